@@ -1,0 +1,216 @@
+//! Channels: the configured accesses through which messages are sent.
+
+use std::fmt;
+
+use crate::{Address, IntegratorName, Timestamp, secret::SealedSecret};
+
+/// The id of a channel, an opaque text like `202105102694809992`. It stands in
+/// the report path, so it is made of characters that need no escaping there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChannelId(String);
+
+/// The text is no channel id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a channel id is 1 to 64 letters, digits and -._~ and not only dots")]
+pub struct InvalidChannelId;
+
+impl ChannelId {
+    /// Takes an id as it stands in the report path.
+    pub fn parse(text: &str) -> Result<Self, InvalidChannelId> {
+        let fits = (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+            // `.` and `..` vanish when a URL is normalised.
+            && text.bytes().any(|byte| byte != b'.');
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidChannelId)
+        }
+    }
+
+    /// The id as it stands in the report path.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ChannelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What people call a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelName(String);
+
+/// The text is no channel name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a channel name is 1 to 200 characters without control characters")]
+pub struct InvalidChannelName;
+
+impl ChannelName {
+    /// Takes a name as people write it.
+    pub fn parse(text: &str) -> Result<Self, InvalidChannelName> {
+        if crate::text::is_plain_line(text, 200) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidChannelName)
+        }
+    }
+
+    /// The name as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where the internet reaches the receiver: the base
+/// (`https://reports.example.com`) or the whole callback URL of a channel. It
+/// is kept letter by letter, since signatures are made over its letters.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+/// The text is no public URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a public URL starts with https:// or http://, names a host and has at most 1024 printable \
+     ASCII characters without spaces"
+)]
+pub struct InvalidPublicUrl;
+
+impl PublicUrl {
+    /// Takes a URL as an operator configured it.
+    pub fn parse(text: &str) -> Result<Self, InvalidPublicUrl> {
+        let rest = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"))
+            .ok_or(InvalidPublicUrl)?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let named = !host.is_empty() && !host.starts_with(':');
+        if named && crate::text::is_ascii_token(text, 1024) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidPublicUrl)
+        }
+    }
+
+    /// The URL as it was configured, credentials in it included.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The URL without the credentials that may stand in it.
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((scheme, rest)) = self.0.split_once("://") else {
+            return f.write_str("***");
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        match authority.rsplit_once('@') {
+            Some((_, host)) => write!(f, "{scheme}://***@{host}{path}"),
+            None => f.write_str(&self.0),
+        }
+    }
+}
+
+impl fmt::Debug for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicUrl({self})")
+    }
+}
+
+/// One configured WhatsApp access of one tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// What the report path calls it.
+    pub id: ChannelId,
+    /// Who reports on its messages.
+    pub integrator: IntegratorName,
+    /// What people call it.
+    pub name: ChannelName,
+    /// Whether its reports are taken. Proven reports of a switched-off channel
+    /// are refused and kept as rejections.
+    pub enabled: bool,
+    /// The senders whose reports are taken; empty takes all.
+    pub senders: Vec<Address>,
+    /// Where the integrator reaches this channel, if not at the address
+    /// configured for the whole service.
+    pub public_url: Option<PublicUrl>,
+    /// The integrator's signing token, sealed. If there is one, every report
+    /// must be signed with it.
+    pub signing_token: Option<SealedSecret>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Counts its changes, from 1. A change that was made to an older version
+    /// is refused.
+    pub version: i64,
+}
+
+impl Channel {
+    /// Whether reports of messages from `sender` are taken.
+    #[must_use]
+    pub fn allows(&self, sender: &Address) -> bool {
+        self.senders.is_empty() || self.senders.contains(sender)
+    }
+
+    /// The text that a sealed signing token is bound to, so that it opens for
+    /// this channel only.
+    #[must_use]
+    pub fn signing_token_context(id: &ChannelId) -> String {
+        format!("channel/{id}/signing-token")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("202105102694809992", true)]
+    #[case("Tenant-7_main~x.1", true)]
+    #[case("", false)]
+    #[case("..", false)]
+    #[case("a/b", false)]
+    #[case("a b", false)]
+    #[case("ä", false)]
+    #[case(&"9".repeat(64), true)]
+    #[case(&"9".repeat(65), false)]
+    fn a_channel_id_needs_no_escaping(#[case] text: &str, #[case] good: bool) {
+        assert_eq!(ChannelId::parse(text).is_ok(), good);
+    }
+
+    #[rstest]
+    #[case("https://u:p@example.com/x", "https://***@example.com/x")]
+    #[case("https://example.com:8443", "https://example.com:8443")]
+    #[case("https://example.com/a@b", "https://example.com/a@b")]
+    fn a_public_url_hides_its_credentials(#[case] url: &str, #[case] shown: &str) {
+        assert_eq!(PublicUrl::parse(url).unwrap().to_string(), shown);
+    }
+
+    #[rstest]
+    #[case("example.com")]
+    #[case("ftp://example.com")]
+    #[case("https://")]
+    #[case("https://u:p@")]
+    #[case("https://:80")]
+    #[case("https://exa mple.com")]
+    fn what_is_no_public_url_is_refused(#[case] url: &str) {
+        assert_eq!(PublicUrl::parse(url), Err(InvalidPublicUrl));
+    }
+}

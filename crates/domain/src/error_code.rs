@@ -1,0 +1,239 @@
+//! What error codes mean, who has to act, and whether trying again helps.
+//!
+//! The meanings stand in `data/error_codes.tsv`, one row a code.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::LazyLock;
+
+use crate::IntegratorName;
+
+/// An integrator's error code, like `63016`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ErrorCode(String);
+
+/// The text is no error code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an error code is 1 to 32 printable ASCII characters without spaces, like 63016")]
+pub struct InvalidErrorCode;
+
+impl ErrorCode {
+    /// Takes a code as the integrator writes it.
+    pub fn parse(text: &str) -> Result<Self, InvalidErrorCode> {
+        if crate::text::is_ascii_token(text, 32) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidErrorCode)
+        }
+    }
+
+    /// The code as the integrator writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An integrator's words about an error: at most 1,000 characters, the rest is
+/// cut off. Empty if it sent none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ErrorText(String);
+
+impl ErrorText {
+    /// Takes the integrator's words.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(crate::text::clipped(text, 1_000))
+    }
+
+    /// The words.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Who has to do something about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// Whoever sends the messages.
+    Sender,
+    /// The person the message went to.
+    Recipient,
+    /// Whoever owns the message template.
+    TemplateOwner,
+    /// The integrator, or those behind it.
+    Integrator,
+    /// There is nothing to do.
+    Nobody,
+}
+
+impl Actor {
+    const ALL: [Self; 5] = [
+        Self::Sender,
+        Self::Recipient,
+        Self::TemplateOwner,
+        Self::Integrator,
+        Self::Nobody,
+    ];
+
+    /// The word for people and programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sender => "sender",
+            Self::Recipient => "recipient",
+            Self::TemplateOwner => "template_owner",
+            Self::Integrator => "integrator",
+            Self::Nobody => "nobody",
+        }
+    }
+}
+
+/// Whether sending the same message again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Permanence {
+    /// It will fail again.
+    Permanent,
+    /// It may arrive later.
+    Temporary,
+    /// It will arrive once a setting is put right.
+    Configuration,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Permanence {
+    const ALL: [Self; 4] = [
+        Self::Permanent,
+        Self::Temporary,
+        Self::Configuration,
+        Self::Unknown,
+    ];
+
+    /// The word for people and programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::Temporary => "temporary",
+            Self::Configuration => "configuration",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What an error code means, in plain words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorExplanation {
+    /// A few words.
+    pub title: &'static str,
+    /// What happened and what to do about it.
+    pub explanation: &'static str,
+    /// Who has to act.
+    pub actor: Actor,
+    /// Whether trying again helps.
+    pub permanence: Permanence,
+}
+
+/// What is said of a code that the dictionary does not have.
+const UNKNOWN: ErrorExplanation = ErrorExplanation {
+    title: "Unknown error",
+    explanation: "This code is not in the dictionary. Look it up with the integrator; the \
+                  integrator's own words, if it sent any, stand beside it.",
+    actor: Actor::Sender,
+    permanence: Permanence::Unknown,
+};
+
+type Dictionary = HashMap<(&'static str, &'static str), ErrorExplanation>;
+
+static DICTIONARY: LazyLock<Dictionary> = LazyLock::new(|| {
+    rows(include_str!("../data/error_codes.tsv"))
+        .flatten()
+        .collect()
+});
+
+/// Explains a code; one that nobody knows gets an explanation that says so.
+#[must_use]
+pub fn explain(integrator: &IntegratorName, code: &ErrorCode) -> ErrorExplanation {
+    DICTIONARY
+        .get(&(integrator.as_str(), code.as_str()))
+        .copied()
+        .unwrap_or(UNKNOWN)
+}
+
+/// The rows of the data file; `None` for one that does not read.
+fn rows(
+    file: &'static str,
+) -> impl Iterator<Item = Option<((&'static str, &'static str), ErrorExplanation)>> {
+    let lines = file.lines().filter(|line| !line.starts_with('#')).skip(1);
+    lines.map(|line| {
+        let mut columns = line.split('\t');
+        let key = (columns.next()?, columns.next()?);
+        let (actor, permanence) = (columns.next()?, columns.next()?);
+        let explanation = ErrorExplanation {
+            actor: Actor::ALL.into_iter().find(|each| each.as_str() == actor)?,
+            permanence: Permanence::ALL
+                .into_iter()
+                .find(|each| each.as_str() == permanence)?,
+            title: columns.next()?,
+            explanation: columns.next()?,
+        };
+        columns.next().is_none().then_some((key, explanation))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn twilio(code: &str) -> ErrorExplanation {
+        explain(
+            &IntegratorName::parse("twilio").unwrap(),
+            &ErrorCode::parse(code).unwrap(),
+        )
+    }
+
+    #[test]
+    fn every_row_of_the_dictionary_reads_and_no_code_stands_twice() {
+        let rows: Vec<_> = rows(include_str!("../data/error_codes.tsv")).collect();
+        assert!(rows.len() >= 60, "{} rows", rows.len());
+        for (number, row) in rows.iter().enumerate() {
+            let ((_, code), explanation) = row.unwrap_or_else(|| panic!("row {number}"));
+            assert!(ErrorCode::parse(code).is_ok(), "{code}");
+            assert!((1..=60).contains(&explanation.title.len()), "{code}");
+            assert!(explanation.explanation.ends_with('.'), "{code}");
+        }
+        assert_eq!(DICTIONARY.len(), rows.len());
+    }
+
+    #[test]
+    fn the_codes_that_occur_most_are_explained() {
+        let codes = [
+            "63001", "63003", "63005", "63012", "63013", "63016", "63018", "63024", "63032",
+            "63049", "30001", "30002", "30003", "30004", "30005", "30006", "30007", "30008",
+            "30017", "30022", "30034", "21211", "21408", "21610", "21612", "21614", "21617",
+        ];
+        for code in codes {
+            assert_ne!(twilio(code), UNKNOWN, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_code_nobody_knows_is_explained_as_such() {
+        assert_eq!(twilio("99999"), UNKNOWN);
+        assert_eq!(
+            explain(
+                &IntegratorName::parse("other").unwrap(),
+                &ErrorCode::parse("63016").unwrap()
+            ),
+            UNKNOWN
+        );
+    }
+}

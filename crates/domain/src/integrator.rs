@@ -1,0 +1,41 @@
+//! The companies that carry messages and report on them.
+
+use std::fmt;
+
+/// The name of an integrator as it stands in the report path: lower-case
+/// letters and digits, like `twilio`. Which ones this program speaks is known
+/// to the adapters, not here.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IntegratorName(String);
+
+/// The text is no integrator's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an integrator's name is 1 to 32 lower-case letters and digits, like twilio")]
+pub struct InvalidIntegratorName;
+
+impl IntegratorName {
+    /// Takes a name as it stands in the report path.
+    pub fn parse(text: &str) -> Result<Self, InvalidIntegratorName> {
+        let fits = (1..=32).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidIntegratorName)
+        }
+    }
+
+    /// The name as it stands in the report path.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IntegratorName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,38 @@
+//! The words and rules of delivery reports.
+//!
+//! A contact centre sends messages through an *integrator*; the integrator
+//! calls back with *reports*, one for each step of a message's life. This crate
+//! says what those words mean and how the true state of a message follows from
+//! its reports, whatever their order.
+//!
+//! It deliberately knows no I/O, no clock and no randomness: every rule is a
+//! function of values, so every rule can be tested as one.
+//!
+//! Start reading at [`status`] (what can be reported, and in which order a
+//! message moves) and [`message`] (how reports join into a state).
+
+pub mod address;
+pub mod channel;
+pub mod credential;
+pub mod error_code;
+pub mod integrator;
+pub mod message;
+pub mod page;
+pub mod rejection;
+pub mod report;
+pub mod secret;
+pub mod seen;
+pub mod status;
+mod text;
+pub mod timestamp;
+
+pub use address::Address;
+pub use channel::{Channel, ChannelId, ChannelName, PublicUrl};
+pub use credential::{Credential, CredentialId, Password, WebhookUser};
+pub use error_code::{ErrorCode, ErrorExplanation, ErrorText};
+pub use integrator::IntegratorName;
+pub use message::{Effect, Message, MessageKey, MessageSid, MessageState};
+pub use rejection::{Rejection, RejectionReason};
+pub use report::{LoggedReport, Report, ReportFields};
+pub use status::{DeliveryStatus, InboundStatus, ReportedStatus};
+pub use timestamp::Timestamp;

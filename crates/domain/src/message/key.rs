@@ -1,0 +1,105 @@
+//! What names a message.
+
+use std::fmt;
+
+use crate::ChannelId;
+
+/// The integrator's id of a message. Twilio's are `SM` or `MM` and 32 hex
+/// digits; any other is as good.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageSid(String);
+
+/// The text is no message id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message id is 1 to 64 printable ASCII characters without spaces")]
+pub struct InvalidMessageSid;
+
+/// What the first byte of a compact sid says about the rest.
+const AS_TEXT: u8 = 0;
+const SM_AND_16_BYTES: u8 = 1;
+const MM_AND_16_BYTES: u8 = 2;
+
+impl MessageSid {
+    /// Takes an id as the integrator writes it; case matters.
+    pub fn parse(text: &str) -> Result<Self, InvalidMessageSid> {
+        if crate::text::is_ascii_token(text, 64) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidMessageSid)
+        }
+    }
+
+    /// The id as the integrator writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The shortest bytes that lead back to this id, for stores: 17 for an id
+    /// of Twilio's form, one more than its length for any other.
+    #[must_use]
+    pub fn to_compact(&self) -> Vec<u8> {
+        let form = match self.0.get(..2) {
+            Some("SM") => Some(SM_AND_16_BYTES),
+            Some("MM") => Some(MM_AND_16_BYTES),
+            _ => None,
+        };
+        let compact = form.and_then(|form| {
+            let digits = self.0.get(2..).filter(|digits| digits.len() == 32)?;
+            let mut compact = Vec::with_capacity(17);
+            compact.push(form);
+            for pair in digits.as_bytes().chunks_exact(2) {
+                let [high, low] = pair else { return None };
+                compact.push(nibble(*high)? << 4 | nibble(*low)?);
+            }
+            Some(compact)
+        });
+        compact.unwrap_or_else(|| [&[AS_TEXT], self.0.as_bytes()].concat())
+    }
+
+    /// Reads what [`MessageSid::to_compact`] wrote.
+    pub fn from_compact(compact: &[u8]) -> Result<Self, InvalidMessageSid> {
+        let (form, rest) = compact.split_first().ok_or(InvalidMessageSid)?;
+        let prefix = match *form {
+            AS_TEXT => {
+                return Self::parse(std::str::from_utf8(rest).map_err(|_| InvalidMessageSid)?);
+            }
+            SM_AND_16_BYTES if rest.len() == 16 => "SM",
+            MM_AND_16_BYTES if rest.len() == 16 => "MM",
+            _ => return Err(InvalidMessageSid),
+        };
+        let mut text = String::with_capacity(34);
+        text.push_str(prefix);
+        for byte in rest {
+            for digit in [byte >> 4, byte & 15] {
+                text.extend(char::from_digit(u32::from(digit), 16));
+            }
+        }
+        Ok(Self(text))
+    }
+}
+
+/// The value of a lower-case hex digit. Upper case has no compact form: it
+/// would come back in lower case.
+const fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl fmt::Display for MessageSid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What names a message: the same sid on another channel is another message.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageKey {
+    /// The channel it was sent through.
+    pub channel: ChannelId,
+    /// The integrator's id.
+    pub sid: MessageSid,
+}

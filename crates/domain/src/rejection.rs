@@ -1,0 +1,94 @@
+//! Reports that were refused although their caller was proven.
+
+use crate::{ChannelId, IntegratorName, Timestamp};
+
+/// How many rejections of one channel are kept.
+pub const REJECTIONS_KEPT: u32 = 1_000;
+
+/// Why a report was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RejectionReason {
+    /// The channel asks for a signature, and it was missing or wrong.
+    SignatureMismatch,
+    /// The channel is switched off.
+    ChannelDisabled,
+    /// A field was missing, blank, too long, contradictory or broken.
+    InvalidReport,
+    /// The sender is not on the channel's list.
+    SenderNotAllowed,
+    /// The store will never take it.
+    RefusedByStore,
+}
+
+impl RejectionReason {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::SignatureMismatch,
+        Self::ChannelDisabled,
+        Self::InvalidReport,
+        Self::SenderNotAllowed,
+        Self::RefusedByStore,
+    ];
+
+    /// The word in the stores and for programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignatureMismatch => "signature_mismatch",
+            Self::ChannelDisabled => "channel_disabled",
+            Self::InvalidReport => "invalid_report",
+            Self::SenderNotAllowed => "sender_not_allowed",
+            Self::RefusedByStore => "refused_by_store",
+        }
+    }
+
+    /// The reason of a word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+/// A report that was refused, kept so that an operator sees what and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// When it arrived.
+    pub arrived_at: Timestamp,
+    /// The channel whose caller was proven.
+    pub channel: ChannelId,
+    /// Whose report it was.
+    pub integrator: IntegratorName,
+    /// Why it was refused.
+    pub reason: RejectionReason,
+    /// What was wrong and what would be right, without the value.
+    pub detail: String,
+    /// Its fields with their values masked.
+    pub fields: MaskedFields,
+}
+
+/// The fields of a refused report, in order, with every value that may be
+/// personal masked by the integrator's adapter. At most 50 are kept, names and
+/// values cut to 128 characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MaskedFields(Vec<(String, String)>);
+
+impl MaskedFields {
+    /// Keeps fields whose values are masked already.
+    pub fn new(fields: impl IntoIterator<Item = (String, String)>) -> Self {
+        let cut = |text: String| crate::text::clipped(&text, 128);
+        Self(
+            fields
+                .into_iter()
+                .take(50)
+                .map(|(name, value)| (cut(name), cut(value)))
+                .collect(),
+        )
+    }
+
+    /// Names and masked values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}

@@ -1,0 +1,224 @@
+//! How secrets are kept: passwords as keyed hashes, tokens that must be
+//! readable again sealed. Both under keys derived from one server secret.
+//!
+//! Webhook passwords are machine credentials checked on every report, so a
+//! fast keyed hash is right and a slow password hash would be a lever for
+//! anybody who sends wrong passwords.
+
+use std::fmt;
+
+use chacha20poly1305::aead::{Aead, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac as _};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::ChannelId;
+
+type HmacSha256 = Hmac<Sha256>;
+
+/// The one secret that replicas share (`RECEIPTD_SECRET_KEY`), and the keys
+/// derived from it.
+#[derive(Clone)]
+pub struct ServerSecret {
+    hash_key: Zeroizing<[u8; 32]>,
+    seal_key: Zeroizing<[u8; 32]>,
+    key_id: KeyId,
+}
+
+/// The server secret is too short to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the server secret has at least 32 characters")]
+pub struct ShortServerSecret;
+
+/// Tells keys apart without saying anything about them. A credential hashed
+/// under another key can never match, and an operator should be told why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyId(pub u32);
+
+impl ServerSecret {
+    /// Derives the keys from the configured text.
+    pub fn parse(text: &str) -> Result<Self, ShortServerSecret> {
+        if text.chars().nth(31).is_none() {
+            return Err(ShortServerSecret);
+        }
+        let root = Zeroizing::new(<[u8; 32]>::from(Sha256::digest(text.as_bytes())));
+        let [a, b, c, d, ..] = mac(&root, &[b"receiptd key id"]);
+        Ok(Self {
+            hash_key: Zeroizing::new(mac(&root, &[b"receiptd credential hash"])),
+            seal_key: Zeroizing::new(mac(&root, &[b"receiptd seal"])),
+            key_id: KeyId(u32::from_be_bytes([a, b, c, d])),
+        })
+    }
+
+    /// Which key this is.
+    #[must_use]
+    pub const fn key_id(&self) -> KeyId {
+        self.key_id
+    }
+
+    /// The hash under which a credential is kept and found. It is bound to the
+    /// channel, so that a row copied to another channel proves nothing.
+    #[must_use]
+    pub fn credential_hash(
+        &self,
+        channel: &ChannelId,
+        user: &[u8],
+        password: &[u8],
+    ) -> CredentialHash {
+        CredentialHash(mac(
+            &self.hash_key,
+            &[channel.as_str().as_bytes(), user, password],
+        ))
+    }
+
+    /// Seals a text that must be readable again. `context` says what it is and
+    /// whose; it opens with the same context only. `nonce` must be random.
+    #[must_use]
+    pub fn seal(&self, text: &str, context: &str, nonce: [u8; 24]) -> SealedSecret {
+        let cipher = XChaCha20Poly1305::new((&*self.seal_key).into());
+        let payload = Payload {
+            msg: text.as_bytes(),
+            aad: &self.bound_to(context),
+        };
+        // Sealing fails only for texts beyond 256 GiB; what would then be kept opens as nothing.
+        let sealed = cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .unwrap_or_default();
+        SealedSecret([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// Opens what [`ServerSecret::seal`] sealed.
+    pub fn open(
+        &self,
+        sealed: &SealedSecret,
+        context: &str,
+    ) -> Result<Zeroizing<String>, Unsealable> {
+        let (nonce, sealed) = sealed.0.split_first_chunk::<24>().ok_or(Unsealable)?;
+        let cipher = XChaCha20Poly1305::new((&*self.seal_key).into());
+        let payload = Payload {
+            msg: sealed,
+            aad: &self.bound_to(context),
+        };
+        let opened = cipher
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map_err(|_| Unsealable)?;
+        String::from_utf8(opened)
+            .map(Zeroizing::new)
+            .map_err(|_| Unsealable)
+    }
+
+    fn bound_to(&self, context: &str) -> Vec<u8> {
+        [&self.key_id.0.to_be_bytes(), context.as_bytes()].concat()
+    }
+}
+
+impl fmt::Debug for ServerSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerSecret({:08x})", self.key_id.0)
+    }
+}
+
+/// The keyed hash of a credential. Comparing two takes the same time wherever
+/// they differ.
+#[derive(Clone, Copy)]
+pub struct CredentialHash(pub [u8; 32]);
+
+impl PartialEq for CredentialHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for CredentialHash {}
+
+impl fmt::Debug for CredentialHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CredentialHash(***)")
+    }
+}
+
+/// A text that only the server secret opens: nonce, then ciphertext.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedSecret(pub Vec<u8>);
+
+impl fmt::Debug for SealedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedSecret(***)")
+    }
+}
+
+/// The sealed text was made under another key, for another purpose, or is
+/// damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the sealed secret does not open with this server secret")]
+pub struct Unsealable;
+
+/// HMAC-SHA-256 over the parts, each preceded by its length, so that no two
+/// lists of parts look the same.
+fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+    let mut mac = HmacSha256::new_from_slice(key).expect("32 bytes are a key");
+    for part in parts {
+        mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> ServerSecret {
+        ServerSecret::parse(&text.repeat(32)).unwrap()
+    }
+
+    fn channel(id: &str) -> ChannelId {
+        ChannelId::parse(id).unwrap()
+    }
+
+    #[test]
+    fn a_hash_depends_on_key_channel_user_and_password() {
+        let same = secret("a").credential_hash(&channel("1"), b"user", b"password");
+        assert_eq!(
+            same,
+            secret("a").credential_hash(&channel("1"), b"user", b"password")
+        );
+        assert_ne!(
+            same,
+            secret("b").credential_hash(&channel("1"), b"user", b"password")
+        );
+        assert_ne!(
+            same,
+            secret("a").credential_hash(&channel("2"), b"user", b"password")
+        );
+        assert_ne!(
+            same,
+            secret("a").credential_hash(&channel("1"), b"userp", b"assword")
+        );
+    }
+
+    #[test]
+    fn a_sealed_text_opens_with_its_key_and_context_only() {
+        let sealed = secret("a").seal("token", "channel/1", [7; 24]);
+        assert_eq!(
+            secret("a").open(&sealed, "channel/1").unwrap().as_str(),
+            "token"
+        );
+        assert_eq!(secret("a").open(&sealed, "channel/2"), Err(Unsealable));
+        assert_eq!(secret("b").open(&sealed, "channel/1"), Err(Unsealable));
+        assert_eq!(
+            secret("a").open(&SealedSecret(vec![1; 10]), "channel/1"),
+            Err(Unsealable)
+        );
+    }
+
+    #[test]
+    fn nothing_secret_shows_in_debug() {
+        let shown = format!("{:?}", secret("a").seal("token", "x", [7; 24]));
+        assert_eq!(shown, "SealedSecret(***)");
+        assert_eq!(ServerSecret::parse("short").unwrap_err(), ShortServerSecret);
+    }
+}

@@ -1,0 +1,22 @@
+//! Checks that several text types share.
+
+/// Whether `text` has between 1 and `max` characters, is not blank and holds
+/// no control characters (NUL among them).
+pub(crate) fn is_plain_line(text: &str, max: usize) -> bool {
+    !text.trim().is_empty()
+        && text.chars().nth(max).is_none()
+        && !text.chars().any(char::is_control)
+}
+
+/// Whether `text` is 1 to `max` printable ASCII characters without a space.
+pub(crate) fn is_ascii_token(text: &str, max: usize) -> bool {
+    (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The first `max` characters of `text`, without its NULs.
+pub(crate) fn clipped(text: &str, max: usize) -> String {
+    text.chars()
+        .filter(|character| *character != '\0')
+        .take(max)
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! Points in time, as exact as every store can keep them.
+
+use std::fmt;
+
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+
+/// A point in time in UTC, cut to whole microseconds when made: PostgreSQL
+/// keeps no more, and a time must survive the way into a store and back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// The text or number is no time this software can keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a time is written like 2026-11-22T18:06:17Z and lies in the years 1 to 9999")]
+pub struct InvalidTimestamp;
+
+/// Microseconds from 1970 to the first and the last moment that RFC 3339 can write.
+const EARLIEST: i64 = -62_135_596_800_000_000;
+const LATEST: i64 = 253_402_300_799_999_999;
+
+impl Timestamp {
+    /// A time from microseconds since 1970-01-01T00:00:00Z.
+    pub fn from_unix_micros(micros: i64) -> Result<Self, InvalidTimestamp> {
+        if (EARLIEST..=LATEST).contains(&micros) {
+            Ok(Self(micros))
+        } else {
+            Err(InvalidTimestamp)
+        }
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn unix_micros(self) -> i64 {
+        self.0
+    }
+
+    /// Reads RFC 3339, with any offset.
+    pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
+        Self::try_from(moment)
+    }
+
+    /// The same moment as a calendar date and time in UTC.
+    #[must_use]
+    pub fn to_date_time(self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+
+    /// This time moved by `micros` microseconds, held within the years 1 to 9999.
+    #[must_use]
+    pub fn plus_micros(self, micros: i64) -> Self {
+        Self(self.0.saturating_add(micros).clamp(EARLIEST, LATEST))
+    }
+}
+
+impl TryFrom<OffsetDateTime> for Timestamp {
+    type Error = InvalidTimestamp;
+
+    fn try_from(moment: OffsetDateTime) -> Result<Self, InvalidTimestamp> {
+        let nanos = moment.to_offset(UtcOffset::UTC).unix_timestamp_nanos();
+        let micros = i64::try_from(nanos.div_euclid(1_000)).map_err(|_| InvalidTimestamp)?;
+        Self::from_unix_micros(micros)
+    }
+}
+
+/// RFC 3339 in UTC, like `2026-11-22T18:06:17.000001Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self
+            .to_date_time()
+            .format(&Rfc3339)
+            .map_err(|_| fmt::Error)?;
+        f.write_str(&text)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_cut_to_microseconds() {
+        let time = Timestamp::parse("2026-11-22T18:06:17.123456789Z").unwrap();
+        assert_eq!(time.to_string(), "2026-11-22T18:06:17.123456Z");
+    }
+
+    #[test]
+    fn an_offset_is_taken_into_account() {
+        let east = Timestamp::parse("2026-11-22T20:06:17+02:00").unwrap();
+        assert_eq!(east.to_string(), "2026-11-22T18:06:17Z");
+    }
+
+    #[test]
+    fn the_first_and_the_last_moment_can_be_written_and_read() {
+        for micros in [EARLIEST, LATEST] {
+            let time = Timestamp::from_unix_micros(micros).unwrap();
+            assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
+        }
+        assert_eq!(
+            Timestamp::from_unix_micros(LATEST + 1),
+            Err(InvalidTimestamp)
+        );
+    }
+}

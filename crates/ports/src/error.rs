@@ -1,0 +1,35 @@
+//! How a store can fail.
+
+use std::error::Error;
+
+/// What went wrong underneath; `Display` of [`StoreError`] does not repeat it.
+pub type Source = Box<dyn Error + Send + Sync>;
+
+/// How a store can fail, by what its caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store is away, overloaded or too slow. Nothing is known about
+    /// whether the step was done; it may be done again.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Source),
+    /// The store will never take these values. Nothing of the step was done.
+    #[error("the store refuses the {what}")]
+    Rejected {
+        /// What it refuses.
+        what: &'static str,
+        /// Its own words.
+        #[source]
+        source: Source,
+    },
+    /// What the store gave back breaks its own rules: somebody must look.
+    #[error("column {column} of table {table} holds what was never written")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// What is wrong with the value.
+        #[source]
+        source: Source,
+    },
+}

@@ -1,0 +1,36 @@
+//! Where the core tells what it does, for metrics. Nothing here can fail or
+//! wait.
+
+use std::time::Duration;
+
+use domain::{Effect, IntegratorName, RejectionReason, ReportedStatus};
+
+/// Hears what happens. Called on the hot path: it must return at once.
+pub trait Observer: Send + Sync {
+    /// A report is durable, and this is what it did.
+    fn recorded(&self, integrator: &IntegratorName, status: &ReportedStatus, effect: Effect);
+
+    /// A batch of this many reports was committed.
+    fn committed(&self, reports: usize, took: Duration);
+
+    /// The store did not take a batch of this many reports.
+    fn commit_failed(&self, reports: usize);
+
+    /// A proven report was refused.
+    fn rejected(&self, reason: RejectionReason);
+
+    /// This many channels are known.
+    fn channels_known(&self, channels: usize);
+}
+
+/// Hears and does nothing.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn recorded(&self, _: &IntegratorName, _: &ReportedStatus, _: Effect) {}
+    fn committed(&self, _: usize, _: Duration) {}
+    fn commit_failed(&self, _: usize) {}
+    fn rejected(&self, _: RejectionReason) {}
+    fn channels_known(&self, _: usize) {}
+}

@@ -1,0 +1,36 @@
+//! The log of refused reports.
+
+use async_trait::async_trait;
+use domain::{
+    ChannelId, Rejection,
+    page::{Page, PageSize},
+};
+
+use crate::StoreError;
+
+/// Keeps the last [`REJECTIONS_KEPT`](domain::rejection::REJECTIONS_KEPT)
+/// rejections of each channel.
+#[async_trait]
+pub trait RejectionLog: Send + Sync {
+    /// Adds a rejection and drops the channel's oldest ones beyond the limit.
+    /// Adding the same rejection twice keeps two.
+    async fn keep(&self, rejection: &Rejection) -> Result<(), StoreError>;
+
+    /// The rejections of one channel or of all, from the newest to the oldest.
+    /// `after` is the [`KeptRejection::id`] of the last one of the page before.
+    async fn list(
+        &self,
+        channel: Option<&ChannelId>,
+        after: Option<i64>,
+        size: PageSize,
+    ) -> Result<Page<KeptRejection, i64>, StoreError>;
+}
+
+/// A rejection as it stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptRejection {
+    /// Its place in the log; later ones have greater ones.
+    pub id: i64,
+    /// What was refused and why.
+    pub rejection: Rejection,
+}

@@ -1,0 +1,92 @@
+//! The log of reports and the messages that follow from it.
+
+use async_trait::async_trait;
+use domain::{
+    Effect, LoggedReport, Message, MessageKey, Report,
+    page::{MessageCursor, MessageFilter, Page, PageSize},
+};
+
+use crate::StoreError;
+
+/// Keeps every report, and the state of every message as the reports tell it.
+#[async_trait]
+pub trait ReportStore: Send + Sync {
+    /// Records a batch, whole or not at all, and says in the same order what
+    /// each report did. It is durable when this returns `Ok`.
+    ///
+    /// - The state of every message is afterwards what [`Message::absorb`] says,
+    ///   whatever other writers do at the same time, and whichever messages
+    ///   stand in the batch more than once.
+    /// - A report that is a duplicate ([`Effect::Duplicate`]) is counted, not
+    ///   logged again. So recording a batch twice, for instance after
+    ///   [`StoreError::Unavailable`], doubles nothing.
+    /// - [`StoreError::Rejected`] says that at least one report will never be
+    ///   taken; see [`record_by_halves`].
+    async fn record(&self, reports: &[Report]) -> Result<Vec<Effect>, StoreError>;
+
+    /// A message with the reports that are in its log, in the order in which
+    /// they were recorded.
+    async fn message(&self, key: &MessageKey) -> Result<Option<MessageWithReports>, StoreError>;
+
+    /// The messages that a filter lets through, the one first heard of last
+    /// first, those of the same microsecond by key, descending: channel first,
+    /// then sid by its compact form.
+    async fn messages(
+        &self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError>;
+
+    /// Answers if the store could record a report now.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// A message and the reports that led there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageWithReports {
+    /// The message.
+    pub message: Message,
+    /// Its reports in the order in which they were recorded.
+    pub reports: Vec<LoggedReport>,
+}
+
+/// What came of one report of a batch that was recorded by halves.
+#[derive(Debug)]
+pub enum Recorded {
+    /// It is in the store, and this is what it did.
+    Durable(Effect),
+    /// The store will never take it.
+    Refused(StoreError),
+}
+
+/// Records a batch, and if the store refuses it, its halves, until each report
+/// that will never be taken stands alone: one bad report costs the others a
+/// few more statements and nothing else.
+///
+/// Fails only when the store is unavailable or corrupt. Some of the reports may
+/// be recorded then; recording all of them again is harmless.
+pub async fn record_by_halves(
+    store: &dyn ReportStore,
+    reports: &[Report],
+) -> Result<Vec<Recorded>, StoreError> {
+    let mut outcomes = Vec::with_capacity(reports.len());
+    // The parts that are still to be recorded, the first one last.
+    let mut parts = vec![reports];
+    while let Some(part) = parts.pop() {
+        match store.record(part).await {
+            Ok(effects) => outcomes.extend(effects.into_iter().map(Recorded::Durable)),
+            Err(refused @ StoreError::Rejected { .. }) if part.len() <= 1 => {
+                outcomes.push(Recorded::Refused(refused));
+            }
+            Err(StoreError::Rejected { .. }) => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+            }
+            Err(failed @ (StoreError::Unavailable(_) | StoreError::Corrupt { .. })) => {
+                return Err(failed);
+            }
+        }
+    }
+    Ok(outcomes)
+}
