@@ -1,0 +1,97 @@
+//! Who is calling? Answered from the head of a request alone, so that a caller
+//! who proves nothing costs next to nothing.
+
+use std::sync::Arc;
+
+use domain::secret::ServerSecret;
+use domain::{ChannelId, CredentialId};
+use ports::integrator::{Door, Proof};
+use ports::{Clock, Headers, Integrator};
+
+use crate::ChannelDirectory;
+use crate::channel_directory::KnownChannel;
+
+/// Proves the caller of a report.
+pub struct AdmitCaller {
+    directory: Arc<ChannelDirectory>,
+    secret: ServerSecret,
+    clock: Arc<dyn Clock>,
+    /// Stands in for an id that is none, so that it is treated like an unknown one.
+    nowhere: ChannelId,
+}
+
+/// Whether a caller may hand over its report.
+pub enum Admission {
+    /// It may.
+    Admitted(Admitted),
+    /// It has shown nothing yet and should be asked.
+    Challenge,
+    /// What it has shown is wrong, or there is no such channel: which of them,
+    /// nobody is told.
+    Refused,
+}
+
+/// A caller that has proved to be the integrator of a channel.
+pub struct Admitted {
+    /// The channel.
+    pub channel: Arc<KnownChannel>,
+    /// The credential that proved it.
+    pub credential: CredentialId,
+}
+
+impl AdmitCaller {
+    /// Proves callers against a directory.
+    ///
+    /// # Panics
+    /// Never: the id it parses is a constant.
+    #[must_use]
+    pub fn new(
+        directory: Arc<ChannelDirectory>,
+        secret: ServerSecret,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        #[expect(clippy::expect_used, reason = "a constant that the tests pass through")]
+        let nowhere = ChannelId::parse("-").expect("a hyphen is a channel id");
+        Self {
+            directory,
+            secret,
+            clock,
+            nowhere,
+        }
+    }
+
+    /// Proves the caller of a request to the channel of this text in its path.
+    #[must_use]
+    pub fn run(
+        &self,
+        integrator: &dyn Integrator,
+        channel: &str,
+        headers: &dyn Headers,
+    ) -> Admission {
+        let id = ChannelId::parse(channel);
+        let id = id.as_ref().unwrap_or(&self.nowhere);
+        let now = self.clock.now();
+        let known = self
+            .directory
+            .find(id)
+            .filter(|known| known.channel.integrator == *integrator.name());
+        let credentials = known.as_ref().map(|known| known.live_credentials(now));
+        let credentials = credentials.unwrap_or_default();
+        let door = Door {
+            channel: id,
+            credentials: &credentials,
+            secret: &self.secret,
+        };
+        match (integrator.prove(headers, door), known) {
+            (Proof::Proved(credential), Some(channel)) => {
+                self.directory.note_use(&channel, credential, now);
+                Admission::Admitted(Admitted {
+                    channel,
+                    credential,
+                })
+            }
+            (Proof::Challenge, _) => Admission::Challenge,
+            (Proof::Refused, _) | (Proof::Proved(_), None) => Admission::Refused,
+        }
+    }
+}

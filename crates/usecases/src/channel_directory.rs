@@ -1,0 +1,189 @@
+//! All channels with their credentials, in memory: proving a caller reads no
+//! store.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use domain::secret::{CredentialHash, ServerSecret};
+use domain::{Channel, ChannelId, CredentialId, Timestamp};
+use ports::{ChannelCredentialRepository, ChannelWithCredentials, Observer, StoreError};
+
+/// How often, in microseconds, the use of one credential is noted.
+const NOTED_EVERY: i64 = 1_000_000;
+
+/// The channels as the repository had them a moment ago.
+pub struct ChannelDirectory {
+    repository: Arc<dyn ChannelCredentialRepository>,
+    secret: ServerSecret,
+    observer: Arc<dyn Observer>,
+    snapshot: ArcSwap<Snapshot>,
+    used: Mutex<HashMap<CredentialId, Timestamp>>,
+}
+
+#[derive(Default)]
+struct Snapshot {
+    revision: Option<i64>,
+    channels: HashMap<ChannelId, Arc<KnownChannel>>,
+    foreign_credentials: usize,
+}
+
+/// A channel with what is needed to prove its callers.
+pub struct KnownChannel {
+    /// The channel.
+    pub channel: Channel,
+    /// Its signing token in the clear, if it asks for signatures. A token that
+    /// does not open stands here as an empty text, which no signature fits.
+    pub signing_token: Option<String>,
+    credentials: Vec<KnownCredential>,
+}
+
+struct KnownCredential {
+    id: CredentialId,
+    hash: CredentialHash,
+    expires_at: Option<Timestamp>,
+    noted_at: AtomicI64,
+}
+
+impl KnownChannel {
+    /// The credentials that prove a caller at `now`.
+    #[must_use]
+    pub fn live_credentials(&self, now: Timestamp) -> Vec<(CredentialId, CredentialHash)> {
+        let live = |each: &&KnownCredential| each.expires_at.is_none_or(|end| now < end);
+        self.credentials
+            .iter()
+            .filter(live)
+            .map(|each| (each.id, each.hash))
+            .collect()
+    }
+}
+
+impl ChannelDirectory {
+    /// An empty directory; [`ChannelDirectory::refresh`] fills it.
+    #[must_use]
+    pub fn new(
+        repository: Arc<dyn ChannelCredentialRepository>,
+        secret: ServerSecret,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        Self {
+            repository,
+            secret,
+            observer,
+            snapshot: ArcSwap::default(),
+            used: Mutex::default(),
+        }
+    }
+
+    /// Reads the channels again if anything changed. `true` if it did.
+    pub async fn refresh(&self) -> Result<bool, StoreError> {
+        // Asked first: a change that comes between is read again next time.
+        let revision = self.repository.revision().await?;
+        if self.snapshot.load().revision == Some(revision) {
+            return Ok(false);
+        }
+        let channels = self.repository.all().await?;
+        let snapshot = self.snapshot_of(revision, channels);
+        self.observer.channels_known(snapshot.channels.len());
+        if snapshot.foreign_credentials > 0 {
+            tracing::error!(
+                credentials = snapshot.foreign_credentials,
+                "credentials were made under another server secret and prove nobody; \
+                 is RECEIPTD_SECRET_KEY the right one?"
+            );
+        }
+        self.snapshot.store(Arc::new(snapshot));
+        Ok(true)
+    }
+
+    /// The channel of an id.
+    #[must_use]
+    pub fn find(&self, id: &ChannelId) -> Option<Arc<KnownChannel>> {
+        self.snapshot.load().channels.get(id).cloned()
+    }
+
+    /// Whether the channels were read at least once.
+    #[must_use]
+    pub fn is_filled(&self) -> bool {
+        self.snapshot.load().revision.is_some()
+    }
+
+    /// How many credentials were made under another server secret.
+    #[must_use]
+    pub fn foreign_credentials(&self) -> usize {
+        self.snapshot.load().foreign_credentials
+    }
+
+    /// Notes that a credential proved a caller.
+    pub(crate) fn note_use(&self, channel: &KnownChannel, id: CredentialId, now: Timestamp) {
+        let Some(credential) = channel.credentials.iter().find(|each| each.id == id) else {
+            return;
+        };
+        let noted_at = credential.noted_at.load(Ordering::Relaxed);
+        if now.unix_micros().saturating_sub(noted_at) >= NOTED_EVERY {
+            credential
+                .noted_at
+                .store(now.unix_micros(), Ordering::Relaxed);
+            self.used
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(id, now);
+        }
+    }
+
+    /// Writes down when credentials were last used, if any were since the last
+    /// call.
+    pub async fn flush_uses(&self) -> Result<(), StoreError> {
+        let used: Vec<_> = {
+            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+            used.drain().collect()
+        };
+        if used.is_empty() {
+            Ok(())
+        } else {
+            self.repository.touch(&used).await
+        }
+    }
+
+    fn snapshot_of(&self, revision: i64, channels: Vec<ChannelWithCredentials>) -> Snapshot {
+        let credentials = channels.iter().flat_map(|channel| &channel.credentials);
+        let key_id = self.secret.key_id();
+        Snapshot {
+            revision: Some(revision),
+            foreign_credentials: credentials.filter(|each| each.key_id != key_id).count(),
+            channels: channels
+                .into_iter()
+                .map(|entry| (entry.channel.id.clone(), Arc::new(self.known(entry))))
+                .collect(),
+        }
+    }
+
+    fn known(&self, entry: ChannelWithCredentials) -> KnownChannel {
+        let ChannelWithCredentials {
+            channel,
+            credentials,
+        } = entry;
+        let signing_token = channel.signing_token.as_ref().map(|sealed| {
+            let context = Channel::signing_token_context(&channel.id);
+            match self.secret.open(sealed, &context) {
+                Ok(token) => token.to_string(),
+                Err(error) => {
+                    tracing::error!(channel = %channel.id, %error, "the signing token is unusable");
+                    String::new()
+                }
+            }
+        });
+        let credentials = credentials.into_iter().map(|credential| KnownCredential {
+            id: credential.id,
+            hash: credential.hash,
+            expires_at: credential.expires_at,
+            noted_at: AtomicI64::new(0),
+        });
+        KnownChannel {
+            channel,
+            signing_token,
+            credentials: credentials.collect(),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What the service does: one struct for each use case.
+//!
+//! A use case takes domain values, calls ports and gives domain values back.
+//! It knows neither HTTP nor SQL, and no task of its own but the writers of the
+//! [`intake`].
+//!
+//! Start reading at [`receive_report`]: the way of a report from a proven
+//! caller to a durable row.
+
+pub mod admit_caller;
+pub mod channel_directory;
+pub mod check_health;
+pub mod intake;
+pub mod integrators;
+pub mod list_messages;
+pub mod list_rejections;
+pub mod manage_channels;
+pub mod receive_report;
+pub mod show_message;
+
+pub use admit_caller::{Admission, AdmitCaller, Admitted};
+pub use channel_directory::ChannelDirectory;
+pub use check_health::CheckHealth;
+pub use intake::Intake;
+pub use integrators::Integrators;
+pub use list_messages::ListMessages;
+pub use list_rejections::ListRejections;
+pub use manage_channels::ManageChannels;
+pub use receive_report::{ReceiveError, ReceiveReport};
+pub use show_message::ShowMessage;
