@@ -20,6 +20,9 @@ const EARLIEST: i64 = -62_135_596_800_000_000;
 const LATEST: i64 = 253_402_300_799_999_999;
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
     /// A time from microseconds since 1970-01-01T00:00:00Z.
     pub fn from_unix_micros(micros: i64) -> Result<Self, InvalidTimestamp> {
         if (EARLIEST..=LATEST).contains(&micros) {
