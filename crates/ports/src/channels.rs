@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use domain::{Channel, ChannelId, Credential, CredentialId, Timestamp};
 
 use crate::StoreError;
+use crate::error::Source;
 
 /// A channel with all its credentials, expired ones too, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,4 +77,15 @@ pub trait ChannelCredentialRepository: Send + Sync {
     /// Notes when credentials last proved a caller. A time that is earlier than
     /// the one kept and an id that is gone change nothing.
     async fn touch(&self, used: &[(CredentialId, Timestamp)]) -> Result<(), StoreError>;
+}
+
+/// A copy of all channels that can be read while the repository is away, so
+/// that a receiver started then still knows its callers. Secrets are hashed and
+/// sealed in it as in the repository.
+pub trait ChannelSnapshot: Send + Sync {
+    /// Replaces the copy; after a crash there is the old one or the new one.
+    fn save(&self, channels: &[ChannelWithCredentials]) -> Result<(), Source>;
+
+    /// The copy; `None` if none was ever saved.
+    fn load(&self) -> Result<Option<Vec<ChannelWithCredentials>>, Source>;
 }

@@ -14,15 +14,17 @@ pub mod clock;
 pub mod error;
 pub mod ids;
 pub mod integrator;
+pub mod journal;
 pub mod observer;
 pub mod rejections;
 pub mod reports;
 
-pub use channels::{ChannelCredentialRepository, ChannelWithCredentials};
+pub use channels::{ChannelCredentialRepository, ChannelSnapshot, ChannelWithCredentials};
 pub use clock::Clock;
 pub use error::StoreError;
 pub use ids::Ids;
 pub use integrator::{Headers, Integrator};
+pub use journal::{JournalEntry, ReportJournal};
 pub use observer::Observer;
 pub use rejections::RejectionLog;
 pub use reports::ReportStore;

@@ -16,6 +16,16 @@ pub trait Observer: Send + Sync {
     /// The store did not take a batch of this many reports.
     fn commit_failed(&self, reports: usize);
 
+    /// This many reports went to the journal instead of the store.
+    fn journaled(&self, reports: usize) {
+        let _ = reports;
+    }
+
+    /// This many reports went from the journal into the store.
+    fn drained(&self, reports: usize) {
+        let _ = reports;
+    }
+
     /// A proven report was refused.
     fn rejected(&self, reason: RejectionReason);
 

@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use domain::secret::{CredentialHash, ServerSecret};
 use domain::{Channel, ChannelId, CredentialId, Timestamp};
-use ports::{ChannelCredentialRepository, ChannelWithCredentials, Observer, StoreError};
+use ports::error::Source;
+use ports::{
+    ChannelCredentialRepository, ChannelSnapshot, ChannelWithCredentials, Observer, StoreError,
+};
 
 /// How often, in microseconds, the use of one credential is noted.
 const NOTED_EVERY: i64 = 1_000_000;
@@ -18,6 +21,7 @@ pub struct ChannelDirectory {
     repository: Arc<dyn ChannelCredentialRepository>,
     secret: ServerSecret,
     observer: Arc<dyn Observer>,
+    copy: Option<Arc<dyn ChannelSnapshot>>,
     snapshot: ArcSwap<Snapshot>,
     used: Mutex<HashMap<CredentialId, Timestamp>>,
 }
@@ -25,8 +29,20 @@ pub struct ChannelDirectory {
 #[derive(Default)]
 struct Snapshot {
     revision: Option<i64>,
+    filled: bool,
     channels: HashMap<ChannelId, Arc<KnownChannel>>,
     foreign_credentials: usize,
+}
+
+/// Where the channels of a directory come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// They were not read yet.
+    Nowhere,
+    /// From the copy: the repository was not reached since the start.
+    Copy,
+    /// From the repository.
+    Repository,
 }
 
 /// A channel with what is needed to prove its callers.
@@ -71,9 +87,30 @@ impl ChannelDirectory {
             repository,
             secret,
             observer,
+            copy: None,
             snapshot: ArcSwap::default(),
             used: Mutex::default(),
         }
+    }
+
+    /// Keeps a copy of the channels for the time the repository is away.
+    #[must_use]
+    pub fn with_copy(mut self, copy: Arc<dyn ChannelSnapshot>) -> Self {
+        self.copy = Some(copy);
+        self
+    }
+
+    /// Fills the directory from the copy. `false` if there is none. The next
+    /// [`ChannelDirectory::refresh`] that reaches the repository replaces it.
+    pub fn fill_from_copy(&self) -> Result<bool, Source> {
+        let Some(copy) = &self.copy else {
+            return Ok(false);
+        };
+        let Some(channels) = copy.load()? else {
+            return Ok(false);
+        };
+        self.use_channels(None, channels);
+        Ok(true)
     }
 
     /// Reads the channels again if anything changed. `true` if it did.
@@ -84,6 +121,17 @@ impl ChannelDirectory {
             return Ok(false);
         }
         let channels = self.repository.all().await?;
+        if let Some(copy) = &self.copy {
+            // The receiver works without it as long as the repository is there.
+            if let Err(error) = copy.save(&channels) {
+                tracing::error!(%error, "the copy of the channels was not saved");
+            }
+        }
+        self.use_channels(Some(revision), channels);
+        Ok(true)
+    }
+
+    fn use_channels(&self, revision: Option<i64>, channels: Vec<ChannelWithCredentials>) {
         let snapshot = self.snapshot_of(revision, channels);
         self.observer.channels_known(snapshot.channels.len());
         if snapshot.foreign_credentials > 0 {
@@ -94,7 +142,6 @@ impl ChannelDirectory {
             );
         }
         self.snapshot.store(Arc::new(snapshot));
-        Ok(true)
     }
 
     /// The channel of an id.
@@ -103,10 +150,17 @@ impl ChannelDirectory {
         self.snapshot.load().channels.get(id).cloned()
     }
 
-    /// Whether the channels were read at least once.
+    /// Where the channels in use come from.
     #[must_use]
-    pub fn is_filled(&self) -> bool {
-        self.snapshot.load().revision.is_some()
+    pub fn origin(&self) -> Origin {
+        let snapshot = self.snapshot.load();
+        if snapshot.revision.is_some() {
+            Origin::Repository
+        } else if snapshot.filled {
+            Origin::Copy
+        } else {
+            Origin::Nowhere
+        }
     }
 
     /// How many credentials were made under another server secret.
@@ -146,11 +200,16 @@ impl ChannelDirectory {
         }
     }
 
-    fn snapshot_of(&self, revision: i64, channels: Vec<ChannelWithCredentials>) -> Snapshot {
+    fn snapshot_of(
+        &self,
+        revision: Option<i64>,
+        channels: Vec<ChannelWithCredentials>,
+    ) -> Snapshot {
         let credentials = channels.iter().flat_map(|channel| &channel.credentials);
         let key_id = self.secret.key_id();
         Snapshot {
-            revision: Some(revision),
+            revision,
+            filled: true,
             foreign_credentials: credentials.filter(|each| each.key_id != key_id).count(),
             channels: channels
                 .into_iter()

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ports::ReportStore;
+use ports::{ReportJournal, ReportStore};
 
-use crate::ChannelDirectory;
+use crate::channel_directory::Origin;
 use crate::intake::chain;
+use crate::{ChannelDirectory, StoreGate};
 
 /// How long a part may take to answer.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -15,24 +16,76 @@ const DEADLINE: Duration = Duration::from_secs(2);
 pub struct CheckHealth {
     store: Arc<dyn ReportStore>,
     directory: Arc<ChannelDirectory>,
+    journal: Option<(Arc<dyn ReportJournal>, Arc<StoreGate>)>,
+}
+
+/// How one part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// As it should be.
+    Ready,
+    /// Not as it should be, and reports are taken all the same.
+    Degraded,
+    /// Reports cannot be taken.
+    Down,
+}
+
+impl Condition {
+    /// The word for people and programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+        }
+    }
 }
 
 /// One part and how it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Its name: `store`, `channels`, `secret_key`.
+    /// Its name: `store`, `channels`, `secret_key`, `journal`.
     pub name: &'static str,
-    /// Whether reports can be taken as far as it goes.
-    pub ready: bool,
+    /// How it is.
+    pub condition: Condition,
     /// What is wrong; `None` if nothing is.
     pub detail: Option<String>,
+}
+
+impl Part {
+    fn new(name: &'static str, wrong: Option<String>, then: Condition) -> Self {
+        let condition = if wrong.is_some() {
+            then
+        } else {
+            Condition::Ready
+        };
+        Self {
+            name,
+            condition,
+            detail: wrong,
+        }
+    }
 }
 
 impl CheckHealth {
     /// Checks a store and a directory.
     #[must_use]
     pub fn new(store: Arc<dyn ReportStore>, directory: Arc<ChannelDirectory>) -> Self {
-        Self { store, directory }
+        Self {
+            store,
+            directory,
+            journal: None,
+        }
+    }
+
+    /// Checks a journal too. While there is room in it, a store that is away
+    /// only degrades the service: taking it out of a load balancer would lose
+    /// the reports that it can still keep.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Arc<dyn ReportJournal>, gate: Arc<StoreGate>) -> Self {
+        self.journal = Some((journal, gate));
+        self
     }
 
     /// How every part is. Returns within about two seconds.
@@ -42,27 +95,63 @@ impl CheckHealth {
             Ok(Err(error)) => Some(chain(&error)),
             Err(_elapsed) => Some(format!("no answer within {} s", DEADLINE.as_secs())),
         };
-        let channels = (!self.directory.is_filled()).then(|| "not read yet".to_owned());
+        let journal = self.journal_part();
+        let without_store = match &journal {
+            Some(part) if part.condition != Condition::Down => Condition::Degraded,
+            Some(_) | None => Condition::Down,
+        };
+        let mut parts = vec![
+            Part::new("store", store, without_store),
+            self.channels_part(),
+            self.secret_key_part(),
+        ];
+        parts.extend(journal);
+        parts
+    }
+
+    fn channels_part(&self) -> Part {
+        let (wrong, then) = match self.directory.origin() {
+            Origin::Repository => (None, Condition::Ready),
+            Origin::Copy => (
+                Some("as they were when the store was last reached"),
+                Condition::Degraded,
+            ),
+            Origin::Nowhere => (Some("not read yet"), Condition::Down),
+        };
+        Part::new("channels", wrong.map(str::to_owned), then)
+    }
+
+    fn secret_key_part(&self) -> Part {
         let foreign = self.directory.foreign_credentials();
-        let secret_key = (foreign > 0)
+        let wrong = (foreign > 0)
             .then(|| format!("{foreign} credentials were made under another server secret"));
-        vec![
-            Part {
-                name: "store",
-                ready: store.is_none(),
-                detail: store,
-            },
-            Part {
-                name: "channels",
-                ready: channels.is_none(),
-                detail: channels,
-            },
-            // The other credentials still work, so this stops nothing.
-            Part {
-                name: "secret_key",
-                ready: true,
-                detail: secret_key,
-            },
-        ]
+        // The other credentials still work.
+        Part::new("secret_key", wrong, Condition::Degraded)
+    }
+
+    fn journal_part(&self) -> Option<Part> {
+        let (journal, gate) = self.journal.as_ref()?;
+        let usage = journal.usage();
+        let full = usage.bytes >= usage.capacity;
+        let wrong = if full {
+            Some(format!("full: {} bytes", usage.bytes))
+        } else if usage.is_filling_up() {
+            Some(format!(
+                "filling up: {} of {} bytes",
+                usage.bytes, usage.capacity
+            ))
+        } else if usage.set_aside > 0 {
+            Some(format!("{} damaged files were set aside", usage.set_aside))
+        } else if usage.entries > 0 {
+            Some(format!("{} reports wait for the store", usage.entries))
+        } else {
+            None
+        };
+        let then = if full && gate.is_away() {
+            Condition::Down
+        } else {
+            Condition::Degraded
+        };
+        Some(Part::new("journal", wrong, then))
     }
 }

@@ -3,14 +3,21 @@
 //!
 //! There is no timer. While one batch is being committed the next one gathers,
 //! so the batch grows with the load and a lone report waits for nobody.
+//!
+//! What the store does not take in time goes to the journal, if there is one,
+//! and is answered when it is durable there. Either way an answer comes within
+//! the deadline and the time of one append.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{Effect, IntegratorName, Report};
+use ports::journal::JournalError;
 use ports::reports::{Recorded, record_by_halves};
-use ports::{Observer, ReportStore, StoreError};
+use ports::{JournalEntry, Observer, ReportJournal, ReportStore, StoreError};
 use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::StoreGate;
 
 /// How the intake is dimensioned.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +28,7 @@ pub struct IntakeSettings {
     pub batch: usize,
     /// How many batches may be on their way to the store at a time.
     pub writers: usize,
-    /// How long recording a batch may take.
+    /// How long a report may wait for the store, queueing included.
     pub deadline: Duration,
 }
 
@@ -36,21 +43,41 @@ impl Default for IntakeSettings {
     }
 }
 
-/// Why a report was not recorded.
+/// Where a report is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// In the store, and this is what it did.
+    InStore(Effect),
+    /// In the journal; what it does is known when the store is back.
+    InJournal,
+}
+
+/// Why a report was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum IntakeError {
     /// Too many reports are waiting, or the service is stopping.
     #[error("too many reports are waiting")]
     Overloaded,
-    /// The store is away or too slow.
-    #[error("the store did not take the report")]
-    Unavailable(#[source] Arc<StoreError>),
-    /// The store did not take the report within the deadline.
-    #[error("the store did not take the report in time")]
-    TooSlow,
+    /// Neither the store nor the journal took it.
+    #[error("the report was not kept")]
+    Unavailable(#[source] Arc<NotKept>),
     /// The store will never take the report.
     #[error("the store will never take the report")]
     Refused(#[source] Arc<StoreError>),
+}
+
+/// Why neither store nor journal took a batch.
+#[derive(Debug, thiserror::Error)]
+pub enum NotKept {
+    /// The store failed, and there is no journal.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The store did not answer in time, and there is no journal.
+    #[error("the store did not answer in time")]
+    TooSlow,
+    /// The store is away, and the journal failed too.
+    #[error(transparent)]
+    Journal(JournalError),
 }
 
 /// Where proven reports are handed over.
@@ -61,16 +88,18 @@ pub struct Intake {
 
 /// A report on its way to the store, and who waits for it.
 struct Waiting {
-    report: Report,
-    integrator: IntegratorName,
-    answer: oneshot::Sender<Result<Effect, IntakeError>>,
+    entry: JournalEntry,
+    since: Instant,
+    answer: oneshot::Sender<Result<Kept, IntakeError>>,
 }
 
 /// The writers of an intake. They run until every [`Intake`] is dropped and
-/// whatever had queued is recorded.
+/// whatever had queued is kept.
 pub struct IntakeWriters {
     queue: Arc<Mutex<mpsc::Receiver<Waiting>>>,
     store: Arc<dyn ReportStore>,
+    journal: Option<Arc<dyn ReportJournal>>,
+    gate: Arc<StoreGate>,
     observer: Arc<dyn Observer>,
     settings: IntakeSettings,
 }
@@ -85,27 +114,32 @@ impl Intake {
     ) -> (Self, IntakeWriters) {
         let (queue, waiting) = mpsc::channel(settings.queue.max(1));
         let queue_end = Arc::new(Mutex::new(waiting));
-        (
-            Self { queue },
-            IntakeWriters {
-                queue: queue_end,
-                store,
-                observer,
-                settings,
-            },
-        )
+        let gate = Arc::default();
+        let writers = IntakeWriters {
+            queue: queue_end,
+            store,
+            journal: None,
+            gate,
+            observer,
+            settings,
+        };
+        (Self { queue }, writers)
     }
 
-    /// Records a report and returns when it is durable.
+    /// Keeps a report and returns when it is durable.
     pub async fn record(
         &self,
         integrator: &IntegratorName,
         report: Report,
-    ) -> Result<Effect, IntakeError> {
+    ) -> Result<Kept, IntakeError> {
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting {
-            report,
+        let entry = JournalEntry {
             integrator: integrator.clone(),
+            report,
+        };
+        let waiting = Waiting {
+            entry,
+            since: Instant::now(),
             answer,
         };
         self.queue
@@ -116,10 +150,19 @@ impl Intake {
 }
 
 impl IntakeWriters {
-    /// Records what is handed over until every [`Intake`] is dropped.
+    /// Keeps what the store does not take in time in `journal`. `gate` says to
+    /// whoever shares it whether the store is away.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Arc<dyn ReportJournal>, gate: Arc<StoreGate>) -> Self {
+        self.journal = Some(journal);
+        self.gate = gate;
+        self
+    }
+
+    /// Keeps what is handed over until every [`Intake`] is dropped.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the writers end with the queue, and are awaited here"
+        reason = "the writers end with the queue and are awaited"
     )]
     pub async fn run(self) {
         let this = Arc::new(self);
@@ -146,35 +189,70 @@ impl IntakeWriters {
             if taken == 0 {
                 return;
             }
-            self.record(&mut batch).await;
+            self.keep(std::mem::take(&mut batch)).await;
         }
     }
 
-    /// Records a batch and answers everybody who waits for it.
-    async fn record(&self, batch: &mut Vec<Waiting>) {
+    /// Keeps a batch and answers everybody who waits for it.
+    async fn keep(&self, batch: Vec<Waiting>) {
+        let Some(oldest) = batch.iter().map(|waiting| waiting.since).min() else {
+            return;
+        };
+        // One allocation for the reports alone: the store wants them side by side.
         let mut reports = Vec::with_capacity(batch.len());
-        let mut waiting = Vec::with_capacity(batch.len());
-        for Waiting {
-            report,
-            integrator,
-            answer,
-        } in batch.drain(..)
-        {
-            waiting.push((integrator, report.status.clone(), answer));
-            reports.push(report);
+        let mut callers = Vec::with_capacity(batch.len());
+        for Waiting { entry, answer, .. } in batch {
+            callers.push((entry.integrator, answer));
+            reports.push(entry.report);
         }
+        match self.record(&reports, oldest).await {
+            Ok(outcomes) => {
+                for (((integrator, answer), report), outcome) in
+                    callers.into_iter().zip(&reports).zip(outcomes)
+                {
+                    // Whoever waited may have gone; the report is kept all the same.
+                    let _ = answer.send(match outcome {
+                        Recorded::Durable(effect) => {
+                            self.observer.recorded(&integrator, &report.status, effect);
+                            Ok(Kept::InStore(effect))
+                        }
+                        Recorded::Refused(error) => Err(IntakeError::Refused(Arc::new(error))),
+                    });
+                }
+            }
+            Err(not_kept) => self.divert(reports, callers, not_kept).await,
+        }
+    }
+
+    /// Records a batch within what is left of the deadline of its oldest report.
+    async fn record(&self, reports: &[Report], oldest: Instant) -> Result<Vec<Recorded>, NotKept> {
+        let left = self.settings.deadline.saturating_sub(oldest.elapsed());
+        let has_journal = self.journal.is_some();
+        // With a journal, a batch that is late already has no time to lose; the
+        // store is alive but cannot keep up, so the gate stays as it is.
+        if has_journal && (self.gate.is_away() || left < self.settings.deadline / 2) {
+            return Err(NotKept::TooSlow);
+        }
+        let left = if has_journal {
+            left
+        } else {
+            self.settings.deadline
+        };
         let began = Instant::now();
-        let recording = record_by_halves(self.store.as_ref(), &reports);
-        let outcomes = match tokio::time::timeout(self.settings.deadline, recording).await {
+        let recording = record_by_halves(self.store.as_ref(), reports);
+        match tokio::time::timeout(left, recording).await {
             Ok(Ok(outcomes)) => {
+                self.gate.worked();
                 self.observer.committed(reports.len(), began.elapsed());
-                outcomes
+                Ok(outcomes)
             }
             Ok(Err(error)) => {
                 self.observer.commit_failed(reports.len());
                 tracing::warn!(reports = reports.len(), error = %chain(&error), "the store did not take a batch");
-                let error = IntakeError::Unavailable(Arc::new(error));
-                return answer_all(waiting, &error);
+                if has_journal {
+                    self.gate.failed();
+                }
+                Err(NotKept::Store(error))
             }
             Err(_elapsed) => {
                 self.observer.commit_failed(reports.len());
@@ -182,33 +260,48 @@ impl IntakeWriters {
                     reports = reports.len(),
                     "the store did not take a batch in time"
                 );
-                return answer_all(waiting, &IntakeError::TooSlow);
+                if has_journal {
+                    self.gate.failed();
+                }
+                Err(NotKept::TooSlow)
+            }
+        }
+    }
+
+    /// Keeps in the journal what the store did not take. Whether the store took
+    /// it all the same, after the deadline, does not matter: recording twice is
+    /// harmless.
+    async fn divert(&self, reports: Vec<Report>, callers: Vec<Caller>, not_kept: NotKept) {
+        let count = reports.len();
+        let (integrators, answers): (Vec<_>, Vec<_>) = callers.into_iter().unzip();
+        let outcome = match &self.journal {
+            None => Err(not_kept),
+            Some(journal) => {
+                let entries: Vec<_> = integrators
+                    .into_iter()
+                    .zip(reports)
+                    .map(|(integrator, report)| JournalEntry { integrator, report })
+                    .collect();
+                journal.append(&entries).await.map_err(NotKept::Journal)
             }
         };
-        for ((integrator, status, answer), outcome) in waiting.into_iter().zip(outcomes) {
-            // Whoever waited may have gone; the report is kept all the same.
-            let _ = answer.send(match outcome {
-                Recorded::Durable(effect) => {
-                    self.observer.recorded(&integrator, &status, effect);
-                    Ok(effect)
-                }
-                Recorded::Refused(error) => Err(IntakeError::Refused(Arc::new(error))),
-            });
+        let outcome = match outcome {
+            Ok(()) => {
+                self.observer.journaled(count);
+                Ok(Kept::InJournal)
+            }
+            Err(error) => {
+                tracing::error!(reports = count, error = %chain(&error), "reports were refused: nothing could keep them");
+                Err(IntakeError::Unavailable(Arc::new(error)))
+            }
+        };
+        for answer in answers {
+            let _ = answer.send(outcome.clone());
         }
     }
 }
 
-type Answers = Vec<(
-    IntegratorName,
-    domain::ReportedStatus,
-    oneshot::Sender<Result<Effect, IntakeError>>,
-)>;
-
-fn answer_all(waiting: Answers, error: &IntakeError) {
-    for (_, _, answer) in waiting {
-        let _ = answer.send(Err(error.clone()));
-    }
-}
+type Caller = (IntegratorName, oneshot::Sender<Result<Kept, IntakeError>>);
 
 /// An error with all that is behind it, for a log line.
 #[must_use]

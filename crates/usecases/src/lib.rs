@@ -10,6 +10,7 @@
 pub mod admit_caller;
 pub mod channel_directory;
 pub mod check_health;
+pub mod drain_journal;
 pub mod intake;
 pub mod integrators;
 pub mod list_messages;
@@ -17,10 +18,12 @@ pub mod list_rejections;
 pub mod manage_channels;
 pub mod receive_report;
 pub mod show_message;
+pub mod store_gate;
 
 pub use admit_caller::{Admission, AdmitCaller, Admitted};
 pub use channel_directory::ChannelDirectory;
 pub use check_health::CheckHealth;
+pub use drain_journal::DrainJournal;
 pub use intake::Intake;
 pub use integrators::Integrators;
 pub use list_messages::ListMessages;
@@ -28,3 +31,4 @@ pub use list_rejections::ListRejections;
 pub use manage_channels::ManageChannels;
 pub use receive_report::{ReceiveError, ReceiveReport};
 pub use show_message::ShowMessage;
+pub use store_gate::StoreGate;

@@ -215,9 +215,9 @@ impl ReceiveReport {
                 (RejectionReason::RefusedByStore, chain(refused.as_ref()))
             }
             ReceiveError::TooManyFields
-            | ReceiveError::NotRecorded(
-                IntakeError::Overloaded | IntakeError::Unavailable(_) | IntakeError::TooSlow,
-            ) => return,
+            | ReceiveError::NotRecorded(IntakeError::Overloaded | IntakeError::Unavailable(_)) => {
+                return;
+            }
         };
         self.observer.rejected(reason);
         let channel = &request.caller.channel.channel.id;

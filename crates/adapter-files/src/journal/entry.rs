@@ -1,0 +1,88 @@
+//! Journal entries as JSON, one object a record, so that people can read them
+//! in an emergency.
+
+use std::error::Error;
+
+use domain::report::{ReportError, ReportFields};
+use domain::{
+    Address, ChannelId, CredentialId, ErrorCode, ErrorText, IntegratorName, MessageKey, MessageSid,
+    Report, ReportedStatus, Timestamp,
+};
+use ports::JournalEntry;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    integrator: String,
+    channel: String,
+    sid: String,
+    status: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    error: Option<WireError>,
+    to: String,
+    from: String,
+    /// Microseconds since 1970.
+    arrived_at: i64,
+    credential: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    idempotency_token: Option<String>,
+    /// A JSON object as text, the way the stores keep it.
+    fields: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireError {
+    code: String,
+    text: String,
+}
+
+/// The bytes of an entry.
+pub(super) fn encode(entry: &JournalEntry) -> Result<Vec<u8>, serde_json::Error> {
+    let report = &entry.report;
+    serde_json::to_vec(&Wire {
+        integrator: entry.integrator.as_str().to_owned(),
+        channel: report.key.channel.as_str().to_owned(),
+        sid: report.key.sid.as_str().to_owned(),
+        status: report.status.as_str().to_owned(),
+        error: report.error.as_ref().map(|error| WireError {
+            code: error.code.as_str().to_owned(),
+            text: error.text.as_str().to_owned(),
+        }),
+        to: report.recipient.reveal().to_owned(),
+        from: report.sender.reveal().to_owned(),
+        arrived_at: report.arrived_at.unix_micros(),
+        credential: report.credential.to_string(),
+        idempotency_token: report.idempotency_token.clone(),
+        fields: report.fields.to_json(),
+    })
+}
+
+/// The entry of some bytes whose checksum was right.
+pub(super) fn decode(bytes: &[u8]) -> Result<JournalEntry, Box<dyn Error + Send + Sync>> {
+    let wire: Wire = serde_json::from_slice(bytes)?;
+    let error = match wire.error {
+        Some(error) => Some(ReportError {
+            code: ErrorCode::parse(&error.code)?,
+            text: ErrorText::new(&error.text),
+        }),
+        None => None,
+    };
+    Ok(JournalEntry {
+        integrator: IntegratorName::parse(&wire.integrator)?,
+        report: Report {
+            key: MessageKey {
+                channel: ChannelId::parse(&wire.channel)?,
+                sid: MessageSid::parse(&wire.sid)?,
+            },
+            status: ReportedStatus::parse(&wire.status)?,
+            error,
+            recipient: Address::parse(&wire.to)?,
+            sender: Address::parse(&wire.from)?,
+            arrived_at: Timestamp::from_unix_micros(wire.arrived_at)?,
+            credential: CredentialId(Uuid::parse_str(&wire.credential)?),
+            idempotency_token: wire.idempotency_token,
+            fields: ReportFields::from_json(&wire.fields)?,
+        },
+    })
+}

@@ -1,0 +1,204 @@
+//! The promises of the journal, on a real disk.
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use adapter_files::FileJournal;
+use adapter_files::journal::OpenError;
+use domain::IntegratorName;
+use ports::ReportJournal;
+use ports::journal::{JournalEntry, JournalError};
+use testkit::builders::{report, twilio_sid};
+
+const ROOMY: u64 = 1 << 30;
+
+fn entries(numbers: std::ops::Range<u64>) -> Vec<JournalEntry> {
+    let integrator = IntegratorName::parse("twilio").unwrap();
+    let entry = |number| JournalEntry {
+        integrator: integrator.clone(),
+        report: report(&twilio_sid(number))
+            .status("undelivered")
+            .error_with_text("63016", "outside the wïndow")
+            .at(1_795_370_777_123_456)
+            .token("token")
+            .build(),
+    };
+    numbers.map(entry).collect()
+}
+
+fn segments(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let mut files: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|e| e == "log"))
+        .collect();
+    files.sort();
+    files
+}
+
+async fn all(journal: &FileJournal) -> Vec<JournalEntry> {
+    journal.oldest(usize::MAX).await.unwrap().0
+}
+
+#[tokio::test]
+async fn what_was_appended_is_there_in_order_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
+    journal.append(&entries(0..3)).await.unwrap();
+    journal.append(&entries(3..5)).await.unwrap();
+    assert_eq!(all(&journal).await, entries(0..5));
+    drop(journal);
+
+    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
+    assert_eq!(journal.usage().entries, 5);
+    journal.append(&entries(5..6)).await.unwrap();
+    assert_eq!(all(&journal).await, entries(0..6));
+}
+
+#[tokio::test]
+async fn entries_are_given_until_they_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
+    journal.append(&entries(0..10)).await.unwrap();
+    let (first, mark) = journal.oldest(4).await.unwrap();
+    assert_eq!((first, mark), journal.oldest(4).await.unwrap());
+    journal.remove(mark).await.unwrap();
+    journal.remove(mark).await.unwrap();
+    assert_eq!(journal.usage().entries, 6);
+    journal.append(&entries(10..12)).await.unwrap();
+    let (rest, mark) = journal.oldest(100).await.unwrap();
+    assert_eq!(rest, entries(4..12));
+    journal.remove(mark).await.unwrap();
+    assert_eq!((journal.usage().entries, journal.usage().bytes), (0, 0));
+    assert_eq!(segments(folder.path()), Vec::<PathBuf>::new());
+    assert!(all(&journal).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_entry_appended_while_the_others_are_recorded_is_not_removed_with_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
+    journal.append(&entries(0..2)).await.unwrap();
+    let (_, mark) = journal.oldest(100).await.unwrap();
+    journal.append(&entries(2..3)).await.unwrap();
+    journal.remove(mark).await.unwrap();
+    assert_eq!(all(&journal).await, entries(2..3));
+    assert_eq!(journal.usage().entries, 1);
+}
+
+#[tokio::test]
+async fn many_segments_are_read_from_front_to_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
+    let total = 60_000;
+    for start in (0..total).step_by(2_000) {
+        journal
+            .append(&entries(start..start + 2_000))
+            .await
+            .unwrap();
+    }
+    assert!(segments(folder.path()).len() > 1);
+    let mut next = 0;
+    while journal.usage().entries > 0 {
+        let (some, mark) = journal.oldest(7_000).await.unwrap();
+        assert!(!some.is_empty());
+        let count = some.len() as u64;
+        assert_eq!(some, entries(next..next + count));
+        next += count;
+        journal.remove(mark).await.unwrap();
+        assert_eq!(journal.usage().entries, total - next);
+    }
+    assert_eq!(next, total);
+}
+
+#[tokio::test]
+async fn a_full_journal_takes_nothing_more_and_keeps_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = FileJournal::open(folder.path(), 2_000).unwrap();
+    journal.append(&entries(0..2)).await.unwrap();
+    assert!(matches!(
+        journal.append(&entries(2..50)).await,
+        Err(JournalError::Full)
+    ));
+    assert_eq!(all(&journal).await, entries(0..2));
+    let (_, mark) = journal.oldest(100).await.unwrap();
+    journal.remove(mark).await.unwrap();
+    journal.append(&entries(2..4)).await.unwrap();
+    assert_eq!(all(&journal).await, entries(2..4));
+}
+
+#[tokio::test]
+async fn a_torn_end_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    FileJournal::open(folder.path(), ROOMY)
+        .unwrap()
+        .append(&entries(0..3))
+        .await
+        .unwrap();
+    let segment = &segments(folder.path())[0];
+    let length = fs::metadata(segment).unwrap().len();
+    OpenOptions::new()
+        .write(true)
+        .open(segment)
+        .unwrap()
+        .set_len(length - 7)
+        .unwrap();
+
+    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
+    assert_eq!(all(&journal).await, entries(0..2));
+    assert_eq!(journal.usage().set_aside, 0);
+}
+
+#[tokio::test]
+async fn a_damaged_part_is_set_aside_and_the_others_are_used() {
+    let folder = tempfile::tempdir().unwrap();
+    FileJournal::open(folder.path(), ROOMY)
+        .unwrap()
+        .append(&entries(0..9))
+        .await
+        .unwrap();
+    let segment = &segments(folder.path())[0];
+    let mut bytes = fs::read(segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 8].fill(0);
+    fs::write(segment, bytes).unwrap();
+
+    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
+    let kept = all(&journal).await;
+    assert_eq!(kept.len(), 8);
+    assert!(kept.iter().all(|entry| entries(0..9).contains(entry)));
+    assert_eq!(journal.usage().set_aside, 1);
+    drop(journal);
+    // The copy is for people; the journal itself is whole again.
+    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
+    assert_eq!((all(&journal).await, journal.usage().set_aside), (kept, 0));
+}
+
+#[tokio::test]
+async fn rubbish_in_the_folder_does_not_keep_it_from_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("journal-00000000000000000007.log"),
+        b"rubbish",
+    )
+    .unwrap();
+    fs::write(folder.path().join("journal-x.log"), b"rubbish").unwrap();
+    fs::create_dir(folder.path().join("journal-00000000000000000009.log")).unwrap();
+    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
+    assert_eq!(journal.usage().set_aside, 1);
+    journal.append(&entries(0..1)).await.unwrap();
+    assert_eq!(all(&journal).await, entries(0..1));
+}
+
+#[tokio::test]
+async fn a_journal_has_one_user_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
+    assert!(matches!(
+        FileJournal::open(folder.path(), ROOMY),
+        Err(OpenError::InUse)
+    ));
+    drop(journal);
+    assert!(FileJournal::open(folder.path(), ROOMY).is_ok());
+}

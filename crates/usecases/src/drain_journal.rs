@@ -1,0 +1,144 @@
+//! From the journal into the store, a bounded step at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::rejection::MaskedFields;
+use domain::{Rejection, RejectionReason};
+use ports::journal::JournalError;
+use ports::reports::{Recorded, record_by_halves};
+use ports::{JournalEntry, Observer, RejectionLog, ReportJournal, ReportStore, StoreError};
+
+use crate::StoreGate;
+use crate::intake::chain;
+
+/// How long recording one step may take. Longer than the intake's deadline:
+/// nobody waits for this one.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Moves the journal into the store.
+pub struct DrainJournal {
+    journal: Arc<dyn ReportJournal>,
+    store: Arc<dyn ReportStore>,
+    rejections: Arc<dyn RejectionLog>,
+    gate: Arc<StoreGate>,
+    observer: Arc<dyn Observer>,
+    /// How many reports one step moves at most.
+    step: usize,
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// How many reports it moved.
+    pub moved: usize,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+/// Why a step moved nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum DrainError {
+    /// The store is still away.
+    #[error("the store is still away")]
+    Store(#[source] StoreError),
+    /// The store did not answer in time.
+    #[error("the store did not answer in time")]
+    TooSlow,
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl DrainJournal {
+    /// Moves at most `step` reports at a time.
+    #[must_use]
+    pub fn new(
+        journal: Arc<dyn ReportJournal>,
+        store: Arc<dyn ReportStore>,
+        rejections: Arc<dyn RejectionLog>,
+        gate: Arc<StoreGate>,
+        observer: Arc<dyn Observer>,
+        step: usize,
+    ) -> Self {
+        Self {
+            journal,
+            store,
+            rejections,
+            gate,
+            observer,
+            step,
+        }
+    }
+
+    /// Moves one step. It also is the probe that finds the store back.
+    pub async fn run(&self) -> Result<Drained, DrainError> {
+        let (entries, mark) = self.journal.oldest(self.step).await?;
+        if entries.is_empty() {
+            // Nothing to probe with, as when the journal failed too: ask.
+            if self.gate.is_away() {
+                self.within(self.store.ping()).await?;
+                self.gate.worked();
+            }
+            return Ok(Drained {
+                moved: 0,
+                more: false,
+            });
+        }
+        let reports: Vec<_> = entries.iter().map(|entry| entry.report.clone()).collect();
+        let outcomes = self
+            .within(record_by_halves(self.store.as_ref(), &reports))
+            .await?;
+        self.gate.worked();
+        for (entry, outcome) in entries.iter().zip(outcomes) {
+            match outcome {
+                Recorded::Durable(effect) => {
+                    self.observer
+                        .recorded(&entry.integrator, &entry.report.status, effect);
+                }
+                Recorded::Refused(error) => self.reject(entry, &error).await,
+            }
+        }
+        self.journal.remove(mark).await?;
+        self.observer.drained(entries.len());
+        Ok(Drained {
+            moved: entries.len(),
+            more: entries.len() >= self.step,
+        })
+    }
+
+    async fn within<T>(
+        &self,
+        step: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, DrainError> {
+        match tokio::time::timeout(DEADLINE, step).await {
+            Ok(outcome) => outcome.map_err(DrainError::Store),
+            Err(_elapsed) => Err(DrainError::TooSlow),
+        }
+    }
+
+    /// A report that the store will never take was answered long ago: what is
+    /// left of it is a rejection.
+    async fn reject(&self, entry: &JournalEntry, error: &StoreError) {
+        let channel = entry.report.key.channel.clone();
+        tracing::error!(%channel, sid = %entry.report.key.sid, error = %chain(error), "the store will never take an acknowledged report");
+        self.observer.rejected(RejectionReason::RefusedByStore);
+        let fields = [
+            ("message_sid", entry.report.key.sid.to_string()),
+            ("status", entry.report.status.to_string()),
+            ("to", entry.report.recipient.to_string()),
+            ("from", entry.report.sender.to_string()),
+        ];
+        let rejection = Rejection {
+            arrived_at: entry.report.arrived_at,
+            channel,
+            integrator: entry.integrator.clone(),
+            reason: RejectionReason::RefusedByStore,
+            detail: chain(error),
+            fields: MaskedFields::new(fields.map(|(name, value)| (name.to_owned(), value))),
+        };
+        if let Err(error) = self.rejections.keep(&rejection).await {
+            tracing::error!(error = %chain(&error), "a rejection was not kept");
+        }
+    }
+}
