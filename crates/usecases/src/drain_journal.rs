@@ -101,9 +101,10 @@ impl DrainJournal {
         }
         self.journal.remove(mark).await?;
         self.observer.drained(entries.len());
+        let more = self.journal.usage().entries > 0;
         Ok(Drained {
             moved: entries.len(),
-            more: entries.len() >= self.step,
+            more,
         })
     }
 

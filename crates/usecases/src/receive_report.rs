@@ -1,6 +1,7 @@
 //! The way of a report from a proven caller to a durable row.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{
     IntegratorName, MessageKey, PublicUrl, Rejection, RejectionReason, Report, Timestamp,
@@ -10,6 +11,9 @@ use ports::{Clock, Headers, Integrator, Observer, RejectionLog};
 
 use crate::intake::{Intake, IntakeError, chain};
 use crate::{Admitted, channel_directory::KnownChannel};
+
+/// How long keeping a rejection may hold up an answer.
+const REJECTION_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Takes in the reports of one request.
 pub struct ReceiveReport {
@@ -230,8 +234,14 @@ impl ReceiveReport {
             detail,
             fields: request.integrator.evidence(request.body),
         };
-        if let Err(error) = self.rejections.keep(&rejection).await {
-            tracing::warn!(%channel, error = %chain(&error), "a rejection was not kept");
+        // The answer does not wait for a store that is away.
+        let keeping = self.rejections.keep(&rejection);
+        match tokio::time::timeout(REJECTION_DEADLINE, keeping).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%channel, error = %chain(&error), "a rejection was not kept");
+            }
+            Err(_elapsed) => tracing::warn!(%channel, "a rejection was not kept in time"),
         }
     }
 }

@@ -1,0 +1,152 @@
+//! The URL at which Twilio reports, taken apart and put together by its
+//! letters: signatures are made over the letters that somebody typed, so
+//! nothing is normalised.
+
+use std::borrow::Cow;
+
+use domain::PublicUrl;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::basic::UserAndPassword;
+
+/// Everything but the characters that RFC 3986 calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The callback URL of a channel, in parts. It has no fragment: Twilio reads
+/// that and neither sends nor signs it.
+#[derive(Clone)]
+pub struct CallbackUrl<'a> {
+    scheme: &'a str,
+    user_info: Option<&'a str>,
+    host: &'a str,
+    port: Option<&'a str>,
+    path: Cow<'a, str>,
+    query: Option<&'a str>,
+}
+
+impl<'a> CallbackUrl<'a> {
+    /// The URL that leads to `report_path`. `public_url` is such a URL already,
+    /// or the base of one: a base may have a path of its own, which stays in
+    /// front.
+    #[must_use]
+    pub fn new(public_url: &'a PublicUrl, report_path: &str) -> Self {
+        let url = public_url.reveal();
+        let url = url.split_once('#').map_or(url, |(url, _fragment)| url);
+        let (url, query) = match url.split_once('?') {
+            Some((url, query)) => (url, Some(query)),
+            None => (url, None),
+        };
+        let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (user_info, host_and_port) = match authority.rsplit_once('@') {
+            Some((user_info, host_and_port)) => (Some(user_info), host_and_port),
+            None => (None, authority),
+        };
+        let (host, port) = split_port(host_and_port);
+        let path = if path.ends_with(report_path) {
+            Cow::Borrowed(path)
+        } else {
+            Cow::Owned(format!("{}{report_path}", path.trim_end_matches('/')))
+        };
+        Self {
+            scheme,
+            user_info,
+            host,
+            port,
+            path,
+            query,
+        }
+    }
+
+    /// The same with the query of a request, unless it has one of its own.
+    #[must_use]
+    pub fn with_query_of_request(self, query: Option<&'a str>) -> Self {
+        Self {
+            query: self.query.or(query),
+            ..self
+        }
+    }
+
+    /// The URL as it was configured, without credentials.
+    #[must_use]
+    pub fn without_credentials(&self) -> String {
+        self.assembled(None, self.port)
+    }
+
+    /// The URL as it was configured, with these credentials only, escaped.
+    #[must_use]
+    pub fn with_credentials(&self, user: &str, password: &str) -> String {
+        self.assembled(Some(&escaped(user, password)), self.port)
+    }
+
+    /// Every form of the URL that signatures have been seen to be made over:
+    /// with and without credentials, and the port as configured, left out, or
+    /// the default one written out.
+    ///
+    /// Credentials that were configured are taken as they stand. Otherwise
+    /// those that the caller presents are, since Twilio takes them from the
+    /// URL; nobody knows how they are escaped there.
+    #[must_use]
+    pub fn variants(&self, presented: Option<&UserAndPassword>) -> Vec<String> {
+        let mut user_infos = vec![None];
+        if let Some(configured) = self.user_info {
+            user_infos.push(Some(Cow::Borrowed(configured)));
+        } else if let Some(presented) = presented {
+            let (user, password) = (presented.user(), presented.password());
+            user_infos.push(Some(format!("{user}:{password}").into()));
+            user_infos.push(Some(escaped(user, password).into()));
+        }
+        let mut variants = Vec::with_capacity(9);
+        for user_info in &user_infos {
+            for port in [self.port, None, Some(self.default_port())] {
+                let variant = self.assembled(user_info.as_deref(), port);
+                if !variants.contains(&variant) {
+                    variants.push(variant);
+                }
+            }
+        }
+        variants
+    }
+
+    fn default_port(&self) -> &'static str {
+        if self.scheme.eq_ignore_ascii_case("http") {
+            "80"
+        } else {
+            "443"
+        }
+    }
+
+    fn assembled(&self, user_info: Option<&str>, port: Option<&str>) -> String {
+        let Self {
+            scheme, host, path, ..
+        } = self;
+        let optional = |before: &str, text: Option<&str>, after: &str| {
+            text.map_or_else(String::new, |text| format!("{before}{text}{after}"))
+        };
+        let user_info = optional("", user_info, "@");
+        let port = optional(":", port, "");
+        let query = optional("?", self.query, "");
+        format!("{scheme}://{user_info}{host}{port}{path}{query}")
+    }
+}
+
+/// Splits at the colon before the port; those inside of an IPv6 address are
+/// none.
+fn split_port(host_and_port: &str) -> (&str, Option<&str>) {
+    match host_and_port.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (host_and_port, None),
+    }
+}
+
+fn escaped(user: &str, password: &str) -> String {
+    let escape = |text| utf8_percent_encode(text, RESERVED);
+    format!("{}:{}", escape(user), escape(password))
+}
+
+#[cfg(test)]
+mod tests;

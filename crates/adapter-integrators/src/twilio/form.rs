@@ -1,0 +1,222 @@
+//! The body of a report: a form of fields that Twilio adds to without notice.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+
+use domain::report::{ReportError, ReportFields};
+use domain::{Address, ErrorCode, ErrorText, MessageSid, ReportedStatus};
+use percent_encoding::percent_decode;
+use ports::integrator::{Defect, DefectKind, ReadReport, Reading};
+
+/// The most fields a report may have; real ones have about twenty.
+pub const FIELDS_MAX: usize = 500;
+
+/// A field: its name and its value, decoded to bytes.
+pub type Field<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
+/// Splits a form into its fields, in order. It decodes to bytes, so that broken
+/// UTF-8 is seen by those who read a field and not replaced before.
+pub fn fields(body: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    body.split(|byte| *byte == b'&')
+        .filter(|field| !field.is_empty())
+        .map(|field| {
+            let name_end = field.iter().position(|byte| *byte == b'=');
+            let (name, value) = field.split_at(name_end.unwrap_or(field.len()));
+            (decoded(name), decoded(value.get(1..).unwrap_or_default()))
+        })
+}
+
+fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
+    if text.contains(&b'+') {
+        let spaced: Vec<u8> = text
+            .iter()
+            .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+            .collect();
+        Cow::Owned(percent_decode(&spaced).collect())
+    } else {
+        percent_decode(text).into()
+    }
+}
+
+/// Reads a report. `idempotency_token` stands in a header and is only passed on.
+#[must_use]
+pub fn read(body: &[u8], idempotency_token: Option<String>) -> Reading {
+    let mut form = Form::default();
+    for (count, (name, value)) in fields(body).enumerate() {
+        if count == FIELDS_MAX {
+            return Reading::TooManyFields;
+        }
+        form.take(&name, value);
+    }
+    match form.into_report(idempotency_token) {
+        Ok(report) => Reading::Reports(vec![report]),
+        Err(defect) => Reading::NotAReport(defect),
+    }
+}
+
+/// The fields that are read, and all others.
+struct Form<'a> {
+    sid: Slot<'a>,
+    status: Slot<'a>,
+    to: Slot<'a>,
+    from: Slot<'a>,
+    error_code: Slot<'a>,
+    error_message: Slot<'a>,
+    others: Vec<(String, String)>,
+}
+
+impl Default for Form<'_> {
+    fn default() -> Self {
+        Self {
+            sid: Slot::new("MessageSid"),
+            status: Slot::new("MessageStatus"),
+            to: Slot::new("To"),
+            from: Slot::new("From"),
+            error_code: Slot::new("ErrorCode"),
+            error_message: Slot::new("ErrorMessage"),
+            others: Vec::new(),
+        }
+    }
+}
+
+impl<'a> Form<'a> {
+    fn take(&mut self, name: &[u8], value: Cow<'a, [u8]>) {
+        let slot = match name {
+            b"MessageSid" => &mut self.sid,
+            b"MessageStatus" => &mut self.status,
+            b"To" => &mut self.to,
+            b"From" => &mut self.from,
+            b"ErrorCode" => &mut self.error_code,
+            b"ErrorMessage" => &mut self.error_message,
+            _ => {
+                let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+                return self.others.push((text(name), text(&value)));
+            }
+        };
+        slot.take(value);
+    }
+
+    fn into_report(mut self, idempotency_token: Option<String>) -> Result<ReadReport, Defect> {
+        let sid = self.sid.required(MessageSid::parse)?;
+        let status = self.status.required(ReportedStatus::parse)?;
+        let recipient = self.to.required(address)?;
+        let sender = self.from.required(address)?;
+        let code = self.error_code.lenient()?;
+        let words = self.error_message.lenient()?;
+        let error = match code.as_deref().map(ErrorCode::parse) {
+            Some(Ok(code)) => Some(ReportError {
+                code,
+                text: ErrorText::new(words.as_deref().unwrap_or_default()),
+            }),
+            // A code that is none, or words without a code, are no error of the
+            // message. They are kept, and no reason to lose a report.
+            Some(Err(_)) | None => {
+                let fields = [
+                    (self.error_code.name, code),
+                    (self.error_message.name, words),
+                ];
+                let present = fields
+                    .into_iter()
+                    .filter_map(|(name, text)| Some((name, text?)));
+                self.others
+                    .extend(present.map(|(name, text)| (name.to_owned(), text)));
+                None
+            }
+        };
+        Ok(ReadReport {
+            sid,
+            status,
+            error,
+            recipient,
+            sender,
+            fields: ReportFields::new(self.others),
+            idempotency_token,
+        })
+    }
+}
+
+/// One of the fields that are read.
+struct Slot<'a> {
+    name: &'static str,
+    value: Option<Cow<'a, [u8]>>,
+    conflicting: bool,
+}
+
+impl<'a> Slot<'a> {
+    const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            value: None,
+            conflicting: false,
+        }
+    }
+
+    /// The same value may come again, another may not: which one would count?
+    fn take(&mut self, value: Cow<'a, [u8]>) {
+        match &self.value {
+            None => self.value = Some(value),
+            Some(first) => self.conflicting |= *first != value,
+        }
+    }
+
+    /// The value; `None` if it is absent or blank.
+    fn text(&self) -> Result<Option<&str>, Defect> {
+        if self.conflicting {
+            let expected = format!("{} stands there once, or always the same", self.name);
+            return Err(self.defect(DefectKind::Conflicting, expected));
+        }
+        let text = std::str::from_utf8(self.value.as_deref().unwrap_or_default());
+        let text = text.map_err(|_| {
+            let expected = format!("{} is UTF-8, percent-encoded", self.name);
+            self.defect(DefectKind::Invalid, expected)
+        })?;
+        Ok(Some(text).filter(|text| !text.trim().is_empty()))
+    }
+
+    /// The text of a field that a report need not have, whatever its bytes are.
+    fn lenient(&self) -> Result<Option<String>, Defect> {
+        if self.conflicting {
+            return self.text().map(|_| None);
+        }
+        let text = String::from_utf8_lossy(self.value.as_deref().unwrap_or_default());
+        Ok(Some(text.into_owned()).filter(|text| !text.trim().is_empty()))
+    }
+
+    /// An empty text is none of the things a report must have, so parsing it
+    /// tells what would be right.
+    fn required<T, E: Display>(&self, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Defect> {
+        let (kind, text) = match self.text()? {
+            Some(text) => (DefectKind::Invalid, text),
+            None => (DefectKind::Missing, ""),
+        };
+        parse(text).map_err(|error| self.defect(kind, error.to_string()))
+    }
+
+    fn defect(&self, kind: DefectKind, expected: String) -> Defect {
+        Defect {
+            field: self.name,
+            kind,
+            expected,
+        }
+    }
+}
+
+/// An address as it comes, but for a plus that was sent unescaped: it arrives
+/// as a space.
+fn address(text: &str) -> Result<Address, domain::address::InvalidAddress> {
+    for scheme in ["whatsapp:", ""] {
+        let number = text
+            .strip_prefix(scheme)
+            .and_then(|rest| rest.strip_prefix(' '));
+        if let Some(number) = number
+            && !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return Address::parse(&format!("{scheme}+{number}"));
+        }
+    }
+    Address::parse(text)
+}
+
+#[cfg(test)]
+mod tests;

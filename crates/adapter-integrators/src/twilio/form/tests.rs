@@ -1,0 +1,271 @@
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use proptest::prelude::*;
+use rstest::rstest;
+
+use super::*;
+
+const GOOD: &str =
+    "MessageSid=SM1&MessageStatus=sent&To=whatsapp:%2B15550100001&From=whatsapp:%2B15550100002";
+
+fn read_text(body: &str) -> Reading {
+    read(body.as_bytes(), None)
+}
+
+fn report(body: &str) -> ReadReport {
+    match read_text(body) {
+        Reading::Reports(mut reports) if reports.len() == 1 => reports.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn defect(body: &[u8]) -> Defect {
+    match read(body, None) {
+        Reading::NotAReport(defect) => defect,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn split(body: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    fields(body)
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect()
+}
+
+#[rstest]
+#[case::empty("", &[])]
+#[case::only_separators("&&&", &[])]
+#[case::plain("a=1&b=2", &[("a", "1"), ("b", "2")])]
+#[case::no_value("a&b=", &[("a", ""), ("b", "")])]
+#[case::no_name("=1", &[("", "1")])]
+#[case::second_equals_sign("a=1=2", &[("a", "1=2")])]
+#[case::plus_is_a_space("a+b=c+d", &[("a b", "c d")])]
+#[case::escaped_plus("a=%2B+%2b", &[("a", "+ +")])]
+#[case::escaped_separators("a%3D%26=%26%3D", &[("a=&", "&=")])]
+#[case::a_percent_sign_alone("a=100%&b=%zz&c=%4", &[("a", "100%"), ("b", "%zz"), ("c", "%4")])]
+#[case::not_ascii("n%C3%A4me=na\u{ef}ve", &[("näme", "naïve")])]
+fn a_form_is_split_into_its_fields(#[case] body: &str, #[case] expected: &[(&str, &str)]) {
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+        .collect();
+    assert_eq!(split(body.as_bytes()), expected);
+}
+
+#[rstest]
+#[case::unescaped_plus("whatsapp:+15550100001", "whatsapp:+15550100001")]
+#[case::escaped_space("whatsapp%3A%2015550100001", "whatsapp:+15550100001")]
+#[case::bare_number("+15550100001", "+15550100001")]
+#[case::escaped_plus("%2B15550100001", "+15550100001")]
+#[case::business_scoped_user("whatsapp:US.1349aB", "whatsapp:US.1349aB")]
+#[case::no_plus_at_all("15550100001", "15550100001")]
+#[case::scheme_in_capitals("WhatsApp:%2B15550100001", "WhatsApp:%2B15550100001")]
+#[case::two_spaces("whatsapp:++15550100001", "whatsapp:  15550100001")]
+#[case::space_before_letters("whatsapp:+US.1349", "whatsapp: US.1349")]
+#[case::space_at_the_end("whatsapp:%2B15550100001+", "whatsapp:+15550100001 ")]
+fn an_address_is_kept_but_for_its_lost_plus(#[case] sent: &str, #[case] kept: &str) {
+    let kept = kept.replace("%2B", "+");
+    let report = report(&format!(
+        "MessageSid=SM1&MessageStatus=sent&To={sent}&From={sent}"
+    ));
+    assert_eq!(report.recipient.reveal(), kept);
+    assert_eq!(report.sender.reveal(), kept);
+}
+
+#[rstest]
+#[case::nothing("", "MessageSid", DefectKind::Missing)]
+#[case::json(r#"{"MessageSid":"SM1"}"#, "MessageSid", DefectKind::Missing)]
+#[case::blank_sid(
+    "MessageSid=+&MessageStatus=sent&To=1&From=2",
+    "MessageSid",
+    DefectKind::Missing
+)]
+#[case::letter_case_of_names(
+    "messagesid=SM1&MessageStatus=sent&To=1&From=2",
+    "MessageSid",
+    DefectKind::Missing
+)]
+#[case::space_in_sid(
+    "MessageSid=S+M&MessageStatus=sent&To=1&From=2",
+    "MessageSid",
+    DefectKind::Invalid
+)]
+#[case::nul_in_sid(
+    "MessageSid=S%00M&MessageStatus=sent&To=1&From=2",
+    "MessageSid",
+    DefectKind::Invalid
+)]
+#[case::broken_sid(
+    "MessageSid=S%FFM&MessageStatus=sent&To=1&From=2",
+    "MessageSid",
+    DefectKind::Invalid
+)]
+#[case::two_sids(
+    "MessageSid=SM1&MessageSid=SM2&MessageStatus=sent&To=1&From=2",
+    "MessageSid",
+    DefectKind::Conflicting
+)]
+#[case::no_status(
+    "MessageSid=SM1&SmsStatus=sent&To=1&From=2",
+    "MessageStatus",
+    DefectKind::Missing
+)]
+#[case::nul_in_status(
+    "MessageSid=SM1&MessageStatus=se%00nt&To=1&From=2",
+    "MessageStatus",
+    DefectKind::Invalid
+)]
+#[case::two_statuses(
+    "MessageSid=SM1&MessageStatus=sent&MessageStatus=read&To=1&From=2",
+    "MessageStatus",
+    DefectKind::Conflicting
+)]
+#[case::no_recipient("MessageSid=SM1&MessageStatus=sent&From=2", "To", DefectKind::Missing)]
+#[case::broken_recipient(
+    "MessageSid=SM1&MessageStatus=sent&To=%C3&From=2",
+    "To",
+    DefectKind::Invalid
+)]
+#[case::no_sender(
+    "MessageSid=SM1&MessageStatus=sent&To=1&From=",
+    "From",
+    DefectKind::Missing
+)]
+#[case::nul_in_sender(
+    "MessageSid=SM1&MessageStatus=sent&To=1&From=2%00",
+    "From",
+    DefectKind::Invalid
+)]
+#[case::two_codes(
+    "MessageSid=SM1&MessageStatus=sent&To=1&From=2&ErrorCode=1&ErrorCode=2",
+    "ErrorCode",
+    DefectKind::Conflicting
+)]
+#[case::two_messages(
+    "MessageSid=SM1&MessageStatus=sent&To=1&From=2&ErrorMessage=a&ErrorMessage=b",
+    "ErrorMessage",
+    DefectKind::Conflicting
+)]
+fn a_defect_names_its_field(#[case] body: &str, #[case] field: &str, #[case] kind: DefectKind) {
+    let defect = defect(body.as_bytes());
+    assert_eq!((defect.field, defect.kind), (field, kind));
+}
+
+#[rstest]
+#[case(
+    "MessageSid",
+    "a message id is 1 to 64 printable ASCII characters without spaces"
+)]
+#[case(
+    "MessageStatus",
+    "a status is 1 to 64 characters without control characters, like delivered"
+)]
+fn a_defect_says_what_would_be_right_and_never_what_came(#[case] field: &str, #[case] right: &str) {
+    let value = "5550100001 ".repeat(100);
+    let body = GOOD.replace(&format!("{field}="), &format!("{field}={value}"));
+    let defect = defect(body.as_bytes());
+    assert_eq!(defect.expected, right);
+    assert!(!format!("{defect:?}").contains("5550100001"));
+}
+
+#[test]
+fn a_code_with_words_is_the_error() {
+    let error = report(&format!(
+        "{GOOD}&ErrorCode=63016&ErrorMessage=Outside+the+window"
+    ))
+    .error;
+    let error = error.unwrap();
+    assert_eq!(
+        (error.code.as_str(), error.text.as_str()),
+        ("63016", "Outside the window")
+    );
+}
+
+#[test]
+fn a_broken_code_or_message_is_kept_and_costs_no_report() {
+    let broken = report(&format!("{GOOD}&ErrorCode=6+3&ErrorMessage=caf%E9"));
+    assert_eq!(broken.error, None);
+    let fields: Vec<_> = broken.fields.iter().collect();
+    assert_eq!(
+        fields,
+        [("ErrorCode", "6 3"), ("ErrorMessage", "caf\u{fffd}")]
+    );
+    let words = report(&format!("{GOOD}&ErrorCode=63016&ErrorMessage=caf%E9"))
+        .error
+        .unwrap();
+    assert_eq!(words.text.as_str(), "caf\u{fffd}");
+}
+
+#[test]
+fn words_without_a_code_are_kept_among_the_other_fields() {
+    let report = report(&format!(
+        "{GOOD}&ErrorCode=&ErrorMessage=words&EventType=READ"
+    ));
+    assert_eq!(report.error, None);
+    let fields: Vec<_> = report.fields.iter().collect();
+    assert_eq!(fields, [("EventType", "READ"), ("ErrorMessage", "words")]);
+}
+
+#[test]
+fn other_fields_keep_their_order_and_lose_only_what_cannot_be_kept() {
+    let report = report(&format!(
+        "B=2&{GOOD}&A=%00x&B=1&C=caf%E9&%FF=&MessageSid=SM1"
+    ));
+    let fields: Vec<_> = report.fields.iter().collect();
+    assert_eq!(
+        fields,
+        [
+            ("B", "2"),
+            ("A", "\u{fffd}x"),
+            ("B", "1"),
+            ("C", "caf\u{fffd}"),
+            ("\u{fffd}", "")
+        ]
+    );
+}
+
+#[test]
+fn a_word_nobody_knows_is_a_status() {
+    let status = report(&GOOD.replace("=sent", "=Teleported")).status;
+    assert_eq!(status.as_str(), "Teleported");
+}
+
+#[test]
+fn the_501st_field_is_one_too_many() {
+    let body = format!("{GOOD}{}", "&x=1".repeat(FIELDS_MAX - 4));
+    assert!(matches!(read_text(&body), Reading::Reports(_)));
+    assert_eq!(read_text(&format!("{body}&x=1")), Reading::TooManyFields);
+    assert_eq!(
+        read_text(&"x&".repeat(FIELDS_MAX + 1)),
+        Reading::TooManyFields
+    );
+}
+
+proptest! {
+    #[test]
+    fn what_was_encoded_is_decoded(
+        fields in proptest::collection::vec((any::<Vec<u8>>(), any::<Vec<u8>>()), 0..20),
+        spaces_as_plus: bool,
+    ) {
+        let encoded = |text: &[u8]| {
+            let text = percent_encode(text, NON_ALPHANUMERIC).to_string();
+            if spaces_as_plus { text.replace("%20", "+") } else { text }
+        };
+        let body: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+            .collect();
+        prop_assert_eq!(split(body.join("&").as_bytes()), fields);
+    }
+
+    #[test]
+    fn no_body_panics(body: Vec<u8>) {
+        let _ = read(&body, None);
+    }
+
+    #[test]
+    fn no_form_panics(body in "((MessageSid|MessageStatus|To|From|ErrorCode|ErrorMessage|X)(=[ -~]{0,3}(%[0-9A-F]{2})?)?&?){0,12}") {
+        if let Reading::Reports(reports) = read_text(&body) {
+            prop_assert_eq!(reports.len(), 1);
+        }
+    }
+}

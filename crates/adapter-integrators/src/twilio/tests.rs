@@ -1,0 +1,155 @@
+use domain::secret::ServerSecret;
+use rstest::rstest;
+
+use super::*;
+
+struct Lines(Vec<(&'static str, Vec<u8>)>);
+
+impl Headers for Lines {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        let line = self
+            .0
+            .iter()
+            .find(|(each, _)| each.eq_ignore_ascii_case(name));
+        line.map(|(_, value)| value.as_slice())
+    }
+}
+
+fn authorization(value: &str) -> Lines {
+    Lines(vec![("authorization", value.as_bytes().to_vec())])
+}
+
+fn id(number: u128) -> CredentialId {
+    CredentialId(uuid::Uuid::from_u128(number))
+}
+
+/// What a caller proves at a channel with the credentials `user:password` and
+/// `user:replacement`.
+fn proof(header: &str, channel: &str) -> Proof {
+    let secret = ServerSecret::parse("an example of a long server secret").unwrap();
+    let asked = ChannelId::parse(channel).unwrap();
+    let known = ChannelId::parse("known").unwrap();
+    let credentials = [
+        (id(1), secret.credential_hash(&known, b"user", b"password")),
+        (
+            id(2),
+            secret.credential_hash(&known, b"user", b"replacement"),
+        ),
+    ];
+    let door = Door {
+        channel: &asked,
+        credentials: if asked == known { &credentials } else { &[] },
+        secret: &secret,
+    };
+    Twilio::new().prove(&authorization(header), door)
+}
+
+#[rstest]
+#[case::nothing_shown("", "known", Proof::Challenge)]
+#[case::nothing_shown_to_nobody("", "unknown", Proof::Challenge)]
+#[case::first_credential("Basic dXNlcjpwYXNzd29yZA==", "known", Proof::Proved(id(1)))]
+#[case::its_replacement("basic dXNlcjpyZXBsYWNlbWVudA", "known", Proof::Proved(id(2)))]
+#[case::wrong_password("Basic dXNlcjp3cm9uZw==", "known", Proof::Refused)]
+#[case::wrong_user("Basic YW55OnBhc3N3b3Jk", "known", Proof::Refused)]
+#[case::no_such_channel("Basic dXNlcjpwYXNzd29yZA==", "unknown", Proof::Refused)]
+#[case::another_scheme("Bearer dXNlcjpwYXNzd29yZA==", "known", Proof::Refused)]
+fn a_caller_proves_what_it_knows(
+    #[case] header: &str,
+    #[case] channel: &str,
+    #[case] expected: Proof,
+) {
+    assert_eq!(proof(header, channel), expected);
+}
+
+#[test]
+fn an_empty_slot_matches_nobody() {
+    assert_eq!(matching(CredentialHash([0; 32]), &[]), None);
+}
+
+#[rstest]
+#[case::base(
+    "https://reports.example.com",
+    None,
+    "https://reports.example.com/social/on/whatsapp/twilio/report/7#rc=5&rp=ct,rt,5xx"
+)]
+#[case::credentials(
+    "https://reports.example.com:8443/in/",
+    Some(("us/er", "p:ä ss@")),
+    "https://us%2Fer:p%3A%C3%A4%20ss%40@reports.example.com:8443/in/social/on/whatsapp/twilio/report/7#rc=5&rp=ct,rt,5xx"
+)]
+#[case::whole_url(
+    "https://old:one@reports.example.com/social/on/whatsapp/twilio/report/7?tenant=a#rc=1",
+    Some(("new", "two")),
+    "https://new:two@reports.example.com/social/on/whatsapp/twilio/report/7?tenant=a#rc=5&rp=ct,rt,5xx"
+)]
+#[case::credentials_only_if_asked_for(
+    "https://old:one@reports.example.com",
+    None,
+    "https://reports.example.com/social/on/whatsapp/twilio/report/7#rc=5&rp=ct,rt,5xx"
+)]
+fn the_callback_url_makes_twilio_try_hard(
+    #[case] base: &str,
+    #[case] credentials: Option<(&str, &str)>,
+    #[case] expected: &str,
+) {
+    let base = PublicUrl::parse(base).unwrap();
+    let channel = ChannelId::parse("7").unwrap();
+    assert_eq!(
+        Twilio::new().callback_url(&base, &channel, credentials),
+        expected
+    );
+}
+
+#[rstest]
+#[case::as_it_came(b"d4c7-99 x", Some("d4c7-99 x"))]
+#[case::blank(b"  ", None)]
+#[case::broken(b"a\xffb\x00c", Some("a\u{fffd}bc"))]
+#[case::long(&[b'x'; 500], Some(concat!(
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+)))]
+fn the_idempotency_token_is_kept_as_evidence(#[case] value: &[u8], #[case] kept: Option<&str>) {
+    let headers = Lines(vec![("i-twilio-idempotency-token", value.to_vec())]);
+    let body = b"MessageSid=SM1&MessageStatus=sent&To=1&From=2";
+    let Reading::Reports(reports) = Twilio::new().read(&headers, body) else {
+        panic!("no report");
+    };
+    assert_eq!(reports[0].idempotency_token.as_deref(), kept);
+}
+
+#[test]
+fn a_missing_signature_is_told_from_a_wrong_one() {
+    let public_url = PublicUrl::parse("https://u:p@example.com").unwrap();
+    let request = SignedRequest {
+        public_url: &public_url,
+        path: "/r",
+        query: Some("a=1"),
+        token: "token",
+    };
+    for (value, signed) in [
+        ("", false),
+        (" ", false),
+        ("AAAA", true),
+        ("no base64", true),
+    ] {
+        let headers = Lines(vec![("x-twilio-signature", value.as_bytes().to_vec())]);
+        let mismatch = Twilio::new().verify_signature(&headers, b"a=1", request);
+        let expected_url = "https://example.com/r?a=1".to_owned();
+        assert_eq!(
+            mismatch,
+            Err(SignatureMismatch {
+                signed,
+                expected_url
+            })
+        );
+    }
+}
+
+#[test]
+fn the_names_of_all_integrators_differ() {
+    let all = crate::all();
+    let mut names: Vec<_> = all.iter().map(|each| each.name().clone()).collect();
+    names.dedup();
+    assert_eq!(names.len(), all.len());
+    assert_eq!(Twilio::default().name().as_str(), "twilio");
+}

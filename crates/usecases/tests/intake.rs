@@ -1,0 +1,344 @@
+//! Group commit, and what happens when the store does not take a batch.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::{Effect, IntegratorName, Report};
+use ports::observer::Unobserved;
+use ports::{RejectionLog as _, ReportStore};
+use testkit::builders::{key, report, twilio_sid};
+use testkit::memory::{MemoryJournal, MemoryStore};
+use tokio::task::JoinHandle;
+use usecases::drain_journal::{DrainError, Drained};
+use usecases::intake::{IntakeError, IntakeSettings, Kept};
+use usecases::{DrainJournal, Intake, StoreGate};
+
+const SETTINGS: IntakeSettings = IntakeSettings {
+    queue: 64,
+    batch: 16,
+    writers: 1,
+    deadline: Duration::from_millis(200),
+};
+
+fn twilio() -> IntegratorName {
+    IntegratorName::parse("twilio").unwrap()
+}
+
+fn numbered(number: u64) -> Report {
+    report(&twilio_sid(number)).build()
+}
+
+/// An intake on a memory store whose writers run.
+struct Running {
+    store: MemoryStore,
+    journal: Arc<MemoryJournal>,
+    gate: Arc<StoreGate>,
+    intake: Intake,
+    writers: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(settings: IntakeSettings, with_journal: bool) -> Self {
+        let store = MemoryStore::new();
+        let journal = Arc::new(MemoryJournal::default());
+        let gate = Arc::new(StoreGate::default());
+        let (intake, writers) =
+            Intake::new(Arc::new(store.clone()), Arc::new(Unobserved), settings);
+        let writers = if with_journal {
+            writers.with_journal(journal.clone(), gate.clone())
+        } else {
+            writers
+        };
+        Self {
+            store,
+            journal,
+            gate,
+            intake,
+            writers: spawn(writers.run()),
+        }
+    }
+
+    fn hand_over(&self, report: Report) -> JoinHandle<Result<Kept, IntakeError>> {
+        let intake = self.intake.clone();
+        spawn(async move { intake.record(&twilio(), report).await })
+    }
+
+    fn drain(&self) -> DrainJournal {
+        DrainJournal::new(
+            self.journal.clone(),
+            Arc::new(self.store.clone()),
+            Arc::new(self.store.clone()),
+            self.gate.clone(),
+            Arc::new(Unobserved),
+            4,
+        )
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests await what they start")]
+fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(task)
+}
+
+/// Waits until a condition holds, five seconds at most.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "waited for: {what}"
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_lone_report_is_recorded_at_once() {
+    let running = Running::start(SETTINGS, false);
+    let kept = running.intake.record(&twilio(), numbered(1)).await.unwrap();
+    assert_eq!(kept, Kept::InStore(Effect::Advanced));
+    assert!(
+        running
+            .store
+            .message(&key(&twilio_sid(1)))
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn what_gathers_during_one_commit_is_recorded_in_the_next() {
+    let running = Running::start(SETTINGS, false);
+    running.store.set_paused(true);
+    let first = running.hand_over(numbered(0));
+    until("the first commit", || running.store.record_calls() == 1).await;
+    let rest: Vec<_> = (1..=16)
+        .map(|number| running.hand_over(numbered(number)))
+        .collect();
+    tokio::task::yield_now().await;
+    running.store.set_paused(false);
+    for waiting in rest.into_iter().chain([first]) {
+        assert_eq!(
+            waiting.await.unwrap().unwrap(),
+            Kept::InStore(Effect::Advanced)
+        );
+    }
+    assert_eq!(running.store.record_calls(), 2);
+}
+
+#[tokio::test]
+async fn a_report_the_store_refuses_costs_the_others_nothing() {
+    let running = Running::start(SETTINGS, false);
+    running.store.refuse(&twilio_sid(5));
+    running.store.set_paused(true);
+    let waiting: Vec<_> = (0..16)
+        .map(|number| running.hand_over(numbered(number)))
+        .collect();
+    until("the first commit", || running.store.record_calls() >= 1).await;
+    running.store.set_paused(false);
+    for (number, waiting) in waiting.into_iter().enumerate() {
+        let outcome = waiting.await.unwrap();
+        assert_eq!(
+            matches!(outcome, Err(IntakeError::Refused(_))),
+            number == 5,
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(running.store.logged_reports(), 15);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once() {
+    let running = Running::start(SETTINGS, false);
+    running.store.set_paused(true);
+    let first = running.hand_over(numbered(0));
+    until("the first commit", || running.store.record_calls() == 1).await;
+    let queued: Vec<_> = (1..=64)
+        .map(|number| running.hand_over(numbered(number)))
+        .collect();
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    let began = Instant::now();
+    let refused = running.intake.record(&twilio(), numbered(99)).await;
+    assert!(matches!(refused, Err(IntakeError::Overloaded)));
+    assert!(began.elapsed() < Duration::from_millis(50));
+    running.store.set_paused(false);
+    for waiting in queued.into_iter().chain([first]) {
+        let _ = waiting.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn without_a_journal_a_store_that_is_away_is_said_so() {
+    let running = Running::start(SETTINGS, false);
+    running.store.set_unavailable(true);
+    let outcome = running.intake.record(&twilio(), numbered(1)).await;
+    assert!(matches!(outcome, Err(IntakeError::Unavailable(_))));
+    running.store.set_unavailable(false);
+    assert!(running.intake.record(&twilio(), numbered(1)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_in_time_is_said_so() {
+    let running = Running::start(SETTINGS, false);
+    running.store.set_paused(true);
+    let outcome = running.intake.record(&twilio(), numbered(1)).await;
+    assert!(matches!(outcome, Err(IntakeError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn what_the_store_does_not_take_goes_to_the_journal_and_comes_back() {
+    let running = Running::start(SETTINGS, true);
+    running.store.set_unavailable(true);
+    for number in 0..10 {
+        let kept = running
+            .intake
+            .record(&twilio(), numbered(number))
+            .await
+            .unwrap();
+        assert_eq!(kept, Kept::InJournal);
+    }
+    // The breaker is open after the first one: the store is not asked again.
+    assert!(running.gate.is_away());
+    assert_eq!(running.store.record_calls(), 1);
+    let drain = running.drain();
+    assert!(matches!(drain.run().await, Err(DrainError::Store(_))));
+    assert!(running.gate.is_away());
+
+    running.store.set_unavailable(false);
+    assert_eq!(
+        drain.run().await.unwrap(),
+        Drained {
+            moved: 4,
+            more: true
+        }
+    );
+    assert!(!running.gate.is_away());
+    // Live traffic goes to the store again while the journal is drained.
+    let kept = running
+        .intake
+        .record(&twilio(), numbered(50))
+        .await
+        .unwrap();
+    assert_eq!(kept, Kept::InStore(Effect::Advanced));
+    assert_eq!(
+        drain.run().await.unwrap(),
+        Drained {
+            moved: 4,
+            more: true
+        }
+    );
+    assert_eq!(
+        drain.run().await.unwrap(),
+        Drained {
+            moved: 2,
+            more: false
+        }
+    );
+    assert_eq!(
+        drain.run().await.unwrap(),
+        Drained {
+            moved: 0,
+            more: false
+        }
+    );
+    assert_eq!(running.store.logged_reports(), 11);
+}
+
+#[tokio::test]
+async fn a_store_that_is_too_slow_is_given_up_within_the_deadline() {
+    let running = Running::start(SETTINGS, true);
+    running.store.set_paused(true);
+    let began = Instant::now();
+    let kept = running.intake.record(&twilio(), numbered(1)).await.unwrap();
+    assert_eq!(kept, Kept::InJournal);
+    assert!(began.elapsed() < Duration::from_secs(2));
+    let kept = running.intake.record(&twilio(), numbered(2)).await.unwrap();
+    assert_eq!(kept, Kept::InJournal);
+    assert_eq!(running.store.record_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_batch_whose_commit_was_in_doubt_doubles_nothing() {
+    let running = Running::start(SETTINGS, true);
+    running.store.record(&[numbered(1)]).await.unwrap();
+    running.store.set_unavailable(true);
+    running.intake.record(&twilio(), numbered(1)).await.unwrap();
+    running.store.set_unavailable(false);
+    running.drain().run().await.unwrap();
+    assert_eq!(running.store.logged_reports(), 1);
+}
+
+#[tokio::test]
+async fn a_full_journal_is_the_end_and_is_said_so() {
+    let running = Running::start(SETTINGS, true);
+    running.store.set_unavailable(true);
+    running.journal.set_full(true);
+    let outcome = running.intake.record(&twilio(), numbered(1)).await;
+    assert!(matches!(outcome, Err(IntakeError::Unavailable(_))));
+    // With nothing in the journal to probe with, the store is asked.
+    assert!(running.gate.is_away());
+    running.store.set_unavailable(false);
+    running.drain().run().await.unwrap();
+    assert!(!running.gate.is_away());
+    assert!(running.intake.record(&twilio(), numbered(1)).await.is_ok());
+}
+
+#[tokio::test]
+async fn poison_in_the_journal_becomes_a_rejection_and_does_not_block_it() {
+    let running = Running::start(SETTINGS, true);
+    running.store.set_unavailable(true);
+    for number in 0..4 {
+        running
+            .intake
+            .record(&twilio(), numbered(number))
+            .await
+            .unwrap();
+    }
+    running.store.set_unavailable(false);
+    running.store.refuse(&twilio_sid(2));
+    assert_eq!(
+        running.drain().run().await.unwrap(),
+        Drained {
+            moved: 4,
+            more: false
+        }
+    );
+    assert_eq!(running.store.logged_reports(), 3);
+    let page = running
+        .store
+        .list(None, None, domain::page::PageSize::default())
+        .await
+        .unwrap();
+    let [kept] = page.items.as_slice() else {
+        panic!("one rejection: {page:?}")
+    };
+    assert_eq!(kept.rejection.reason.as_str(), "refused_by_store");
+    let shown = format!("{:?}", kept.rejection.fields);
+    assert!(
+        !shown.contains("15550100001") && shown.contains("***0001"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn what_had_queued_is_kept_when_the_intake_stops() {
+    let running = Running::start(SETTINGS, false);
+    running.store.set_paused(true);
+    let waiting: Vec<_> = (0..40)
+        .map(|number| running.hand_over(numbered(number)))
+        .collect();
+    until("the first commit", || running.store.record_calls() >= 1).await;
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    drop(running.intake);
+    running.store.set_paused(false);
+    running.writers.await.unwrap();
+    for waiting in waiting {
+        assert!(waiting.await.unwrap().is_ok());
+    }
+    assert_eq!(running.store.logged_reports(), 40);
+}

@@ -1,0 +1,25 @@
+//! Any body is read or refused, and what is kept of it fits a store.
+#![no_main]
+
+use adapter_integrators::twilio::{evidence, form};
+use domain::ReportFields;
+use libfuzzer_sys::fuzz_target;
+use ports::integrator::Reading;
+
+fuzz_target!(|body: &[u8]| {
+    match form::read(body, None) {
+        Reading::Reports(reports) => {
+            assert_eq!(reports.len(), 1);
+            for report in &reports {
+                let kept = report.fields.iter().flat_map(|(name, value)| [name, value]);
+                let addresses = [report.recipient.reveal(), report.sender.reveal()];
+                assert!(kept.chain(addresses).all(|text| !text.contains('\0')));
+                assert!(ReportFields::from_json(&report.fields.to_json()).is_ok());
+            }
+        }
+        Reading::NotAReport(defect) => assert!(!defect.expected.is_empty()),
+        Reading::TooManyFields => assert!(form::fields(body).count() > form::FIELDS_MAX),
+        Reading::Ignored(_) => panic!("Twilio sends nothing that is to be ignored"),
+    }
+    assert!(evidence::masked(body).iter().count() <= 50);
+});

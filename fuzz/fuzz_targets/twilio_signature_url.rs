@@ -1,0 +1,37 @@
+//! Any configured URL has its variants, and a signature over each verifies.
+//! The input is the URL, the query of the request and the body, split by lines.
+#![no_main]
+
+use adapter_integrators::twilio::callback_url::CallbackUrl;
+use adapter_integrators::twilio::signature::{sign, verify};
+use domain::PublicUrl;
+use libfuzzer_sys::fuzz_target;
+use ports::integrator::SignedRequest;
+
+const PATH: &str = "/social/on/whatsapp/twilio/report/1";
+
+fuzz_target!(|input: &[u8]| {
+    let mut lines = input.splitn(3, |byte| *byte == b'\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (url, query, body) = (line(), line(), line());
+    let (Ok(url), Ok(query)) = (std::str::from_utf8(url), std::str::from_utf8(query)) else {
+        return;
+    };
+    let Ok(public_url) = PublicUrl::parse(&format!("https://{url}")) else {
+        return;
+    };
+    let request = SignedRequest {
+        public_url: &public_url,
+        path: PATH,
+        query: Some(query),
+        token: "token",
+    };
+    let url = CallbackUrl::new(&public_url, PATH).with_query_of_request(request.query);
+    let variants = url.variants(None);
+    assert!((2..=6).contains(&variants.len()));
+    for variant in &variants {
+        let signature = sign("token", variant, body);
+        assert!(verify(signature.as_bytes(), body, request, None));
+    }
+    assert!(!verify(body, body, request, None));
+});
