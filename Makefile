@@ -18,7 +18,8 @@ help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start the service with demo data, on SQLite in ./data
-	cargo run --quiet -p receiptd -- serve --demo $(ARGS)
+	cargo build --workspace --bin receiptd
+	$(BIN)/receiptd serve --demo $(ARGS)
 
 test: with-postgres cargo-nextest ## run all tests, those on PostgreSQL included
 	cargo test --quiet --workspace --doc

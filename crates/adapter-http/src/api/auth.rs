@@ -1,0 +1,109 @@
+//! The admin token opens the API and the metrics.
+
+use std::fmt;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse, web};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::Operator;
+use crate::problem::Problem;
+
+/// The SHA-256 of the token that opens the operator's listener.
+#[derive(Clone, Copy)]
+pub struct AdminToken([u8; 32]);
+
+impl AdminToken {
+    /// Keeps the hash of a token.
+    #[must_use]
+    pub fn new(token: &str) -> Self {
+        Self::from_sha256(Sha256::digest(token).into())
+    }
+
+    /// Takes a hash that was made before.
+    #[must_use]
+    pub const fn from_sha256(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+
+    /// Whether a token is the one. Takes the same time wherever it differs.
+    #[must_use]
+    pub fn is(&self, token: &[u8]) -> bool {
+        let hash: [u8; 32] = Sha256::digest(token).into();
+        self.0.ct_eq(&hash).into()
+    }
+}
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminToken(***)")
+    }
+}
+
+/// Lets a request with the admin token pass. Answers hold personal data and
+/// secrets, so nobody on the way may keep them.
+pub(crate) async fn only_with_token(
+    operator: web::Data<Operator>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let shown = request.headers().get(header::AUTHORIZATION);
+    let token = shown.and_then(|value| bearer(value.as_bytes()));
+    let mut response = if token.is_some_and(|token| operator.state.admin_token.is(token)) {
+        next.call(request).await?.map_into_boxed_body()
+    } else {
+        request.into_response(unauthorized())
+    };
+    let no_store = HeaderValue::from_static("no-store");
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
+    Ok(response)
+}
+
+fn bearer(header: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = header.split_at_checked(b"Bearer ".len())?;
+    scheme
+        .eq_ignore_ascii_case(b"Bearer ")
+        .then(|| token.trim_ascii())
+}
+
+fn unauthorized() -> HttpResponse {
+    let problem = Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "unauthorized",
+        "show the admin token as a bearer token",
+    );
+    let mut response = problem.response();
+    let challenge = HeaderValue::from_static(r#"Bearer realm="receiptd""#);
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, challenge);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
+        assert_eq!(bearer(b"Bearer abc"), Some(&b"abc"[..]));
+        assert_eq!(bearer(b"bearer  abc "), Some(&b"abc"[..]));
+        assert_eq!(bearer(b"Basic abc"), None);
+        assert_eq!(bearer(b"Bearer"), None);
+    }
+
+    #[test]
+    fn the_hash_of_the_token_is_compared() {
+        let token = AdminToken::new("token");
+        assert!(token.is(b"token"));
+        assert!(!token.is(b"Token"));
+        assert_eq!(format!("{token:?}"), "AdminToken(***)");
+    }
+}

@@ -1,0 +1,276 @@
+//! A message as it is shown.
+
+use domain::error_code::{ErrorExplanation, explain};
+use domain::message::MessageError;
+use domain::{DeliveryStatus, IntegratorName, LoggedReport, Message, ReportFields};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use usecases::show_message::ShownMessage;
+use utoipa::ToSchema;
+
+use crate::api::channels::shown;
+
+/// Fields that hold ids and words of the integrator's own, never anything
+/// personal; the values of all others are shown only on demand.
+const TECHNICAL: [&str; 11] = [
+    "AccountSid",
+    "ApiVersion",
+    "ChannelInstallSid",
+    "ChannelPrefix",
+    "EventType",
+    "MessagingServiceSid",
+    "RawDlrDoneDate",
+    "SmsMessageSid",
+    "SmsSid",
+    "SmsStatus",
+    "StructuredMessage",
+];
+
+/// What is shown of a value that is not.
+const MASK: &str = "***";
+
+/// A message as its reports tell it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MessageView {
+    /// The channel it was sent through.
+    #[schema(example = "202105102694809992")]
+    pub channel_id: String,
+    /// The integrator's id.
+    #[schema(example = "SM0123456789abcdef0123456789abcdef")]
+    pub message_sid: String,
+    /// The integrator of its channel; `null` if the channel is gone.
+    #[schema(example = "twilio")]
+    pub integrator: Option<String>,
+    /// The highest status reported; `null` if none was that moves a message.
+    #[schema(example = "read")]
+    pub status: Option<&'static str>,
+    /// Whether it both arrived and failed, by what was reported.
+    pub contradicted: bool,
+    /// Who it goes to, masked unless revealed.
+    #[schema(example = "whatsapp:+***0001")]
+    pub to: String,
+    /// Who sent it, masked unless revealed.
+    #[schema(example = "whatsapp:+***9999")]
+    pub from: String,
+    /// The error of its first failure report that carried a code.
+    pub error: Option<ErrorView>,
+    /// When each status was first reported, from the lowest to the highest.
+    pub timeline: Vec<StepView>,
+    /// When it was first heard of.
+    pub first_reported_at: String,
+    /// When it was last heard of.
+    pub last_reported_at: String,
+    /// How often it was heard of.
+    pub counters: CountersView,
+}
+
+/// An error, and what it means.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorView {
+    /// The integrator's code.
+    #[schema(example = "63016")]
+    pub code: String,
+    /// The integrator's words, empty if it sent none.
+    pub text: String,
+    /// When the failure was reported.
+    pub reported_at: String,
+    /// What it means in a few words; `null` if the integrator is not known.
+    pub title: Option<&'static str>,
+    /// What happened and what to do about it.
+    pub explanation: Option<&'static str>,
+    /// Who has to do something about it.
+    #[schema(example = "sender")]
+    pub actor: Option<&'static str>,
+    /// Whether sending the same message again can help.
+    #[schema(example = "permanent")]
+    pub permanence: Option<&'static str>,
+}
+
+impl ErrorView {
+    fn new(error: &MessageError, explanation: Option<ErrorExplanation>) -> Self {
+        Self {
+            code: error.error.code.to_string(),
+            text: error.error.text.as_str().to_owned(),
+            reported_at: error.reported_at.to_string(),
+            title: explanation.map(|each| each.title),
+            explanation: explanation.map(|each| each.explanation),
+            actor: explanation.map(|each| each.actor.as_str()),
+            permanence: explanation.map(|each| each.permanence.as_str()),
+        }
+    }
+}
+
+/// A step in the life of a message.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StepView {
+    /// The status.
+    #[schema(example = "delivered")]
+    pub status: &'static str,
+    /// When it was first reported.
+    pub first_reported_at: String,
+}
+
+/// How often a message was heard of.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CountersView {
+    /// Different reports.
+    pub reports: u64,
+    /// Reports that said again what one before them had said.
+    pub duplicates: u64,
+}
+
+impl MessageView {
+    /// A message of a channel of which nothing else is known.
+    #[must_use]
+    pub fn new(message: &Message, reveal: bool) -> Self {
+        Self::of(message, None, reveal)
+    }
+
+    /// A message of an integrator's, whose error can be explained.
+    #[must_use]
+    pub fn of(message: &Message, integrator: Option<&IntegratorName>, reveal: bool) -> Self {
+        let state = &message.state;
+        let error = state.error().map(|error| {
+            let explanation = integrator.map(|name| explain(name, &error.error.code));
+            ErrorView::new(error, explanation)
+        });
+        let step = |(status, at): (DeliveryStatus, domain::Timestamp)| StepView {
+            status: status.as_str(),
+            first_reported_at: at.to_string(),
+        };
+        Self {
+            channel_id: message.key.channel.to_string(),
+            message_sid: message.key.sid.to_string(),
+            integrator: integrator.map(ToString::to_string),
+            status: state.status().map(DeliveryStatus::as_str),
+            contradicted: state.contradicted(),
+            to: shown(&message.parties.recipient, reveal),
+            from: shown(&message.parties.sender, reveal),
+            error,
+            timeline: state.timeline().steps().map(step).collect(),
+            first_reported_at: message.parties.first_reported_at.to_string(),
+            last_reported_at: message.last_reported_at.to_string(),
+            counters: CountersView {
+                reports: message.revision(),
+                duplicates: message.duplicates,
+            },
+        }
+    }
+}
+
+/// A message and the reports that led there.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MessageDetailView {
+    /// The message.
+    #[serde(flatten)]
+    pub message: MessageView,
+    /// Its reports in the order in which they were recorded.
+    pub reports: Vec<ReportView>,
+}
+
+impl MessageDetailView {
+    /// A message as it is shown.
+    #[must_use]
+    pub fn new(found: &ShownMessage, reveal: bool) -> Self {
+        let reports = found.message.reports.iter();
+        Self {
+            message: MessageView::of(&found.message.message, found.integrator.as_ref(), reveal),
+            reports: reports.map(|each| ReportView::new(each, reveal)).collect(),
+        }
+    }
+}
+
+/// A report as it stands in the log.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReportView {
+    /// Its place in the log; later reports have greater ones.
+    pub id: i64,
+    /// Which change of its message it was, from 1.
+    pub revision: i64,
+    /// When it arrived here.
+    pub arrived_at: String,
+    /// The status as it was reported, even if nobody knows the word.
+    #[schema(example = "delivered")]
+    pub status: String,
+    /// What it did to its message.
+    #[schema(example = "advanced")]
+    pub effect: &'static str,
+    /// The integrator's error code.
+    pub error_code: Option<String>,
+    /// The integrator's words about the error.
+    pub error_text: Option<String>,
+    /// Who the message goes to, masked unless revealed.
+    pub to: String,
+    /// Who sent it, masked unless revealed.
+    pub from: String,
+    /// The credential that proved the caller.
+    #[schema(format = "uuid")]
+    pub credential_id: String,
+    /// The integrator's token for the call.
+    pub idempotency_token: Option<String>,
+    /// All other fields as they came; an array where a name came more than
+    /// once. Values that may be personal are masked unless revealed.
+    #[schema(value_type = Object)]
+    pub fields: Map<String, Value>,
+}
+
+impl ReportView {
+    fn new(logged: &LoggedReport, reveal: bool) -> Self {
+        let report = &logged.report;
+        let error = report.error.as_ref();
+        Self {
+            id: logged.id,
+            revision: logged.revision,
+            arrived_at: report.arrived_at.to_string(),
+            status: report.status.to_string(),
+            effect: logged.effect.as_str(),
+            error_code: error.map(|error| error.code.to_string()),
+            error_text: error.map(|error| error.text.as_str().to_owned()),
+            to: shown(&report.recipient, reveal),
+            from: shown(&report.sender, reveal),
+            credential_id: report.credential.to_string(),
+            idempotency_token: report.idempotency_token.clone(),
+            fields: fields(&report.fields, reveal),
+        }
+    }
+}
+
+fn fields(fields: &ReportFields, reveal: bool) -> Map<String, Value> {
+    let mut object = Map::new();
+    for (name, value) in fields.iter() {
+        let show = reveal || TECHNICAL.contains(&name);
+        let value = Value::from(if show { value } else { MASK });
+        match object.get_mut(name) {
+            None => {
+                object.insert(name.to_owned(), value);
+            }
+            Some(Value::Array(values)) => values.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+        }
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_technical_values_are_shown_unasked() {
+        let pairs = [
+            ("ApiVersion", "2010-04-01"),
+            ("Body", "hello"),
+            ("Body", "you"),
+        ];
+        let sent = ReportFields::new(pairs.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec());
+        let shown = |reveal| Value::Object(fields(&sent, reveal)).to_string();
+        assert_eq!(
+            shown(false),
+            r#"{"ApiVersion":"2010-04-01","Body":["***","***"]}"#
+        );
+        assert_eq!(
+            shown(true),
+            r#"{"ApiVersion":"2010-04-01","Body":["hello","you"]}"#
+        );
+    }
+}

@@ -1,0 +1,39 @@
+//! The operator's API: channels, credentials, messages, rejections.
+
+pub mod auth;
+pub mod channels;
+pub mod credentials;
+pub mod error;
+pub mod messages;
+pub mod openapi;
+pub mod query;
+pub mod rejections;
+
+use crate::OperatorState;
+use crate::server::Home;
+
+/// What the operator's handlers need.
+pub struct Operator {
+    pub(crate) state: OperatorState,
+    home: Home,
+}
+
+impl Operator {
+    pub(crate) const fn new(state: OperatorState, home: Home) -> Self {
+        Self { state, home }
+    }
+
+    /// Runs a use case where the store lives.
+    pub(crate) async fn run<F: Future>(&self, use_case: F) -> F::Output {
+        self.home.run(use_case).await
+    }
+
+    /// Makes a change to channels known to this process at once. If that fails
+    /// the change is made all the same, and is known a little later.
+    pub(crate) async fn channels_changed(&self) {
+        if let Err(error) = self.run(self.state.directory.refresh()).await {
+            let error = usecases::intake::chain(&error);
+            tracing::warn!(error, "the changed channels were not read again yet");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The OpenAPI document, made from the handlers and what they read and write.
+
+use serde::Serialize;
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi, ToSchema};
+
+use crate::problem::Problem;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "receiptd",
+        description = "Receives WhatsApp delivery reports, keeps every one, and shows the true \
+                       state of every message. The webhook has a listener of its own.",
+    ),
+    paths(
+        report,
+        super::channels::add,
+        super::channels::list,
+        super::channels::show,
+        super::channels::change,
+        super::channels::remove,
+        super::credentials::add,
+        super::credentials::remove,
+        super::messages::list,
+        super::messages::show,
+        super::rejections::list,
+        crate::health::alive,
+        crate::health::ready,
+        crate::metrics::show,
+    ),
+    components(schemas(Problem)),
+    modifiers(&Schemes),
+    tags(
+        (name = "webhook", description = "Where integrators report: the public listener"),
+        (name = "channels", description = "Channels and the credentials that prove their callers"),
+        (name = "messages", description = "Messages, and reports that were refused"),
+        (name = "operating", description = "Health and metrics"),
+    ),
+)]
+struct Api;
+
+struct Schemes;
+
+impl Modify for Schemes {
+    fn modify(&self, document: &mut Document) {
+        let components = document.components.get_or_insert_default();
+        for (name, scheme) in [
+            ("admin", HttpAuthScheme::Bearer),
+            ("webhook", HttpAuthScheme::Basic),
+        ] {
+            components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
+        }
+    }
+}
+
+/// The document.
+#[must_use]
+pub fn document() -> Document {
+    Api::openapi()
+}
+
+/// The fields of a report that must be there; Twilio sends about twenty more,
+/// and new ones appear without notice. All are kept.
+#[derive(Serialize, ToSchema)]
+#[expect(non_snake_case, reason = "Twilio's names")]
+struct TwilioReport {
+    /// The message.
+    #[schema(example = "SM0123456789abcdef0123456789abcdef")]
+    MessageSid: String,
+    /// What is reported of it; a word nobody knows is taken like any other.
+    #[schema(example = "delivered")]
+    MessageStatus: String,
+    /// Who it goes to.
+    #[schema(example = "whatsapp:+15550100001")]
+    To: String,
+    /// Who sent it.
+    #[schema(example = "whatsapp:+15550109999")]
+    From: String,
+    /// Why it failed.
+    #[schema(example = "63016")]
+    ErrorCode: Option<String>,
+    /// The same in words.
+    ErrorMessage: Option<String>,
+}
+
+/// Report on a message sent through Twilio
+#[utoipa::path(
+    post,
+    path = "/social/on/whatsapp/twilio/report/{channel}",
+    tag = "webhook",
+    params(
+        ("channel" = String, Path, description = "The channel id"),
+        ("X-Twilio-Signature" = Option<String>, Header, description = "Required on channels that have a signing token"),
+    ),
+    request_body(content = TwilioReport, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 204, description = "The report is durable; also for one that came before, late, or with a word nobody knows"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "A field is missing or wrong"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Show the webhook user and password; the same for whatever is wrong with them"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Wrong signature, channel switched off, or sender not allowed"),
+        (status = 408, body = Problem, content_type = "application/problem+json", description = "The request did not arrive in time"),
+        (status = 413, body = Problem, content_type = "application/problem+json", description = "More than 64 KiB"),
+        (status = 415, body = Problem, content_type = "application/problem+json", description = "No form, or compressed"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "The store will never take it"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "Send it again"),
+    ),
+    security(("webhook" = [])),
+)]
+#[expect(
+    dead_code,
+    reason = "what is documented here is done by the webhook for all integrators"
+)]
+fn report() {}

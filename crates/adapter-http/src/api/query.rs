@@ -1,0 +1,47 @@
+//! Parameters that several lists share.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::page::PageSize;
+
+use super::error::{ApiError, valid};
+
+/// `true` or `false`.
+pub(crate) fn flag(name: &'static str, text: &str) -> Result<bool, ApiError> {
+    valid(name, text.parse().map_err(|_| "true or false"))
+}
+
+/// Whether addresses and values are shown in the clear.
+pub(crate) fn reveal(text: Option<&str>) -> Result<bool, ApiError> {
+    text.map_or(Ok(false), |text| flag("reveal", text))
+}
+
+/// How many items a page has.
+pub(crate) fn limit(text: Option<&str>) -> Result<PageSize, ApiError> {
+    let Some(text) = text else {
+        return Ok(PageSize::default());
+    };
+    // A number too great for its type is no page size either.
+    valid("limit", PageSize::new(text.parse().unwrap_or_default()))
+}
+
+/// A plus that was not escaped arrives as a space.
+pub(crate) fn with_plus(text: &str) -> String {
+    text.replace(' ', "+")
+}
+
+/// Hides what a cursor is made of: it is to be given back as it came.
+pub(crate) fn cursor(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(text)
+}
+
+/// Reads what [`cursor`] wrote.
+pub(crate) fn from_cursor<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, ApiError> {
+    let plain = URL_SAFE_NO_PAD.decode(text).ok();
+    let plain = plain.and_then(|bytes| String::from_utf8(bytes).ok());
+    let value = plain.and_then(|text| read(&text));
+    valid(
+        "cursor",
+        value.ok_or("the next of the page before, as it came"),
+    )
+}

@@ -1,0 +1,162 @@
+//! The two HTTP listeners: the public one, where integrators report, and the
+//! operator's one with the API, health and metrics.
+//!
+//! A handler unpacks a request, calls one use case and packs the answer. What
+//! is written on the wire stands beside its handler and is no domain type. This
+//! crate deliberately knows no store and no integrator: both come in through
+//! the use cases of [`PublicState`] and [`OperatorState`].
+//!
+//! All routes stand on this page. Start reading at [`webhook`], the way of a
+//! report, and at [`server`], which says how connections are treated.
+
+pub mod api;
+pub mod health;
+pub mod metrics;
+pub mod problem;
+pub mod request_log;
+pub mod server;
+pub mod webhook;
+pub mod wire;
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, Resource};
+use usecases::{
+    AdmitCaller, ChannelDirectory, CheckHealth, Integrators, ListMessages, ListRejections,
+    ManageChannels, ReceiveReport, ShowMessage,
+};
+use utoipa_swagger_ui::SwaggerUi;
+
+pub use api::auth::AdminToken;
+pub use metrics::Metrics;
+use problem::Problem;
+pub use server::{PublicSettings, bind, serve_operator, serve_public};
+
+/// What the public listener needs.
+#[derive(Clone)]
+pub struct PublicState {
+    /// Who may report, and where.
+    pub integrators: Integrators,
+    /// Proves callers.
+    pub admit: Arc<AdmitCaller>,
+    /// Takes their reports in.
+    pub receive: Arc<ReceiveReport>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+}
+
+/// What the operator's listener needs.
+#[derive(Clone)]
+pub struct OperatorState {
+    /// Adds, changes and removes channels.
+    pub manage: Arc<ManageChannels>,
+    /// Shows a message.
+    pub show: Arc<ShowMessage>,
+    /// Lists messages.
+    pub list: Arc<ListMessages>,
+    /// Lists refused reports.
+    pub rejections: Arc<ListRejections>,
+    /// Checks what the service depends on.
+    pub health: Arc<CheckHealth>,
+    /// Refreshed after each change made here, so that this process knows at once.
+    pub directory: Arc<ChannelDirectory>,
+    /// Shows the counts.
+    pub metrics: Arc<Metrics>,
+    /// Opens the API.
+    pub admin_token: AdminToken,
+}
+
+/// The routes of the public listener: the webhook, and nothing else.
+///
+/// `POST /social/on/whatsapp/{integrator}/{word}/{channel}` is taken apart by
+/// hand in [`webhook::path`]: a pattern of the router would be a regular
+/// expression on every request.
+pub fn public(webhook: web::Data<webhook::Webhook>) -> impl FnOnce(&mut ServiceConfig) {
+    move |routes| {
+        routes
+            .app_data(webhook)
+            .default_service(web::to(webhook::receive));
+    }
+}
+
+/// The routes of the operator's listener. All that holds data is behind the
+/// admin token.
+pub fn operator(operator: web::Data<api::Operator>) -> impl FnOnce(&mut ServiceConfig) {
+    move |routes| {
+        let api = web::scope("/api/v1")
+            .wrap(from_fn(api::auth::only_with_token))
+            .service(
+                resource("/channels", "GET, POST")
+                    .route(web::get().to(api::channels::list))
+                    .route(web::post().to(api::channels::add)),
+            )
+            .service(
+                resource("/channels/{channel}", "DELETE, GET, PATCH")
+                    .route(web::get().to(api::channels::show))
+                    .route(web::patch().to(api::channels::change))
+                    .route(web::delete().to(api::channels::remove)),
+            )
+            .service(
+                resource("/channels/{channel}/credentials", "POST")
+                    .route(web::post().to(api::credentials::add)),
+            )
+            .service(
+                resource("/channels/{channel}/credentials/{credential}", "DELETE")
+                    .route(web::delete().to(api::credentials::remove)),
+            )
+            .service(resource("/messages", "GET").route(web::get().to(api::messages::list)))
+            .service(
+                resource("/messages/{channel}/{sid}", "GET")
+                    .route(web::get().to(api::messages::show)),
+            )
+            .service(resource("/rejections", "GET").route(web::get().to(api::rejections::list)))
+            .default_service(web::to(nothing_here));
+        let metrics = web::resource("/metrics")
+            .wrap(from_fn(api::auth::only_with_token))
+            .route(web::get().to(metrics::show))
+            .default_service(web::to(|| async { not_allowed("GET") }));
+        routes
+            .app_data(operator)
+            .app_data(web::JsonConfig::default().error_handler(api::error::of_json))
+            .app_data(web::QueryConfig::default().error_handler(api::error::of_query))
+            .service(
+                web::scope("")
+                    .wrap(from_fn(request_log::operator))
+                    .service(api)
+                    .service(metrics)
+                    .service(resource("/healthz", "GET").route(web::get().to(health::alive)))
+                    .service(resource("/readyz", "GET").route(web::get().to(health::ready)))
+                    .service(web::redirect("/docs", "/docs/"))
+                    .service(
+                        SwaggerUi::new("/docs/{_:.*}")
+                            .url("/openapi.json", api::openapi::document()),
+                    )
+                    .default_service(web::to(nothing_here)),
+            );
+    }
+}
+
+/// A resource that answers 405 to methods it has no route for.
+fn resource(path: &str, methods: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move { not_allowed(methods) }))
+}
+
+fn not_allowed(methods: &'static str) -> HttpResponse {
+    let problem = Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!("this path knows {methods}"),
+    );
+    let mut response = problem.response();
+    let methods = HeaderValue::from_static(methods);
+    response.headers_mut().insert(header::ALLOW, methods);
+    response
+}
+
+async fn nothing_here() -> HttpResponse {
+    problem::not_found().response()
+}

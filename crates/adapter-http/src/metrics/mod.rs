@@ -1,0 +1,271 @@
+//! What is counted, and how it is shown to Prometheus.
+//!
+//! Counting is adding to a number that is already there: no allocation, no lock
+//! and no look-up of labels on the way of a report.
+
+mod histogram;
+mod outcome;
+mod reports;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use domain::{Effect, IntegratorName, RejectionReason, ReportedStatus};
+use ports::Observer;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::exemplar::Exemplar;
+use prometheus_client::registry::Registry;
+use usecases::Integrators;
+
+use crate::api::Operator;
+use crate::problem::Problem;
+use histogram::Histogram;
+pub(crate) use outcome::Outcome;
+use reports::ReportCounters;
+
+/// Bounds of durations, in microseconds.
+const MICROSECONDS: &[u32] = &[
+    250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 5_000_000, 10_000_000,
+];
+
+/// Bounds of batch sizes.
+const REPORTS: &[u32] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+
+/// All counts of this process.
+pub struct Metrics {
+    version: &'static str,
+    requests: [AtomicU64; Outcome::ALL.len()],
+    request_duration: Histogram,
+    reports: ReportCounters,
+    rejections: [AtomicU64; RejectionReason::ALL.len()],
+    commit_duration: Histogram,
+    commit_batch_size: Histogram,
+    commit_failures: AtomicU64,
+    journaled: AtomicU64,
+    drained: AtomicU64,
+    channels: AtomicU64,
+}
+
+impl Metrics {
+    /// Counts from zero. `version` is the one of the program.
+    #[must_use]
+    pub fn new(version: &'static str, integrators: &Integrators) -> Self {
+        let zero = |_| AtomicU64::new(0);
+        Self {
+            version,
+            requests: std::array::from_fn(zero),
+            request_duration: Histogram::new(MICROSECONDS, 1e6),
+            reports: ReportCounters::new(integrators),
+            rejections: std::array::from_fn(zero),
+            commit_duration: Histogram::new(MICROSECONDS, 1e6),
+            commit_batch_size: Histogram::new(REPORTS, 1.0),
+            commit_failures: AtomicU64::new(0),
+            journaled: AtomicU64::new(0),
+            drained: AtomicU64::new(0),
+            channels: AtomicU64::new(0),
+        }
+    }
+
+    /// A request to the webhook was answered.
+    pub(crate) fn answered(&self, outcome: Outcome, took: Duration) {
+        if let Some(count) = self.requests.get(outcome as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.request_duration.observe(micros(took));
+    }
+
+    /// Everything as text.
+    fn text(self: &Arc<Self>) -> String {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Shown(Arc::clone(self))));
+        let mut text = String::new();
+        if let Err(error) = encode(&mut text, &registry) {
+            tracing::error!(%error, "the metrics were not written");
+        }
+        text
+    }
+}
+
+/// Show metrics to Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operating",
+    responses(
+        (status = 200, body = String, content_type = "application/openmetrics-text"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("admin" = [])),
+)]
+pub(crate) async fn show(operator: web::Data<Operator>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(operator.state.metrics.text())
+}
+
+impl Observer for Metrics {
+    fn recorded(&self, integrator: &IntegratorName, status: &ReportedStatus, effect: Effect) {
+        self.reports.count(integrator, status, effect);
+    }
+
+    fn committed(&self, reports: usize, took: Duration) {
+        self.commit_duration.observe(micros(took));
+        self.commit_batch_size.observe(whole(reports));
+    }
+
+    fn commit_failed(&self, _: usize) {
+        self.commit_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn journaled(&self, reports: usize) {
+        self.journaled.fetch_add(whole(reports), Ordering::Relaxed);
+    }
+
+    fn drained(&self, reports: usize) {
+        self.drained.fetch_add(whole(reports), Ordering::Relaxed);
+    }
+
+    fn rejected(&self, reason: RejectionReason) {
+        let place = RejectionReason::ALL.iter().position(|each| *each == reason);
+        if let Some(count) = place.and_then(|place| self.rejections.get(place)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn channels_known(&self, channels: usize) {
+        self.channels.store(whole(channels), Ordering::Relaxed);
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn whole(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// The counts as they are shown.
+struct Shown(Arc<Metrics>);
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+/// For counters that have no exemplars.
+type NoExemplar = Option<&'static Exemplar<NoLabelSet, f64>>;
+
+impl Collector for Shown {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Metrics {
+            version,
+            requests,
+            request_duration,
+            reports,
+            rejections,
+            commit_duration,
+            commit_batch_size,
+            commit_failures,
+            journaled,
+            drained,
+            channels,
+        } = self.0.as_ref();
+
+        let mut shown = encoder.encode_descriptor(
+            "receiptd_requests",
+            "Requests to the webhook, by how they ended",
+            None,
+            MetricType::Counter,
+        )?;
+        for (outcome, count) in Outcome::ALL.into_iter().zip(requests) {
+            shown
+                .encode_family(&[("outcome", outcome.as_str())])?
+                .encode_counter(&count.load(Ordering::Relaxed), NoExemplar::None)?;
+        }
+
+        request_duration.encode(encoder.encode_descriptor(
+            "receiptd_request_duration_seconds",
+            "How long requests to the webhook took",
+            None,
+            MetricType::Histogram,
+        )?)?;
+
+        reports.encode(encoder.encode_descriptor(
+            "receiptd_reports",
+            "Durable reports, by what they said and what they did to their message",
+            None,
+            MetricType::Counter,
+        )?)?;
+
+        let mut shown = encoder.encode_descriptor(
+            "receiptd_rejections",
+            "Proven reports that were refused, by reason",
+            None,
+            MetricType::Counter,
+        )?;
+        for (reason, count) in RejectionReason::ALL.into_iter().zip(rejections) {
+            shown
+                .encode_family(&[("reason", reason.as_str())])?
+                .encode_counter(&count.load(Ordering::Relaxed), NoExemplar::None)?;
+        }
+
+        commit_duration.encode(encoder.encode_descriptor(
+            "receiptd_commit_duration_seconds",
+            "How long the store took to record a batch",
+            None,
+            MetricType::Histogram,
+        )?)?;
+        commit_batch_size.encode(encoder.encode_descriptor(
+            "receiptd_commit_batch_size",
+            "Reports recorded in one step",
+            None,
+            MetricType::Histogram,
+        )?)?;
+        for (name, help, count) in [
+            (
+                "receiptd_commit_failures",
+                "Batches the store did not take",
+                commit_failures,
+            ),
+            (
+                "receiptd_journaled_reports",
+                "Reports that went to the journal instead of the store",
+                journaled,
+            ),
+            (
+                "receiptd_drained_reports",
+                "Reports that went from the journal into the store",
+                drained,
+            ),
+        ] {
+            encoder
+                .encode_descriptor(name, help, None, MetricType::Counter)?
+                .encode_counter(&count.load(Ordering::Relaxed), NoExemplar::None)?;
+        }
+        encoder
+            .encode_descriptor(
+                "receiptd_channels",
+                "Channels known to this process",
+                None,
+                MetricType::Gauge,
+            )?
+            .encode_gauge(&channels.load(Ordering::Relaxed))?;
+        encoder
+            .encode_descriptor(
+                "receiptd_build",
+                "The version of the program",
+                None,
+                MetricType::Info,
+            )?
+            .encode_info(&[("version", *version)])
+    }
+}

@@ -1,0 +1,42 @@
+//! One line a request: who asks what of the operator's listener is worth
+//! knowing, reports are too many for that. Never a query, a header or a body.
+
+use std::time::{Duration, Instant};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest};
+
+use crate::metrics::Outcome;
+
+/// Writes the line of a request to the operator's listener.
+pub(crate) async fn operator(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let began = Instant::now();
+    let response = next.call(request).await?;
+    let request = response.request();
+    tracing::info!(
+        method = %request.method(),
+        route = request.match_pattern().as_deref().unwrap_or("none"),
+        status = response.status().as_u16(),
+        ms = began.elapsed().as_secs_f64() * 1e3,
+        "answered a request"
+    );
+    Ok(response)
+}
+
+/// Writes the line of a request to the webhook, which only debugging shows.
+pub(crate) fn webhook(request: &HttpRequest, status: StatusCode, outcome: Outcome, took: Duration) {
+    tracing::debug!(
+        method = %request.method(),
+        path = request.path(),
+        status = status.as_u16(),
+        outcome = outcome.as_str(),
+        ms = took.as_secs_f64() * 1e3,
+        "answered a request"
+    );
+}

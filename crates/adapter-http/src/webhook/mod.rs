@@ -1,0 +1,140 @@
+//! The way of a report: path, method, proof, media type, body, use case.
+//!
+//! The order matters. Who has proved nothing is answered from the head of the
+//! request alone; its body is dropped unseen. Half of all good requests are
+//! such ones, since Twilio shows its credentials only when asked.
+
+pub mod body;
+pub(crate) mod error;
+pub mod path;
+
+use std::time::Instant;
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use ports::Headers;
+use usecases::Admission;
+use usecases::receive_report::ReportRequest;
+
+use crate::metrics::Outcome;
+use crate::server::{Home, PublicSettings};
+use crate::{PublicState, request_log};
+use body::Body;
+use error::Refusal;
+
+/// What the webhook needs, made ready for requests.
+pub struct Webhook {
+    state: PublicState,
+    settings: PublicSettings,
+    home: Home,
+}
+
+impl Webhook {
+    pub(crate) const fn new(state: PublicState, settings: PublicSettings, home: Home) -> Self {
+        Self {
+            state,
+            settings,
+            home,
+        }
+    }
+
+    async fn take(
+        &self,
+        request: &HttpRequest,
+        body: &mut Body,
+        began: Instant,
+    ) -> Result<(), Refusal> {
+        let path = path::parse(request.path()).ok_or(Refusal::NotFound)?;
+        let integrator = self
+            .state
+            .integrators
+            .iter()
+            .find(|each| each.name().as_str() == path.integrator)
+            .ok_or(Refusal::UnknownIntegrator)?
+            .as_ref();
+        if path.word != integrator.path_word() {
+            return Err(Refusal::NotFound);
+        }
+        if request.method() != Method::POST {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        let headers = &HeaderLines(request.headers());
+        let channel = path::channel(path.channel);
+        let caller = match self.state.admit.run(integrator, &channel, headers) {
+            Admission::Admitted(caller) => caller,
+            admission @ (Admission::Challenge | Admission::Refused) => {
+                return Err(Refusal::Unproven {
+                    challenge: HeaderValue::from_static(integrator.challenge()),
+                    tried: matches!(admission, Admission::Refused),
+                });
+            }
+        };
+        check_media_type(request.headers(), integrator.media_type())?;
+        let deadline = began + self.settings.request_timeout;
+        let body = body.read(request.headers(), deadline).await;
+        let body = body.map_err(Refusal::Unread)?;
+        let query = Some(request.query_string()).filter(|_| request.uri().query().is_some());
+        let report = ReportRequest {
+            integrator,
+            caller,
+            headers,
+            query,
+            body: &body,
+        };
+        let taken = self.home.run(self.state.receive.run(report)).await;
+        taken.map_err(Refusal::NotTaken)
+    }
+}
+
+/// Answers every request of the public listener.
+pub(crate) async fn receive(
+    request: HttpRequest,
+    payload: web::Payload,
+    webhook: web::Data<Webhook>,
+) -> HttpResponse {
+    let began = Instant::now();
+    let mut body = Body::new(payload.into_inner());
+    let (outcome, response) = match webhook.take(&request, &mut body, began).await {
+        Ok(()) => (Outcome::Accepted, HttpResponse::NoContent().finish()),
+        Err(refusal) => {
+            if !matches!(refusal, Refusal::Unread(_)) {
+                body.drain(request.headers(), webhook.settings.drain_timeout)
+                    .await;
+            }
+            (refusal.outcome(), refusal.response())
+        }
+    };
+    let response = body.answer(response);
+    let took = began.elapsed();
+    webhook.state.metrics.answered(outcome, took);
+    request_log::webhook(&request, response.status(), outcome, took);
+    response
+}
+
+/// Parameters and case do not matter; what is compressed is not read.
+fn check_media_type(headers: &HeaderMap, expected: &'static str) -> Result<(), Refusal> {
+    let encodings = headers.get_all(header::CONTENT_ENCODING);
+    for encoding in encodings.map(HeaderValue::as_bytes) {
+        let encoding = encoding.trim_ascii();
+        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity") {
+            return Err(Refusal::UnsupportedEncoding);
+        }
+    }
+    let media_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let essence = media_type.and_then(|value| value.split(|byte| *byte == b';').next());
+    if essence.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(expected.as_bytes())) {
+        Ok(())
+    } else {
+        Err(Refusal::UnsupportedMediaType(expected))
+    }
+}
+
+/// The header lines of a request.
+struct HeaderLines<'a>(&'a HeaderMap);
+
+impl Headers for HeaderLines<'_> {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(name).map(HeaderValue::as_bytes)
+    }
+}

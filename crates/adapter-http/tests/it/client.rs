@@ -1,0 +1,288 @@
+//! A client that sends exactly the bytes it is told to, over plain HTTP/1.1.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// Longer than any answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A request, not yet sent.
+#[derive(Clone, Debug)]
+pub struct Request {
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+}
+
+impl Request {
+    pub fn new(method: &str, path: &str) -> Self {
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+
+    pub fn get(path: &str) -> Self {
+        Self::new("GET", path)
+    }
+
+    pub fn post(path: &str) -> Self {
+        Self::new("POST", path)
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Leaves out all header lines of a name.
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers
+            .retain(|(each, _)| !each.eq_ignore_ascii_case(name));
+        self
+    }
+
+    pub fn method(mut self, method: &str) -> Self {
+        method.clone_into(&mut self.method);
+        self
+    }
+
+    pub fn path(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.path);
+        self
+    }
+
+    pub fn basic(self, user: &str, password: &str) -> Self {
+        let pair = STANDARD.encode(format!("{user}:{password}"));
+        self.without("Authorization")
+            .header("Authorization", &format!("Basic {pair}"))
+    }
+
+    pub fn bearer(self, token: &str) -> Self {
+        self.without("Authorization")
+            .header("Authorization", &format!("Bearer {token}"))
+    }
+
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// A form, its values escaped.
+    pub fn form(self, fields: &[(&str, &str)]) -> Self {
+        self.without("Content-Type")
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(form(fields))
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.without("Content-Type")
+            .header("Content-Type", "application/json")
+            .body(body.to_string())
+    }
+
+    /// The value of its `Authorization`.
+    pub fn authorization(&self) -> &str {
+        let mut headers = self.headers.iter();
+        let line = headers.find(|(name, _)| name == "Authorization");
+        line.map(|(_, value)| value.as_str()).expect("one")
+    }
+
+    /// Everything up to the body. Its length is announced unless it is chunked.
+    pub fn head(&self) -> Vec<u8> {
+        let mut lines = vec![
+            format!("{} {} HTTP/1.1", self.method, self.path),
+            "Host: test".to_owned(),
+        ];
+        lines.extend(
+            self.headers
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}")),
+        );
+        let chunked = self
+            .headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("Transfer-Encoding"));
+        if let Some(body) = &self.body
+            && !chunked
+        {
+            lines.push(format!("Content-Length: {}", body.len()));
+        }
+        (lines.join("\r\n") + "\r\n\r\n").into_bytes()
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.head();
+        bytes.extend(self.body.iter().flatten());
+        bytes
+    }
+
+    pub fn body_bytes(&self) -> &[u8] {
+        self.body.as_deref().unwrap_or_default()
+    }
+
+    /// Sends it on a connection of its own and returns the answer.
+    pub async fn send(&self, address: SocketAddr) -> Answer {
+        let mut connection = Connection::open(address).await;
+        connection.write(&self.bytes()).await;
+        if self.method == "HEAD" {
+            connection.head_of_answer().await
+        } else {
+            connection.answer().await
+        }
+    }
+}
+
+/// Fields as a form, everything escaped that is not plainly safe.
+pub fn form(fields: &[(&str, &str)]) -> String {
+    let escape = |text: &str| -> String {
+        text.bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                    char::from(byte).to_string()
+                }
+                _ => format!("%{byte:02X}"),
+            })
+            .collect()
+    };
+    let pairs = fields
+        .iter()
+        .map(|(name, value)| format!("{}={}", escape(name), escape(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// In the order they came, names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let line = self.headers.iter().find(|(each, _)| each == name);
+        line.map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("UTF-8")
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// The stable word of a problem, after a look at the rest of it.
+    pub fn problem(&self) -> String {
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{self:?}"
+        );
+        let problem = self.json();
+        assert_eq!(problem["type"], "about:blank");
+        assert_eq!(problem["status"], self.status);
+        assert!(!problem["title"].as_str().unwrap().is_empty());
+        assert!(!problem["detail"].as_str().unwrap().is_empty());
+        problem["code"].as_str().unwrap().to_owned()
+    }
+
+    /// The answer without the date, which differs from second to second.
+    pub fn undated(mut self) -> Self {
+        self.headers.retain(|(name, _)| name != "date");
+        self.headers.sort();
+        self
+    }
+}
+
+/// A connection, on which requests can follow one another.
+pub struct Connection {
+    stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Connection {
+    pub async fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a listener");
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            read: Vec::new(),
+        }
+    }
+
+    pub async fn write(&mut self, bytes: &[u8]) {
+        self.stream
+            .write_all(bytes)
+            .await
+            .expect("an open connection");
+    }
+
+    /// Writes, and does not mind if the other side has enough.
+    pub async fn try_write(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    pub async fn answer(&mut self) -> Answer {
+        let mut answer = self.head_of_answer().await;
+        let length = answer.header("content-length");
+        let length = length.map_or(0, |length| length.parse().unwrap());
+        while self.read.len() < length {
+            assert!(self.read_some().await, "the answer breaks off");
+        }
+        answer.body = self.read.drain(..length).collect();
+        answer
+    }
+
+    /// Status and header lines of the next answer.
+    pub async fn head_of_answer(&mut self) -> Answer {
+        let end = loop {
+            let end = self.read.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+            if let Some(end) = end {
+                break end;
+            }
+            assert!(self.read_some().await, "closed without an answer");
+        };
+        let head: Vec<u8> = self.read.drain(..end + 4).collect();
+        let head = String::from_utf8(head).expect("ASCII");
+        let mut lines = head.trim_end().split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+        let header = |line: &str| {
+            let (name, value) = line.split_once(": ").expect("a header line");
+            (name.to_ascii_lowercase(), value.to_owned())
+        };
+        Answer {
+            status: status.parse().unwrap(),
+            headers: lines.map(header).collect(),
+            body: Vec::new(),
+        }
+    }
+
+    /// Whether the other side closes the connection without saying more.
+    pub async fn is_closed(&mut self) -> bool {
+        let more = self.read_some().await;
+        !more && self.read.is_empty()
+    }
+
+    /// Reads what there is; `false` at the end of the connection.
+    async fn read_some(&mut self) -> bool {
+        let mut piece = [0; 4096];
+        let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut piece)).await;
+        // A reset is an end too.
+        let length = read.expect("the other side says nothing").unwrap_or(0);
+        self.read.extend_from_slice(&piece[..length]);
+        length > 0
+    }
+}

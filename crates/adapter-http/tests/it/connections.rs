@@ -1,0 +1,127 @@
+//! What becomes of a connection after an answer that did not need the body.
+//! Half of all good requests are asked for credentials first; a new connection
+//! for each second request would cost more than the report.
+
+use std::time::{Duration, Instant};
+
+use adapter_http::PublicSettings;
+use serde_json::json;
+use testkit::memory::MemoryStore;
+
+use crate::client::Connection;
+use crate::fixture::{Size, Stores, on_memory, start};
+
+#[tokio::test]
+async fn a_challenged_request_is_repeated_on_the_same_connection() {
+    let (running, store) = on_memory().await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    let mut connection = Connection::open(running.service.public).await;
+    for round in 0..10 {
+        let sid = format!("SM{round}");
+        connection
+            .write(&channel.unproven(&sid, "sent").bytes())
+            .await;
+        let answer = connection.answer().await;
+        assert_eq!(answer.status, 401);
+        assert_eq!(answer.header("connection"), None);
+        connection
+            .write(&channel.report(&sid, "sent").bytes())
+            .await;
+        assert_eq!(connection.answer().await.status, 204);
+    }
+    assert_eq!(store.logged_reports(), 10);
+}
+
+#[tokio::test]
+async fn a_body_that_comes_a_little_later_does_not_cost_the_connection() {
+    let (running, _) = on_memory().await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    let mut connection = Connection::open(running.service.public).await;
+    for pause in [0, 1, 20, 100] {
+        let unproven = channel.unproven("SM1", "sent");
+        connection.write(&unproven.head()).await;
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        connection.write(unproven.body_bytes()).await;
+        assert_eq!(connection.answer().await.status, 401, "after {pause} ms");
+        connection
+            .write(&channel.report("SM1", "sent").bytes())
+            .await;
+        assert_eq!(connection.answer().await.status, 204, "after {pause} ms");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_waits_to_be_asked_for_the_body_keeps_its_connection() {
+    let (running, _) = on_memory().await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    let mut connection = Connection::open(running.service.public).await;
+    for (request, status) in [
+        (channel.unproven("SM1", "sent"), 401),
+        (channel.report("SM1", "sent"), 204),
+    ] {
+        let request = request.header("Expect", "100-continue");
+        connection.write(&request.head()).await;
+        assert_eq!(connection.answer().await.status, 100);
+        connection.write(request.body_bytes()).await;
+        assert_eq!(connection.answer().await.status, status);
+    }
+}
+
+#[tokio::test]
+async fn requests_that_do_not_wait_for_answers_are_answered_in_order() {
+    let (running, _) = on_memory().await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    let mut connection = Connection::open(running.service.public).await;
+    let both = [
+        channel.unproven("SM1", "sent").bytes(),
+        channel.report("SM1", "sent").bytes(),
+    ];
+    connection
+        .write(&[both.concat(), both.concat()].concat())
+        .await;
+    for status in [401, 204, 401, 204] {
+        assert_eq!(connection.answer().await.status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_not_waited_for_long() {
+    let store = MemoryStore::new();
+    let size = Size {
+        public: PublicSettings {
+            drain_timeout: Duration::from_millis(100),
+            ..PublicSettings::default()
+        },
+        ..Size::default()
+    };
+    let running = start(Stores::from(&store), size).await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    let unproven = channel.unproven("SM1", "sent");
+    for request in [
+        unproven.clone(),
+        unproven.clone().header("Transfer-Encoding", "chunked"),
+    ] {
+        let began = Instant::now();
+        let mut connection = Connection::open(running.service.public).await;
+        connection.write(&request.head()).await;
+        let answer = connection.answer().await;
+        assert_eq!(answer.status, 401);
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert!(began.elapsed() < Duration::from_millis(900));
+        assert!(connection.is_closed().await);
+    }
+}
+
+#[tokio::test]
+async fn a_long_body_of_an_unproven_caller_is_not_read() {
+    let (running, _) = on_memory().await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    let began = Instant::now();
+    let mut connection = Connection::open(running.service.public).await;
+    let request = channel.unproven("SM1", "sent").body(vec![b'x'; 65_537]);
+    connection.write(&request.head()).await;
+    let answer = connection.answer().await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert!(began.elapsed() < Duration::from_millis(900));
+}

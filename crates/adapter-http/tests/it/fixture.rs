@@ -1,0 +1,156 @@
+//! A service on a store, listening on ports of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapter_http::{AdminToken, Metrics, OperatorState, PublicSettings, PublicState};
+use domain::PublicUrl;
+use ports::{ChannelCredentialRepository, Clock, Integrator, Observer, RejectionLog, ReportStore};
+use testkit::builders::server_secret;
+use testkit::clock::{CountingIds, FixedClock};
+use testkit::memory::MemoryStore;
+use usecases::intake::IntakeSettings;
+use usecases::{
+    AdmitCaller, ChannelDirectory, CheckHealth, Intake, Integrators, ListMessages, ListRejections,
+    ManageChannels, ReceiveReport, ShowMessage,
+};
+
+use crate::client::Request;
+use crate::service::Service;
+
+pub const ADMIN_TOKEN: &str = "the-admin-token-of-tests";
+
+/// Where the internet reaches the service of the tests.
+pub const PUBLIC_URL: &str = "https://reports.example.com";
+
+/// What a service keeps its data in.
+#[derive(Clone)]
+pub struct Stores {
+    pub reports: Arc<dyn ReportStore>,
+    pub channels: Arc<dyn ChannelCredentialRepository>,
+    pub rejections: Arc<dyn RejectionLog>,
+}
+
+impl From<&MemoryStore> for Stores {
+    fn from(store: &MemoryStore) -> Self {
+        Self {
+            reports: Arc::new(store.clone()),
+            channels: Arc::new(store.clone()),
+            rejections: Arc::new(store.clone()),
+        }
+    }
+}
+
+/// How a service of the tests is dimensioned.
+#[derive(Clone, Copy, Default)]
+pub struct Size {
+    pub public: PublicSettings,
+    pub intake: IntakeSettings,
+}
+
+/// A running service, and what a test may turn.
+pub struct Running {
+    pub service: Service,
+    pub clock: Arc<FixedClock>,
+}
+
+/// A service on a memory store.
+pub async fn on_memory() -> (Running, MemoryStore) {
+    let store = MemoryStore::new();
+    (start(Stores::from(&store), Size::default()).await, store)
+}
+
+/// Starts a service. It runs until the runtime of the test ends.
+pub async fn start(stores: Stores, size: Size) -> Running {
+    let integrators = adapter_integrators::all();
+    start_with(stores, size, integrators).await
+}
+
+/// Starts a service that speaks with these integrators.
+pub async fn start_with(
+    stores: Stores,
+    size: Size,
+    integrators: Vec<Arc<dyn Integrator>>,
+) -> Running {
+    let clock = Arc::new(FixedClock::default());
+    let integrators = Integrators::new(integrators);
+    let metrics = Arc::new(Metrics::new("1.2.3", &integrators));
+    let observer: Arc<dyn Observer> = metrics.clone();
+    let public_url = PublicUrl::parse(PUBLIC_URL).unwrap();
+    let directory = Arc::new(ChannelDirectory::new(
+        stores.channels.clone(),
+        server_secret(),
+        observer.clone(),
+    ));
+    directory.refresh().await.unwrap();
+    let dyn_clock: Arc<dyn Clock> = clock.clone();
+    let (intake, writers) = Intake::new(stores.reports.clone(), observer.clone(), size.intake);
+    spawn(writers.run());
+    let public = PublicState {
+        integrators: integrators.clone(),
+        admit: Arc::new(AdmitCaller::new(
+            directory.clone(),
+            server_secret(),
+            dyn_clock.clone(),
+        )),
+        receive: Arc::new(ReceiveReport::new(
+            intake,
+            stores.rejections.clone(),
+            public_url.clone(),
+            dyn_clock.clone(),
+            observer,
+        )),
+        metrics: metrics.clone(),
+    };
+    let operator = OperatorState {
+        manage: Arc::new(ManageChannels::new(
+            stores.channels.clone(),
+            integrators,
+            server_secret(),
+            public_url,
+            dyn_clock,
+            Arc::new(CountingIds::default()),
+        )),
+        show: Arc::new(ShowMessage::new(
+            stores.reports.clone(),
+            stores.channels.clone(),
+        )),
+        list: Arc::new(ListMessages::new(stores.reports.clone())),
+        rejections: Arc::new(ListRejections::new(stores.rejections.clone())),
+        health: Arc::new(CheckHealth::new(stores.reports.clone(), directory.clone())),
+        directory: directory.clone(),
+        metrics,
+        admin_token: AdminToken::new(ADMIN_TOKEN),
+    };
+
+    let anywhere = "127.0.0.1:0".parse().unwrap();
+    let settings = PublicSettings {
+        threads: Some(1),
+        disconnect_timeout: Duration::from_secs(1),
+        ..size.public
+    };
+    let listener = adapter_http::bind(anywhere).unwrap();
+    let public_address = listener.local_addr().unwrap();
+    spawn(adapter_http::serve_public(listener, public, settings).unwrap());
+    let listener = adapter_http::bind(anywhere).unwrap();
+    let operator_address = listener.local_addr().unwrap();
+    spawn(adapter_http::serve_operator(listener, operator).unwrap());
+
+    let service = Service {
+        public: public_address,
+        operator: operator_address,
+        admin_token: ADMIN_TOKEN.to_owned(),
+    };
+    // Connections wait in the backlog until the listeners accept them.
+    let alive = Request::get("/healthz").send(service.operator).await;
+    assert_eq!(alive.status, 200);
+    Running { service, clock }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what it starts ends with the test's runtime"
+)]
+fn spawn<F: Future<Output: Send> + Send + 'static>(work: F) {
+    tokio::spawn(work);
+}

@@ -1,0 +1,22 @@
+//! The two listeners over real HTTP.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic, its helpers too"
+)]
+#![expect(
+    unreachable_pub,
+    reason = "the tests of the whole program share some of these files"
+)]
+
+mod answers;
+mod channels;
+mod client;
+mod connections;
+mod fixture;
+mod messages;
+mod operating;
+mod parrot;
+mod service;
+mod webhook;

@@ -1,0 +1,314 @@
+//! The API of messages and rejections.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::builders::twilio_sid;
+
+use crate::client::Request;
+use crate::fixture::{Running, on_memory};
+use crate::service::{MadeChannel, fields};
+
+/// Reports a status, a second after the one before.
+async fn report(running: &Running, channel: &MadeChannel, fields: &[(&str, &str)]) -> u16 {
+    running.clock.advance(Duration::from_secs(1));
+    let request = Request::post(&channel.path())
+        .form(fields)
+        .basic(&channel.user, &channel.password)
+        .header("I-Twilio-Idempotency-Token", "token-1");
+    request.send(running.service.public).await.status
+}
+
+#[tokio::test]
+async fn a_message_is_shown_with_all_that_led_there() {
+    let (running, _) = on_memory().await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    let sid = twilio_sid(1);
+    let failed = [
+        &fields(&sid, "undelivered")[..],
+        &[
+            ("ErrorCode", "63016"),
+            ("ErrorMessage", "outside"),
+            ("Body", "hello"),
+        ],
+        &[("ApiVersion", "2010-04-01"), ("Body", "you")],
+    ]
+    .concat();
+    for report_fields in [&failed[..], &fields(&sid, "read"), &fields(&sid, "read")] {
+        assert_eq!(report(&running, &channel, report_fields).await, 204);
+    }
+    let path = format!("/api/v1/messages/1/{sid}");
+    let mut shown = running.service.shown(&path).await;
+    let reports = shown["reports"].take();
+    let error = shown["error"].take();
+    assert_eq!(
+        shown,
+        json!({
+            "channel_id": "1",
+            "message_sid": sid,
+            "integrator": "twilio",
+            "status": "read",
+            "contradicted": true,
+            "to": "whatsapp:+***0001",
+            "from": "whatsapp:+***9999",
+            "error": null,
+            "timeline": [
+                {"status": "undelivered", "first_reported_at": "2026-11-22T18:06:18Z"},
+                {"status": "read", "first_reported_at": "2026-11-22T18:06:19Z"},
+            ],
+            "first_reported_at": "2026-11-22T18:06:18Z",
+            "last_reported_at": "2026-11-22T18:06:20Z",
+            "counters": {"reports": 2, "duplicates": 1},
+            "reports": null,
+        })
+    );
+    assert_eq!(error["code"], "63016");
+    assert_eq!(error["text"], "outside");
+    assert_eq!(error["reported_at"], "2026-11-22T18:06:18Z");
+    for explained in ["title", "explanation", "actor", "permanence"] {
+        assert!(error[explained].is_string(), "{explained}");
+    }
+    let credentials = running.service.shown("/api/v1/channels/1").await;
+    let first = json!({
+        "id": reports[0]["id"],
+        "revision": 1,
+        "arrived_at": "2026-11-22T18:06:18Z",
+        "status": "undelivered",
+        "effect": "advanced",
+        "error_code": "63016",
+        "error_text": "outside",
+        "to": "whatsapp:+***0001",
+        "from": "whatsapp:+***9999",
+        "credential_id": credentials["credentials"][0]["id"],
+        "idempotency_token": "token-1",
+        "fields": {"Body": ["***", "***"], "ApiVersion": "2010-04-01"},
+    });
+    assert_eq!(reports[0], first);
+    assert_eq!(reports[1]["effect"], "advanced");
+    assert_eq!(reports[1]["revision"], 2);
+    assert_eq!(reports[1]["error_code"], json!(null));
+    assert_eq!(reports[2], json!(null));
+
+    let revealed = running.service.shown(&format!("{path}?reveal=true")).await;
+    assert_eq!(revealed["to"], "whatsapp:+15550100001");
+    assert_eq!(revealed["reports"][0]["from"], "whatsapp:+15550109999");
+    assert_eq!(
+        revealed["reports"][0]["fields"]["Body"],
+        json!(["hello", "you"])
+    );
+}
+
+#[tokio::test]
+async fn a_message_outlives_its_channel() {
+    let (running, _) = on_memory().await;
+    let service = &running.service;
+    let channel = service.add_channel("1", json!({})).await;
+    assert_eq!(
+        report(&running, &channel, &fields("SM1", "teleported")).await,
+        204
+    );
+    let removed = service
+        .operator(Request::new("DELETE", "/api/v1/channels/1"))
+        .await;
+    assert_eq!(removed.status, 204);
+    let shown = service.shown("/api/v1/messages/1/SM1").await;
+    assert_eq!(shown["integrator"], json!(null));
+    assert_eq!(shown["status"], json!(null));
+    assert_eq!(shown["reports"][0]["status"], "teleported");
+    assert_eq!(shown["reports"][0]["effect"], "unknown_status");
+}
+
+#[tokio::test]
+async fn a_message_nobody_reported_is_not_found() {
+    let (running, _) = on_memory().await;
+    for path in ["1/SM1", "1/a%20b", "a%2Fb/SM1"] {
+        let answer = running
+            .service
+            .get(&format!("/api/v1/messages/{path}"))
+            .await;
+        assert_eq!(
+            (answer.status, answer.problem().as_str()),
+            (404, "no_such_message")
+        );
+    }
+}
+
+#[tokio::test]
+async fn messages_are_listed_page_by_page() {
+    let (running, _) = on_memory().await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    let sids: Vec<_> = (0..5).map(twilio_sid).collect();
+    for sid in &sids {
+        assert_eq!(report(&running, &channel, &fields(sid, "sent")).await, 204);
+    }
+    let mut listed = Vec::new();
+    let mut path = "/api/v1/messages?limit=2".to_owned();
+    let mut pages = 0;
+    loop {
+        let page = running.service.shown(&path).await;
+        for item in page["items"].as_array().unwrap() {
+            assert_eq!(item.get("reports"), None);
+            listed.push(item["message_sid"].as_str().unwrap().to_owned());
+        }
+        pages += 1;
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
+        let plain = next
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        assert!(plain, "{next}");
+        path = format!("/api/v1/messages?limit=2&cursor={next}");
+    }
+    listed.reverse();
+    assert_eq!((listed, pages), (sids, 3));
+}
+
+#[tokio::test]
+async fn messages_are_listed_by_what_they_are() {
+    let (running, _) = on_memory().await;
+    let first = running.service.add_channel("1", json!({})).await;
+    let second = running.service.add_channel("2", json!({})).await;
+    let mut failed = fields("SM-failed", "failed").to_vec();
+    failed.push(("ErrorCode", "63016"));
+    report(&running, &first, &failed).await;
+    report(&running, &first, &fields("SM-both", "failed")).await;
+    report(&running, &first, &fields("SM-both", "read")).await;
+    let mut elsewhere = fields("SM-elsewhere", "read");
+    elsewhere[2].1 = "whatsapp:US.13491208655302741918";
+    report(&running, &second, &elsewhere).await;
+
+    for (query, found) in [
+        ("", vec!["SM-elsewhere", "SM-both", "SM-failed"]),
+        ("channel=2", vec!["SM-elsewhere"]),
+        ("status=read", vec!["SM-elsewhere", "SM-both"]),
+        ("status=read&channel=1", vec!["SM-both"]),
+        ("contradicted=true", vec!["SM-both"]),
+        ("contradicted=false&status=failed", vec!["SM-failed"]),
+        ("error_code=63016", vec!["SM-failed"]),
+        ("to=whatsapp:%2B15550100001", vec!["SM-both", "SM-failed"]),
+        ("to=whatsapp:+15550100001", vec!["SM-both", "SM-failed"]),
+        ("to=whatsapp:US.13491208655302741918", vec!["SM-elsewhere"]),
+        (
+            "since=2026-11-22T18:06:19Z",
+            vec!["SM-elsewhere", "SM-both"],
+        ),
+        ("until=2026-11-22T18:06:19Z", vec!["SM-failed"]),
+        ("until=2026-11-22T20:06:19%2B02:00", vec!["SM-failed"]),
+        ("until=2026-11-22T20:06:19+02:00", vec!["SM-failed"]),
+    ] {
+        let page = running
+            .service
+            .shown(&format!("/api/v1/messages?{query}"))
+            .await;
+        let items = page["items"].as_array().unwrap().iter();
+        let sids: Vec<_> = items
+            .map(|item| item["message_sid"].as_str().unwrap())
+            .collect();
+        assert_eq!((sids, &page["next"]), (found, &Value::Null), "{query}");
+    }
+    let page = running
+        .service
+        .shown("/api/v1/messages?channel=2&reveal=true")
+        .await;
+    assert_eq!(page["items"][0]["to"], "whatsapp:US.13491208655302741918");
+    let page = running
+        .service
+        .shown("/api/v1/messages?error_code=63016")
+        .await;
+    assert_eq!(page["items"][0]["to"], "whatsapp:+***0001");
+    assert!(page["items"][0]["error"]["title"].is_string());
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_wrong_is_named() {
+    let (running, _) = on_memory().await;
+    for (query, code, field) in [
+        ("channel=a/b", "invalid_value", "channel"),
+        ("channel=", "invalid_value", "channel"),
+        ("status=teleported", "invalid_value", "status"),
+        ("contradicted=1", "invalid_value", "contradicted"),
+        ("to=", "invalid_value", "to"),
+        ("error_code=a%20b", "invalid_value", "error_code"),
+        ("since=yesterday", "invalid_value", "since"),
+        ("until=2026-11-22", "invalid_value", "until"),
+        ("limit=0", "invalid_value", "limit"),
+        ("limit=501", "invalid_value", "limit"),
+        ("limit=70000", "invalid_value", "limit"),
+        ("limit=x", "invalid_value", "limit"),
+        ("cursor=x", "invalid_value", "cursor"),
+        ("cursor=", "invalid_value", "cursor"),
+        ("cursor=MSAyIDM", "invalid_value", "none"),
+        ("reveal=1", "invalid_value", "reveal"),
+        ("page=2", "unknown_field", "page"),
+        ("limit=1&limit=2", "duplicate_field", "limit"),
+    ] {
+        let answer = running
+            .service
+            .get(&format!("/api/v1/messages?{query}"))
+            .await;
+        if field == "none" {
+            assert_eq!(answer.status, 200, "{query}");
+            continue;
+        }
+        assert_eq!(
+            (answer.status, answer.problem().as_str()),
+            (400, code),
+            "{query}"
+        );
+        assert_eq!(answer.json()["field"], field, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn refused_reports_are_listed_with_what_was_wrong() {
+    let (running, _) = on_memory().await;
+    let service = &running.service;
+    let first = service.add_channel("1", json!({})).await;
+    let senders = json!({"senders": ["whatsapp:+15550107777"]});
+    let second = service.add_channel("2", senders).await;
+    let mut nameless = fields("SM1", "sent").to_vec();
+    nameless.retain(|(name, _)| *name != "From");
+    nameless.push(("Body", "a private word"));
+    assert_eq!(report(&running, &first, &nameless).await, 400);
+    assert_eq!(report(&running, &second, &fields("SM2", "sent")).await, 403);
+
+    let page = service.get("/api/v1/rejections").await;
+    assert!(!page.text().contains("private"));
+    assert!(!page.text().contains("15550100001"));
+    let page = page.json();
+    let newest = &page["items"][0];
+    assert_eq!(newest["channel_id"], "2");
+    assert_eq!(newest["integrator"], "twilio");
+    assert_eq!(newest["reason"], "sender_not_allowed");
+    assert_eq!(newest["arrived_at"], "2026-11-22T18:06:19Z");
+    let oldest = &page["items"][1];
+    assert_eq!(oldest["reason"], "invalid_report");
+    assert!(oldest["detail"].as_str().unwrap().starts_with("From: "));
+    assert_eq!(
+        oldest["fields"][0],
+        json!({"name": "MessageSid", "value": "*** (3 bytes)"})
+    );
+    assert_eq!(page["next"], json!(null));
+
+    let page = service.shown("/api/v1/rejections?channel=1").await;
+    assert_eq!(page["items"], json!([oldest]));
+    let page = service.shown("/api/v1/rejections?limit=1").await;
+    assert_eq!(page["items"], json!([newest]));
+    let next = page["next"].as_str().unwrap();
+    let page = service
+        .shown(&format!("/api/v1/rejections?limit=1&cursor={next}"))
+        .await;
+    assert_eq!(page, json!({"items": [oldest], "next": null}));
+    for (query, field) in [
+        ("cursor=x", "cursor"),
+        ("channel=a/b", "channel"),
+        ("to=x", "to"),
+    ] {
+        let answer = service.get(&format!("/api/v1/rejections?{query}")).await;
+        assert_eq!(
+            (answer.status, &answer.json()["field"]),
+            (400, &json!(field))
+        );
+    }
+}

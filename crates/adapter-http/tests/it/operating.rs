@@ -1,0 +1,259 @@
+//! Health, metrics, who is let in, and the document of the API.
+
+use serde_json::{Value, json};
+
+use crate::client::Request;
+use crate::fixture::on_memory;
+
+#[tokio::test]
+async fn only_the_admin_token_opens_what_holds_data() {
+    let (running, _) = on_memory().await;
+    let address = running.service.operator;
+    for path in [
+        "/api/v1/channels",
+        "/api/v1/channels/1",
+        "/api/v1/messages",
+        "/api/v1/messages/1/SM1",
+        "/api/v1/rejections",
+        "/api/v1/nowhere",
+        "/metrics",
+    ] {
+        let plain = || Request::get(path);
+        let mut first = None;
+        for request in [
+            plain(),
+            plain().header("Authorization", ""),
+            plain().header("Authorization", "Bearer"),
+            plain().bearer("wrong"),
+            plain().basic("admin", &running.service.admin_token),
+            plain().method("POST"),
+        ] {
+            let answer = request.send(address).await.undated();
+            assert_eq!(
+                (answer.status, answer.problem().as_str()),
+                (401, "unauthorized")
+            );
+            let challenge = answer.header("www-authenticate");
+            assert_eq!(challenge, Some("Bearer realm=\"receiptd\""));
+            let first = first.get_or_insert_with(|| answer.clone());
+            assert_eq!(*first, answer);
+        }
+    }
+    let lower = format!("bearer {}", running.service.admin_token);
+    let request = Request::get("/api/v1/channels").header("authorization", &lower);
+    assert_eq!(request.send(address).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_nowhere_and_what_a_path_does_not_know_are_problems() {
+    let (running, _) = on_memory().await;
+    let service = &running.service;
+    for path in [
+        "/",
+        "/api",
+        "/api/v2/channels",
+        "/social/on/whatsapp/twilio/report/1",
+    ] {
+        let answer = Request::get(path).send(service.operator).await;
+        assert_eq!(
+            (answer.status, answer.problem().as_str()),
+            (404, "not_found"),
+            "{path}"
+        );
+    }
+    let answer = service.get("/api/v1/nowhere").await;
+    assert_eq!(
+        (answer.status, answer.problem().as_str()),
+        (404, "not_found")
+    );
+    let answer = service
+        .operator(Request::new("PUT", "/api/v1/channels"))
+        .await;
+    assert_eq!(
+        (answer.status, answer.problem().as_str()),
+        (405, "method_not_allowed")
+    );
+    assert_eq!(answer.header("allow"), Some("GET, POST"));
+}
+
+#[tokio::test]
+async fn health_says_which_part_is_down() {
+    let (running, store) = on_memory().await;
+    let address = running.service.operator;
+    assert_eq!(Request::get("/healthz").send(address).await.status, 200);
+    let ready = Request::get("/readyz").send(address).await;
+    assert_eq!(ready.status, 200, "{}", ready.text());
+    let ready = ready.json();
+    assert_eq!(ready["ready"], true);
+    let part = json!({"name": "store", "condition": "ready", "detail": null});
+    assert_eq!(ready["parts"][0], part);
+    store.set_unavailable(true);
+    let ready = Request::get("/readyz").send(address).await;
+    assert_eq!(ready.status, 503);
+    let ready = ready.json();
+    assert_eq!(ready["ready"], false);
+    assert_eq!(ready["parts"][0]["condition"], "down");
+    assert!(ready["parts"][0]["detail"].is_string());
+    assert_eq!(Request::get("/healthz").send(address).await.status, 200);
+}
+
+#[tokio::test]
+async fn metrics_count_what_happened() {
+    let (running, store) = on_memory().await;
+    let service = &running.service;
+    let metric = async |name: &str| service.metric(name).await;
+    assert_eq!(metric("receiptd_channels").await, Some(0.0));
+    let channel = service.add_channel("1", json!({})).await;
+    let accepted = "receiptd_requests_total{outcome=\"accepted\"}";
+    assert_eq!(metric(accepted).await, Some(0.0));
+    for request in [
+        channel.unproven("SM1", "sent"),
+        channel.report("SM1", "sent"),
+        channel.report("SM1", "sent"),
+        channel.report("SM1", "made-up-1"),
+        channel.report("SM1", "made-up-2"),
+        channel.report("", "sent"),
+        channel.unproven("SM1", "sent").basic("webhook", "wrong"),
+        channel.report("SM1", "sent").path("/"),
+        channel.report("SM1", "sent").method("PUT"),
+    ] {
+        request.send(service.public).await;
+    }
+    store.set_unavailable(true);
+    channel.report("SM1", "read").send(service.public).await;
+    store.set_unavailable(false);
+
+    for (name, value) in [
+        (accepted, 4.0),
+        ("receiptd_requests_total{outcome=\"challenge\"}", 1.0),
+        ("receiptd_requests_total{outcome=\"refused\"}", 1.0),
+        ("receiptd_requests_total{outcome=\"invalid\"}", 1.0),
+        ("receiptd_requests_total{outcome=\"not_found\"}", 1.0),
+        (
+            "receiptd_requests_total{outcome=\"method_not_allowed\"}",
+            1.0,
+        ),
+        ("receiptd_requests_total{outcome=\"unavailable\"}", 1.0),
+        ("receiptd_requests_total{outcome=\"timeout\"}", 0.0),
+        (
+            "receiptd_reports_total{integrator=\"twilio\",status=\"sent\",effect=\"advanced\"}",
+            1.0,
+        ),
+        (
+            "receiptd_reports_total{integrator=\"twilio\",status=\"sent\",effect=\"duplicate\"}",
+            1.0,
+        ),
+        (
+            "receiptd_reports_total{integrator=\"twilio\",status=\"unknown\",effect=\"unknown_status\"}",
+            2.0,
+        ),
+        ("receiptd_rejections_total{reason=\"invalid_report\"}", 1.0),
+        ("receiptd_commit_failures_total", 1.0),
+        ("receiptd_journaled_reports_total", 0.0),
+        ("receiptd_channels", 1.0),
+        ("receiptd_request_duration_seconds_count", 10.0),
+        (
+            "receiptd_request_duration_seconds_bucket{le=\"+Inf\"}",
+            10.0,
+        ),
+        ("receiptd_commit_duration_seconds_count", 4.0),
+        ("receiptd_commit_batch_size_bucket{le=\"1.0\"}", 4.0),
+        ("receiptd_commit_batch_size_sum", 4.0),
+        ("receiptd_build_info{version=\"1.2.3\"}", 1.0),
+    ] {
+        assert_eq!(metric(name).await, Some(value), "{name}");
+    }
+    let text = service.get("/metrics").await;
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(text.header("content-type"), Some(media_type));
+    assert!(text.text().ends_with("# EOF\n"));
+    assert!(!text.text().contains("made-up"));
+}
+
+#[tokio::test]
+async fn the_document_of_the_api_says_what_there_is() {
+    let (running, _) = on_memory().await;
+    let service = &running.service;
+    let document = Request::get("/openapi.json").send(service.operator).await;
+    assert_eq!(document.status, 200);
+    let document = document.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), 11);
+    for (path, operations) in paths {
+        let known: Vec<_> = operations.as_object().unwrap().keys().collect();
+        let address = if path.starts_with("/social") {
+            service.public
+        } else {
+            service.operator
+        };
+        let concrete = path.replace(['{', '}'], "");
+        let mut allowed = Vec::new();
+        for method in ["DELETE", "GET", "PATCH", "POST", "PUT"] {
+            let request = Request::new(method, &concrete).bearer(&service.admin_token);
+            let answer = request.send(address).await;
+            let documented = known.iter().any(|known| known.eq_ignore_ascii_case(method));
+            if documented {
+                assert_ne!(answer.status, 405, "{method} {path}");
+                let nothing = answer.status == 404 && answer.problem() == "not_found";
+                assert!(!nothing, "{method} {path}");
+                allowed.push(method);
+            } else {
+                assert_eq!(answer.status, 405, "{method} {path}");
+            }
+        }
+        let request = Request::new("OPTIONS", &concrete).bearer(&service.admin_token);
+        let answer = request.send(address).await;
+        assert_eq!(
+            answer.header("allow"),
+            Some(allowed.join(", ").as_str()),
+            "{path}"
+        );
+    }
+    everything_referred_to_is_there(&document, &document);
+    let scheme = &document["components"]["securitySchemes"]["admin"]["scheme"];
+    assert_eq!(scheme, "bearer");
+    let listing = &document["paths"]["/api/v1/messages"]["get"];
+    assert_eq!(listing["parameters"].as_array().unwrap().len(), 10);
+    assert_eq!(listing["security"], json!([{"admin": []}]));
+}
+
+fn everything_referred_to_is_there(document: &Value, part: &Value) {
+    match part {
+        Value::Object(fields) => {
+            if let Some(Value::String(to)) = fields.get("$ref") {
+                let found = document.pointer(to.trim_start_matches('#'));
+                assert!(found.is_some(), "{to}");
+            }
+            for field in fields.values() {
+                everything_referred_to_is_there(document, field);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                everything_referred_to_is_there(document, item);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_the_api_comes_with_all_it_needs() {
+    let (running, _) = on_memory().await;
+    let address = running.service.operator;
+    let there = Request::get("/docs").send(address).await;
+    assert_eq!(there.header("location"), Some("/docs/"));
+    let page = Request::get("/docs/").send(address).await;
+    assert_eq!(page.status, 200);
+    assert!(!page.text().contains("https://"), "{}", page.text());
+    for asset in [
+        "swagger-ui.css",
+        "swagger-ui-bundle.js",
+        "swagger-initializer.js",
+    ] {
+        let found = Request::get(&format!("/docs/{asset}")).send(address).await;
+        assert_eq!(found.status, 200, "{asset}");
+        assert!(!found.body.is_empty());
+    }
+}

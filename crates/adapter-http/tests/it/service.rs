@@ -1,0 +1,100 @@
+//! Where a service is that answers over HTTP, and how its API is asked. Nothing
+//! here knows what it is made of.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Request};
+
+/// A running service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    pub public: SocketAddr,
+    pub operator: SocketAddr,
+    pub admin_token: String,
+}
+
+/// A channel that was made through the API.
+pub struct MadeChannel {
+    pub id: String,
+    pub user: String,
+    pub password: String,
+    pub callback_url: String,
+}
+
+impl Service {
+    /// Sends a request to the operator's listener, with the admin token.
+    pub async fn operator(&self, request: Request) -> Answer {
+        request.bearer(&self.admin_token).send(self.operator).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.operator(Request::get(path)).await
+    }
+
+    /// The JSON at a path of the API.
+    pub async fn shown(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.json()
+    }
+
+    /// Adds a channel of Twilio's. `more` are further fields of the request.
+    pub async fn add_channel(&self, id: &str, more: Value) -> MadeChannel {
+        let mut body = json!({
+            "id": id,
+            "integrator": "twilio",
+            "name": "Service desk",
+            "user": "webhook",
+        });
+        let more = more.as_object().expect("an object");
+        body.as_object_mut().unwrap().extend(more.clone());
+        let request = Request::post("/api/v1/channels").json(&body);
+        let answer = self.operator(request).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let made = answer.json();
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        MadeChannel {
+            id: id.to_owned(),
+            user: text(&body["user"]),
+            password: text(&made["password"]),
+            callback_url: text(&made["callback_url"]),
+        }
+    }
+
+    /// The value of a metric with its labels, as written in the text format.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let answer = self.get("/metrics").await;
+        assert_eq!(answer.status, 200);
+        let mut lines = answer.text().lines();
+        let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map(|value| value.parse().expect("a number"))
+    }
+}
+
+impl MadeChannel {
+    pub fn path(&self) -> String {
+        format!("/social/on/whatsapp/twilio/report/{}", self.id)
+    }
+
+    /// A good report of a message, with the right credentials.
+    pub fn report(&self, sid: &str, status: &str) -> Request {
+        self.unproven(sid, status).basic(&self.user, &self.password)
+    }
+
+    /// The same without credentials, as it is sent first.
+    pub fn unproven(&self, sid: &str, status: &str) -> Request {
+        Request::post(&self.path()).form(&fields(sid, status))
+    }
+}
+
+/// The fields of a good report.
+pub fn fields<'a>(sid: &'a str, status: &'a str) -> [(&'a str, &'a str); 4] {
+    [
+        ("MessageSid", sid),
+        ("MessageStatus", status),
+        ("To", "whatsapp:+15550100001"),
+        ("From", "whatsapp:+15550109999"),
+    ]
+}

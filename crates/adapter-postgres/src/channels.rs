@@ -1,0 +1,315 @@
+//! Channels and the credentials that prove their callers.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use domain::credential::LIVE_CREDENTIALS_MAX;
+use domain::{Channel, ChannelId, Credential, CredentialId, Timestamp};
+use ports::StoreError;
+use ports::channels::{Change, ChannelCredentialRepository, ChannelWithCredentials};
+use sqlx::PgConnection;
+
+use crate::PostgresStore;
+use crate::channel_rows::{ChannelRow, fold};
+use crate::error::{lost_a_race, store_error};
+
+const CHANNELS: &str = "channels";
+const CREDENTIALS: &str = "channel_credentials";
+
+#[async_trait]
+impl ChannelCredentialRepository for PostgresStore {
+    async fn revision(&self) -> Result<i64, StoreError> {
+        sqlx::query_scalar!("select revision from channel_directory")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(store_error("channel_directory"))
+    }
+
+    async fn all(&self) -> Result<Vec<ChannelWithCredentials>, StoreError> {
+        fold(
+            self.channel_rows(None)
+                .await
+                .map_err(store_error(CHANNELS))?,
+        )
+    }
+
+    async fn find(&self, id: &ChannelId) -> Result<Option<ChannelWithCredentials>, StoreError> {
+        let rows = self
+            .channel_rows(Some(id))
+            .await
+            .map_err(store_error(CHANNELS))?;
+        Ok(fold(rows)?.pop())
+    }
+
+    async fn add(&self, channel: &Channel, credential: &Credential) -> Result<Change, StoreError> {
+        self.try_add(channel, credential)
+            .await
+            .map_err(store_error(CHANNELS))
+    }
+
+    async fn update(&self, channel: &Channel) -> Result<Change, StoreError> {
+        self.try_update(channel)
+            .await
+            .map_err(store_error(CHANNELS))
+    }
+
+    async fn remove(&self, id: &ChannelId) -> Result<Change, StoreError> {
+        self.try_remove(id).await.map_err(store_error(CHANNELS))
+    }
+
+    async fn add_credential(&self, credential: &Credential) -> Result<Change, StoreError> {
+        self.try_add_credential(credential)
+            .await
+            .map_err(store_error(CREDENTIALS))
+    }
+
+    async fn remove_credential(
+        &self,
+        channel: &ChannelId,
+        id: CredentialId,
+    ) -> Result<Change, StoreError> {
+        self.try_remove_credential(channel, id)
+            .await
+            .map_err(store_error(CREDENTIALS))
+    }
+
+    async fn touch(&self, used: &[(CredentialId, Timestamp)]) -> Result<(), StoreError> {
+        let mut races = 0;
+        loop {
+            match self.try_touch(used).await {
+                Err(error) if lost_a_race(&error) && races < 5 => races += 1,
+                outcome => return outcome.map_err(store_error(CREDENTIALS)),
+            }
+        }
+    }
+}
+
+impl PostgresStore {
+    /// One statement, so that channels and credentials are of the same moment.
+    async fn channel_rows(&self, id: Option<&ChannelId>) -> Result<Vec<ChannelRow>, sqlx::Error> {
+        sqlx::query_as!(
+            ChannelRow,
+            r#"select channel.id, channel.integrator, channel.name, channel.enabled,
+                   channel.senders, channel.public_url, channel.signing_token, channel.created_at,
+                   channel.updated_at, channel.version, credential.id as "credential_id?",
+                   credential.webhook_user as "webhook_user?", credential.hash as "hash?",
+                   credential.key_id as "key_id?", credential.label,
+                   credential.created_at as "credential_created_at?", credential.expires_at,
+                   credential.last_used_at
+               from channels as channel
+               left join channel_credentials as credential on credential.channel_id = channel.id
+               where $1::text is null or channel.id = $1
+               order by channel.id, credential.created_at, credential.id"#,
+            id.map(ChannelId::as_str),
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    async fn try_add(
+        &self,
+        channel: &Channel,
+        credential: &Credential,
+    ) -> Result<Change, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let added = sqlx::query!(
+            "insert into channels (
+                 id, integrator, name, enabled, senders, public_url, signing_token, created_at,
+                 updated_at, version
+             )
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             on conflict (id) do nothing",
+            channel.id.as_str(),
+            channel.integrator.as_str(),
+            channel.name.as_str(),
+            channel.enabled,
+            &senders(channel),
+            channel.public_url.as_ref().map(|url| url.reveal()),
+            channel
+                .signing_token
+                .as_ref()
+                .map(|token| token.0.as_slice()),
+            channel.created_at.to_date_time(),
+            channel.updated_at.to_date_time(),
+            channel.version,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        if added.rows_affected() == 0 {
+            return Ok(Change::Exists);
+        }
+        insert_credential(&mut transaction, credential).await?;
+        raise_revision(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(Change::Done)
+    }
+
+    async fn try_update(&self, channel: &Channel) -> Result<Change, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let version = sqlx::query_scalar!(
+            "select version from channels where id = $1 for update",
+            channel.id.as_str(),
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        match version {
+            None => return Ok(Change::Absent),
+            Some(version) if version != channel.version.saturating_sub(1) => {
+                return Ok(Change::Outdated);
+            }
+            Some(_) => {}
+        }
+        sqlx::query!(
+            "update channels
+             set name = $2, enabled = $3, senders = $4, public_url = $5, signing_token = $6,
+                 updated_at = $7, version = $8
+             where id = $1",
+            channel.id.as_str(),
+            channel.name.as_str(),
+            channel.enabled,
+            &senders(channel),
+            channel.public_url.as_ref().map(|url| url.reveal()),
+            channel
+                .signing_token
+                .as_ref()
+                .map(|token| token.0.as_slice()),
+            channel.updated_at.to_date_time(),
+            channel.version,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        raise_revision(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(Change::Done)
+    }
+
+    async fn try_remove(&self, id: &ChannelId) -> Result<Change, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let removed = sqlx::query!("delete from channels where id = $1", id.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        if removed.rows_affected() == 0 {
+            return Ok(Change::Absent);
+        }
+        raise_revision(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(Change::Done)
+    }
+
+    async fn try_add_credential(&self, credential: &Credential) -> Result<Change, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        // Its lock lets one at a time count and add; the count then sees what those before
+        // have added.
+        let channel = sqlx::query_scalar!(
+            "select id from channels where id = $1 for update",
+            credential.channel.as_str(),
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if channel.is_none() {
+            return Ok(Change::Absent);
+        }
+        let live = sqlx::query_scalar!(
+            r#"select count(*) as "live!" from channel_credentials
+               where channel_id = $1 and (expires_at is null or expires_at > $2)"#,
+            credential.channel.as_str(),
+            credential.created_at.to_date_time(),
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        if usize::try_from(live).is_ok_and(|live| live >= LIVE_CREDENTIALS_MAX) {
+            return Ok(Change::Full);
+        }
+        insert_credential(&mut transaction, credential).await?;
+        raise_revision(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(Change::Done)
+    }
+
+    async fn try_remove_credential(
+        &self,
+        channel: &ChannelId,
+        id: CredentialId,
+    ) -> Result<Change, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let removed = sqlx::query!(
+            "delete from channel_credentials where channel_id = $1 and id = $2",
+            channel.as_str(),
+            id.0,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        if removed.rows_affected() == 0 {
+            return Ok(Change::Absent);
+        }
+        raise_revision(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(Change::Done)
+    }
+
+    async fn try_touch(&self, used: &[(CredentialId, Timestamp)]) -> Result<(), sqlx::Error> {
+        // An update from a list takes one of several values for a row: keep the latest.
+        let mut latest = BTreeMap::new();
+        for (id, at) in used {
+            let entry = latest.entry(*id).or_insert(*at);
+            *entry = (*entry).max(*at);
+        }
+        if latest.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = latest.keys().map(|id| id.0).collect();
+        let times: Vec<_> = latest.values().map(|at| at.to_date_time()).collect();
+        sqlx::query!(
+            "update channel_credentials as credential
+             set last_used_at = used.at
+             from unnest($1::uuid[], $2::timestamptz[]) as used (id, at)
+             where credential.id = used.id
+                 and (credential.last_used_at is null or credential.last_used_at < used.at)",
+            &ids,
+            &times,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}
+
+fn senders(channel: &Channel) -> Vec<String> {
+    channel
+        .senders
+        .iter()
+        .map(|sender| sender.reveal().to_owned())
+        .collect()
+}
+
+async fn insert_credential(
+    connection: &mut PgConnection,
+    credential: &Credential,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into channel_credentials (
+             id, channel_id, webhook_user, hash, key_id, label, created_at, expires_at,
+             last_used_at
+         )
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        credential.id.0,
+        credential.channel.as_str(),
+        credential.user.as_str(),
+        &credential.hash.0[..],
+        i64::from(credential.key_id.0),
+        credential.label,
+        credential.created_at.to_date_time(),
+        credential.expires_at.map(Timestamp::to_date_time),
+        credential.last_used_at.map(Timestamp::to_date_time),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn raise_revision(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!("update channel_directory set revision = revision + 1")
+        .execute(connection)
+        .await?;
+    Ok(())
+}

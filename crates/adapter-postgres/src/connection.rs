@@ -1,0 +1,124 @@
+//! Connections: how many, how long anything may take, and the schema behind them.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use ports::StoreError;
+use sqlx::Connection as _;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use crate::error::{corrupt, store_error};
+
+/// All stores on one PostgreSQL database. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct PostgresStore {
+    pub(crate) pool: PgPool,
+    migrating: PgConnectOptions,
+    acquire_timeout: Duration,
+}
+
+/// How a [`PostgresStore`] behaves towards its server.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many connections it opens at most.
+    pub max_connections: u32,
+    /// How long it waits for a connection before it says that the store is unavailable.
+    pub acquire_timeout: Duration,
+    /// How long a statement may take, migrations apart.
+    pub statement_timeout: Duration,
+    /// How long a statement may wait for a row that somebody else is writing.
+    pub lock_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_connections: 10,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The text is no URL of a PostgreSQL database.
+#[derive(Debug, thiserror::Error)]
+#[error("a PostgreSQL URL looks like postgres://user:password@host:5432/database?sslmode=require")]
+pub struct InvalidPostgresUrl(#[source] sqlx::Error);
+
+/// A connection that was used this recently is not asked whether it still lives: the next
+/// statement will tell, one round trip earlier.
+const TRUSTED_AFTER_USE: Duration = Duration::from_secs(1);
+
+impl PostgresStore {
+    /// A store that connects when it is first used: a server that is away now is no error
+    /// yet. Must be called within a Tokio runtime.
+    pub fn connect(url: &str, options: &Options) -> Result<Self, InvalidPostgresUrl> {
+        let server = PgConnectOptions::from_str(url)
+            .map_err(InvalidPostgresUrl)?
+            .application_name("receiptd");
+        let timeouts = [
+            ("statement_timeout", options.statement_timeout),
+            ("lock_timeout", options.lock_timeout),
+            (
+                "idle_in_transaction_session_timeout",
+                options.statement_timeout,
+            ),
+        ];
+        let limited = server
+            .clone()
+            .options(timeouts.map(|(name, limit)| (name, format!("{}ms", limit.as_millis()))));
+        let pool = PgPoolOptions::new()
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .before_acquire(|connection, age| {
+                Box::pin(async move {
+                    if age.idle_for > TRUSTED_AFTER_USE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(limited);
+        Ok(Self {
+            pool,
+            migrating: server,
+            acquire_timeout: options.acquire_timeout,
+        })
+    }
+
+    /// Brings the tables up to date. Any number of processes may do it at once; steps that
+    /// a later release has added are left alone, so that both releases run side by side.
+    ///
+    /// [`StoreError::Corrupt`] if the steps applied there are not the ones known here.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let mut migrator: Migrator = sqlx::migrate!();
+        migrator.set_ignore_missing(true);
+        // A connection of its own: a step may take longer than any statement should. It comes
+        // from a pool, since the migrator's future is not `Send` with one by reference.
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(self.acquire_timeout)
+            .connect_with(self.migrating.clone())
+            .await
+            .map_err(store_error("_sqlx_migrations"))?;
+        let migrated = migrator.run(&pool).await.map_err(migration_error);
+        pool.close().await;
+        migrated
+    }
+
+    /// Closes the connections when what runs on them has ended.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+fn migration_error(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::VersionMismatch(_) => corrupt("_sqlx_migrations", "checksum")(error),
+        MigrateError::Dirty(_) => corrupt("_sqlx_migrations", "success")(error),
+        _ => StoreError::Unavailable(error.into()),
+    }
+}

@@ -1,0 +1,20 @@
+//! The stores on PostgreSQL 15 and later.
+//!
+//! It knows tables, statements and what the server's errors mean. It does not know the
+//! rules of a message's state: the batch is folded with `domain`, and SQL only takes the
+//! greater of two ranks, the earlier of two times and the union of two masks.
+//!
+//! Start reading at [`PostgresStore`], then `record.rs`: the one statement that everything
+//! else is shaped by. The tables stand in `migrations/postgres`.
+
+mod batch;
+mod channel_rows;
+mod channels;
+mod connection;
+mod error;
+mod record;
+mod rejections;
+mod reports;
+mod rows;
+
+pub use connection::{InvalidPostgresUrl, Options, PostgresStore};

@@ -1,0 +1,206 @@
+//! The log of reports and the messages that follow from it.
+
+use async_trait::async_trait;
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
+use domain::{Effect, LoggedReport, Message, MessageKey, Report};
+use ports::reports::{MessageWithReports, ReportStore};
+use ports::{StoreError, error::Source};
+use sqlx::{Postgres, QueryBuilder};
+
+use crate::PostgresStore;
+use crate::error::{lost_a_race, store_error};
+use crate::record::{self, BLOCK};
+use crate::rows::{MessageRow, ReportRow};
+
+/// How often a batch that lost a race is written again. Writers lock messages in one order,
+/// so it takes a batch of several statements or a stranger in the tables to lose one.
+const RACES: usize = 5;
+
+#[async_trait]
+impl ReportStore for PostgresStore {
+    async fn record(&self, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
+        if reports.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut races = 0;
+        loop {
+            match self.record_once(reports).await {
+                Err(error) if lost_a_race(&error) && races < RACES => races += 1,
+                outcome => return outcome.map_err(store_error("report")),
+            }
+        }
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {
+        let Some(row) = self
+            .message_row(key)
+            .await
+            .map_err(store_error("messages"))?
+        else {
+            return Ok(None);
+        };
+        let reports = self
+            .report_rows(&row.report_ids)
+            .await
+            .map_err(store_error("reports"))?;
+        Ok(Some(MessageWithReports {
+            message: Message::try_from(row)?,
+            reports: reports
+                .into_iter()
+                .map(LoggedReport::try_from)
+                .collect::<Result<_, _>>()?,
+        }))
+    }
+
+    async fn messages(
+        &self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        let rows: Vec<MessageRow> = page_of_messages(filter, after, size)
+            .build_query_as()
+            .fetch_all(&self.pool)
+            .await
+            .map_err(store_error("messages"))?;
+        let messages: Vec<Message> = rows
+            .into_iter()
+            .map(Message::try_from)
+            .collect::<Result<_, _>>()?;
+        Ok(Page::cut(messages, size, |message| MessageCursor {
+            first_reported_at: message.parties.first_reported_at,
+            key: message.key.clone(),
+        }))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let writable = sqlx::query_scalar!(
+            r#"select current_setting('transaction_read_only') = 'off' as "writable!"
+               from (select from messages limit 0) as migrated right join (select) as one on true"#
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(store_error("messages"))?;
+        if writable {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable(Source::from(
+                "the server takes no writes: it is a standby, or the database is read-only",
+            )))
+        }
+    }
+}
+
+impl PostgresStore {
+    async fn record_once(&self, reports: &[Report]) -> Result<Vec<Effect>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        if reports.len() <= BLOCK {
+            return record::record(&mut connection, reports).await;
+        }
+        let mut transaction = sqlx::Connection::begin(&mut *connection).await?;
+        let mut effects = Vec::with_capacity(reports.len());
+        for block in reports.chunks(BLOCK) {
+            effects.extend(record::record(&mut transaction, block).await?);
+        }
+        transaction.commit().await?;
+        Ok(effects)
+    }
+
+    async fn message_row(&self, key: &MessageKey) -> Result<Option<MessageRow>, sqlx::Error> {
+        sqlx::query_as!(
+            MessageRow,
+            "select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
+                 duplicates, seen_mask, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
+                 partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at,
+                 read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
+             from messages
+             where channel_id = $1 and sid = $2",
+            key.channel.as_str(),
+            key.sid.to_compact(),
+        )
+        .fetch_optional(&self.pool)
+        .await
+    }
+
+    async fn report_rows(&self, ids: &[i64]) -> Result<Vec<ReportRow>, sqlx::Error> {
+        sqlx::query_as!(
+            ReportRow,
+            r#"select id, arrived_at, credential_id, revision, channel_id, sid, status, effect,
+                   recipient, sender, error_code, error_text, idempotency_token,
+                   fields::text as "fields!"
+               from reports
+               where id = any ($1)
+               order by revision"#,
+            ids,
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+}
+
+fn page_of_messages(
+    filter: &MessageFilter,
+    after: Option<&MessageCursor>,
+    size: PageSize,
+) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new(
+        "select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
+             duplicates, seen_mask, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
+             partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at,
+             read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
+         from messages
+         where true",
+    );
+    if let Some(channel) = &filter.channel {
+        query
+            .push(" and channel_id = ")
+            .push_bind(channel.as_str().to_owned());
+    }
+    if let Some(status) = filter.status {
+        query
+            .push(" and status_rank = ")
+            .push_bind(i16::from(status.rank()));
+    }
+    if let Some(contradicted) = filter.contradicted {
+        query
+            .push(
+                " and ((delivered_at is not null or read_at is not null)
+                  and (failed_at is not null or undelivered_at is not null)) = ",
+            )
+            .push_bind(contradicted);
+    }
+    if let Some(recipient) = &filter.recipient {
+        query
+            .push(" and recipient = ")
+            .push_bind(recipient.reveal().to_owned());
+    }
+    if let Some(code) = &filter.error_code {
+        query
+            .push(" and error_code = ")
+            .push_bind(code.as_str().to_owned());
+    }
+    if let Some(since) = filter.since {
+        query
+            .push(" and first_reported_at >= ")
+            .push_bind(since.to_date_time());
+    }
+    if let Some(until) = filter.until {
+        query
+            .push(" and first_reported_at < ")
+            .push_bind(until.to_date_time());
+    }
+    if let Some(after) = after {
+        query
+            .push(" and (first_reported_at, channel_id, sid) < (")
+            .push_bind(after.first_reported_at.to_date_time())
+            .push(", ")
+            .push_bind(after.key.channel.as_str().to_owned())
+            .push(", ")
+            .push_bind(after.key.sid.to_compact())
+            .push(")");
+    }
+    query
+        .push(" order by first_reported_at desc, channel_id desc, sid desc limit ")
+        .push_bind(i64::from(size.get()) + 1);
+    query
+}

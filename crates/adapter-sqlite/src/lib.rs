@@ -1,0 +1,22 @@
+//! The stores on SQLite: one file, one process that serves it, nothing else.
+//!
+//! It knows tables, statements and what the engine's errors mean. It does not know the
+//! rules of a message's state: what a report does is asked of `domain`, under the lock of
+//! the one writer.
+//!
+//! Start reading at [`SqliteStore`], then `record.rs`: how a batch becomes four statements.
+//! The tables stand in `migrations/sqlite`.
+
+mod channel_rows;
+mod channels;
+mod checkpoint;
+mod connection;
+mod error;
+mod json;
+mod record;
+mod rejections;
+mod reports;
+mod rows;
+
+pub use checkpoint::Checkpoint;
+pub use connection::{OpenError, SqliteStore};

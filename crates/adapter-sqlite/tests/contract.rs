@@ -1,0 +1,18 @@
+//! The contract of the store ports on real files.
+
+use adapter_sqlite::SqliteStore;
+use testkit::contract::Fresh;
+
+async fn fresh() -> Fresh<SqliteStore> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made/receipts.db");
+    let url = format!("sqlite:{}", path.display());
+    let store = SqliteStore::connect(&url).await.unwrap();
+    store.migrate().await.unwrap();
+    let other = SqliteStore::connect(&url).await.unwrap();
+    Fresh::new(store, other, folder)
+}
+
+testkit::contract_tests!(reports, fresh);
+testkit::contract_tests!(channels, fresh);
+testkit::contract_tests!(rejections, fresh);

@@ -1,0 +1,217 @@
+//! The command line: what can be asked of the program, and nothing of how.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::simulate::SimulateArgs;
+use crate::config::Settings;
+
+/// Receives WhatsApp delivery reports, keeps every one, and shows the true
+/// state of every message.
+#[derive(Parser, Debug)]
+#[command(
+    name = "receiptd",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Print JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Receive reports and serve the operator's API
+    Serve(ServeArgs),
+    /// Bring the database to the schema of this version
+    Migrate,
+    /// Manage channels, the configured accesses that reports come in for
+    #[command(subcommand)]
+    Channel(ChannelCommand),
+    /// Manage the credentials that prove a channel's callers
+    #[command(subcommand)]
+    Credential(CredentialCommand),
+    /// Show messages and what was reported of them
+    #[command(subcommand)]
+    Message(MessageCommand),
+    /// List reports that were refused, and why
+    Rejections(RejectionsArgs),
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Play Twilio: send reports as it would and compare what is shown with what was sent
+    Simulate(SimulateArgs),
+    /// Ask a running server on this machine whether it is alive; for container health checks
+    Health,
+}
+
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// On first start make a channel to try things out with, and print how
+    #[arg(long)]
+    pub demo: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum ChannelCommand {
+    /// Add a channel with its first credential
+    Add(ChannelAddArgs),
+    /// List all channels
+    List,
+    /// Show one channel
+    Show {
+        /// The channel's id
+        id: String,
+        /// Show senders and URLs without masks
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Take the reports of a channel again
+    Enable {
+        /// The channel's id
+        id: String,
+    },
+    /// Refuse the reports of a channel; they are kept as rejections
+    Disable {
+        /// The channel's id
+        id: String,
+    },
+    /// Remove a channel and its credentials; its messages stay
+    Remove {
+        /// The channel's id
+        id: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct ChannelAddArgs {
+    /// The channel's id, as it stands in the callback URL
+    pub id: String,
+    /// Who reports on its messages
+    #[arg(long, default_value = "twilio")]
+    pub integrator: String,
+    /// What people call it
+    #[arg(long)]
+    pub name: String,
+    #[command(flatten)]
+    pub credential: CredentialArgs,
+    /// Ask for X-Twilio-Signature, made with the auth token in this file
+    #[arg(long, value_name = "FILE")]
+    pub signature_token_file: Option<PathBuf>,
+    /// Where the integrator reaches this channel: a base like https://reports.example.com or the
+    /// whole callback URL. Default: RECEIPTD_PUBLIC_URL
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Take only reports of messages from this sender, like whatsapp:+15550100001 (repeatable)
+    #[arg(long = "sender", value_name = "ADDRESS")]
+    pub senders: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct CredentialArgs {
+    /// The webhook user
+    #[arg(long)]
+    pub user: String,
+    /// Read the webhook password from standard input; without this one is made
+    #[arg(long)]
+    pub password_stdin: bool,
+    /// What people call the credential, like "2027 rotation"
+    #[arg(long)]
+    pub label: Option<String>,
+    /// From when on it proves nobody, like 2027-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum CredentialCommand {
+    /// Add a second credential, to replace the first one without losing a report
+    Add {
+        /// The channel's id
+        channel: String,
+        #[command(flatten)]
+        credential: CredentialArgs,
+    },
+    /// List the credentials of a channel and when each was last used
+    List {
+        /// The channel's id
+        channel: String,
+    },
+    /// Remove a credential; callers that use it are refused within seconds
+    Remove {
+        /// The channel's id
+        channel: String,
+        /// The credential's id
+        id: String,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum MessageCommand {
+    /// Show a message, its timeline and every report that led there
+    Show {
+        /// The channel's id
+        channel: String,
+        /// The integrator's message id
+        sid: String,
+        /// Show addresses and fields without masks
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// List messages, the one first heard of last first
+    List(MessageListArgs),
+}
+
+#[derive(Args, Debug)]
+pub struct MessageListArgs {
+    /// Those of one channel
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Those that stand at one status
+    #[arg(long)]
+    pub status: Option<String>,
+    /// Those that both arrived and failed
+    #[arg(long)]
+    pub contradicted: bool,
+    /// Those to one recipient, like whatsapp:+15550100001
+    #[arg(long)]
+    pub to: Option<String>,
+    /// Those with one error code
+    #[arg(long)]
+    pub error_code: Option<String>,
+    /// Those first heard of at this time or later
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Those first heard of before this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// How many at most, 1 to 500
+    #[arg(long, default_value_t = 50)]
+    pub limit: u16,
+    /// Show addresses without masks
+    #[arg(long)]
+    pub reveal: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct RejectionsArgs {
+    /// Those of one channel
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// How many at most, 1 to 500
+    #[arg(long, default_value_t = 50)]
+    pub limit: u16,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum ConfigCommand {
+    /// Check all settings, reach the database, and say what the server would do
+    Check,
+}

@@ -1,0 +1,114 @@
+//! A channel to try things out with.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use anyhow::{Context as _, Result};
+use domain::{ChannelId, ChannelName, IntegratorName, WebhookUser};
+use serde::{Deserialize, Serialize};
+use usecases::ManageChannels;
+use usecases::manage_channels::{NewChannel, NewCredential};
+
+use crate::config::Settings;
+use crate::output;
+
+/// How to reach the demo channel. Kept in the data folder, so that a later
+/// start can print it again.
+#[derive(Serialize, Deserialize)]
+pub struct Demo {
+    channel: String,
+    callback_url: String,
+    user: String,
+    password: String,
+}
+
+/// Makes the demo channel if there is no channel at all. `None` if there are
+/// others only.
+pub async fn prepare(settings: &Settings, manage: &ManageChannels) -> Result<Option<Demo>> {
+    let path = settings.make_data_dir()?.join("demo-channel.json");
+    let channels = manage.list().await?;
+    if let Ok(text) = fs::read_to_string(&path) {
+        let mut demo: Demo = serde_json::from_str(&text)
+            .with_context(|| format!("{} cannot be read; remove it", path.display()))?;
+        let kept = channels
+            .iter()
+            .find(|each| each.channel.id.as_str() == demo.channel);
+        // The listener may have moved since.
+        return Ok(match kept {
+            Some(kept) => {
+                demo.callback_url = manage.callback_url(&kept.channel)?;
+                Some(demo)
+            }
+            None => None,
+        });
+    }
+    if !channels.is_empty() {
+        return Ok(None);
+    }
+    let (channel, issued) = manage.add(demo_channel()?).await?;
+    let demo = Demo {
+        channel: channel.id.to_string(),
+        callback_url: manage.callback_url(&channel)?,
+        user: issued.credential.user.to_string(),
+        password: issued.password.reveal().to_owned(),
+    };
+    let context = || format!("{} cannot be written", path.display());
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(context)?;
+    file.write_all(serde_json::to_string_pretty(&demo)?.as_bytes())
+        .with_context(context)?;
+    Ok(Some(demo))
+}
+
+fn demo_channel() -> Result<NewChannel> {
+    Ok(NewChannel {
+        id: ChannelId::parse("202105102694809992")?,
+        integrator: IntegratorName::parse("twilio")?,
+        name: ChannelName::parse("Demo")?,
+        senders: Vec::new(),
+        public_url: None,
+        signing_token: None,
+        credential: NewCredential {
+            user: WebhookUser::parse("demo")?,
+            password: None,
+            label: Some("demo".to_owned()),
+            expires_at: None,
+        },
+    })
+}
+
+impl Demo {
+    /// Says how to send a first report and see what became of it.
+    pub fn print(&self) {
+        let Self {
+            channel,
+            callback_url,
+            user,
+            password,
+        } = self;
+        let url = callback_url.split('#').next().unwrap_or_default();
+        let sid = "SM00000000000000000000000000000001";
+        output::line(format!(
+            "
+A channel to try things out with:
+  callback URL   {callback_url}
+  user           {user}
+  password       {password}
+
+Send a report; 204 says that it is kept:
+  curl -i -u '{user}:{password}' \\
+    --data-urlencode 'MessageSid={sid}' --data-urlencode 'MessageStatus=delivered' \\
+    --data-urlencode 'To=whatsapp:+15550100001' --data-urlencode 'From=whatsapp:+15550100002' \\
+    '{url}'
+
+See what became of it, in another terminal in this folder:
+  target/debug/receiptd message show {channel} {sid}
+"
+        ));
+    }
+}

@@ -1,0 +1,67 @@
+//! What each command does.
+
+mod channel;
+mod config_check;
+mod credential;
+mod demo;
+mod health;
+mod message;
+mod rejections;
+pub mod serve;
+pub mod simulate;
+
+use anyhow::{Context as _, Result};
+
+use crate::cli::{Cli, Command, ConfigCommand};
+use crate::config::Settings;
+use crate::output;
+use crate::wiring::Stores;
+
+/// Does what was asked.
+pub fn run(cli: Cli) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    runtime.block_on(dispatch(cli))
+}
+
+async fn dispatch(cli: Cli) -> Result<()> {
+    let Cli {
+        settings,
+        json,
+        command,
+    } = cli;
+    match command {
+        Command::Serve(args) => serve::run(&settings, &args).await,
+        Command::Migrate => migrate(&settings).await,
+        Command::Channel(command) => channel::run(&settings, json, command).await,
+        Command::Credential(command) => credential::run(&settings, json, command).await,
+        Command::Message(command) => message::run(&settings, json, command).await,
+        Command::Rejections(args) => rejections::run(&settings, json, args).await,
+        Command::Config(ConfigCommand::Check) => config_check::run(&settings, json).await,
+        Command::Simulate(args) => simulate::run(&settings, json, args).await,
+        Command::Health => health::run(&settings).await,
+    }
+}
+
+async fn migrate(settings: &Settings) -> Result<()> {
+    let stores = Stores::open(settings).await?;
+    stores.close().await;
+    output::line(format!(
+        "{} has the schema of this version",
+        settings.database()?
+    ));
+    Ok(())
+}
+
+/// A client for HTTP and HTTPS.
+fn http_client(timeout: std::time::Duration) -> Result<reqwest::Client> {
+    // Somebody else may have installed it; either way there is one now.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .timeout(timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .context("the HTTP client cannot be made")
+}

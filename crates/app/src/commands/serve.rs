@@ -1,0 +1,242 @@
+//! The life of the server: open, listen, work, stop.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapter_http::{AdminToken, Metrics, OperatorState, PublicSettings, PublicState};
+use anyhow::{Context as _, Result, bail};
+use domain::PublicUrl;
+use ports::StoreError;
+use tokio_util::sync::CancellationToken;
+use usecases::{
+    AdmitCaller, ChannelDirectory, CheckHealth, Intake, ListMessages, ListRejections,
+    ReceiveReport, ShowMessage,
+};
+
+use super::demo;
+use crate::cli::ServeArgs;
+use crate::config::{Secrets, Settings};
+use crate::outage::Outage;
+use crate::system::SystemClock;
+use crate::wiring::{self, Stores};
+use crate::workers::{self, Worker};
+use crate::{lifecycle, output};
+
+/// Serves until asked to stop.
+pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
+    let secrets = settings.secrets()?;
+    let public = listen(settings.public_listen, "RECEIPTD_PUBLIC_LISTEN")?;
+    let operator = listen(settings.admin_listen, "RECEIPTD_ADMIN_LISTEN")?;
+    let addresses = (public.local_addr()?, operator.local_addr()?);
+    let public_url = settings.public_url_at(addresses.0)?;
+
+    let stores = Stores::connect(settings).await?;
+    let outage = Outage::prepare(settings, &stores)?;
+    let metrics = Arc::new(Metrics::new(
+        env!("CARGO_PKG_VERSION"),
+        &wiring::integrators(),
+    ));
+    let directory = Arc::new(outage.keep_copy(ChannelDirectory::new(
+        Arc::clone(&stores.channels),
+        secrets.server.clone(),
+        metrics.clone(),
+    )));
+    let schema_is_there = begin(&stores, &directory).await?;
+    let manage = wiring::manage_channels(&stores, secrets.server.clone(), public_url.clone());
+    let demo = if args.demo {
+        demo::prepare(settings, &manage).await?
+    } else {
+        None
+    };
+    if schema_is_there {
+        directory
+            .refresh()
+            .await
+            .context("the channels cannot be read")?;
+    }
+
+    let intake = Intake::new(
+        Arc::clone(&stores.reports),
+        metrics.clone(),
+        settings.intake(),
+    );
+    let (intake, writers) = (intake.0, outage.keep_reports(intake.1));
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "awaited when stopping, after the listeners"
+    )]
+    let writers = tokio::spawn(writers.run());
+    let public_state = public_state(
+        intake,
+        &stores,
+        &directory,
+        &metrics,
+        &secrets,
+        public_url.clone(),
+    );
+    let operator_state = OperatorState {
+        manage: Arc::new(manage),
+        show: Arc::new(ShowMessage::new(
+            Arc::clone(&stores.reports),
+            Arc::clone(&stores.channels),
+        )),
+        list: Arc::new(ListMessages::new(Arc::clone(&stores.reports))),
+        rejections: Arc::new(ListRejections::new(Arc::clone(&stores.rejections))),
+        health: Arc::new(outage.check(CheckHealth::new(
+            Arc::clone(&stores.reports),
+            Arc::clone(&directory),
+        ))),
+        directory: Arc::clone(&directory),
+        metrics: Arc::clone(&metrics),
+        admin_token: AdminToken::new(&secrets.admin_token.token),
+    };
+
+    let public = adapter_http::serve_public(public, public_state, server_settings(settings))?;
+    let operator = adapter_http::serve_operator(operator, operator_state)?;
+    let (public_handle, operator_handle) = (public.handle(), operator.handle());
+    #[expect(clippy::disallowed_methods, reason = "stopped and awaited below")]
+    let (public, operator) = (tokio::spawn(public), tokio::spawn(operator));
+
+    let stop = CancellationToken::new();
+    let mut chores = stores.workers();
+    if !schema_is_there {
+        chores.extend(stores.migrate_later());
+    }
+    chores.push(keep_directory(Arc::clone(&directory)));
+    chores.extend(outage.worker(&stores, metrics.clone(), settings.intake().batch));
+    let workers = workers::start(chores, &stop);
+
+    announce(settings, &secrets, addresses)?;
+    if let Some(demo) = demo {
+        demo.print();
+    }
+
+    let signal = lifecycle::asked_to_stop().await?;
+    tracing::info!(signal, "stopping: finishing the reports in flight");
+    // The operator's listener goes last, so that one can watch.
+    public_handle.stop(true).await;
+    public.await.context("the public listener died")??;
+    stop.cancel();
+    workers.wait().await;
+    operator_handle.stop(true).await;
+    operator.await.context("the operator's listener died")??;
+    // Every request is answered now, so nothing holds the intake any more.
+    if tokio::time::timeout(Duration::from_secs(4), writers)
+        .await
+        .is_err()
+    {
+        tracing::error!("the writers did not finish in time");
+    }
+    if let Err(error) = directory.flush_uses().await {
+        tracing::warn!(%error, "when credentials were last used was not written down");
+    }
+    stores.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener> {
+    let listener = adapter_http::bind(address);
+    listener.with_context(|| format!("{setting}: {address} cannot be listened on"))
+}
+
+/// Brings the schema up to date, or, while the store is away, takes the
+/// channels from the copy. `true` if the schema is there.
+async fn begin(stores: &Stores, directory: &ChannelDirectory) -> Result<bool> {
+    match stores.migrate().await {
+        Ok(()) => Ok(true),
+        Err(error @ StoreError::Unavailable(_)) => {
+            let filled = directory.fill_from_copy();
+            if !filled
+                .map_err(|error| anyhow::anyhow!(error))
+                .context("the copy of the channels cannot be read")?
+            {
+                return Err(error).context(
+                    "the database cannot be used, and there is no copy of its channels to start with",
+                );
+            }
+            let error = usecases::intake::chain(&error);
+            tracing::warn!(
+                error,
+                "started without the database: callers are proven by the copy of the channels, reports go to the journal"
+            );
+            Ok(false)
+        }
+        Err(error @ (StoreError::Rejected { .. } | StoreError::Corrupt { .. })) => {
+            bail!(
+                anyhow::Error::new(error)
+                    .context("the database has a schema that is not this program's")
+            )
+        }
+    }
+}
+
+fn public_state(
+    intake: Intake,
+    stores: &Stores,
+    directory: &Arc<ChannelDirectory>,
+    metrics: &Arc<Metrics>,
+    secrets: &Secrets,
+    public_url: PublicUrl,
+) -> PublicState {
+    PublicState {
+        integrators: wiring::integrators(),
+        admit: Arc::new(AdmitCaller::new(
+            Arc::clone(directory),
+            secrets.server.clone(),
+            Arc::new(SystemClock),
+        )),
+        receive: Arc::new(ReceiveReport::new(
+            intake,
+            Arc::clone(&stores.rejections),
+            public_url,
+            Arc::new(SystemClock),
+            metrics.clone(),
+        )),
+        metrics: Arc::clone(metrics),
+    }
+}
+
+fn server_settings(settings: &Settings) -> PublicSettings {
+    let number = |setting: u32| usize::try_from(setting).unwrap_or(usize::MAX);
+    PublicSettings {
+        threads: settings.limits.http_threads.map(number),
+        max_connections: number(settings.limits.max_connections),
+        shutdown_timeout: Duration::from_secs(12),
+        ..PublicSettings::default()
+    }
+}
+
+/// Reads changed channels again and writes down which credentials were used.
+fn keep_directory(directory: Arc<ChannelDirectory>) -> Worker {
+    Worker::new("channels", Duration::from_secs(1), move || {
+        let directory = Arc::clone(&directory);
+        async move {
+            directory.refresh().await?;
+            directory.flush_uses().await?;
+            Ok(())
+        }
+    })
+}
+
+fn announce(
+    settings: &Settings,
+    secrets: &Secrets,
+    (public, operator): (SocketAddr, SocketAddr),
+) -> Result<()> {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        database = %settings.database()?,
+        "receiving reports on {public}, the operator's API is on {operator}"
+    );
+    if secrets.admin_token.is_new {
+        let kept = settings.data_dir.join("admin-token");
+        output::hint(format!(
+            "The operator's token, shown this once and kept in {}:\n  {}",
+            kept.display(),
+            secrets.admin_token.token
+        ));
+    }
+    Ok(())
+}

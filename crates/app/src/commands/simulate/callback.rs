@@ -1,0 +1,92 @@
+//! The callback URL, read as Twilio reads it.
+
+use anyhow::{Context as _, Result, ensure};
+use domain::ChannelId;
+use reqwest::Url;
+
+use super::tries::Tries;
+
+/// A callback URL taken apart.
+pub struct Callback {
+    configured: Url,
+    target: Url,
+}
+
+impl Callback {
+    pub fn parse(text: &str) -> Result<Self> {
+        let configured = Url::parse(text).context("--url is no URL")?;
+        ensure!(
+            matches!(configured.scheme(), "http" | "https"),
+            "--url starts with http:// or https://"
+        );
+        let mut target = configured.clone();
+        target.set_fragment(None);
+        // Fails for URLs without a host only; those of HTTP have one.
+        let _ = target.set_username("");
+        let _ = target.set_password(None);
+        Ok(Self { configured, target })
+    }
+
+    /// What is sent to: the URL without credentials and fragment.
+    pub const fn target(&self) -> &Url {
+        &self.target
+    }
+
+    /// The webhook user and password that stand in it.
+    pub fn credentials(&self) -> Option<(String, String)> {
+        let password = self.configured.password()?;
+        Some((decoded(self.configured.username())?, decoded(password)?))
+    }
+
+    /// The channel it belongs to: the last part of its path.
+    pub fn channel(&self) -> Result<ChannelId> {
+        let last = self
+            .configured
+            .path_segments()
+            .and_then(|mut parts| parts.next_back());
+        ChannelId::parse(last.unwrap_or_default())
+            .context("--url ends in a channel id, like /social/on/whatsapp/twilio/report/ID")
+    }
+
+    /// How hard it is tried.
+    pub fn tries(&self) -> Tries {
+        Tries::of_fragment(self.configured.fragment())
+    }
+}
+
+/// Percent-decoded, through a form of one field.
+fn decoded(text: &str) -> Option<String> {
+    let form = format!("x={}", text.replace('+', "%2B").replace('&', "%26"));
+    let fields: Vec<(String, String)> = serde_urlencoded::from_str(&form).ok()?;
+    fields.into_iter().next().map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_and_fragment_are_read_and_not_sent() {
+        let callback = Callback::parse(
+            "http://me:p%3A+%26w@127.0.0.1:8080/social/report/42?a=1#rc=5&rp=ct,rt,5xx",
+        )
+        .unwrap();
+        assert_eq!(
+            callback.target().as_str(),
+            "http://127.0.0.1:8080/social/report/42?a=1"
+        );
+        assert_eq!(
+            callback.credentials(),
+            Some(("me".to_owned(), "p:+&w".to_owned()))
+        );
+        assert_eq!(callback.channel().unwrap().as_str(), "42");
+    }
+
+    #[test]
+    fn a_url_without_credentials_or_channel_says_so() {
+        let callback = Callback::parse("http://127.0.0.1:8080/").unwrap();
+        assert_eq!(callback.credentials(), None);
+        assert!(callback.channel().is_err());
+        assert!(Callback::parse("ftp://x/1").is_err());
+    }
+}

@@ -1,0 +1,292 @@
+//! What is sent, and in which order. A pure function of seed and run.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand::rngs::StdRng;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
+use rand::{RngExt as _, SeedableRng as _};
+use uuid::Uuid;
+
+use super::histories::{HISTORIES, Step};
+
+/// Tells runs apart: their message ids differ, so that a second run of the
+/// same traffic is about other messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunId(u64);
+
+impl RunId {
+    /// A run that was never before.
+    pub fn from_random(bytes: &[u8; 32]) -> Self {
+        Self(
+            bytes
+                .iter()
+                .take(8)
+                .fold(0, |id, byte| id << 8 | u64::from(*byte)),
+        )
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let id = u64::from_str_radix(text, 16);
+        id.map(Self)
+            .map_err(|_| "a run is 1 to 16 hex digits".to_owned())
+    }
+}
+
+/// A message that is reported on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedMessage {
+    /// Twilio's id: `SM` or, with media, `MM`.
+    pub sid: String,
+    /// Who sent it.
+    pub sender: &'static str,
+    /// Who it goes to.
+    pub recipient: String,
+}
+
+/// A report, in the order of [`Plan::reports`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedReport {
+    /// Its message, by its place in [`Plan::messages`].
+    pub message: usize,
+    /// What it tells.
+    pub step: Step,
+    /// Twilio's token for the call; a try again has the same.
+    pub token: Uuid,
+}
+
+/// Everything that is sent in one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub messages: Vec<PlannedMessage>,
+    pub reports: Vec<PlannedReport>,
+}
+
+const SENDERS: [&str; 4] = [
+    "whatsapp:+15550109001",
+    "whatsapp:+15550109002",
+    "whatsapp:+15550109003",
+    "whatsapp:+15550109004",
+];
+
+/// Between the first reports of two messages. All times here are relative:
+/// only the order that follows from them matters.
+const BETWEEN_MESSAGES: u64 = 1_000;
+
+impl Plan {
+    /// Traffic in which every hundred messages have every history.
+    pub fn new(seed: u64, run: RunId, messages: u32) -> Self {
+        let mut traffic = StdRng::seed_from_u64(seed);
+        let mut ids = ids_of(seed, run);
+        let mut deck: Vec<&[Step]> = Vec::new();
+        let mut plan = Self {
+            messages: Vec::new(),
+            reports: Vec::new(),
+        };
+        let mut timed = Vec::new();
+        let mut begins = 0;
+        for message in 0..usize::try_from(messages).unwrap_or(usize::MAX) {
+            if deck.is_empty() {
+                deck.extend(
+                    HISTORIES
+                        .iter()
+                        .flat_map(|(share, steps)| std::iter::repeat_n(*steps, *share)),
+                );
+                deck.shuffle(&mut traffic);
+            }
+            plan.messages.push(a_message(&mut traffic, &mut ids));
+            for (time, step) in arrivals(begins, deck.pop().unwrap_or_default(), &mut traffic) {
+                let token = Uuid::from_u128(ids.random());
+                timed.push((
+                    time,
+                    PlannedReport {
+                        message,
+                        step,
+                        token,
+                    },
+                ));
+            }
+            begins += BETWEEN_MESSAGES;
+        }
+        // Stable, so that the order is the same on every machine.
+        timed.sort_by_key(|(time, _)| *time);
+        plan.reports = timed.into_iter().map(|(_, report)| report).collect();
+        plan
+    }
+}
+
+fn ids_of(seed: u64, run: RunId) -> StdRng {
+    let mut both = [0; 32];
+    for (place, byte) in both
+        .iter_mut()
+        .zip([seed.to_le_bytes(), run.0.to_le_bytes()].concat())
+    {
+        *place = byte;
+    }
+    StdRng::from_seed(both)
+}
+
+fn a_message(traffic: &mut StdRng, ids: &mut StdRng) -> PlannedMessage {
+    let kind = if traffic.random_ratio(1, 7) {
+        "MM"
+    } else {
+        "SM"
+    };
+    let recipient = if traffic.random_ratio(1, 20) {
+        // A business-scoped user id: no plus, and case matters.
+        format!(
+            "whatsapp:US.1349{:014}",
+            traffic.random_range(0..100_000_000_000_000_u64)
+        )
+    } else {
+        format!("whatsapp:+1555010{:04}", traffic.random_range(0..9_000))
+    };
+    PlannedMessage {
+        sid: format!("{kind}{:032x}", ids.random::<u128>()),
+        sender: SENDERS.choose(traffic).copied().unwrap_or_default(),
+        recipient,
+    }
+}
+
+/// When the steps of one message arrive: one after the other but for a jitter
+/// that now and then turns two around, a few much later, some twice.
+fn arrivals(begins: u64, steps: &[Step], traffic: &mut StdRng) -> Vec<(u64, Step)> {
+    let mut happens = begins;
+    let mut arrivals = Vec::with_capacity(steps.len() + 1);
+    for step in steps {
+        happens += traffic.random_range(2_000..20_000);
+        let delay = if traffic.random_ratio(1, 40) {
+            traffic.random_range(60_000..200_000)
+        } else {
+            traffic.random_range(0..12_000)
+        };
+        arrivals.push((happens + delay, *step));
+        if traffic.random_ratio(1, 20) {
+            arrivals.push((happens + delay + traffic.random_range(0..40_000), *step));
+        }
+    }
+    arrivals
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::super::histories::UNKNOWN_WORD;
+    use super::*;
+
+    const RUN: RunId = RunId(7);
+
+    fn words_of(plan: &Plan, message: usize) -> Vec<&'static str> {
+        let of_message = plan
+            .reports
+            .iter()
+            .filter(|report| report.message == message);
+        of_message.map(|report| report.step.word).collect()
+    }
+
+    #[test]
+    fn the_same_seed_and_run_make_the_same_plan() {
+        assert_eq!(Plan::new(3, RUN, 500), Plan::new(3, RUN, 500));
+    }
+
+    #[test]
+    fn another_run_sends_the_same_traffic_about_other_messages() {
+        let (one, other) = (Plan::new(3, RUN, 500), Plan::new(3, RunId(8), 500));
+        let traffic = |plan: &Plan| -> Vec<_> {
+            plan.reports
+                .iter()
+                .map(|report| (report.message, report.step))
+                .collect()
+        };
+        let sids = |plan: &Plan| -> HashSet<_> {
+            plan.messages
+                .iter()
+                .map(|message| message.sid.clone())
+                .collect()
+        };
+        assert_eq!(traffic(&one), traffic(&other));
+        assert_eq!(sids(&one).len(), 500);
+        assert!(sids(&one).is_disjoint(&sids(&other)));
+        assert_ne!(traffic(&one), traffic(&Plan::new(4, RUN, 500)));
+    }
+
+    #[test]
+    fn a_hundred_messages_hold_every_kind_of_trouble() {
+        let plan = Plan::new(1, RUN, 100);
+        let histories: Vec<_> = (0..100).map(|message| words_of(&plan, message)).collect();
+        let some = |holds: &dyn Fn(&[&str]) -> bool| histories.iter().any(|words| holds(words));
+        let has = |words: &[&str], word| words.contains(&word);
+        assert!(some(&|words| has(words, "read") && !has(words, "delivered")));
+        assert!(some(
+            &|words| has(words, "undelivered") && has(words, "delivered")
+        ));
+        assert!(some(
+            &|words| has(words, "failed") && has(words, "delivered")
+        ));
+        assert!(some(&|words| words
+            .iter()
+            .all(|word| *word == UNKNOWN_WORD)));
+        assert!(some(
+            &|words| words.iter().collect::<HashSet<_>>().len() < words.len()
+        ));
+        let place = |words: &[&str], word| words.iter().position(|each| *each == word);
+        assert!(some(&|words| place(words, "delivered")
+            < place(words, "sent")
+            && place(words, "delivered").is_some()));
+    }
+
+    #[test]
+    fn errors_come_with_and_without_words_and_failures_without_a_code() {
+        let plan = Plan::new(1, RUN, 100);
+        let failures = || plan.reports.iter().map(|report| report.step);
+        let told =
+            |code| failures().filter_map(move |step| step.error.filter(|error| error.code == code));
+        assert!(told("63016").any(|error| !error.text.is_empty()));
+        assert!(told("63024").any(|error| error.text.is_empty()));
+        assert!(told("30008").count() > 0);
+        assert!(failures().any(|step| step.word == "failed" && step.error.is_none()));
+    }
+
+    #[test]
+    fn reports_of_different_messages_are_mixed() {
+        let plan = Plan::new(1, RUN, 1000);
+        let neighbours = plan.reports.windows(2);
+        let same = neighbours
+            .filter(|pair| pair[0].message == pair[1].message)
+            .count();
+        assert!(
+            same * 4 < plan.reports.len(),
+            "{same} of {}",
+            plan.reports.len()
+        );
+    }
+
+    #[test]
+    fn recipients_are_numbers_and_business_scoped_ids_and_there_are_several_senders() {
+        let plan = Plan::new(1, RUN, 1000);
+        let is_number =
+            |message: &&PlannedMessage| message.recipient.starts_with("whatsapp:+1555010");
+        let numbers = plan.messages.iter().filter(is_number).count();
+        assert!((900..1000).contains(&numbers), "{numbers}");
+        let senders: HashSet<_> = plan.messages.iter().map(|message| message.sender).collect();
+        assert_eq!(senders.len(), 4);
+    }
+
+    #[test]
+    fn a_run_is_printed_as_it_is_read() {
+        let run = RunId::from_random(&[0xab; 32]);
+        assert_eq!(run.to_string().parse(), Ok(run));
+        assert!("xyz".parse::<RunId>().is_err());
+    }
+}

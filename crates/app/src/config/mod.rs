@@ -1,0 +1,227 @@
+//! The settings: flags and environment variables, checked and explained.
+//!
+//! This is the only place that knows the names of variables. An error names
+//! the setting, the value if it is no secret, and what would be right.
+
+mod database;
+mod secrets;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use domain::PublicUrl;
+use domain::secret::ServerSecret;
+use usecases::intake::IntakeSettings;
+
+pub use database::DatabaseUrl;
+pub use secrets::Secrets;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// Where reports are kept: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE
+    /// [default: sqlite:<data dir>/receiptd.db]
+    #[arg(
+        long,
+        env = "RECEIPTD_DATABASE_URL",
+        hide_env_values = true,
+        global = true
+    )]
+    pub database_url: Option<String>,
+    /// Where the public listener listens: the webhook and nothing else
+    #[arg(
+        long,
+        env = "RECEIPTD_PUBLIC_LISTEN",
+        default_value = "127.0.0.1:8080",
+        global = true
+    )]
+    pub public_listen: SocketAddr,
+    /// Where the operator's listener listens: API, metrics, health
+    #[arg(
+        long,
+        env = "RECEIPTD_ADMIN_LISTEN",
+        default_value = "127.0.0.1:8081",
+        global = true
+    )]
+    pub admin_listen: SocketAddr,
+    /// Where generated secrets and the embedded database are kept
+    #[arg(long, env = "RECEIPTD_DATA_DIR", default_value = "data", global = true)]
+    pub data_dir: PathBuf,
+    /// The secret under which credentials are hashed and tokens sealed, at least 32 characters.
+    /// Made on first start on SQLite, required on PostgreSQL
+    #[arg(
+        long,
+        env = "RECEIPTD_SECRET_KEY",
+        hide_env_values = true,
+        global = true
+    )]
+    pub secret_key: Option<String>,
+    /// The bearer token of the operator's API, at least 16 characters. Made on first start
+    #[arg(
+        long,
+        env = "RECEIPTD_ADMIN_TOKEN",
+        hide_env_values = true,
+        global = true
+    )]
+    pub admin_token: Option<String>,
+    /// Where the internet reaches the public listener, like https://reports.example.com
+    /// [default: the public listener's own address]
+    // Not global: `channel add` has a flag of this name for the channel alone.
+    #[arg(long, env = "RECEIPTD_PUBLIC_URL")]
+    pub public_url: Option<String>,
+    /// Which log lines are written, like info or debug,sqlx=warn
+    #[arg(long, env = "RECEIPTD_LOG", default_value = "info", global = true)]
+    pub log: String,
+    /// How log lines are written
+    #[arg(
+        long,
+        env = "RECEIPTD_LOG_FORMAT",
+        default_value = "text",
+        global = true
+    )]
+    pub log_format: LogFormat,
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// Limits that suit most.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Limits")]
+pub struct Limits {
+    /// How many reports may wait for the database; beyond that the answer is 503
+    #[arg(
+        long,
+        env = "RECEIPTD_QUEUE",
+        default_value_t = 8192,
+        global = true,
+        hide_short_help = true
+    )]
+    pub queue: u32,
+    /// How many reports are recorded in one step at most
+    #[arg(long, env = "RECEIPTD_BATCH", default_value_t = 256, global = true, hide_short_help = true,
+          value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub batch: u32,
+    /// How many batches may be on their way to the database at a time
+    #[arg(long, env = "RECEIPTD_WRITERS", default_value_t = 1, global = true, hide_short_help = true,
+          value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub writers: u32,
+    /// How many seconds recording a batch may take
+    #[arg(long, env = "RECEIPTD_COMMIT_DEADLINE", default_value_t = 5, global = true,
+          hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub commit_deadline: u32,
+    /// How many MiB of reports the journal keeps while PostgreSQL is away
+    #[arg(long, env = "RECEIPTD_JOURNAL_MIB", default_value_t = 1024, global = true,
+          hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub journal_mib: u32,
+    /// How many connections to PostgreSQL are opened at most
+    #[arg(long, env = "RECEIPTD_DATABASE_CONNECTIONS", default_value_t = 10, global = true,
+          hide_short_help = true, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub database_connections: u32,
+    /// How many connections the public listener holds at a time
+    #[arg(long, env = "RECEIPTD_MAX_CONNECTIONS", default_value_t = 8192, global = true,
+          hide_short_help = true, value_parser = clap::value_parser!(u32).range(16..))]
+    pub max_connections: u32,
+    /// How many threads serve the public listener [default: one for each processor]
+    #[arg(long, env = "RECEIPTD_HTTP_THREADS", global = true, hide_short_help = true,
+          value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub http_threads: Option<u32>,
+}
+
+impl Settings {
+    /// Where reports are kept.
+    pub fn database(&self) -> Result<DatabaseUrl> {
+        match &self.database_url {
+            Some(text) => DatabaseUrl::parse(text),
+            None => Ok(DatabaseUrl::embedded_in(&self.data_dir)),
+        }
+    }
+
+    /// The server's secrets, made and kept in the data folder if need be.
+    pub fn secrets(&self) -> Result<Secrets> {
+        Secrets::load(self)
+    }
+
+    /// The secret that hashes credentials and seals tokens.
+    pub fn server_secret(&self) -> Result<ServerSecret> {
+        secrets::server_secret(self)
+    }
+
+    /// Where the internet reaches the public listener.
+    pub fn public_url(&self) -> Result<PublicUrl> {
+        self.public_url_at(self.public_listen)
+    }
+
+    /// The same, when the listener's real address is known.
+    pub fn public_url_at(&self, listening: SocketAddr) -> Result<PublicUrl> {
+        let text = match &self.public_url {
+            Some(text) => text.trim_end_matches('/').to_owned(),
+            None => format!("http://{}", reachable(listening)),
+        };
+        PublicUrl::parse(&text).with_context(|| format!("RECEIPTD_PUBLIC_URL is {text:?}"))
+    }
+
+    /// Where a program on this machine reaches the operator's listener.
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", reachable(self.admin_listen))
+    }
+
+    /// The data folder, made if it is not there.
+    pub fn make_data_dir(&self) -> Result<&Path> {
+        make_private_dir(&self.data_dir).with_context(|| {
+            format!(
+                "RECEIPTD_DATA_DIR {} cannot be made",
+                self.data_dir.display()
+            )
+        })?;
+        Ok(&self.data_dir)
+    }
+
+    /// How many bytes the journal takes at most.
+    pub fn journal_capacity(&self) -> u64 {
+        u64::from(self.limits.journal_mib).saturating_mul(1024 * 1024)
+    }
+
+    /// How the intake is dimensioned.
+    pub fn intake(&self) -> IntakeSettings {
+        let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        IntakeSettings {
+            queue: size(self.limits.queue),
+            batch: size(self.limits.batch),
+            writers: size(self.limits.writers),
+            deadline: Duration::from_secs(self.limits.commit_deadline.into()),
+        }
+    }
+}
+
+/// The address under which this machine reaches a listener of its own.
+fn reachable(mut listening: SocketAddr) -> SocketAddr {
+    if listening.ip().is_unspecified() {
+        listening.set_ip(match listening.ip() {
+            std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    listening
+}
+
+/// Makes a folder that only its owner may look into; one that is there stays
+/// as it is.
+fn make_private_dir(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+}

@@ -1,0 +1,40 @@
+//! The real clock and the real randomness.
+
+use domain::Timestamp;
+use ports::{Clock, Ids};
+use uuid::Uuid;
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn now(&self) -> Timestamp {
+        let now = time::OffsetDateTime::now_utc();
+        // A machine that believes in another millennium still receives reports.
+        Timestamp::try_from(now).unwrap_or(Timestamp::EPOCH)
+    }
+}
+
+/// The system's secure generator.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemIds;
+
+impl Ids for SystemIds {
+    #[expect(clippy::disallowed_methods, reason = "this is where ids come from")]
+    fn uuid(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is where secrets come from")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without randomness no secret may be made"
+    )]
+    fn secret_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).expect("the system gives random bytes");
+        bytes
+    }
+}

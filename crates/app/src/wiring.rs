@@ -1,0 +1,170 @@
+//! What is connected to what. The store is chosen here, by URL, and nowhere
+//! else does anybody know which one it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use adapter_postgres::PostgresStore;
+use adapter_sqlite::SqliteStore;
+use anyhow::{Context as _, Result};
+use domain::PublicUrl;
+use domain::secret::ServerSecret;
+use ports::{ChannelCredentialRepository, RejectionLog, ReportStore, StoreError};
+use usecases::{Integrators, ManageChannels};
+
+use crate::config::{DatabaseUrl, Settings};
+use crate::system::{SystemClock, SystemIds};
+use crate::workers::Worker;
+
+/// The stores behind their ports.
+#[derive(Clone)]
+pub struct Stores {
+    pub reports: Arc<dyn ReportStore>,
+    pub channels: Arc<dyn ChannelCredentialRepository>,
+    pub rejections: Arc<dyn RejectionLog>,
+    engine: Engine,
+    url: DatabaseUrl,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+impl Stores {
+    /// Opens the configured database and brings it to this version's schema.
+    pub async fn open(settings: &Settings) -> Result<Self> {
+        let stores = Self::connect(settings).await?;
+        let unusable = || format!("the database {} cannot be used", stores.url);
+        stores.migrate().await.with_context(unusable)?;
+        Ok(stores)
+    }
+
+    /// Opens the configured database as it is. PostgreSQL may be away.
+    pub async fn connect(settings: &Settings) -> Result<Self> {
+        let url = settings.database()?;
+        let unusable = || format!("the database {url} cannot be used");
+        let engine = match &url {
+            DatabaseUrl::Sqlite(text) => {
+                if settings.database_url.is_none() {
+                    settings.make_data_dir()?;
+                }
+                Engine::Sqlite(SqliteStore::connect(text).await.with_context(unusable)?)
+            }
+            DatabaseUrl::Postgres(text) => {
+                let options = adapter_postgres::Options {
+                    max_connections: settings.limits.database_connections,
+                    ..adapter_postgres::Options::default()
+                };
+                Engine::Postgres(PostgresStore::connect(text, &options).with_context(unusable)?)
+            }
+        };
+        Ok(Self::of(engine, url))
+    }
+
+    /// Brings the database to this version's schema.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Sqlite(store) => store.migrate().await,
+            Engine::Postgres(store) => store.migrate().await,
+        }
+    }
+
+    /// A worker that brings the schema up to date once the store is there; only
+    /// a remote one can have been away when it should have been done.
+    pub fn migrate_later(&self) -> Option<Worker> {
+        let Engine::Postgres(store) = &self.engine else {
+            return None;
+        };
+        let (store, done) = (store.clone(), Arc::new(AtomicBool::new(false)));
+        Some(Worker::new("migrate", Duration::from_secs(1), move || {
+            let (store, done) = (store.clone(), Arc::clone(&done));
+            async move {
+                if !done.load(Ordering::Relaxed) {
+                    store.migrate().await?;
+                    done.store(true, Ordering::Relaxed);
+                }
+                Ok(())
+            }
+        }))
+    }
+
+    /// Whether the store can be away while this machine is well, so that a
+    /// journal adds something. An embedded store shares its disk with the journal.
+    pub const fn is_remote(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
+    }
+
+    fn of(engine: Engine, url: DatabaseUrl) -> Self {
+        match &engine {
+            Engine::Sqlite(store) => Self {
+                reports: Arc::new(store.clone()),
+                channels: Arc::new(store.clone()),
+                rejections: Arc::new(store.clone()),
+                engine,
+                url,
+            },
+            Engine::Postgres(store) => Self {
+                reports: Arc::new(store.clone()),
+                channels: Arc::new(store.clone()),
+                rejections: Arc::new(store.clone()),
+                engine,
+                url,
+            },
+        }
+    }
+
+    /// What the engine wants done while the server runs.
+    pub fn workers(&self) -> Vec<Worker> {
+        match &self.engine {
+            Engine::Sqlite(store) => {
+                let store = store.clone();
+                vec![Worker::new(
+                    "checkpoint",
+                    Duration::from_secs(2),
+                    move || {
+                        let store = store.clone();
+                        async move { Ok(store.checkpoint().await.map(drop)?) }
+                    },
+                )]
+            }
+            Engine::Postgres(_) => Vec::new(),
+        }
+    }
+
+    /// Closes every connection; nothing is written afterwards.
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite(store) => {
+                // Everything is committed; the next one to open it tidies up.
+                if let Err(error) = store.close().await {
+                    tracing::warn!(%error, "the database was not closed well");
+                }
+            }
+            Engine::Postgres(store) => store.close().await,
+        }
+    }
+}
+
+/// The integrators that are built in.
+pub fn integrators() -> Integrators {
+    Integrators::new(adapter_integrators::all())
+}
+
+/// The use case behind everything that manages channels.
+pub fn manage_channels(
+    stores: &Stores,
+    secret: ServerSecret,
+    public_url: PublicUrl,
+) -> ManageChannels {
+    ManageChannels::new(
+        Arc::clone(&stores.channels),
+        integrators(),
+        secret,
+        public_url,
+        Arc::new(SystemClock),
+        Arc::new(SystemIds),
+    )
+}

@@ -1,0 +1,184 @@
+//! The command line, for people and for programs.
+
+use super::support::{CHANNEL, Engine, Home, PASSWORD, USER, bare_command, run, text};
+
+#[tokio::test]
+async fn a_channel_is_added_with_a_password_that_is_shown_once() {
+    let home = Home::new(Engine::Sqlite).await;
+    let base = ["--public-url", "https://reports.example.com"];
+    let added = home.json(
+        &[
+            &["channel", "add", "42", "--name", "Support", "--user", USER],
+            &base[..],
+        ]
+        .concat(),
+    );
+    let password = added["password"].as_str().unwrap();
+    assert_eq!(password.len(), 43);
+    let url = format!(
+        "https://{USER}:{password}@reports.example.com/social/on/whatsapp/twilio/report/42#rc=5&rp=ct,rt,5xx"
+    );
+    assert_eq!(added["callback_url"], url);
+    assert!(!home.run(&["channel", "show", "42"]).contains(password));
+    assert!(!home.run(&["channel", "list", "--json"]).contains(password));
+}
+
+#[tokio::test]
+async fn channels_are_listed_shown_switched_and_removed() {
+    let home = Home::new(Engine::Sqlite).await;
+    home.add_channel();
+    let listed = home.json(&["channel", "list"]);
+    assert_eq!(listed[0]["id"], CHANNEL);
+    assert_eq!(listed[0]["enabled"], true);
+    home.run(&["channel", "disable", CHANNEL]);
+    assert_eq!(home.json(&["channel", "show", CHANNEL])["enabled"], false);
+    assert!(home.run(&["channel", "list"]).contains("disabled"));
+    home.run(&["channel", "enable", CHANNEL]);
+    assert_eq!(home.json(&["channel", "show", CHANNEL])["enabled"], true);
+    home.run(&["channel", "remove", CHANNEL]);
+    assert_eq!(home.json(&["channel", "list"]), serde_json::json!([]));
+    let again = home.run_with_input(&["channel", "remove", CHANNEL], b"");
+    assert!(!again.status.success());
+    assert!(text(&again.stderr).contains("there is no channel"));
+}
+
+#[tokio::test]
+async fn a_credential_list_says_what_a_rotation_needs() {
+    let home = Home::new(Engine::Sqlite).await;
+    home.add_channel();
+    let added = home.json(&[
+        "credential",
+        "add",
+        CHANNEL,
+        "--user",
+        USER,
+        "--label",
+        "next",
+    ]);
+    assert!(
+        added["callback_url"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("{USER}:"))
+    );
+    let listed = home.json(&["credential", "list", CHANNEL]);
+    let [first, second] = listed.as_array().unwrap().as_slice() else {
+        panic!("{listed}")
+    };
+    assert_eq!(
+        (&first["user"], &second["user"]),
+        (&USER.into(), &USER.into())
+    );
+    assert!(first["id"].is_string() && first["created"].is_string());
+    assert!(first["last_used"].is_null());
+    assert!(!listed.to_string().contains(PASSWORD));
+    // A third one would serve no rotation.
+    let third = home.run_with_input(&["credential", "add", CHANNEL, "--user", USER], b"");
+    assert!(text(&third.stderr).contains("two live credentials"));
+}
+
+#[tokio::test]
+async fn mistakes_are_explained() {
+    let home = Home::new(Engine::Sqlite).await;
+    let cases: [(&[&str], &[u8], &str); 7] = [
+        (
+            &["channel", "add", "a/b", "--name", "n", "--user", "u"],
+            b"",
+            "a channel id is",
+        ),
+        (
+            &["channel", "add", "1", "--name", "n", "--user", "a:b"],
+            b"",
+            "without a colon",
+        ),
+        (
+            &[
+                "channel",
+                "add",
+                "1",
+                "--name",
+                "n",
+                "--user",
+                "u",
+                "--password-stdin",
+            ],
+            b"short\n",
+            "at least 8 characters",
+        ),
+        (
+            &[
+                "channel",
+                "add",
+                "1",
+                "--integrator",
+                "carrier",
+                "--name",
+                "n",
+                "--user",
+                "u",
+            ],
+            b"",
+            "the integrator carrier is not known",
+        ),
+        (
+            &["message", "show", "1", "SM1"],
+            b"",
+            "nothing was reported",
+        ),
+        (
+            &["message", "list", "--status", "gone"],
+            b"",
+            "--status is one of",
+        ),
+        (
+            &["credential", "remove", "1", "x"],
+            b"",
+            "is no credential id",
+        ),
+    ];
+    for (args, input, said) in cases {
+        let output = home.run_with_input(args, input);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(
+            text(&output.stderr).contains(said),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
+    }
+}
+
+#[tokio::test]
+async fn settings_are_checked_and_shown_without_secrets() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let home = Home::new(engine).await;
+        let checked = home.json(&["config", "check"]);
+        assert_eq!(checked["channels"], 0);
+        let shown = home.run(&["config", "check"]);
+        assert!(!shown.contains(super::support::SECRET_KEY) && !shown.contains("password"));
+    }
+}
+
+#[test]
+fn a_wrong_setting_is_named_with_what_would_be_right() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, value, said) in [
+        (
+            "RECEIPTD_DATABASE_URL",
+            "mysql://x",
+            "sqlite: or postgres://",
+        ),
+        ("RECEIPTD_PUBLIC_LISTEN", "8080", "RECEIPTD_PUBLIC_LISTEN"),
+        ("RECEIPTD_PUBLIC_URL", "reports.example.com", "https://"),
+        ("RECEIPTD_SECRET_KEY", "short", "at least 32 characters"),
+        ("RECEIPTD_ADMIN_TOKEN", "short", "at least 16"),
+    ] {
+        let mut command = bare_command(&["config", "check"]);
+        command.env(name, value).current_dir(folder.path());
+        let output = run(command, b"");
+        let stderr = text(&output.stderr);
+        assert!(
+            !output.status.success() && stderr.contains(said),
+            "{name}: {stderr}"
+        );
+    }
+}

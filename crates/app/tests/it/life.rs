@@ -1,0 +1,266 @@
+//! Start, stop, kill, restart; what is kept over them.
+
+use std::time::{Duration, Instant};
+
+use super::support::{
+    ADMIN_TOKEN, CHANNEL, Engine, Home, PASSWORD, Server, USER, bare_command, client, files_in,
+    mode_of, run, text, until,
+};
+
+async fn reports_survive_kill_9(engine: Engine) {
+    let home = Home::new(engine).await;
+    home.add_channel();
+    let server = home.serve();
+    for number in 0..20 {
+        assert_eq!(
+            server.report(&format!("SM{number:032x}"), "sent").await,
+            204
+        );
+        assert_eq!(
+            server
+                .report(&format!("SM{number:032x}"), "delivered")
+                .await,
+            204
+        );
+    }
+    server.signal("KILL");
+    drop(server);
+
+    let server = home.serve();
+    for number in 0..20 {
+        let (status, message) = server
+            .get(&format!("/api/v1/messages/{CHANNEL}/SM{number:032x}"))
+            .await;
+        assert_eq!(status, 200);
+        assert_eq!(message["status"], "delivered");
+        assert_eq!(message["reports"].as_array().unwrap().len(), 2);
+    }
+}
+
+async fn it_finishes_and_leaves_when_asked_to(engine: Engine) {
+    let home = Home::new(engine).await;
+    home.add_channel();
+    let mut server = home.serve();
+    assert_eq!(server.report("SM1", "sent").await, 204);
+    let began = Instant::now();
+    server.signal("TERM");
+    assert!(server.wait(), "{}", server.log());
+    assert!(began.elapsed() < Duration::from_secs(20));
+    assert!(!server.log().contains("ERROR"), "{}", server.log());
+}
+
+async fn changes_by_the_command_line_are_honoured_while_it_runs(engine: Engine) {
+    let home = Home::new(engine).await;
+    let server = home.serve();
+    assert_eq!(server.report("SM1", "sent").await, 401);
+    home.add_channel();
+    until("the new channel", async || {
+        server.report("SM1", "sent").await == 204
+    })
+    .await;
+    home.run(&["channel", "disable", CHANNEL]);
+    until("the switch", async || {
+        server.report("SM1", "read").await == 403
+    })
+    .await;
+    home.run(&["channel", "enable", CHANNEL]);
+    until("the switch back", async || {
+        server.report("SM1", "read").await == 204
+    })
+    .await;
+
+    let args = [
+        "credential",
+        "add",
+        CHANNEL,
+        "--user",
+        USER,
+        "--password-stdin",
+    ];
+    assert!(
+        home.run_with_input(&args, b"the next password")
+            .status
+            .success()
+    );
+    let second = async |password: &str| {
+        let request = client()
+            .post(server.report_url())
+            .basic_auth(USER, Some(password));
+        // Without a body it is no report, but the caller is proven or is not.
+        request.send().await.unwrap().status().as_u16()
+    };
+    until("the second credential", async || {
+        second("the next password").await == 415
+    })
+    .await;
+    assert_eq!(second(PASSWORD).await, 415);
+    let listed = home.json(&["credential", "list", CHANNEL]);
+    let first = listed[0]["id"].as_str().unwrap().to_owned();
+    until("the use of both", async || {
+        let listed = home.json(&["credential", "list", CHANNEL]);
+        listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|credential| credential["last_used"].is_string())
+    })
+    .await;
+    home.run(&["credential", "remove", CHANNEL, &first]);
+    until("the removal", async || second(PASSWORD).await == 401).await;
+    assert_eq!(second("the next password").await, 415);
+}
+
+async fn what_the_simulator_sends_is_what_is_shown(engine: Engine) {
+    let home = Home::new(engine).await;
+    home.add_channel();
+    let server = home.serve();
+    let url = server.report_url();
+    let args = [
+        "simulate",
+        "--url",
+        &url,
+        "--user",
+        USER,
+        "--password-stdin",
+        "--messages",
+        "150",
+        "--rate",
+        "2000",
+        "--seed",
+        "7",
+        "--admin-url",
+        &server.operator,
+    ];
+    let output = home.run_with_input(&args, PASSWORD.as_bytes());
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    // Another password: nothing is taken, and it says so.
+    let output = home.run_with_input(&args, b"not the password");
+    assert!(!output.status.success());
+}
+
+macro_rules! on_both_engines {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::$name(super::Engine::Sqlite).await; })*
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $name() { super::$name(super::Engine::Postgres).await; })*
+        }
+    };
+}
+
+on_both_engines! {
+    reports_survive_kill_9
+    it_finishes_and_leaves_when_asked_to
+    changes_by_the_command_line_are_honoured_while_it_runs
+    what_the_simulator_sends_is_what_is_shown
+}
+
+#[test]
+fn without_any_setting_it_runs_on_sqlite_with_secrets_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let listen = [
+        "--public-listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ];
+    let start = || {
+        let mut command = bare_command(&[&["serve", "--demo"], &listen[..]].concat());
+        command.current_dir(folder.path());
+        command
+    };
+    let mut server = Server::start(start());
+    server.signal("TERM");
+    assert!(server.wait());
+    let data = folder.path().join("data");
+    assert_eq!(mode_of(&data), 0o700);
+    for file in [
+        "secret-key",
+        "admin-token",
+        "receiptd.db",
+        "demo-channel.json",
+    ] {
+        assert_eq!(
+            mode_of(&data.join(file)),
+            0o600,
+            "{file} among {:?}",
+            files_in(&data)
+        );
+    }
+    let token = std::fs::read_to_string(data.join("admin-token")).unwrap();
+    assert!(server.log().contains(token.trim()), "shown the first time");
+
+    let mut server = Server::start(start());
+    server.signal("INT");
+    assert!(server.wait());
+    assert!(!server.log().contains(token.trim()), "and not again");
+}
+
+#[test]
+fn on_postgresql_the_secret_key_is_asked_for() {
+    let mut command = bare_command(&["serve"]);
+    command.env(
+        "RECEIPTD_DATABASE_URL",
+        "postgres://nobody:secret@127.0.0.1:1/none",
+    );
+    let output = run(command, b"");
+    let said = text(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("RECEIPTD_SECRET_KEY"),
+        "{said}"
+    );
+    assert!(!said.contains("nobody:secret"), "{said}");
+}
+
+#[tokio::test]
+async fn a_receiver_that_starts_while_postgresql_is_away_proves_callers_and_keeps_reports() {
+    let home = Home::new(Engine::Postgres).await;
+    home.add_channel();
+    let mut server = home.serve();
+    assert_eq!(server.report("SM1", "sent").await, 204);
+    server.signal("TERM");
+    assert!(server.wait());
+
+    // The same receiver, with a server that is not there.
+    let mut command = home.command(&["serve"]);
+    command.env("RECEIPTD_DATABASE_URL", "postgres://127.0.0.1:1/none");
+    let mut server = Server::start(command);
+    assert_eq!(server.report("SM1", "delivered").await, 204);
+    assert_eq!(server.report("SM2", "sent").await, 204);
+    let ready = client()
+        .get(format!("{}/readyz", server.operator))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(ready.status().as_u16(), 200);
+    assert!(ready.text().await.unwrap().contains("degraded"));
+    server.signal("TERM");
+    assert!(server.wait());
+
+    let server = home.serve();
+    until("the journal to be drained", async || {
+        let (status, message) = server.get(&format!("/api/v1/messages/{CHANNEL}/SM2")).await;
+        status == 200 && message["status"] == "sent"
+    })
+    .await;
+    let (_, message) = server.get(&format!("/api/v1/messages/{CHANNEL}/SM1")).await;
+    assert_eq!(message["status"], "delivered");
+}
+
+#[tokio::test]
+async fn the_health_command_tells_whether_it_is_alive() {
+    let home = Home::new(Engine::Sqlite).await;
+    let server = home.serve();
+    let listen = server.operator.trim_start_matches("http://").to_owned();
+    home.run(&["health", "--admin-listen", &listen]);
+    drop(server);
+    let output = home.run_with_input(&["health", "--admin-listen", &listen], b"");
+    assert!(!output.status.success());
+    assert!(!text(&output.stderr).contains(ADMIN_TOKEN));
+}

@@ -1,0 +1,164 @@
+//! What HTTP alone could take: the least a receiver on the same server library
+//! must do. Path, proof and form are read as the real one does, through the
+//! same use cases; the report then goes to a store that records nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use anyhow::Result;
+use async_trait::async_trait;
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
+use domain::secret::ServerSecret;
+use domain::{Effect, Message, MessageKey, PublicUrl, Report, Timestamp};
+use ports::observer::Unobserved;
+use ports::reports::MessageWithReports;
+use ports::{
+    ChannelCredentialRepository as _, Clock, Headers, Integrator, ReportStore, StoreError,
+};
+use testkit::builders;
+use testkit::memory::MemoryStore;
+use usecases::intake::IntakeSettings;
+use usecases::receive_report::ReportRequest;
+use usecases::{Admission, AdmitCaller, ChannelDirectory, Intake, ReceiveReport};
+
+use crate::{CHANNEL, PASSWORD, SECRET_KEY, USER};
+
+/// What the handler needs.
+struct Ceiling {
+    integrator: Arc<dyn Integrator>,
+    admit: AdmitCaller,
+    receive: ReceiveReport,
+}
+
+/// Serves until the process is asked to stop.
+pub fn serve(listen: SocketAddr) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let (intake, writers) = Intake::new(
+            Arc::new(Nowhere),
+            Arc::new(Unobserved),
+            IntakeSettings::default(),
+        );
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(writers.run());
+        let state = web::Data::new(ceiling(intake).await?);
+        let server = HttpServer::new(move || {
+            App::new().app_data(state.clone()).route(
+                "/social/on/whatsapp/twilio/report/{channel}",
+                web::post().to(receive),
+            )
+        });
+        server
+            .tcp_nodelay(true)
+            .backlog(4096)
+            .bind(listen)?
+            .run()
+            .await?;
+        Ok(())
+    })
+}
+
+async fn ceiling(intake: Intake) -> Result<Ceiling> {
+    let store = MemoryStore::new();
+    let secret = ServerSecret::parse(SECRET_KEY)?;
+    let credential = builders::credential(CHANNEL, 1)
+        .password(&secret, USER, PASSWORD)
+        .build();
+    store
+        .add(&builders::channel(CHANNEL).build(), &credential)
+        .await?;
+    let store = Arc::new(store);
+    let directory = ChannelDirectory::new(store.clone(), secret.clone(), Arc::new(Unobserved));
+    directory.refresh().await?;
+    let clock: Arc<dyn Clock> = Arc::new(MachineClock);
+    Ok(Ceiling {
+        integrator: Arc::new(adapter_integrators::twilio::Twilio::new()),
+        admit: AdmitCaller::new(Arc::new(directory), secret, Arc::clone(&clock)),
+        receive: ReceiveReport::new(
+            intake,
+            store,
+            PublicUrl::parse("http://127.0.0.1")?,
+            clock,
+            Arc::new(Unobserved),
+        ),
+    })
+}
+
+async fn receive(
+    request: HttpRequest,
+    channel: web::Path<String>,
+    body: web::Bytes,
+    state: web::Data<Ceiling>,
+) -> HttpResponse {
+    let integrator = state.integrator.as_ref();
+    let headers = &Lines(request.headers());
+    let Admission::Admitted(caller) = state.admit.run(integrator, &channel, headers) else {
+        let challenge = (WWW_AUTHENTICATE, integrator.challenge());
+        return HttpResponse::Unauthorized()
+            .insert_header(challenge)
+            .finish();
+    };
+    let report = ReportRequest {
+        integrator,
+        caller,
+        headers,
+        query: None,
+        body: &body,
+    };
+    match state.receive.run(report).await {
+        Ok(()) => HttpResponse::NoContent().finish(),
+        Err(_) => HttpResponse::BadRequest().finish(),
+    }
+}
+
+struct Lines<'a>(&'a HeaderMap);
+
+impl Headers for Lines<'_> {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(name).map(HeaderValue::as_bytes)
+    }
+}
+
+/// The machine's clock.
+struct MachineClock;
+
+impl Clock for MachineClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn now(&self) -> Timestamp {
+        Timestamp::try_from(time::OffsetDateTime::now_utc()).unwrap_or(Timestamp::EPOCH)
+    }
+}
+
+/// Takes everything and keeps nothing.
+struct Nowhere;
+
+#[async_trait]
+impl ReportStore for Nowhere {
+    async fn record(&self, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
+        Ok(vec![Effect::Advanced; reports.len()])
+    }
+
+    async fn message(&self, _: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {
+        Ok(None)
+    }
+
+    async fn messages(
+        &self,
+        _: &MessageFilter,
+        _: Option<&MessageCursor>,
+        _: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        Ok(Page {
+            items: Vec::new(),
+            next: None,
+        })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

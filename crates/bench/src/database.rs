@@ -1,0 +1,202 @@
+//! The databases that reports are kept in: a PostgreSQL server that writes to
+//! the disk, with a fresh database for every measurement, and `SQLite`'s file.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::str::FromStr as _;
+
+use anyhow::{Context as _, Result};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _};
+use testkit::cluster::{Cluster, Options};
+use tokio::runtime::Runtime;
+
+use crate::process::{self, Usage};
+
+/// What differs from PostgreSQL's defaults: memory, and room for the log, so
+/// that no checkpoint falls into a measurement of a few seconds.
+const SETTINGS: [&str; 3] = [
+    "shared_buffers=512MB",
+    "max_wal_size=8GB",
+    "max_connections=200",
+];
+
+const URL_VARIABLE: &str = "TEST_POSTGRES_URL";
+
+/// A PostgreSQL server.
+pub struct Postgres {
+    /// Removed when it is dropped.
+    _cluster: Option<Cluster>,
+    server: PgConnectOptions,
+    postmaster: Option<u32>,
+    description: String,
+    databases: Cell<u32>,
+    runtime: Runtime,
+}
+
+/// A database of one's own, gone when it is dropped.
+pub struct Database<'a> {
+    postgres: &'a Postgres,
+    name: String,
+}
+
+impl Postgres {
+    /// The server that `TEST_POSTGRES_URL` names, or one of our own.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the machine is described by its environment"
+    )]
+    pub fn start() -> Result<Self> {
+        let given = std::env::var(URL_VARIABLE)
+            .ok()
+            .filter(|url| !url.is_empty());
+        let (cluster, url) = match given {
+            Some(url) => (None, url),
+            None => {
+                let settings = SETTINGS.map(str::to_owned).to_vec();
+                let cluster = Cluster::start_with(&Options {
+                    durable: true,
+                    settings,
+                });
+                let cluster = cluster.context("PostgreSQL does not start")?;
+                let url = cluster.url("postgres");
+                (Some(cluster), url)
+            }
+        };
+        let server = PgConnectOptions::from_str(&url).context("TEST_POSTGRES_URL is no URL")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        let (backend, description) = runtime.block_on(describe(&server))?;
+        Ok(Self {
+            _cluster: cluster,
+            server,
+            // A server on another machine has no process here.
+            postmaster: process::parent_of_same_name(backend, "postgres"),
+            description,
+            databases: Cell::new(0),
+            runtime,
+        })
+    }
+
+    /// Its version and the settings that matter.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// The runtime for whatever speaks with it.
+    #[must_use]
+    pub const fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// What all its processes have used; `None` if they are on another machine.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        Usage::of_tree(self.postmaster?).ok()
+    }
+
+    /// An empty database, with nothing left to be written from earlier ones.
+    pub fn fresh(&self) -> Result<Database<'_>> {
+        let number = self.databases.get() + 1;
+        self.databases.set(number);
+        let name = format!("bench_{}_{number}", std::process::id());
+        self.execute(format!("create database {name}"))?;
+        self.execute("checkpoint".to_owned())?;
+        Ok(Database {
+            postgres: self,
+            name,
+        })
+    }
+
+    fn execute(&self, statement: String) -> Result<()> {
+        self.runtime.block_on(async {
+            let mut connection = PgConnection::connect_with(&self.server).await?;
+            sqlx::query(AssertSqlSafe(statement))
+                .execute(&mut connection)
+                .await?;
+            connection.close().await?;
+            Ok(())
+        })
+    }
+}
+
+async fn describe(server: &PgConnectOptions) -> Result<(u32, String)> {
+    let mut connection = PgConnection::connect_with(server)
+        .await
+        .context("PostgreSQL is not reached")?;
+    let pid: i32 = sqlx::query_scalar("select pg_backend_pid()")
+        .fetch_one(&mut connection)
+        .await?;
+    let mut description = "PostgreSQL".to_owned();
+    for setting in [
+        "server_version",
+        "fsync",
+        "synchronous_commit",
+        "shared_buffers",
+        "max_wal_size",
+    ] {
+        let value: String = sqlx::query_scalar("select current_setting($1)")
+            .bind(setting)
+            .fetch_one(&mut connection)
+            .await?;
+        match setting {
+            "server_version" => description.push_str(&format!(" {value}")),
+            _ => description.push_str(&format!(", {setting} {value}")),
+        }
+    }
+    connection.close().await?;
+    Ok((u32::try_from(pid)?, description))
+}
+
+impl Database<'_> {
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.postgres
+            .server
+            .clone()
+            .database(&self.name)
+            .to_url_lossy()
+            .to_string()
+    }
+
+    /// How many reports are in its log, and how many duplicates were counted.
+    pub fn reports(&self) -> Result<(i64, i64)> {
+        let options = self.postgres.server.clone().database(&self.name);
+        self.postgres.runtime.block_on(async {
+            let mut connection = PgConnection::connect_with(&options).await?;
+            let row = sqlx::query(COUNT).fetch_one(&mut connection).await?;
+            let counts = (row.try_get(0)?, row.try_get(1)?);
+            connection.close().await?;
+            Ok(counts)
+        })
+    }
+}
+
+impl Drop for Database<'_> {
+    fn drop(&mut self) {
+        // One that stays costs disk space until the server is gone.
+        let _ = self
+            .postgres
+            .execute(format!("drop database {} with (force)", self.name));
+    }
+}
+
+const COUNT: &str = "select (select count(*) from reports), \
+                     cast((select coalesce(sum(duplicates), 0) from messages) as bigint)";
+
+/// How many reports are in the log of a file of `SQLite`'s, and how many
+/// duplicates were counted.
+pub fn reports_in_file(runtime: &Runtime, file: &Path) -> Result<(i64, i64)> {
+    let options = SqliteConnectOptions::new().filename(file).read_only(true);
+    runtime.block_on(async {
+        let mut connection = options.connect().await?;
+        let row = sqlx::query(COUNT).fetch_one(&mut connection).await?;
+        let counts = (row.try_get(0)?, row.try_get(1)?);
+        connection.close().await?;
+        Ok(counts)
+    })
+}

@@ -1,0 +1,192 @@
+//! The database without HTTP: reports straight into the store, in batches from
+//! one connection or one a statement from many.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use adapter_integrators::twilio::form;
+use adapter_postgres::{Options, PostgresStore};
+use anyhow::{Context as _, Result, ensure};
+use domain::{ChannelId, CredentialId, MessageKey, MessageSid, Report, Timestamp};
+use ports::ReportStore as _;
+use ports::integrator::{ReadReport, Reading};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::traffic::{self, STATUSES};
+use crate::{CHANNEL, histogram::Histogram};
+
+/// How reports are handed to the store.
+#[derive(Clone, Copy, Debug)]
+pub struct Direct {
+    /// How many a statement.
+    pub batch: usize,
+    /// From how many connections at a time.
+    pub connections: u32,
+    /// How long to run before anything is measured.
+    pub warm_up: Duration,
+    /// How long to measure.
+    pub measured: Duration,
+    /// Tells the messages of one measurement from those of another.
+    pub stream: u64,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Recorded {
+    /// All reports that were recorded, measured or not.
+    pub taken: u64,
+    /// Reports that were recorded in the measured time.
+    pub reports: u64,
+    /// How long each statement took in that time.
+    pub latencies: Histogram,
+    /// How long that time was.
+    pub window: Duration,
+}
+
+const WARM_UP: u8 = 0;
+const MEASURED: u8 = 1;
+const STOP: u8 = 2;
+
+impl Direct {
+    /// Records into the database of this URL, and runs `probe` when the
+    /// measured time begins and ends.
+    pub async fn run<T>(self, url: &str, probe: impl Fn() -> T) -> Result<(Recorded, T, T)> {
+        let options = Options {
+            max_connections: self.connections,
+            ..Options::default()
+        };
+        let store = PostgresStore::connect(url, &options)?;
+        store.migrate().await?;
+        let phase = Arc::new(AtomicU8::new(WARM_UP));
+        let reports = Arc::new(Source::new(self.stream)?);
+        let mut writers = JoinSet::new();
+        for _ in 0..self.connections {
+            let (batches, queue) = mpsc::channel(4);
+            // What a batch costs to make is not the database's to pay: it is
+            // made while the one before it is recorded.
+            let making = make(Arc::clone(&reports), self.batch, batches);
+            let writing = write(store.clone(), Arc::clone(&phase), queue);
+            writers.spawn(making);
+            writers.spawn(writing);
+        }
+
+        tokio::time::sleep(self.warm_up).await;
+        let before = probe();
+        let began = Instant::now();
+        phase.store(MEASURED, Ordering::Relaxed);
+        tokio::time::sleep(self.measured).await;
+        phase.store(STOP, Ordering::Relaxed);
+        let window = began.elapsed();
+        let after = probe();
+
+        let mut recorded = Recorded {
+            taken: 0,
+            reports: 0,
+            latencies: Histogram::default(),
+            window,
+        };
+        while let Some(writer) = writers.join_next().await {
+            let part = writer??;
+            recorded.taken += part.taken;
+            recorded.reports += part.reports;
+            recorded.latencies.merge(&part.latencies);
+        }
+        store.close().await;
+        Ok((recorded, before, after))
+    }
+}
+
+#[derive(Default)]
+struct Part {
+    taken: u64,
+    reports: u64,
+    latencies: Histogram,
+}
+
+async fn make(
+    source: Arc<Source>,
+    size: usize,
+    batches: mpsc::Sender<Vec<Report>>,
+) -> Result<Part> {
+    loop {
+        let batch: Result<Vec<_>> = (0..size).map(|_| source.next()).collect();
+        // Nobody takes more of them: done.
+        if batches.send(batch?).await.is_err() {
+            return Ok(Part::default());
+        }
+    }
+}
+
+async fn write(
+    store: PostgresStore,
+    phase: Arc<AtomicU8>,
+    mut batches: mpsc::Receiver<Vec<Report>>,
+) -> Result<Part> {
+    let mut part = Part::default();
+    while phase.load(Ordering::Relaxed) != STOP {
+        let batch = batches.recv().await.context("nobody makes reports")?;
+        let began = Instant::now();
+        let effects = store.record(&batch).await?;
+        ensure!(effects.len() == batch.len(), "the store lost count");
+        let count = u64::try_from(batch.len())?;
+        part.taken += count;
+        if phase.load(Ordering::Relaxed) == MEASURED {
+            part.reports += count;
+            part.latencies.add(began.elapsed());
+        }
+    }
+    Ok(part)
+}
+
+/// Makes the same reports as the load does, from what the integrator reads.
+struct Source {
+    stream: u64,
+    next: AtomicU64,
+    channel: ChannelId,
+    began: i64,
+    read: Vec<ReadReport>,
+}
+
+impl Source {
+    fn new(stream: u64) -> Result<Self> {
+        let read = STATUSES.iter().map(|status| {
+            let digits = "0".repeat(32);
+            let body = traffic::body(status, &digits);
+            match form::read(body.as_bytes(), Some(digits)) {
+                Reading::Reports(reports) => reports.into_iter().next().context("no report"),
+                other => anyhow::bail!("the integrator reads {other:?}"),
+            }
+        });
+        Ok(Self {
+            stream,
+            next: AtomicU64::new(0),
+            channel: ChannelId::parse(CHANNEL)?,
+            began: 1_795_370_777_000_000,
+            read: read.collect::<Result<_>>()?,
+        })
+    }
+
+    fn next(&self) -> Result<Report> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let report = traffic::Report::nth(self.stream, number);
+        let read = self.read.get(report.step).context("no such step")?.clone();
+        Ok(Report {
+            key: MessageKey {
+                channel: self.channel.clone(),
+                sid: MessageSid::parse(&report.sid.text())?,
+            },
+            status: read.status,
+            error: read.error,
+            recipient: read.recipient,
+            sender: read.sender,
+            // As if 30,000 arrived a second.
+            arrived_at: Timestamp::from_unix_micros(self.began + i64::try_from(number)? * 33)?,
+            credential: CredentialId(Uuid::from_u128(1)),
+            idempotency_token: read.idempotency_token,
+            fields: read.fields,
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! A single GET, for health and metrics.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::ADMIN_TOKEN;
+
+/// The status and body of a GET from the operator's listener.
+pub fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .context("an answer has no end of its head")?;
+    let status = head.get(9..12).and_then(|digits| digits.parse().ok());
+    Ok((status.context("an answer has no status")?, body.to_owned()))
+}
+
+/// The value of a metric without labels; zero if it is not there.
+#[must_use]
+pub fn metric(text: &str, name: &str) -> f64 {
+    let mut values = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    values
+        .next()
+        .and_then(|value| value.trim().parse().ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::metric;
+
+    #[test]
+    fn a_metric_is_found_by_its_whole_name() {
+        let text = "# TYPE a histogram\na_sum_b 1.0\na_sum 2.5\na_count 3\n";
+        assert!((metric(text, "a_sum") - 2.5).abs() < f64::EPSILON);
+        assert!(metric(text, "c").abs() < f64::EPSILON);
+    }
+}

@@ -1,0 +1,130 @@
+//! `bench` measures the built program and prints one table.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the program's voice"
+)]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use bench::database::Postgres;
+use bench::machine::Machine;
+use bench::measure::{Bench, program_beside_us};
+use bench::row::Measured;
+use bench::table::{markdown, number};
+use bench::{ceiling, ratios, suite};
+use clap::{Args, Parser, Subcommand};
+use serde_json::json;
+
+/// Measures throughput and latency of the built program, of the database alone
+/// and of HTTP alone, in alternation on this machine.
+#[derive(Parser, Debug)]
+#[command(name = "bench", args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Args, Debug)]
+struct Options {
+    /// How often everything is measured; the table shows medians
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How many seconds each measurement takes
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    seconds: u16,
+    /// One round of one second: does everything work, roughly how fast
+    #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
+    quick: bool,
+    /// 1,024 connections as well
+    #[arg(long)]
+    full: bool,
+    /// Print JSON, all rounds included
+    #[arg(long)]
+    json: bool,
+    /// The program to measure [default: receiptd beside this program]
+    #[arg(long, value_name = "PATH")]
+    receiver: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve the HTTP ceiling; started by the benchmark itself
+    Ceiling {
+        /// Where to listen
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    match cli.command {
+        Some(Command::Ceiling { listen }) => ceiling::serve(listen),
+        None => measure(cli.options),
+    }
+}
+
+fn measure(options: Options) -> Result<()> {
+    let (rounds, seconds) = if options.quick {
+        (1, 1)
+    } else {
+        (options.rounds, options.seconds)
+    };
+    let program = match options.receiver {
+        Some(program) => program.canonicalize()?,
+        None => program_beside_us()?,
+    };
+    let postgres = Postgres::start()?;
+    let machine = Machine::here(postgres.description().to_owned())?;
+    let bench = Bench {
+        program,
+        postgres,
+        warm_up: Duration::from_millis(if options.quick { 300 } else { 1_000 }),
+        measured: Duration::from_secs(seconds.into()),
+    };
+    let results = suite::run(&bench, suite::rows(options.full), rounds, |line| {
+        eprintln!("{line}")
+    })?;
+    let ratios = ratios::of(&results);
+
+    if options.json {
+        let rows: Vec<_> = results
+            .rows
+            .iter()
+            .map(|(row, measured)| {
+                json!({
+                    "name": row.name(),
+                    "connections": row.connections,
+                    "medians": Measured::medians(measured),
+                    "rounds": measured,
+                })
+            })
+            .collect();
+        let all = json!({
+            "rounds": rounds, "seconds": seconds, "rows": rows, "ratios": ratios, "machine": machine,
+        });
+        println!("{}", serde_json::to_string_pretty(&all)?);
+        return Ok(());
+    }
+    println!("Medians of {rounds} rounds of {seconds} s; processor time in µs a request.\n");
+    let rows: Vec<_> = results
+        .rows
+        .iter()
+        .map(|(row, measured)| Measured::medians(measured).cells(*row))
+        .collect();
+    println!("{}", markdown(Measured::HEADER, &rows));
+    let rows: Vec<_> = ratios
+        .iter()
+        .map(|ratio| [ratio.name.to_owned(), number(ratio.value)])
+        .collect();
+    println!("{}", markdown(["ratio or figure", "value"], &rows));
+    println!("{machine}");
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The ratios of interest: they say more than rates do, since both sides were
+//! measured on the same machine in the same minutes.
+
+use serde::Serialize;
+
+use crate::load::Mode;
+use crate::measure::Start;
+use crate::row::{Measured, Row, Subject};
+use crate::suite::Results;
+use crate::table::median;
+
+/// One figure that follows from the medians.
+#[derive(Debug, Serialize)]
+pub struct Ratio {
+    /// What it is.
+    pub name: &'static str,
+    /// Its value; `None` if a part was not measured.
+    pub value: Option<f64>,
+}
+
+/// All of them.
+#[must_use]
+pub fn of(results: &Results) -> Vec<Ratio> {
+    let find = |row: Row| {
+        let found = results.rows.iter().find(|(each, _)| *each == row);
+        found
+            .map(|(_, rounds)| Measured::medians(rounds))
+            .unwrap_or_default()
+    };
+    let flood = |subject, connections| find(Row::flood(subject, connections));
+    let receiver = flood(Subject::OnPostgres, 256);
+    let ceiling = flood(Subject::Ceiling, 256);
+    let challenge = find(Row {
+        subject: Subject::OnPostgres,
+        mode: Mode::ChallengeOnly,
+        connections: 256,
+        rate: None,
+    });
+    let divided =
+        |above: Option<f64>, below: Option<f64>| Some(above? / below.filter(|it| *it > 0.0)?);
+    let start = |place: usize, field: fn(&Start) -> f64| {
+        results
+            .starts
+            .get(place)
+            .and_then(|starts| median(starts.iter().map(field).collect()))
+    };
+    let ratio = |name, value| Ratio { name, value };
+    vec![
+        ratio(
+            "PostgreSQL at 256 ÷ floor (batches of 256)",
+            divided(receiver.reports, flood(Subject::Batches(256), 1).reports),
+        ),
+        ratio(
+            "PostgreSQL at 256 ÷ floor (batches as reached)",
+            divided(
+                receiver.reports,
+                flood(Subject::BatchesAsReached, 1).reports,
+            ),
+        ),
+        ratio(
+            "PostgreSQL at 256 ÷ one report a statement",
+            divided(
+                receiver.reports,
+                flood(Subject::SingleStatements, 64).reports,
+            ),
+        ),
+        ratio(
+            "PostgreSQL at 256 ÷ one transaction a request",
+            divided(
+                receiver.reports,
+                flood(Subject::OneTransactionEach, 256).reports,
+            ),
+        ),
+        ratio(
+            "PostgreSQL at 256 ÷ HTTP ceiling",
+            divided(receiver.requests, ceiling.requests),
+        ),
+        ratio(
+            "SQLite at 64 ÷ PostgreSQL at 64",
+            divided(
+                flood(Subject::OnSqlite, 64).reports,
+                flood(Subject::OnPostgres, 64).reports,
+            ),
+        ),
+        ratio(
+            "p99 ÷ p50 on PostgreSQL at 256",
+            divided(receiver.p99, receiver.p50),
+        ),
+        ratio(
+            "401 ÷ HTTP ceiling at 256",
+            divided(challenge.requests, ceiling.requests),
+        ),
+        ratio(
+            "CPU a report, receiver and PostgreSQL, µs",
+            receiver.report_cpu,
+        ),
+        ratio("memory at 256 on PostgreSQL, MiB", receiver.memory),
+        ratio(
+            "memory idle on PostgreSQL, MiB",
+            start(0, |start| start.idle_mib),
+        ),
+        ratio(
+            "memory idle on SQLite, MiB",
+            start(1, |start| start.idle_mib),
+        ),
+        ratio(
+            "start on an empty PostgreSQL database, ms",
+            start(0, |start| start.ready_ms),
+        ),
+        ratio(
+            "start on an empty SQLite file, ms",
+            start(1, |start| start.ready_ms),
+        ),
+    ]
+}

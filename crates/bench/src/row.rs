@@ -1,0 +1,157 @@
+//! What one row of the table is about, and what was measured of it.
+
+use serde::Serialize;
+
+use crate::load::Mode;
+use crate::table::{median, number};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The receiver on PostgreSQL.
+    OnPostgres,
+    /// The receiver on its embedded database.
+    OnSqlite,
+    /// The receiver on PostgreSQL with group commit switched off: 16 writers
+    /// that each record one report in one transaction.
+    OneTransactionEach,
+    /// HTTP alone.
+    Ceiling,
+    /// Batches of this size straight into PostgreSQL from one connection.
+    Batches(usize),
+    /// Batches as large as the receiver's were, from one connection.
+    BatchesAsReached,
+    /// One report a statement straight into PostgreSQL, from many connections.
+    SingleStatements,
+}
+
+/// One row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What is measured.
+    pub subject: Subject,
+    /// How reports are sent.
+    pub mode: Mode,
+    /// From how many connections.
+    pub connections: usize,
+    /// How many a second, if not as many as go.
+    pub rate: Option<u32>,
+}
+
+impl Row {
+    /// As many reports as go, with credentials.
+    #[must_use]
+    pub const fn flood(subject: Subject, connections: usize) -> Self {
+        Self {
+            subject,
+            mode: Mode::AtOnce,
+            connections,
+            rate: None,
+        }
+    }
+
+    /// What the row is called.
+    #[must_use]
+    pub fn name(self) -> String {
+        let subject = match self.subject {
+            Subject::OnPostgres => "receiver on PostgreSQL".to_owned(),
+            Subject::OnSqlite => "receiver on SQLite".to_owned(),
+            Subject::OneTransactionEach => "one transaction a request".to_owned(),
+            Subject::Ceiling => "HTTP ceiling".to_owned(),
+            Subject::Batches(size) => format!("floor: batches of {size}, no HTTP"),
+            Subject::BatchesAsReached => "floor: batches as the receiver's, no HTTP".to_owned(),
+            Subject::SingleStatements => "one report a statement, no HTTP".to_owned(),
+        };
+        let mode = match self.mode {
+            Mode::AtOnce => "",
+            Mode::TwoSteps => ", two steps",
+            Mode::ChallengeOnly => ", 401 only",
+        };
+        let rate = self
+            .rate
+            .map(|rate| format!(", {rate} a second"))
+            .unwrap_or_default();
+        format!("{subject}{mode}{rate}")
+    }
+}
+
+/// What was measured, once or as medians.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Measured {
+    /// Reports a second.
+    pub reports: Option<f64>,
+    /// Requests a second.
+    pub requests: Option<f64>,
+    /// Latencies of a report, in milliseconds.
+    pub p50: Option<f64>,
+    pub p99: Option<f64>,
+    pub p999: Option<f64>,
+    /// Processor time of a request (of a report where there is no HTTP), in
+    /// microseconds: of the receiver, of the database, and of both a report.
+    pub receiver_cpu: Option<f64>,
+    pub database_cpu: Option<f64>,
+    pub report_cpu: Option<f64>,
+    /// Memory of the receiver, in MiB.
+    pub memory: Option<f64>,
+    /// Reports in one commit, on average.
+    pub batch: Option<f64>,
+    /// Processors the load itself took.
+    pub load_cpu: Option<f64>,
+}
+
+impl Measured {
+    /// The medians of several rounds, each for itself.
+    #[must_use]
+    pub fn medians(rounds: &[Self]) -> Self {
+        let of =
+            |field: fn(&Self) -> Option<f64>| median(rounds.iter().filter_map(field).collect());
+        Self {
+            reports: of(|round| round.reports),
+            requests: of(|round| round.requests),
+            p50: of(|round| round.p50),
+            p99: of(|round| round.p99),
+            p999: of(|round| round.p999),
+            receiver_cpu: of(|round| round.receiver_cpu),
+            database_cpu: of(|round| round.database_cpu),
+            report_cpu: of(|round| round.report_cpu),
+            memory: of(|round| round.memory),
+            batch: of(|round| round.batch),
+            load_cpu: of(|round| round.load_cpu),
+        }
+    }
+
+    /// The heads of [`Measured::cells`].
+    pub const HEADER: [&'static str; 12] = [
+        "",
+        "connections",
+        "reports/s",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "p99.9 ms",
+        "receiver µs",
+        "database µs",
+        "MiB",
+        "batch",
+        "load CPUs",
+    ];
+
+    /// A line of the table.
+    #[must_use]
+    pub fn cells(&self, row: Row) -> [String; 12] {
+        [
+            row.name(),
+            row.connections.to_string(),
+            number(self.reports),
+            number(self.requests),
+            number(self.p50),
+            number(self.p99),
+            number(self.p999),
+            number(self.receiver_cpu),
+            number(self.database_cpu),
+            number(self.memory),
+            number(self.batch),
+            number(self.load_cpu),
+        ]
+    }
+}

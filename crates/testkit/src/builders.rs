@@ -1,0 +1,316 @@
+//! Valid values with sensible defaults, of which a test names only what it is about.
+//!
+//! Text that is no such value panics: a test that writes one is wrong.
+
+#![expect(clippy::missing_panics_doc, reason = "the module says when they panic")]
+
+use domain::report::{ReportError, ReportFields};
+use domain::secret::{CredentialHash, KeyId, SealedSecret, ServerSecret};
+use domain::{
+    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, DeliveryStatus, ErrorCode,
+    ErrorText, IntegratorName, MessageKey, MessageSid, PublicUrl, Report, ReportedStatus,
+    Timestamp, WebhookUser,
+};
+use uuid::Uuid;
+
+/// The channel that reports and credentials belong to unless said otherwise.
+pub const CHANNEL: &str = "202105102694809992";
+
+/// A channel id.
+#[must_use]
+pub fn channel_id(text: &str) -> ChannelId {
+    ChannelId::parse(text).expect("a channel id")
+}
+
+/// An address.
+#[must_use]
+pub fn address(text: &str) -> Address {
+    Address::parse(text).expect("an address")
+}
+
+/// A point in time, by microseconds since 1970.
+#[must_use]
+pub fn time(micros: i64) -> Timestamp {
+    Timestamp::from_unix_micros(micros).expect("a time in the years 1 to 9999")
+}
+
+/// The message of a sid on [`CHANNEL`].
+#[must_use]
+pub fn key(sid: &str) -> MessageKey {
+    key_on(CHANNEL, sid)
+}
+
+/// The message of a sid on a channel.
+#[must_use]
+pub fn key_on(channel: &str, sid: &str) -> MessageKey {
+    MessageKey {
+        channel: channel_id(channel),
+        sid: MessageSid::parse(sid).expect("a message id"),
+    }
+}
+
+/// A sid of Twilio's form, another one for every number.
+#[must_use]
+pub fn twilio_sid(number: u64) -> String {
+    format!("SM{number:032x}")
+}
+
+/// The secret that tests hash and seal with.
+#[must_use]
+pub fn server_secret() -> ServerSecret {
+    ServerSecret::parse("a server secret for tests, no other").expect("long enough")
+}
+
+/// A report that a message was delivered, on [`CHANNEL`], from the year 2026.
+#[must_use]
+pub fn report(sid: &str) -> ReportBuilder {
+    ReportBuilder(Report {
+        key: key(sid),
+        status: ReportedStatus::Delivery(DeliveryStatus::Delivered),
+        error: None,
+        recipient: address("whatsapp:+15550100001"),
+        sender: address("whatsapp:+15550109999"),
+        arrived_at: time(1_795_370_777_000_001),
+        credential: CredentialId(Uuid::from_u128(1)),
+        idempotency_token: None,
+        fields: ReportFields::default(),
+    })
+}
+
+/// Makes a [`Report`]; see [`report`].
+#[derive(Clone, Debug)]
+pub struct ReportBuilder(Report);
+
+impl ReportBuilder {
+    /// On another channel.
+    #[must_use]
+    pub fn channel(mut self, id: &str) -> Self {
+        self.0.key.channel = channel_id(id);
+        self
+    }
+
+    /// With another status word.
+    #[must_use]
+    pub fn status(mut self, word: &str) -> Self {
+        self.0.status = ReportedStatus::parse(word).expect("a status");
+        self
+    }
+
+    /// With an error code and no words.
+    #[must_use]
+    pub fn error(self, code: &str) -> Self {
+        self.error_with_text(code, "")
+    }
+
+    /// With an error code and words.
+    #[must_use]
+    pub fn error_with_text(mut self, code: &str, text: &str) -> Self {
+        self.0.error = Some(ReportError {
+            code: ErrorCode::parse(code).expect("an error code"),
+            text: ErrorText::new(text),
+        });
+        self
+    }
+
+    /// To another recipient.
+    #[must_use]
+    pub fn to(mut self, recipient: &str) -> Self {
+        self.0.recipient = address(recipient);
+        self
+    }
+
+    /// From another sender.
+    #[must_use]
+    pub fn from(mut self, sender: &str) -> Self {
+        self.0.sender = address(sender);
+        self
+    }
+
+    /// Arrived at another time, in microseconds since 1970.
+    #[must_use]
+    pub fn at(mut self, micros: i64) -> Self {
+        self.0.arrived_at = time(micros);
+        self
+    }
+
+    /// Proved by another credential, by its number.
+    #[must_use]
+    pub fn credential(mut self, number: u128) -> Self {
+        self.0.credential = CredentialId(Uuid::from_u128(number));
+        self
+    }
+
+    /// With the integrator's token for the call.
+    #[must_use]
+    pub fn token(mut self, token: &str) -> Self {
+        self.0.idempotency_token = Some(token.to_owned());
+        self
+    }
+
+    /// With other fields besides.
+    #[must_use]
+    pub fn fields<'a>(mut self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        self.0.fields = ReportFields::new(fields.into_iter().map(owned).collect());
+        self
+    }
+
+    /// The report.
+    #[must_use]
+    pub fn build(self) -> Report {
+        self.0
+    }
+}
+
+/// A channel of Twilio's that is switched on and takes every sender.
+#[must_use]
+pub fn channel(id: &str) -> ChannelBuilder {
+    ChannelBuilder(Channel {
+        id: channel_id(id),
+        integrator: IntegratorName::parse("twilio").expect("a name"),
+        name: ChannelName::parse("Service desk").expect("a name"),
+        enabled: true,
+        senders: Vec::new(),
+        public_url: None,
+        signing_token: None,
+        created_at: time(1_795_370_000_000_001),
+        updated_at: time(1_795_370_000_000_001),
+        version: 1,
+    })
+}
+
+/// Makes a [`Channel`]; see [`channel`].
+#[derive(Clone, Debug)]
+pub struct ChannelBuilder(Channel);
+
+impl ChannelBuilder {
+    /// Of another integrator.
+    #[must_use]
+    pub fn integrator(mut self, name: &str) -> Self {
+        self.0.integrator = IntegratorName::parse(name).expect("an integrator's name");
+        self
+    }
+
+    /// Called something else.
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Self {
+        self.0.name = ChannelName::parse(name).expect("a channel name");
+        self
+    }
+
+    /// Switched off.
+    #[must_use]
+    pub fn disabled(mut self) -> Self {
+        self.0.enabled = false;
+        self
+    }
+
+    /// Taking reports of these senders only.
+    #[must_use]
+    pub fn senders(mut self, senders: &[&str]) -> Self {
+        self.0.senders = senders.iter().map(|sender| address(sender)).collect();
+        self
+    }
+
+    /// With a public URL of its own.
+    #[must_use]
+    pub fn public_url(mut self, url: &str) -> Self {
+        self.0.public_url = Some(PublicUrl::parse(url).expect("a public URL"));
+        self
+    }
+
+    /// With a signing token as it is kept.
+    #[must_use]
+    pub fn signing_token(mut self, sealed: SealedSecret) -> Self {
+        self.0.signing_token = Some(sealed);
+        self
+    }
+
+    /// Made and last changed at another time, in microseconds since 1970.
+    #[must_use]
+    pub fn at(mut self, micros: i64) -> Self {
+        self.0.created_at = time(micros);
+        self.0.updated_at = time(micros);
+        self
+    }
+
+    /// With another version.
+    #[must_use]
+    pub fn version(mut self, version: i64) -> Self {
+        self.0.version = version;
+        self
+    }
+
+    /// The channel.
+    #[must_use]
+    pub fn build(self) -> Channel {
+        self.0
+    }
+}
+
+/// A credential that does not expire, of user `webhook` with the password
+/// `password-<number>`. Its number is its id.
+#[must_use]
+pub fn credential(channel: &str, number: u128) -> CredentialBuilder {
+    CredentialBuilder(Credential {
+        id: CredentialId(Uuid::from_u128(number)),
+        channel: channel_id(channel),
+        user: WebhookUser::parse("webhook").expect("a user"),
+        hash: CredentialHash([0; 32]),
+        key_id: KeyId(0),
+        label: None,
+        created_at: time(1_795_370_000_000_001),
+        expires_at: None,
+        last_used_at: None,
+    })
+    .password(&server_secret(), "webhook", &format!("password-{number}"))
+}
+
+/// Makes a [`Credential`]; see [`credential`].
+#[derive(Clone, Debug)]
+pub struct CredentialBuilder(Credential);
+
+impl CredentialBuilder {
+    /// Of another user and password, hashed with `secret`.
+    #[must_use]
+    pub fn password(mut self, secret: &ServerSecret, user: &str, password: &str) -> Self {
+        self.0.user = WebhookUser::parse(user).expect("a user");
+        self.0.key_id = secret.key_id();
+        self.0.hash = secret.credential_hash(&self.0.channel, user.as_bytes(), password.as_bytes());
+        self
+    }
+
+    /// Hashed under another server key.
+    #[must_use]
+    pub fn key_id(mut self, id: u32) -> Self {
+        self.0.key_id = KeyId(id);
+        self
+    }
+
+    /// Called something.
+    #[must_use]
+    pub fn label(mut self, label: &str) -> Self {
+        self.0.label = Some(label.to_owned());
+        self
+    }
+
+    /// Made at another time, in microseconds since 1970.
+    #[must_use]
+    pub fn at(mut self, micros: i64) -> Self {
+        self.0.created_at = time(micros);
+        self
+    }
+
+    /// Proving nobody from this time on, in microseconds since 1970.
+    #[must_use]
+    pub fn expires_at(mut self, micros: i64) -> Self {
+        self.0.expires_at = Some(time(micros));
+        self
+    }
+
+    /// The credential.
+    #[must_use]
+    pub fn build(self) -> Credential {
+        self.0
+    }
+}

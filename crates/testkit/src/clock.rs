@@ -1,0 +1,101 @@
+//! A clock and ids that do what a test tells them.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use domain::Timestamp;
+use ports::{Clock, Ids};
+use uuid::Uuid;
+
+/// A clock that stands still until it is moved, forwards or back.
+#[derive(Debug)]
+pub struct FixedClock(AtomicI64);
+
+impl FixedClock {
+    /// A clock that stands at a time.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        Self(AtomicI64::new(now.unix_micros()))
+    }
+
+    /// Puts it at a time, earlier ones too.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.unix_micros(), Ordering::SeqCst);
+    }
+
+    /// Moves it on.
+    pub fn advance(&self, by: Duration) {
+        self.set(self.now().plus_micros(micros(by)));
+    }
+
+    /// Moves it back, as a correction of the system's clock does.
+    pub fn turn_back(&self, by: Duration) {
+        self.set(self.now().plus_micros(-micros(by)));
+    }
+}
+
+impl Default for FixedClock {
+    /// Stands at 2026-11-22T18:06:17Z.
+    fn default() -> Self {
+        Self(AtomicI64::new(1_795_370_777_000_000))
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        crate::builders::time(self.0.load(Ordering::SeqCst))
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Ids and "random" bytes that count up from 1: the same in every run.
+#[derive(Debug, Default)]
+pub struct CountingIds(AtomicU64);
+
+impl CountingIds {
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
+impl Ids for CountingIds {
+    fn uuid(&self) -> Uuid {
+        uuid::Builder::from_unix_timestamp_millis(self.next(), &[0; 10]).into_uuid()
+    }
+
+    fn secret_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (byte, counted) in bytes.iter_mut().rev().zip(self.next().to_le_bytes()) {
+            *byte = counted;
+        }
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_moves_only_when_told() {
+        let clock = FixedClock::default();
+        let start = clock.now();
+        assert_eq!(clock.now(), start);
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(clock.now(), start.plus_micros(2_000_000));
+        clock.turn_back(Duration::from_secs(3));
+        assert_eq!(clock.now(), start.plus_micros(-1_000_000));
+    }
+
+    #[test]
+    fn later_ids_sort_after_earlier_ones_and_no_secret_comes_twice() {
+        let ids = CountingIds::default();
+        let (first, second) = (ids.uuid(), ids.uuid());
+        assert!(first < second);
+        assert_eq!(first.get_version_num(), 7);
+        assert_ne!(ids.secret_bytes(), ids.secret_bytes());
+    }
+}

@@ -1,0 +1,167 @@
+//! What a store must do, as tests that every store passes.
+//!
+//! Each sentence of the documentation of a store port is a function here,
+//! named for what is true when it passes. An adapter multiplies them into
+//! tests of its engine, one line for each port:
+//!
+//! ```ignore
+//! async fn fresh() -> Fresh<SqliteStore> { … }
+//!
+//! testkit::contract_tests!(reports, fresh);
+//! testkit::contract_tests!(channels, fresh);
+//! testkit::contract_tests!(rejections, fresh);
+//! ```
+
+#![expect(
+    missing_docs,
+    clippy::missing_panics_doc,
+    clippy::indexing_slicing,
+    reason = "these functions are tests: their names say what is true, and they fail by panicking"
+)]
+
+pub mod channels;
+pub mod rejections;
+pub mod reports;
+
+use std::any::Any;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A store that nobody has used yet, for one test.
+pub struct Fresh<S> {
+    /// The store.
+    pub store: Arc<S>,
+    /// Another store on the same data, opened as a second process would.
+    pub other: Arc<S>,
+    /// What must live as long as the two, such as a temporary folder.
+    pub kept: Box<dyn Any + Send>,
+}
+
+impl<S> Fresh<S> {
+    /// Puts together two stores on the same data and what they live on.
+    pub fn new(store: S, other: S, kept: impl Any + Send) -> Self {
+        Self {
+            store: Arc::new(store),
+            other: Arc::new(other),
+            kept: Box::new(kept),
+        }
+    }
+}
+
+/// The two stores of a [`Fresh`], seen as one port.
+pub struct Stores<P: ?Sized> {
+    /// The store.
+    pub one: Arc<P>,
+    /// Another store on the same data.
+    pub other: Arc<P>,
+}
+
+impl<P: ?Sized> Stores<P> {
+    /// Now the one, now the other: the store for a racer of this number.
+    fn nth(&self, racer: usize) -> Arc<P> {
+        Arc::clone(if racer.is_multiple_of(2) {
+            &self.one
+        } else {
+            &self.other
+        })
+    }
+}
+
+/// Waits for a test, but not for ever: a deadlock is a failure.
+pub async fn in_time(test: impl Future<Output = ()>) {
+    tokio::time::timeout(Duration::from_mins(2), test)
+        .await
+        .expect("the test ends within two minutes");
+}
+
+/// Makes a `#[tokio::test]` of every function of an area (`reports`, `channels`
+/// or `rejections`), in a module of that name. The second argument is an
+/// `async fn() -> Fresh<S>`, called once for each test.
+#[macro_export]
+macro_rules! contract_tests {
+    (reports, $fresh:path) => {
+        $crate::__reports_contract!([$crate::__contract_module]
+            reports,
+            dyn ::ports::ReportStore,
+            $fresh
+        );
+    };
+    (channels, $fresh:path) => {
+        $crate::__channels_contract!([$crate::__contract_module]
+            channels,
+            dyn ::ports::ChannelCredentialRepository,
+            $fresh
+        );
+    };
+    (rejections, $fresh:path) => {
+        $crate::__rejections_contract!([$crate::__contract_module]
+            rejections,
+            dyn ::ports::RejectionLog,
+            $fresh
+        );
+    };
+}
+
+/// The module that [`contract_tests!`] makes.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract_module {
+    ($area:ident, $port:ty, $fresh:path, $($name:ident)*) => {
+        mod $area {
+            use super::*;
+            $(
+                #[::tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let fresh = $fresh().await;
+                    $crate::contract::in_time($crate::contract::$area::$name(
+                        $crate::contract::Stores::<$port> {
+                            one: fresh.store.clone(),
+                            other: fresh.other.clone(),
+                        },
+                    ))
+                    .await;
+                }
+            )*
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    macro_rules! names {
+        ($area:ident, $port:ty, $fresh:path, $($name:ident)*) => {
+            vec![$(stringify!($name)),*]
+        };
+    }
+
+    /// The public functions of a source file, in order.
+    fn functions(source: &str) -> Vec<&str> {
+        let lines = source.lines();
+        lines
+            .filter_map(|line| line.strip_prefix("pub async fn ")?.split('(').next())
+            .collect()
+    }
+
+    #[test]
+    fn every_function_of_the_contract_stands_in_its_list() {
+        let reports = [
+            include_str!("reports/histories.rs"),
+            include_str!("reports/races.rs"),
+            include_str!("reports/values.rs"),
+            include_str!("reports/listing.rs"),
+        ];
+        assert_eq!(
+            functions(&reports.concat()),
+            crate::__reports_contract!([names] reports, (), none)
+        );
+        assert_eq!(
+            functions(include_str!("channels.rs")),
+            crate::__channels_contract!([names] channels, (), none)
+        );
+        assert_eq!(
+            functions(include_str!("rejections.rs")),
+            crate::__rejections_contract!([names] rejections, (), none)
+        );
+    }
+}

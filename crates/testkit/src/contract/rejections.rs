@@ -1,0 +1,209 @@
+//! What every [`RejectionLog`] must do.
+
+use domain::page::PageSize;
+use domain::rejection::{MaskedFields, REJECTIONS_KEPT};
+use domain::{ChannelId, IntegratorName, Rejection, RejectionReason};
+use ports::RejectionLog;
+use ports::rejections::KeptRejection;
+use tokio::task::JoinSet;
+
+use super::Stores;
+use crate::builders::{channel_id, time};
+
+/// Gives the names of all functions of this area to another macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __rejections_contract {
+    ([$($then:tt)*] $($arguments:tt)*) => {
+        $($then)*! { $($arguments)*,
+            a_rejection_comes_back_as_it_was_kept
+            keeping_the_same_rejection_twice_keeps_two
+            rejections_are_listed_from_the_newest_to_the_oldest
+            pages_of_rejections_have_no_gap_and_no_repetition
+            a_list_of_no_rejections_is_empty
+            only_the_last_ones_of_a_channel_are_kept
+            racing_rejections_keep_the_limit
+            another_store_on_the_same_data_sees_rejections
+        }
+    };
+}
+
+type Rejections = Stores<dyn RejectionLog>;
+
+fn rejection(channel: &str, number: i64) -> Rejection {
+    Rejection {
+        arrived_at: time(number),
+        channel: channel_id(channel),
+        integrator: IntegratorName::parse("twilio").expect("a name"),
+        reason: RejectionReason::InvalidReport,
+        detail: format!("number {number}"),
+        fields: MaskedFields::default(),
+    }
+}
+
+async fn keep(log: &dyn RejectionLog, rejection: &Rejection) {
+    log.keep(rejection).await.expect("the store is there");
+}
+
+/// All rejections, read in pages of `size`.
+async fn list(log: &dyn RejectionLog, channel: Option<&str>, size: u16) -> Vec<KeptRejection> {
+    let channel: Option<ChannelId> = channel.map(channel_id);
+    let size = PageSize::new(size).expect("1 to 500");
+    let (mut kept, mut after) = (Vec::new(), None);
+    loop {
+        let page = log
+            .list(channel.as_ref(), after, size)
+            .await
+            .expect("the store is there");
+        assert!(page.items.len() <= usize::from(size.get()));
+        kept.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            return kept;
+        }
+    }
+}
+
+/// The numbers of the rejections, as listed.
+async fn numbers(log: &dyn RejectionLog, channel: Option<&str>, size: u16) -> Vec<i64> {
+    let kept = list(log, channel, size).await;
+    assert!(
+        kept.is_sorted_by(|a, b| a.id > b.id),
+        "later ones have greater ids"
+    );
+    kept.iter()
+        .map(|kept| kept.rejection.arrived_at.unix_micros())
+        .collect()
+}
+
+pub async fn a_rejection_comes_back_as_it_was_kept(stores: Rejections) {
+    let pairs = [
+        ("To", "whatsapp:+***0001"),
+        ("näme", "\"***\" 👍 'x' \\u0000"),
+        ("To", "again"),
+        ("", ""),
+        ("A", "\u{1}\u{7f}\n"),
+    ];
+    let many = (0..60).map(|n| (format!("{n}"), "ß".repeat(200)));
+    let fields = [
+        MaskedFields::default(),
+        MaskedFields::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))),
+        MaskedFields::new(many),
+    ];
+    let mut wanted = Vec::new();
+    for (reason, number) in RejectionReason::ALL.into_iter().zip(0..) {
+        let rejection = Rejection {
+            arrived_at: time(253_402_300_799_999_999 - number),
+            reason,
+            detail: "MessageSid: 1 to 64 – ‘printable’ ".repeat(20),
+            fields: fields[usize::try_from(number).expect("small") % fields.len()].clone(),
+            ..rejection("Tenant-7_main~x.1", 0)
+        };
+        keep(&*stores.one, &rejection).await;
+        wanted.insert(0, rejection);
+    }
+    let found = list(&*stores.one, None, 500).await.into_iter();
+    assert_eq!(found.map(|kept| kept.rejection).collect::<Vec<_>>(), wanted);
+}
+
+pub async fn keeping_the_same_rejection_twice_keeps_two(stores: Rejections) {
+    for _ in 0..2 {
+        keep(&*stores.one, &rejection("1", 1)).await;
+    }
+    assert_eq!(numbers(&*stores.one, Some("1"), 50).await, [1, 1]);
+}
+
+pub async fn rejections_are_listed_from_the_newest_to_the_oldest(stores: Rejections) {
+    // By the order they were kept in, whatever the clock said.
+    for (channel, number) in [("1", 5), ("2", 4), ("1", 6), ("1", 3), ("10", 7)] {
+        keep(&*stores.one, &rejection(channel, number)).await;
+    }
+    assert_eq!(numbers(&*stores.one, None, 50).await, [7, 3, 6, 4, 5]);
+    assert_eq!(numbers(&*stores.one, Some("1"), 50).await, [3, 6, 5]);
+    assert_eq!(numbers(&*stores.one, Some("2"), 50).await, [4]);
+}
+
+pub async fn pages_of_rejections_have_no_gap_and_no_repetition(stores: Rejections) {
+    for number in 0..30 {
+        keep(
+            &*stores.one,
+            &rejection(["1", "2"][usize::from(number % 3 == 0)], number),
+        )
+        .await;
+    }
+    let all: Vec<_> = (0..30).rev().collect();
+    let of_two: Vec<_> = all
+        .iter()
+        .copied()
+        .filter(|number| number % 3 == 0)
+        .collect();
+    for size in [1, 3, 10, 29, 30, 31, 500] {
+        assert_eq!(numbers(&*stores.one, None, size).await, all, "size {size}");
+        assert_eq!(
+            numbers(&*stores.one, Some("2"), size).await,
+            of_two,
+            "size {size}"
+        );
+    }
+    for (size, more) in [(29, true), (30, false), (31, false)] {
+        let size = PageSize::new(size).expect("1 to 500");
+        let page = stores
+            .one
+            .list(None, None, size)
+            .await
+            .expect("the store is there");
+        assert_eq!(page.next.is_some(), more);
+    }
+}
+
+pub async fn a_list_of_no_rejections_is_empty(stores: Rejections) {
+    keep(&*stores.one, &rejection("1", 1)).await;
+    assert_eq!(list(&*stores.one, Some("2"), 50).await, []);
+    for (after, items) in [(i64::MIN, 0), (0, 0), (i64::MAX, 1)] {
+        let page = stores
+            .one
+            .list(None, Some(after), PageSize::default())
+            .await;
+        assert_eq!(page.expect("the store is there").items.len(), items);
+    }
+}
+
+pub async fn only_the_last_ones_of_a_channel_are_kept(stores: Rejections) {
+    let limit = i64::from(REJECTIONS_KEPT);
+    for number in [1, 2] {
+        keep(&*stores.one, &rejection("2", number)).await;
+    }
+    for number in 0..limit + 5 {
+        keep(&*stores.one, &rejection("1", number)).await;
+    }
+    let last: Vec<_> = (5..limit + 5).rev().collect();
+    assert_eq!(numbers(&*stores.one, Some("1"), 500).await, last);
+    assert_eq!(numbers(&*stores.one, Some("2"), 500).await, [2, 1]);
+    assert_eq!(numbers(&*stores.one, None, 500).await.len(), last.len() + 2);
+}
+
+pub async fn racing_rejections_keep_the_limit(stores: Rejections) {
+    let mut racers = JoinSet::new();
+    for racer in 0..8_u8 {
+        let log = stores.nth(racer.into());
+        racers.spawn(async move {
+            for number in 0..130 {
+                keep(&*log, &rejection("1", i64::from(racer) * 1_000 + number)).await;
+            }
+        });
+    }
+    racers.join_all().await;
+    // Whoever races cannot see the others' yet; the next one puts it right.
+    keep(&*stores.one, &rejection("1", -1)).await;
+    let kept = numbers(&*stores.one, Some("1"), 500).await;
+    assert_eq!(u32::try_from(kept.len()), Ok(REJECTIONS_KEPT));
+    assert_eq!(kept.first(), Some(&-1));
+}
+
+pub async fn another_store_on_the_same_data_sees_rejections(stores: Rejections) {
+    keep(&*stores.one, &rejection("1", 1)).await;
+    keep(&*stores.other, &rejection("1", 2)).await;
+    for log in [&stores.one, &stores.other] {
+        assert_eq!(numbers(&**log, None, 50).await, [2, 1]);
+    }
+}

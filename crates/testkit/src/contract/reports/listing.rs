@@ -1,0 +1,277 @@
+//! Lists of messages, page by page.
+
+use domain::page::{MessageFilter, PageSize};
+use domain::{DeliveryStatus, ErrorCode, Message, Report};
+use ports::ReportStore;
+
+use super::model::{Model, list, record};
+use crate::builders::{address, channel_id, report, time, twilio_sid};
+use crate::contract::Stores;
+
+type Reports = Stores<dyn ReportStore>;
+
+/// Messages on three channels that differ in everything one can filter by,
+/// many of them of the same microsecond.
+fn traffic() -> Vec<Report> {
+    let channels = ["1", "10", "2"].into_iter().cycle();
+    let recipients = [
+        "whatsapp:+1555",
+        "whatsapp:+1556",
+        "whatsapp:us.a",
+        "whatsapp:US.a",
+    ];
+    let recipients = recipients.into_iter().cycle();
+    (0..240_u32)
+        .zip(channels.zip(recipients))
+        .flat_map(|(n, (channel, to))| {
+            let sid = if n % 5 == 0 {
+                format!("id-{n}")
+            } else {
+                twilio_sid(n.into())
+            };
+            let at = 1_000 + i64::from(n / 16);
+            let base = report(&sid).channel(channel).to(to).at(at);
+            let failed = base.clone().status("failed");
+            match n % 7 {
+                0 => vec![base.status("sent").build()],
+                1 => vec![failed.error("63016").build(), base.status("read").build()],
+                2 => vec![failed.error("63024").build()],
+                3 => vec![base.status("teleported").build()],
+                4 => vec![base.status("delivered").build()],
+                5 => vec![failed.build(), base.status("delivered").build()],
+                _ => vec![base.clone().status("undelivered").error("63016").build()],
+            }
+        })
+        .collect()
+}
+
+/// Records the traffic, and gives the messages in the order of the list.
+async fn recorded_traffic(store: &dyn ReportStore) -> Vec<Message> {
+    let traffic = traffic();
+    for batch in traffic.chunks(100) {
+        record(store, batch).await;
+    }
+    Model::of(&traffic).messages()
+}
+
+pub async fn messages_are_listed_from_the_newest_to_the_oldest(stores: Reports) {
+    let times = [3, 1, 2, -5, 4];
+    let reports = times.map(|at| report(&format!("SM{at}")).at(at).build());
+    record(&*stores.one, &reports).await;
+    let listed = list(&*stores.one, &MessageFilter::default(), 500).await;
+    let sids: Vec<_> = listed
+        .iter()
+        .map(|message| message.key.sid.as_str())
+        .collect();
+    assert_eq!(sids, ["SM4", "SM3", "SM2", "SM1", "SM-5"]);
+}
+
+pub async fn messages_of_one_microsecond_are_listed_by_key_descending(stores: Reports) {
+    let hex = "f".repeat(32);
+    let (sm, mm) = (format!("SM{hex}"), format!("MM{hex}"));
+    // The compact form puts all others before Twilio's own, and SM before MM.
+    let ascending = [
+        ("1", "A"),
+        ("1", "B"),
+        ("1", "a"),
+        ("1", "zz"),
+        ("1", sm.as_str()),
+        ("1", mm.as_str()),
+        ("10", "A"),
+        ("2", "A"),
+        ("a", "A"),
+    ];
+    let reports = ascending.map(|(channel, sid)| report(sid).channel(channel).at(7).build());
+    record(&*stores.one, &reports).await;
+    for size in [1, 500] {
+        let listed = list(&*stores.one, &MessageFilter::default(), size).await;
+        let listed = listed.iter().rev();
+        let keys = listed.map(|message| (message.key.channel.as_str(), message.key.sid.as_str()));
+        assert_eq!(keys.collect::<Vec<_>>(), ascending);
+    }
+}
+
+pub async fn pages_have_no_gap_and_no_repetition(stores: Reports) {
+    let want = recorded_traffic(&*stores.one).await;
+    for size in [1, 2, 7, 100, 239, 240, 241, 500] {
+        assert_eq!(
+            list(&*stores.one, &MessageFilter::default(), size).await,
+            want,
+            "size {size}"
+        );
+    }
+}
+
+pub async fn a_page_that_is_just_full_is_the_last(stores: Reports) {
+    record(
+        &*stores.one,
+        &[report("SM1").build(), report("SM2").build()],
+    )
+    .await;
+    for (size, items, more) in [(1, 1, true), (2, 2, false), (3, 2, false)] {
+        let size = PageSize::new(size).expect("1 to 500");
+        let page = stores
+            .one
+            .messages(&MessageFilter::default(), None, size)
+            .await;
+        let page = page.expect("a page can be read");
+        assert_eq!((page.items.len(), page.next.is_some()), (items, more));
+    }
+}
+
+pub async fn an_empty_store_lists_nothing(stores: Reports) {
+    let page = stores
+        .one
+        .messages(&MessageFilter::default(), None, PageSize::default())
+        .await;
+    let page = page.expect("a page can be read");
+    assert_eq!((page.items, page.next), (vec![], None));
+}
+
+pub async fn every_filter_lets_through_what_it_names(stores: Reports) {
+    let all = recorded_traffic(&*stores.one).await;
+    let none = MessageFilter::default;
+    let mut filters = vec![
+        MessageFilter {
+            contradicted: Some(true),
+            ..none()
+        },
+        MessageFilter {
+            contradicted: Some(false),
+            ..none()
+        },
+        MessageFilter {
+            since: Some(time(1_003)),
+            ..none()
+        },
+        MessageFilter {
+            until: Some(time(1_003)),
+            ..none()
+        },
+        MessageFilter {
+            since: Some(time(1_003)),
+            until: Some(time(1_005)),
+            ..none()
+        },
+        MessageFilter {
+            since: Some(time(1_005)),
+            until: Some(time(1_005)),
+            ..none()
+        },
+        MessageFilter {
+            until: Some(time(0)),
+            ..none()
+        },
+    ];
+    for channel in ["1", "10", "2", "3"] {
+        filters.push(MessageFilter {
+            channel: Some(channel_id(channel)),
+            ..none()
+        });
+    }
+    for status in DeliveryStatus::ALL {
+        filters.push(MessageFilter {
+            status: Some(status),
+            ..none()
+        });
+    }
+    for to in [
+        "whatsapp:+1555",
+        "whatsapp:us.a",
+        "whatsapp:US.a",
+        "whatsapp:+155",
+    ] {
+        filters.push(MessageFilter {
+            recipient: Some(address(to)),
+            ..none()
+        });
+    }
+    for code in ["63016", "63024", "6301", "63016%"] {
+        let code = ErrorCode::parse(code).expect("a code");
+        filters.push(MessageFilter {
+            error_code: Some(code),
+            ..none()
+        });
+    }
+    for filter in filters {
+        let want: Vec<_> = all
+            .iter()
+            .filter(|message| passes(message, &filter))
+            .cloned()
+            .collect();
+        assert_eq!(list(&*stores.one, &filter, 500).await, want, "{filter:?}");
+    }
+}
+
+pub async fn filters_hold_together_and_on_every_page(stores: Reports) {
+    let all = recorded_traffic(&*stores.one).await;
+    let filter = MessageFilter {
+        channel: Some(channel_id("10")),
+        status: Some(DeliveryStatus::Read),
+        contradicted: Some(true),
+        recipient: Some(address("whatsapp:US.a")),
+        error_code: Some(ErrorCode::parse("63016").expect("a code")),
+        since: Some(time(1_001)),
+        until: Some(time(1_014)),
+    };
+    let loose = MessageFilter {
+        channel: Some(channel_id("10")),
+        contradicted: Some(false),
+        since: Some(time(1_002)),
+        ..MessageFilter::default()
+    };
+    for (filter, at_least) in [(filter, 2), (loose, 20)] {
+        let want: Vec<_> = all
+            .iter()
+            .filter(|message| passes(message, &filter))
+            .cloned()
+            .collect();
+        assert!(
+            want.len() >= at_least,
+            "{} messages make a test",
+            want.len()
+        );
+        for size in [1, 3, 500] {
+            assert_eq!(list(&*stores.one, &filter, size).await, want, "size {size}");
+        }
+    }
+}
+
+pub async fn a_duplicate_does_not_move_a_message_in_the_list(stores: Reports) {
+    let history = [
+        report("SM1").at(1).status("sent").build(),
+        report("SM2").at(2).status("sent").build(),
+        report("SM1").at(3).status("sent").build(),
+        report("SM1").at(4).status("read").build(),
+    ];
+    record(&*stores.one, &history).await;
+    let listed = list(&*stores.one, &MessageFilter::default(), 1).await;
+    let sids: Vec<_> = listed
+        .iter()
+        .map(|message| message.key.sid.as_str())
+        .collect();
+    assert_eq!(sids, ["SM2", "SM1"]);
+}
+
+/// What the documentation of [`MessageFilter`] says.
+fn passes(message: &Message, filter: &MessageFilter) -> bool {
+    let first = message.parties.first_reported_at;
+    let code = message.state.error().map(|error| &error.error.code);
+    filter
+        .channel
+        .as_ref()
+        .is_none_or(|channel| message.key.channel == *channel)
+        && filter
+            .status
+            .is_none_or(|status| message.state.status() == Some(status))
+        && filter
+            .contradicted
+            .is_none_or(|it| message.state.contradicted() == it)
+        && filter
+            .recipient
+            .as_ref()
+            .is_none_or(|to| message.parties.recipient == *to)
+        && filter.error_code.as_ref().is_none_or(|it| code == Some(it))
+        && filter.since.is_none_or(|since| first >= since)
+        && filter.until.is_none_or(|until| first < until)
+}

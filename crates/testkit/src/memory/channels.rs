@@ -1,0 +1,129 @@
+//! Channels and their credentials.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use domain::credential::LIVE_CREDENTIALS_MAX;
+use domain::{Channel, ChannelId, Credential, CredentialId, Timestamp};
+use ports::StoreError;
+use ports::channels::{Change, ChannelCredentialRepository, ChannelWithCredentials};
+
+use super::MemoryStore;
+
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    by_id: BTreeMap<ChannelId, ChannelWithCredentials>,
+    revision: i64,
+}
+
+#[async_trait]
+impl ChannelCredentialRepository for MemoryStore {
+    async fn revision(&self) -> Result<i64, StoreError> {
+        Ok(self.open()?.channels.revision)
+    }
+
+    async fn all(&self) -> Result<Vec<ChannelWithCredentials>, StoreError> {
+        Ok(self.open()?.channels.by_id.values().cloned().collect())
+    }
+
+    async fn find(&self, id: &ChannelId) -> Result<Option<ChannelWithCredentials>, StoreError> {
+        Ok(self.open()?.channels.by_id.get(id).cloned())
+    }
+
+    async fn add(&self, channel: &Channel, credential: &Credential) -> Result<Change, StoreError> {
+        self.change(|channels| {
+            if channels.contains_key(&channel.id) {
+                return Change::Exists;
+            }
+            let added = ChannelWithCredentials {
+                channel: channel.clone(),
+                credentials: vec![credential.clone()],
+            };
+            channels.insert(channel.id.clone(), added);
+            Change::Done
+        })
+    }
+
+    async fn update(&self, channel: &Channel) -> Result<Change, StoreError> {
+        self.change(|channels| match channels.get_mut(&channel.id) {
+            None => Change::Absent,
+            Some(kept) if kept.channel.version.checked_add(1) != Some(channel.version) => {
+                Change::Outdated
+            }
+            Some(kept) => {
+                kept.channel = Channel {
+                    created_at: kept.channel.created_at,
+                    integrator: kept.channel.integrator.clone(),
+                    ..channel.clone()
+                };
+                Change::Done
+            }
+        })
+    }
+
+    async fn remove(&self, id: &ChannelId) -> Result<Change, StoreError> {
+        self.change(|channels| match channels.remove(id) {
+            Some(_) => Change::Done,
+            None => Change::Absent,
+        })
+    }
+
+    async fn add_credential(&self, credential: &Credential) -> Result<Change, StoreError> {
+        self.change(|channels| {
+            let Some(kept) = channels.get_mut(&credential.channel) else {
+                return Change::Absent;
+            };
+            let live = |it: &&Credential| it.is_live(credential.created_at);
+            if kept.credentials.iter().filter(live).count() >= LIVE_CREDENTIALS_MAX {
+                return Change::Full;
+            }
+            kept.credentials.push(credential.clone());
+            kept.credentials.sort_by_key(|it| (it.created_at, it.id));
+            Change::Done
+        })
+    }
+
+    async fn remove_credential(
+        &self,
+        channel: &ChannelId,
+        id: CredentialId,
+    ) -> Result<Change, StoreError> {
+        self.change(|channels| {
+            let credentials = channels.get_mut(channel).map(|kept| &mut kept.credentials);
+            let found = credentials.and_then(|credentials| {
+                let place = credentials.iter().position(|it| it.id == id)?;
+                Some(credentials.remove(place))
+            });
+            match found {
+                Some(_) => Change::Done,
+                None => Change::Absent,
+            }
+        })
+    }
+
+    async fn touch(&self, used: &[(CredentialId, Timestamp)]) -> Result<(), StoreError> {
+        let mut data = self.open()?;
+        let kept = data.channels.by_id.values_mut();
+        for credential in kept.flat_map(|kept| &mut kept.credentials) {
+            let times = used.iter().filter(|(id, _)| *id == credential.id);
+            let latest = times.map(|(_, at)| *at).max();
+            credential.last_used_at = credential.last_used_at.max(latest);
+        }
+        Ok(())
+    }
+}
+
+impl MemoryStore {
+    /// Makes a change, and raises the revision if it was made.
+    fn change(
+        &self,
+        make: impl FnOnce(&mut BTreeMap<ChannelId, ChannelWithCredentials>) -> Change,
+    ) -> Result<Change, StoreError> {
+        let mut data = self.open()?;
+        let change = make(&mut data.channels.by_id);
+        if change == Change::Done {
+            data.channels.revision += 1;
+        }
+        Ok(change)
+    }
+}

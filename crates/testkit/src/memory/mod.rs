@@ -1,0 +1,105 @@
+//! A store in memory that keeps every promise of the store ports but
+//! durability, and fails when a test tells it to.
+
+mod channels;
+mod journal;
+mod rejections;
+mod reports;
+
+pub use journal::MemoryJournal;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::MessageSid;
+use ports::StoreError;
+use tokio::sync::watch;
+
+/// All store ports, in memory. Clones share the data.
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    data: Arc<Mutex<Data>>,
+    paused: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Data {
+    reports: reports::Reports,
+    channels: channels::Channels,
+    rejections: rejections::Rejections,
+    unavailable: bool,
+    refused: HashSet<MessageSid>,
+    record_calls: usize,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            data: Arc::default(),
+            paused: watch::Sender::new(false),
+        }
+    }
+
+    /// From now on every method fails with [`StoreError::Unavailable`], or no
+    /// longer.
+    pub fn set_unavailable(&self, unavailable: bool) {
+        self.lock().unavailable = unavailable;
+    }
+
+    /// From now on `record` waits, or goes on: for tests of what happens while
+    /// a batch is under way, or takes too long.
+    pub fn set_paused(&self, paused: bool) {
+        self.paused.send_replace(paused);
+    }
+
+    /// From now on batches with a report of this message id are refused, as if
+    /// the engine did not like them.
+    ///
+    /// # Panics
+    ///
+    /// If it is no message id.
+    pub fn refuse(&self, sid: &str) {
+        let sid = MessageSid::parse(sid).expect("a message id");
+        self.lock().refused.insert(sid);
+    }
+
+    /// How often `record` was called, failed calls included.
+    #[must_use]
+    pub fn record_calls(&self) -> usize {
+        self.lock().record_calls
+    }
+
+    /// How many reports are in the log, of all messages.
+    #[must_use]
+    pub fn logged_reports(&self) -> usize {
+        self.lock().reports.logged()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Data> {
+        self.data.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The data, unless a test made the store unavailable.
+    fn open(&self) -> Result<MutexGuard<'_, Data>, StoreError> {
+        let data = self.lock();
+        if data.unavailable {
+            return Err(StoreError::Unavailable("a test made it so".into()));
+        }
+        Ok(data)
+    }
+
+    /// Waits while a test holds `record` up.
+    async fn until_resumed(&self) {
+        let mut paused = self.paused.subscribe();
+        // It cannot fail: this store holds the sender.
+        let _ = paused.wait_for(|paused| !paused).await;
+    }
+}

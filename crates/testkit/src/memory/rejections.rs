@@ -1,0 +1,53 @@
+//! The log of refused reports.
+
+use async_trait::async_trait;
+use domain::page::{Page, PageSize};
+use domain::rejection::REJECTIONS_KEPT;
+use domain::{ChannelId, Rejection};
+use ports::rejections::KeptRejection;
+use ports::{RejectionLog, StoreError};
+
+use super::MemoryStore;
+
+#[derive(Debug, Default)]
+pub(super) struct Rejections {
+    /// From the oldest to the newest.
+    kept: Vec<KeptRejection>,
+    last_id: i64,
+}
+
+#[async_trait]
+impl RejectionLog for MemoryStore {
+    async fn keep(&self, rejection: &Rejection) -> Result<(), StoreError> {
+        let mut data = self.open()?;
+        let log = &mut data.rejections;
+        log.last_id += 1;
+        log.kept.push(KeptRejection {
+            id: log.last_id,
+            rejection: rejection.clone(),
+        });
+        let of_channel = |kept: &KeptRejection| kept.rejection.channel == rejection.channel;
+        let count = log.kept.iter().filter(|kept| of_channel(kept)).count();
+        if count > REJECTIONS_KEPT as usize
+            && let Some(oldest) = log.kept.iter().position(of_channel)
+        {
+            log.kept.remove(oldest);
+        }
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        channel: Option<&ChannelId>,
+        after: Option<i64>,
+        size: PageSize,
+    ) -> Result<Page<KeptRejection, i64>, StoreError> {
+        let data = self.open()?;
+        let listed = data.rejections.kept.iter().rev();
+        let listed = listed
+            .filter(|kept| channel.is_none_or(|channel| kept.rejection.channel == *channel))
+            .filter(|kept| after.is_none_or(|after| kept.id < after))
+            .take(usize::from(size.get()) + 1);
+        Ok(Page::cut(listed.cloned().collect(), size, |kept| kept.id))
+    }
+}

@@ -1,0 +1,154 @@
+//! Reports and messages, by the domain's own rule.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use async_trait::async_trait;
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
+use domain::{Effect, LoggedReport, Message, MessageKey, MessageSid, Report, Timestamp};
+use ports::reports::MessageWithReports;
+use ports::{ReportStore, StoreError};
+
+use super::MemoryStore;
+
+/// What the engines' constraint `reports_fields_size_check` allows.
+const FIELDS_BYTES_MAX: usize = 262_144;
+
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    messages: HashMap<MessageKey, MessageWithReports>,
+    last_id: i64,
+}
+
+impl Reports {
+    pub(super) fn logged(&self) -> usize {
+        self.messages
+            .values()
+            .map(|found| found.reports.len())
+            .sum()
+    }
+
+    fn absorb(&mut self, report: &Report) -> Effect {
+        let (found, effect) = match self.messages.entry(report.key.clone()) {
+            Entry::Occupied(entry) => {
+                let found = entry.into_mut();
+                let effect = found.message.absorb(report);
+                (found, effect)
+            }
+            Entry::Vacant(entry) => {
+                let (message, effect) = Message::begin(report);
+                let reports = Vec::new();
+                (
+                    entry.insert(MessageWithReports { message, reports }),
+                    effect,
+                )
+            }
+        };
+        if effect != Effect::Duplicate {
+            self.last_id += 1;
+            found.reports.push(LoggedReport {
+                id: self.last_id,
+                revision: i64::try_from(found.message.revision()).unwrap_or(i64::MAX),
+                effect,
+                report: report.clone(),
+            });
+        }
+        effect
+    }
+}
+
+/// Where a message stands in the list, the greatest place first.
+type Place<'a> = (Timestamp, &'a str, Vec<u8>);
+
+fn place(first_reported_at: Timestamp, key: &MessageKey) -> Place<'_> {
+    let sid: &MessageSid = &key.sid;
+    (first_reported_at, key.channel.as_str(), sid.to_compact())
+}
+
+fn passes(message: &Message, filter: &MessageFilter) -> bool {
+    let MessageFilter {
+        channel,
+        status,
+        contradicted,
+        recipient,
+        error_code,
+        since,
+        until,
+    } = filter;
+    let first = message.parties.first_reported_at;
+    let code = message.state.error().map(|error| &error.error.code);
+    channel
+        .as_ref()
+        .is_none_or(|channel| message.key.channel == *channel)
+        && status.is_none_or(|status| message.state.status() == Some(status))
+        && contradicted.is_none_or(|it| message.state.contradicted() == it)
+        && recipient
+            .as_ref()
+            .is_none_or(|to| message.parties.recipient == *to)
+        && error_code.as_ref().is_none_or(|it| code == Some(it))
+        && since.is_none_or(|since| first >= since)
+        && until.is_none_or(|until| first < until)
+}
+
+#[async_trait]
+impl ReportStore for MemoryStore {
+    async fn record(&self, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
+        self.lock().record_calls += 1;
+        self.until_resumed().await;
+        let mut data = self.open()?;
+        let refused = reports.iter().any(|report| {
+            data.refused.contains(&report.key.sid)
+                || report.fields.to_json().len() > FIELDS_BYTES_MAX
+        });
+        if refused {
+            return Err(StoreError::Rejected {
+                what: "report",
+                source: "its fields are too large, or a test said so".into(),
+            });
+        }
+        Ok(reports
+            .iter()
+            .map(|report| data.reports.absorb(report))
+            .collect())
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {
+        Ok(self.open()?.reports.messages.get(key).cloned())
+    }
+
+    async fn messages(
+        &self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        let data = self.open()?;
+        let after = after.map(|cursor| place(cursor.first_reported_at, &cursor.key));
+        let mut listed: Vec<_> = data
+            .reports
+            .messages
+            .values()
+            .map(|found| &found.message)
+            .filter(|message| passes(message, filter))
+            .map(|message| {
+                (
+                    place(message.parties.first_reported_at, &message.key),
+                    message,
+                )
+            })
+            .filter(|(place, _)| after.as_ref().is_none_or(|after| place < after))
+            .collect();
+        listed.sort_by(|(a, _), (b, _)| Reverse(a).cmp(&Reverse(b)));
+        let listed = listed.into_iter().take(usize::from(size.get()) + 1);
+        let items = listed.map(|(_, message)| message.clone()).collect();
+        Ok(Page::cut(items, size, |message| MessageCursor {
+            first_reported_at: message.parties.first_reported_at,
+            key: message.key.clone(),
+        }))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.open().map(drop)
+    }
+}
