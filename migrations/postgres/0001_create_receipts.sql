@@ -52,8 +52,10 @@ insert into channel_directory (revision) values (0);
 --
 -- What never changes stands first: an update logs the bytes between the first and the
 -- last that differ. An update stays on its page and touches no index (HOT) because no
--- column that changes with a report is indexed and pages are filled in part only. Before
--- you index such a column, look at what it costs: the whole point is lost.
+-- column that changes with a report is indexed, and because pages are filled by half: the
+-- messages of a campaign lie side by side and are reported on together, so a batch may
+-- write every row of a page anew. An index on such a column would be written, and logged
+-- as a whole page after every checkpoint, at nearly every report.
 create table messages (
     channel_id            text collate "C" not null,
     sid                   bytea not null, -- domain's MessageSid::to_compact
@@ -64,8 +66,9 @@ create table messages (
     duplicates            bigint not null,
     seen_mask             integer not null, -- domain's SeenReports
     status_rank           smallint, -- domain's DeliveryStatus::rank, the highest reported
-    -- The rank before the row was last written: the same statement tells by it which
-    -- reports moved the message. Nothing else reads it.
+    -- For the statement that writes the row, which tells by it what to log; nothing else
+    -- reads it. The rank before the last batch, -1 if there was none; null if nothing in
+    -- that batch was new.
     previous_rank         smallint,
     accepted_at           timestamptz,
     scheduled_at          timestamptz,
@@ -87,7 +90,7 @@ create table messages (
     error_text            text collate "C",
     -- One row a message, which the upsert finds and whose lock orders racing writers.
     constraint messages_channel_id_sid_pkey primary key (channel_id, sid)
-) with (fillfactor = 70);
+) with (fillfactor = 50);
 
 -- The list of messages, the one first heard of last first; retention.
 create index messages_first_reported_at_idx on messages (first_reported_at);
@@ -115,9 +118,10 @@ create table reports (
     constraint reports_fields_size_check check (octet_length(fields::text) <= 262144)
 );
 
--- Ids of the log, handed out in blocks: a batch of at most 1,024 reports takes one number
--- and counts on from it.
-create sequence reports_id_blocks as bigint increment by 1024 owned by reports.id;
+-- Ids of the log, handed out in blocks: a statement takes one number, and the reports of
+-- its batch, at most 1,024, count on from it.
+create sequence reports_id_blocks as bigint minvalue 1024 increment by 1024
+    owned by reports.id;
 
 create table rejections (
     id         bigint generated always as identity,

@@ -11,6 +11,7 @@
 
 pub mod api;
 pub mod health;
+mod idle;
 pub mod metrics;
 pub mod problem;
 pub mod request_log;

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 
 use crate::api::Operator;
 use crate::webhook::Webhook;
-use crate::{OperatorState, PublicState};
+use crate::{OperatorState, PublicState, idle};
 
 /// How the public listener is dimensioned.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +93,8 @@ pub fn serve_public(
     settings: PublicSettings,
 ) -> io::Result<Server> {
     let webhook = web::Data::new(Webhook::new(state, settings, home()?));
-    serve(listener, settings, move |routes| {
+    let patience = settings.keep_alive + settings.request_timeout;
+    serve(listener, settings, Some(patience), move |routes| {
         crate::public(webhook.clone())(routes);
     })
 }
@@ -101,7 +102,7 @@ pub fn serve_public(
 /// Serves the operator's listener; see [`serve_public`].
 pub fn serve_operator(listener: TcpListener, state: OperatorState) -> io::Result<Server> {
     let operator = web::Data::new(Operator::new(state, home()?));
-    serve(listener, OPERATOR, move |routes| {
+    serve(listener, OPERATOR, None, move |routes| {
         crate::operator(operator.clone())(routes);
     })
 }
@@ -109,12 +110,13 @@ pub fn serve_operator(listener: TcpListener, state: OperatorState) -> io::Result
 fn serve(
     listener: TcpListener,
     settings: PublicSettings,
+    patience: Option<Duration>,
     routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static,
 ) -> io::Result<Server> {
     let threads = settings
         .threads
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let threads = threads.max(1);
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+        .max(1);
     let app = move || App::new().configure(&routes);
     let server = HttpServer::new(app)
         .workers(threads)
@@ -124,6 +126,11 @@ fn serve(
         .client_disconnect_timeout(settings.disconnect_timeout.max(SHORTEST))
         .shutdown_timeout(settings.shutdown_timeout.as_secs())
         .tcp_nodelay(true)
+        .on_connect(move |stream, data| {
+            if let Some(patience) = patience {
+                idle::watch(stream, data, patience);
+            }
+        })
         // The process decides when to stop, not one of its listeners.
         .disable_signals()
         .listen(listener)?;

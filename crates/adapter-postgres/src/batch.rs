@@ -104,7 +104,7 @@ impl<'a> Batch<'a> {
             .push(small(self.places.len() - first_place));
         self.messages.channel_id.push(first.channel);
         self.messages.sid.push(first.sid.clone());
-        self.messages.push_state(message);
+        self.messages.push_state(&message);
     }
 
     fn take_report(&mut self, keyed: &Keyed<'a>, effect: Effect) {
@@ -127,7 +127,7 @@ impl Keyed<'_> {
 }
 
 impl Messages<'_> {
-    fn push_state(&mut self, message: Message) {
+    fn push_state(&mut self, message: &Message) {
         self.recipient
             .push(message.parties.recipient.reveal().to_owned());
         self.sender.push(message.parties.sender.reveal().to_owned());

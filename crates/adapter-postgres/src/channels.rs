@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::credential::LIVE_CREDENTIALS_MAX;
-use domain::{Channel, ChannelId, Credential, CredentialId, Timestamp};
+use domain::{Channel, ChannelId, Credential, CredentialId, PublicUrl, Timestamp};
 use ports::StoreError;
 use ports::channels::{Change, ChannelCredentialRepository, ChannelWithCredentials};
 use sqlx::PgConnection;
@@ -124,7 +124,7 @@ impl PostgresStore {
             channel.name.as_str(),
             channel.enabled,
             &senders(channel),
-            channel.public_url.as_ref().map(|url| url.reveal()),
+            channel.public_url.as_ref().map(PublicUrl::reveal),
             channel
                 .signing_token
                 .as_ref()
@@ -168,7 +168,7 @@ impl PostgresStore {
             channel.name.as_str(),
             channel.enabled,
             &senders(channel),
-            channel.public_url.as_ref().map(|url| url.reveal()),
+            channel.public_url.as_ref().map(PublicUrl::reveal),
             channel
                 .signing_token
                 .as_ref()

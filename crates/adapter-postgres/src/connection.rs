@@ -4,9 +4,9 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use ports::StoreError;
-use sqlx::Connection as _;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::{corrupt, store_error};
 
@@ -57,7 +57,9 @@ impl PostgresStore {
     pub fn connect(url: &str, options: &Options) -> Result<Self, InvalidPostgresUrl> {
         let server = PgConnectOptions::from_str(url)
             .map_err(InvalidPostgresUrl)?
-            .application_name("receiptd");
+            .application_name("receiptd")
+            // Whoever calls measures and logs; sqlx would log the text of each statement.
+            .disable_statement_logging();
         let timeouts = [
             ("statement_timeout", options.statement_timeout),
             ("lock_timeout", options.lock_timeout),

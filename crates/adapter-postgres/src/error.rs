@@ -1,6 +1,7 @@
 //! What the server's errors mean to whoever asked.
 
 use ports::{StoreError, error::Source};
+use sqlx::error::DatabaseError;
 
 /// Sorts an error of a statement on `table` by what its caller can do about it.
 pub(crate) fn store_error(table: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
@@ -42,7 +43,7 @@ pub(crate) fn corrupt<E: Into<Source>>(
 pub(crate) fn lost_a_race(error: &sqlx::Error) -> bool {
     const SERIALIZATION_FAILURE: &str = "40001";
     const DEADLOCK_DETECTED: &str = "40P01";
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     matches!(
         code.as_deref(),
         Some(SERIALIZATION_FAILURE | DEADLOCK_DETECTED)

@@ -49,6 +49,10 @@ struct New {
 /// that a batch brings, the row takes those whose reports it has not seen. So a report
 /// belongs into the log if its id is on the row afterwards, and its place there is its
 /// revision; nothing else need be remembered, and no index on the log is asked.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one statement, as long as its columns are many"
+)]
 async fn insert(connection: &mut PgConnection, batch: &Batch<'_>) -> Result<Vec<New>, sqlx::Error> {
     let messages = &batch.messages;
     let logged = &batch.logged;
@@ -72,11 +76,11 @@ with block as materialized (
     select nextval('reports_id_blocks') as first_id
 ),
 moved as (
-    insert into messages as old (
+    insert into messages as stored (
         channel_id, sid, recipient, sender, first_reported_at, last_reported_at, duplicates,
         seen_mask, status_rank, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
         partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at, read_at,
-        error_at, error_code, error_text, report_ids, seen_fingerprints
+        error_at, error_code, error_text, report_ids, seen_fingerprints, previous_rank
     )
     select
         channel_id, sid, recipient, sender, first_reported_at, last_reported_at, duplicates,
@@ -95,7 +99,8 @@ moved as (
             then array_remove(
                 ($2::bigint[])[first_place + 1 : first_place + logged], null
             )
-        end
+        end,
+        -1
     from unnest(
         $3::text[], $4::bytea[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
         $9::bigint[], $10::integer[], $11::smallint[], $12::timestamptz[], $13::timestamptz[],
@@ -114,83 +119,101 @@ moved as (
     on conflict (channel_id, sid) do update set
         recipient = case
             when (excluded.first_reported_at, excluded.recipient, excluded.sender)
-                < (old.first_reported_at, old.recipient, old.sender)
-            then excluded.recipient else old.recipient
+                < (stored.first_reported_at, stored.recipient, stored.sender)
+            then excluded.recipient else stored.recipient
         end,
         sender = case
             when (excluded.first_reported_at, excluded.recipient, excluded.sender)
-                < (old.first_reported_at, old.recipient, old.sender)
-            then excluded.sender else old.sender
+                < (stored.first_reported_at, stored.recipient, stored.sender)
+            then excluded.sender else stored.sender
         end,
-        first_reported_at = least(old.first_reported_at, excluded.first_reported_at),
-        last_reported_at = greatest(old.last_reported_at, excluded.last_reported_at),
-        duplicates = old.duplicates + excluded.duplicates
-            + bit_count((old.seen_mask & excluded.seen_mask)::bit(32))
+        first_reported_at = least(stored.first_reported_at, excluded.first_reported_at),
+        last_reported_at = greatest(stored.last_reported_at, excluded.last_reported_at),
+        duplicates = stored.duplicates + excluded.duplicates
+            + bit_count((stored.seen_mask & excluded.seen_mask)::bit(32))
             + case
-                when old.seen_fingerprints && excluded.seen_fingerprints
+                when stored.seen_fingerprints && excluded.seen_fingerprints
                 then (
                     select count(*) from unnest(excluded.seen_fingerprints) as print
-                    where print = any (old.seen_fingerprints)
+                    where print = any (stored.seen_fingerprints)
                 )
                 else 0
             end,
-        seen_mask = old.seen_mask | excluded.seen_mask,
-        status_rank = greatest(old.status_rank, excluded.status_rank),
-        previous_rank = old.status_rank,
-        accepted_at = least(old.accepted_at, excluded.accepted_at),
-        scheduled_at = least(old.scheduled_at, excluded.scheduled_at),
-        queued_at = least(old.queued_at, excluded.queued_at),
-        sending_at = least(old.sending_at, excluded.sending_at),
-        sent_at = least(old.sent_at, excluded.sent_at),
+        seen_mask = stored.seen_mask | excluded.seen_mask,
+        status_rank = greatest(stored.status_rank, excluded.status_rank),
+        previous_rank = case
+            when stored.seen_mask & excluded.seen_mask < excluded.seen_mask
+                or not coalesce(
+                    excluded.seen_fingerprints <@ stored.seen_fingerprints,
+                    excluded.seen_fingerprints is null
+                )
+            then coalesce(stored.status_rank, -1)
+        end,
+        accepted_at = least(stored.accepted_at, excluded.accepted_at),
+        scheduled_at = least(stored.scheduled_at, excluded.scheduled_at),
+        queued_at = least(stored.queued_at, excluded.queued_at),
+        sending_at = least(stored.sending_at, excluded.sending_at),
+        sent_at = least(stored.sent_at, excluded.sent_at),
         partially_delivered_at =
-            least(old.partially_delivered_at, excluded.partially_delivered_at),
-        canceled_at = least(old.canceled_at, excluded.canceled_at),
-        failed_at = least(old.failed_at, excluded.failed_at),
-        undelivered_at = least(old.undelivered_at, excluded.undelivered_at),
-        delivered_at = least(old.delivered_at, excluded.delivered_at),
-        read_at = least(old.read_at, excluded.read_at),
-        report_ids = old.report_ids || case
-            when old.seen_mask & excluded.seen_mask = 0
-                and (old.seen_fingerprints && excluded.seen_fingerprints) is not true
+            least(stored.partially_delivered_at, excluded.partially_delivered_at),
+        canceled_at = least(stored.canceled_at, excluded.canceled_at),
+        failed_at = least(stored.failed_at, excluded.failed_at),
+        undelivered_at = least(stored.undelivered_at, excluded.undelivered_at),
+        delivered_at = least(stored.delivered_at, excluded.delivered_at),
+        read_at = least(stored.read_at, excluded.read_at),
+        report_ids = stored.report_ids || case
+            when stored.seen_mask & excluded.seen_mask = 0
+                and (stored.seen_fingerprints && excluded.seen_fingerprints) is not true
+                and stored.report_ids[cardinality(stored.report_ids)] < excluded.report_ids[1]
             then excluded.report_ids
             else array(
-                select id
-                from (select excluded.report_ids[1] - first_id as place from block) as first,
-                    unnest(
-                        excluded.report_ids,
-                        ($1::integer[])[place + 1 : place + cardinality(excluded.report_ids)],
-                        ($2::bigint[])[place + 1 : place + cardinality(excluded.report_ids)]
-                    ) as report (id, seen_bit, print)
-                where seen_bit & old.seen_mask = 0
-                    and (print = any (old.seen_fingerprints)) is not true
+                select id + shift
+                from (
+                    select
+                        excluded.report_ids[1] - first_id as place,
+                        case
+                            when stored.report_ids[cardinality(stored.report_ids)]
+                                > excluded.report_ids[1]
+                            then nextval('reports_id_blocks') - first_id
+                            else 0
+                        end as shift
+                    from block
+                ) as first,
+                unnest(
+                    excluded.report_ids,
+                    ($1::integer[])[place + 1 : place + cardinality(excluded.report_ids)],
+                    ($2::bigint[])[place + 1 : place + cardinality(excluded.report_ids)]
+                ) as report (id, seen_bit, print)
+                where seen_bit & stored.seen_mask = 0
+                    and (print = any (stored.seen_fingerprints)) is not true
                 order by id
             )
         end,
         seen_fingerprints = case
-            when old.seen_fingerprints && excluded.seen_fingerprints
-            then old.seen_fingerprints || array(
+            when stored.seen_fingerprints && excluded.seen_fingerprints
+            then stored.seen_fingerprints || array(
                 select print
                 from unnest(excluded.seen_fingerprints) with ordinality as seen (print, place)
-                where print <> all (old.seen_fingerprints)
+                where print <> all (stored.seen_fingerprints)
                 order by place
             )
-            else old.seen_fingerprints || excluded.seen_fingerprints
+            else stored.seen_fingerprints || excluded.seen_fingerprints
         end,
         error_at = case
-            when excluded.error_at is null then old.error_at
-            else least(old.error_at, excluded.error_at)
+            when excluded.error_at is null then stored.error_at
+            else least(stored.error_at, excluded.error_at)
         end,
         error_code = case
-            when excluded.error_at is null then old.error_code
-            when (old.error_at, old.error_code, old.error_text)
+            when excluded.error_at is null then stored.error_code
+            when (stored.error_at, stored.error_code, stored.error_text)
                 <= (excluded.error_at, excluded.error_code, excluded.error_text)
-            then old.error_code else excluded.error_code
+            then stored.error_code else excluded.error_code
         end,
         error_text = case
-            when excluded.error_at is null then old.error_text
-            when (old.error_at, old.error_code, old.error_text)
+            when excluded.error_at is null then stored.error_text
+            when (stored.error_at, stored.error_code, stored.error_text)
                 <= (excluded.error_at, excluded.error_code, excluded.error_text)
-            then old.error_text else excluded.error_text
+            then stored.error_text else excluded.error_text
         end
     returning channel_id, sid, previous_rank, report_ids
 ),
@@ -206,26 +229,25 @@ logged as (
     from (
         select
             channel_id, sid, previous_rank, unnest(report_ids) as id,
-            generate_subscripts(report_ids, 1) as revision
+            generate_subscripts(report_ids, 1) as revision,
+            report_ids[cardinality(report_ids)] >> 10 as block
         from moved
+        where previous_rank is not null
     ) as kept
-    join (
-        select incoming.*, first_id + place - 1 as id
-        from block, unnest(
-            $28::smallint[], $29::text[], $30::timestamptz[], $31::uuid[], $32::text[],
-            $33::text[], $34::text[], $35::text[], $36::text[], $37::text[], $38::text[]
-        ) with ordinality as incoming (
-            rank, effect, arrived_at, credential_id, status, recipient, sender, error_code,
-            error_text, idempotency_token, fields, place
-        )
-    ) as incoming using (id)
+    join unnest(
+        $28::smallint[], $29::text[], $30::timestamptz[], $31::uuid[], $32::text[],
+        $33::text[], $34::text[], $35::text[], $36::text[], $37::text[], $38::text[]
+    ) with ordinality as incoming (
+        rank, effect, arrived_at, credential_id, status, recipient, sender, error_code,
+        error_text, idempotency_token, fields, nth
+    ) on nth = (id & 1023) + 1 and id >> 10 = block
     returning id, effect
 )
-select (id - first_id)::integer as "place!", effect = 'advanced' as "advanced!"
-from logged, block
+select (id & 1023)::integer as "place!", effect = 'advanced' as "advanced!"
+from logged
 "#,
         &logged.seen_bit,
-        &logged.fingerprint as _,
+        sparse(&logged.fingerprint) as _,
         &messages.channel_id as _,
         &messages.sid,
         &messages.recipient,
@@ -235,20 +257,20 @@ from logged, block
         &messages.duplicates,
         &messages.seen_mask,
         &messages.status_rank as _,
-        accepted_at as _,
-        scheduled_at as _,
-        queued_at as _,
-        sending_at as _,
-        sent_at as _,
-        partially_delivered_at as _,
-        canceled_at as _,
-        failed_at as _,
-        undelivered_at as _,
-        delivered_at as _,
-        read_at as _,
-        &messages.error_at as _,
-        &messages.error_code as _,
-        &messages.error_text as _,
+        sparse(accepted_at) as _,
+        sparse(scheduled_at) as _,
+        sparse(queued_at) as _,
+        sparse(sending_at) as _,
+        sparse(sent_at) as _,
+        sparse(partially_delivered_at) as _,
+        sparse(canceled_at) as _,
+        sparse(failed_at) as _,
+        sparse(undelivered_at) as _,
+        sparse(delivered_at) as _,
+        sparse(read_at) as _,
+        sparse(&messages.error_at) as _,
+        sparse(&messages.error_code) as _,
+        sparse(&messages.error_text) as _,
         &messages.first_place,
         &messages.logged,
         &logged.rank as _,
@@ -258,11 +280,21 @@ from logged, block
         &logged.status as _,
         &logged.recipient as _,
         &logged.sender as _,
-        &logged.error_code as _,
-        &logged.error_text as _,
-        &logged.idempotency_token as _,
+        sparse(&logged.error_code) as _,
+        sparse(&logged.error_text) as _,
+        sparse(&logged.idempotency_token) as _,
         &logged.fields,
     )
     .fetch_all(connection)
     .await
+}
+
+/// Nothing for a column without a value: `unnest` fills short arrays up with nulls, and most
+/// batches leave most of the times empty.
+fn sparse<T>(column: &[Option<T>]) -> &[Option<T>] {
+    if column.iter().all(Option::is_none) {
+        &[]
+    } else {
+        column
+    }
 }

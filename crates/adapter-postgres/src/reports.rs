@@ -25,7 +25,10 @@ impl ReportStore for PostgresStore {
         let mut races = 0;
         loop {
             match self.record_once(reports).await {
-                Err(error) if lost_a_race(&error) && races < RACES => races += 1,
+                Err(error) if lost_a_race(&error) && races < RACES => {
+                    races += 1;
+                    tracing::warn!(%error, races, "a batch lost a race and is written again");
+                }
                 outcome => return outcome.map_err(store_error("report")),
             }
         }

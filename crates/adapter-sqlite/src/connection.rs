@@ -114,10 +114,9 @@ impl SqliteStore {
         let mut writer = self.writer().await.map_err(store_error(MIGRATIONS))?;
         let begun = writer.connection.begin_with("begin immediate").await;
         let mut transaction = begun.map_err(store_error(MIGRATIONS))?;
-        migrator
-            .run(&mut *transaction)
-            .await
-            .map_err(migration_error)?;
+        // Not `run`, whose future is not `Send` on a connection.
+        let run = migrator.run_direct(None, &mut *transaction, false).await;
+        run.map_err(migration_error)?;
         transaction
             .commit()
             .await
@@ -221,8 +220,11 @@ fn connect_options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
         SqliteConnectOptions::new().filename(url)
     };
     let path = options.get_filename();
-    if path.as_os_str().is_empty() || path.to_string_lossy().starts_with("file:") {
-        let why = "a database in memory has no room for more than one connection";
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let in_memory = path.to_string_lossy().starts_with("file:")
+        || query.split('&').any(|parameter| parameter == "mode=memory");
+    if in_memory || path.as_os_str().is_empty() {
+        let why = "each of several connections would have a database of its own";
         return Err(OpenError::InvalidUrl(why.into()));
     }
     Ok(options
@@ -239,6 +241,9 @@ async fn connect_writer(options: &SqliteConnectOptions) -> Result<SqliteConnecti
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT)
         .pragma("cache_size", WRITER_CACHE)
+        // A statement of many rows keeps what it changes until it is done, to be able to take
+        // it back alone: in memory, not in a file.
+        .pragma("temp_store", "memory")
         .connect()
         .await
 }

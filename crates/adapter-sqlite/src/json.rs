@@ -1,7 +1,4 @@
-//! Rows as one JSON text, the form in which one statement takes many of them.
-//!
-//! Written by hand: a batch has some ten thousand values, and a tree of them would cost
-//! more than the statement.
+//! Rows of few values as one JSON text, the form in which one statement takes many of them.
 
 use std::fmt::Write as _;
 
@@ -70,26 +67,6 @@ impl JsonRow<'_> {
         self
     }
 
-    pub(crate) fn optional_integer(&mut self, value: Option<i64>) -> &mut Self {
-        match value {
-            Some(value) => self.integer(value),
-            None => self.null(),
-        }
-    }
-
-    pub(crate) fn optional_text(&mut self, value: Option<&str>) -> &mut Self {
-        match value {
-            Some(value) => self.text(value),
-            None => self.null(),
-        }
-    }
-
-    fn null(&mut self) -> &mut Self {
-        self.separate();
-        self.text.push_str("null");
-        self
-    }
-
     fn separate(&mut self) {
         if !self.first {
             self.text.push(',');
@@ -147,13 +124,10 @@ mod tests {
         assert_eq!(JsonRows::with_capacity(0, 0).finish(), "[]");
         let mut rows = JsonRows::with_capacity(2, 10);
         rows.row().integer(i64::MIN).text("a").bytes(&[0, 0xaf]);
-        rows.row()
-            .optional_integer(None)
-            .optional_text(None)
-            .optional_text(Some("b"));
+        rows.row().text("b");
         assert_eq!(
             rows.finish(),
-            format!(r#"[[{},"a","00af"],[null,null,"b"]]"#, i64::MIN)
+            format!(r#"[[{},"a","00af"],["b"]]"#, i64::MIN)
         );
         assert_eq!(integers(&[]), "[]");
         assert_eq!(integers(&[-1, 2]), "[-1,2]");

@@ -7,6 +7,7 @@
 //! Start reading at [`SqliteStore`], then `record.rs`: how a batch becomes four statements.
 //! The tables stand in `migrations/sqlite`.
 
+mod bulk;
 mod channel_rows;
 mod channels;
 mod checkpoint;
@@ -17,6 +18,8 @@ mod record;
 mod rejections;
 mod reports;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 pub use checkpoint::Checkpoint;
 pub use connection::{OpenError, SqliteStore};

@@ -140,9 +140,11 @@ impl SqliteStore {
         after: Option<&MessageCursor>,
         size: PageSize,
     ) -> Result<Vec<MessageRow>, sqlx::Error> {
-        let since = filter.since.map_or(i64::MIN, Timestamp::unix_micros);
-        let until = filter.until.map_or(i64::MAX, Timestamp::unix_micros);
+        // One range for both the filter and the cursor, so that the index begins at the page.
+        let oldest = filter.since.map_or(i64::MIN, Timestamp::unix_micros);
+        let before = filter.until.map_or(i64::MAX, Timestamp::unix_micros);
         let after_time = after.map_or(i64::MAX, |after| after.first_reported_at.unix_micros());
+        let newest = before.saturating_sub(1).min(after_time);
         let after_channel = after.map(|after| after.key.channel.as_str());
         let after_sid = after.map(|after| after.key.sid.to_compact());
         let channel = filter.channel.as_ref().map(ChannelId::as_str);
@@ -157,13 +159,8 @@ impl SqliteStore {
                  partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at,
                  read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
              from messages
-             where first_reported_at >= ?1
-                 and first_reported_at < ?2
-                 and first_reported_at <= ?3
-                 and (
-                     ?4 is null or first_reported_at < ?3
-                     or (channel_id, sid) < (?4, ?5)
-                 )
+             where first_reported_at between ?1 and ?2
+                 and (?4 is null or first_reported_at < ?3 or (channel_id, sid) < (?4, ?5))
                  and (?6 is null or channel_id = ?6)
                  and (?7 is null or status_rank = ?7)
                  and (
@@ -177,8 +174,8 @@ impl SqliteStore {
                  and (?10 is null or error_code = ?10)
              order by first_reported_at desc, channel_id desc, sid desc
              limit ?11",
-            since,
-            until,
+            oldest,
+            newest,
             after_time,
             after_channel,
             after_sid,

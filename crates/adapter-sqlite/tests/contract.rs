@@ -1,5 +1,7 @@
 //! The contract of the store ports on real files.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 use adapter_sqlite::SqliteStore;
 use testkit::contract::Fresh;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use adapter_files::{ChannelSnapshotFile, FileJournal};
+use adapter_http::Metrics;
 use anyhow::{Context as _, Result};
 use ports::{Observer, ReportJournal};
 use usecases::intake::IntakeWriters;
@@ -67,6 +68,13 @@ impl Outage {
         match &self.0 {
             Some(parts) => check.with_journal(Arc::clone(&parts.journal), Arc::clone(&parts.gate)),
             None => check,
+        }
+    }
+
+    /// Has metrics show how much is in the journal.
+    pub fn watch(&self, metrics: &Metrics) {
+        if let Some(parts) = &self.0 {
+            metrics.watch(Arc::clone(&parts.journal));
         }
     }
 

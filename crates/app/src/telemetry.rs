@@ -9,11 +9,16 @@ use crate::config::LogFormat;
 /// Starts writing log lines. A filter that cannot be read is said so and
 /// replaced by `info`: a typing error must not stop a receiver.
 pub fn start(filter: &str, format: LogFormat) {
-    // The HTTP server's own account of its threads is no news to operators.
-    let (filter, error) = match EnvFilter::try_new(format!("actix_server=warn,{filter}")) {
-        Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new("actix_server=warn,info"), Some(error)),
-    };
+    // The HTTP server's own account of its threads, and of every malformed request that the
+    // internet sends, is no news to operators.
+    let (filter, error) =
+        match EnvFilter::try_new(format!("actix_server=warn,actix_http=off,{filter}")) {
+            Ok(filter) => (filter, None),
+            Err(error) => (
+                EnvFilter::new("actix_server=warn,actix_http=off,info"),
+                Some(error),
+            ),
+        };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -2,12 +2,14 @@
 //! must do. Path, proof and form are read as the real one does, through the
 //! same use cases; the report then goes to a store that records nothing.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use async_trait::async_trait;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::secret::ServerSecret;
@@ -23,7 +25,56 @@ use usecases::intake::IntakeSettings;
 use usecases::receive_report::ReportRequest;
 use usecases::{Admission, AdmitCaller, ChannelDirectory, Intake, ReceiveReport};
 
-use crate::{CHANNEL, PASSWORD, SECRET_KEY, USER};
+use crate::{CHANNEL, PASSWORD, SECRET_KEY, USER, receiver};
+
+/// A process that is nothing but HTTP; ended when it is dropped.
+pub struct Process {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Process {
+    /// Starts this program once more, as a server.
+    pub fn start() -> Result<Self> {
+        let address = receiver::free_address()?;
+        let child = Command::new(std::env::current_exe()?)
+            .args(["ceiling", "--listen", &address.to_string()])
+            .stdin(Stdio::null())
+            .spawn()?;
+        let process = Self { child, address };
+        let began = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            ensure!(
+                began.elapsed() < Duration::from_secs(10),
+                "nobody listens on {address}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(process)
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub fn stop(mut self) -> Result<()> {
+        receiver::terminate(&mut self.child)?;
+        receiver::wait(&mut self.child, Duration::from_secs(30))?;
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Has no effect on one that was stopped.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
 
 /// What the handler needs.
 struct Ceiling {

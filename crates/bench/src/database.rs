@@ -51,18 +51,17 @@ impl Postgres {
         let given = std::env::var(URL_VARIABLE)
             .ok()
             .filter(|url| !url.is_empty());
-        let (cluster, url) = match given {
-            Some(url) => (None, url),
-            None => {
-                let settings = SETTINGS.map(str::to_owned).to_vec();
-                let cluster = Cluster::start_with(&Options {
-                    durable: true,
-                    settings,
-                });
-                let cluster = cluster.context("PostgreSQL does not start")?;
-                let url = cluster.url("postgres");
-                (Some(cluster), url)
-            }
+        let (cluster, url) = if let Some(url) = given {
+            (None, url)
+        } else {
+            let settings = SETTINGS.map(str::to_owned).to_vec();
+            let cluster = Cluster::start_with(&Options {
+                durable: true,
+                settings,
+            });
+            let cluster = cluster.context("PostgreSQL does not start")?;
+            let url = cluster.url("postgres");
+            (Some(cluster), url)
         };
         let server = PgConnectOptions::from_str(&url).context("TEST_POSTGRES_URL is no URL")?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -124,29 +123,17 @@ impl Postgres {
 }
 
 async fn describe(server: &PgConnectOptions) -> Result<(u32, String)> {
-    let mut connection = PgConnection::connect_with(server)
-        .await
-        .context("PostgreSQL is not reached")?;
-    let pid: i32 = sqlx::query_scalar("select pg_backend_pid()")
-        .fetch_one(&mut connection)
-        .await?;
-    let mut description = "PostgreSQL".to_owned();
-    for setting in [
-        "server_version",
-        "fsync",
-        "synchronous_commit",
-        "shared_buffers",
-        "max_wal_size",
-    ] {
-        let value: String = sqlx::query_scalar("select current_setting($1)")
-            .bind(setting)
-            .fetch_one(&mut connection)
-            .await?;
-        match setting {
-            "server_version" => description.push_str(&format!(" {value}")),
-            _ => description.push_str(&format!(", {setting} {value}")),
-        }
-    }
+    let connecting = PgConnection::connect_with(server);
+    let mut connection = connecting.await.context("PostgreSQL is not reached")?;
+    let row = sqlx::query(
+        "select pg_backend_pid(), format('PostgreSQL %s, fsync %s, synchronous_commit %s, \
+         shared_buffers %s, max_wal_size %s', current_setting('server_version'), \
+         current_setting('fsync'), current_setting('synchronous_commit'), \
+         current_setting('shared_buffers'), current_setting('max_wal_size'))",
+    )
+    .fetch_one(&mut connection)
+    .await?;
+    let (pid, description): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
     connection.close().await?;
     Ok((u32::try_from(pid)?, description))
 }

@@ -64,7 +64,7 @@ impl Histogram {
 
 /// The bucket of a number: its seven highest bits, and how many bits follow.
 fn place(nanos: u64) -> usize {
-    let rest = (63 - (nanos | 1).leading_zeros()).saturating_sub(STEP_BITS);
+    let rest = (nanos | 1).ilog2().saturating_sub(STEP_BITS);
     usize::try_from(u64::from(rest) * STEPS + (nanos >> rest)).unwrap_or(usize::MAX)
 }
 

@@ -13,6 +13,7 @@ pub mod http;
 pub mod load;
 pub mod machine;
 pub mod measure;
+mod moment;
 pub mod process;
 pub mod ratios;
 pub mod receiver;

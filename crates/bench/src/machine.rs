@@ -18,6 +18,8 @@ pub struct Machine {
     /// How long it takes until 8 KiB are durable in the folder for temporary
     /// files, where the databases are: the floor of every commit.
     durable_write_us: u128,
+    /// How many processes wanted a processor in the minute before.
+    load_before: f64,
     database: String,
 }
 
@@ -36,14 +38,25 @@ impl Machine {
             let kibibytes = line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?;
             kibibytes.trim().parse::<u64>().ok()
         });
+        let loads = read("/proc/loadavg");
+        let load = loads.split(' ').next();
         Ok(Self {
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             model: model.unwrap_or(std::env::consts::ARCH).to_owned(),
             memory_gib: (memory.unwrap_or_default() + 512 * 1024) / (1024 * 1024),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             durable_write_us: durable_write()?.as_micros(),
+            load_before: load.and_then(|load| load.parse().ok()).unwrap_or_default(),
             database,
         })
+    }
+}
+
+impl Machine {
+    /// Whether others leave too little of it for figures to mean much.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.load_before > 1.0
     }
 }
 
@@ -51,12 +64,13 @@ impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} processors ({}), {} GiB, Linux {}, 8 KiB durable in {} µs; {}",
+            "{} processors ({}), {} GiB, Linux {}, 8 KiB durable in {} µs, load before {}; {}",
             self.processors,
             self.model,
             self.memory_gib,
             self.kernel,
             self.durable_write_us,
+            self.load_before,
             self.database
         )
     }

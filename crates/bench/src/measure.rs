@@ -1,24 +1,23 @@
 //! How one row is measured, once.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::ceiling;
 use crate::database::{Database, Postgres, reports_in_file};
 use crate::direct::Direct;
-use crate::histogram::Histogram;
-use crate::http;
-use crate::load::{Load, Loaded, Mode, per_second};
+use crate::load::{Load, Loaded, per_second};
+use crate::moment::{self, Moment, latencies, mebibytes, processors, used};
 use crate::process::{self, Usage};
-use crate::receiver::{self, Receiver, Setup};
+use crate::receiver::{Receiver, Setup};
 use crate::row::{Measured, Row, Subject};
 
 /// What all measurements of a run share.
 pub struct Bench {
     /// The built program.
-    pub program: std::path::PathBuf,
+    pub program: PathBuf,
     /// The database server.
     pub postgres: Postgres,
     /// How long to run before anything is measured.
@@ -34,15 +33,6 @@ pub struct Start {
     pub ready_ms: f64,
     /// The memory it then takes without load, in MiB.
     pub idle_mib: f64,
-}
-
-/// What the processes had used at one moment.
-struct Moment {
-    receiver: Usage,
-    database: Option<Usage>,
-    load: Usage,
-    /// Sum and number of the batch sizes so far.
-    batches: (f64, f64),
 }
 
 impl Bench {
@@ -102,7 +92,8 @@ impl Bench {
         let database = on_postgres.then(|| self.postgres.fresh()).transpose()?;
         let receiver = self.receiver_on(database.as_ref(), true, variables)?;
         let load = self.load(row, receiver.public(), stream);
-        let probe = || self.moment(receiver.pid(), on_postgres, Some(&receiver));
+        let postgres = on_postgres.then_some(&self.postgres);
+        let probe = || Moment::of(receiver.pid(), postgres, Some(&receiver));
         let (loaded, before, after) = load.run(probe)?;
         let kept = || match &database {
             Some(database) => database.reports(),
@@ -110,27 +101,15 @@ impl Bench {
         };
         check(&loaded, kept)?;
         receiver.stop()?;
-        Ok(measured(&loaded, &before?, &after?))
+        Ok(moment::measured(&loaded, &before?, &after?))
     }
 
     fn ceiling(&self, row: Row, stream: u64) -> Result<Measured> {
-        let address = receiver::free_address()?;
-        let mut child = Ceiling(
-            Command::new(std::env::current_exe()?)
-                .args(["ceiling", "--listen", &address.to_string()])
-                .stdin(Stdio::null())
-                .spawn()?,
-        );
-        wait_for(address)?;
-        let load = self.load(row, address, stream);
-        let pid = child.0.id();
-        let (loaded, before, after) = load.run(|| self.moment(pid, false, None))?;
-        receiver::terminate(&mut child.0)?;
-        receiver::wait(&mut child.0, Duration::from_secs(30))?;
-        Ok(Measured {
-            batch: None,
-            ..measured(&loaded, &before?, &after?)
-        })
+        let ceiling = ceiling::Process::start()?;
+        let load = self.load(row, ceiling.address, stream);
+        let (loaded, before, after) = load.run(|| Moment::of(ceiling.pid(), None, None))?;
+        ceiling.stop()?;
+        Ok(moment::measured(&loaded, &before?, &after?))
     }
 
     fn direct(&self, row: Row, batch: usize, stream: u64) -> Result<Measured> {
@@ -143,7 +122,8 @@ impl Bench {
             stream,
         };
         let probe = || (self.postgres.usage(), process::own());
-        let run = direct.run(&database.url(), probe);
+        let url = database.url();
+        let run = direct.run(&url, probe);
         let (recorded, before, after) = self.postgres.runtime().block_on(run)?;
         let (kept, _) = database.reports()?;
         ensure!(
@@ -165,7 +145,7 @@ impl Bench {
                 reason = "a batch has at most 1,024 reports"
             )]
             batch: Some(batch as f64),
-            load_cpu: processors(before.1?, after.1?, recorded.window),
+            load_cpu: Some(processors(before.1?, after.1?, recorded.window)),
             ..Measured::default()
         })
     }
@@ -180,27 +160,6 @@ impl Bench {
             measured: self.measured,
             stream,
         }
-    }
-
-    fn moment(&self, pid: u32, on_postgres: bool, receiver: Option<&Receiver>) -> Result<Moment> {
-        let batches = match receiver {
-            Some(receiver) => {
-                let text = receiver.metrics()?;
-                let of = |part| http::metric(&text, &format!("receiptd_commit_batch_size_{part}"));
-                (of("sum"), of("count"))
-            }
-            None => (0.0, 0.0),
-        };
-        Ok(Moment {
-            receiver: Usage::of_tree(pid)?,
-            database: if on_postgres {
-                self.postgres.usage()
-            } else {
-                None
-            },
-            load: process::own()?,
-            batches,
-        })
     }
 }
 
@@ -229,61 +188,6 @@ fn check(loaded: &Loaded, kept: impl Fn() -> Result<(i64, i64)>) -> Result<()> {
     }
 }
 
-fn measured(loaded: &Loaded, before: &Moment, after: &Moment) -> Measured {
-    let receiver = Some(before.receiver).zip(Some(after.receiver));
-    let per_request = |usage: Option<(Usage, Usage)>| {
-        used(
-            usage.map(|both| both.0),
-            usage.map(|both| both.1),
-            loaded.requests,
-        )
-    };
-    let receiver_cpu = per_request(receiver);
-    let database_cpu = per_request(before.database.zip(after.database));
-    let together = receiver_cpu.map(|cpu| cpu + database_cpu.unwrap_or_default());
-    let (reports, commits) = (
-        after.batches.0 - before.batches.0,
-        after.batches.1 - before.batches.1,
-    );
-    let [p50, p99, p999] = latencies(&loaded.latencies);
-    let (reports_rate, requests_rate) = (loaded.reports_per_second(), loaded.requests_per_second());
-    Measured {
-        reports: Some(reports_rate),
-        requests: Some(requests_rate),
-        p50,
-        p99,
-        p999,
-        receiver_cpu,
-        database_cpu,
-        report_cpu: together.map(|cpu| cpu * requests_rate / reports_rate.max(1.0)),
-        memory: Some(mebibytes(after.receiver.memory)),
-        batch: (commits > 0.0).then(|| reports / commits),
-        load_cpu: processors(before.load, after.load, loaded.window),
-    }
-}
-
-fn latencies(all: &Histogram) -> [Option<f64>; 3] {
-    [500, 990, 999]
-        .map(|per_mille| (all.count() > 0).then(|| all.quantile(per_mille).as_secs_f64() * 1e3))
-}
-
-/// Processor time each of `count` took, in microseconds.
-#[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^52")]
-fn used(before: Option<Usage>, after: Option<Usage>, count: u64) -> Option<f64> {
-    let used = after?.cpu.saturating_sub(before?.cpu);
-    (count > 0).then(|| used.as_secs_f64() * 1e6 / count as f64)
-}
-
-fn processors(before: Usage, after: Usage, window: Duration) -> Option<f64> {
-    let used = after.cpu.saturating_sub(before.cpu);
-    Some(used.as_secs_f64() / window.as_secs_f64().max(f64::EPSILON))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "no memory here comes near 2^52")]
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / (1024.0 * 1024.0)
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -293,29 +197,8 @@ fn rounded(size: f64) -> usize {
     (size.round() as usize).max(1)
 }
 
-/// The process that is nothing but HTTP; ended when it is dropped.
-struct Ceiling(Child);
-
-impl Drop for Ceiling {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn wait_for(address: std::net::SocketAddr) -> Result<()> {
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(10) {
-        if std::net::TcpStream::connect(address).is_ok() {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    anyhow::bail!("nobody listens on {address}")
-}
-
 /// The built program beside this one.
-pub fn program_beside_us() -> Result<std::path::PathBuf> {
+pub fn program_beside_us() -> Result<PathBuf> {
     let this = std::env::current_exe()?;
     let program = this.parent().unwrap_or(Path::new(".")).join("receiptd");
     ensure!(

@@ -23,6 +23,7 @@ struct Stat {
     parent: u32,
     name: String,
     ticks: u32,
+    ticks_of_ended_children: u32,
 }
 
 impl Usage {
@@ -40,7 +41,7 @@ impl Usage {
             );
             // Children may have ended meanwhile; the root must be there.
             match stat(pid) {
-                Some(stat) => usage.cpu += TICK * stat.ticks,
+                Some(stat) => usage.cpu += TICK * (stat.ticks + stat.ticks_of_ended_children),
                 None if pid == root => anyhow::bail!("process {root} is gone"),
                 None => {}
             }
@@ -51,15 +52,21 @@ impl Usage {
 }
 
 /// The parent of a process, if both have this name.
+#[must_use]
 pub fn parent_of_same_name(pid: u32, name: &str) -> Option<u32> {
     let child = stat(pid)?;
     let parent = stat(child.parent)?;
     (child.name == name && parent.name == name).then_some(parent.pid)
 }
 
-/// How much this process has used so far.
+/// How much this process has used so far, without its children.
 pub fn own() -> Result<Usage> {
-    Usage::of_tree(std::process::id()).context("this process is not in /proc")
+    let pid = std::process::id();
+    let stat = stat(pid).context("this process is not in /proc")?;
+    Ok(Usage {
+        cpu: TICK * stat.ticks,
+        memory: memory(pid).unwrap_or_default(),
+    })
 }
 
 fn all() -> Vec<Stat> {
@@ -82,15 +89,12 @@ fn parse_stat(line: &str) -> Option<Stat> {
     let (name, rest) = rest.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();
     let number = |place: usize| fields.get(place)?.parse::<u32>().ok();
-    let ticks = [11, 12, 13, 14]
-        .into_iter()
-        .map(number)
-        .sum::<Option<u32>>()?;
     Some(Stat {
         pid: pid.parse().ok()?,
         parent: number(1)?,
         name: name.to_owned(),
-        ticks,
+        ticks: number(11)? + number(12)?,
+        ticks_of_ended_children: number(13)? + number(14)?,
     })
 }
 
@@ -111,10 +115,9 @@ mod tests {
     fn a_line_is_read_around_any_name() {
         let line = "42 (a (b) c) S 7 42 42 0 -1 4194304 1 2 3 4 10 20 30 40 20 0 1 0 5 6 7";
         let stat = parse_stat(line).unwrap();
-        assert_eq!(
-            (stat.pid, stat.parent, stat.name.as_str(), stat.ticks),
-            (42, 7, "a (b) c", 100)
-        );
+        assert_eq!((stat.pid, stat.parent), (42, 7));
+        assert_eq!(stat.name, "a (b) c");
+        assert_eq!((stat.ticks, stat.ticks_of_ended_children), (30, 70));
     }
 
     #[test]

@@ -82,14 +82,18 @@ pub struct Measured {
     pub reports: Option<f64>,
     /// Requests a second.
     pub requests: Option<f64>,
-    /// Latencies of a report, in milliseconds.
+    /// The latency that half of the reports did not exceed, in milliseconds.
     pub p50: Option<f64>,
+    /// The same for 99 of a hundred.
     pub p99: Option<f64>,
+    /// The same for 999 of a thousand.
     pub p999: Option<f64>,
-    /// Processor time of a request (of a report where there is no HTTP), in
-    /// microseconds: of the receiver, of the database, and of both a report.
+    /// Processor time of the receiver for a request, in microseconds.
     pub receiver_cpu: Option<f64>,
+    /// Processor time of the database for a request (where there is no HTTP,
+    /// for a report), in microseconds.
     pub database_cpu: Option<f64>,
+    /// Processor time of both together for a report, in microseconds.
     pub report_cpu: Option<f64>,
     /// Memory of the receiver, in MiB.
     pub memory: Option<f64>,

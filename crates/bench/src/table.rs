@@ -21,34 +21,23 @@ pub fn markdown<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> Stri
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut text = line(&header.map(str::to_owned), widths);
-    text.push('|');
-    for (place, width) in widths.iter().enumerate() {
-        let dashes = "-".repeat(width + 1);
-        text.push_str(&if place == 0 {
-            format!("{dashes}-|")
-        } else {
-            format!("{dashes}:|")
-        });
-    }
-    text.push('\n');
-    for row in rows {
-        text.push_str(&line(row, widths));
-    }
-    text
+    let dashes = widths.iter().enumerate().map(|(place, width)| match place {
+        0 => "-".repeat(width + 2),
+        _ => "-".repeat(width + 1) + ":",
+    });
+    let ruler = format!("|{}|", dashes.collect::<Vec<_>>().join("|"));
+    let mut lines = vec![line(&header.map(str::to_owned), widths), ruler];
+    lines.extend(rows.iter().map(|row| line(row, widths)));
+    lines.join("\n") + "\n"
 }
 
 fn line<const N: usize>(cells: &[String; N], widths: [usize; N]) -> String {
-    let mut text = String::from("|");
-    for (place, (cell, width)) in cells.iter().zip(widths).enumerate() {
-        text.push_str(&if place == 0 {
-            format!(" {cell:<width$} |")
-        } else {
-            format!(" {cell:>width$} |")
-        });
-    }
-    text.push('\n');
-    text
+    let cells = cells.iter().zip(widths).enumerate();
+    let padded = cells.map(|(place, (cell, width))| match place {
+        0 => format!(" {cell:<width$} "),
+        _ => format!(" {cell:>width$} "),
+    });
+    format!("|{}|", padded.collect::<Vec<_>>().join("|"))
 }
 
 /// A number with as many digits as it deserves; a dash for none.

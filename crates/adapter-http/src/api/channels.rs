@@ -34,9 +34,9 @@ pub struct ChannelInfo {
     /// Whether its reports must be signed.
     pub signature_required: bool,
     /// When it was made.
-    pub created_at: String,
+    pub created: String,
     /// When it was last changed.
-    pub updated_at: String,
+    pub updated: String,
     /// Counts its changes.
     pub version: i64,
 }
@@ -59,8 +59,8 @@ impl ChannelInfo {
             senders: channel.senders.iter().map(sender).collect(),
             public_url: channel.public_url.as_ref().map(public_url),
             signature_required: channel.signing_token.is_some(),
-            created_at: channel.created_at.to_string(),
-            updated_at: channel.updated_at.to_string(),
+            created: channel.created_at.to_string(),
+            updated: channel.updated_at.to_string(),
             version: channel.version,
         }
     }
@@ -157,7 +157,7 @@ pub struct ChannelRequest {
     pub label: Option<String>,
     /// From when on the credential proves nobody.
     #[schema(example = "2027-01-01T00:00:00Z")]
-    pub expires_at: Option<String>,
+    pub expires: Option<String>,
 }
 
 impl ChannelRequest {
@@ -175,7 +175,7 @@ impl ChannelRequest {
                 user: self.user,
                 password: self.password,
                 label: self.label,
-                expires_at: self.expires_at,
+                expires: self.expires,
             }
             .read()?,
         })

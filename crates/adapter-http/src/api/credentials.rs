@@ -25,11 +25,11 @@ pub struct CredentialView {
     #[schema(example = "2026 rotation")]
     pub label: Option<String>,
     /// When it was made.
-    pub created_at: String,
+    pub created: String,
     /// From when on it proves nobody; `null` lasts until it is removed.
-    pub expires_at: Option<String>,
+    pub expires: Option<String>,
     /// When it last proved a caller, to within a few seconds.
-    pub last_used_at: Option<String>,
+    pub last_used: Option<String>,
 }
 
 impl CredentialView {
@@ -40,9 +40,9 @@ impl CredentialView {
             id: credential.id.to_string(),
             user: credential.user.as_str().to_owned(),
             label: credential.label.clone(),
-            created_at: credential.created_at.to_string(),
-            expires_at: credential.expires_at.map(|time| time.to_string()),
-            last_used_at: credential.last_used_at.map(|time| time.to_string()),
+            created: credential.created_at.to_string(),
+            expires: credential.expires_at.map(|time| time.to_string()),
+            last_used: credential.last_used_at.map(|time| time.to_string()),
         }
     }
 }
@@ -86,18 +86,18 @@ pub struct CredentialRequest {
     pub label: Option<String>,
     /// From when on it proves nobody.
     #[schema(example = "2027-01-01T00:00:00Z")]
-    pub expires_at: Option<String>,
+    pub expires: Option<String>,
 }
 
 impl CredentialRequest {
     pub(crate) fn read(&self) -> Result<NewCredential, ApiError> {
         let password = self.password.as_deref().map(Password::parse).transpose();
-        let expires_at = self.expires_at.as_deref().map(Timestamp::parse).transpose();
+        let expires_at = self.expires.as_deref().map(Timestamp::parse).transpose();
         Ok(NewCredential {
             user: valid("user", WebhookUser::parse(&self.user))?,
             password: valid("password", password)?,
             label: self.label.as_deref().map(label).transpose()?,
-            expires_at: valid("expires_at", expires_at)?,
+            expires_at: valid("expires", expires_at)?,
         })
     }
 }

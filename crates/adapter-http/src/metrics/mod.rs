@@ -8,13 +8,13 @@ mod outcome;
 mod reports;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use domain::{Effect, IntegratorName, RejectionReason, ReportedStatus};
-use ports::Observer;
+use ports::{Observer, ReportJournal};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
@@ -51,6 +51,7 @@ pub struct Metrics {
     journaled: AtomicU64,
     drained: AtomicU64,
     channels: AtomicU64,
+    journal: OnceLock<Arc<dyn ReportJournal>>,
 }
 
 impl Metrics {
@@ -70,7 +71,14 @@ impl Metrics {
             journaled: AtomicU64::new(0),
             drained: AtomicU64::new(0),
             channels: AtomicU64::new(0),
+            journal: OnceLock::new(),
         }
+    }
+
+    /// Shows how much is in a journal, from now on.
+    pub fn watch(&self, journal: Arc<dyn ReportJournal>) {
+        // The first one stays; there is only one.
+        let _ = self.journal.set(journal);
     }
 
     /// A request to the webhook was answered.
@@ -178,6 +186,7 @@ impl Collector for Shown {
             journaled,
             drained,
             channels,
+            journal,
         } = self.0.as_ref();
 
         let mut shown = encoder.encode_descriptor(
@@ -251,6 +260,36 @@ impl Collector for Shown {
                 .encode_descriptor(name, help, None, MetricType::Counter)?
                 .encode_counter(&count.load(Ordering::Relaxed), NoExemplar::None)?;
         }
+        if let Some(usage) = journal.get().map(|journal| journal.usage()) {
+            for (name, help, value) in [
+                (
+                    "receiptd_journal_entries",
+                    "Reports in the journal that wait for the store",
+                    usage.entries,
+                ),
+                (
+                    "receiptd_journal_bytes",
+                    "Bytes that the journal takes on the disk",
+                    usage.bytes,
+                ),
+                (
+                    "receiptd_journal_capacity_bytes",
+                    "Bytes that the journal may take",
+                    usage.capacity,
+                ),
+                (
+                    "receiptd_journal_set_aside_files",
+                    "Damaged files of the journal that were set aside at the start",
+                    usage.set_aside,
+                ),
+            ] {
+                let value = i64::try_from(value).unwrap_or(i64::MAX);
+                encoder
+                    .encode_descriptor(name, help, None, MetricType::Gauge)?
+                    .encode_gauge(&value)?;
+            }
+        }
+
         encoder
             .encode_descriptor(
                 "receiptd_channels",

@@ -19,7 +19,7 @@ use usecases::receive_report::ReportRequest;
 
 use crate::metrics::Outcome;
 use crate::server::{Home, PublicSettings};
-use crate::{PublicState, request_log};
+use crate::{PublicState, idle, request_log};
 use body::Body;
 use error::Refusal;
 
@@ -94,6 +94,7 @@ pub(crate) async fn receive(
     webhook: web::Data<Webhook>,
 ) -> HttpResponse {
     let began = Instant::now();
+    let _busy = idle::busy(&request);
     let mut body = Body::new(payload.into_inner());
     let (outcome, response) = match webhook.take(&request, &mut body, began).await {
         Ok(()) => (Outcome::Accepted, HttpResponse::NoContent().finish()),

@@ -51,6 +51,11 @@ impl Request {
         self
     }
 
+    /// Another value for a header line.
+    pub fn replaced(self, name: &str, value: &str) -> Self {
+        self.without(name).header(name, value)
+    }
+
     pub fn method(mut self, method: &str) -> Self {
         method.clone_into(&mut self.method);
         self
@@ -75,6 +80,18 @@ impl Request {
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
+    }
+
+    /// A body of these chunks.
+    pub fn chunks(self, chunks: &[&[u8]]) -> Self {
+        let mut body = Vec::new();
+        for chunk in chunks.iter().filter(|chunk| !chunk.is_empty()) {
+            body.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
+            body.extend_from_slice(chunk);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"0\r\n\r\n");
+        self.header("Transfer-Encoding", "chunked").body(body)
     }
 
     /// A form, its values escaped.

@@ -8,7 +8,7 @@ use adapter_http::PublicSettings;
 use serde_json::json;
 use testkit::memory::MemoryStore;
 
-use crate::client::Connection;
+use crate::client::{Connection, Request};
 use crate::fixture::{Size, Stores, on_memory, start};
 
 #[tokio::test]
@@ -30,6 +30,23 @@ async fn a_challenged_request_is_repeated_on_the_same_connection() {
         assert_eq!(connection.answer().await.status, 204);
     }
     assert_eq!(store.logged_reports(), 10);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_leaves_nothing_behind() {
+    let (running, _) = on_memory().await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    let mut connection = Connection::open(running.service.public).await;
+    for _ in 0..2 {
+        connection
+            .write(&Request::new("HEAD", &channel.path()).bytes())
+            .await;
+        assert_eq!(connection.head_of_answer().await.status, 405);
+        connection
+            .write(&channel.report("SM1", "sent").bytes())
+            .await;
+        assert_eq!(connection.answer().await.status, 204);
+    }
 }
 
 #[tokio::test]
@@ -124,4 +141,35 @@ async fn a_long_body_of_an_unproven_caller_is_not_read() {
     assert_eq!(answer.status, 401);
     assert_eq!(answer.header("connection"), Some("close"));
     assert!(began.elapsed() < Duration::from_millis(900));
+}
+
+#[tokio::test]
+async fn a_second_request_that_does_not_go_on_is_given_up() {
+    let store = MemoryStore::new();
+    let size = Size {
+        public: PublicSettings {
+            request_timeout: Duration::from_millis(500),
+            keep_alive: Duration::from_secs(1),
+            ..PublicSettings::default()
+        },
+        ..Size::default()
+    };
+    let running = start(Stores::from(&store), size).await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    let mut connection = Connection::open(running.service.public).await;
+    connection
+        .write(&channel.report("SM1", "sent").bytes())
+        .await;
+    assert_eq!(connection.answer().await.status, 204);
+    connection.write(b"POST /so").await;
+    assert!(connection.is_closed().await);
+    // What is being answered is not given up.
+    store.set_paused(true);
+    let mut connection = Connection::open(running.service.public).await;
+    connection
+        .write(&channel.report("SM1", "read").bytes())
+        .await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    store.set_paused(false);
+    assert_eq!(connection.answer().await.status, 204);
 }

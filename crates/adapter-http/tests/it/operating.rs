@@ -51,6 +51,7 @@ async fn what_is_nowhere_and_what_a_path_does_not_know_are_problems() {
     for path in [
         "/",
         "/api",
+        "/%FF",
         "/api/v2/channels",
         "/social/on/whatsapp/twilio/report/1",
     ] {
@@ -61,11 +62,20 @@ async fn what_is_nowhere_and_what_a_path_does_not_know_are_problems() {
             "{path}"
         );
     }
-    let answer = service.get("/api/v1/nowhere").await;
-    assert_eq!(
-        (answer.status, answer.problem().as_str()),
-        (404, "not_found")
-    );
+    for path in [
+        "nowhere",
+        "channels/",
+        "channels/1/",
+        "messages/1",
+        "messages/1/2/3",
+        "channels/%FF",
+        "messages/%FF/SM1",
+        "messages/1/%FF",
+    ] {
+        let answer = service.get(&format!("/api/v1/{path}")).await;
+        assert_eq!(answer.status, 404, "{path}: {answer:?}");
+        answer.problem();
+    }
     let answer = service
         .operator(Request::new("PUT", "/api/v1/channels"))
         .await;

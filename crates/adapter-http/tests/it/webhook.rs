@@ -52,18 +52,26 @@ async fn the_vendors_example_works_as_it_stands() {
 #[tokio::test]
 async fn a_right_signature_is_taken_over_the_configured_url() {
     let (running, _) = on_memory().await;
-    // The key of the example in Twilio's documentation, with its URL and fields.
+    let address = running.service.public;
     let channel = json!({
         "signing_token": "12345678901234567890123456789012",
         "public_url": "https://other.example.com:8443",
     });
     let channel = running.service.add_channel("signed", channel).await;
-    assert!(channel.callback_url.contains("@other.example.com:8443/"));
-    let unsigned = channel
-        .report("SM1", "sent")
-        .send(running.service.public)
-        .await;
-    assert_eq!(unsigned.problem(), "signature_mismatch");
+    let signed = |signature: &str| {
+        let report = channel.report("SM1", "sent");
+        report.header("X-Twilio-Signature", signature)
+    };
+    // HMAC-SHA1 over https://other.example.com:8443/social/… and the fields, made with openssl.
+    let signature = "7lx/FK4FsLTo1PJNpB4xqW1AWFU=";
+    assert_eq!(signed(signature).send(address).await.status, 204);
+    // The query is signed too.
+    let with_query = format!("{}?tenant=7", channel.path());
+    let signature = "4UAEm8pKw958O8gwYc46lRdykT8=";
+    let report = signed(signature).path(&with_query);
+    assert_eq!(report.send(address).await.status, 204);
+    let answer = signed(signature).send(address).await;
+    assert_eq!(answer.problem(), "signature_mismatch");
 }
 
 #[tokio::test]

@@ -103,25 +103,20 @@ impl<'a> Form<'a> {
         let sender = self.from.required(address)?;
         let code = self.error_code.lenient()?;
         let words = self.error_message.lenient()?;
-        let error = match code.as_deref().map(ErrorCode::parse) {
-            Some(Ok(code)) => Some(ReportError {
+        let parsed = code.as_deref().and_then(|code| ErrorCode::parse(code).ok());
+        let error = if let Some(code) = parsed {
+            Some(ReportError {
                 code,
                 text: ErrorText::new(words.as_deref().unwrap_or_default()),
-            }),
+            })
+        } else {
             // A code that is none, or words without a code, are no error of the
             // message. They are kept, and no reason to lose a report.
-            Some(Err(_)) | None => {
-                let fields = [
-                    (self.error_code.name, code),
-                    (self.error_message.name, words),
-                ];
-                let present = fields
-                    .into_iter()
-                    .filter_map(|(name, text)| Some((name, text?)));
+            for (slot, text) in [(&self.error_code, code), (&self.error_message, words)] {
                 self.others
-                    .extend(present.map(|(name, text)| (name.to_owned(), text)));
-                None
+                    .extend(text.map(|text| (slot.name.to_owned(), text)));
             }
+            None
         };
         Ok(ReadReport {
             sid,

@@ -66,7 +66,7 @@ impl Integrator for Twilio {
     }
 
     fn challenge(&self) -> &'static str {
-        r#"Basic realm="receiptd""#
+        r#"Basic realm="receiptd", charset="UTF-8""#
     }
 
     fn prove(&self, headers: &dyn Headers, door: Door<'_>) -> Proof {

@@ -37,6 +37,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         env!("CARGO_PKG_VERSION"),
         &wiring::integrators(),
     ));
+    outage.watch(&metrics);
     let directory = Arc::new(outage.keep_copy(ChannelDirectory::new(
         Arc::clone(&stores.channels),
         secrets.server.clone(),

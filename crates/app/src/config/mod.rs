@@ -205,6 +205,11 @@ impl Settings {
     }
 }
 
+fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "an address and a port are expected, like 127.0.0.1:8080")
+}
+
 /// The address under which this machine reaches a listener of its own.
 fn reachable(mut listening: SocketAddr) -> SocketAddr {
     if listening.ip().is_unspecified() {

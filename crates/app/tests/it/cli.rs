@@ -167,7 +167,7 @@ fn a_wrong_setting_is_named_with_what_would_be_right() {
             "mysql://x",
             "sqlite: or postgres://",
         ),
-        ("RECEIPTD_PUBLIC_LISTEN", "8080", "RECEIPTD_PUBLIC_LISTEN"),
+        ("RECEIPTD_PUBLIC_LISTEN", "8080", "like 127.0.0.1:8080"),
         ("RECEIPTD_PUBLIC_URL", "reports.example.com", "https://"),
         ("RECEIPTD_SECRET_KEY", "short", "at least 32 characters"),
         ("RECEIPTD_ADMIN_TOKEN", "short", "at least 16"),

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::answers;
+use crate::service::Service;
+
 use super::support::{
     ADMIN_TOKEN, CHANNEL, Engine, Home, PASSWORD, Server, USER, bare_command, client, files_in,
     mode_of, run, text, until,
@@ -143,6 +146,18 @@ async fn what_the_simulator_sends_is_what_is_shown(engine: Engine) {
     assert!(!output.status.success());
 }
 
+async fn every_request_gets_its_answer(engine: Engine) {
+    let home = Home::new(engine).await;
+    let server = home.serve();
+    let address = |url: &str| url.trim_start_matches("http://").parse().unwrap();
+    let service = Service {
+        public: address(&server.public),
+        operator: address(&server.operator),
+        admin_token: ADMIN_TOKEN.to_owned(),
+    };
+    answers::every_request_gets_its_answer(&service, "engine").await;
+}
+
 macro_rules! on_both_engines {
     ($($name:ident)*) => {
         mod sqlite {
@@ -155,6 +170,7 @@ macro_rules! on_both_engines {
 }
 
 on_both_engines! {
+    every_request_gets_its_answer
     reports_survive_kill_9
     it_finishes_and_leaves_when_asked_to
     changes_by_the_command_line_are_honoured_while_it_runs

@@ -155,8 +155,13 @@ mod tests {
             functions(&reports.concat()),
             crate::__reports_contract!([names] reports, (), none)
         );
+        let channels = [
+            include_str!("channels/entries.rs"),
+            include_str!("channels/credentials.rs"),
+            include_str!("channels/revision.rs"),
+        ];
         assert_eq!(
-            functions(include_str!("channels.rs")),
+            functions(&channels.concat()),
             crate::__channels_contract!([names] channels, (), none)
         );
         assert_eq!(

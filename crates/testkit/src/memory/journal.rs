@@ -3,8 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use ports::journal::{JournalEntry, JournalError, JournalMark, JournalUsage};
 use ports::ReportJournal;
+use ports::journal::{JournalEntry, JournalError, JournalMark, JournalUsage};
 
 /// A journal that keeps every promise of the port but durability.
 #[derive(Debug, Default)]
@@ -65,6 +65,11 @@ impl ReportJournal for MemoryJournal {
         let data = self.lock();
         let entries = data.entries.len() as u64;
         let capacity = if data.full { entries } else { u64::MAX };
-        JournalUsage { entries, bytes: entries, capacity, set_aside: 0 }
+        JournalUsage {
+            entries,
+            bytes: entries,
+            capacity,
+            set_aside: 0,
+        }
     }
 }

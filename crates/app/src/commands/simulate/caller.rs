@@ -139,6 +139,10 @@ impl Caller {
         let answer = self.request(body, token, true, tally).await?;
         match answer.status().as_u16() {
             204 => Ok(()),
+            401 => Err(Failure::answered(
+                401,
+                "401: the credentials are refused".to_owned(),
+            )),
             status => Err(Failure::answered(status, status.to_string())),
         }
     }

@@ -1,0 +1,18 @@
+//! The contract of the store ports on a real server.
+
+mod database;
+
+use adapter_postgres::{Options, PostgresStore};
+use database::Database;
+use testkit::contract::Fresh;
+
+async fn fresh() -> Fresh<PostgresStore> {
+    let database = Database::create().await;
+    let store = database.store().await;
+    let other = database.store_without_tables(&Options::default());
+    Fresh::new(store, other, database)
+}
+
+testkit::contract_tests!(reports, fresh);
+testkit::contract_tests!(channels, fresh);
+testkit::contract_tests!(rejections, fresh);

@@ -1,0 +1,169 @@
+//! What a report costs the server. A change that breaks one of these has made the hot path
+//! dearer: measure before you raise a bound.
+
+mod database;
+
+use std::time::{Duration, Instant};
+
+use adapter_postgres::Options;
+use database::Database;
+use domain::Report;
+use ports::ReportStore as _;
+use sqlx::{Connection as _, PgConnection};
+use testkit::builders::{report, twilio_sid};
+use testkit::cluster::{self, Cluster};
+use tokio::task::JoinSet;
+
+const MESSAGES: u64 = 1_500;
+const BATCH: usize = 64;
+
+/// What a delivery looks like in public payloads, in three steps of many messages.
+fn histories() -> Vec<Report> {
+    let steps = ["sent", "delivered", "read"];
+    let step = |status: &'static str| (0..MESSAGES).map(move |n| step_of(n, status));
+    steps.into_iter().flat_map(step).collect()
+}
+
+fn step_of(number: u64, status: &str) -> Report {
+    // Sids that lie next to each other would spare the index its work.
+    let sid = twilio_sid(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let fields = [
+        ("SmsSid", sid.as_str()),
+        ("SmsStatus", status),
+        ("AccountSid", "AC00112233445566778899aabbccddeeff"),
+        ("ApiVersion", "2010-04-01"),
+        ("ChannelPrefix", "whatsapp"),
+        ("ChannelInstallSid", "XE00112233445566778899aabbccddeeff"),
+        ("ChannelToAddress", "+1555010XXXX"),
+        ("EventType", "DELIVERED"),
+    ];
+    report(&sid)
+        .status(status)
+        .token("9f5c1c0e-5d1a-4f4b-8d51-d1b5a7f3c0aa")
+        .fields(fields)
+        .build()
+}
+
+#[tokio::test]
+async fn updates_stay_on_their_page_and_touch_no_index() {
+    let database = Database::create().await;
+    let store = database.store().await;
+    for batch in histories().chunks(BATCH) {
+        store.record(batch).await.unwrap();
+    }
+    // The server counts up when the connection ends, at the latest.
+    store.close().await;
+    let mut connection = connect(&database).await;
+    let waiting = Instant::now();
+    let (updated, on_their_page) = loop {
+        let counted = sqlx::query_as::<_, (i64, i64)>(
+            "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'messages'",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+        if counted.0 == i64::try_from(2 * MESSAGES).unwrap() {
+            break counted;
+        }
+        assert!(
+            waiting.elapsed() < Duration::from_mins(1),
+            "counted {counted:?}"
+        );
+        tokio::task::yield_now().await;
+    };
+    println!("{on_their_page} of {updated} updates stayed on their page");
+    assert!(on_their_page * 100 >= updated * 90);
+}
+
+#[tokio::test]
+async fn a_batch_is_one_statement_and_a_report_little_to_log() {
+    const WAL_BYTES_MAX: u64 = 1_100;
+    // Of its own: nobody else may log meanwhile.
+    let cluster = Cluster::start_with(&cluster::Options {
+        settings: vec![
+            "log_statement=all".to_owned(),
+            "log_line_prefix=%a|".to_owned(),
+        ],
+        ..cluster::Options::default()
+    })
+    .expect("a server can be started");
+    let database = Database::create_on(&cluster.url("postgres")).await;
+    let store = database.store().await;
+    let mut observer = connect(&database).await;
+    let reports = histories();
+
+    store.record(&reports[..BATCH]).await.unwrap();
+    let logged_before = statements(&cluster);
+    let wal_before = wal(&mut observer).await;
+    for batch in reports[BATCH..].chunks(BATCH) {
+        store.record(batch).await.unwrap();
+    }
+    let wal = wal(&mut observer).await - wal_before;
+    let statements = statements(&cluster) - logged_before;
+
+    let count = u64::try_from(reports.len() - BATCH).unwrap();
+    println!("{} bytes of WAL a report", wal / count);
+    assert!(wal / count <= WAL_BYTES_MAX, "{} bytes", wal / count);
+    assert_eq!(statements, (reports.len() - BATCH).div_ceil(BATCH));
+}
+
+/// A connection past the store.
+async fn connect(database: &Database) -> PgConnection {
+    PgConnection::connect(&database.url())
+        .await
+        .expect("the server answers")
+}
+
+/// How many statements the store has sent.
+fn statements(cluster: &Cluster) -> usize {
+    let folder = cluster.data_dir();
+    let log = folder
+        .parent()
+        .expect("a folder around it")
+        .join("server.log");
+    let log = std::fs::read_to_string(log).expect("the server logs");
+    let executed = |line: &&str| {
+        line.starts_with("receiptd|LOG:  execute") || line.starts_with("receiptd|LOG:  statement")
+    };
+    log.lines().filter(executed).count()
+}
+
+async fn wal(observer: &mut PgConnection) -> u64 {
+    let bytes: i64 = sqlx::query_scalar("select (pg_current_wal_insert_lsn() - '0/0')::bigint")
+        .fetch_one(observer)
+        .await
+        .expect("a superuser may ask");
+    u64::try_from(bytes).expect("a place in the log")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn racing_batches_never_wait_for_each_other_in_a_ring() {
+    let database = Database::create().await;
+    let mut replicas = JoinSet::new();
+    for replica in 0..6_u64 {
+        let store = if replica == 0 {
+            database.store().await
+        } else {
+            database.store_without_tables(&Options::default())
+        };
+        replicas.spawn(async move {
+            for round in 0..12 {
+                let status = ["queued", "sent", "delivered", "read"][(round % 4) as usize];
+                let batch: Vec<_> = (0..60)
+                    .map(|n| (n * (2 * replica + 1) + round * 7) % 61)
+                    .map(|n| report(&twilio_sid(n)).status(status).build())
+                    .collect();
+                store.record(&batch).await.unwrap();
+            }
+            store.close().await;
+        });
+    }
+    replicas.join_all().await;
+    let deadlocks: i64 = sqlx::query_scalar(
+        "select deadlocks from pg_stat_database where datname = current_database()",
+    )
+    .fetch_one(&mut connect(&database).await)
+    .await
+    .unwrap();
+    assert_eq!(deadlocks, 0);
+}

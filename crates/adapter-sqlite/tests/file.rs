@@ -1,0 +1,190 @@
+//! The file of a store: how it is made, opened, copied to and left behind.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use adapter_sqlite::{OpenError, SqliteStore};
+use ports::{ReportStore as _, StoreError};
+use testkit::builders::{key, report, twilio_sid};
+
+async fn open(path: &Path) -> SqliteStore {
+    SqliteStore::connect(path.to_str().unwrap()).await.unwrap()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn file_and_folders_are_made_for_their_owner_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b/receipts.db");
+    let store = open(&path).await;
+    store.migrate().await.unwrap();
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(&path.with_extension("db-wal")), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+}
+
+#[tokio::test]
+async fn a_path_and_its_url_open_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.db");
+    let path = path.to_str().unwrap();
+    let store = SqliteStore::connect(path).await.unwrap();
+    store.migrate().await.unwrap();
+    store.record(&[report("SM1").build()]).await.unwrap();
+    for url in [format!("sqlite:{path}"), format!("sqlite://{path}")] {
+        let store = SqliteStore::connect(&url).await.unwrap();
+        assert!(store.message(&key("SM1")).await.unwrap().is_some(), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_store_is_refused() {
+    for url in [
+        "",
+        "sqlite:",
+        "sqlite::memory:",
+        "sqlite:x?mode=memory",
+        "sqlite:x?mode=magic",
+    ] {
+        let refused = SqliteStore::connect(url).await.err();
+        assert!(
+            matches!(refused, Some(OpenError::InvalidUrl(_))),
+            "{url}: {refused:?}"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let refused = SqliteStore::connect(folder.path().to_str().unwrap())
+        .await
+        .err();
+    assert!(
+        matches!(refused, Some(OpenError::Create { .. })),
+        "{refused:?}"
+    );
+    let text = folder.path().join("notes.txt");
+    fs::write(
+        &text,
+        "no database, and long enough to be taken for one ".repeat(99),
+    )
+    .unwrap();
+    let refused = SqliteStore::connect(text.to_str().unwrap()).await.err();
+    assert!(
+        matches!(refused, Some(OpenError::Open { .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn before_the_tables_are_made_the_store_is_unavailable() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("receipts.db")).await;
+    let ping = store.ping().await;
+    assert!(matches!(ping, Err(StoreError::Unavailable(_))), "{ping:?}");
+    let record = store.record(&[report("SM1").build()]).await;
+    assert!(
+        matches!(record, Err(StoreError::Unavailable(_))),
+        "{record:?}"
+    );
+    store.migrate().await.unwrap();
+    store.ping().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_processes_may_make_the_tables_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.db");
+    let mut racers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let store = open(&path).await;
+        racers.spawn(async move { store.migrate().await });
+    }
+    for migrated in racers.join_all().await {
+        migrated.unwrap();
+    }
+    open(&path).await.migrate().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_store_leaves_one_file_with_everything_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.db");
+    let store = open(&path).await;
+    store.migrate().await.unwrap();
+    store.record(&[report("SM1").build()]).await.unwrap();
+    store.ping().await.unwrap();
+    assert!(store.message(&key("SM1")).await.unwrap().is_some());
+    store.close().await.unwrap();
+    let left: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .collect();
+    assert_eq!(left, std::slice::from_ref(&path));
+    assert!(
+        open(&path)
+            .await
+            .message(&key("SM1"))
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn a_checkpoint_copies_the_log_and_lets_it_start_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.db");
+    let store = open(&path).await;
+    store.migrate().await.unwrap();
+    for round in 0..4_u64 {
+        let sids = round * 500..(round + 1) * 500;
+        let batch: Vec<_> = sids.map(|sid| report(&twilio_sid(sid)).build()).collect();
+        store.record(&batch).await.unwrap();
+        let reached = store.checkpoint().await.unwrap();
+        assert_eq!(reached.copied_pages, reached.log_pages);
+        assert!(reached.log_pages > 0);
+    }
+    let log = fs::metadata(path.with_extension("db-wal")).unwrap().len();
+    let all = fs::metadata(&path).unwrap().len();
+    assert!(
+        log < all,
+        "a log of {log} bytes beside a file of {all}: it never started anew"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checkpoints_beside_a_busy_writer_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.db");
+    let store = open(&path).await;
+    store.migrate().await.unwrap();
+    let writer = store.clone();
+    let mut writing = tokio::task::JoinSet::new();
+    writing.spawn(async move {
+        for sid in 0..200 {
+            writer
+                .record(&[report(&twilio_sid(sid)).build()])
+                .await
+                .unwrap();
+        }
+    });
+    while writing.try_join_next().is_none() {
+        store.checkpoint().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    store.close().await.unwrap();
+    let store = open(&path).await;
+    for sid in 0..200 {
+        assert!(
+            store
+                .message(&key(&twilio_sid(sid)))
+                .await
+                .unwrap()
+                .is_some()
+        );
+    }
+}

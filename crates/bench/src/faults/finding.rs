@@ -1,0 +1,216 @@
+//! What a scenario found: what was acknowledged against what is there.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use bench::table::number;
+use domain::DeliveryStatus;
+
+use crate::ledger::Ledger;
+use crate::report::Report;
+use crate::store::Kept;
+
+/// What a scenario found. Numbers are of different reports, not of requests.
+#[derive(Debug, Default)]
+pub struct Finding {
+    /// Reports that were answered 204.
+    pub acknowledged: usize,
+    /// Those of them that are in the log.
+    pub found: usize,
+    /// Those of them that are not, and should be.
+    pub lost: usize,
+    /// Rows of the log that say what another row says.
+    pub doubled: u64,
+    /// Requests that were answered with anything but 204.
+    pub refused: usize,
+    /// Requests that were not answered.
+    pub unanswered: usize,
+    /// Reports that were not answered and are in the log all the same.
+    pub cut_off: usize,
+    /// The longest that an answer took.
+    pub slowest: Duration,
+    notes: Vec<String>,
+    failures: Vec<String>,
+}
+
+impl Finding {
+    /// Compares what was answered with what is there.
+    pub fn compare(ledger: &Ledger, kept: &Kept) -> Self {
+        Self::compare_without(ledger, kept, &HashSet::new())
+    }
+
+    /// The same, when these reports are known to be gone.
+    pub fn compare_without(ledger: &Ledger, kept: &Kept, gone: &HashSet<Report>) -> Self {
+        let acknowledged = ledger.acknowledged();
+        let is_kept = |report: &&Report| kept.reports.contains_key(*report);
+        let found = acknowledged.iter().filter(is_kept).count();
+        let missing = acknowledged.iter().filter(|report| !is_kept(report));
+        let lost = missing.filter(|report| !gone.contains(report)).count();
+        let left = ledger.left_unanswered();
+        let mut finding = Self {
+            cut_off: left.iter().filter(is_kept).count(),
+            acknowledged: acknowledged.len(),
+            found,
+            lost,
+            doubled: kept.reports.values().map(|times| times - 1).sum(),
+            refused: ledger.refused(),
+            unanswered: ledger.unanswered(),
+            slowest: ledger.slowest(),
+            ..Self::default()
+        };
+        let sent = ledger.sent();
+        let invented = kept.reports.keys().filter(|report| !sent.contains(report));
+        let invented = invented.count();
+        finding.expect(invented == 0, format!("{invented} reports nobody sent"));
+        let misstated = misstated(kept);
+        finding.expect(
+            misstated == 0,
+            format!("{misstated} messages in another state than their reports tell"),
+        );
+        finding.expect(!acknowledged.is_empty(), "nothing was acknowledged");
+        finding
+    }
+
+    /// Says that something must hold; `otherwise` is what is wrong if not.
+    pub fn expect(&mut self, holds: bool, otherwise: impl Into<String>) {
+        if !holds {
+            self.failures.push(otherwise.into());
+        }
+    }
+
+    /// Every request was answered 204, within a time.
+    pub fn expect_all_taken_within(&mut self, limit: Duration) {
+        let (refused, unanswered) = (self.refused, self.unanswered);
+        self.expect(refused == 0, format!("{refused} requests were refused"));
+        self.expect(
+            unanswered == 0,
+            format!("{unanswered} requests were not answered"),
+        );
+        self.expect_answers_within(limit);
+    }
+
+    /// Whatever was answered was answered within a time.
+    pub fn expect_answers_within(&mut self, limit: Duration) {
+        let slowest = self.slowest;
+        self.expect(
+            slowest <= limit,
+            format!("an answer took {slowest:.1?}, {limit:?} is the limit"),
+        );
+    }
+
+    /// Something worth knowing.
+    pub fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// Whether nothing was lost or doubled and all expectations were met.
+    pub fn is_good(&self) -> bool {
+        self.lost == 0 && self.doubled == 0 && self.failures.is_empty()
+    }
+
+    /// The cells of its row, those for scenario and engine not among them.
+    pub fn cells(&self) -> [String; 7] {
+        let count = |count: usize| thousands(u64::try_from(count).unwrap_or(u64::MAX));
+        let mut words = vec![if self.is_good() { "good" } else { "FAILED" }.to_owned()];
+        if self.unanswered > 0 {
+            words.push(format!("{} not answered", count(self.unanswered)));
+        }
+        words.extend(self.failures.iter().cloned());
+        words.extend(self.notes.iter().cloned());
+        [
+            count(self.acknowledged),
+            count(self.found),
+            count(self.lost),
+            thousands(self.doubled),
+            count(self.refused),
+            format!("{:.2} s", self.slowest.as_secs_f64()),
+            words.join("; "),
+        ]
+    }
+}
+
+/// Messages whose state is not the highest status that is in the log.
+fn misstated(kept: &Kept) -> usize {
+    let mut highest: HashMap<&str, Option<i64>> = HashMap::new();
+    for report in kept.reports.keys() {
+        let rank = DeliveryStatus::from_word(&report.status).map(|status| status.rank().into());
+        let highest = highest.entry(&report.sid).or_default();
+        *highest = (*highest).max(rank);
+    }
+    let states = highest.iter();
+    let wrong = states.filter(|(sid, rank)| kept.ranks.get(**sid) != Some(*rank));
+    // A message without reports is wrong as well.
+    wrong.count() + kept.ranks.len().saturating_sub(highest.len())
+}
+
+fn thousands(count: u64) -> String {
+    if count < 1_000 {
+        return count.to_string();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^52")]
+    number(Some(count as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Entry;
+
+    fn ledger(statuses: &[Option<u16>]) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (number, status) in (0..).zip(statuses) {
+            ledger.entries.push(Entry {
+                stream: 1,
+                number,
+                sent: Duration::ZERO,
+                took: Duration::from_millis(number),
+                status: *status,
+            });
+        }
+        ledger
+    }
+
+    fn kept(numbers: &[u64]) -> Kept {
+        let mut kept = Kept::default();
+        for number in numbers {
+            let report = Report::nth(1, *number);
+            let rank = DeliveryStatus::from_word(&report.status).map(|it| it.rank().into());
+            let state = kept.ranks.entry(report.sid.clone()).or_default();
+            *state = (*state).max(rank);
+            *kept.reports.entry(report).or_default() += 1;
+        }
+        kept
+    }
+
+    #[test]
+    fn what_was_acknowledged_and_is_not_there_is_lost() {
+        let ledger = ledger(&[Some(204), Some(204), Some(503), None]);
+        let finding = Finding::compare(&ledger, &kept(&[0, 3]));
+        assert_eq!((finding.acknowledged, finding.found), (2, 1));
+        assert_eq!((finding.lost, finding.doubled), (1, 0));
+        assert_eq!((finding.refused, finding.unanswered), (1, 1));
+        assert!(!finding.is_good());
+        let gone = [Report::nth(1, 1)].into();
+        assert!(Finding::compare_without(&ledger, &kept(&[0, 3]), &gone).is_good());
+    }
+
+    #[test]
+    fn doubled_invented_and_misstated_reports_are_noticed() {
+        let ledger = ledger(&[Some(204), Some(204)]);
+        assert!(Finding::compare(&ledger, &kept(&[0, 1])).is_good());
+        assert_eq!(Finding::compare(&ledger, &kept(&[0, 1, 1])).doubled, 1);
+        assert!(!Finding::compare(&ledger, &kept(&[0, 1, 2])).is_good());
+        let mut wrong = kept(&[0, 1]);
+        wrong.ranks.insert(Report::nth(1, 0).sid, Some(3));
+        assert!(!Finding::compare(&ledger, &wrong).is_good());
+    }
+
+    #[test]
+    fn the_row_says_what_is_wrong() {
+        let mut finding = Finding::compare(&ledger(&[Some(204)]), &kept(&[0]));
+        finding.note("quickly");
+        assert_eq!(finding.cells().last().unwrap(), "good; quickly");
+        finding.expect(false, "too late");
+        assert_eq!(finding.cells().last().unwrap(), "FAILED; too late; quickly");
+    }
+}

@@ -1,0 +1,193 @@
+//! `faults` breaks what the receiver depends on, and the receiver itself, under
+//! load, and counts what became of every report that was answered 204.
+//!
+//! A scenario starts receivers and databases of its own, makes its fault, lets
+//! everything recover, and compares the ledger of the load with the rows in the
+//! database. Start reading at `scenarios/mod.rs`, which lists them.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the program's voice"
+)]
+#![expect(
+    unreachable_pub,
+    reason = "a program of one crate: what its modules share is as public as it gets"
+)]
+
+mod connection;
+mod finding;
+mod ledger;
+mod load;
+mod proxy;
+mod receiver;
+mod report;
+mod scenarios;
+mod store;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use bench::table::markdown;
+use clap::Parser;
+
+use finding::Finding;
+use scenarios::{Place, SCENARIOS, Scenario};
+use store::Engine;
+
+/// Breaks what the receiver depends on, and the receiver itself, under load,
+/// and counts what was lost.
+#[derive(Parser, Debug)]
+#[command(name = "faults")]
+struct Cli {
+    /// The quick ones only, and those shorter
+    #[arg(long)]
+    quick: bool,
+    /// The program to test [default: receiptd beside this program]
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+    /// Only scenarios of these names
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    only: Vec<String>,
+    /// Tell which scenarios there are
+    #[arg(long)]
+    list: bool,
+    /// Chooses the random moments
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// What a scenario is played with.
+#[derive(Debug)]
+pub struct Stage {
+    program: PathBuf,
+    engine: Engine,
+    quick: bool,
+    seed: u64,
+}
+
+const HEADER: [&str; 9] = [
+    "scenario",
+    "engine",
+    "acknowledged",
+    "found",
+    "lost",
+    "doubled",
+    "refused",
+    "slowest answer",
+    "result",
+];
+
+fn main() -> Result<ExitCode> {
+    let cli = Cli::parse();
+    if cli.list {
+        for scenario in &SCENARIOS {
+            let quick = if scenario.quick { "quick" } else { "" };
+            println!("{:<18} {quick:<5}  {}", scenario.name, scenario.title);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let chosen = chosen(&cli)?;
+    let program = match &cli.program {
+        Some(program) => program.canonicalize()?,
+        None => program_beside_us()?,
+    };
+
+    let began = Instant::now();
+    let (mut rows, mut good) = (Vec::new(), true);
+    for scenario in chosen {
+        match scenario.place {
+            Place::Here(engines, run) => {
+                for engine in engines {
+                    let stage = Stage {
+                        program: program.clone(),
+                        engine: *engine,
+                        quick: cli.quick,
+                        seed: cli.seed,
+                    };
+                    let began = Instant::now();
+                    let finding = run(&stage);
+                    let row = row(scenario, *engine, &finding);
+                    good &= finding.is_ok_and(|finding| finding.is_good());
+                    eprintln!(
+                        "{} ({:.0} s)",
+                        row.join(" | "),
+                        began.elapsed().as_secs_f64()
+                    );
+                    rows.push(row);
+                }
+            }
+            Place::Elsewhere(place) => rows.push(elsewhere(scenario, place)),
+        }
+    }
+    println!("{}", markdown(HEADER, &rows));
+    let verdict = if good { "all good" } else { "FAILED" };
+    println!("{verdict} after {:.0} s", began.elapsed().as_secs_f64());
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The one that was built together with this program.
+fn program_beside_us() -> Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let program = this.parent().unwrap_or(Path::new(".")).join("receiptd");
+    ensure!(
+        program.is_file(),
+        "{} is not there; build it first, or name another one with --program",
+        program.display()
+    );
+    Ok(program)
+}
+
+fn chosen(cli: &Cli) -> Result<Vec<&'static Scenario>> {
+    for name in &cli.only {
+        let known = SCENARIOS.iter().any(|scenario| scenario.name == name);
+        ensure!(known, "there is no scenario {name}; see --list");
+    }
+    let is_chosen = |scenario: &&Scenario| {
+        if cli.only.is_empty() {
+            scenario.quick || !cli.quick
+        } else {
+            cli.only.iter().any(|name| name == scenario.name)
+        }
+    };
+    Ok(SCENARIOS.iter().filter(is_chosen).collect())
+}
+
+fn row(scenario: &Scenario, engine: Engine, finding: &Result<Finding>) -> [String; 9] {
+    let none = || "–".to_owned();
+    let cells = match finding {
+        Ok(finding) => finding.cells(),
+        Err(error) => {
+            // The whole story; the table has room for its beginning.
+            eprintln!("{}: {error:#}", scenario.name);
+            let first = error.to_string();
+            let first = first.lines().next().unwrap_or_default();
+            let [a, b, c, d, e, f] = std::array::from_fn(|_| none());
+            [a, b, c, d, e, f, format!("FAILED; {first}")]
+        }
+    };
+    let [a, b, c, d, e, f, result] = cells;
+    let (title, engine) = (scenario.title.to_owned(), engine.name().to_owned());
+    [title, engine, a, b, c, d, e, f, result]
+}
+
+fn elsewhere(scenario: &Scenario, place: &str) -> [String; 9] {
+    let [_, a, b, c, d, e, f, g, _] = std::array::from_fn(|_| "–".to_owned());
+    [
+        scenario.title.to_owned(),
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        place.to_owned(),
+    ]
+}

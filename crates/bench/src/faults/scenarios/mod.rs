@@ -1,0 +1,181 @@
+//! What can go wrong, one function each.
+
+mod clients;
+mod crash;
+mod damage;
+mod disk;
+mod outage;
+mod poison;
+mod replicas;
+mod slow;
+mod speed;
+mod stop;
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::Stage;
+use crate::finding::Finding;
+use crate::ledger::Ledger;
+use crate::receiver::Receiver;
+use crate::store::{Engine, Postgres, Store};
+
+/// Something that can go wrong.
+pub struct Scenario {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it is called in the table.
+    pub title: &'static str,
+    /// Whether it is one of the quick ones.
+    pub quick: bool,
+    /// Where it is played.
+    pub place: Place,
+}
+
+/// Where a scenario is played.
+pub enum Place {
+    /// Here, on these engines.
+    Here(&'static [Engine], fn(&Stage) -> Result<Finding>),
+    /// In a test, for what a whole process cannot be made to see.
+    Elsewhere(&'static str),
+}
+
+const BOTH: &[Engine] = &[Engine::Postgres, Engine::Sqlite];
+/// Where there is no server, it cannot be away.
+const SERVER: &[Engine] = &[Engine::Postgres];
+
+/// All of them, in the order in which they are played.
+pub const SCENARIOS: [Scenario; 22] = [
+    quick("kill", "killed at random moments", BOTH, crash::kill),
+    quick("outage", "database away", SERVER, outage::outage),
+    quick(
+        "outage-kill",
+        "database away, receiver killed",
+        SERVER,
+        outage::killed_meanwhile,
+    ),
+    slow("late", "database 3 s late", SERVER, slow::late),
+    slow(
+        "locks",
+        "tables locked, all connections taken",
+        SERVER,
+        slow::locks,
+    ),
+    quick(
+        "idle",
+        "database restarted while idle",
+        SERVER,
+        outage::idle,
+    ),
+    quick("journal-full", "journal full", SERVER, disk::journal_full),
+    slow("disk-full", "disk full", BOTH, disk::disk_full),
+    quick(
+        "damage",
+        "journal cut in the middle",
+        SERVER,
+        damage::damage,
+    ),
+    quick(
+        "replicas",
+        "two receivers, orders split",
+        SERVER,
+        replicas::replicas,
+    ),
+    quick("poison", "one poison among 999", BOTH, poison::poison),
+    slow(
+        "poison-journal",
+        "one poison among 999 in the journal",
+        SERVER,
+        poison::in_journal,
+    ),
+    quick("stop", "SIGTERM under load", BOTH, stop::under_load),
+    slow(
+        "stop-outage",
+        "SIGTERM, database away",
+        SERVER,
+        stop::in_outage,
+    ),
+    slow(
+        "stop-silence",
+        "SIGTERM, database silent",
+        SERVER,
+        stop::in_silence,
+    ),
+    slow(
+        "stop-locks",
+        "SIGTERM, tables locked",
+        SERVER,
+        stop::in_locks,
+    ),
+    slow("slowloris", "500 slow clients", SERVER, clients::slowloris),
+    Scenario {
+        name: "clock",
+        title: "clock set back by an hour",
+        quick: true,
+        place: Place::Elsewhere("by `make test`: crates/usecases/tests/clock.rs"),
+    },
+    slow(
+        "passwords",
+        "flood of wrong passwords",
+        SERVER,
+        clients::wrong_passwords,
+    ),
+    slow("speed", "journal at full speed", SERVER, speed::speed),
+];
+
+const fn quick(
+    name: &'static str,
+    title: &'static str,
+    engines: &'static [Engine],
+    run: fn(&Stage) -> Result<Finding>,
+) -> Scenario {
+    Scenario {
+        name,
+        title,
+        quick: true,
+        place: Place::Here(engines, run),
+    }
+}
+
+const fn slow(
+    name: &'static str,
+    title: &'static str,
+    engines: &'static [Engine],
+    run: fn(&Stage) -> Result<Finding>,
+) -> Scenario {
+    Scenario {
+        name,
+        title,
+        quick: false,
+        place: Place::Here(engines, run),
+    }
+}
+
+/// The deadline for the database, and time for the journal.
+const DEADLINE: Duration = Duration::from_secs(7);
+
+/// How long a receiver may take to stop.
+const STOP: Duration = Duration::from_secs(20);
+
+fn pause(seconds: f32) {
+    thread::sleep(Duration::from_secs_f32(seconds));
+}
+
+impl Store {
+    /// The server, where there is one.
+    fn postgres(&self) -> Result<&Postgres> {
+        match self {
+            Self::Server(postgres) => Ok(postgres),
+            Self::File(_) => anyhow::bail!("an embedded database cannot be away"),
+        }
+    }
+}
+
+/// Lets a receiver recover, stops it, and compares.
+fn settle(store: &Store, receiver: Receiver<'_>, ledger: &Ledger) -> Result<Finding> {
+    receiver.wait_until_drained()?;
+    receiver.stop()?;
+    Ok(Finding::compare(ledger, &store.kept()?))
+}

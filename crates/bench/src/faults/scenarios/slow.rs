@@ -1,0 +1,110 @@
+//! The database is there, and slow.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{DEADLINE, pause, settle};
+use crate::Stage;
+use crate::finding::Finding;
+use crate::load::Load;
+use crate::proxy::{Manner, Proxy};
+use crate::receiver::Home;
+use crate::store::Store;
+
+/// Every answer of the server comes 3 s late.
+pub fn late(stage: &Stage) -> Result<Finding> {
+    let store = Store::new(stage.engine)?;
+    let proxy = Proxy::start(store.postgres()?.address())?;
+    let home = Home::new(stage, &store.postgres()?.url_through(proxy.address()))?;
+    home.add_channel()?;
+    let receiver = home.start()?;
+    let load = Load::on(home.public()).start();
+    pause(2.0);
+    proxy.set(Manner::Late(Duration::from_secs(3)));
+    pause(if stage.quick { 10.0 } else { 20.0 });
+    proxy.set(Manner::Pass);
+    pause(3.0);
+    let ledger = load.stop()?;
+    receiver.wait_until_drained()?;
+    let journaled = receiver.metric("receiptd_journaled_reports_total")?;
+    let mut finding = settle(&store, receiver, &ledger)?;
+    finding.note(format!("{journaled} went to the journal"));
+    finding.expect_all_taken_within(DEADLINE);
+    Ok(finding)
+}
+
+/// The server says nothing at all for a while; what it was sent meanwhile
+/// reaches it late.
+pub fn silence(stage: &Stage) -> Result<Finding> {
+    silent(stage, false)
+}
+
+/// The same, and the connections that were open then never speak again; only
+/// new ones do.
+pub fn forgotten(stage: &Stage) -> Result<Finding> {
+    silent(stage, true)
+}
+
+fn silent(stage: &Stage, for_good: bool) -> Result<Finding> {
+    let store = Store::new(stage.engine)?;
+    let proxy = Proxy::start(store.postgres()?.address())?;
+    let home = Home::new(stage, &store.postgres()?.url_through(proxy.address()))?;
+    home.add_channel()?;
+    let receiver = home.start()?;
+    let load = Load::on(home.public()).start();
+    pause(2.0);
+    proxy.set(Manner::Silent);
+    pause(12.0);
+    if for_good {
+        proxy.forget();
+    }
+    proxy.set(Manner::Pass);
+    pause(3.0);
+    let ledger = load.stop()?;
+    let recovered = receiver.wait_until_drained()?;
+    let mut finding = settle(&store, receiver, &ledger)?;
+    finding.expect(
+        recovered <= Duration::from_secs(30),
+        format!("it took {recovered:.0?} to recover"),
+    );
+    finding.expect_all_taken_within(DEADLINE);
+    Ok(finding)
+}
+
+/// Somebody holds the lock on a table, and whoever looks at messages holds the
+/// few connections there are.
+pub fn locks(stage: &Stage) -> Result<Finding> {
+    let store = Store::new(stage.engine)?;
+    let home = Home::new(stage, &store.url())?.with("RECEIPTD_DATABASE_CONNECTIONS", "4");
+    home.add_channel()?;
+    let receiver = home.start()?;
+    let load = Load::on(home.public()).start();
+    pause(2.0);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| -> Result<()> {
+        let lock = store.postgres()?.lock_messages()?;
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    receiver.ask("/api/v1/messages");
+                }
+            });
+        }
+        pause(if stage.quick { 8.0 } else { 15.0 });
+        drop(lock);
+        done.store(true, Ordering::Relaxed);
+        Ok(())
+    })?;
+    pause(3.0);
+    let ledger = load.stop()?;
+    receiver.wait_until_drained()?;
+    let journaled = receiver.metric("receiptd_journaled_reports_total")?;
+    let mut finding = settle(&store, receiver, &ledger)?;
+    finding.note(format!("{journaled} went to the journal"));
+    finding.expect(journaled > 0.0, "the journal was not used");
+    finding.expect_all_taken_within(DEADLINE);
+    Ok(finding)
+}

@@ -1,0 +1,110 @@
+//! The receiver is asked to stop.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{STOP, pause, settle};
+use crate::Stage;
+use crate::finding::Finding;
+use crate::ledger::Ledger;
+use crate::load::{Load, Running};
+use crate::proxy::{Manner, Proxy};
+use crate::receiver::{Home, Receiver};
+use crate::store::Store;
+
+/// Under load, everything being well.
+pub fn under_load(stage: &Stage) -> Result<Finding> {
+    let store = Store::new(stage.engine)?;
+    let home = Home::new(stage, &store.url())?;
+    home.add_channel()?;
+    let receiver = home.start()?;
+    let load = Load::on(home.public()).start();
+    pause(2.0);
+    let (ledger, stopped) = stop(receiver, load)?;
+    let receiver = home.start()?;
+    let mut finding = settle(&store, receiver, &ledger)?;
+    stopped.judge(&mut finding);
+    Ok(finding)
+}
+
+/// Under load, while the database is away.
+pub fn in_outage(stage: &Stage) -> Result<Finding> {
+    let store = Store::new(stage.engine)?;
+    let home = Home::new(stage, &store.url())?;
+    home.add_channel()?;
+    let receiver = home.start()?;
+    let load = Load::on(home.public()).start();
+    pause(1.0);
+    store.postgres()?.stop()?;
+    pause(7.0);
+    let (ledger, stopped) = stop(receiver, load)?;
+    store.postgres()?.start_again()?;
+    let receiver = home.start()?;
+    let mut finding = settle(&store, receiver, &ledger)?;
+    stopped.judge(&mut finding);
+    Ok(finding)
+}
+
+/// Under load, while the database says nothing at all.
+pub fn in_silence(stage: &Stage) -> Result<Finding> {
+    let store = Store::new(stage.engine)?;
+    let proxy = Proxy::start(store.postgres()?.address())?;
+    let home = Home::new(stage, &store.postgres()?.url_through(proxy.address()))?;
+    home.add_channel()?;
+    let receiver = home.start()?;
+    let load = Load::on(home.public()).start();
+    pause(1.0);
+    proxy.set(Manner::Silent);
+    pause(8.0);
+    let (ledger, stopped) = stop(receiver, load)?;
+    proxy.set(Manner::Pass);
+    let receiver = home.start()?;
+    let mut finding = settle(&store, receiver, &ledger)?;
+    stopped.judge(&mut finding);
+    Ok(finding)
+}
+
+/// Under load, while somebody holds the lock on a table.
+pub fn in_locks(stage: &Stage) -> Result<Finding> {
+    let store = Store::new(stage.engine)?;
+    let home = Home::new(stage, &store.url())?;
+    home.add_channel()?;
+    let receiver = home.start()?;
+    let load = Load::on(home.public()).start();
+    pause(1.0);
+    let lock = store.postgres()?.lock_messages()?;
+    pause(2.0);
+    let (ledger, stopped) = stop(receiver, load)?;
+    drop(lock);
+    let receiver = home.start()?;
+    let mut finding = settle(&store, receiver, &ledger)?;
+    stopped.judge(&mut finding);
+    Ok(finding)
+}
+
+/// How a receiver stopped.
+struct Stopped {
+    took: Duration,
+    well: bool,
+}
+
+/// Asks a receiver to stop; the load goes on until it has.
+fn stop(receiver: Receiver<'_>, load: Running) -> Result<(Ledger, Stopped)> {
+    let (took, status) = receiver.terminate()?;
+    let ledger = load.stop()?;
+    let well = status.success();
+    Ok((ledger, Stopped { took, well }))
+}
+
+impl Stopped {
+    fn judge(&self, finding: &mut Finding) {
+        let took = self.took;
+        finding.note(format!("stopped in {took:.1?}"));
+        let cut_off = finding.cut_off;
+        finding.expect(cut_off == 0, format!("{cut_off} were stored, not answered"));
+        finding.expect(took < STOP, "that is too long");
+        finding.expect(self.well, "it did not end with status 0");
+        finding.expect(finding.refused == 0, "requests were refused");
+    }
+}

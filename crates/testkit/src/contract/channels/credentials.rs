@@ -1,0 +1,153 @@
+//! Credentials: how many there may be, how they go, when they were used.
+
+use domain::credential::LIVE_CREDENTIALS_MAX;
+use domain::{CredentialId, Timestamp};
+use ports::channels::Change;
+use uuid::Uuid;
+
+use super::steps::{Channels, add, add_credential, count, credentials, find, race};
+use crate::builders::{channel, channel_id, credential, time};
+
+pub async fn a_channel_has_no_more_live_credentials_than_it_may(stores: Channels) {
+    let store = &*stores.one;
+    add(store, &channel("1").build(), &credential("1", 1).build()).await;
+    add(store, &channel("2").build(), &credential("2", 2).build()).await;
+    for number in 1..LIVE_CREDENTIALS_MAX as u128 {
+        let one = credential("1", 10 + number).build();
+        assert_eq!(add_credential(store, &one).await, Change::Done);
+    }
+    assert_eq!(
+        add_credential(store, &credential("1", 99).build()).await,
+        Change::Full
+    );
+    assert_eq!(credentials(store, "1").await.len(), LIVE_CREDENTIALS_MAX);
+    assert_eq!(
+        add_credential(store, &credential("2", 98).build()).await,
+        Change::Done
+    );
+}
+
+pub async fn an_expired_credential_takes_no_place(stores: Channels) {
+    let store = &*stores.one;
+    add(
+        store,
+        &channel("1").build(),
+        &credential("1", 1).at(10).expires_at(100).build(),
+    )
+    .await;
+    let second = credential("1", 2).at(20);
+    assert_eq!(add_credential(store, &second.build()).await, Change::Done);
+    let third = credential("1", 3);
+    assert_eq!(
+        add_credential(store, &third.clone().at(99).build()).await,
+        Change::Full
+    );
+    assert_eq!(
+        add_credential(store, &third.at(100).build()).await,
+        Change::Done
+    );
+    assert_eq!(
+        credentials(store, "1").await.len(),
+        3,
+        "the expired one is kept"
+    );
+    assert_eq!(
+        add_credential(store, &credential("1", 4).at(101).build()).await,
+        Change::Full
+    );
+}
+
+pub async fn racing_credentials_never_exceed_the_limit(stores: Channels) {
+    add(
+        &*stores.one,
+        &channel("1").build(),
+        &credential("1", 1_000).build(),
+    )
+    .await;
+    let changes = race(&stores, |store, number| async move {
+        add_credential(&*store, &credential("1", number).build()).await
+    });
+    let changes = changes.await;
+    let added = LIVE_CREDENTIALS_MAX - 1;
+    assert_eq!(count(&changes, Change::Done), added);
+    assert_eq!(count(&changes, Change::Full), changes.len() - added);
+    assert_eq!(
+        credentials(&*stores.one, "1").await.len(),
+        LIVE_CREDENTIALS_MAX
+    );
+}
+
+pub async fn a_credential_for_no_channel_is_absent(stores: Channels) {
+    let lost = credential("1", 1).build();
+    assert_eq!(add_credential(&*stores.one, &lost).await, Change::Absent);
+    assert_eq!(find(&*stores.one, "1").await, None);
+}
+
+pub async fn a_removed_credential_is_gone(stores: Channels) {
+    let store = &*stores.one;
+    let (first, second) = (credential("1", 1).build(), credential("1", 2).at(1).build());
+    add(store, &channel("1").build(), &first).await;
+    add_credential(store, &second).await;
+    for wanted in [Change::Done, Change::Absent] {
+        let removed = store.remove_credential(&first.channel, first.id).await;
+        assert_eq!(removed.expect("the store is there"), wanted);
+    }
+    assert_eq!(credentials(store, "1").await, std::slice::from_ref(&second));
+    let removed = store.remove_credential(&second.channel, second.id).await;
+    assert_eq!(removed.expect("the store is there"), Change::Done);
+    assert_eq!(credentials(store, "1").await, []);
+}
+
+pub async fn a_credential_is_removed_from_its_own_channel_only(stores: Channels) {
+    let store = &*stores.one;
+    for (id, number) in [("1", 1), ("2", 2)] {
+        add(store, &channel(id).build(), &credential(id, number).build()).await;
+    }
+    for (id, number) in [("1", 2), ("2", 1), ("3", 1), ("1", 3)] {
+        let number = CredentialId(Uuid::from_u128(number));
+        let removed = store.remove_credential(&channel_id(id), number).await;
+        assert_eq!(removed.expect("the store is there"), Change::Absent);
+    }
+    for id in ["1", "2"] {
+        assert_eq!(credentials(store, id).await.len(), 1);
+    }
+}
+
+/// Uses to note, and the times that are kept afterwards.
+type UseStep<'a> = (&'a [(CredentialId, i64)], [Option<i64>; 2]);
+
+pub async fn touch_keeps_the_latest_time(stores: Channels) {
+    let store = &*stores.one;
+    let (first, second) = (credential("1", 1).build(), credential("1", 2).build());
+    add(store, &channel("1").build(), &first).await;
+    add_credential(store, &second).await;
+    let gone = CredentialId(Uuid::from_u128(3));
+    let steps: [UseStep<'_>; 6] = [
+        (&[], [None, None]),
+        (&[(first.id, 50), (gone, 60)], [Some(50), None]),
+        (&[(first.id, 40), (second.id, -7)], [Some(50), Some(-7)]),
+        (
+            &[
+                (first.id, 51),
+                (second.id, 9),
+                (first.id, 53),
+                (first.id, 52),
+            ],
+            [Some(53), Some(9)],
+        ),
+        (&[(gone, 99)], [Some(53), Some(9)]),
+        (
+            &[(second.id, 253_402_300_799_999_999)],
+            [Some(53), Some(253_402_300_799_999_999)],
+        ),
+    ];
+    for (used, wanted) in steps {
+        let used: Vec<_> = used.iter().map(|(id, at)| (*id, time(*at))).collect();
+        store.touch(&used).await.expect("the store is there");
+        let found = credentials(store, "1").await;
+        let found = found
+            .iter()
+            .map(|it| it.last_used_at.map(Timestamp::unix_micros));
+        assert_eq!(found.collect::<Vec<_>>(), wanted);
+    }
+}
