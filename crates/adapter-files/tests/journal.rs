@@ -1,5 +1,7 @@
 //! The promises of the journal, on a real disk.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,10 @@
 //! The command line: what can be asked of the program, and nothing of how.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "the comments are help text, read on a terminal"
+)]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};

@@ -1,5 +1,7 @@
 //! Channels as operators manage them, and as receivers know them.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -186,7 +188,7 @@ async fn a_credential_proves_a_caller_of_its_channel_only_and_until_it_expires()
     world.clock.advance(Duration::from_secs(61));
     assert!(!world.admits("1", "chosen password"));
     // A clock that is put right lets it in again: the expiry is a time of day.
-    world.clock.turn_back(Duration::from_secs(3_600));
+    world.clock.turn_back(Duration::from_hours(1));
     assert!(world.admits("1", "chosen password"));
 }
 

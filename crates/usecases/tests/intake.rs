@@ -1,5 +1,7 @@
 //! Group commit, and what happens when the store does not take a batch.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use domain::{Effect, IntegratorName, RejectionReason, ReportedStatus};
+use ports::journal::JournalUsage;
 use ports::{Observer, ReportJournal};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -260,34 +261,8 @@ impl Collector for Shown {
                 .encode_descriptor(name, help, None, MetricType::Counter)?
                 .encode_counter(&count.load(Ordering::Relaxed), NoExemplar::None)?;
         }
-        if let Some(usage) = journal.get().map(|journal| journal.usage()) {
-            for (name, help, value) in [
-                (
-                    "receiptd_journal_entries",
-                    "Reports in the journal that wait for the store",
-                    usage.entries,
-                ),
-                (
-                    "receiptd_journal_bytes",
-                    "Bytes that the journal takes on the disk",
-                    usage.bytes,
-                ),
-                (
-                    "receiptd_journal_capacity_bytes",
-                    "Bytes that the journal may take",
-                    usage.capacity,
-                ),
-                (
-                    "receiptd_journal_set_aside_files",
-                    "Damaged files of the journal that were set aside at the start",
-                    usage.set_aside,
-                ),
-            ] {
-                let value = i64::try_from(value).unwrap_or(i64::MAX);
-                encoder
-                    .encode_descriptor(name, help, None, MetricType::Gauge)?
-                    .encode_gauge(&value)?;
-            }
+        if let Some(journal) = journal.get() {
+            encode_journal(&mut encoder, journal.usage())?;
         }
 
         encoder
@@ -307,4 +282,35 @@ impl Collector for Shown {
             )?
             .encode_info(&[("version", *version)])
     }
+}
+
+fn encode_journal(encoder: &mut DescriptorEncoder<'_>, usage: JournalUsage) -> fmt::Result {
+    for (name, help, value) in [
+        (
+            "receiptd_journal_entries",
+            "Reports in the journal that wait for the store",
+            usage.entries,
+        ),
+        (
+            "receiptd_journal_bytes",
+            "Bytes that the journal takes on the disk",
+            usage.bytes,
+        ),
+        (
+            "receiptd_journal_capacity_bytes",
+            "Bytes that the journal may take",
+            usage.capacity,
+        ),
+        (
+            "receiptd_journal_set_aside_files",
+            "Damaged files of the journal that were set aside at the start",
+            usage.set_aside,
+        ),
+    ] {
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        encoder
+            .encode_descriptor(name, help, None, MetricType::Gauge)?
+            .encode_gauge(&value)?;
+    }
+    Ok(())
 }

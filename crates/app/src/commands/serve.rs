@@ -11,7 +11,7 @@ use ports::StoreError;
 use tokio_util::sync::CancellationToken;
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, Intake, ListMessages, ListRejections,
-    ReceiveReport, ShowMessage,
+    ManageChannels, ReceiveReport, ShowMessage,
 };
 
 use super::demo;
@@ -76,22 +76,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         &secrets,
         public_url.clone(),
     );
-    let operator_state = OperatorState {
-        manage: Arc::new(manage),
-        show: Arc::new(ShowMessage::new(
-            Arc::clone(&stores.reports),
-            Arc::clone(&stores.channels),
-        )),
-        list: Arc::new(ListMessages::new(Arc::clone(&stores.reports))),
-        rejections: Arc::new(ListRejections::new(Arc::clone(&stores.rejections))),
-        health: Arc::new(outage.check(CheckHealth::new(
-            Arc::clone(&stores.reports),
-            Arc::clone(&directory),
-        ))),
-        directory: Arc::clone(&directory),
-        metrics: Arc::clone(&metrics),
-        admin_token: AdminToken::new(&secrets.admin_token.token),
-    };
+    let operator_state = operator_state(manage, &stores, &directory, &outage, &metrics, &secrets);
 
     let public = adapter_http::serve_public(public, public_state, server_settings(settings))?;
     let operator = adapter_http::serve_operator(operator, operator_state)?;
@@ -196,6 +181,32 @@ fn public_state(
             metrics.clone(),
         )),
         metrics: Arc::clone(metrics),
+    }
+}
+
+fn operator_state(
+    manage: ManageChannels,
+    stores: &Stores,
+    directory: &Arc<ChannelDirectory>,
+    outage: &Outage,
+    metrics: &Arc<Metrics>,
+    secrets: &Secrets,
+) -> OperatorState {
+    OperatorState {
+        manage: Arc::new(manage),
+        show: Arc::new(ShowMessage::new(
+            Arc::clone(&stores.reports),
+            Arc::clone(&stores.channels),
+        )),
+        list: Arc::new(ListMessages::new(Arc::clone(&stores.reports))),
+        rejections: Arc::new(ListRejections::new(Arc::clone(&stores.rejections))),
+        health: Arc::new(outage.check(CheckHealth::new(
+            Arc::clone(&stores.reports),
+            Arc::clone(directory),
+        ))),
+        directory: Arc::clone(directory),
+        metrics: Arc::clone(metrics),
+        admin_token: AdminToken::new(&secrets.admin_token.token),
     }
 }
 

@@ -28,6 +28,8 @@ pub enum LogFormat {
     Json,
 }
 
+/// The settings that people know; their comments are the help text.
+#[expect(clippy::doc_markdown, reason = "the help text is read on a terminal")]
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
@@ -41,20 +43,10 @@ pub struct Settings {
     )]
     pub database_url: Option<String>,
     /// Where the public listener listens: the webhook and nothing else
-    #[arg(
-        long,
-        env = "RECEIPTD_PUBLIC_LISTEN",
-        default_value = "127.0.0.1:8080",
-        global = true
-    )]
+    #[arg(long, env = "RECEIPTD_PUBLIC_LISTEN", default_value = "127.0.0.1:8080", global = true, value_parser = listen_address)]
     pub public_listen: SocketAddr,
     /// Where the operator's listener listens: API, metrics, health
-    #[arg(
-        long,
-        env = "RECEIPTD_ADMIN_LISTEN",
-        default_value = "127.0.0.1:8081",
-        global = true
-    )]
+    #[arg(long, env = "RECEIPTD_ADMIN_LISTEN", default_value = "127.0.0.1:8081", global = true, value_parser = listen_address)]
     pub admin_listen: SocketAddr,
     /// Where generated secrets and the embedded database are kept
     #[arg(long, env = "RECEIPTD_DATA_DIR", default_value = "data", global = true)]

@@ -57,6 +57,13 @@ pub const SCENARIOS: [Scenario; 22] = [
         outage::killed_meanwhile,
     ),
     slow("late", "database 3 s late", SERVER, slow::late),
+    slow("silence", "database silent for 12 s", SERVER, slow::silence),
+    slow(
+        "forgotten",
+        "connections silent for good",
+        SERVER,
+        slow::forgotten,
+    ),
     slow(
         "locks",
         "tables locked, all connections taken",
