@@ -11,6 +11,7 @@ ARGS ?=
 # call would see its parent's variables and build some dependencies anew each time.
 # `--workspace` makes them share all dependencies with the tests' build.
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 WITH_POSTGRES := $(BIN)/with-postgres
 WITH_DATABASES := $(WITH_POSTGRES) $(BIN)/prepare-databases
 
@@ -48,10 +49,12 @@ sqlx-check: with-postgres prepare-databases ## the same, but only compares
 	$(WITH_DATABASES) scripts/sqlx-data check
 
 bench: ## measure throughput and latency (takes minutes)
-	cargo run --release --quiet -p bench --bin bench -- $(ARGS)
+	cargo build --release --workspace --bin receiptd --bin bench
+	$(RELEASE)/bench $(ARGS)
 
 faults: ## kill and starve the service, and count what was lost (takes minutes)
-	cargo run --release --quiet -p bench --bin faults -- $(ARGS)
+	cargo build --release --workspace --bin receiptd --bin faults
+	$(RELEASE)/faults $(ARGS)
 
 up: ## build the image and start it with PostgreSQL (Docker)
 	docker compose up --build --detach --wait

@@ -6,12 +6,20 @@
     reason = "this is the program's voice"
 )]
 
+use std::io::Write as _;
+
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+/// Prints a text and ends its line. A reader that has gone away, as in
+/// `receiptd message list | head`, is no error: nobody wants the rest.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
 /// Prints a line for people.
 pub fn line(text: impl AsRef<str>) {
-    println!("{}", text.as_ref());
+    print(text.as_ref());
 }
 
 /// Prints a hint that is no part of the answer.
@@ -26,7 +34,7 @@ pub fn error(error: &anyhow::Error) {
 
 /// Prints a value for programs.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    print(&serde_json::to_string_pretty(value)?);
     Ok(())
 }
 
@@ -40,5 +48,5 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     for row in rows {
         table.add_row(row);
     }
-    println!("{table}");
+    print(&table.to_string());
 }

@@ -35,7 +35,9 @@ impl Worker {
     }
 }
 
-/// Runs workers until told to stop.
+/// Runs workers until told to stop. A step under way is given up then: a store
+/// that does not answer must not keep the process from ending, and whatever a
+/// step has not finished is done again after the next start.
 pub fn start(workers: Vec<Worker>, stop: &CancellationToken) -> TaskTracker {
     let tracker = TaskTracker::new();
     for worker in workers {
@@ -48,7 +50,11 @@ pub fn start(workers: Vec<Worker>, stop: &CancellationToken) -> TaskTracker {
 async fn repeat(worker: Worker, stop: CancellationToken) {
     let mut failing = false;
     loop {
-        match (worker.step)().await {
+        let done = tokio::select! {
+            () = stop.cancelled() => return,
+            done = (worker.step)() => done,
+        };
+        match done {
             Ok(()) if failing => {
                 failing = false;
                 tracing::info!(worker = worker.name, "a worker works again");

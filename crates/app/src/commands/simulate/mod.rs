@@ -172,8 +172,7 @@ fn progress_bar(json: bool, length: usize, what: &'static str) -> ProgressBar {
     if json || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style =
-        ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}, {per_sec:.0}, {eta} left");
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}, {eta} left");
     let bar = ProgressBar::new(u64::try_from(length).unwrap_or(u64::MAX)).with_message(what);
     match style {
         Ok(style) => bar.with_style(style),
