@@ -5,9 +5,9 @@ use sqlx::PgConnection;
 
 use crate::batch::Batch;
 
-/// How many reports one statement takes; the increment of `reports_id_blocks`, of which a
-/// statement takes one number. Handing out ids so costs one call a batch, and they grow
-/// with time on all replicas together, not on each alone.
+/// How many reports one statement takes: the increment of `reports_id_blocks`, of which it
+/// takes one number. So ids cost one call a batch, and all replicas' ids grow together with
+/// time. The statement's `1023` and `>> 10` are this number too.
 pub(crate) const BLOCK: usize = 1024;
 
 /// What each of the reports, at most [`BLOCK`], did.
@@ -29,6 +29,7 @@ pub(crate) async fn record(
                 "a place outside the batch came back".into(),
             ));
         };
+        // The statement has compared the ranks; any above or below says the same.
         let rank = if logged.advanced { None } else { Some(u8::MAX) };
         *effect = Effect::of_new(&report.status, rank);
     }
@@ -45,10 +46,15 @@ struct New {
 
 /// Writes a folded batch.
 ///
-/// What is new is decided by the upsert, under the lock of the message's row: of the ids
-/// that a batch brings, the row takes those whose reports it has not seen. So a report
-/// belongs into the log if its id is on the row afterwards, and its place there is its
-/// revision; nothing else need be remembered, and no index on the log is asked.
+/// A report's id is the first of a block of ids plus its place in the batch. What is new is
+/// decided by the upsert, under the lock of the message's row: of the ids that the batch
+/// brings, the row takes those whose reports it has not seen. So what belongs into the log is
+/// on the row afterwards, in its last block of ids, and the place there is the revision;
+/// nothing else need be remembered, and no index on the log is asked.
+///
+/// The ids of a message grow with its revisions. A batch that waited for the row until
+/// somebody with a later block had written it takes another block for that message, still
+/// under the lock.
 #[expect(
     clippy::too_many_lines,
     reason = "one statement, as long as its columns are many"
@@ -199,10 +205,7 @@ moved as (
             )
             else stored.seen_fingerprints || excluded.seen_fingerprints
         end,
-        error_at = case
-            when excluded.error_at is null then stored.error_at
-            else least(stored.error_at, excluded.error_at)
-        end,
+        error_at = least(stored.error_at, excluded.error_at),
         error_code = case
             when excluded.error_at is null then stored.error_code
             when (stored.error_at, stored.error_code, stored.error_text)
