@@ -2,7 +2,7 @@
 #   make run ARGS='--help'        make test ARGS='late_report'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt fmt-check clippy deny sqlx sqlx-check bench faults up down \
+.PHONY: help run test check fmt fmt-check clippy deny sqlx sqlx-check bench faults faults-quick up down \
 	clean-data tools cargo-nextest cargo-deny with-postgres prepare-databases
 
 ARGS ?=
@@ -55,6 +55,10 @@ bench: ## measure throughput and latency (takes minutes)
 faults: ## kill and starve the service, and count what was lost (takes minutes)
 	cargo build --release --workspace --bin receiptd --bin faults
 	$(RELEASE)/faults $(ARGS)
+
+faults-quick: with-postgres ## the quick half of them, on the debug build
+	cargo build --workspace --bin receiptd --bin faults
+	$(BIN)/faults --quick --program $(BIN)/receiptd $(ARGS)
 
 up: ## build the image and start it with PostgreSQL (Docker)
 	docker compose up --build --detach --wait

@@ -159,7 +159,8 @@ pub struct InvalidFields;
 /// A report as it stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedReport {
-    /// Its place in the log; later reports have greater ones.
+    /// Its place in the log. Of one message, later reports have greater ones;
+    /// over all messages that holds only roughly, since several receivers write.
     pub id: i64,
     /// Which change of its message it was, from 1.
     pub revision: i64,
