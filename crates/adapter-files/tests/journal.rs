@@ -178,6 +178,48 @@ async fn a_damaged_part_is_set_aside_and_the_others_are_used() {
 }
 
 #[tokio::test]
+async fn a_damaged_part_is_used_as_it_is_where_nothing_can_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    FileJournal::open(folder.path(), ROOMY)
+        .unwrap()
+        .append(&entries(0..9))
+        .await
+        .unwrap();
+    let segment = &segments(folder.path())[0];
+    let mut bytes = fs::read(segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 8].fill(0);
+    fs::write(segment, bytes).unwrap();
+    // As on a full disk, neither the copy nor the whole part can be made.
+    fs::create_dir(segment.with_extension("damaged")).unwrap();
+    fs::create_dir(segment.with_extension("new")).unwrap();
+
+    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
+    assert_eq!(journal.usage().set_aside, 1);
+    let (kept, mark) = journal.oldest(100).await.unwrap();
+    assert_eq!(kept.len(), 8);
+    journal.remove(mark).await.unwrap();
+    assert_eq!((journal.usage().entries, journal.usage().bytes), (0, 0));
+}
+
+#[tokio::test]
+async fn an_append_that_fails_leaves_no_file_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
+    for number in 1..=3 {
+        let segment = folder.path().join(format!("journal-{number:020}.log"));
+        std::os::unix::fs::symlink("/dev/full", segment).unwrap();
+        assert!(matches!(
+            journal.append(&entries(0..1)).await,
+            Err(JournalError::Full)
+        ));
+    }
+    assert_eq!(segments(folder.path()), Vec::<PathBuf>::new());
+    journal.append(&entries(0..1)).await.unwrap();
+    assert_eq!(all(&journal).await, entries(0..1));
+}
+
+#[tokio::test]
 async fn rubbish_in_the_folder_does_not_keep_it_from_opening() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(

@@ -1,10 +1,6 @@
 //! What people and programs read on standard output and standard error.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the program's voice"
-)]
+#![expect(clippy::print_stderr, reason = "this is the program's voice")]
 
 use std::io::Write as _;
 

@@ -75,6 +75,8 @@ impl DrainJournal {
     pub async fn run(&self) -> Result<Drained, DrainError> {
         let (entries, mark) = self.journal.oldest(self.step).await?;
         if entries.is_empty() {
+            // Parts that became unreadable must not stand before the others.
+            self.journal.remove(mark).await?;
             // Nothing to probe with, as when the journal failed too: ask.
             if self.gate.is_away() {
                 self.within(self.store.ping()).await?;
@@ -82,7 +84,7 @@ impl DrainJournal {
             }
             return Ok(Drained {
                 moved: 0,
-                more: false,
+                more: self.journal.usage().entries > 0,
             });
         }
         let reports: Vec<_> = entries.iter().map(|entry| entry.report.clone()).collect();
@@ -141,5 +143,80 @@ impl DrainJournal {
         if let Err(error) = self.rejections.keep(&rejection).await {
             tracing::error!(error = %chain(&error), "a rejection was not kept");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use async_trait::async_trait;
+    use domain::IntegratorName;
+    use ports::journal::{JournalMark, JournalUsage};
+    use ports::observer::Unobserved;
+    use testkit::builders::{report, twilio_sid};
+    use testkit::memory::MemoryStore;
+
+    use super::*;
+
+    /// A journal whose front cannot be read any more; behind it is one entry.
+    #[derive(Default)]
+    struct DamagedAtFront(AtomicBool);
+
+    const FRONT: JournalMark = JournalMark {
+        segment: 1,
+        offset: 9,
+    };
+    const END: JournalMark = JournalMark {
+        segment: 2,
+        offset: 9,
+    };
+
+    #[async_trait]
+    impl ReportJournal for DamagedAtFront {
+        async fn append(&self, _: &[JournalEntry]) -> Result<(), JournalError> {
+            Err(JournalError::Full)
+        }
+
+        async fn oldest(&self, _: usize) -> Result<(Vec<JournalEntry>, JournalMark), JournalError> {
+            let entry = JournalEntry {
+                integrator: IntegratorName::parse("twilio").unwrap(),
+                report: report(&twilio_sid(1)).build(),
+            };
+            if self.0.load(Ordering::SeqCst) {
+                Ok((vec![entry], END))
+            } else {
+                Ok((Vec::new(), FRONT))
+            }
+        }
+
+        async fn remove(&self, mark: JournalMark) -> Result<(), JournalError> {
+            self.0.fetch_or(mark >= FRONT, Ordering::SeqCst);
+            Ok(())
+        }
+
+        fn usage(&self) -> JournalUsage {
+            JournalUsage {
+                entries: 1,
+                ..JournalUsage::default()
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_does_not_block_what_is_behind_it() {
+        let store = MemoryStore::new();
+        let drain = DrainJournal::new(
+            Arc::new(DamagedAtFront::default()),
+            Arc::new(store.clone()),
+            Arc::new(store.clone()),
+            Arc::default(),
+            Arc::new(Unobserved),
+            4,
+        );
+        let first = drain.run().await.unwrap();
+        assert_eq!((first.moved, first.more), (0, true));
+        assert_eq!(drain.run().await.unwrap().moved, 1);
+        assert_eq!(store.logged_reports(), 1);
     }
 }

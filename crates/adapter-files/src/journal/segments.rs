@@ -133,34 +133,51 @@ impl Segments {
         if torn && damaged == 0 {
             tracing::warn!(segment = %path.display(), bytes = bytes.len().saturating_sub(good.len()), "cut off the torn end of the journal");
         }
-        if damaged > 0 {
-            self.set_segment_aside(&path, damaged)?;
-        }
+        let set_aside = damaged == 0 || self.set_segment_aside(&path, damaged);
         if entries == 0 {
-            fs::remove_file(&path)?;
+            // Where no copy could be made this is the only one.
+            if set_aside {
+                fs::remove_file(&path)?;
+            }
             return Ok(None);
         }
+        let mut length = length_of(&bytes);
         if good.len() < bytes.len() {
-            files::replace(&path, &good)?;
+            match files::replace(&path, &good) {
+                Ok(()) => length = length_of(&good),
+                // As on a full disk. Whoever reads it passes over what is no record.
+                Err(error) => {
+                    tracing::warn!(segment = %path.display(), %error, "a part of the journal is used as it is");
+                }
+            }
         }
         Ok(Some(Segment {
             number,
-            bytes: length_of(&good),
+            bytes: length,
             entries,
         }))
     }
 
-    /// Keeps a copy of a damaged segment for people to look at.
-    fn set_segment_aside(&mut self, path: &Path, damaged: usize) -> io::Result<()> {
+    /// Keeps a copy of a damaged segment for people to look at. `false` if there
+    /// is no room for one.
+    fn set_segment_aside(&mut self, path: &Path, damaged: usize) -> bool {
         let copy = path.with_extension("damaged");
-        fs::copy(path, &copy)?;
         self.set_aside = self.set_aside.saturating_add(1);
+        if let Err(error) = fs::copy(path, &copy) {
+            tracing::error!(
+                segment = %path.display(),
+                bytes = damaged,
+                %error,
+                "a part of the journal is damaged, and no copy could be made; the rest is used"
+            );
+            return false;
+        }
         tracing::error!(
             segment = %copy.display(),
             bytes = damaged,
             "a part of the journal is damaged; a copy was set aside, the rest is used"
         );
-        Ok(())
+        true
     }
 
     pub(super) fn append(&mut self, buffer: &[u8], entries: u64) -> Result<(), JournalError> {
@@ -172,12 +189,22 @@ impl Segments {
             // Whatever reached the disk was never answered. After a failed sync
             // nobody knows what the file holds, so nothing more goes into it.
             self.open = None;
+            self.remove_empty_end();
             if error.kind() == ErrorKind::StorageFull || error.kind() == ErrorKind::QuotaExceeded {
                 return Err(JournalError::Full);
             }
         }
         self.warn_when_filling_up();
         outcome.map_err(failed)
+    }
+
+    /// Removes the last segment if it holds nothing: on a full disk every append
+    /// would leave one behind.
+    fn remove_empty_end(&mut self) {
+        if let Some(last) = self.parts.pop_back_if(|last| last.bytes == 0) {
+            // One that stays is removed by the next start.
+            let _ = fs::remove_file(self.path(last.number));
+        }
     }
 
     fn append_durably(&mut self, buffer: &[u8], entries: u64) -> io::Result<()> {

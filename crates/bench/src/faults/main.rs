@@ -160,7 +160,6 @@ fn chosen(cli: &Cli) -> Result<Vec<&'static Scenario>> {
 }
 
 fn row(scenario: &Scenario, engine: Engine, finding: &Result<Finding>) -> [String; 9] {
-    let none = || "–".to_owned();
     let cells = match finding {
         Ok(finding) => finding.cells(),
         Err(error) => {
@@ -168,26 +167,26 @@ fn row(scenario: &Scenario, engine: Engine, finding: &Result<Finding>) -> [Strin
             eprintln!("{}: {error:#}", scenario.name);
             let first = error.to_string();
             let first = first.lines().next().unwrap_or_default();
-            let [a, b, c, d, e, f] = std::array::from_fn(|_| none());
-            [a, b, c, d, e, f, format!("FAILED; {first}")]
+            let mut cells = std::array::from_fn(|_| nothing());
+            cells[6] = format!("FAILED; {first}");
+            cells
         }
     };
-    let [a, b, c, d, e, f, result] = cells;
-    let (title, engine) = (scenario.title.to_owned(), engine.name().to_owned());
-    [title, engine, a, b, c, d, e, f, result]
+    let mut row = std::array::from_fn(|_| String::new());
+    let named = [scenario.title.to_owned(), engine.name().to_owned()];
+    for (place, cell) in row.iter_mut().zip(named.into_iter().chain(cells)) {
+        *place = cell;
+    }
+    row
 }
 
 fn elsewhere(scenario: &Scenario, place: &str) -> [String; 9] {
-    let [_, a, b, c, d, e, f, g, _] = std::array::from_fn(|_| "–".to_owned());
-    [
-        scenario.title.to_owned(),
-        a,
-        b,
-        c,
-        d,
-        e,
-        f,
-        g,
-        place.to_owned(),
-    ]
+    let mut row = std::array::from_fn(|_| nothing());
+    scenario.title.clone_into(&mut row[0]);
+    place.clone_into(&mut row[8]);
+    row
+}
+
+fn nothing() -> String {
+    "–".to_owned()
 }

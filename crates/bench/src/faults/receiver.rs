@@ -21,7 +21,7 @@ use crate::Stage;
 const STOP: Duration = Duration::from_secs(20);
 
 /// The longest that a journal may take to be drained here.
-const DRAIN: Duration = Duration::from_secs(120);
+const DRAIN: Duration = Duration::from_mins(2);
 
 /// A data folder with settings and addresses, for one receiver at a time.
 pub struct Home {
@@ -222,7 +222,10 @@ impl Receiver<'_> {
         let began = Instant::now();
         terminate(&mut self.child)?;
         let status = wait(&mut self.child, STOP * 2);
-        let status = status.with_context(|| end_of(&self.home.log()))?;
+        let status = status.with_context(|| {
+            let log = end_of(&self.home.log());
+            format!("the receiver does not stop\n{log}")
+        })?;
         Ok((began.elapsed(), status))
     }
 

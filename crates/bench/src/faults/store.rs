@@ -91,27 +91,24 @@ impl Store {
     /// What is in the database of a URL.
     pub fn kept_in(url: &str) -> Result<Kept> {
         runtime()?.block_on(async {
-            match url.starts_with("sqlite:") {
-                true => {
-                    let mut connection = SqliteConnectOptions::from_str(url)?.connect().await?;
-                    let reports = sqlx::query_as(REPORTS).fetch_all(&mut connection).await?;
-                    let messages = sqlx::query_as(MESSAGES).fetch_all(&mut connection).await?;
-                    let rejections = sqlx::query_scalar(REJECTIONS)
-                        .fetch_one(&mut connection)
-                        .await?;
-                    connection.close().await?;
-                    Kept::of(reports, messages, rejections)
-                }
-                false => {
-                    let mut connection = PgConnection::connect(url).await?;
-                    let reports = sqlx::query_as(REPORTS).fetch_all(&mut connection).await?;
-                    let messages = sqlx::query_as(MESSAGES).fetch_all(&mut connection).await?;
-                    let rejections = sqlx::query_scalar(REJECTIONS)
-                        .fetch_one(&mut connection)
-                        .await?;
-                    connection.close().await?;
-                    Kept::of(reports, messages, rejections)
-                }
+            if url.starts_with("sqlite:") {
+                let mut connection = SqliteConnectOptions::from_str(url)?.connect().await?;
+                let reports = sqlx::query_as(REPORTS).fetch_all(&mut connection).await?;
+                let messages = sqlx::query_as(MESSAGES).fetch_all(&mut connection).await?;
+                let rejections = sqlx::query_scalar(REJECTIONS)
+                    .fetch_one(&mut connection)
+                    .await?;
+                connection.close().await?;
+                Kept::of(reports, messages, rejections)
+            } else {
+                let mut connection = PgConnection::connect(url).await?;
+                let reports = sqlx::query_as(REPORTS).fetch_all(&mut connection).await?;
+                let messages = sqlx::query_as(MESSAGES).fetch_all(&mut connection).await?;
+                let rejections = sqlx::query_scalar(REJECTIONS)
+                    .fetch_one(&mut connection)
+                    .await?;
+                connection.close().await?;
+                Kept::of(reports, messages, rejections)
             }
         })
     }
@@ -171,7 +168,7 @@ impl Postgres {
     }
 
     /// Its URL behind a proxy.
-    pub fn url_through(&self, proxy: SocketAddr) -> String {
+    pub fn url_through(proxy: SocketAddr) -> String {
         format!("postgres://postgres@{proxy}/{DATABASE}")
     }
 

@@ -140,15 +140,15 @@ pub fn wrong_passwords(stage: &Stage) -> Result<Finding> {
     let guesses = flood.stop()?;
     let ledger = load.stop()?;
     let mut finding = settle(&store, receiver, &ledger)?;
-    let guessed = guesses.answered(401).count();
+    let refused = guesses.answered(401).count();
     let meanwhile = ledger.rate(began, ended) / f64::from(RATE);
     let grown = most.saturating_sub(memory) / 1024;
     finding.note(format!(
-        "{guessed} wrong passwords; {:.0} % of good traffic meanwhile; memory + {grown} KiB",
+        "{refused} wrong passwords; {:.0} % of good traffic meanwhile; memory + {grown} KiB",
         100.0 * meanwhile
     ));
     finding.expect(
-        guessed > 0 && guessed == guesses.entries.len(),
+        refused > 0 && refused == guesses.entries.len(),
         "wrong passwords were not answered with 401",
     );
     finding.expect(meanwhile >= 0.8, "good traffic was held up");

@@ -11,14 +11,14 @@ use crate::Stage;
 use crate::finding::Finding;
 use crate::load::Load;
 use crate::proxy::{Manner, Proxy};
-use crate::receiver::Home;
-use crate::store::Store;
+use crate::receiver::{Home, Receiver};
+use crate::store::{Postgres, Store};
 
 /// Every answer of the server comes 3 s late.
 pub fn late(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let proxy = Proxy::start(store.postgres()?.address())?;
-    let home = Home::new(stage, &store.postgres()?.url_through(proxy.address()))?;
+    let home = Home::new(stage, &Postgres::url_through(proxy.address()))?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
@@ -42,8 +42,8 @@ pub fn silence(stage: &Stage) -> Result<Finding> {
     silent(stage, false)
 }
 
-/// The same, and the connections that were open then never speak again; only
-/// new ones do.
+/// The same, with all connections in use, and those that were open then never
+/// speak again; only new ones do.
 pub fn forgotten(stage: &Stage) -> Result<Finding> {
     silent(stage, true)
 }
@@ -51,17 +51,26 @@ pub fn forgotten(stage: &Stage) -> Result<Finding> {
 fn silent(stage: &Stage, for_good: bool) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let proxy = Proxy::start(store.postgres()?.address())?;
-    let home = Home::new(stage, &store.postgres()?.url_through(proxy.address()))?;
+    let url = Postgres::url_through(proxy.address());
+    let home = Home::new(stage, &url)?.with("RECEIPTD_DATABASE_CONNECTIONS", "4");
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
-    pause(2.0);
-    proxy.set(Manner::Silent);
-    pause(12.0);
+    let silence = || {
+        pause(2.0);
+        proxy.set(Manner::Silent);
+        pause(12.0);
+        if for_good {
+            proxy.forget();
+        }
+        proxy.set(Manner::Pass);
+        Ok(())
+    };
     if for_good {
-        proxy.forget();
+        beside_readers(&receiver, silence)?;
+    } else {
+        silence()?;
     }
-    proxy.set(Manner::Pass);
     pause(3.0);
     let ledger = load.stop()?;
     let recovered = receiver.wait_until_drained()?;
@@ -74,6 +83,24 @@ fn silent(stage: &Stage, for_good: bool) -> Result<Finding> {
     Ok(finding)
 }
 
+/// Does something while people look at messages, more of them than there are
+/// connections to the database.
+fn beside_readers(receiver: &Receiver<'_>, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    receiver.ask("/api/v1/messages?limit=1");
+                }
+            });
+        }
+        let outcome = work();
+        done.store(true, Ordering::Relaxed);
+        outcome
+    })
+}
+
 /// Somebody holds the lock on a table, and whoever looks at messages holds the
 /// few connections there are.
 pub fn locks(stage: &Stage) -> Result<Finding> {
@@ -83,19 +110,10 @@ pub fn locks(stage: &Stage) -> Result<Finding> {
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
     pause(2.0);
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| -> Result<()> {
+    beside_readers(&receiver, || {
         let lock = store.postgres()?.lock_messages()?;
-        for _ in 0..8 {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    receiver.ask("/api/v1/messages");
-                }
-            });
-        }
         pause(if stage.quick { 8.0 } else { 15.0 });
         drop(lock);
-        done.store(true, Ordering::Relaxed);
         Ok(())
     })?;
     pause(3.0);

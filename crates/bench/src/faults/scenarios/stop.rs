@@ -11,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::load::{Load, Running};
 use crate::proxy::{Manner, Proxy};
 use crate::receiver::{Home, Receiver};
-use crate::store::Store;
+use crate::store::{Postgres, Store};
 
 /// Under load, everything being well.
 pub fn under_load(stage: &Stage) -> Result<Finding> {
@@ -50,7 +50,7 @@ pub fn in_outage(stage: &Stage) -> Result<Finding> {
 pub fn in_silence(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let proxy = Proxy::start(store.postgres()?.address())?;
-    let home = Home::new(stage, &store.postgres()?.url_through(proxy.address()))?;
+    let home = Home::new(stage, &Postgres::url_through(proxy.address()))?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();

@@ -1,0 +1,234 @@
+//! The machine's clock is put back by an hour between reports, as it is when it
+//! was wrong. A whole process cannot be shown another time without help; the
+//! use cases can, through their port.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::{DeliveryStatus, Effect, IntegratorName, Password, PublicUrl, Timestamp, WebhookUser};
+use ports::observer::Unobserved;
+use ports::reports::MessageWithReports;
+use ports::{Clock as _, Headers, ReportJournal as _, ReportStore as _};
+use testkit::builders::{channel_id, key, server_secret, twilio_sid};
+use testkit::clock::{CountingIds, FixedClock};
+use testkit::memory::{MemoryJournal, MemoryStore};
+use tokio::task::JoinHandle;
+use usecases::intake::IntakeSettings;
+use usecases::manage_channels::{NewChannel, NewCredential};
+use usecases::receive_report::ReportRequest;
+use usecases::{
+    Admission, AdmitCaller, ChannelDirectory, DrainJournal, Intake, Integrators, ManageChannels,
+    ReceiveReport, StoreGate,
+};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A receiver without HTTP, on a memory store.
+struct Receiver {
+    store: MemoryStore,
+    journal: Arc<MemoryJournal>,
+    clock: Arc<FixedClock>,
+    integrators: Integrators,
+    admit: AdmitCaller,
+    receive: ReceiveReport,
+    drain: DrainJournal,
+    /// Ends with the intake.
+    _writers: JoinHandle<()>,
+}
+
+struct Basic;
+
+impl Headers for Basic {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        // user:chosen password
+        name.eq_ignore_ascii_case("authorization")
+            .then_some(b"Basic dXNlcjpjaG9zZW4gcGFzc3dvcmQ=")
+    }
+}
+
+impl Receiver {
+    /// With a channel whose credential expires in 90 minutes.
+    async fn new() -> Self {
+        let (store, clock) = (MemoryStore::new(), Arc::new(FixedClock::default()));
+        let integrators = || Integrators::new(adapter_integrators::all());
+        let url = PublicUrl::parse("https://reports.example.com").unwrap();
+        let manage = ManageChannels::new(
+            Arc::new(store.clone()),
+            integrators(),
+            server_secret(),
+            url.clone(),
+            clock.clone(),
+            Arc::new(CountingIds::default()),
+        );
+        let expires_at = clock.now().plus_micros(90 * 60 * 1_000_000);
+        manage.add(channel(expires_at)).await.unwrap();
+        let directory = ChannelDirectory::new(
+            Arc::new(store.clone()),
+            server_secret(),
+            Arc::new(Unobserved),
+        );
+        directory.refresh().await.unwrap();
+
+        let (journal, gate) = (Arc::new(MemoryJournal::default()), Arc::default());
+        let settings = IntakeSettings {
+            deadline: Duration::from_millis(200),
+            ..IntakeSettings::default()
+        };
+        let (intake, writers) =
+            Intake::new(Arc::new(store.clone()), Arc::new(Unobserved), settings);
+        let writers = writers.with_journal(journal.clone(), Arc::clone(&gate));
+        Self {
+            admit: AdmitCaller::new(Arc::new(directory), server_secret(), clock.clone()),
+            receive: ReceiveReport::new(
+                intake,
+                Arc::new(store.clone()),
+                url,
+                clock.clone(),
+                Arc::new(Unobserved),
+            ),
+            drain: drain(&journal, &store, gate),
+            store,
+            journal,
+            clock,
+            integrators: integrators(),
+            _writers: spawn(writers.run()),
+        }
+    }
+
+    /// Whether a report was taken.
+    async fn takes(&self, status: &str) -> bool {
+        let twilio = self.integrators.find(&twilio()).unwrap().as_ref();
+        let Admission::Admitted(caller) = self.admit.run(twilio, "1", &Basic) else {
+            return false;
+        };
+        let body = format!(
+            "MessageSid={}&MessageStatus={status}&To=whatsapp:%2B15550100001\
+             &From=whatsapp:%2B15550109999",
+            twilio_sid(1)
+        );
+        let request = ReportRequest {
+            integrator: twilio,
+            caller,
+            headers: &Basic,
+            query: None,
+            body: body.as_bytes(),
+        };
+        self.receive.run(request).await.is_ok()
+    }
+
+    async fn message(&self) -> MessageWithReports {
+        let mut key = key(&twilio_sid(1));
+        key.channel = channel_id("1");
+        self.store.message(&key).await.unwrap().unwrap()
+    }
+}
+
+fn drain(journal: &Arc<MemoryJournal>, store: &MemoryStore, gate: Arc<StoreGate>) -> DrainJournal {
+    DrainJournal::new(
+        journal.clone(),
+        Arc::new(store.clone()),
+        Arc::new(store.clone()),
+        gate,
+        Arc::new(Unobserved),
+        16,
+    )
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests outlive what they start")]
+fn spawn(writers: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(writers)
+}
+
+fn twilio() -> IntegratorName {
+    IntegratorName::parse("twilio").unwrap()
+}
+
+fn channel(expires_at: Timestamp) -> NewChannel {
+    NewChannel {
+        id: channel_id("1"),
+        integrator: twilio(),
+        name: domain::ChannelName::parse("Name").unwrap(),
+        senders: Vec::new(),
+        public_url: None,
+        signing_token: None,
+        credential: NewCredential {
+            user: WebhookUser::parse("user").unwrap(),
+            password: Some(Password::parse("chosen password").unwrap()),
+            label: None,
+            expires_at: Some(expires_at),
+        },
+    }
+}
+
+#[tokio::test]
+async fn state_and_order_do_not_depend_on_the_clock() {
+    let receiver = Receiver::new().await;
+    let start = receiver.clock.now();
+    assert!(receiver.takes("delivered").await);
+    receiver.clock.turn_back(HOUR);
+    for status in ["read", "sent", "delivered"] {
+        receiver.clock.advance(Duration::from_secs(1));
+        assert!(receiver.takes(status).await);
+    }
+
+    let MessageWithReports { message, reports } = receiver.message().await;
+    assert_eq!(message.state.status(), Some(DeliveryStatus::Read));
+    assert_eq!(message.duplicates, 1);
+    let logged: Vec<_> = reports
+        .iter()
+        .map(|logged| {
+            (
+                logged.revision,
+                logged.report.status.as_str(),
+                logged.effect,
+            )
+        })
+        .collect();
+    assert_eq!(
+        logged,
+        [
+            (1, "delivered", Effect::Advanced),
+            (2, "read", Effect::Advanced),
+            (3, "sent", Effect::Late),
+        ]
+    );
+    // Times are what the clock said, of each status the earliest; no other is made up.
+    let hour = 3_600_000_000;
+    let first = |status| message.state.timeline().first(status);
+    let after = |seconds: i64| Some(start.plus_micros(seconds * 1_000_000 - hour));
+    assert_eq!(first(DeliveryStatus::Read), after(1));
+    assert_eq!(first(DeliveryStatus::Sent), after(2));
+    assert_eq!(first(DeliveryStatus::Delivered), after(3));
+    assert_eq!(message.parties.first_reported_at, after(1).unwrap());
+    assert_eq!(message.last_reported_at, start);
+}
+
+#[tokio::test]
+async fn deadlines_do_not_depend_on_the_clock() {
+    let receiver = Receiver::new().await;
+    receiver.store.set_paused(true);
+    let began = Instant::now();
+    let (taken, ()) = tokio::join!(receiver.takes("sent"), async {
+        receiver.clock.turn_back(HOUR);
+    });
+    assert!(taken && began.elapsed() < Duration::from_secs(2));
+    assert_eq!(receiver.journal.usage().entries, 1);
+    receiver.store.set_paused(false);
+    receiver.drain.run().await.unwrap();
+    assert!(receiver.takes("read").await);
+    assert_eq!(receiver.message().await.reports.len(), 2);
+}
+
+#[tokio::test]
+async fn a_credential_expires_when_the_clock_says_so() {
+    let receiver = Receiver::new().await;
+    receiver.clock.advance(Duration::from_mins(91));
+    assert!(!receiver.takes("sent").await);
+    // The expiry is a time of day: a clock that is put right lets it in again.
+    receiver.clock.turn_back(HOUR);
+    assert!(receiver.takes("sent").await);
+    receiver.clock.advance(HOUR);
+    assert!(!receiver.takes("read").await);
+}
