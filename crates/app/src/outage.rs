@@ -53,6 +53,14 @@ impl Outage {
         }
     }
 
+    /// The store could not be reached: reports go to the journal from the first
+    /// one on, without waiting for a deadline.
+    pub fn begin(&self) {
+        if let Some(parts) = &self.0 {
+            parts.gate.failed();
+        }
+    }
+
     /// Has writers keep in the journal what the store does not take.
     pub fn keep_reports(&self, writers: IntakeWriters) -> IntakeWriters {
         match &self.0 {

@@ -15,8 +15,8 @@ impl StoreGate {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// The store did not take a batch.
-    pub(crate) fn failed(&self) {
+    /// The store did not take a batch, or could not be reached at the start.
+    pub fn failed(&self) {
         if !self.0.swap(true, Ordering::Relaxed) {
             tracing::warn!("the store is away; reports go to the journal");
         }

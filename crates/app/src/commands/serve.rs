@@ -45,7 +45,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     )));
     let schema_is_there = begin(&stores, &directory).await?;
     let manage = wiring::manage_channels(&stores, secrets.server.clone(), public_url.clone());
-    let demo = if args.demo {
+    let demo = if args.demo && schema_is_there {
         demo::prepare(settings, &manage).await?
     } else {
         None
@@ -55,6 +55,8 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
             .refresh()
             .await
             .context("the channels cannot be read")?;
+    } else {
+        outage.begin();
     }
 
     let intake = Intake::new(

@@ -17,6 +17,7 @@
 
 mod connection;
 mod finding;
+mod home;
 mod ledger;
 mod load;
 mod proxy;
@@ -24,13 +25,13 @@ mod receiver;
 mod report;
 mod scenarios;
 mod store;
+mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use bench::table::markdown;
 use clap::Parser;
 
 use finding::Finding;
@@ -122,7 +123,7 @@ fn main() -> Result<ExitCode> {
             Place::Elsewhere(place) => rows.push(elsewhere(scenario, place)),
         }
     }
-    println!("{}", markdown(HEADER, &rows));
+    println!("{}", table::table(HEADER, &rows));
     let verdict = if good { "all good" } else { "FAILED" };
     println!("{verdict} after {:.0} s", began.elapsed().as_secs_f64());
     Ok(if good {

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use super::{pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
+use crate::home::Home;
 use crate::load::Load;
-use crate::receiver::Home;
 use crate::report::head;
 use crate::store::Store;
 

@@ -7,8 +7,8 @@ use anyhow::Result;
 use super::{pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
+use crate::home::Home;
 use crate::load::Load;
-use crate::receiver::Home;
 use crate::report::scrambled;
 use crate::store::Store;
 

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::pause;
 use crate::Stage;
 use crate::finding::Finding;
+use crate::home::Home;
 use crate::load::Load;
-use crate::receiver::Home;
 use crate::report::Report;
 use crate::store::Store;
 

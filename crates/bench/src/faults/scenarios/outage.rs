@@ -7,9 +7,9 @@ use anyhow::Result;
 use super::{DEADLINE, pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
+use crate::home::Home;
 use crate::ledger::Ledger;
 use crate::load::Load;
-use crate::receiver::Home;
 use crate::store::Store;
 
 /// Stopped as by a crash under load, and started again.

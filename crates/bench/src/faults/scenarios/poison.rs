@@ -5,9 +5,9 @@ use anyhow::Result;
 use super::{DEADLINE, settle};
 use crate::Stage;
 use crate::finding::Finding;
+use crate::home::Home;
 use crate::ledger::Ledger;
 use crate::load::Load;
-use crate::receiver::Home;
 use crate::report::Report;
 use crate::store::Store;
 

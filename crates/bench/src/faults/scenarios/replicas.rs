@@ -5,8 +5,8 @@ use anyhow::Result;
 use super::{DEADLINE, pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
+use crate::home::Home;
 use crate::load::Load;
-use crate::receiver::Home;
 use crate::store::Store;
 
 /// The reports of every message go to one of two receivers or the other, in any

@@ -9,9 +9,10 @@ use anyhow::Result;
 use super::{DEADLINE, pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
+use crate::home::Home;
 use crate::load::Load;
 use crate::proxy::{Manner, Proxy};
-use crate::receiver::{Home, Receiver};
+use crate::receiver::Receiver;
 use crate::store::{Postgres, Store};
 
 /// Every answer of the server comes 3 s late.

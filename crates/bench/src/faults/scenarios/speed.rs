@@ -7,8 +7,8 @@ use anyhow::Result;
 use super::{DEADLINE, pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
+use crate::home::Home;
 use crate::load::Load;
-use crate::receiver::Home;
 use crate::store::Store;
 
 /// As many reports as 64 connections can send go to the journal, and from

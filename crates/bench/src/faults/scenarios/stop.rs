@@ -7,10 +7,11 @@ use anyhow::Result;
 use super::{STOP, pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
+use crate::home::Home;
 use crate::ledger::Ledger;
 use crate::load::{Load, Running};
 use crate::proxy::{Manner, Proxy};
-use crate::receiver::{Home, Receiver};
+use crate::receiver::Receiver;
 use crate::store::{Postgres, Store};
 
 /// Under load, everything being well.
