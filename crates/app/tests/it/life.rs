@@ -158,6 +158,36 @@ async fn every_request_gets_its_answer(engine: Engine) {
     answers::every_request_gets_its_answer(&service, "engine").await;
 }
 
+async fn a_body_that_does_not_come_is_answered_408(engine: Engine) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let home = Home::new(engine).await;
+    home.add_channel();
+    let server = home.serve();
+    let address = server.public.trim_start_matches("http://").to_owned();
+    let path = server.report_url().replace(&server.public, "");
+    let credentials = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        format!("{USER}:{PASSWORD}"),
+    );
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nMessage"
+    );
+    let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = connection.read_to_end(&mut answer);
+    tokio::time::timeout(Duration::from_secs(25), read)
+        .await
+        .unwrap()
+        .unwrap();
+    let answer = text(&answer);
+    assert!(
+        answer.starts_with("HTTP/1.1 408") && answer.contains("timeout"),
+        "{answer}"
+    );
+}
+
 macro_rules! on_both_engines {
     ($($name:ident)*) => {
         mod sqlite {
@@ -170,6 +200,7 @@ macro_rules! on_both_engines {
 }
 
 on_both_engines! {
+    a_body_that_does_not_come_is_answered_408
     every_request_gets_its_answer
     reports_survive_kill_9
     it_finishes_and_leaves_when_asked_to
@@ -216,6 +247,32 @@ fn without_any_setting_it_runs_on_sqlite_with_secrets_of_its_own() {
     server.signal("INT");
     assert!(server.wait());
     assert!(!server.log().contains(token.trim()), "and not again");
+}
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_is_answered_503_and_then_taken_again() {
+    use sqlx::Connection as _;
+    let home = Home::new(Engine::Sqlite).await;
+    home.add_channel();
+    let mut command = home.command(&["serve"]);
+    command.env("RECEIPTD_COMMIT_DEADLINE", "1");
+    let server = Server::start(command);
+    assert_eq!(server.report("SM1", "sent").await, 204);
+    let mut other = sqlx::SqliteConnection::connect(&home.database_url)
+        .await
+        .unwrap();
+    sqlx::query("begin immediate")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    assert_eq!(server.report("SM1", "delivered").await, 503);
+    sqlx::query("rollback").execute(&mut other).await.unwrap();
+    until("the store", async || {
+        server.report("SM1", "delivered").await == 204
+    })
+    .await;
+    let (_, message) = server.get(&format!("/api/v1/messages/{CHANNEL}/SM1")).await;
+    assert_eq!(message["status"], "delivered");
 }
 
 #[test]
