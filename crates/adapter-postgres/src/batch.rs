@@ -58,7 +58,7 @@ pub(crate) struct LoggedReports<'a> {
     pub(crate) error_code: Vec<Option<&'a str>>,
     pub(crate) error_text: Vec<Option<&'a str>>,
     pub(crate) idempotency_token: Vec<Option<&'a str>>,
-    pub(crate) fields: Vec<String>,
+    pub(crate) fields: Vec<&'a str>,
 }
 
 impl<'a> Batch<'a> {
@@ -172,7 +172,7 @@ impl<'a> LoggedReports<'a> {
         self.error_text.push(error.map(|error| error.text.as_str()));
         self.idempotency_token
             .push(report.idempotency_token.as_deref());
-        self.fields.push(report.fields.to_json());
+        self.fields.push(report.fields.as_json());
     }
 }
 

@@ -286,7 +286,7 @@ from logged
         sparse(&logged.error_code) as _,
         sparse(&logged.error_text) as _,
         sparse(&logged.idempotency_token) as _,
-        &logged.fields,
+        &logged.fields as _,
     )
     .fetch_all(connection)
     .await

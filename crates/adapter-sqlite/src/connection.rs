@@ -146,6 +146,19 @@ impl SqliteStore {
         Ok(Write(writer))
     }
 
+    /// Begins a step that records, and tells the greatest id that a report ever had: in one
+    /// hand-over to the connection's thread.
+    pub(crate) async fn begin_recording(&self) -> Result<(Write<'_>, i64), sqlx::Error> {
+        let mut writer = self.writer().await?;
+        let last_id = sqlx::query_scalar(
+            "begin immediate;
+             select coalesce(max(seq), 0) from sqlite_sequence where name = 'reports'",
+        )
+        .fetch_one(&mut writer.connection)
+        .await?;
+        Ok((Write(writer), last_id))
+    }
+
     /// Waits until nobody writes in this process, and keeps it so.
     pub(crate) async fn writer(&self) -> Result<Writer<'_>, sqlx::Error> {
         let mut place = self.writer.lock().await;
@@ -180,6 +193,11 @@ impl Write<'_> {
         sqlx::query("commit").execute(&mut *self).await?;
         self.0.keep();
         Ok(())
+    }
+
+    /// The last statement was a commit, and it has worked.
+    pub(crate) fn committed(self) {
+        self.0.keep();
     }
 
     /// Like dropping it, without the price of a new connection.

@@ -10,7 +10,7 @@ use domain::{Effect, Message, MessageKey, Report};
 use ports::StoreError;
 use sqlx::SqliteConnection;
 
-use crate::bulk;
+use crate::bulk::{self, Then};
 use crate::error::store_error;
 use crate::json::JsonRows;
 use crate::rows::MessageRow;
@@ -19,26 +19,25 @@ use crate::rows::MessageRow;
 /// engine's cache meanwhile is bounded.
 pub(crate) const BATCH: usize = 512;
 
-/// Records up to [`BATCH`] reports within a transaction that holds the write lock.
+/// Records up to [`BATCH`] reports within a transaction that holds the write lock. The log's
+/// greatest id is `last_id`, before and afterwards.
 pub(crate) async fn record(
     connection: &mut SqliteConnection,
     reports: &[Report],
+    last_id: &mut i64,
+    then: Then,
 ) -> Result<Vec<Effect>, StoreError> {
     let mut batch = Batch {
         messages: kept_messages(connection, reports).await?,
         log: Vec::with_capacity(reports.len()),
-        last_id: last_id(connection)
-            .await
-            .map_err(store_error("sqlite_sequence"))?,
+        last_id: *last_id,
     };
     let effects = reports.iter().map(|report| batch.absorb(report)).collect();
     let messages: Vec<_> = batch.messages.values().collect();
-    bulk::write_messages(connection, &messages)
-        .await
-        .map_err(store_error("message"))?;
-    bulk::write_log(connection, &batch.log)
+    bulk::write(connection, &messages, &batch.log, then)
         .await
         .map_err(store_error("report"))?;
+    *last_id = batch.last_id;
     Ok(effects)
 }
 
@@ -147,13 +146,4 @@ async fn kept_messages<'a>(
         }
     }
     Ok(messages)
-}
-
-/// The greatest id that a report ever had.
-async fn last_id(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"select coalesce(max(seq), 0) as "id!: i64" from sqlite_sequence where name = 'reports'"#
-    )
-    .fetch_one(connection)
-    .await
 }

@@ -9,6 +9,7 @@ use ports::StoreError;
 use ports::reports::{MessageWithReports, ReportStore};
 
 use crate::SqliteStore;
+use crate::bulk::Then;
 use crate::connection::Write;
 use crate::error::store_error;
 use crate::record::{self, BATCH};
@@ -20,10 +21,13 @@ impl ReportStore for SqliteStore {
         if reports.is_empty() {
             return Ok(Vec::new());
         }
-        let mut write = self.begin().await.map_err(store_error("reports"))?;
-        match record_all(&mut write, reports).await {
+        let (mut write, last_id) = self
+            .begin_recording()
+            .await
+            .map_err(store_error("reports"))?;
+        match record_all(&mut write, last_id, reports).await {
             Ok(effects) => {
-                write.commit().await.map_err(store_error("reports"))?;
+                write.committed();
                 Ok(effects)
             }
             Err(error) => {
@@ -87,10 +91,23 @@ impl ReportStore for SqliteStore {
     }
 }
 
-async fn record_all(write: &mut Write<'_>, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
+/// Records and commits.
+async fn record_all(
+    write: &mut Write<'_>,
+    mut last_id: i64,
+    reports: &[Report],
+) -> Result<Vec<Effect>, StoreError> {
     let mut effects = Vec::with_capacity(reports.len());
-    for batch in reports.chunks(BATCH) {
-        effects.extend(record::record(write, batch).await?);
+    let mut rest = reports;
+    while !rest.is_empty() {
+        let (batch, after) = rest.split_at(rest.len().min(BATCH));
+        rest = after;
+        let then = if rest.is_empty() {
+            Then::Commit
+        } else {
+            Then::GoOn
+        };
+        effects.extend(record::record(write, batch, &mut last_id, then).await?);
     }
     Ok(effects)
 }

@@ -1,6 +1,7 @@
 //! Where a message goes to and comes from.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The address of a recipient or sender as the integrator writes it:
 /// `whatsapp:+15550100001`, `whatsapp:US.1349…`, `rcs:…` or a bare number.
@@ -8,7 +9,7 @@ use std::fmt;
 /// It is personal data, so `Debug` and `Display` show a mask; whoever really
 /// needs the address asks for it with [`Address::reveal`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address(String);
+pub struct Address(Arc<str>);
 
 /// The text is no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +20,7 @@ impl Address {
     /// Takes an address as it comes; case and form matter and are kept.
     pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
         if crate::text::is_plain_line(text, 256) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(InvalidAddress)
         }
@@ -39,7 +40,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, name) = match self.0.split_once(':') {
             Some((scheme, name)) => (Some(scheme), name),
-            None => (None, self.0.as_str()),
+            None => (None, &*self.0),
         };
         if let Some(scheme) = scheme {
             write!(f, "{scheme}:")?;

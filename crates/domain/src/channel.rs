@@ -1,13 +1,14 @@
 //! Channels: the configured accesses through which messages are sent.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::{Address, IntegratorName, Timestamp, secret::SealedSecret};
 
 /// The id of a channel, an opaque text like `202105102694809992`. It stands in
 /// the report path, so it is made of characters that need no escaping there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChannelId(String);
+pub struct ChannelId(Arc<str>);
 
 /// The text is no channel id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +23,7 @@ impl ChannelId {
             // `.` and `..` vanish when a URL is normalised.
             && text.bytes().any(|byte| byte != b'.');
         if fits {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(InvalidChannelId)
         }

@@ -1,12 +1,13 @@
 //! The companies that carry messages and report on them.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The name of an integrator as it stands in the report path: lower-case
 /// letters and digits, like `twilio`. Which ones this program speaks is known
 /// to the adapters, not here.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct IntegratorName(String);
+pub struct IntegratorName(Arc<str>);
 
 /// The text is no integrator's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +22,7 @@ impl IntegratorName {
                 .bytes()
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
         if fits {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(InvalidIntegratorName)
         }

@@ -38,115 +38,122 @@ pub struct ReportError {
     pub text: ErrorText,
 }
 
-/// The fields of a report that this software does not read, as they came and
-/// in the order they came. Values may be personal data, so `Debug` shows the
-/// names only.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct ReportFields(Vec<(String, String)>);
+/// The fields of a report that this software does not read, as they came and in
+/// the order they came, those of one name side by side. Values may be personal
+/// data, so `Debug` shows the names only.
+///
+/// They are kept as the text of a JSON object, in which the value of a repeated
+/// name is an array: every report is stored so, and few are ever looked at.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReportFields(String);
 
 impl ReportFields {
     /// Keeps fields as they came. NUL, which PostgreSQL cannot keep, becomes
     /// U+FFFD.
     #[must_use]
-    pub fn new(fields: Vec<(String, String)>) -> Self {
-        let clean = |text: String| {
-            if text.contains('\0') {
-                text.replace('\0', "\u{fffd}")
-            } else {
-                text
+    pub fn new<T: AsRef<str>>(fields: &[(T, T)]) -> Self {
+        let length: usize = fields
+            .iter()
+            .map(|(name, value)| name.as_ref().len() + value.as_ref().len() + 6)
+            .sum();
+        let mut json = Vec::with_capacity(length + 2);
+        json.push(b'{');
+        for (place, (name, value)) in fields.iter().enumerate() {
+            let name = name.as_ref();
+            let same = |(other, _): &&(T, T)| other.as_ref() == name;
+            let (before, after) = fields.split_at(place);
+            if before.iter().any(|field| same(&field)) {
+                continue;
             }
-        };
-        Self(
-            fields
-                .into_iter()
-                .map(|(name, value)| (clean(name), clean(value)))
-                .collect(),
-        )
+            if json.len() > 1 {
+                json.push(b',');
+            }
+            push_string(&mut json, name);
+            json.push(b':');
+            let mut others = after.iter().skip(1).filter(same).peekable();
+            if others.peek().is_none() {
+                push_string(&mut json, value.as_ref());
+                continue;
+            }
+            json.push(b'[');
+            push_string(&mut json, value.as_ref());
+            for (_, value) in others {
+                json.push(b',');
+                push_string(&mut json, value.as_ref());
+            }
+            json.push(b']');
+        }
+        json.push(b'}');
+        Self(String::from_utf8(json).unwrap_or_default())
     }
 
     /// Names and values.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
-    /// Whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn to_pairs(&self) -> Vec<(String, String)> {
+        // Nothing else is ever kept than what can be read again.
+        pairs(&self.0).unwrap_or_default()
     }
 
-    /// A JSON object; the value of a repeated name is an array. Written by hand:
-    /// every report passes here, and a tree of copies costs several times more.
+    /// A JSON object; the value of a repeated name is an array.
     #[must_use]
-    pub fn to_json(&self) -> String {
-        let mut text = vec![b'{'];
-        for (place, (name, value)) in self.0.iter().enumerate() {
-            let (before, after) = self.0.split_at(place);
-            if before.iter().any(|(earlier, _)| earlier == name) {
-                continue;
-            }
-            if text.len() > 1 {
-                text.push(b',');
-            }
-            push_string(&mut text, name);
-            text.push(b':');
-            let mut others = after
-                .iter()
-                .skip(1)
-                .filter(|(later, _)| later == name)
-                .peekable();
-            if others.peek().is_none() {
-                push_string(&mut text, value);
-                continue;
-            }
-            text.push(b'[');
-            push_string(&mut text, value);
-            for (_, value) in others {
-                text.push(b',');
-                push_string(&mut text, value);
-            }
-            text.push(b']');
-        }
-        text.push(b'}');
-        String::from_utf8(text).unwrap_or_default()
+    pub fn as_json(&self) -> &str {
+        &self.0
     }
 
-    /// Reads what [`ReportFields::to_json`] wrote. The occurrences of a
-    /// repeated name come back side by side.
+    /// Reads what [`ReportFields::as_json`] gave.
     pub fn from_json(text: &str) -> Result<Self, InvalidFields> {
-        let object: Map<String, Value> = serde_json::from_str(text).map_err(|_| InvalidFields)?;
-        let mut fields = Vec::with_capacity(object.len());
-        for (name, value) in object {
-            match value {
-                Value::String(value) => fields.push((name, value)),
-                Value::Array(values) => {
-                    for value in values {
-                        let Value::String(value) = value else {
-                            return Err(InvalidFields);
-                        };
-                        fields.push((name.clone(), value));
-                    }
-                }
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
-                    return Err(InvalidFields);
-                }
-            }
-        }
-        Ok(Self(fields))
+        Ok(Self::new(&pairs(text)?))
     }
 }
 
+impl Default for ReportFields {
+    fn default() -> Self {
+        Self("{}".to_owned())
+    }
+}
+
+/// The fields of a JSON object, a repeated name once for each of its values.
+fn pairs(json: &str) -> Result<Vec<(String, String)>, InvalidFields> {
+    let object: Map<String, Value> = serde_json::from_str(json).map_err(|_| InvalidFields)?;
+    let mut fields = Vec::with_capacity(object.len());
+    for (name, value) in object {
+        match value {
+            Value::String(value) => fields.push((name, value)),
+            Value::Array(values) => {
+                for value in values {
+                    let Value::String(value) = value else {
+                        return Err(InvalidFields);
+                    };
+                    fields.push((name.clone(), value));
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+                return Err(InvalidFields);
+            }
+        }
+    }
+    Ok(fields)
+}
+
 fn push_string(json: &mut Vec<u8>, text: &str) {
-    // Writing a text into memory cannot fail.
-    let _ = serde_json::to_writer(json, text);
+    // Nearly no text holds anything that must be escaped.
+    if text
+        .bytes()
+        .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+    {
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
+    } else {
+        // Writing a text into memory cannot fail.
+        let _ = serde_json::to_writer(json, &text.replace('\0', "\u{fffd}"));
+    }
 }
 
 impl std::fmt::Debug for ReportFields {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list()
-            .entries(self.0.iter().map(|(name, _)| name))
+            .entries(self.to_pairs().iter().map(|(name, _)| name))
             .finish()
     }
 }
@@ -177,35 +184,53 @@ mod tests {
 
     #[test]
     fn a_repeated_name_becomes_an_array() {
-        let fields = [("a", "1"), ("b", "2"), ("a", "3")];
-        let fields = ReportFields::new(fields.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec());
-        assert_eq!(fields.to_json(), r#"{"a":["1","3"],"b":"2"}"#);
+        let fields = ReportFields::new(&[("a", "1"), ("b", "2"), ("a", "3")]);
+        assert_eq!(fields.as_json(), r#"{"a":["1","3"],"b":"2"}"#);
+    }
+
+    #[test]
+    fn what_json_must_escape_is_escaped_and_nul_replaced() {
+        let fields = ReportFields::new(&[("a\"\\\n\u{1}", "\0é\u{7f}")]);
+        assert_eq!(
+            fields.as_json(),
+            "{\"a\\\"\\\\\\n\\u0001\":\"\u{fffd}é\u{7f}\"}"
+        );
     }
 
     #[test]
     fn values_do_not_show_in_debug() {
-        let fields = ReportFields::new(vec![("Body".to_owned(), "private".to_owned())]);
+        let fields = ReportFields::new(&[("Body", "private")]);
         assert_eq!(format!("{fields:?}"), r#"["Body"]"#);
+    }
+
+    #[test]
+    fn no_fields_are_an_empty_object() {
+        assert_eq!(ReportFields::default(), ReportFields::new::<&str>(&[]));
+        assert_eq!(ReportFields::default().as_json(), "{}");
     }
 
     proptest! {
         #[test]
-        fn fields_are_json(pairs: Vec<(String, String)>) {
-            let text = ReportFields::new(pairs).to_json();
-            prop_assert!(ReportFields::from_json(&text).is_ok());
+        fn fields_come_back_from_their_json_the_same_text(pairs: Vec<(String, String)>) {
+            let fields = ReportFields::new(&pairs);
+            prop_assert_eq!(ReportFields::from_json(fields.as_json()), Ok(fields));
         }
 
         #[test]
-        fn fields_survive_json(names in proptest::collection::hash_set(any::<String>(), 0..8), value: String) {
-            let pairs: Vec<_> = names.into_iter().map(|name| (name.replace('\0', ""), value.clone())).collect();
-            let fields = ReportFields::new(pairs);
-            let text = fields.to_json();
-            prop_assert!(fields.iter().all(|(name, value)| !name.contains('\0') && !value.contains('\0')));
-            let mut back: Vec<_> = ReportFields::from_json(&text).unwrap().0;
-            let mut want = fields.0;
-            back.sort();
-            want.sort();
-            prop_assert_eq!(back, want);
+        fn fields_survive_in_their_order(
+            names in proptest::collection::hash_set("[^\0]*", 0..8),
+            value in "[^\0]*",
+        ) {
+            let pairs: Vec<_> = names.into_iter().map(|name| (name, value.clone())).collect();
+            prop_assert_eq!(ReportFields::new(&pairs).to_pairs(), pairs);
+        }
+
+        #[test]
+        fn their_json_is_that_of_a_json_library(name: String, value: String) {
+            let clean = |text: &str| text.replace('\0', "\u{fffd}");
+            let object = Map::from_iter([(clean(&name), Value::from(clean(&value)))]);
+            let fields = ReportFields::new(&[(name, value)]);
+            prop_assert_eq!(fields.as_json(), Value::Object(object).to_string());
         }
     }
 }

@@ -150,8 +150,8 @@ impl ReportBuilder {
     /// With other fields besides.
     #[must_use]
     pub fn fields<'a>(mut self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        self.0.fields = ReportFields::new(fields.into_iter().map(owned).collect());
+        let fields: Vec<_> = fields.into_iter().collect();
+        self.0.fields = ReportFields::new(&fields);
         self
     }
 

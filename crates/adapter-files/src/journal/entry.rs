@@ -54,7 +54,7 @@ pub(super) fn encode(entry: &JournalEntry) -> Result<Vec<u8>, serde_json::Error>
         arrived_at: report.arrived_at.unix_micros(),
         credential: report.credential.to_string(),
         idempotency_token: report.idempotency_token.clone(),
-        fields: report.fields.to_json(),
+        fields: report.fields.as_json().to_owned(),
     })
 }
 

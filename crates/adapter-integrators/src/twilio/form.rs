@@ -46,7 +46,7 @@ pub fn read(body: &[u8], idempotency_token: Option<String>) -> Reading {
         if count == FIELDS_MAX {
             return Reading::TooManyFields;
         }
-        form.take(&name, value);
+        form.take(name, value);
     }
     match form.into_report(idempotency_token) {
         Ok(report) => Reading::Reports(vec![report]),
@@ -62,7 +62,7 @@ struct Form<'a> {
     from: Slot<'a>,
     error_code: Slot<'a>,
     error_message: Slot<'a>,
-    others: Vec<(String, String)>,
+    others: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl Default for Form<'_> {
@@ -74,24 +74,22 @@ impl Default for Form<'_> {
             from: Slot::new("From"),
             error_code: Slot::new("ErrorCode"),
             error_message: Slot::new("ErrorMessage"),
-            others: Vec::new(),
+            // A real report has about ten of them.
+            others: Vec::with_capacity(16),
         }
     }
 }
 
 impl<'a> Form<'a> {
-    fn take(&mut self, name: &[u8], value: Cow<'a, [u8]>) {
-        let slot = match name {
+    fn take(&mut self, name: Cow<'a, [u8]>, value: Cow<'a, [u8]>) {
+        let slot = match &*name {
             b"MessageSid" => &mut self.sid,
             b"MessageStatus" => &mut self.status,
             b"To" => &mut self.to,
             b"From" => &mut self.from,
             b"ErrorCode" => &mut self.error_code,
             b"ErrorMessage" => &mut self.error_message,
-            _ => {
-                let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-                return self.others.push((text(name), text(&value)));
-            }
+            _ => return self.others.push((text(name), text(value))),
         };
         slot.take(value);
     }
@@ -114,7 +112,7 @@ impl<'a> Form<'a> {
             // message. They are kept, and no reason to lose a report.
             for (slot, text) in [(&self.error_code, code), (&self.error_message, words)] {
                 self.others
-                    .extend(text.map(|text| (slot.name.to_owned(), text)));
+                    .extend(text.map(|text| (slot.name.into(), text.into())));
             }
             None
         };
@@ -124,9 +122,19 @@ impl<'a> Form<'a> {
             error,
             recipient,
             sender,
-            fields: ReportFields::new(self.others),
+            fields: ReportFields::new(&self.others),
             idempotency_token,
         })
+    }
+}
+
+/// A text as it came; what is no UTF-8 in it is replaced.
+fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match bytes {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => String::from_utf8(bytes)
+            .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
+            .into(),
     }
 }
 

@@ -11,8 +11,9 @@ use tokio::time::timeout;
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// No caller waits longer for an answer.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+/// Much longer than any caller waits for an answer, so that one that is late is
+/// told from one that never comes.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A connection on which nothing is under way.
 pub struct Connection {

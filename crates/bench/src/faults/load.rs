@@ -54,6 +54,7 @@ struct Shared {
     stop: AtomicBool,
     next: AtomicU64,
     acknowledged: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl Load {
@@ -87,6 +88,7 @@ impl Load {
             stop: AtomicBool::new(false),
             next: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
         });
         let thread = thread::spawn({
             let shared = Arc::clone(&shared);
@@ -105,6 +107,28 @@ impl Running {
     /// How often it was answered 204 so far.
     pub fn acknowledged(&self) -> u64 {
         self.shared.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Goes on until so many more were answered 204, a minute at most; whether
+    /// they were.
+    pub fn until_taken(&self, more: u64) -> bool {
+        Self::until(&self.shared.acknowledged, more)
+    }
+
+    /// Goes on until one more was refused, a minute at most; whether one was.
+    pub fn until_refused(&self) -> bool {
+        Self::until(&self.shared.refused, 1)
+    }
+
+    fn until(counter: &AtomicU64, more: u64) -> bool {
+        let (began, wanted) = (Instant::now(), counter.load(Ordering::Relaxed) + more);
+        while counter.load(Ordering::Relaxed) < wanted {
+            if began.elapsed() > Duration::from_mins(1) {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        true
     }
 
     /// Ends it when what is under way is answered.
@@ -175,9 +199,11 @@ async fn connection(shared: Arc<Shared>, place: usize) -> Vec<Entry> {
             took: sent.elapsed(),
             status: answer.map(|answer| answer.status),
         });
-        if answer.is_some_and(|answer| answer.status == 204) {
-            shared.acknowledged.fetch_add(1, Ordering::Relaxed);
-        }
+        match answer.map(|answer| answer.status) {
+            Some(204) => shared.acknowledged.fetch_add(1, Ordering::Relaxed),
+            Some(_) => shared.refused.fetch_add(1, Ordering::Relaxed),
+            None => 0,
+        };
         if answer.is_none_or(|answer| answer.closes) {
             open = None;
         }

@@ -11,8 +11,11 @@ use serde_json::Value;
 
 use crate::home::Home;
 
-/// How long a receiver may take to stop when it is asked to.
-const STOP: Duration = Duration::from_secs(20);
+/// After this long a receiver that is asked to stop never does.
+const STOPS: Duration = Duration::from_mins(1);
+
+/// After this long a receiver that was started never takes reports.
+const READY: Duration = Duration::from_mins(1);
 
 /// The longest that a journal may take to be drained here.
 const DRAIN: Duration = Duration::from_mins(2);
@@ -81,7 +84,7 @@ impl<'a> Receiver<'a> {
     pub fn terminate(mut self) -> Result<(Duration, ExitStatus)> {
         let began = Instant::now();
         terminate(&mut self.child)?;
-        let status = wait(&mut self.child, STOP * 2);
+        let status = wait(&mut self.child, STOPS);
         let status = status.with_context(|| {
             let log = end_of(&self.home.log());
             format!("the receiver does not stop\n{log}")
@@ -94,7 +97,7 @@ impl<'a> Receiver<'a> {
         let home = self.home;
         let (took, status) = self.terminate()?;
         ensure!(
-            status.success() && took < STOP,
+            status.success(),
             "the receiver ended with {status} after {took:?}\n{}",
             end_of(&home.log())
         );
@@ -104,7 +107,7 @@ impl<'a> Receiver<'a> {
     /// Waits until it takes reports.
     pub fn wait_until_ready(&mut self) -> Result<()> {
         let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(30) {
+        while began.elapsed() < READY {
             if let Some(status) = self.child.try_wait()? {
                 bail!(
                     "the receiver ended with {status}\n{}",
@@ -117,7 +120,8 @@ impl<'a> Receiver<'a> {
             std::thread::sleep(Duration::from_millis(5));
         }
         bail!(
-            "the receiver is not ready after 30 s\n{}",
+            "the receiver is not ready after {} s\n{}",
+            READY.as_secs(),
             end_of(&self.home.log())
         )
     }

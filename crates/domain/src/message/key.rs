@@ -1,13 +1,14 @@
 //! What names a message.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::ChannelId;
 
 /// The integrator's id of a message. Twilio's are `SM` or `MM` and 32 hex
 /// digits; any other is as good.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessageSid(String);
+pub struct MessageSid(Arc<str>);
 
 /// The text is no message id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +24,7 @@ impl MessageSid {
     /// Takes an id as the integrator writes it; case matters.
     pub fn parse(text: &str) -> Result<Self, InvalidMessageSid> {
         if crate::text::is_ascii_token(text, 64) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(InvalidMessageSid)
         }
@@ -75,7 +76,7 @@ impl MessageSid {
                 text.extend(char::from_digit(u32::from(digit), 16));
             }
         }
-        Ok(Self(text))
+        Ok(Self(text.into()))
     }
 }
 

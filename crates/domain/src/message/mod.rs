@@ -75,6 +75,16 @@ pub struct Parties {
     pub sender: Address,
 }
 
+impl Parties {
+    fn of(report: &Report) -> Self {
+        Self {
+            first_reported_at: report.arrived_at,
+            recipient: report.recipient.clone(),
+            sender: report.sender.clone(),
+        }
+    }
+}
+
 /// A message as its reports tell it: a pure function of the set of its
 /// reports, but for `duplicates`, which counts them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,11 +112,7 @@ impl Message {
         let message = Self {
             key: report.key.clone(),
             state: MessageState::of(report),
-            parties: Parties {
-                first_reported_at: report.arrived_at,
-                recipient: report.recipient.clone(),
-                sender: report.sender.clone(),
-            },
+            parties: Parties::of(report),
             last_reported_at: report.arrived_at,
             seen,
             duplicates: 0,
@@ -117,11 +123,7 @@ impl Message {
     /// Takes in one more report of this message.
     pub fn absorb(&mut self, report: &Report) -> Effect {
         let rank = self.state.status().map(crate::DeliveryStatus::rank);
-        let parties = Parties {
-            first_reported_at: report.arrived_at,
-            recipient: report.recipient.clone(),
-            sender: report.sender.clone(),
-        };
+        let parties = Parties::of(report);
         if parties < self.parties {
             self.parties = parties;
         }

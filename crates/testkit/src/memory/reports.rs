@@ -99,7 +99,7 @@ impl ReportStore for MemoryStore {
         let mut data = self.open()?;
         let refused = reports.iter().any(|report| {
             data.refused.contains(&report.key.sid)
-                || report.fields.to_json().len() > FIELDS_BYTES_MAX
+                || report.fields.as_json().len() > FIELDS_BYTES_MAX
         });
         if refused {
             return Err(StoreError::Rejected {

@@ -237,12 +237,12 @@ impl ReportView {
 
 fn fields(fields: &ReportFields, reveal: bool) -> Map<String, Value> {
     let mut object = Map::new();
-    for (name, value) in fields.iter() {
-        let show = reveal || TECHNICAL.contains(&name);
-        let value = Value::from(if show { value } else { MASK });
-        match object.get_mut(name) {
+    for (name, value) in fields.to_pairs() {
+        let show = reveal || TECHNICAL.contains(&name.as_str());
+        let value = Value::from(if show { value } else { MASK.to_owned() });
+        match object.get_mut(&name) {
             None => {
-                object.insert(name.to_owned(), value);
+                object.insert(name, value);
             }
             Some(Value::Array(values)) => values.push(value),
             Some(first) => *first = Value::Array(vec![first.take(), value]),
@@ -262,7 +262,7 @@ mod tests {
             ("Body", "hello"),
             ("Body", "you"),
         ];
-        let sent = ReportFields::new(pairs.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec());
+        let sent = ReportFields::new(&pairs);
         let shown = |reveal| Value::Object(fields(&sent, reveal)).to_string();
         assert_eq!(
             shown(false),

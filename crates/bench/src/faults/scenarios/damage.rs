@@ -27,7 +27,7 @@ pub fn damage(stage: &Stage) -> Result<Finding> {
     store.postgres()?.stop()?;
     // More than one segment, if there is time for it.
     let enough = if stage.quick { 1_000_000 } else { 18_000_000 };
-    for _ in 0..300 {
+    for _ in 0..600 {
         if home.journal_bytes() > enough {
             break;
         }
@@ -35,6 +35,8 @@ pub fn damage(stage: &Stage) -> Result<Finding> {
     }
     let ledger = load.stop()?;
     receiver.kill()?;
+    let bytes = home.journal_bytes();
+    ensure!(bytes > 100_000, "only {bytes} bytes came into the journal");
 
     let mut hit = Hit::default();
     for file in home.journal() {

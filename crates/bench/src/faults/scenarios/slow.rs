@@ -76,7 +76,7 @@ fn silent(stage: &Stage, for_good: bool) -> Result<Finding> {
     let ledger = load.stop()?;
     let recovered = receiver.wait_until_drained()?;
     let mut finding = settle(&store, receiver, &ledger)?;
-    finding.expect(
+    finding.expect_in_time(
         recovered <= Duration::from_secs(30),
         format!("it took {recovered:.0?} to recover"),
     );

@@ -104,7 +104,7 @@ impl Stopped {
         finding.note(format!("stopped in {took:.1?}"));
         let cut_off = finding.cut_off;
         finding.expect(cut_off == 0, format!("{cut_off} were stored, not answered"));
-        finding.expect(took < STOP, "that is too long");
+        finding.expect_in_time(took < STOP, "that is too long");
         finding.expect(self.well, "it did not end with status 0");
         finding.expect(finding.refused == 0, "requests were refused");
     }
