@@ -2,8 +2,8 @@
 #   make run ARGS='--help'        make test ARGS='late_report'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt fmt-check clippy deny sqlx sqlx-check bench faults faults-quick up down \
-	clean-data tools cargo-nextest cargo-deny with-postgres prepare-databases
+.PHONY: help run test check fmt fmt-check clippy deny sqlx sqlx-check bench faults faults-quick \
+	instructions up down clean-data tools cargo-nextest cargo-deny with-postgres prepare-databases
 
 ARGS ?=
 
@@ -12,6 +12,7 @@ ARGS ?=
 # `--workspace` makes them share all dependencies with the tests' build.
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+INSTRUCTIONS := $(or $(CARGO_TARGET_DIR),target)/instructions
 WITH_POSTGRES := $(BIN)/with-postgres
 WITH_DATABASES := $(WITH_POSTGRES) $(BIN)/prepare-databases
 
@@ -59,6 +60,11 @@ faults: ## kill and starve the service, and count what was lost (takes minutes)
 faults-quick: with-postgres ## the quick half of them, on the debug build
 	cargo build --workspace --bin receiptd --bin faults
 	$(BIN)/faults --quick --program $(BIN)/receiptd $(ARGS)
+
+# With a profile of its own, and without the rest of the workspace: CI builds it from nothing.
+instructions: ## count the instructions of one report against their limit (valgrind)
+	cargo build --profile instructions --package usecases --example take_reports
+	scripts/instructions $(INSTRUCTIONS)/examples/take_reports
 
 up: ## build the image and start it with PostgreSQL (Docker)
 	docker compose up --build --detach --wait

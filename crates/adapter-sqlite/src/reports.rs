@@ -31,7 +31,11 @@ impl ReportStore for SqliteStore {
                 Ok(effects)
             }
             Err(error) => {
-                write.roll_back().await;
+                // Poison is found by halving, so its price counts; of any other failure
+                // nobody knows what it left, so the connection is not used again.
+                if matches!(error, StoreError::Rejected { .. }) {
+                    write.roll_back().await;
+                }
                 Err(error)
             }
         }
