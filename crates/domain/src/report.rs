@@ -166,8 +166,9 @@ pub struct InvalidFields;
 /// A report as it stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedReport {
-    /// Its place in the log. Of one message, later reports have greater ones;
-    /// over all messages that holds only roughly, since several receivers write.
+    /// Its place in the log. Later reports have greater ones, but only roughly,
+    /// since several receivers write: the order of a message's reports is that
+    /// of their revisions.
     pub id: i64,
     /// Which change of its message it was, from 1.
     pub revision: i64,

@@ -24,8 +24,9 @@ pub trait ReportStore: Send + Sync {
     ///   taken; see [`record_by_halves`].
     async fn record(&self, reports: &[Report]) -> Result<Vec<Effect>, StoreError>;
 
-    /// A message with the reports that are in its log, in the order in which
-    /// they were recorded.
+    /// A message with those of its reports that are in the log, in the order in
+    /// which they were recorded. Retention may have removed some or all of them;
+    /// the message itself still tells what they said.
     async fn message(&self, key: &MessageKey) -> Result<Option<MessageWithReports>, StoreError>;
 
     /// The messages that a filter lets through, the one first heard of last
@@ -47,7 +48,8 @@ pub trait ReportStore: Send + Sync {
 pub struct MessageWithReports {
     /// The message.
     pub message: Message,
-    /// Its reports in the order in which they were recorded.
+    /// Its reports, as far as they are kept, in the order in which they were
+    /// recorded.
     pub reports: Vec<LoggedReport>,
 }
 

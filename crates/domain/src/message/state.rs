@@ -100,6 +100,16 @@ impl MessageState {
         self
     }
 
+    /// What of it was first reported before a moment.
+    #[must_use]
+    pub fn before(mut self, moment: Timestamp) -> Self {
+        for first in &mut self.timeline.0 {
+            *first = first.filter(|first| *first < moment);
+        }
+        self.error = self.error.filter(|error| error.reported_at < moment);
+        self
+    }
+
     /// The highest status reported; `None` while only words were reported that
     /// move nothing.
     #[must_use]

@@ -183,3 +183,16 @@ fn the_same_status_with_another_code_is_no_duplicate() {
 fn words_that_move_nothing_leave_a_message_without_a_status() {
     assert_eq!(message(&[report("received", None, 1)]).state.status(), None);
 }
+
+#[test]
+fn the_state_before_a_moment_is_that_of_the_reports_until_then() {
+    let history = [
+        report("sent", None, 1),
+        report("failed", Some("63016"), 2),
+        report("delivered", None, 3),
+    ];
+    for (moment, count) in [(1, 0), (2, 1), (3, 2), (4, 3)] {
+        let moment = Timestamp::from_unix_micros(moment).unwrap();
+        assert_eq!(state(&history).before(moment), state(&history[..count]));
+    }
+}

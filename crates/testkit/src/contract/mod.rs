@@ -10,6 +10,8 @@
 //! testkit::contract_tests!(reports, fresh);
 //! testkit::contract_tests!(channels, fresh);
 //! testkit::contract_tests!(rejections, fresh);
+//! testkit::contract_tests!(log, fresh);
+//! testkit::contract_tests!(cursors, fresh);
 //! ```
 
 #![expect(
@@ -20,6 +22,8 @@
 )]
 
 pub mod channels;
+pub mod cursors;
+pub mod log;
 pub mod rejections;
 pub mod reports;
 
@@ -75,8 +79,8 @@ pub async fn in_time(test: impl Future<Output = ()>) {
         .expect("the test ends within two minutes");
 }
 
-/// Makes a `#[tokio::test]` of every function of an area (`reports`, `channels`
-/// or `rejections`), in a module of that name. The second argument is an
+/// Makes a `#[tokio::test]` of every function of an area (`reports`, `channels`,
+/// `rejections`, `log` or `cursors`), in a module of that name. The second argument is an
 /// `async fn() -> Fresh<S>`, called once for each test.
 #[macro_export]
 macro_rules! contract_tests {
@@ -98,6 +102,20 @@ macro_rules! contract_tests {
         $crate::__rejections_contract!([$crate::__contract_module]
             rejections,
             dyn ::ports::RejectionLog,
+            $fresh
+        );
+    };
+    (log, $fresh:path) => {
+        $crate::__log_contract!([$crate::__contract_module]
+            log,
+            dyn $crate::contract::log::LoggingStore,
+            $fresh
+        );
+    };
+    (cursors, $fresh:path) => {
+        $crate::__cursors_contract!([$crate::__contract_module]
+            cursors,
+            dyn ::ports::LogCursors,
             $fresh
         );
     };
@@ -167,6 +185,18 @@ mod tests {
         assert_eq!(
             functions(include_str!("rejections.rs")),
             crate::__rejections_contract!([names] rejections, (), none)
+        );
+        let log = [
+            include_str!("log/reading.rs"),
+            include_str!("log/following.rs"),
+        ];
+        assert_eq!(
+            functions(&log.concat()),
+            crate::__log_contract!([names] log, (), none)
+        );
+        assert_eq!(
+            functions(include_str!("cursors.rs")),
+            crate::__cursors_contract!([names] cursors, (), none)
         );
     }
 }

@@ -3,15 +3,17 @@
 
 mod channels;
 mod journal;
+mod log;
 mod rejections;
 mod reports;
+mod retention;
 
 pub use journal::MemoryJournal;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::MessageSid;
+use domain::{LogPosition, MessageSid};
 use ports::StoreError;
 use tokio::sync::watch;
 
@@ -26,6 +28,7 @@ pub struct MemoryStore {
 struct Data {
     reports: reports::Reports,
     channels: channels::Channels,
+    cursors: HashMap<String, LogPosition>,
     rejections: rejections::Rejections,
     unavailable: bool,
     refused: HashSet<MessageSid>,
@@ -80,7 +83,7 @@ impl MemoryStore {
     /// How many reports are in the log, of all messages.
     #[must_use]
     pub fn logged_reports(&self) -> usize {
-        self.lock().reports.logged()
+        self.lock().reports.log.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Data> {

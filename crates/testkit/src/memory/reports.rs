@@ -1,8 +1,8 @@
 //! Reports and messages, by the domain's own rule.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
@@ -17,44 +17,60 @@ const FIELDS_BYTES_MAX: usize = 262_144;
 
 #[derive(Debug, Default)]
 pub(super) struct Reports {
-    messages: HashMap<MessageKey, MessageWithReports>,
-    last_id: i64,
+    pub(super) messages: HashMap<MessageKey, Kept>,
+    /// By id.
+    pub(super) log: BTreeMap<i64, LoggedReport>,
+    pub(super) last_id: i64,
+    /// The greatest id that retention has removed.
+    pub(super) pruned_through: i64,
+}
+
+/// A message, and the ids of its reports by revision; some may be gone.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) message: Message,
+    pub(super) report_ids: Vec<i64>,
 }
 
 impl Reports {
-    pub(super) fn logged(&self) -> usize {
-        self.messages
-            .values()
-            .map(|found| found.reports.len())
-            .sum()
-    }
-
     fn absorb(&mut self, report: &Report) -> Effect {
-        let (found, effect) = match self.messages.entry(report.key.clone()) {
+        let (kept, effect) = match self.messages.entry(report.key.clone()) {
             Entry::Occupied(entry) => {
-                let found = entry.into_mut();
-                let effect = found.message.absorb(report);
-                (found, effect)
+                let kept = entry.into_mut();
+                let effect = kept.message.absorb(report);
+                (kept, effect)
             }
             Entry::Vacant(entry) => {
                 let (message, effect) = Message::begin(report);
-                let reports = Vec::new();
-                (
-                    entry.insert(MessageWithReports { message, reports }),
-                    effect,
-                )
+                let report_ids = Vec::new();
+                let kept = Kept {
+                    message,
+                    report_ids,
+                };
+                (entry.insert(kept), effect)
             }
         };
         if effect != Effect::Duplicate {
             self.last_id += 1;
-            found.reports.push(LoggedReport {
+            kept.report_ids.push(self.last_id);
+            let logged = LoggedReport {
                 id: self.last_id,
-                revision: i64::try_from(found.message.revision()).unwrap_or(i64::MAX),
+                revision: i64::try_from(kept.message.revision()).unwrap_or(i64::MAX),
                 effect,
                 report: report.clone(),
-            });
+            };
+            self.log.insert(logged.id, logged);
         }
         effect
+    }
+
+    fn find(&self, key: &MessageKey) -> Option<MessageWithReports> {
+        let kept = self.messages.get(key)?;
+        let reports = kept.report_ids.iter().filter_map(|id| self.log.get(id));
+        Some(MessageWithReports {
+            message: kept.message.clone(),
+            reports: reports.cloned().collect(),
+        })
     }
 }
 
@@ -114,7 +130,7 @@ impl ReportStore for MemoryStore {
     }
 
     async fn message(&self, key: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {
-        Ok(self.open()?.reports.messages.get(key).cloned())
+        Ok(self.open()?.reports.find(key))
     }
 
     async fn messages(
@@ -129,7 +145,7 @@ impl ReportStore for MemoryStore {
             .reports
             .messages
             .values()
-            .map(|found| &found.message)
+            .map(|kept| &kept.message)
             .filter(|message| passes(message, filter))
             .map(|message| {
                 (

@@ -9,6 +9,7 @@ mod model;
 
 pub use histories::*;
 pub use listing::*;
+pub(super) use model::record;
 pub use races::*;
 pub use values::*;
 

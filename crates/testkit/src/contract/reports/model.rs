@@ -69,7 +69,6 @@ impl Model {
             let found = store.message(key).await.expect("a message can be read");
             let found = found.unwrap_or_else(|| panic!("{key:?} is there"));
             assert_eq!(&found.message, message);
-            assert!(found.reports.is_sorted_by(|a, b| a.id < b.id));
             let found = found.reports.into_iter();
             let found: Vec<_> = found
                 .map(|it| (it.revision, it.effect, it.report))
@@ -110,7 +109,7 @@ pub(super) async fn list(
 }
 
 /// Records a batch that must be taken.
-pub(super) async fn record(store: &dyn ReportStore, batch: &[Report]) -> Vec<Effect> {
+pub(in crate::contract) async fn record(store: &dyn ReportStore, batch: &[Report]) -> Vec<Effect> {
     let effects = store.record(batch).await.expect("the batch is taken");
     assert_eq!(effects.len(), batch.len(), "one effect for each report");
     effects

@@ -1,0 +1,236 @@
+//! What happened to a message, as those who listen are told.
+//!
+//! An event follows from one report and the state before it, and from nothing
+//! else: whoever makes it again, after a retry, a replay or a restore, makes
+//! the same event with the same id.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::log::{LogEntry, LogPosition};
+use crate::message::{MessageError, Timeline};
+use crate::{Address, ChannelId, DeliveryStatus, Effect, MessageKey, MessageState, Timestamp};
+
+/// What can happen to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventType {
+    /// It moved up to a status.
+    Moved(DeliveryStatus),
+    /// From now on it is reported both as arrived and as failed.
+    Contradicted,
+}
+
+/// The text is no type of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an event type is message. and a status, like message.delivered, or message.contradicted")]
+pub struct InvalidEventType;
+
+impl EventType {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Moved(DeliveryStatus::Accepted),
+        Self::Moved(DeliveryStatus::Scheduled),
+        Self::Moved(DeliveryStatus::Queued),
+        Self::Moved(DeliveryStatus::Sending),
+        Self::Moved(DeliveryStatus::Sent),
+        Self::Moved(DeliveryStatus::PartiallyDelivered),
+        Self::Moved(DeliveryStatus::Canceled),
+        Self::Moved(DeliveryStatus::Failed),
+        Self::Moved(DeliveryStatus::Undelivered),
+        Self::Moved(DeliveryStatus::Delivered),
+        Self::Moved(DeliveryStatus::Read),
+        Self::Contradicted,
+    ];
+
+    /// The word on the wire and in the stores.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Moved(DeliveryStatus::Accepted) => "message.accepted",
+            Self::Moved(DeliveryStatus::Scheduled) => "message.scheduled",
+            Self::Moved(DeliveryStatus::Queued) => "message.queued",
+            Self::Moved(DeliveryStatus::Sending) => "message.sending",
+            Self::Moved(DeliveryStatus::Sent) => "message.sent",
+            Self::Moved(DeliveryStatus::PartiallyDelivered) => "message.partially_delivered",
+            Self::Moved(DeliveryStatus::Canceled) => "message.canceled",
+            Self::Moved(DeliveryStatus::Failed) => "message.failed",
+            Self::Moved(DeliveryStatus::Undelivered) => "message.undelivered",
+            Self::Moved(DeliveryStatus::Delivered) => "message.delivered",
+            Self::Moved(DeliveryStatus::Read) => "message.read",
+            Self::Contradicted => "message.contradicted",
+        }
+    }
+}
+
+impl FromStr for EventType {
+    type Err = InvalidEventType;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEventType> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|each| each.as_str() == text)
+            .ok_or(InvalidEventType)
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Tells an event from all others, and from its own repetitions not at all:
+/// 128 bits of the SHA-256 of channel, message id, revision and type.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId([u8; 16]);
+
+/// The text is no id of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an event id is evt_ and 32 lower-case hex digits")]
+pub struct InvalidEventId;
+
+impl EventId {
+    /// The id of what the report of this revision did to a message.
+    #[must_use]
+    pub fn new(key: &MessageKey, revision: i64, event_type: EventType) -> Self {
+        let mut hash = Sha256::new();
+        // Neither an id of a channel nor one of a message has a line break in it.
+        hash.update(key.channel.as_str());
+        hash.update("\n");
+        hash.update(key.sid.as_str());
+        hash.update("\n");
+        hash.update(revision.to_string());
+        hash.update("\n");
+        hash.update(event_type.as_str());
+        let mut id = [0; 16];
+        for (byte, hashed) in id.iter_mut().zip(hash.finalize()) {
+            *byte = hashed;
+        }
+        Self(id)
+    }
+}
+
+/// `evt_` and 32 hex digits.
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "evt_{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = InvalidEventId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEventId> {
+        let digits = text.strip_prefix("evt_").ok_or(InvalidEventId)?;
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if digits.len() != 32 || !digits.bytes().all(is_digit) {
+            return Err(InvalidEventId);
+        }
+        let number = u128::from_str_radix(digits, 16).map_err(|_| InvalidEventId)?;
+        Ok(Self(number.to_be_bytes()))
+    }
+}
+
+/// Something that happened to a message, and where the message stood then. A
+/// later event of the message has a greater revision, or the same one and comes
+/// from the same report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageEvent {
+    /// The same for every repetition of this event.
+    pub id: EventId,
+    /// Where the log hands its report out.
+    pub position: LogPosition,
+    /// What happened.
+    pub event_type: EventType,
+    /// To which message.
+    pub key: MessageKey,
+    /// Which change of the message it was, from 1; reports that make no event
+    /// are counted too.
+    pub revision: i64,
+    /// Where the message stands since.
+    pub status: DeliveryStatus,
+    /// Where it stood before the report; `None` if nothing had moved it.
+    pub previous: Option<DeliveryStatus>,
+    /// Whether it was reported both as arrived and as failed by then.
+    pub contradicted: bool,
+    /// Who the message goes to, by this report.
+    pub recipient: Address,
+    /// Who sent it, by this report.
+    pub sender: Address,
+    /// When the report arrived.
+    pub reported_at: Timestamp,
+    /// The error of the message by then.
+    pub error: Option<MessageError>,
+    /// When each status was first reported, as known by then.
+    pub timeline: Timeline,
+}
+
+/// What a report made happen: at most two things, in this order. If it moved
+/// its message, that; and if the message is contradicted since, that. Reports
+/// that are late, unknown or of incoming messages move nothing.
+pub fn events_of(entry: &LogEntry) -> impl Iterator<Item = MessageEvent> {
+    let after = entry.after();
+    let moved = entry
+        .report
+        .report
+        .status
+        .delivery()
+        .filter(|_| entry.report.effect == Effect::Advanced)
+        .map(EventType::Moved);
+    let contradicted =
+        (after.contradicted() && !entry.before.contradicted()).then_some(EventType::Contradicted);
+    let types = [moved, contradicted].into_iter().flatten();
+    types.filter_map(move |event_type| event(entry, event_type, &after))
+}
+
+/// `None` if nothing has moved the message, of which there is no event.
+fn event(entry: &LogEntry, event_type: EventType, after: &MessageState) -> Option<MessageEvent> {
+    let logged = &entry.report;
+    let report = &logged.report;
+    Some(MessageEvent {
+        id: EventId::new(&report.key, logged.revision, event_type),
+        position: entry.position,
+        event_type,
+        key: report.key.clone(),
+        revision: logged.revision,
+        status: after.status()?,
+        previous: entry.before.status(),
+        contradicted: after.contradicted(),
+        recipient: report.recipient.clone(),
+        sender: report.sender.clone(),
+        reported_at: report.arrived_at,
+        error: after.error().cloned(),
+        timeline: *after.timeline(),
+    })
+}
+
+/// Which events somebody wants to hear of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Those of these channels; `None`: of all.
+    pub channels: Option<BTreeSet<ChannelId>>,
+    /// Those of these types; `None`: of all, those too that a later release adds.
+    pub types: Option<BTreeSet<EventType>>,
+}
+
+impl EventFilter {
+    /// Whether it lets an event through.
+    #[must_use]
+    pub fn passes(&self, event: &MessageEvent) -> bool {
+        let channels = self.channels.as_ref();
+        let types = self.types.as_ref();
+        channels.is_none_or(|channels| channels.contains(&event.key.channel))
+            && types.is_none_or(|types| types.contains(&event.event_type))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! Making room: what is older than anybody needs goes, a little at a time.
+
+use std::num::NonZeroU32;
+
+use async_trait::async_trait;
+use domain::Timestamp;
+
+use crate::StoreError;
+
+/// Removes what is too old. Each method does a bounded amount and is called
+/// again until it says that it is done; several processes may call at once.
+#[async_trait]
+pub trait Retention: Send + Sync {
+    /// Makes room for the reports of `today` and the week after it, where the
+    /// engine keeps each day apart. Says for how many days it did; those that
+    /// have their room already are left alone. Reports of a day without room
+    /// are recorded all the same.
+    async fn make_partitions(&self, today: Timestamp) -> Result<u32, StoreError>;
+
+    /// Removes reports that arrived before a time, at most `budget` of them one
+    /// by one, or all of one day together.
+    ///
+    /// - The log is cut from its beginning: a report goes when it was recorded
+    ///   before every report that arrived at `before` or in the year after it.
+    ///   So a report with an old time of arrival that was recorded lately stays
+    ///   until its neighbours go, and a clock that was wrong removes nothing
+    ///   that readers have had no time to read.
+    /// - Readers behind are told: [`LogRead::Pruned`](crate::log::LogRead::Pruned).
+    /// - Messages stay as they are. Their removed reports are no longer shown.
+    async fn prune_reports(
+        &self,
+        before: Timestamp,
+        budget: NonZeroU32,
+    ) -> Result<Pruning, StoreError>;
+
+    /// Removes messages that were last reported on before a time, at most
+    /// `budget` of them, the one first heard of first. One of which the log
+    /// still has a report stays.
+    async fn prune_messages(
+        &self,
+        before: Timestamp,
+        budget: NonZeroU32,
+    ) -> Result<Pruning, StoreError>;
+}
+
+/// What one step of removing did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruning {
+    /// How many rows it removed, one by one.
+    pub rows: u64,
+    /// How many days it removed as a whole.
+    pub days: u32,
+    /// Whether there was nothing more to remove.
+    pub done: bool,
+}

@@ -1,0 +1,106 @@
+//! What every [`LogCursors`] must do.
+
+use domain::LogPosition;
+use ports::LogCursors;
+use tokio::task::JoinSet;
+
+use super::Stores;
+
+/// Gives the names of all functions of this area to another macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cursors_contract {
+    ([$($then:tt)*] $($arguments:tt)*) => {
+        $($then)*! { $($arguments)*,
+            a_cursor_nobody_has_moved_is_none
+            a_cursor_moves_on_from_where_it_stands
+            a_cursor_that_stands_elsewhere_does_not_move
+            cursors_of_other_names_are_left_alone
+            a_removed_cursor_begins_anew
+            of_racing_moves_from_one_position_one_succeeds
+        }
+    };
+}
+
+type Cursors = Stores<dyn LogCursors>;
+
+const HERE: Option<LogPosition> = Some(LogPosition(7));
+const THERE: LogPosition = LogPosition(i64::MAX);
+
+async fn advance(
+    cursors: &dyn LogCursors,
+    name: &str,
+    from: Option<LogPosition>,
+    to: LogPosition,
+) -> bool {
+    let moved = cursors.advance(name, from, to).await;
+    moved.expect("the store is there")
+}
+
+async fn load(cursors: &dyn LogCursors, name: &str) -> Option<LogPosition> {
+    cursors.load(name).await.expect("the store is there")
+}
+
+pub async fn a_cursor_nobody_has_moved_is_none(stores: Cursors) {
+    assert_eq!(load(&*stores.one, "a").await, None);
+    assert!(!advance(&*stores.one, "a", HERE, THERE).await);
+    assert_eq!(load(&*stores.one, "a").await, None);
+}
+
+pub async fn a_cursor_moves_on_from_where_it_stands(stores: Cursors) {
+    assert!(advance(&*stores.one, "a", None, LogPosition(7)).await);
+    assert_eq!(load(&*stores.other, "a").await, HERE);
+    assert!(advance(&*stores.other, "a", HERE, THERE).await);
+    assert_eq!(load(&*stores.one, "a").await, Some(THERE));
+    // Back, for a replay; and to where it stands, which changes nothing.
+    assert!(advance(&*stores.one, "a", Some(THERE), LogPosition(7)).await);
+    assert!(advance(&*stores.one, "a", HERE, LogPosition(7)).await);
+    assert_eq!(load(&*stores.one, "a").await, HERE);
+}
+
+pub async fn a_cursor_that_stands_elsewhere_does_not_move(stores: Cursors) {
+    assert!(advance(&*stores.one, "a", None, LogPosition(7)).await);
+    for from in [None, Some(LogPosition::START), Some(THERE)] {
+        assert!(!advance(&*stores.other, "a", from, THERE).await);
+    }
+    assert_eq!(load(&*stores.one, "a").await, HERE);
+}
+
+pub async fn cursors_of_other_names_are_left_alone(stores: Cursors) {
+    for (name, at) in [("a", 1), ("A", 2), ("a ", 3), ("é", 4)] {
+        assert!(advance(&*stores.one, name, None, LogPosition(at)).await);
+    }
+    stores.one.remove("a").await.expect("the store is there");
+    for (name, at) in [("a", None), ("A", Some(2)), ("a ", Some(3)), ("é", Some(4))] {
+        assert_eq!(load(&*stores.other, name).await, at.map(LogPosition));
+    }
+}
+
+pub async fn a_removed_cursor_begins_anew(stores: Cursors) {
+    assert!(advance(&*stores.one, "a", None, THERE).await);
+    for _ in 0..2 {
+        stores.other.remove("a").await.expect("absence is no error");
+    }
+    assert_eq!(load(&*stores.one, "a").await, None);
+    assert!(advance(&*stores.one, "a", None, LogPosition(7)).await);
+    assert_eq!(load(&*stores.one, "a").await, HERE);
+}
+
+pub async fn of_racing_moves_from_one_position_one_succeeds(stores: Cursors) {
+    let mut from = None;
+    for round in 0..10 {
+        let mut racers = JoinSet::new();
+        for racer in 0..8_usize {
+            let cursors = stores.nth(racer);
+            let to = LogPosition(round * 10 + i64::try_from(racer).expect("small"));
+            racers.spawn(async move { (advance(&*cursors, "a", from, to).await, to) });
+        }
+        let moves = racers.join_all().await;
+        let moved: Vec<_> = moves.into_iter().filter(|(moved, _)| *moved).collect();
+        let [(_, to)] = moved[..] else {
+            panic!("{moved:?}");
+        };
+        assert_eq!(load(&*stores.one, "a").await, Some(to));
+        from = Some(to);
+    }
+}

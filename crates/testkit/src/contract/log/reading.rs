@@ -1,0 +1,212 @@
+//! One writer after the other: what a log hands out.
+
+use domain::{Effect, LogPosition, Report};
+
+use super::{LoggingStore, Reader, page};
+use crate::builders::{key, report, time, twilio_sid};
+use crate::contract::Stores;
+use crate::contract::reports::record;
+
+type Logs = Stores<dyn LoggingStore>;
+
+/// Reports of a few messages, mixed, some of them twice.
+fn history() -> Vec<Report> {
+    let words = [
+        "queued",
+        "read",
+        "sent",
+        "failed",
+        "teleported",
+        "delivered",
+        "sent",
+        "received",
+    ];
+    (0_u32..160)
+        .zip(words.into_iter().cycle())
+        .map(|(n, word)| {
+            let report = report(&twilio_sid(u64::from(n * 7 % 23))).at(1_000 + i64::from(n));
+            match report.status(word) {
+                failed if n % 16 == 3 => failed.error("63016").build(),
+                other => other.build(),
+            }
+        })
+        .collect()
+}
+
+/// Records a history in batches. How many of its reports are no duplicates.
+async fn record_all(stores: &Logs, history: &[Report]) -> usize {
+    let mut new = 0;
+    for (number, batch) in history.chunks(13).enumerate() {
+        let effects = record(&*stores.nth(number), batch).await;
+        let logged = effects.iter().filter(|it| **it != Effect::Duplicate);
+        new += logged.count();
+    }
+    new
+}
+
+pub async fn every_report_is_handed_out_once_with_the_state_before_it(stores: Logs) {
+    let history = history();
+    let count = record_all(&stores, &history).await;
+    assert!(count < history.len(), "some are duplicates");
+    let reader = Reader::read(&*stores.one, count, 500).await;
+    for entry in reader.entries {
+        let found = stores.one.message(&entry.report.report.key).await;
+        let found = found.expect("it can be read").expect("it is there").reports;
+        let place = usize::try_from(entry.report.revision - 1).expect("small");
+        assert_eq!(found[place], entry.report);
+    }
+}
+
+pub async fn pages_of_every_size_tell_the_same_log(stores: Logs) {
+    let count = record_all(&stores, &history()).await;
+    let want = Reader::read(&*stores.one, count, 1_000).await.entries;
+    for limit in [1, 2, 7, 60] {
+        let found = Reader::read(&*stores.one, count, limit).await.entries;
+        assert_eq!(found, want, "limit {limit}");
+    }
+}
+
+pub async fn the_reports_of_a_message_are_handed_out_by_revision(stores: Logs) {
+    let words = ["read", "sent", "failed", "delivered", "queued"];
+    for (number, word) in words.into_iter().enumerate() {
+        let batch = [
+            report("SM1").status(word).build(),
+            report(&format!("SM1{number}")).build(),
+        ];
+        record(&*stores.nth(number), &batch).await;
+    }
+    let reader = Reader::read(&*stores.one, 10, 3).await;
+    let of_one = reader.entries.iter().map(|entry| &entry.report.report);
+    let of_one = of_one.filter(|report| report.key == key("SM1"));
+    let of_one: Vec<_> = of_one.map(|report| report.status.as_str()).collect();
+    assert_eq!(of_one, words);
+}
+
+pub async fn reading_again_hands_out_the_same(stores: Logs) {
+    let count = record_all(&stores, &history()).await;
+    let all = Reader::read(&*stores.one, count, 1_000).await.entries;
+    for after in [0, 3, count / 2, count - 1] {
+        let from = all[after].position;
+        let page = page(&*stores.one, Some(from), 1_000).await;
+        let behind = all.iter().filter(|entry| entry.position > from);
+        assert!(page.entries.iter().eq(behind));
+    }
+}
+
+pub async fn duplicates_are_not_handed_out(stores: Logs) {
+    let sent = report("SM1").status("sent").build();
+    let read = report("SM1").status("read").build();
+    let batch = [sent.clone(), sent.clone(), read.clone()];
+    record(&*stores.one, &batch).await;
+    record(&*stores.one, &batch).await;
+    record(&*stores.one, &[report("SM2").build()]).await;
+    let reader = Reader::read(&*stores.one, 3, 100).await;
+    let reports: Vec<_> = reader.entries.iter().map(|it| &it.report.report).collect();
+    assert_eq!(reports, [&sent, &read, &report("SM2").build()]);
+}
+
+pub async fn an_empty_log_is_complete_and_its_reader_stays_where_it_is(stores: Logs) {
+    let first = page(&*stores.one, None, 10).await;
+    assert_eq!((first.entries.len(), first.complete), (0, true));
+    let again = page(&*stores.one, Some(first.next), 10).await;
+    assert_eq!(again, first);
+    record(&*stores.one, &[report("SM1").build()]).await;
+    let mut reader = Reader::default();
+    reader.until(&*stores.one, 1, 10).await;
+    let behind = Some(reader.entries[0].position);
+    let end = page(&*stores.one, behind, 10).await;
+    assert_eq!(
+        (end.entries.len(), end.complete, Some(end.next)),
+        (0, true, behind)
+    );
+}
+
+pub async fn a_page_says_whether_there_is_more(stores: Logs) {
+    let batch: Vec<_> = (0..5).map(|n| report(&twilio_sid(n)).build()).collect();
+    record(&*stores.one, &batch).await;
+    Reader::read(&*stores.one, 5, 10).await;
+    for (limit, entries, complete) in [(4, 4, false), (6, 5, true)] {
+        let page = page(&*stores.one, None, limit).await;
+        assert_eq!((page.entries.len(), page.complete), (entries, complete));
+    }
+    // Of a page that is just full it need not be known.
+    let full = page(&*stores.one, None, 5).await;
+    assert_eq!(full.entries.len(), 5);
+    assert!(page(&*stores.one, Some(full.next), 5).await.complete);
+}
+
+pub async fn the_head_is_behind_what_was_handed_out(stores: Logs) {
+    let count = record_all(&stores, &history()).await;
+    let reader = Reader::read(&*stores.one, count, 1_000).await;
+    let last = reader.entries.last().expect("some").position;
+    let head = stores.other.head().await.expect("it has an end");
+    assert!(last <= head);
+    let end = page(&*stores.one, Some(head), 10).await;
+    assert_eq!((end.entries.len(), end.next), (0, head));
+}
+
+pub async fn what_is_recorded_after_the_head_comes_behind_it(stores: Logs) {
+    record_all(&stores, &history()).await;
+    let head = stores.one.head().await.expect("it has an end");
+    let last = [report("SM1").build(), report("SM2").build()];
+    record(&*stores.other, &last).await;
+    let mut found = Vec::new();
+    let mut after = head;
+    // Reports from before may still come: they were not final at that time.
+    while found.last() != Some(&last[1]) {
+        let page = page(&*stores.one, Some(after), 10).await;
+        found.extend(page.entries.into_iter().map(|entry| entry.report.report));
+        after = page.next;
+    }
+    assert!(found.ends_with(&last));
+}
+
+pub async fn a_log_can_be_read_from_a_time_on(stores: Logs) {
+    // Not recorded in the order they arrived in, and of several days.
+    let day = 24 * 60 * 60 * 1_000_000;
+    let times = [5, 1, 3 * day, 2, day, 8 * day, 7 * day, 9 * day];
+    for at in times {
+        record(&*stores.one, &[report(&format!("SM{at}")).at(at).build()]).await;
+    }
+    let all = Reader::read(&*stores.one, times.len(), 100).await.entries;
+    for (moment, first) in [
+        (-1, 0),
+        (0, 0),
+        (2, 0),
+        (6, 2),
+        (3 * day, 2),
+        (3 * day + 1, 5),
+        (8 * day, 5),
+        (8 * day + 1, 7),
+        (9 * day, 7),
+    ] {
+        let position = stores.other.position_at(time(moment)).await;
+        let position = position.expect("it is known");
+        let page = page(&*stores.one, Some(position), 100).await;
+        assert_eq!(page.entries, all[first..], "{moment}");
+    }
+}
+
+pub async fn a_time_after_all_reports_is_the_head(stores: Logs) {
+    let at = |moment| stores.one.position_at(time(moment));
+    let empty = at(5).await.expect("it is known");
+    assert!(page(&*stores.one, Some(empty), 10).await.entries.is_empty());
+    record(&*stores.one, &[report("SM1").at(5).build()]).await;
+    Reader::read(&*stores.one, 1, 10).await;
+    let position = at(6).await.expect("it is known");
+    let head = stores.one.head().await.expect("it has an end");
+    assert!(LogPosition::START < position && position <= head);
+    assert!(
+        page(&*stores.one, Some(position), 10)
+            .await
+            .entries
+            .is_empty()
+    );
+}
+
+pub async fn another_store_on_the_same_data_hands_out_the_same(stores: Logs) {
+    let count = record_all(&stores, &history()).await;
+    let one = Reader::read(&*stores.one, count, 50).await;
+    let other = Reader::read(&*stores.other, count, 50).await;
+    assert_eq!(one.entries, other.entries);
+}

@@ -1,0 +1,79 @@
+//! Removing what is too old.
+
+use std::num::NonZeroU32;
+
+use async_trait::async_trait;
+use domain::Timestamp;
+use ports::retention::Pruning;
+use ports::{Retention, StoreError};
+
+use super::MemoryStore;
+
+/// A report that arrived this much after the time before which reports go, or
+/// later, has its time from a clock that was wrong.
+const YEAR_MICROS: i64 = 366 * 24 * 60 * 60 * 1_000_000;
+
+#[async_trait]
+impl Retention for MemoryStore {
+    async fn make_partitions(&self, _: Timestamp) -> Result<u32, StoreError> {
+        self.open().map(|_| 0)
+    }
+
+    async fn prune_reports(
+        &self,
+        before: Timestamp,
+        budget: NonZeroU32,
+    ) -> Result<Pruning, StoreError> {
+        let mut data = self.open()?;
+        let log = &mut data.reports;
+        let kept = before..before.plus_micros(YEAR_MICROS);
+        let mut reports = log.log.values();
+        let first_kept = reports.find(|logged| kept.contains(&logged.report.arrived_at));
+        let end = first_kept.map_or(log.last_id + 1, |logged| logged.id);
+        let mut rows = 0;
+        while let Some(oldest) = log.log.first_entry()
+            && *oldest.key() < end
+        {
+            if rows == budget.get() {
+                return Ok(pruning(rows, false));
+            }
+            log.pruned_through = oldest.remove().id;
+            rows += 1;
+        }
+        Ok(pruning(rows, true))
+    }
+
+    async fn prune_messages(
+        &self,
+        before: Timestamp,
+        budget: NonZeroU32,
+    ) -> Result<Pruning, StoreError> {
+        let mut data = self.open()?;
+        let reports = &mut data.reports;
+        let mut old: Vec<_> = reports
+            .messages
+            .iter()
+            .filter(|(_, kept)| {
+                let last = kept.report_ids.iter().max();
+                kept.message.last_reported_at < before
+                    && last.is_none_or(|last| *last <= reports.pruned_through)
+            })
+            .map(|(key, kept)| (kept.message.parties.first_reported_at, key.clone()))
+            .collect();
+        old.sort();
+        let done = old.len() <= budget.get() as usize;
+        old.truncate(budget.get() as usize);
+        for (_, key) in &old {
+            reports.messages.remove(key);
+        }
+        Ok(pruning(u32::try_from(old.len()).unwrap_or(u32::MAX), done))
+    }
+}
+
+fn pruning(rows: u32, done: bool) -> Pruning {
+    Pruning {
+        rows: rows.into(),
+        days: 0,
+        done,
+    }
+}
