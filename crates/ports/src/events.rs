@@ -22,7 +22,7 @@ pub struct Target {
 pub struct OutgoingEvent {
     /// The same on every try.
     pub id: WebhookId,
-    /// A CloudEvent in JSON, the same bytes on every try.
+    /// What is sent, in JSON; the same bytes on every try.
     pub body: Arc<[u8]>,
 }
 

@@ -78,7 +78,7 @@ fn special_v6(address: Ipv6Addr) -> Option<SpecialNetwork> {
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x2002, high, low, ..] => carried(high, low),
         // NAT64 inside one network, site-local and unique local addresses.
-        [0x64, 0xff9b, 1, ..] | [0xfec0..=0xfeff, ..] | [0xfc00..=0xfdff, ..] => {
+        [0x64, 0xff9b, 1, ..] | [0xfec0..=0xfeff | 0xfc00..=0xfdff, ..] => {
             Some(SpecialNetwork::Private)
         }
         [0xfe80..=0xfebf, ..] => Some(SpecialNetwork::LinkLocal),
