@@ -2,7 +2,7 @@
 #   make run ARGS='--help'        make test ARGS='late_report'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt fmt-check clippy deny sqlx sqlx-check bench faults faults-quick up down \
+.PHONY: help run test check fmt fmt-check clippy deny sqlx sqlx-check examples bench faults faults-quick up down \
 	clean-data tools cargo-nextest cargo-deny with-postgres prepare-databases
 
 ARGS ?=
@@ -47,6 +47,9 @@ sqlx: with-postgres prepare-databases ## ask both databases about the adapters' 
 
 sqlx-check: with-postgres prepare-databases ## the same, but only compares
 	$(WITH_DATABASES) scripts/sqlx-data check
+
+examples: ## run the subscribers in docs/examples against signed and tampered events
+	scripts/check-examples
 
 bench: ## measure throughput and latency (takes minutes)
 	cargo build --release --workspace --bin receiptd --bin bench
