@@ -2,8 +2,9 @@
 #   make run ARGS='--help'        make test ARGS='late_report'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt fmt-check clippy deny sqlx sqlx-check bench faults faults-quick \
-	instructions up down clean-data tools cargo-nextest cargo-deny with-postgres prepare-databases
+.PHONY: help run test check fmt fmt-check clippy deny sqlx sqlx-check examples bench faults \
+	faults-quick instructions up down clean-data tools cargo-nextest cargo-deny with-postgres \
+	prepare-databases
 
 ARGS ?=
 
@@ -48,6 +49,9 @@ sqlx: with-postgres prepare-databases ## ask both databases about the adapters' 
 
 sqlx-check: with-postgres prepare-databases ## the same, but only compares
 	$(WITH_DATABASES) scripts/sqlx-data check
+
+examples: ## run the subscribers in docs/examples against signed and tampered events
+	scripts/check-examples
 
 bench: ## measure throughput and latency (takes minutes)
 	cargo build --release --workspace --bin receiptd --bin bench

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Which of our crates a crate may use, and which foreign ones it never uses.
-const PICTURE: [(&str, &[&str], &[&str]); 9] = [
+const PICTURE: [(&str, &[&str], &[&str]); 10] = [
     (
         "domain",
         &[],
@@ -33,6 +33,11 @@ const PICTURE: [(&str, &[&str], &[&str]); 9] = [
     ),
     ("adapter-postgres", &["domain", "ports"], &["actix-web"]),
     ("adapter-sqlite", &["domain", "ports"], &["actix-web"]),
+    (
+        "adapter-webhook",
+        &["domain", "ports"],
+        &["actix-web", "sqlx"],
+    ),
     ("adapter-http", &["domain", "ports", "usecases"], &["sqlx"]),
     ("testkit", &["domain", "ports"], &["actix-web"]),
 ];

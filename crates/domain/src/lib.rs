@@ -27,6 +27,7 @@ pub mod seen;
 pub mod status;
 mod text;
 pub mod timestamp;
+pub mod webhook;
 
 pub use address::Address;
 pub use channel::{Channel, ChannelId, ChannelName, PublicUrl};

@@ -38,6 +38,12 @@ impl Timestamp {
         self.0
     }
 
+    /// Whole seconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn unix_seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
     /// Reads RFC 3339, with any offset.
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;

@@ -12,6 +12,7 @@
 pub mod channels;
 pub mod clock;
 pub mod error;
+pub mod events;
 pub mod ids;
 pub mod integrator;
 pub mod journal;
@@ -24,6 +25,7 @@ pub mod retention;
 pub use channels::{ChannelCredentialRepository, ChannelSnapshot, ChannelWithCredentials};
 pub use clock::Clock;
 pub use error::StoreError;
+pub use events::EventSink;
 pub use ids::Ids;
 pub use integrator::{Headers, Integrator};
 pub use journal::{JournalEntry, ReportJournal};

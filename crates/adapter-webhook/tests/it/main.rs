@@ -1,0 +1,8 @@
+//! The sink against servers that behave, misbehave and lie.
+
+mod answers;
+mod faults;
+mod reach;
+mod server;
+mod support;
+mod tls;

@@ -1,0 +1,92 @@
+//! Targets, events and sinks for the tests.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapter_webhook::{WebhookSettings, WebhookSink};
+use domain::webhook::{SigningSecret, SigningSecrets, TargetUrl, WebhookId};
+use ports::events::{Answer, Delivered, EventSink as _, OutgoingEvent, SinkError, Target};
+use testkit::clock::FixedClock;
+
+/// Long enough for a busy machine; tests of slowness set shorter ones.
+pub(crate) fn settings() -> WebhookSettings {
+    WebhookSettings {
+        connect_limit: Duration::from_secs(8),
+        total_limit: Duration::from_secs(8),
+        private_targets: true,
+        extra_roots: None,
+    }
+}
+
+/// Gives up soon.
+pub(crate) fn impatient() -> WebhookSettings {
+    WebhookSettings {
+        total_limit: Duration::from_millis(300),
+        ..settings()
+    }
+}
+
+pub(crate) fn sink(settings: WebhookSettings) -> WebhookSink {
+    WebhookSink::new(settings, Arc::new(FixedClock::default())).expect("a sink")
+}
+
+pub(crate) fn target(url: &str) -> Target {
+    Target {
+        url: TargetUrl::parse(url).expect("a target"),
+        secrets: SigningSecret::from_random(&[1; 32]).into(),
+    }
+}
+
+pub(crate) fn rotating_target(url: &str) -> Target {
+    Target {
+        secrets: SigningSecrets {
+            current: SigningSecret::from_random(&[2; 32]),
+            previous: Some(SigningSecret::from_random(&[1; 32])),
+        },
+        ..target(url)
+    }
+}
+
+pub(crate) fn event() -> OutgoingEvent {
+    OutgoingEvent {
+        id: WebhookId::parse("evt_0123456789abcdef").expect("an id"),
+        body: Arc::from(r#"{"specversion":"1.0","data":{"text":"ü"}}"#.as_bytes()),
+    }
+}
+
+pub(crate) async fn deliver(settings: WebhookSettings, url: &str) -> Result<Delivered, SinkError> {
+    sink(settings).deliver(&target(url), &event()).await
+}
+
+/// What a try that is to be repeated says.
+#[derive(Debug)]
+pub(crate) struct Retry {
+    pub(crate) after: Option<Duration>,
+    pub(crate) answer: Option<Answer>,
+    pub(crate) took: Duration,
+    /// The whole chain of errors.
+    pub(crate) said: String,
+}
+
+pub(crate) async fn retry(settings: WebhookSettings, url: &str) -> Retry {
+    match deliver(settings, url).await {
+        Err(SinkError::Retry {
+            after,
+            answer,
+            took,
+            source,
+        }) => {
+            let source: &dyn Error = &*source;
+            let chain = std::iter::successors(Some(source), |error| (*error).source());
+            let said: Vec<_> = chain.map(ToString::to_string).collect();
+            Retry {
+                after,
+                answer,
+                took,
+                said: said.join(": "),
+            }
+        }
+        other => panic!("no retry: {other:?}"),
+    }
+}

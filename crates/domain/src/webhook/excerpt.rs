@@ -1,0 +1,95 @@
+//! What a subscriber said, for the operator to read.
+
+use std::fmt;
+
+/// How much of an answer is kept.
+const CHARACTERS_MAX: usize = 512;
+
+/// The beginning of a subscriber's answer, at most 512 characters on one line.
+/// Control characters and those that turn the direction of writing are spelled
+/// out: the text comes from outside and ends up in terminals and pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnswerExcerpt(String);
+
+impl AnswerExcerpt {
+    /// Takes the beginning of an answer, whatever its bytes are. An excerpt
+    /// stays as it is.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut excerpt = String::new();
+        let mut room = CHARACTERS_MAX;
+        for character in String::from_utf8_lossy(bytes).trim().chars() {
+            let spelled = if is_harmless(character) {
+                None
+            } else {
+                Some(character.escape_default().to_string())
+            };
+            let length = spelled.as_ref().map_or(1, String::len);
+            if length > room {
+                break;
+            }
+            room -= length;
+            match spelled {
+                Some(spelled) => excerpt.push_str(&spelled),
+                None => excerpt.push(character),
+            }
+        }
+        Self(excerpt)
+    }
+
+    /// The excerpt.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_harmless(character: char) -> bool {
+    !character.is_control()
+        && !matches!(
+            character,
+            '\u{61c}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+        )
+}
+
+impl fmt::Display for AnswerExcerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn control_characters_are_spelled_out() {
+        let excerpt = AnswerExcerpt::of("a\r\nb\u{1b}[31m\0\u{202e}ü\n".as_bytes());
+        assert_eq!(excerpt.as_str(), r"a\r\nb\u{1b}[31m\u{0}\u{202e}ü");
+    }
+
+    #[test]
+    fn a_long_answer_is_clipped_between_characters() {
+        assert_eq!(
+            AnswerExcerpt::of("ü".repeat(600).as_bytes()).as_str(),
+            "ü".repeat(512)
+        );
+        let nearly = [&[b'a'; 511][..], b"\n", b"b"].concat();
+        assert_eq!(AnswerExcerpt::of(&nearly).as_str(), "a".repeat(511));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_make_a_short_harmless_line(bytes: Vec<u8>) {
+            let excerpt = AnswerExcerpt::of(&bytes);
+            prop_assert!(excerpt.as_str().chars().count() <= CHARACTERS_MAX);
+            prop_assert!(excerpt.as_str().chars().all(is_harmless));
+            prop_assert_eq!(&AnswerExcerpt::of(excerpt.as_str().as_bytes()), &excerpt);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Events going out to a subscriber's address: where they may go and how they
+//! are signed. The signature follows the Standard Webhooks convention, so that
+//! a subscriber checks it with a library of that name.
+
+mod excerpt;
+mod network;
+mod secret;
+mod target;
+
+use std::fmt;
+
+pub use excerpt::AnswerExcerpt;
+pub use network::{SpecialNetwork, special_network};
+pub use secret::{InvalidSigningSecret, SigningSecret, SigningSecrets};
+pub use target::{InvalidTargetUrl, TargetUrl};
+
+/// What stands in the header `webhook-id`: the same on every try to deliver one
+/// event, so that a subscriber recognises what it has seen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WebhookId(String);
+
+/// The text is no webhook id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a webhook id is 1 to 128 letters, digits, `_` and `-`")]
+pub struct InvalidWebhookId;
+
+impl WebhookId {
+    /// Takes an id. It has no dot: in the signed text a dot ends it.
+    pub fn parse(text: &str) -> Result<Self, InvalidWebhookId> {
+        let fits = (1..=128).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidWebhookId)
+        }
+    }
+
+    /// The id as it stands in the header.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for WebhookId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("evt_0a-B", true)]
+    #[case("", false)]
+    #[case("a.b", false)]
+    #[case("a\r\nx: y", false)]
+    #[case(&"a".repeat(128), true)]
+    #[case(&"a".repeat(129), false)]
+    fn a_webhook_id_fits_a_header_and_the_signed_text(#[case] text: &str, #[case] good: bool) {
+        assert_eq!(WebhookId::parse(text).is_ok(), good);
+    }
+}
