@@ -195,7 +195,10 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("{error}");
+            let error: &dyn Error = &*error;
+            let chain = std::iter::successors(Some(error), |error| (*error).source());
+            let said: Vec<_> = chain.map(ToString::to_string).collect();
+            eprintln!("{}", said.join(": "));
             ExitCode::FAILURE
         }
     }
