@@ -2,9 +2,9 @@
 #   make run ARGS='--help'        make test ARGS='late_report'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt fmt-check clippy deny sqlx sqlx-check examples bench faults \
-	faults-quick instructions up down clean-data tools cargo-nextest cargo-deny with-postgres \
-	prepare-databases
+.PHONY: help run test check fmt fmt-check clippy deny sqlx sqlx-check examples bench bench-growth \
+	faults faults-quick instructions up down clean-data tools cargo-nextest cargo-deny \
+	with-postgres prepare-databases
 
 ARGS ?=
 
@@ -55,7 +55,11 @@ examples: ## run the subscribers in docs/examples against signed and tampered ev
 
 bench: ## measure throughput and latency (takes minutes)
 	cargo build --release --workspace --bin receiptd --bin bench
-	$(RELEASE)/bench $(ARGS)
+	ulimit -n $$(ulimit -H -n) && $(RELEASE)/bench $(ARGS)
+
+bench-growth: ## what a report costs with up to 10 million stored (25 GB of disk, half an hour)
+	cargo build --release --workspace --bin receiptd --bin bench
+	$(RELEASE)/bench --growth $(ARGS)
 
 faults: ## kill and starve the service, and count what was lost (takes minutes)
 	cargo build --release --workspace --bin receiptd --bin faults

@@ -97,13 +97,19 @@ impl Postgres {
         Usage::of_tree(self.postmaster?).ok()
     }
 
+    /// Writes out everything that was changed. Whatever page changes first from
+    /// here on goes into the log as a whole.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.execute("checkpoint".to_owned())
+    }
+
     /// An empty database, with nothing left to be written from earlier ones.
     pub fn fresh(&self) -> Result<Database<'_>> {
         let number = self.databases.get() + 1;
         self.databases.set(number);
         let name = format!("bench_{}_{number}", std::process::id());
         self.execute(format!("create database {name}"))?;
-        self.execute("checkpoint".to_owned())?;
+        self.checkpoint()?;
         Ok(Database {
             postgres: self,
             name,
@@ -150,6 +156,24 @@ impl Database<'_> {
             .to_string()
     }
 
+    /// How much the server has written to its log so far: bytes, and pages as a
+    /// whole.
+    pub(crate) fn logged(&self) -> Result<(i64, i64)> {
+        let options = self.postgres.server.clone().database(&self.name);
+        self.postgres.runtime.block_on(async {
+            let mut connection = PgConnection::connect_with(&options).await?;
+            let row = sqlx::query(LOGGED).fetch_one(&mut connection).await?;
+            let logged = (row.try_get(0)?, row.try_get(1)?);
+            connection.close().await?;
+            Ok(logged)
+        })
+    }
+
+    /// The server it is on.
+    pub(crate) const fn postgres(&self) -> &Postgres {
+        self.postgres
+    }
+
     /// How many reports are in its log, and how many duplicates were counted.
     pub fn reports(&self) -> Result<(i64, i64)> {
         let options = self.postgres.server.clone().database(&self.name);
@@ -171,6 +195,9 @@ impl Drop for Database<'_> {
             .execute(format!("drop database {} with (force)", self.name));
     }
 }
+
+const LOGGED: &str = "select cast(pg_current_wal_insert_lsn() - '0/0' as bigint), \
+                      (select wal_fpi from pg_stat_wal)";
 
 const COUNT: &str = "select (select count(*) from reports), \
                      cast((select coalesce(sum(duplicates), 0) from messages) as bigint)";

@@ -142,7 +142,7 @@ async fn write(
 }
 
 /// Makes the same reports as the load does, from what the integrator reads.
-struct Source {
+pub(crate) struct Source {
     stream: u64,
     next: AtomicU64,
     channel: ChannelId,
@@ -151,7 +151,7 @@ struct Source {
 }
 
 impl Source {
-    fn new(stream: u64) -> Result<Self> {
+    pub(crate) fn new(stream: u64) -> Result<Self> {
         let read = STATUSES.iter().map(|status| {
             let digits = "0".repeat(32);
             let body = traffic::body(status, &digits);
@@ -171,7 +171,13 @@ impl Source {
 
     fn next(&self) -> Result<Report> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let report = traffic::Report::nth(self.stream, number);
+        // As if 30,000 arrived a second.
+        let micros = i64::try_from(number)? * 33;
+        self.make(traffic::Report::nth(self.stream, number), micros)
+    }
+
+    /// A report that arrives so many microseconds after the first.
+    pub(crate) fn make(&self, report: traffic::Report, micros: i64) -> Result<Report> {
         let read = self.read.get(report.step).context("no such step")?.clone();
         Ok(Report {
             key: MessageKey {
@@ -182,8 +188,7 @@ impl Source {
             error: read.error,
             recipient: read.recipient,
             sender: read.sender,
-            // As if 30,000 arrived a second.
-            arrived_at: Timestamp::from_unix_micros(self.began + i64::try_from(number)? * 33)?,
+            arrived_at: Timestamp::from_unix_micros(self.began + micros)?,
             credential: CredentialId(Uuid::from_u128(1)),
             idempotency_token: read.idempotency_token,
             fields: read.fields,

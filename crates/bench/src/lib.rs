@@ -8,6 +8,7 @@
 pub mod ceiling;
 pub mod database;
 pub mod direct;
+pub mod growth;
 pub mod histogram;
 pub mod http;
 pub mod load;
@@ -18,6 +19,8 @@ pub mod process;
 pub mod ratios;
 pub mod receiver;
 pub mod row;
+pub mod soak;
+mod stored;
 pub mod suite;
 pub mod table;
 pub mod traffic;

@@ -16,8 +16,8 @@ use bench::machine::Machine;
 use bench::measure::{Bench, program_beside_us};
 use bench::row::Measured;
 use bench::table::{markdown, number};
-use bench::{ceiling, ratios, suite};
-use clap::{Args, Parser, Subcommand};
+use bench::{ceiling, growth, ratios, soak, suite};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::json;
 
 /// Measures throughput and latency of the built program, of the database alone
@@ -42,15 +42,31 @@ struct Options {
     /// One round of one second: does everything work, roughly how fast
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
-    /// 1,024 connections as well
-    #[arg(long)]
-    full: bool,
+    /// Only these, beside each other
+    #[arg(long, value_enum)]
+    compare: Option<Compare>,
+    /// What a report costs with 0, 1 and 10 million reports stored
+    #[arg(long, conflicts_with_all = ["compare", "quick", "json"])]
+    growth: bool,
+    /// Memory over so many minutes, on both engines at once
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["compare", "growth", "quick", "json"])]
+    soak: Option<u16>,
+    /// How many reports a second each engine gets then
+    #[arg(long, default_value_t = suite::ONE_SENDER, requires = "soak")]
+    rate: u32,
     /// Print JSON, all rounds included
     #[arg(long)]
     json: bool,
     /// The program to measure [default: receiptd beside this program]
     #[arg(long, value_name = "PATH")]
     receiver: Option<PathBuf>,
+}
+
+/// What can be measured for itself.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Compare {
+    /// One writer and two, at 64 and 256 connections
+    Writers,
 }
 
 #[derive(Subcommand, Debug)]
@@ -70,7 +86,10 @@ within the receiver. A latency is that of a report: in two steps, of both reques
 - two steps: every report first without credentials, as Twilio sends it.
 - HTTP ceiling: the same server library, proof and form, and a store that records nothing.
 - floor: the receiver's own statement, without HTTP, from one connection.
-- one report a statement: the same statement for single reports, from 64 connections.
+- one report a statement: the same statement for single reports.
+- half of its most: at a fixed rate, from when each report was due.
+- beside guesses: while 64 more connections send wrong passwords, as fast as they are refused.
+  Those are among the requests, and their processor time is; the other columns are good traffic's.
 - one transaction a request: the receiver with group commit switched off, 16 writers.
 Every report that was answered 204 was found in the database once.
 ";
@@ -101,12 +120,28 @@ fn measure(options: Options) -> Result<()> {
     let bench = Bench {
         program,
         postgres,
-        warm_up: Duration::from_millis(if options.quick { 300 } else { 1_000 }),
+        warm_up: Duration::from_millis(if options.quick { 300 } else { 750 }),
         measured: Duration::from_secs(seconds.into()),
     };
-    let results = suite::run(&bench, suite::rows(options.full), rounds, |line| {
-        eprintln!("{line}");
-    })?;
+    let told = |line: &str| eprintln!("{line}");
+    if options.growth {
+        let lines = growth::run(&bench, rounds.min(growth::ROUNDS_MAX), told)?;
+        println!("{}", markdown(growth::Line::HEADER, &growth::cells(&lines)));
+        println!("{}\n{machine}", growth::NOTES);
+        return Ok(());
+    }
+    if let Some(minutes) = options.soak {
+        let samples = soak::run(&bench, minutes, options.rate, told)?;
+        let rows: Vec<_> = samples.iter().map(soak::Sample::cells).collect();
+        println!("{}", markdown(soak::Sample::HEADER, &rows));
+        println!("{} reports a second each; {machine}", options.rate);
+        return Ok(());
+    }
+    let rows = match options.compare {
+        Some(Compare::Writers) => suite::writers(),
+        None => suite::rows(),
+    };
+    let results = suite::run(&bench, rows, rounds, told)?;
     let ratios = ratios::of(&results);
 
     if options.json {

@@ -1,6 +1,8 @@
 //! How one row is measured, once.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -8,11 +10,12 @@ use anyhow::{Context as _, Result, ensure};
 use crate::ceiling;
 use crate::database::{Database, Postgres, reports_in_file};
 use crate::direct::Direct;
-use crate::load::{Load, Loaded, per_second};
+use crate::load::{Load, Mode, per_second};
 use crate::moment::{self, Moment, latencies, mebibytes, processors, used};
 use crate::process::{self, Usage};
 use crate::receiver::{Receiver, Setup};
-use crate::row::{Measured, Row, Subject};
+use crate::row::{Measured, Rate, Row, Subject};
+use crate::traffic::Traffic;
 
 /// What all measurements of a run share.
 pub struct Bench {
@@ -26,6 +29,15 @@ pub struct Bench {
     pub measured: Duration,
 }
 
+/// What the receiver reached at its most.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reached {
+    /// Reports in one commit.
+    pub batch: Option<f64>,
+    /// Reports a second.
+    pub most: Option<f64>,
+}
+
 /// A start of the program on an empty database.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
@@ -36,16 +48,33 @@ pub struct Start {
 }
 
 impl Bench {
-    /// Measures a row. `reached` is the batch size that the receiver reached.
-    pub fn row(&self, row: Row, stream: u64, reached: Option<f64>) -> Result<Measured> {
+    /// Measures a row. `reached` is what the receiver did before in that round.
+    pub fn row(&self, row: Row, stream: u64, reached: Reached) -> Result<Measured> {
+        let load = |address| {
+            let rate = match row.rate {
+                Rate::Most => None,
+                Rate::Fixed(rate) => Some(rate),
+                Rate::HalfOfMost => {
+                    let most = reached.most.context("its most was not measured before")?;
+                    Some(u32::try_from(rounded(most / 2.0))?)
+                }
+            };
+            Ok(self.load(row, rate, address, stream))
+        };
         let measured = match row.subject {
-            Subject::OnPostgres => self.receiver(row, stream, true, &[]),
-            Subject::OnSqlite => self.receiver(row, stream, false, &[]),
-            Subject::OneTransactionEach => self.receiver(row, stream, true, &ONE_EACH),
-            Subject::Ceiling => self.ceiling(row, stream),
+            Subject::OnPostgres => self.receiver(load, true, &[]),
+            Subject::Writers(count) => {
+                let count = count.to_string();
+                self.receiver(load, true, &[("RECEIPTD_WRITERS", &count)])
+            }
+            Subject::BesideGuesses => self.beside_guesses(load),
+            Subject::OnSqlite => self.receiver(load, false, &[]),
+            Subject::OneTransactionEach => self.receiver(load, true, &ONE_EACH),
+            Subject::Ceiling => Self::ceiling(load),
             Subject::Batches(size) => self.direct(row, size, stream),
             Subject::BatchesAsReached => {
-                let size = reached.context("the receiver's batches were not measured before")?;
+                let size = reached.batch;
+                let size = size.context("the receiver's batches were not measured before")?;
                 self.direct(row, rounded(size), stream)
             }
             Subject::SingleStatements => self.direct(row, 1, stream),
@@ -57,7 +86,7 @@ impl Bench {
     pub fn start(&self, on_postgres: bool) -> Result<Start> {
         let database = on_postgres.then(|| self.postgres.fresh()).transpose()?;
         let receiver = self.receiver_on(database.as_ref(), false, &[])?;
-        std::thread::sleep(Duration::from_millis(500));
+        thread::sleep(Duration::from_millis(500));
         let idle = Usage::of_tree(receiver.pid())?;
         let start = Start {
             ready_ms: receiver.ready_after.as_secs_f64() * 1e3,
@@ -67,7 +96,7 @@ impl Bench {
         Ok(start)
     }
 
-    fn receiver_on(
+    pub(crate) fn receiver_on(
         &self,
         database: Option<&Database<'_>>,
         with_channel: bool,
@@ -84,29 +113,60 @@ impl Bench {
 
     fn receiver(
         &self,
-        row: Row,
-        stream: u64,
+        load: impl Fn(SocketAddr) -> Result<Load>,
         on_postgres: bool,
         variables: &[(&str, &str)],
     ) -> Result<Measured> {
         let database = on_postgres.then(|| self.postgres.fresh()).transpose()?;
         let receiver = self.receiver_on(database.as_ref(), true, variables)?;
-        let load = self.load(row, receiver.public(), stream);
         let postgres = on_postgres.then_some(&self.postgres);
         let probe = || Moment::of(receiver.pid(), postgres, Some(&receiver));
-        let (loaded, before, after) = load.run(probe)?;
-        let kept = || match &database {
-            Some(database) => database.reports(),
-            None => reports_in_file(self.postgres.runtime(), &receiver.file()),
-        };
-        check(&loaded, kept)?;
+        let (loaded, before, after) = load(receiver.public())?.run(probe)?;
+        self.check(loaded.taken, database.as_ref(), &receiver)?;
         receiver.stop()?;
         Ok(moment::measured(&loaded, &before?, &after?))
     }
 
-    fn ceiling(&self, row: Row, stream: u64) -> Result<Measured> {
+    /// Good traffic alone and then beside those who guess passwords.
+    fn beside_guesses(&self, load: impl Fn(SocketAddr) -> Result<Load>) -> Result<Measured> {
+        let database = self.postgres.fresh()?;
+        let receiver = self.receiver_on(Some(&database), true, &[])?;
+        let good = load(receiver.public())?;
+        let alone = Load {
+            measured: self.warm_up,
+            stream: good.stream ^ 1 << 32,
+            ..good
+        };
+        let guesses = Load {
+            mode: Mode::WrongPassword,
+            connections: GUESSING,
+            rate: None,
+            ..good
+        };
+        let probe = || Moment::of(receiver.pid(), Some(&self.postgres), Some(&receiver));
+        let (alone, _, quiet) = alone.run(probe)?;
+        let (other, loaded) = thread::scope(|scope| {
+            let guessing = scope.spawn(|| guesses.run(|| ()));
+            let loaded = good.run(probe);
+            (guessing.join(), loaded)
+        });
+        let (mut loaded, before, after) = loaded?;
+        let other = other.ok().context("who guesses passwords died")?;
+        self.check(alone.taken + loaded.taken, Some(&database), &receiver)?;
+        receiver.stop()?;
+        let (quiet, after) = (quiet?, after?);
+        // The receiver's time goes to both.
+        loaded.requests += other?.0.requests;
+        let grown = moment::memory_grown(&quiet, &after);
+        Ok(Measured {
+            grown: Some(grown),
+            ..moment::measured(&loaded, &before?, &after)
+        })
+    }
+
+    fn ceiling(load: impl Fn(SocketAddr) -> Result<Load>) -> Result<Measured> {
         let ceiling = ceiling::Process::start()?;
-        let load = self.load(row, ceiling.address, stream);
+        let load = load(ceiling.address)?;
         let (loaded, before, after) = load.run(|| Moment::of(ceiling.pid(), None, None))?;
         ceiling.stop()?;
         Ok(moment::measured(&loaded, &before?, &after?))
@@ -150,18 +210,50 @@ impl Bench {
         })
     }
 
-    const fn load(&self, row: Row, address: std::net::SocketAddr, stream: u64) -> Load {
+    const fn load(&self, row: Row, rate: Option<u32>, address: SocketAddr, stream: u64) -> Load {
         Load {
             address,
             mode: row.mode,
             connections: row.connections,
-            rate: row.rate,
+            rate,
             warm_up: self.warm_up,
             measured: self.measured,
+            enough: None,
             stream,
+            traffic: Traffic::New,
+        }
+    }
+
+    /// Fails unless every report that was answered 204 is in the log, once, and
+    /// no other.
+    pub(crate) fn check(
+        &self,
+        taken: u64,
+        database: Option<&Database<'_>>,
+        receiver: &Receiver,
+    ) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let (reports, duplicates) = match database {
+                Some(database) => database.reports()?,
+                None => reports_in_file(self.postgres.runtime(), &receiver.file())?,
+            };
+            if (u64::try_from(reports)?, duplicates) == (taken, 0) {
+                return Ok(());
+            }
+            // What went to the journal while the database was slow follows soon.
+            ensure!(
+                began.elapsed() < Duration::from_secs(10),
+                "{taken} reports were answered 204, but {reports} and {duplicates} duplicates \
+                 are stored"
+            );
+            thread::sleep(Duration::from_millis(200));
         }
     }
 }
+
+/// From how many connections passwords are guessed.
+const GUESSING: usize = 64;
 
 /// Group commit switched off.
 const ONE_EACH: [(&str, &str); 3] = [
@@ -170,28 +262,10 @@ const ONE_EACH: [(&str, &str); 3] = [
     ("RECEIPTD_DATABASE_CONNECTIONS", "20"),
 ];
 
-/// Fails unless every report that was answered 204 is in the log, once.
-fn check(loaded: &Loaded, kept: impl Fn() -> Result<(i64, i64)>) -> Result<()> {
-    let began = Instant::now();
-    loop {
-        let (reports, duplicates) = kept()?;
-        if (u64::try_from(reports)?, duplicates) == (loaded.taken, 0) {
-            return Ok(());
-        }
-        // What went to the journal while the database was slow follows soon.
-        ensure!(
-            began.elapsed() < Duration::from_secs(10),
-            "{} reports were answered 204, but {reports} and {duplicates} duplicates are stored",
-            loaded.taken
-        );
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "an average batch has 1 to 4,096 reports"
+    reason = "nothing here comes near 2^52, and no batch has less than one report"
 )]
 fn rounded(size: f64) -> usize {
     (size.round() as usize).max(1)

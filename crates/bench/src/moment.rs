@@ -67,9 +67,15 @@ pub(crate) fn measured(loaded: &Loaded, before: &Moment, after: &Moment) -> Meas
         database_cpu,
         report_cpu: together.map(|cpu| cpu * requests_rate / reports_rate.max(1.0)),
         memory: Some(mebibytes(after.receiver.memory)),
+        grown: None,
         batch: (commits > 0.0).then(|| reports / commits),
         load_cpu: Some(processors(before.load, after.load, loaded.window)),
     }
+}
+
+/// How much memory the receiver took more, in MiB.
+pub(crate) fn memory_grown(before: &Moment, after: &Moment) -> f64 {
+    mebibytes(after.receiver.memory) - mebibytes(before.receiver.memory)
 }
 
 /// p50, p99 and p99.9 in milliseconds.

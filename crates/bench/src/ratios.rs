@@ -3,10 +3,9 @@
 
 use serde::Serialize;
 
-use crate::load::Mode;
 use crate::measure::Start;
 use crate::row::{Measured, Row, Subject};
-use crate::suite::Results;
+use crate::suite::{self, ONE_SENDER, Results};
 use crate::table::median;
 
 /// One figure that follows from the medians.
@@ -14,12 +13,13 @@ use crate::table::median;
 pub struct Ratio {
     /// What it is.
     pub name: &'static str,
-    /// Its value; `None` if a part was not measured.
+    /// Its value.
     pub value: Option<f64>,
 }
 
-/// All of them.
+/// All that follow from what was measured.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "a list")]
 pub fn of(results: &Results) -> Vec<Ratio> {
     let find = |row: Row| {
         let found = results.rows.iter().find(|(each, _)| *each == row);
@@ -30,12 +30,11 @@ pub fn of(results: &Results) -> Vec<Ratio> {
     let flood = |subject, connections| find(Row::flood(subject, connections));
     let receiver = flood(Subject::OnPostgres, 256);
     let ceiling = flood(Subject::Ceiling, 256);
-    let challenge = find(Row {
-        subject: Subject::OnPostgres,
-        mode: Mode::ChallengeOnly,
-        connections: 256,
-        rate: None,
-    });
+    let lone = flood(Subject::OnPostgres, 1);
+    let statement = find(suite::LONE_STATEMENT);
+    let challenge = find(suite::CHALLENGES);
+    let guesses = find(suite::GUESSES);
+    let writers = |count, connections| flood(Subject::Writers(count), connections).reports;
     let divided =
         |above: Option<f64>, below: Option<f64>| Some(above? / below.filter(|it| *it > 0.0)?);
     let start = |place: usize, field: fn(&Start) -> f64| {
@@ -45,7 +44,7 @@ pub fn of(results: &Results) -> Vec<Ratio> {
             .and_then(|starts| median(starts.iter().map(field).collect()))
     };
     let ratio = |name, value| Ratio { name, value };
-    vec![
+    let all = vec![
         ratio(
             "PostgreSQL at 256 ÷ floor (batches of 256)",
             divided(receiver.reports, flood(Subject::Batches(256), 1).reports),
@@ -87,6 +86,35 @@ pub fn of(results: &Results) -> Vec<Ratio> {
             divided(receiver.p99, receiver.p50),
         ),
         ratio(
+            "p99 on PostgreSQL at half of its most, ms",
+            find(suite::HALF).p99,
+        ),
+        ratio(
+            "a lone report on PostgreSQL ÷ a lone statement (p50)",
+            divided(lone.p50, statement.p50),
+        ),
+        ratio(
+            "a lone report on PostgreSQL − a lone statement (p50), ms",
+            lone.p50
+                .zip(statement.p50)
+                .map(|(report, statement)| report - statement),
+        ),
+        ratio(
+            "good traffic kept beside guesses",
+            guesses
+                .reports
+                .map(|reports| reports / f64::from(ONE_SENDER)),
+        ),
+        ratio("memory grown beside guesses, MiB", guesses.grown),
+        ratio(
+            "2 writers ÷ 1 at 64",
+            divided(writers(2, 64), writers(1, 64)),
+        ),
+        ratio(
+            "2 writers ÷ 1 at 256",
+            divided(writers(2, 256), writers(1, 256)),
+        ),
+        ratio(
             "401 ÷ HTTP ceiling at 256",
             divided(challenge.requests, ceiling.requests),
         ),
@@ -111,5 +139,8 @@ pub fn of(results: &Results) -> Vec<Ratio> {
             "start on an empty SQLite file, ms",
             start(1, |start| start.ready_ms),
         ),
-    ]
+    ];
+    all.into_iter()
+        .filter(|ratio| ratio.value.is_some())
+        .collect()
 }

@@ -10,6 +10,11 @@ use crate::table::{median, number};
 pub enum Subject {
     /// The receiver on PostgreSQL.
     OnPostgres,
+    /// The receiver on PostgreSQL with so many writers.
+    Writers(u8),
+    /// The receiver on PostgreSQL, while 64 more connections guess passwords as
+    /// fast as they are refused.
+    BesideGuesses,
     /// The receiver on its embedded database.
     OnSqlite,
     /// The receiver on PostgreSQL with group commit switched off: 16 writers
@@ -34,8 +39,19 @@ pub struct Row {
     pub mode: Mode,
     /// From how many connections.
     pub connections: usize,
-    /// How many a second, if not as many as go.
-    pub rate: Option<u32>,
+    /// How many a second.
+    pub rate: Rate,
+}
+
+/// How many reports are sent a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// As many as go.
+    Most,
+    /// So many.
+    Fixed(u32),
+    /// Half of the most that the receiver took in the same round.
+    HalfOfMost,
 }
 
 impl Row {
@@ -46,7 +62,7 @@ impl Row {
             subject,
             mode: Mode::AtOnce,
             connections,
-            rate: None,
+            rate: Rate::Most,
         }
     }
 
@@ -55,6 +71,9 @@ impl Row {
     pub fn name(self) -> String {
         let subject = match self.subject {
             Subject::OnPostgres => "receiver on PostgreSQL".to_owned(),
+            Subject::Writers(1) => "receiver on PostgreSQL, 1 writer".to_owned(),
+            Subject::Writers(count) => format!("receiver on PostgreSQL, {count} writers"),
+            Subject::BesideGuesses => "receiver on PostgreSQL beside guesses".to_owned(),
             Subject::OnSqlite => "receiver on SQLite".to_owned(),
             Subject::OneTransactionEach => "one transaction a request".to_owned(),
             Subject::Ceiling => "HTTP ceiling".to_owned(),
@@ -66,11 +85,13 @@ impl Row {
             Mode::AtOnce => "",
             Mode::TwoSteps => ", two steps",
             Mode::ChallengeOnly => ", 401 only",
+            Mode::WrongPassword => ", wrong passwords",
         };
-        let rate = self
-            .rate
-            .map(|rate| format!(", {rate} a second"))
-            .unwrap_or_default();
+        let rate = match self.rate {
+            Rate::Most => String::new(),
+            Rate::Fixed(rate) => format!(", {rate} a second"),
+            Rate::HalfOfMost => ", half of its most".to_owned(),
+        };
         format!("{subject}{mode}{rate}")
     }
 }
@@ -97,6 +118,8 @@ pub struct Measured {
     pub report_cpu: Option<f64>,
     /// Memory of the receiver, in MiB.
     pub memory: Option<f64>,
+    /// How much that grew while passwords were guessed, in MiB.
+    pub grown: Option<f64>,
     /// Reports in one commit, on average.
     pub batch: Option<f64>,
     /// Processors the load itself took.
@@ -119,6 +142,7 @@ impl Measured {
             database_cpu: of(|round| round.database_cpu),
             report_cpu: of(|round| round.report_cpu),
             memory: of(|round| round.memory),
+            grown: of(|round| round.grown),
             batch: of(|round| round.batch),
             load_cpu: of(|round| round.load_cpu),
         }

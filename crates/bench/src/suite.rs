@@ -4,41 +4,36 @@
 use anyhow::Result;
 
 use crate::load::Mode;
-use crate::measure::{Bench, Start};
-use crate::row::{Measured, Row, Subject};
+use crate::measure::{Bench, Reached, Start};
+use crate::row::{Measured, Rate, Row, Subject};
 
 /// One sender of a contact centre at its most: 400 messages a second with
 /// three reports each.
-const ONE_SENDER: u32 = 1_200;
+pub const ONE_SENDER: u32 = 1_200;
+
+/// What the receiver's most is measured with.
+const MOST: Row = Row::flood(Subject::OnPostgres, 256);
 
 /// From how many connections single statements are sent.
 const CLIENTS: usize = 64;
 
 /// The rows of the table. One that needs another's result follows it.
 #[must_use]
-pub fn rows(full: bool) -> Vec<Row> {
-    let steps = if full {
-        &[1, 64, 256, 1024][..]
-    } else {
-        &[1, 64, 256]
-    };
+pub fn rows() -> Vec<Row> {
     let of = |subject| {
-        steps
-            .iter()
-            .map(move |connections| Row::flood(subject, *connections))
+        let steps = [1, 64, 256, 1024].into_iter();
+        steps.map(move |connections| Row::flood(subject, connections))
     };
-    let special = |mode, connections, rate| Row {
-        subject: Subject::OnPostgres,
-        mode,
-        connections,
-        rate,
-    };
-    of(Subject::OnPostgres)
+    [LONE_STATEMENT]
+        .into_iter()
+        .chain(of(Subject::OnPostgres))
+        .chain([HALF])
         .chain(of(Subject::OnSqlite))
         .chain([
-            special(Mode::TwoSteps, 256, None),
-            special(Mode::TwoSteps, 64, Some(ONE_SENDER)),
-            special(Mode::ChallengeOnly, 256, None),
+            special(Mode::TwoSteps, 256, Rate::Most),
+            special(Mode::TwoSteps, 64, Rate::Fixed(ONE_SENDER)),
+            CHALLENGES,
+            GUESSES,
         ])
         .chain(of(Subject::Ceiling))
         .chain([
@@ -48,6 +43,37 @@ pub fn rows(full: bool) -> Vec<Row> {
             Row::flood(Subject::OneTransactionEach, 256),
         ])
         .collect()
+}
+
+/// What a lone report is compared with, and so measured right before it.
+pub(crate) const LONE_STATEMENT: Row = Row::flood(Subject::SingleStatements, 1);
+
+/// Half of the receiver's most, at a fixed rate: what a latency is worth.
+pub(crate) const HALF: Row = special(Mode::AtOnce, 256, Rate::HalfOfMost);
+
+/// Nothing but answers to callers who show nothing.
+pub(crate) const CHALLENGES: Row = special(Mode::ChallengeOnly, 256, Rate::Most);
+
+/// One sender beside many who guess passwords.
+pub(crate) const GUESSES: Row = Row {
+    subject: Subject::BesideGuesses,
+    ..special(Mode::AtOnce, 64, Rate::Fixed(ONE_SENDER))
+};
+
+const fn special(mode: Mode, connections: usize, rate: Rate) -> Row {
+    Row {
+        subject: Subject::OnPostgres,
+        mode,
+        connections,
+        rate,
+    }
+}
+
+/// One writer beside two.
+#[must_use]
+pub fn writers() -> Vec<Row> {
+    let of = |connections| [1, 2].map(|count| Row::flood(Subject::Writers(count), connections));
+    [64, 256].into_iter().flat_map(of).collect()
 }
 
 /// All that was measured.
@@ -70,12 +96,15 @@ pub fn run(bench: &Bench, rows: Vec<Row>, rounds: u32, told: impl Fn(&str)) -> R
         for (on_postgres, starts) in [true, false].into_iter().zip(&mut results.starts) {
             starts.push(bench.start(on_postgres)?);
         }
-        let mut reached = None;
+        let mut reached = Reached::default();
         for (row, measured) in &mut results.rows {
             stream += 1;
             let result = bench.row(*row, stream, reached)?;
-            if *row == Row::flood(Subject::OnPostgres, 256) {
-                reached = result.batch;
+            if *row == MOST {
+                reached = Reached {
+                    batch: result.batch,
+                    most: result.reports,
+                };
             }
             told(&format!(
                 "round {round} of {rounds}: {}, {} connections: {} a second",

@@ -24,6 +24,48 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sid(u128);
 
+/// Which messages are reported on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// New ones only.
+    New,
+    /// New ones are sent and delivered. What is read are messages of long ago,
+    /// spread evenly over all that are [`stored`], none of them twice.
+    OldRead {
+        /// How many are stored.
+        stored: u64,
+        /// How many of them were read before.
+        from: u64,
+    },
+}
+
+/// Shares no step with any number of messages that are stored.
+const STRIDE: u64 = 2_654_435_761;
+
+impl Traffic {
+    /// The `number`th report of a stream.
+    #[must_use]
+    pub const fn nth(self, stream: u64, number: u64) -> Report {
+        match self {
+            Self::OldRead {
+                stored: count,
+                from,
+            } if number % 3 == 2 => Report {
+                sid: stored((from + number / 3).wrapping_mul(STRIDE) % count),
+                step: 2,
+            },
+            Self::New | Self::OldRead { .. } => Report::nth(stream, number),
+        }
+    }
+}
+
+/// The message of this number among those that are stored before anything is
+/// measured.
+#[must_use]
+pub const fn stored(number: u64) -> Sid {
+    Sid::of(u64::MAX, number)
+}
+
 impl Report {
     /// The `number`th report of a stream.
     #[must_use]
@@ -114,6 +156,21 @@ mod tests {
             .map(|number| (Report::nth(7, number).sid, number))
             .collect();
         assert_eq!(batch.len(), 512);
+    }
+
+    #[test]
+    fn old_messages_are_read_once_each_and_all_over() {
+        let old = Traffic::OldRead {
+            stored: 1_000,
+            from: 500,
+        };
+        let reports = (0..3_000).map(|number| old.nth(7, number));
+        let read: std::collections::HashSet<_> = reports
+            .filter(|report| report.step == 2)
+            .map(|report| report.sid)
+            .collect();
+        assert_eq!(read, (0..1_000).map(stored).collect());
+        assert_eq!(old.nth(7, 4), Traffic::New.nth(7, 4));
     }
 
     #[test]

@@ -8,9 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::request::Requests;
+use super::request::{Requests, Shown};
 use super::{Loaded, MEASURED, Mode, STOP, Shared};
-use crate::traffic::Report;
 
 /// How long an answer may take before the measurement is given up.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -25,8 +24,15 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<Loaded> {
         stream,
         buffer: [0; 4096],
     };
-    let mut without = Requests::new(load.address, false);
-    let mut with = Requests::new(load.address, true);
+    // What is sent before it is refused, and what is sent then.
+    let (refused, taken) = match load.mode {
+        Mode::AtOnce => (None, Some(Shown::Password)),
+        Mode::TwoSteps => (Some(Shown::Nothing), Some(Shown::Password)),
+        Mode::ChallengeOnly => (Some(Shown::Nothing), None),
+        Mode::WrongPassword => (Some(Shown::WrongPassword), None),
+    };
+    let requests = |shown| Requests::new(load.address, shown);
+    let (mut refused, mut taken) = (refused.map(requests), taken.map(requests));
     let mut loaded = Loaded::default();
     let mut own = 0;
     loop {
@@ -41,17 +47,16 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<Loaded> {
         if shared.phase.load(Ordering::Relaxed) == STOP {
             return Ok(loaded);
         }
-        let report = Report::nth(load.stream, shared.next.fetch_add(1, Ordering::Relaxed));
+        let number = shared.next.fetch_add(1, Ordering::Relaxed);
+        let report = load.traffic.nth(load.stream, number);
         let mut good = 0;
-        if load.mode != Mode::AtOnce {
-            good += u64::from(
-                stream
-                    .exchange(without.of(report), 401, &mut loaded)
-                    .await?,
-            );
+        if let Some(requests) = &mut refused {
+            let request = requests.of(report);
+            good += u64::from(stream.exchange(request, 401, &mut loaded).await?);
         }
-        if load.mode != Mode::ChallengeOnly {
-            let taken = u64::from(stream.exchange(with.of(report), 204, &mut loaded).await?);
+        if let Some(requests) = &mut taken {
+            let request = requests.of(report);
+            let taken = u64::from(stream.exchange(request, 204, &mut loaded).await?);
             loaded.taken += taken;
             good += taken;
         }

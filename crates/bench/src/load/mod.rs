@@ -18,6 +18,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::task::JoinSet;
 
 use crate::histogram::Histogram;
+use crate::traffic::Traffic;
 
 /// What every report is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum Mode {
     TwoSteps,
     /// It is sent without credentials and expects 401. Nothing more.
     ChallengeOnly,
+    /// It is sent with a wrong password and expects 401. Nothing more.
+    WrongPassword,
 }
 
 /// How much load, on whom.
@@ -47,8 +50,12 @@ pub struct Load {
     pub warm_up: Duration,
     /// How long to measure.
     pub measured: Duration,
+    /// So many reports are enough, in whatever time that takes.
+    pub enough: Option<u64>,
     /// Tells the messages of one load from those of another.
     pub stream: u64,
+    /// Which messages are reported on.
+    pub traffic: Traffic,
 }
 
 /// What came of a load.
@@ -99,8 +106,16 @@ impl Load {
         thread::sleep(self.warm_up);
         let before = probe();
         let began = Instant::now();
+        let sent_before = shared.next.load(Ordering::Relaxed);
         shared.phase.store(MEASURED, Ordering::Relaxed);
-        thread::sleep(self.measured);
+        let is_enough = || {
+            let sent = shared.next.load(Ordering::Relaxed) - sent_before;
+            self.enough.is_some_and(|enough| sent >= enough)
+        };
+        let measuring = || self.measured.saturating_sub(began.elapsed());
+        while !measuring().is_zero() && !is_enough() {
+            thread::sleep(measuring().min(Duration::from_millis(10)));
+        }
         shared.phase.store(STOP, Ordering::Relaxed);
         let window = began.elapsed();
         let after = probe();

@@ -14,14 +14,22 @@ const HOLE: &str = "00000000000000000000000000000000";
 /// The requests of one connection.
 pub(super) struct Requests([Request; STATUSES.len()]);
 
+/// How a caller proves itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    Nothing,
+    Password,
+    WrongPassword,
+}
+
 struct Request {
     bytes: Vec<u8>,
     holes: Vec<usize>,
 }
 
 impl Requests {
-    pub(super) fn new(host: SocketAddr, with_credentials: bool) -> Self {
-        Self(STATUSES.map(|status| Request::new(host, status, with_credentials)))
+    pub(super) fn new(host: SocketAddr, shown: Shown) -> Self {
+        Self(STATUSES.map(|status| Request::new(host, status, shown)))
     }
 
     /// The bytes of a report.
@@ -41,14 +49,18 @@ impl Requests {
 
 impl Request {
     /// The fields and header lines of a real report.
-    fn new(host: SocketAddr, status: &str, with_credentials: bool) -> Self {
+    fn new(host: SocketAddr, status: &str, shown: Shown) -> Self {
         let body = traffic::body(status, HOLE);
-        let authorization = if with_credentials {
-            let pair = STANDARD.encode(format!("{USER}:{PASSWORD}"));
-            format!("Authorization: Basic {pair}\r\n")
-        } else {
-            String::new()
+        let password = match shown {
+            Shown::Nothing => None,
+            Shown::Password => Some(PASSWORD),
+            Shown::WrongPassword => Some("guessed, and guessed wrongly, again and again"),
         };
+        let authorization = password.map(|password| {
+            let pair = STANDARD.encode(format!("{USER}:{password}"));
+            format!("Authorization: Basic {pair}\r\n")
+        });
+        let authorization = authorization.unwrap_or_default();
         let text = format!(
             "POST {PATH} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: TwilioProxy/1.1\r\nAccept: */*\r\n\
              {authorization}I-Twilio-Idempotency-Token: {HOLE}\r\n\
@@ -70,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_message_id_fills_every_hole() {
-        let mut requests = Requests::new(([127, 0, 0, 1], 80).into(), true);
+        let mut requests = Requests::new(([127, 0, 0, 1], 80).into(), Shown::Password);
         for number in 0..6 {
             let report = Report::nth(1, number);
             let text = String::from_utf8(requests.of(report).to_vec()).unwrap();
@@ -79,7 +91,7 @@ mod tests {
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.contains(&format!("Content-Length: {}", body.len())));
         }
-        let mut without = Requests::new(([127, 0, 0, 1], 80).into(), false);
+        let mut without = Requests::new(([127, 0, 0, 1], 80).into(), Shown::Nothing);
         let text = String::from_utf8(without.of(Report::nth(1, 0)).to_vec()).unwrap();
         assert!(!text.contains("Authorization"));
     }

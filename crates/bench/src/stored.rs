@@ -1,0 +1,133 @@
+//! Messages that are there before anything is measured, put there by SQL.
+//!
+//! Each was sent and delivered, and was not read yet. Their rows are copies of
+//! what the receiver's own statement made of one such message, with ids, times
+//! and message ids of their own.
+
+use std::fmt::Write as _;
+
+use adapter_postgres::{Options, PostgresStore};
+use anyhow::{Context as _, Result, ensure};
+use domain::MessageSid;
+use ports::ReportStore as _;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
+
+use crate::database::Database;
+use crate::direct::Source;
+use crate::traffic::{self, Report};
+
+/// How many reports each stored message has.
+pub(crate) const REPORTS_EACH: u64 = 2;
+
+/// The ids of stored reports begin here, behind those of the copied message.
+const FIRST_ID: u64 = 1 << 20;
+
+/// How many message ids are sent to the server at a time.
+const AT_ONCE: u64 = 10_000;
+
+/// Fills an empty database with so many messages, the copied one among them.
+pub(crate) fn fill(database: &Database<'_>, messages: u64) -> Result<()> {
+    let url = database.url();
+    let filling = async {
+        record_copied_message(&url).await?;
+        let mut connection = PgConnection::connect(&url).await?;
+        // Nothing of it need survive a failure of the server.
+        connection.execute("set synchronous_commit = off").await?;
+        send_message_ids(&mut connection, messages).await?;
+        let reports = copies(&mut connection, "reports").await?;
+        let messages_sql = copies(&mut connection, "messages").await?;
+        let last_id = FIRST_ID + REPORTS_EACH * messages;
+        for statement in [
+            reports,
+            messages_sql,
+            format!("select setval('reports_id_blocks', {last_id} / 1024 * 1024 + 1024)"),
+            "drop table made".to_owned(),
+            "vacuum (analyze) messages, reports".to_owned(),
+        ] {
+            connection.execute(AssertSqlSafe(statement)).await?;
+        }
+        connection.close().await?;
+        anyhow::Ok(())
+    };
+    database.postgres().runtime().block_on(filling)?;
+    let (reports, duplicates) = database.reports()?;
+    ensure!(
+        (u64::try_from(reports)?, duplicates) == (messages * REPORTS_EACH, 0),
+        "{reports} reports are stored, not {REPORTS_EACH} of each of {messages} messages"
+    );
+    Ok(())
+}
+
+/// Records the message of number 0, whose rows are copied.
+async fn record_copied_message(url: &str) -> Result<()> {
+    let source = Source::new(0)?;
+    let sid = traffic::stored(0);
+    let sent = source.make(Report { sid, step: 0 }, 0)?;
+    let delivered = source.make(Report { sid, step: 1 }, 1_700_000)?;
+    let store = PostgresStore::connect(url, &Options::default())?;
+    store.migrate().await?;
+    for report in [sent, delivered] {
+        store.record(&[report]).await?;
+    }
+    store.close().await;
+    Ok(())
+}
+
+async fn send_message_ids(connection: &mut PgConnection, messages: u64) -> Result<()> {
+    connection
+        .execute("create unlogged table made (number bigint, sid bytea)")
+        .await?;
+    let copy = "copy made (number, sid) from stdin";
+    let mut copy = connection.copy_in_raw(copy).await?;
+    for first in (1..messages).step_by(usize::try_from(AT_ONCE)?) {
+        let mut lines = String::new();
+        for number in first..messages.min(first + AT_ONCE) {
+            let sid = MessageSid::parse(&traffic::stored(number).text())?;
+            write!(lines, "{number}\t\\\\x")?;
+            for byte in sid.to_compact() {
+                write!(lines, "{byte:02x}")?;
+            }
+            lines.push('\n');
+        }
+        copy.send(lines.into_bytes()).await?;
+    }
+    copy.finish().await?;
+    Ok(())
+}
+
+/// The statement that copies the rows of a table to all messages that are made.
+async fn copies(connection: &mut PgConnection, table: &str) -> Result<String> {
+    let columns = sqlx::query(COLUMNS).bind(table);
+    let columns = columns.fetch_all(connection).await?;
+    let (mut names, mut values) = (Vec::new(), Vec::new());
+    for column in columns {
+        let (name, is_time): (String, bool) = (column.try_get(0)?, column.try_get(1)?);
+        let id = format!("{FIRST_ID} + {REPORTS_EACH} * made.number");
+        values.push(match name.as_str() {
+            "sid" => "made.sid".to_owned(),
+            "id" => format!("{id} + copied.revision"),
+            "report_ids" => format!("array[{id} + 1, {id} + 2]"),
+            // As the integrator would have read them.
+            "fields" => "replace(copied.fields::text, repeat('0', 32), \
+                         encode(substring(made.sid from 2), 'hex'))::json"
+                .to_owned(),
+            // One message every 20 ms.
+            _ if is_time => format!("copied.{name} + made.number * interval '20 ms'"),
+            _ => format!("copied.{name}"),
+        });
+        names.push(name);
+    }
+    let names = Some(names.join(", ")).filter(|names| !names.is_empty());
+    let names = names.with_context(|| format!("there is no table {table}"))?;
+    Ok(format!(
+        "insert into {table} ({names}) select {} from made cross join {table} as copied \
+         order by made.number",
+        values.join(", ")
+    ))
+}
+
+const COLUMNS: &str = "
+select column_name::text, data_type = 'timestamp with time zone'
+from information_schema.columns
+where table_schema = current_schema() and table_name = $1
+order by ordinal_position";
