@@ -1,9 +1,10 @@
-//! The promises of the journal, on a real disk.
+//! The journal on a real disk: the contract suite, and what is about files.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use adapter_files::FileJournal;
 use adapter_files::journal::OpenError;
@@ -11,6 +12,27 @@ use domain::IntegratorName;
 use ports::ReportJournal;
 use ports::journal::{JournalEntry, JournalError};
 use testkit::builders::{report, twilio_sid};
+use testkit::contract::Fresh;
+use testkit::contract::journal::JournalPlace;
+
+/// A folder that a journal is opened in.
+#[derive(Clone)]
+struct Folder(PathBuf);
+
+impl JournalPlace for Folder {
+    fn open(&self, capacity: u64) -> Arc<dyn ReportJournal> {
+        Arc::new(FileJournal::open(&self.0, capacity).unwrap())
+    }
+}
+
+#[expect(clippy::unused_async, reason = "other journals take time to make")]
+async fn fresh() -> Fresh<Folder> {
+    let kept = tempfile::tempdir().unwrap();
+    let folder = Folder(kept.path().to_owned());
+    Fresh::new(folder.clone(), folder, kept)
+}
+
+testkit::contract_tests!(journal, fresh);
 
 const ROOMY: u64 = 1 << 30;
 
@@ -44,49 +66,14 @@ async fn all(journal: &FileJournal) -> Vec<JournalEntry> {
 }
 
 #[tokio::test]
-async fn what_was_appended_is_there_in_order_after_reopening() {
+async fn a_journal_that_is_empty_has_no_segments() {
     let folder = tempfile::tempdir().unwrap();
     let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
     journal.append(&entries(0..3)).await.unwrap();
-    journal.append(&entries(3..5)).await.unwrap();
-    assert_eq!(all(&journal).await, entries(0..5));
-    drop(journal);
-
-    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
-    assert_eq!(journal.usage().entries, 5);
-    journal.append(&entries(5..6)).await.unwrap();
-    assert_eq!(all(&journal).await, entries(0..6));
-}
-
-#[tokio::test]
-async fn entries_are_given_until_they_are_removed() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
-    journal.append(&entries(0..10)).await.unwrap();
-    let (first, mark) = journal.oldest(4).await.unwrap();
-    assert_eq!((first, mark), journal.oldest(4).await.unwrap());
-    journal.remove(mark).await.unwrap();
-    journal.remove(mark).await.unwrap();
-    assert_eq!(journal.usage().entries, 6);
-    journal.append(&entries(10..12)).await.unwrap();
-    let (rest, mark) = journal.oldest(100).await.unwrap();
-    assert_eq!(rest, entries(4..12));
-    journal.remove(mark).await.unwrap();
-    assert_eq!((journal.usage().entries, journal.usage().bytes), (0, 0));
-    assert_eq!(segments(folder.path()), Vec::<PathBuf>::new());
-    assert!(all(&journal).await.is_empty());
-}
-
-#[tokio::test]
-async fn an_entry_appended_while_the_others_are_recorded_is_not_removed_with_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
-    journal.append(&entries(0..2)).await.unwrap();
+    assert_eq!(segments(folder.path()).len(), 1);
     let (_, mark) = journal.oldest(100).await.unwrap();
-    journal.append(&entries(2..3)).await.unwrap();
     journal.remove(mark).await.unwrap();
-    assert_eq!(all(&journal).await, entries(2..3));
-    assert_eq!(journal.usage().entries, 1);
+    assert_eq!(segments(folder.path()), Vec::<PathBuf>::new());
 }
 
 #[tokio::test]
@@ -112,22 +99,6 @@ async fn many_segments_are_read_from_front_to_back() {
         assert_eq!(journal.usage().entries, total - next);
     }
     assert_eq!(next, total);
-}
-
-#[tokio::test]
-async fn a_full_journal_takes_nothing_more_and_keeps_what_it_has() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = FileJournal::open(folder.path(), 2_000).unwrap();
-    journal.append(&entries(0..2)).await.unwrap();
-    assert!(matches!(
-        journal.append(&entries(2..50)).await,
-        Err(JournalError::Full)
-    ));
-    assert_eq!(all(&journal).await, entries(0..2));
-    let (_, mark) = journal.oldest(100).await.unwrap();
-    journal.remove(mark).await.unwrap();
-    journal.append(&entries(2..4)).await.unwrap();
-    assert_eq!(all(&journal).await, entries(2..4));
 }
 
 #[tokio::test]

@@ -1,7 +1,11 @@
 //! The contract on the store in memory: the others' fakes keep what they fake.
 
+use std::sync::Arc;
+
+use ports::ReportJournal;
 use testkit::contract::Fresh;
-use testkit::memory::MemoryStore;
+use testkit::contract::journal::JournalPlace;
+use testkit::memory::{MemoryJournal, MemoryStore};
 
 #[expect(clippy::unused_async, reason = "other stores take time to make")]
 async fn fresh() -> Fresh<MemoryStore> {
@@ -14,3 +18,21 @@ testkit::contract_tests!(channels, fresh);
 testkit::contract_tests!(rejections, fresh);
 testkit::contract_tests!(log, fresh);
 testkit::contract_tests!(cursors, fresh);
+
+/// A journal in memory outlives what has opened it.
+#[derive(Clone, Default)]
+struct Memory(MemoryJournal);
+
+impl JournalPlace for Memory {
+    fn open(&self, capacity: u64) -> Arc<dyn ReportJournal> {
+        Arc::new(self.0.with_capacity(capacity))
+    }
+}
+
+#[expect(clippy::unused_async, reason = "other journals take time to make")]
+async fn fresh_journal() -> Fresh<Memory> {
+    let memory = Memory::default();
+    Fresh::new(memory.clone(), memory, ())
+}
+
+testkit::contract_tests!(journal, fresh_journal);

@@ -12,6 +12,7 @@
 //! testkit::contract_tests!(rejections, fresh);
 //! testkit::contract_tests!(log, fresh);
 //! testkit::contract_tests!(cursors, fresh);
+//! testkit::contract_tests!(journal, fresh);
 //! ```
 
 #![expect(
@@ -23,6 +24,7 @@
 
 pub mod channels;
 pub mod cursors;
+pub mod journal;
 pub mod log;
 pub mod rejections;
 pub mod reports;
@@ -80,7 +82,7 @@ pub async fn in_time(test: impl Future<Output = ()>) {
 }
 
 /// Makes a `#[tokio::test]` of every function of an area (`reports`, `channels`,
-/// `rejections`, `log` or `cursors`), in a module of that name. The second argument is an
+/// `rejections`, `log`, `cursors` or `journal`), in a module of that name. The second argument is an
 /// `async fn() -> Fresh<S>`, called once for each test.
 #[macro_export]
 macro_rules! contract_tests {
@@ -116,6 +118,13 @@ macro_rules! contract_tests {
         $crate::__cursors_contract!([$crate::__contract_module]
             cursors,
             dyn ::ports::LogCursors,
+            $fresh
+        );
+    };
+    (journal, $fresh:path) => {
+        $crate::__journal_contract!([$crate::__contract_module]
+            journal,
+            dyn $crate::contract::journal::JournalPlace,
             $fresh
         );
     };
@@ -197,6 +206,10 @@ mod tests {
         assert_eq!(
             functions(include_str!("cursors.rs")),
             crate::__cursors_contract!([names] cursors, (), none)
+        );
+        assert_eq!(
+            functions(include_str!("journal.rs")),
+            crate::__journal_contract!([names] journal, (), none)
         );
     }
 }

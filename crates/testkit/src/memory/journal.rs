@@ -1,14 +1,21 @@
 //! A journal in memory, full or failing when a test says so.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ports::ReportJournal;
 use ports::journal::{JournalEntry, JournalError, JournalMark, JournalUsage};
 
-/// A journal that keeps every promise of the port but durability.
-#[derive(Debug, Default)]
-pub struct MemoryJournal(Mutex<Data>);
+/// A journal that keeps every promise of the port but durability. Clones share
+/// the entries.
+#[derive(Clone, Debug)]
+pub struct MemoryJournal {
+    data: Arc<Mutex<Data>>,
+    capacity: u64,
+}
+
+/// As many bytes as an entry is said to take.
+const ENTRY: u64 = 600;
 
 #[derive(Debug, Default)]
 struct Data {
@@ -17,7 +24,25 @@ struct Data {
     full: bool,
 }
 
+impl Default for MemoryJournal {
+    fn default() -> Self {
+        Self {
+            data: Arc::default(),
+            capacity: u64::MAX,
+        }
+    }
+}
+
 impl MemoryJournal {
+    /// The same journal, which takes at most so many bytes.
+    #[must_use]
+    pub fn with_capacity(&self, capacity: u64) -> Self {
+        Self {
+            data: Arc::clone(&self.data),
+            capacity,
+        }
+    }
+
     /// From now on it has as much as it may have, or no longer.
     pub fn set_full(&self, full: bool) {
         self.lock().full = full;
@@ -30,7 +55,7 @@ impl MemoryJournal {
     }
 
     fn lock(&self) -> MutexGuard<'_, Data> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -38,7 +63,8 @@ impl MemoryJournal {
 impl ReportJournal for MemoryJournal {
     async fn append(&self, entries: &[JournalEntry]) -> Result<(), JournalError> {
         let mut data = self.lock();
-        if data.full {
+        let after = bytes(data.entries.len()).saturating_add(bytes(entries.len()));
+        if data.full || after > self.capacity && !entries.is_empty() {
             return Err(JournalError::Full);
         }
         data.entries.extend_from_slice(entries);
@@ -63,13 +89,16 @@ impl ReportJournal for MemoryJournal {
 
     fn usage(&self) -> JournalUsage {
         let data = self.lock();
-        let entries = data.entries.len() as u64;
-        let capacity = if data.full { entries } else { u64::MAX };
+        let bytes = bytes(data.entries.len());
         JournalUsage {
-            entries,
-            bytes: entries,
-            capacity,
+            entries: data.entries.len() as u64,
+            bytes,
+            capacity: if data.full { bytes } else { self.capacity },
             set_aside: 0,
         }
     }
+}
+
+fn bytes(entries: usize) -> u64 {
+    ENTRY.saturating_mul(entries as u64)
 }

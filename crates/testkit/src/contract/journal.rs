@@ -1,0 +1,383 @@
+//! What every [`ReportJournal`] must do.
+
+use std::sync::Arc;
+
+use domain::IntegratorName;
+use ports::ReportJournal;
+use ports::journal::{JournalEntry, JournalError};
+use tokio::task::JoinSet;
+
+use super::Stores;
+use crate::builders::{report, twilio_sid};
+
+/// Gives the names of all functions of this area to another macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __journal_contract {
+    ([$($then:tt)*] $($arguments:tt)*) => {
+        $($then)*! { $($arguments)*,
+            an_empty_journal_gives_nothing
+            entries_come_back_in_the_order_they_were_appended
+            entries_are_there_when_the_journal_is_opened_again
+            every_value_comes_back_as_it_was_appended
+            appending_nothing_is_no_work
+            entries_are_given_until_they_are_removed
+            no_more_entries_are_given_than_were_asked_for
+            an_entry_appended_since_is_not_removed
+            a_mark_removes_nothing_when_it_is_used_again
+            removed_entries_come_back_after_opening_at_most_with_those_behind_them
+            a_journal_is_emptied_step_by_step
+
+            batches_appended_at_the_same_time_stay_whole
+            entries_appended_while_others_are_removed_are_kept
+
+            usage_tells_what_is_in_it
+            a_full_journal_keeps_what_it_has_and_takes_nothing_more
+            a_batch_that_does_not_fit_is_not_kept_in_part
+            a_journal_that_was_full_takes_again_when_it_was_emptied
+            four_fifths_of_the_capacity_are_filling_up
+            the_capacity_holds_when_the_journal_is_opened_again
+        }
+    };
+}
+
+/// Where a journal is kept. One journal at a time is open in it.
+pub trait JournalPlace: Send + Sync {
+    /// Opens the journal as a process does that starts. It takes at most
+    /// `capacity` bytes.
+    fn open(&self, capacity: u64) -> Arc<dyn ReportJournal>;
+}
+
+type Places = Stores<dyn JournalPlace>;
+
+const ROOMY: u64 = 1 << 30;
+/// Room for some entries, not for many.
+const NARROW: u64 = 16 * 1024;
+
+fn entries(numbers: std::ops::Range<u64>) -> Vec<JournalEntry> {
+    let entry = |number| JournalEntry {
+        integrator: twilio(),
+        report: report(&twilio_sid(number))
+            .status("undelivered")
+            .error_with_text("63016", "outside the wïndow")
+            .token("token")
+            .build(),
+    };
+    numbers.map(entry).collect()
+}
+
+fn twilio() -> IntegratorName {
+    IntegratorName::parse("twilio").expect("this is a name")
+}
+
+async fn append(journal: &dyn ReportJournal, entries: &[JournalEntry]) {
+    let appended = journal.append(entries).await;
+    appended.expect("the journal takes entries");
+}
+
+/// All that is in it.
+async fn all(journal: &dyn ReportJournal) -> Vec<JournalEntry> {
+    let (entries, _) = journal.oldest(usize::MAX).await.expect("it can be read");
+    entries
+}
+
+/// Removes the oldest entries, which are returned.
+async fn take(journal: &dyn ReportJournal, max: usize) -> Vec<JournalEntry> {
+    let (entries, mark) = journal.oldest(max).await.expect("it can be read");
+    journal.remove(mark).await.expect("entries can be removed");
+    entries
+}
+
+/// Appends one entry after the other until the journal is full; how many it took.
+async fn fill(journal: &dyn ReportJournal) -> u64 {
+    for number in 0..NARROW {
+        match journal.append(&entries(number..number + 1)).await {
+            Ok(()) => {}
+            Err(JournalError::Full) => return number,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("it takes more entries than it has bytes");
+}
+
+pub async fn an_empty_journal_gives_nothing(places: Places) {
+    let journal = places.one.open(ROOMY);
+    let (none, mark) = journal.oldest(10).await.expect("it can be read");
+    assert_eq!(none, []);
+    append(&*journal, &entries(0..2)).await;
+    journal.remove(mark).await.expect("there is nothing to do");
+    assert_eq!(all(&*journal).await, entries(0..2));
+}
+
+pub async fn entries_come_back_in_the_order_they_were_appended(places: Places) {
+    let journal = places.one.open(ROOMY);
+    append(&*journal, &entries(5..8)).await;
+    append(&*journal, &entries(0..5)).await;
+    let expected = [entries(5..8), entries(0..5)].concat();
+    assert_eq!(all(&*journal).await, expected);
+}
+
+pub async fn entries_are_there_when_the_journal_is_opened_again(places: Places) {
+    let journal = places.one.open(ROOMY);
+    append(&*journal, &entries(0..3)).await;
+    append(&*journal, &entries(3..5)).await;
+    drop(journal);
+    let journal = places.one.open(ROOMY);
+    assert_eq!(journal.usage().entries, 5);
+    append(&*journal, &entries(5..6)).await;
+    assert_eq!(all(&*journal).await, entries(0..6));
+    drop(journal);
+    assert_eq!(all(&*places.one.open(ROOMY)).await, entries(0..6));
+}
+
+pub async fn every_value_comes_back_as_it_was_appended(places: Places) {
+    let fields = [
+        ("quotes", r#"'single' "double" \back \u0000 {} [1,2]"#),
+        ("control", "\u{1}\u{7f}\t\r\n\u{feff}\u{2028}\u{10ffff}"),
+        ("näme ", " "),
+        ("", "no name"),
+    ];
+    let longest = report(&"~".repeat(64))
+        .channel(&"9".repeat(64))
+        .status(&"ß".repeat(64))
+        .error_with_text(&"!".repeat(32), &"👍".repeat(1_000))
+        .to(&"\u{10ffff}".repeat(256))
+        .from(&"è".repeat(256))
+        .at(1_795_370_777_123_456)
+        .credential(u128::MAX)
+        .token(&"t".repeat(4_096))
+        .fields(fields);
+    let reports = [
+        longest.build(),
+        report("SM1").status("read").at(-1).fields([]).build(),
+        report("SM2").error("63016").build(),
+    ];
+    let other = IntegratorName::parse("another").expect("this is a name");
+    let appended = reports.map(|report| JournalEntry {
+        integrator: other.clone(),
+        report,
+    });
+    let journal = places.one.open(ROOMY);
+    append(&*journal, &appended).await;
+    assert_eq!(all(&*journal).await, appended);
+    drop(journal);
+    assert_eq!(all(&*places.one.open(ROOMY)).await, appended);
+}
+
+pub async fn appending_nothing_is_no_work(places: Places) {
+    let journal = places.one.open(ROOMY);
+    append(&*journal, &[]).await;
+    assert_eq!((journal.usage().entries, journal.usage().bytes), (0, 0));
+    assert_eq!(all(&*journal).await, []);
+}
+
+pub async fn entries_are_given_until_they_are_removed(places: Places) {
+    let journal = places.one.open(ROOMY);
+    append(&*journal, &entries(0..10)).await;
+    let first = journal.oldest(4).await.expect("it can be read");
+    let again = journal.oldest(4).await.expect("it can be read");
+    assert_eq!(first, again);
+    assert_eq!(first.0, entries(0..4));
+    assert_eq!(journal.usage().entries, 10);
+    journal.remove(first.1).await.expect("they can be removed");
+    assert_eq!(journal.usage().entries, 6);
+    assert_eq!(all(&*journal).await, entries(4..10));
+}
+
+pub async fn no_more_entries_are_given_than_were_asked_for(places: Places) {
+    let journal = places.one.open(ROOMY);
+    append(&*journal, &entries(0..5)).await;
+    assert_eq!(take(&*journal, 0).await, []);
+    assert_eq!(take(&*journal, 1).await, entries(0..1));
+    assert_eq!(take(&*journal, 3).await, entries(1..4));
+    assert_eq!(take(&*journal, 3).await, entries(4..5));
+    assert_eq!(take(&*journal, 3).await, []);
+}
+
+pub async fn an_entry_appended_since_is_not_removed(places: Places) {
+    let journal = places.one.open(ROOMY);
+    append(&*journal, &entries(0..2)).await;
+    let (_, mark) = journal.oldest(100).await.expect("it can be read");
+    append(&*journal, &entries(2..3)).await;
+    journal.remove(mark).await.expect("they can be removed");
+    assert_eq!(journal.usage().entries, 1);
+    assert_eq!(all(&*journal).await, entries(2..3));
+}
+
+pub async fn a_mark_removes_nothing_when_it_is_used_again(places: Places) {
+    let journal = places.one.open(ROOMY);
+    append(&*journal, &entries(0..6)).await;
+    let (_, early) = journal.oldest(2).await.expect("it can be read");
+    journal.remove(early).await.expect("they can be removed");
+    let (_, late) = journal.oldest(2).await.expect("it can be read");
+    journal.remove(late).await.expect("they can be removed");
+    for mark in [early, late, early] {
+        journal.remove(mark).await.expect("there is nothing to do");
+        assert_eq!(journal.usage().entries, 2);
+        assert_eq!(all(&*journal).await, entries(4..6));
+    }
+}
+
+pub async fn removed_entries_come_back_after_opening_at_most_with_those_behind_them(
+    places: Places,
+) {
+    let journal = places.one.open(ROOMY);
+    append(&*journal, &entries(0..6)).await;
+    take(&*journal, 4).await;
+    drop(journal);
+    let journal = places.one.open(ROOMY);
+    let left = all(&*journal).await;
+    assert_eq!(journal.usage().entries, left.len() as u64);
+    assert!(left.len() >= 2, "entries that were not removed are gone");
+    assert!(entries(0..6).ends_with(&left), "not in order: {left:?}");
+}
+
+pub async fn a_journal_is_emptied_step_by_step(places: Places) {
+    let journal = places.one.open(ROOMY);
+    let total = 1_000;
+    for start in (0..total).step_by(50) {
+        append(&*journal, &entries(start..start + 50)).await;
+    }
+    let mut next = 0;
+    while journal.usage().entries > 0 {
+        let some = take(&*journal, 37).await;
+        let count = some.len() as u64;
+        assert!(count > 0, "it is not empty and gives nothing");
+        assert_eq!(some, entries(next..next + count));
+        next += count;
+        assert_eq!(journal.usage().entries, total - next);
+    }
+    assert_eq!(next, total);
+    drop(journal);
+    // Nothing was left that could come back.
+    assert_eq!(places.one.open(ROOMY).usage().bytes, 0);
+}
+
+pub async fn batches_appended_at_the_same_time_stay_whole(places: Places) {
+    let journal = places.one.open(ROOMY);
+    let mut racers = JoinSet::new();
+    for racer in 0..16 {
+        let journal = Arc::clone(&journal);
+        racers.spawn(async move {
+            for batch in 0..5 {
+                let start = racer * 100 + batch * 10;
+                append(&*journal, &entries(start..start + 10)).await;
+            }
+        });
+    }
+    racers.join_all().await;
+    let mut kept = all(&*journal).await;
+    assert_eq!(kept.len(), 16 * 50);
+    // Of each racer, its batches in its order; each batch without a gap.
+    let mut next = [0; 16];
+    while !kept.is_empty() {
+        let batch: Vec<_> = kept.drain(..10).collect();
+        let racer = (0..16).find(|racer: &u64| {
+            let start = racer * 100 + next[usize::try_from(*racer).unwrap_or_default()];
+            batch == entries(start..start + 10)
+        });
+        let racer = racer.expect("the next batch of one of them stands together");
+        next[usize::try_from(racer).unwrap_or_default()] += 10;
+    }
+}
+
+pub async fn entries_appended_while_others_are_removed_are_kept(places: Places) {
+    let journal = places.one.open(ROOMY);
+    let total = 200;
+    let appending = {
+        let journal = Arc::clone(&journal);
+        async move {
+            for number in 0..total {
+                append(&*journal, &entries(number..number + 1)).await;
+            }
+        }
+    };
+    let taking = async {
+        let mut taken = Vec::new();
+        while taken.len() < 200 {
+            taken.extend(take(&*journal, 7).await);
+            tokio::task::yield_now().await;
+        }
+        taken
+    };
+    let ((), taken) = tokio::join!(appending, taking);
+    assert_eq!(taken, entries(0..total));
+    assert_eq!(journal.usage().entries, 0);
+}
+
+pub async fn usage_tells_what_is_in_it(places: Places) {
+    let journal = places.one.open(ROOMY);
+    let usage = journal.usage();
+    assert_eq!((usage.entries, usage.bytes), (0, 0));
+    assert_eq!((usage.capacity, usage.set_aside), (ROOMY, 0));
+    append(&*journal, &entries(0..3)).await;
+    let some = journal.usage();
+    assert_eq!(some.entries, 3);
+    assert!(some.bytes > 0);
+    append(&*journal, &entries(3..6)).await;
+    assert!(journal.usage().bytes > some.bytes);
+    take(&*journal, 100).await;
+    let usage = journal.usage();
+    assert_eq!((usage.entries, usage.bytes), (0, 0));
+}
+
+pub async fn a_full_journal_keeps_what_it_has_and_takes_nothing_more(places: Places) {
+    let journal = places.one.open(NARROW);
+    let count = fill(&*journal).await;
+    assert!(count > 0);
+    let usage = journal.usage();
+    assert_eq!(usage.entries, count);
+    assert!(usage.bytes <= NARROW, "{} bytes are too many", usage.bytes);
+    assert_eq!(all(&*journal).await, entries(0..count));
+    drop(journal);
+    assert_eq!(all(&*places.one.open(NARROW)).await, entries(0..count));
+}
+
+pub async fn a_batch_that_does_not_fit_is_not_kept_in_part(places: Places) {
+    let journal = places.one.open(NARROW);
+    append(&*journal, &entries(0..2)).await;
+    let before = journal.usage();
+    let refused = journal.append(&entries(2..1_000)).await;
+    assert!(matches!(refused, Err(JournalError::Full)));
+    assert_eq!(journal.usage(), before);
+    assert_eq!(all(&*journal).await, entries(0..2));
+    // One that fits still does.
+    append(&*journal, &entries(2..3)).await;
+    drop(journal);
+    assert_eq!(all(&*places.one.open(NARROW)).await, entries(0..3));
+}
+
+pub async fn a_journal_that_was_full_takes_again_when_it_was_emptied(places: Places) {
+    let journal = places.one.open(NARROW);
+    for _ in 0..2 {
+        let count = fill(&*journal).await;
+        assert_eq!(take(&*journal, usize::MAX).await, entries(0..count));
+    }
+    append(&*journal, &entries(0..2)).await;
+    assert_eq!(all(&*journal).await, entries(0..2));
+}
+
+pub async fn four_fifths_of_the_capacity_are_filling_up(places: Places) {
+    let journal = places.one.open(NARROW);
+    append(&*journal, &entries(0..1)).await;
+    assert!(!journal.usage().is_filling_up());
+    fill(&*journal).await;
+    assert!(journal.usage().is_filling_up());
+    take(&*journal, usize::MAX).await;
+    assert!(!journal.usage().is_filling_up());
+}
+
+pub async fn the_capacity_holds_when_the_journal_is_opened_again(places: Places) {
+    let journal = places.one.open(ROOMY);
+    append(&*journal, &entries(0..200)).await;
+    assert!(journal.usage().bytes > NARROW);
+    drop(journal);
+    let journal = places.one.open(NARROW);
+    assert!(matches!(
+        journal.append(&entries(200..201)).await,
+        Err(JournalError::Full)
+    ));
+    // What is too much is there all the same.
+    assert_eq!(take(&*journal, usize::MAX).await, entries(0..200));
+    append(&*journal, &entries(200..201)).await;
+}
