@@ -40,7 +40,11 @@ pub(crate) fn fill(database: &Database<'_>, messages: u64) -> Result<()> {
         for statement in [
             reports,
             messages_sql,
-            format!("select setval('reports_id_blocks', {last_id} / 1024 * 1024 + 1024)"),
+            // Where the ids of reports are taken from a sequence.
+            format!(
+                "select setval(oid::regclass, {last_id} / 1024 * 1024 + 1024) from pg_class \
+                 where relname = 'reports_id_blocks'"
+            ),
             "drop table made".to_owned(),
             "vacuum (analyze) messages, reports".to_owned(),
         ] {
