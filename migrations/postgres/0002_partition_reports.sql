@@ -95,6 +95,44 @@ create table report_log (
     constraint report_log_only_row_check check (only_row)
 ) with (fillfactor = 10);
 
+-- Drops the partition of one day before `day` whose reports all have ids below `cut`, the
+-- oldest such day there is, and notes what is gone. True if there was one.
+--
+-- A report may be on its way into an old day, so nobody writes while that is decided. It
+-- takes no time; but whoever waits for the lock holds up all others behind him, so he does
+-- not wait long, and tries again later.
+create function reports_drop_day(day date, cut bigint) returns boolean
+language plpgsql as $$
+declare
+    name text;
+    last bigint;
+begin
+    -- One process at a time: what another one drops must not be found below.
+    perform pg_advisory_xact_lock(hashtext('receiptd.reports_drop_day'));
+    perform set_config('lock_timeout', '1s', true);
+    for name in
+        select class.relname
+        from pg_inherits as inherits
+        join pg_class as class on class.oid = inherits.inhrelid
+        where inherits.inhparent = 'reports'::regclass
+            and class.relname ~ '^reports_[0-9]{8}$'
+            and class.relname < 'reports_' || to_char(day, 'YYYYMMDD') collate "C"
+        order by class.relname
+    loop
+        execute format('select coalesce(max(id), 0) from %I', name) into last;
+        continue when last >= cut;
+        lock table only reports in access exclusive mode;
+        execute format('lock table %I in access exclusive mode', name);
+        execute format('select coalesce(max(id), 0) from %I', name) into last;
+        continue when last >= cut;
+        execute format('drop table %I', name);
+        update report_log set pruned_through = last where pruned_through < last;
+        return true;
+    end loop;
+    return false;
+end
+$$;
+
 -- Above all ids there are. They are copied as they are: messages refer to them.
 insert into report_log (xact_offset)
 select greatest(

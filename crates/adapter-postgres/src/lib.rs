@@ -19,6 +19,7 @@ mod partitions;
 mod record;
 mod rejections;
 mod reports;
+mod retention;
 mod rows;
 
 pub use connection::{InvalidPostgresUrl, Options, PostgresStore};

@@ -1,6 +1,8 @@
 //! The log on a server: transactions that end in another order than they began, days with
 //! and without a partition, and data that comes from another server.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 mod database;
 
 use std::collections::BTreeMap;

@@ -19,6 +19,7 @@ mod log;
 mod record;
 mod rejections;
 mod reports;
+mod retention;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@
 //! testkit::contract_tests!(rejections, fresh);
 //! testkit::contract_tests!(log, fresh);
 //! testkit::contract_tests!(cursors, fresh);
+//! testkit::contract_tests!(retention, fresh);
 //! ```
 
 #![expect(
@@ -26,6 +27,7 @@ pub mod cursors;
 pub mod log;
 pub mod rejections;
 pub mod reports;
+pub mod retention;
 
 use std::any::Any;
 use std::future::Future;
@@ -80,7 +82,7 @@ pub async fn in_time(test: impl Future<Output = ()>) {
 }
 
 /// Makes a `#[tokio::test]` of every function of an area (`reports`, `channels`,
-/// `rejections`, `log` or `cursors`), in a module of that name. The second argument is an
+/// `rejections`, `log`, `cursors` or `retention`), in a module of that name. The second argument is an
 /// `async fn() -> Fresh<S>`, called once for each test.
 #[macro_export]
 macro_rules! contract_tests {
@@ -109,6 +111,13 @@ macro_rules! contract_tests {
         $crate::__log_contract!([$crate::__contract_module]
             log,
             dyn $crate::contract::log::LoggingStore,
+            $fresh
+        );
+    };
+    (retention, $fresh:path) => {
+        $crate::__retention_contract!([$crate::__contract_module]
+            retention,
+            dyn $crate::contract::retention::RetainingStore,
             $fresh
         );
     };
@@ -193,6 +202,10 @@ mod tests {
         assert_eq!(
             functions(&log.concat()),
             crate::__log_contract!([names] log, (), none)
+        );
+        assert_eq!(
+            functions(include_str!("retention.rs")),
+            crate::__retention_contract!([names] retention, (), none)
         );
         assert_eq!(
             functions(include_str!("cursors.rs")),
