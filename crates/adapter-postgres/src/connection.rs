@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::{corrupt, store_error};
+use crate::{ids, partitions};
 
 /// All stores on one PostgreSQL database. Clones share their connections.
 #[derive(Clone, Debug)]
@@ -70,11 +71,15 @@ impl PostgresStore {
         ];
         let limited = server
             .clone()
-            .options(timeouts.map(|(name, limit)| (name, format!("{}ms", limit.as_millis()))));
+            .options(timeouts.map(|(name, limit)| (name, format!("{}ms", limit.as_millis()))))
+            // Statements over all partitions look dear to the planner and are not: few rows of
+            // few of them are read. Compiling one takes a hundred times as long as running it.
+            .options([("jit", "off")]);
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
+            .after_connect(|connection, _| Box::pin(ids::raise(connection)))
             .before_acquire(|connection, age| {
                 Box::pin(async move {
                     if age.idle_for > TRUSTED_AFTER_USE {
@@ -91,7 +96,7 @@ impl PostgresStore {
         })
     }
 
-    /// Brings the tables up to date. Any number of processes may do it at once; steps that
+    /// Brings the tables up to date and makes the partitions of the days to come. Any number of processes may do it at once; steps that
     /// a later release has added are left alone, so that both releases run side by side.
     ///
     /// [`StoreError::Corrupt`] if the steps applied there are not the ones known here.
@@ -106,7 +111,10 @@ impl PostgresStore {
             .connect_with(self.migrating.clone())
             .await
             .map_err(store_error("_sqlx_migrations"))?;
-        let migrated = migrator.run(&pool).await.map_err(migration_error);
+        let migrated = match migrator.run(&pool).await {
+            Ok(()) => prepare_log(&pool).await.map_err(store_error("reports")),
+            Err(error) => Err(migration_error(error)),
+        };
         pool.close().await;
         migrated
     }
@@ -115,6 +123,14 @@ impl PostgresStore {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// What a log needs that has just been made, or has come from another server.
+async fn prepare_log(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    ids::raise(&mut connection).await?;
+    let today = partitions::today(&mut connection).await?;
+    partitions::make(&mut connection, today).await.map(drop)
 }
 
 fn migration_error(error: MigrateError) -> StoreError {

@@ -50,6 +50,13 @@ pub(crate) fn lost_a_race(error: &sqlx::Error) -> bool {
     )
 }
 
+/// Whether the tables are those of an earlier release, or not there at all.
+pub(crate) fn is_unmigrated(error: &sqlx::Error) -> bool {
+    const UNDEFINED_TABLE: &str = "42P01";
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.as_deref() == Some(UNDEFINED_TABLE)
+}
+
 /// Whether the server will refuse the same values for ever: a value it cannot keep (class
 /// 22), a broken constraint (23), more than it can handle at once (54). Everything else has
 /// to do with the server and passes: connections (08), locks (55), resources (53), an

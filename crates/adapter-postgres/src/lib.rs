@@ -11,10 +11,15 @@ mod batch;
 mod channel_rows;
 mod channels;
 mod connection;
+mod cursors;
 mod error;
+mod ids;
+mod log;
+mod partitions;
 mod record;
 mod rejections;
 mod reports;
+mod retention;
 mod rows;
 
 pub use connection::{InvalidPostgresUrl, Options, PostgresStore};

@@ -5,18 +5,23 @@ use sqlx::PgConnection;
 
 use crate::batch::Batch;
 
-/// How many reports one statement takes: the increment of `reports_id_blocks`, of which it
-/// takes one number. So ids cost one call a batch, and all replicas' ids grow together with
-/// time. The statement's `1023` and `>> 10` are this number too.
+/// How many reports one statement takes. The statement's `1023` and `>> 10` are this number
+/// too.
 pub(crate) const BLOCK: usize = 1024;
 
-/// What each of the reports, at most [`BLOCK`], did.
+/// How many statements one transaction has room for: an id is the transaction's, and 16 bits
+/// that tell its reports apart.
+pub(crate) const BLOCKS: usize = 64;
+
+/// What each of the reports, at most [`BLOCK`], did. `nth` tells the statements of a
+/// transaction apart, from 0 to less than [`BLOCKS`].
 pub(crate) async fn record(
     connection: &mut PgConnection,
     reports: &[Report],
+    nth: i64,
 ) -> Result<Vec<Effect>, sqlx::Error> {
     let batch = Batch::fold(reports);
-    let new = insert(connection, &batch).await?;
+    let new = insert(connection, &batch, nth).await?;
 
     let mut effects = vec![Effect::Duplicate; reports.len()];
     for logged in new {
@@ -46,20 +51,25 @@ struct New {
 
 /// Writes a folded batch.
 ///
-/// A report's id is the first of a block of ids plus its place in the batch. What is new is
-/// decided by the upsert, under the lock of the message's row: of the ids that the batch
-/// brings, the row takes those whose reports it has not seen. So what belongs into the log is
-/// on the row afterwards, in its last block of ids, and the place there is the revision;
-/// nothing else need be remembered, and no index on the log is asked.
+/// A report's id is made of the id of the transaction, the statement's number in it and the
+/// report's place in the batch. What is new is decided by the upsert, under the lock of the
+/// message's row: of the ids that the batch brings, the row takes those whose reports it has
+/// not seen. So what belongs into the log is on the row afterwards, in its last block of ids,
+/// and the place there is the revision; nothing else need be remembered, and no index on the
+/// log is asked.
 ///
-/// The ids of a message grow with its revisions. A batch that waited for the row until
-/// somebody with a later block had written it takes another block for that message, still
-/// under the lock.
+/// A batch may have waited for the row until somebody with a later transaction id had written
+/// it. Then the ids of a message do not grow with its revisions; `log.rs` hands its reports
+/// out in the order of revisions all the same.
 #[expect(
     clippy::too_many_lines,
     reason = "one statement, as long as its columns are many"
 )]
-async fn insert(connection: &mut PgConnection, batch: &Batch<'_>) -> Result<Vec<New>, sqlx::Error> {
+async fn insert(
+    connection: &mut PgConnection,
+    batch: &Batch<'_>,
+    nth: i64,
+) -> Result<Vec<New>, sqlx::Error> {
     let messages = &batch.messages;
     let logged = &batch.logged;
     let [
@@ -79,7 +89,10 @@ async fn insert(connection: &mut PgConnection, batch: &Batch<'_>) -> Result<Vec<
         New,
         r#"
 with block as materialized (
-    select nextval('reports_id_blocks') as first_id
+    -- Without a `from` the planner sees that this is one row; of a table it expects thousands.
+    select
+        ((pg_current_xact_id()::text::bigint + (select xact_offset from report_log)) << 16)
+            + ($39::bigint << 10) as first_id
 ),
 moved as (
     insert into messages as stored (
@@ -170,21 +183,10 @@ moved as (
         report_ids = stored.report_ids || case
             when stored.seen_mask & excluded.seen_mask = 0
                 and (stored.seen_fingerprints && excluded.seen_fingerprints) is not true
-                and stored.report_ids[cardinality(stored.report_ids)] < excluded.report_ids[1]
             then excluded.report_ids
             else array(
-                select id + shift
-                from (
-                    select
-                        excluded.report_ids[1] - first_id as place,
-                        case
-                            when stored.report_ids[cardinality(stored.report_ids)]
-                                > excluded.report_ids[1]
-                            then nextval('reports_id_blocks') - first_id
-                            else 0
-                        end as shift
-                    from block
-                ) as first,
+                select id
+                from (select (excluded.report_ids[1] & 1023)::integer as place) as first,
                 unnest(
                     excluded.report_ids,
                     ($1::integer[])[place + 1 : place + cardinality(excluded.report_ids)],
@@ -287,6 +289,7 @@ from logged
         sparse(&logged.error_text) as _,
         sparse(&logged.idempotency_token) as _,
         &logged.fields as _,
+        nth,
     )
     .fetch_all(connection)
     .await
@@ -294,7 +297,7 @@ from logged
 
 /// Nothing for a column without a value: `unnest` fills short arrays up with nulls, and most
 /// batches leave most of the times empty.
-fn sparse<T>(column: &[Option<T>]) -> &[Option<T>] {
+pub(crate) fn sparse<T>(column: &[Option<T>]) -> &[Option<T>] {
     if column.iter().all(Option::is_none) {
         &[]
     } else {

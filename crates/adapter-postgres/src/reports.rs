@@ -9,7 +9,7 @@ use sqlx::{Postgres, QueryBuilder};
 
 use crate::PostgresStore;
 use crate::error::{lost_a_race, store_error};
-use crate::record::{self, BLOCK};
+use crate::record::{self, BLOCK, BLOCKS};
 use crate::rows::{MessageRow, ReportRow};
 
 /// How often a batch that lost a race is written again. Writers lock messages in one order,
@@ -43,7 +43,7 @@ impl ReportStore for PostgresStore {
             return Ok(None);
         };
         let reports = self
-            .report_rows(&row.report_ids)
+            .report_rows(&row)
             .await
             .map_err(store_error("reports"))?;
         Ok(Some(MessageWithReports {
@@ -98,18 +98,25 @@ impl PostgresStore {
     async fn record_once(&self, reports: &[Report]) -> Result<Vec<Effect>, sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
         if reports.len() <= BLOCK {
-            return record::record(&mut connection, reports).await;
+            return record::record(&mut connection, reports, 0).await;
+        }
+        if reports.len() > BLOCK * BLOCKS {
+            let words = "a batch has at most 65,536 reports";
+            return Err(sqlx::Error::InvalidArgument(words.to_owned()));
         }
         let mut transaction = sqlx::Connection::begin(&mut *connection).await?;
         let mut effects = Vec::with_capacity(reports.len());
-        for block in reports.chunks(BLOCK) {
-            effects.extend(record::record(&mut transaction, block).await?);
+        for (block, nth) in reports.chunks(BLOCK).zip(0..) {
+            effects.extend(record::record(&mut transaction, block, nth).await?);
         }
         transaction.commit().await?;
         Ok(effects)
     }
 
-    async fn message_row(&self, key: &MessageKey) -> Result<Option<MessageRow>, sqlx::Error> {
+    pub(crate) async fn message_row(
+        &self,
+        key: &MessageKey,
+    ) -> Result<Option<MessageRow>, sqlx::Error> {
         sqlx::query_as!(
             MessageRow,
             "select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
@@ -125,16 +132,20 @@ impl PostgresStore {
         .await
     }
 
-    async fn report_rows(&self, ids: &[i64]) -> Result<Vec<ReportRow>, sqlx::Error> {
+    /// The reports of a message. All of them arrived between its first and its last time, so
+    /// that few partitions are asked.
+    async fn report_rows(&self, message: &MessageRow) -> Result<Vec<ReportRow>, sqlx::Error> {
         sqlx::query_as!(
             ReportRow,
             r#"select id, arrived_at, credential_id, revision, channel_id, sid, status, effect,
                    recipient, sender, error_code, error_text, idempotency_token,
                    fields::text as "fields!"
                from reports
-               where id = any ($1)
+               where id = any ($1) and arrived_at between $2 and $3
                order by revision"#,
-            ids,
+            &message.report_ids,
+            message.first_reported_at,
+            message.last_reported_at,
         )
         .fetch_all(&self.pool)
         .await

@@ -88,9 +88,20 @@ async fn a_batch_is_one_statement_and_a_report_little_to_log() {
     })
     .expect("a server can be started");
     let database = Database::create_on(&cluster.url("postgres")).await;
-    let store = database.store().await;
+    database.store().await.close().await;
+    // One connection, since each new one asks about the ids of the log.
+    let store = database.store_without_tables(&Options {
+        max_connections: 1,
+        ..Options::default()
+    });
     let mut observer = connect(&database).await;
     let reports = histories();
+    let day = reports[0].arrived_at.to_date_time().date();
+    sqlx::query("select reports_make_partition($1)")
+        .bind(day)
+        .execute(&mut observer)
+        .await
+        .unwrap();
 
     store.record(&reports[..BATCH]).await.unwrap();
     let logged_before = statements(&cluster);

@@ -12,11 +12,14 @@ mod channel_rows;
 mod channels;
 mod checkpoint;
 mod connection;
+mod cursors;
 mod error;
 mod json;
+mod log;
 mod record;
 mod rejections;
 mod reports;
+mod retention;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -117,7 +117,10 @@ async fn record_all(
 }
 
 impl SqliteStore {
-    async fn message_row(&self, key: &MessageKey) -> Result<Option<MessageRow>, sqlx::Error> {
+    pub(crate) async fn message_row(
+        &self,
+        key: &MessageKey,
+    ) -> Result<Option<MessageRow>, sqlx::Error> {
         let (channel, sid) = (key.channel.as_str(), key.sid.to_compact());
         sqlx::query_as!(
             MessageRow,
@@ -135,7 +138,7 @@ impl SqliteStore {
     }
 
     /// The reports of these ids, a JSON array, in its order.
-    async fn report_rows(&self, ids: &str) -> Result<Vec<ReportRow>, sqlx::Error> {
+    pub(crate) async fn report_rows(&self, ids: &str) -> Result<Vec<ReportRow>, sqlx::Error> {
         sqlx::query_as!(
             ReportRow,
             r#"select report.id, report.channel_id, report.sid, report.revision, report.effect,

@@ -18,3 +18,6 @@ async fn fresh() -> Fresh<SqliteStore> {
 testkit::contract_tests!(reports, fresh);
 testkit::contract_tests!(channels, fresh);
 testkit::contract_tests!(rejections, fresh);
+testkit::contract_tests!(log, fresh);
+testkit::contract_tests!(cursors, fresh);
+testkit::contract_tests!(retention, fresh);

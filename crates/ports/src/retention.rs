@@ -25,6 +25,8 @@ pub trait Retention: Send + Sync {
     ///   So a report with an old time of arrival that was recorded lately stays
     ///   until its neighbours go, and a clock that was wrong removes nothing
     ///   that readers have had no time to read.
+    /// - Where the engine keeps each day apart, a day goes when all its reports
+    ///   may go, and `before` is the beginning of its day.
     /// - Readers behind are told: [`LogRead::Pruned`](crate::log::LogRead::Pruned).
     /// - Messages stay as they are. Their removed reports are no longer shown.
     async fn prune_reports(
@@ -50,6 +52,7 @@ pub struct Pruning {
     pub rows: u64,
     /// How many days it removed as a whole.
     pub days: u32,
-    /// Whether there was nothing more to remove.
+    /// Whether there is nothing more to remove for now: the step did less than it
+    /// might have done.
     pub done: bool,
 }

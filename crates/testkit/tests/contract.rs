@@ -18,6 +18,8 @@ testkit::contract_tests!(channels, fresh);
 testkit::contract_tests!(rejections, fresh);
 testkit::contract_tests!(log, fresh);
 testkit::contract_tests!(cursors, fresh);
+testkit::contract_tests!(retention, fresh);
+testkit::contract_tests!(subscriptions, fresh);
 
 /// A journal in memory outlives what has opened it.
 #[derive(Clone, Default)]

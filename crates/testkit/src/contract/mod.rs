@@ -12,7 +12,9 @@
 //! testkit::contract_tests!(rejections, fresh);
 //! testkit::contract_tests!(log, fresh);
 //! testkit::contract_tests!(cursors, fresh);
+//! testkit::contract_tests!(subscriptions, fresh);
 //! testkit::contract_tests!(journal, fresh);
+//! testkit::contract_tests!(retention, fresh);
 //! ```
 
 #![expect(
@@ -28,6 +30,8 @@ pub mod journal;
 pub mod log;
 pub mod rejections;
 pub mod reports;
+pub mod retention;
+pub mod subscriptions;
 
 use std::any::Any;
 use std::future::Future;
@@ -82,8 +86,8 @@ pub async fn in_time(test: impl Future<Output = ()>) {
 }
 
 /// Makes a `#[tokio::test]` of every function of an area (`reports`, `channels`,
-/// `rejections`, `log`, `cursors` or `journal`), in a module of that name. The second argument is an
-/// `async fn() -> Fresh<S>`, called once for each test.
+/// `rejections`, `log`, `cursors`, `retention`, `subscriptions` or `journal`), in a module of
+/// that name. The second argument is an `async fn() -> Fresh<S>`, called once for each test.
 #[macro_export]
 macro_rules! contract_tests {
     (reports, $fresh:path) => {
@@ -114,10 +118,24 @@ macro_rules! contract_tests {
             $fresh
         );
     };
+    (retention, $fresh:path) => {
+        $crate::__retention_contract!([$crate::__contract_module]
+            retention,
+            dyn $crate::contract::retention::RetainingStore,
+            $fresh
+        );
+    };
     (cursors, $fresh:path) => {
         $crate::__cursors_contract!([$crate::__contract_module]
             cursors,
             dyn ::ports::LogCursors,
+            $fresh
+        );
+    };
+    (subscriptions, $fresh:path) => {
+        $crate::__subscriptions_contract!([$crate::__contract_module]
+            subscriptions,
+            dyn $crate::contract::subscriptions::PushingStore,
             $fresh
         );
     };
@@ -204,8 +222,24 @@ mod tests {
             crate::__log_contract!([names] log, (), none)
         );
         assert_eq!(
+            functions(include_str!("retention.rs")),
+            crate::__retention_contract!([names] retention, (), none)
+        );
+        assert_eq!(
             functions(include_str!("cursors.rs")),
             crate::__cursors_contract!([names] cursors, (), none)
+        );
+        let subscriptions = [
+            include_str!("subscriptions/entries.rs"),
+            include_str!("subscriptions/history.rs"),
+            include_str!("subscriptions/leases.rs"),
+            include_str!("subscriptions/losses.rs"),
+            include_str!("subscriptions/recording.rs"),
+            include_str!("subscriptions/retention.rs"),
+        ];
+        assert_eq!(
+            functions(&subscriptions.concat()),
+            crate::__subscriptions_contract!([names] subscriptions, (), none)
         );
         assert_eq!(
             functions(include_str!("journal.rs")),

@@ -35,12 +35,12 @@ impl Retention for MemoryStore {
             && *oldest.key() < end
         {
             if rows == budget.get() {
-                return Ok(pruning(rows, false));
+                break;
             }
             log.pruned_through = oldest.remove().id;
             rows += 1;
         }
-        Ok(pruning(rows, true))
+        Ok(pruning(rows, budget))
     }
 
     async fn prune_messages(
@@ -61,19 +61,19 @@ impl Retention for MemoryStore {
             .map(|(key, kept)| (kept.message.parties.first_reported_at, key.clone()))
             .collect();
         old.sort();
-        let done = old.len() <= budget.get() as usize;
         old.truncate(budget.get() as usize);
         for (_, key) in &old {
             reports.messages.remove(key);
         }
-        Ok(pruning(u32::try_from(old.len()).unwrap_or(u32::MAX), done))
+        let rows = u32::try_from(old.len()).unwrap_or(u32::MAX);
+        Ok(pruning(rows, budget))
     }
 }
 
-fn pruning(rows: u32, done: bool) -> Pruning {
+fn pruning(rows: u32, budget: NonZeroU32) -> Pruning {
     Pruning {
         rows: rows.into(),
         days: 0,
-        done,
+        done: rows < budget.get(),
     }
 }

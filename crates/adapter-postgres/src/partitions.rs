@@ -1,0 +1,40 @@
+//! The partitions of the log, one a UTC day.
+
+use sqlx::PgConnection;
+use time::Date;
+
+/// How many days after today have a partition.
+const DAYS_AHEAD: i32 = 7;
+
+/// The server's day.
+pub(crate) async fn today(connection: &mut PgConnection) -> Result<Date, sqlx::Error> {
+    sqlx::query_scalar!(r#"select (now() at time zone 'UTC')::date as "today!""#)
+        .fetch_one(connection)
+        .await
+}
+
+/// Makes the partitions of a day and of those after it that have none yet, each by itself.
+/// How many it made.
+pub(crate) async fn make(connection: &mut PgConnection, today: Date) -> Result<u32, sqlx::Error> {
+    let missing = sqlx::query_scalar!(
+        r#"select $1::date + days as "day!"
+           from generate_series(0, $2::integer) as days
+           where to_regclass('reports_' || to_char($1::date + days, 'YYYYMMDD')) is null"#,
+        today,
+        DAYS_AHEAD,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut made = 0;
+    for day in missing {
+        let new = sqlx::query_scalar!(r#"select reports_make_partition($1) as "new!""#, day)
+            .fetch_one(&mut *connection)
+            .await?;
+        if new {
+            made += 1;
+        } else {
+            tracing::warn!(%day, "no partition was made for a day: its reports gathered elsewhere");
+        }
+    }
+    Ok(made)
+}

@@ -1,0 +1,122 @@
+//! Making room: reports and messages that are too old.
+
+use std::num::NonZeroU32;
+
+use async_trait::async_trait;
+use domain::Timestamp;
+use ports::retention::Pruning;
+use ports::{Retention, StoreError};
+
+use crate::SqliteStore;
+use crate::error::store_error;
+
+/// A report that arrived this much after the time before which reports go, or later, has its
+/// time from a clock that was wrong.
+const YEAR_MICROS: i64 = 366 * 24 * 60 * 60 * 1_000_000;
+
+#[async_trait]
+impl Retention for SqliteStore {
+    /// There are none.
+    async fn make_partitions(&self, _: Timestamp) -> Result<u32, StoreError> {
+        Ok(0)
+    }
+
+    async fn prune_reports(
+        &self,
+        before: Timestamp,
+        budget: NonZeroU32,
+    ) -> Result<Pruning, StoreError> {
+        let pruned = self.try_prune_reports(before, budget).await;
+        pruned.map_err(store_error("reports"))
+    }
+
+    async fn prune_messages(
+        &self,
+        before: Timestamp,
+        budget: NonZeroU32,
+    ) -> Result<Pruning, StoreError> {
+        let pruned = self.try_prune_messages(before, budget).await;
+        pruned.map_err(store_error("messages"))
+    }
+}
+
+impl SqliteStore {
+    async fn try_prune_reports(
+        &self,
+        before: Timestamp,
+        budget: NonZeroU32,
+    ) -> Result<Pruning, sqlx::Error> {
+        let limit = budget.get();
+        let since = before.unix_micros();
+        let until = before.plus_micros(YEAR_MICROS).unix_micros();
+        let mut write = self.begin().await?;
+        let through = sqlx::query_scalar!(
+            r#"with front as materialized (
+                   select id, arrived_at from reports order by id limit ?1
+               )
+               select max(id) as "id: i64"
+               from front
+               where id < coalesce(
+                   (select min(id) from front where arrived_at >= ?2 and arrived_at < ?3),
+                   9223372036854775807
+               )"#,
+            limit,
+            since,
+            until,
+        )
+        .fetch_one(&mut *write)
+        .await?;
+        let Some(through) = through else {
+            write.roll_back().await;
+            return Ok(pruning(0, budget));
+        };
+        let gone = sqlx::query!("delete from reports where id <= ?", through)
+            .execute(&mut *write)
+            .await?;
+        sqlx::query!("update report_log set pruned_through = ?", through)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
+        Ok(pruning(gone.rows_affected(), budget))
+    }
+
+    async fn try_prune_messages(
+        &self,
+        before: Timestamp,
+        budget: NonZeroU32,
+    ) -> Result<Pruning, sqlx::Error> {
+        let (before, limit) = (before.unix_micros(), budget.get());
+        let mut write = self.begin().await?;
+        // The first time is what the index is on; the last one is never before it.
+        let gone = sqlx::query!(
+            "delete from messages
+             where rowid in (
+                 select rowid
+                 from messages
+                 where first_reported_at < ?1
+                     and last_reported_at < ?1
+                     and not exists (
+                         select 1
+                         from json_each(report_ids) as report
+                         where report.value > (select pruned_through from report_log)
+                     )
+                 order by first_reported_at
+                 limit ?2
+             )",
+            before,
+            limit,
+        )
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(pruning(gone.rows_affected(), budget))
+    }
+}
+
+fn pruning(rows: u64, budget: NonZeroU32) -> Pruning {
+    Pruning {
+        rows,
+        days: 0,
+        done: rows < u64::from(budget.get()),
+    }
+}
