@@ -95,8 +95,8 @@ pub async fn of_racing_moves_from_one_position_one_succeeds(stores: Cursors) {
             let to = LogPosition(round * 10 + i64::try_from(racer).expect("small"));
             racers.spawn(async move { (advance(&*cursors, "a", from, to).await, to) });
         }
-        let moves = racers.join_all().await;
-        let moved: Vec<_> = moves.into_iter().filter(|(moved, _)| *moved).collect();
+        let outcomes = racers.join_all().await;
+        let moved: Vec<_> = outcomes.into_iter().filter(|(moved, _)| *moved).collect();
         let [(_, to)] = moved[..] else {
             panic!("{moved:?}");
         };
