@@ -12,6 +12,7 @@
 //! testkit::contract_tests!(rejections, fresh);
 //! testkit::contract_tests!(log, fresh);
 //! testkit::contract_tests!(cursors, fresh);
+//! testkit::contract_tests!(subscriptions, fresh);
 //! ```
 
 #![expect(
@@ -26,6 +27,7 @@ pub mod cursors;
 pub mod log;
 pub mod rejections;
 pub mod reports;
+pub mod subscriptions;
 
 use std::any::Any;
 use std::future::Future;
@@ -80,8 +82,8 @@ pub async fn in_time(test: impl Future<Output = ()>) {
 }
 
 /// Makes a `#[tokio::test]` of every function of an area (`reports`, `channels`,
-/// `rejections`, `log` or `cursors`), in a module of that name. The second argument is an
-/// `async fn() -> Fresh<S>`, called once for each test.
+/// `rejections`, `log`, `cursors` or `subscriptions`), in a module of that name. The second
+/// argument is an `async fn() -> Fresh<S>`, called once for each test.
 #[macro_export]
 macro_rules! contract_tests {
     (reports, $fresh:path) => {
@@ -116,6 +118,13 @@ macro_rules! contract_tests {
         $crate::__cursors_contract!([$crate::__contract_module]
             cursors,
             dyn ::ports::LogCursors,
+            $fresh
+        );
+    };
+    (subscriptions, $fresh:path) => {
+        $crate::__subscriptions_contract!([$crate::__contract_module]
+            subscriptions,
+            dyn $crate::contract::subscriptions::PushingStore,
             $fresh
         );
     };
@@ -197,6 +206,18 @@ mod tests {
         assert_eq!(
             functions(include_str!("cursors.rs")),
             crate::__cursors_contract!([names] cursors, (), none)
+        );
+        let subscriptions = [
+            include_str!("subscriptions/entries.rs"),
+            include_str!("subscriptions/history.rs"),
+            include_str!("subscriptions/leases.rs"),
+            include_str!("subscriptions/losses.rs"),
+            include_str!("subscriptions/recording.rs"),
+            include_str!("subscriptions/retention.rs"),
+        ];
+        assert_eq!(
+            functions(&subscriptions.concat()),
+            crate::__subscriptions_contract!([names] subscriptions, (), none)
         );
     }
 }
