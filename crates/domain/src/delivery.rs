@@ -177,6 +177,13 @@ impl Delivery {
         (self.position, self.revision, self.key.part)
     }
 
+    /// What of its body a store keeps: nothing when it is delivered.
+    #[must_use]
+    pub fn kept_body(&self) -> Option<&str> {
+        let body = self.body.as_deref();
+        body.filter(|_| self.state != DeliveryState::Delivered)
+    }
+
     /// When it was taken, if it was.
     #[must_use]
     pub fn delivered_at(&self) -> Option<Timestamp> {

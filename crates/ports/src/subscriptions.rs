@@ -178,7 +178,8 @@ pub trait DeliveryQueue: Send + Sync {
     /// `true`; recording the same again is harmless.
     ///
     /// What a delivery is about (position, type, message, revision,
-    /// `created_at`) stays as it was first recorded.
+    /// `created_at`) stays as it was first recorded. Its body is kept while it
+    /// is not delivered.
     async fn record(&self, lease: &Lease, progress: Progress<'_>) -> Result<bool, StoreError>;
 
     /// Puts the subscription into another state, which raises its version, and

@@ -141,7 +141,7 @@ impl Attempts {
     }
 
     /// Forgets what came of them, but not how many there were, and says so.
-    pub(super) fn erase(&mut self, now: Timestamp) {
+    pub fn erase(&mut self, now: Timestamp) {
         self.last = vec![Attempt {
             at: now,
             took_ms: 0,

@@ -78,6 +78,7 @@ macro_rules! __subscriptions_contract {
             a_delivery_comes_back_as_it_was_recorded
             recording_again_changes_nothing
             what_a_delivery_is_about_stays_as_it_was
+            the_body_of_a_delivered_event_is_not_kept
             of_the_same_delivery_twice_the_last_counts
             progress_is_taken_down
             a_claim_hands_out_open_deliveries_in_log_order

@@ -92,6 +92,20 @@ pub async fn what_a_delivery_is_about_stays_as_it_was(stores: Pushing) {
     assert_eq!(kept(&*stores.other, first.key).await, Some(wanted));
 }
 
+pub async fn the_body_of_a_delivered_event_is_not_kept(stores: Pushing) {
+    let lease = claimed(&stores).await;
+    let kept_with = |state, body: Option<&str>| Delivery {
+        body: body.map(str::to_owned),
+        ..delivery(id(), 1, state)
+    };
+    for state in [DeliveryState::Retrying, DeliveryState::Delivered] {
+        let with_body = kept_with(state, Some("{}"));
+        assert!(record(&*stores.one, &lease, 1, &[with_body]).await);
+        let wanted = kept_with(state, Some("{}").filter(|_| state.is_open()));
+        assert_eq!(kept(&*stores.other, wanted.key).await, Some(wanted));
+    }
+}
+
 pub async fn of_the_same_delivery_twice_the_last_counts(stores: Pushing) {
     let lease = claimed(&stores).await;
     let states = [

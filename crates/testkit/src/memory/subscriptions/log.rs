@@ -5,9 +5,7 @@ use std::num::NonZeroU32;
 use async_trait::async_trait;
 use domain::delivery::DeliveryFilter;
 use domain::page::{Page, PageSize};
-use domain::{
-    Delivery, DeliveryKey, DeliveryState, LogPosition, MessageKey, SubscriptionId, Timestamp,
-};
+use domain::{Delivery, DeliveryKey, LogPosition, MessageKey, SubscriptionId, Timestamp};
 use ports::retention::Pruning;
 use ports::subscriptions::RETRY_MAX;
 use ports::{DeliveryLog, DeliveryRetention, StoreError};
@@ -140,10 +138,8 @@ impl DeliveryRetention for MemoryStore {
     ) -> Result<u64, StoreError> {
         let mut data = self.open()?;
         let all = &mut data.subscriptions;
-        let deliveries = all.deliveries.values_mut();
-        let undelivered = deliveries.filter(|it| it.state != DeliveryState::Delivered);
         let mut erased = 0;
-        for delivery in undelivered {
+        for delivery in all.deliveries.values_mut() {
             if delivery.body.is_some() && messages.contains(&delivery.message) {
                 delivery.erase(now);
                 erased += 1;

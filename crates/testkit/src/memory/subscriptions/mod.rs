@@ -62,18 +62,17 @@ impl Subscriptions {
                 subscription,
                 ..key
             };
-            let new = match self.deliveries.get(&key).cloned() {
-                None => new.clone(),
-                Some(kept) => Delivery {
-                    state: new.state,
-                    attempts: new.attempts.clone(),
-                    next_attempt_at: new.next_attempt_at,
-                    finished_at: new.finished_at,
-                    body: new.body.clone(),
-                    ..kept
-                },
+            let about = self.deliveries.get(&key).unwrap_or(new).clone();
+            let new = Delivery {
+                key,
+                state: new.state,
+                attempts: new.attempts.clone(),
+                next_attempt_at: new.next_attempt_at,
+                finished_at: new.finished_at,
+                body: new.kept_body().map(str::to_owned),
+                ..about
             };
-            self.deliveries.insert(key, Delivery { key, ..new });
+            self.deliveries.insert(key, new);
         }
     }
 
