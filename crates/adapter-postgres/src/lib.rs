@@ -11,10 +11,15 @@ mod batch;
 mod channel_rows;
 mod channels;
 mod connection;
+mod deliveries;
+mod delivery_queue;
+mod delivery_rows;
 mod error;
 mod record;
 mod rejections;
 mod reports;
 mod rows;
+mod subscription_rows;
+mod subscriptions;
 
 pub use connection::{InvalidPostgresUrl, Options, PostgresStore};

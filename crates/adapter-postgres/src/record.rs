@@ -294,7 +294,7 @@ from logged
 
 /// Nothing for a column without a value: `unnest` fills short arrays up with nulls, and most
 /// batches leave most of the times empty.
-fn sparse<T>(column: &[Option<T>]) -> &[Option<T>] {
+pub(crate) fn sparse<T>(column: &[Option<T>]) -> &[Option<T>] {
     if column.iter().all(Option::is_none) {
         &[]
     } else {
