@@ -12,12 +12,17 @@ mod channel_rows;
 mod channels;
 mod checkpoint;
 mod connection;
+mod deliveries;
+mod delivery_queue;
+mod delivery_rows;
 mod error;
 mod json;
 mod record;
 mod rejections;
 mod reports;
 mod rows;
+mod subscription_rows;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 

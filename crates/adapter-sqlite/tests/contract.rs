@@ -18,3 +18,4 @@ async fn fresh() -> Fresh<SqliteStore> {
 testkit::contract_tests!(reports, fresh);
 testkit::contract_tests!(channels, fresh);
 testkit::contract_tests!(rejections, fresh);
+testkit::contract_tests!(subscriptions, fresh);
