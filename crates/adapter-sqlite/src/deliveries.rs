@@ -114,8 +114,9 @@ impl DeliveryRetention for SqliteStore {
 impl SqliteStore {
     /// One row more than a page has, if there are as many.
     ///
-    /// One statement for all filters but two, which have an index of their own: what is not
-    /// delivered, and a message, which knows its reports.
+    /// Four statements for what has four ways to be found: what is open and what is dead have
+    /// an index of their own, a message knows its reports, and the rest is read along the key.
+    /// The engine has to be told: it thinks that the key is always best.
     async fn page_of_delivery_rows(
         &self,
         filter: &DeliveryFilter,
@@ -134,21 +135,25 @@ impl SqliteStore {
         });
         let limit = i64::from(size.get()) + 1;
         macro_rules! page {
-            ($narrowed:literal) => {
+            ($deliveries:literal, $narrowed:literal) => {
                 sqlx::query_as!(
                     DeliveryRow,
-                    "select subscription_id, report_id, part, position, created_at,
-                         next_attempt_at, finished_at, revision, attempts, state, event_type,
-                         channel_id, sid, last_attempts, body
-                     from deliveries
-                     where subscription_id = ?1 and (report_id, part) < (?2, ?3)
-                         and created_at >= ?4 and created_at < ?5
+                    r#"select subscription_id as "subscription_id!", report_id as "report_id!",
+                           part as "part!", position as "position!", created_at as "created_at!",
+                           next_attempt_at, finished_at, revision as "revision!",
+                           attempts as "attempts!", state as "state!",
+                           event_type as "event_type!", channel_id as "channel_id!",
+                           sid as "sid!", last_attempts as "last_attempts!", body
+                       from "#
+                        + $deliveries
+                        + " where subscription_id = ?1 and "
+                        + $narrowed
+                        + " and created_at >= ?4 and created_at < ?5
                          and (?6 is null or event_type = ?6)
                          and (?7 is null or state = ?7)
                          and (?8 is null or channel_id = ?8 and sid = ?9)
-                         and exists (select 1 from subscriptions where id = ?1 and not removed)"
-                        + $narrowed
-                        + " order by report_id desc, part desc
+                         and exists (select 1 from subscriptions where id = ?1 and not removed)
+                     order by report_id desc, part desc
                      limit ?10",
                     subscription,
                     after_report,
@@ -167,19 +172,27 @@ impl SqliteStore {
         }
         if filter.message.is_some() {
             return page!(
-                " and report_id in (
-                      select value from json_each((
-                          select report_ids from messages where channel_id = ?8 and sid = ?9
-                      ))
-                  )"
+                "deliveries",
+                "report_id in (
+                     select value from json_each((
+                         select report_ids from messages where channel_id = ?8 and sid = ?9
+                     ))
+                 )
+                 and (+report_id, +part) < (?2, ?3)"
             );
         }
         match filter.state {
-            None | Some(DeliveryState::Delivered) => page!(""),
-            Some(DeliveryState::Retrying | DeliveryState::Waiting) => {
-                page!(" and state in ('retrying', 'waiting')")
+            None | Some(DeliveryState::Delivered) => {
+                page!("deliveries", "(report_id, part) < (?2, ?3)")
             }
-            Some(DeliveryState::Dead) => page!(" and state = 'dead'"),
+            Some(DeliveryState::Retrying | DeliveryState::Waiting) => page!(
+                "deliveries indexed by deliveries_subscription_id_position_idx",
+                "state in ('retrying', 'waiting') and (report_id, part) < (?2, ?3)"
+            ),
+            Some(DeliveryState::Dead) => page!(
+                "deliveries indexed by deliveries_subscription_id_report_id_part_idx",
+                "state = 'dead' and (report_id, part) < (?2, ?3)"
+            ),
         }
     }
 
@@ -226,25 +239,35 @@ impl SqliteStore {
         let now = now.unix_micros();
         let limit = i64::try_from(RETRY_MAX).unwrap_or(i64::MAX);
         let mut write = self.begin().await?;
+        // What is dead and what is retrying, each along its index.
         let retried = sqlx::query!(
             "update deliveries
              set state = 'retrying', next_attempt_at = ?2, finished_at = null
-             where (subscription_id, report_id, part) in (
-                 select subscription_id, report_id, part from deliveries
-                 where subscription_id = ?1 and body is not null
-                     and (
-                         state = 'dead'
-                         or state in ('retrying', 'waiting') and state = 'retrying'
-                             and coalesce(next_attempt_at > ?2, 1)
-                     )
+             from (
+                 select report_id, part
+                 from deliveries indexed by deliveries_subscription_id_report_id_part_idx
+                 where subscription_id = ?1 and state = 'dead' and body is not null
                      and created_at >= ?3 and created_at < ?4
                      and (?5 is null or event_type = ?5)
                      and (?6 is null or state = ?6)
                      and (?7 is null or channel_id = ?7 and sid = ?8)
-                     and exists (select 1 from subscriptions where id = ?1 and not removed)
-                 order by report_id, part
+                 union all
+                 select report_id, part
+                 from deliveries indexed by deliveries_subscription_id_position_idx
+                 where subscription_id = ?1 and state in ('retrying', 'waiting')
+                     and state = 'retrying' and coalesce(next_attempt_at > ?2, 1)
+                     and body is not null
+                     and created_at >= ?3 and created_at < ?4
+                     and (?5 is null or event_type = ?5)
+                     and (?6 is null or state = ?6)
+                     and (?7 is null or channel_id = ?7 and sid = ?8)
+                 order by 1, 2
                  limit ?9
-             )",
+             ) as chosen
+             where deliveries.subscription_id = ?1
+                 and deliveries.report_id = chosen.report_id
+                 and deliveries.part = chosen.part
+                 and exists (select 1 from subscriptions where id = ?1 and not removed)",
             subscription,
             now,
             since,
@@ -361,7 +384,7 @@ impl SqliteStore {
             .execute(&mut *write)
             .await?;
         let forgotten = sqlx::query!(
-            "update deliveries
+            "update deliveries indexed by deliveries_channel_id_sid_idx
              set state = 'dead', body = null, next_attempt_at = null, finished_at = ?2,
                  last_attempts = ?3
              where body is not null

@@ -123,7 +123,7 @@ impl SqliteStore {
                    position as "position!", created_at, next_attempt_at, finished_at,
                    revision as "revision!", attempts, state, event_type, channel_id, sid,
                    last_attempts, body
-               from deliveries
+               from deliveries indexed by deliveries_subscription_id_position_idx
                where subscription_id = ? and state in ('retrying', 'waiting')
                order by position, revision, part
                limit ?"#,

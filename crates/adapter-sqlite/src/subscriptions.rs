@@ -68,12 +68,14 @@ impl SqliteStore {
                        then leased_by
                    end as "leased_by: String",
                    (
-                       select count(*) from deliveries
+                       select count(*)
+                       from deliveries indexed by deliveries_subscription_id_position_idx
                        where subscription_id = subscriptions.id
                            and deliveries.state in ('retrying', 'waiting')
                    ) as "open: i64",
                    (
-                       select count(*) from deliveries
+                       select count(*)
+                       from deliveries indexed by deliveries_subscription_id_report_id_part_idx
                        where subscription_id = subscriptions.id and deliveries.state = 'dead'
                    ) as "dead: i64"
                from subscriptions
