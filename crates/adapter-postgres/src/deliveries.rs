@@ -110,11 +110,17 @@ impl DeliveryRetention for PostgresStore {
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
         let budget = i64::from(budget.get());
+        // Each by its key: of most there is nothing left, and to see that must cost little.
         let nobodys = sqlx::query!(
             "delete from deliveries where ctid = any (array(
-                 select deliveries.ctid
+                 select theirs.ctid
                  from subscriptions
-                 join deliveries on deliveries.subscription_id = subscriptions.id
+                 cross join lateral (
+                     select ctid from deliveries
+                     where subscription_id = subscriptions.id
+                     order by subscription_id, report_id, part
+                     limit $1
+                 ) as theirs
                  where removed
                  limit $1
              ))",
