@@ -5,8 +5,7 @@ mod database;
 
 use std::time::{Duration, Instant};
 
-use adapter_postgres::Options;
-use adapter_postgres::PostgresStore;
+use adapter_postgres::{Options, PostgresStore};
 use database::Database;
 use domain::delivery::DeliveryFilter;
 use domain::{Delivery, DeliveryState, LogPosition, Report, SubscriptionId};
@@ -52,7 +51,11 @@ fn step_of(number: u64, status: &str) -> Report {
 
 #[tokio::test]
 async fn updates_stay_on_their_page_and_touch_no_index() {
-    let database = Database::create().await;
+    // Of its own: a transaction of somebody else's, in another database too, can keep the
+    // server from seeing that what an update has left behind may go.
+    let cluster = Cluster::start_with(&cluster::Options::default());
+    let cluster = cluster.expect("a server can be started");
+    let database = Database::create_on(&cluster.url("postgres")).await;
     let store = database.store().await;
     for batch in histories().chunks(BATCH) {
         ReportStore::record(&store, batch).await.unwrap();
@@ -131,7 +134,8 @@ fn delivered(id: SubscriptionId, reports: std::ops::Range<i64>) -> Vec<Delivery>
 
 async fn claim(store: &PostgresStore) -> Lease {
     let leased = store.claim("worker", Duration::from_hours(1)).await;
-    leased.unwrap().expect("one is free").lease
+    let leased = leased.expect("the server answers");
+    leased.expect("one is free").lease
 }
 
 async fn record(store: &PostgresStore, lease: &Lease, deliveries: &[Delivery]) -> bool {
@@ -141,7 +145,8 @@ async fn record(store: &PostgresStore, lease: &Lease, deliveries: &[Delivery]) -
         failing_since: None,
         deliveries,
     };
-    DeliveryQueue::record(store, lease, progress).await.unwrap()
+    let recorded = DeliveryQueue::record(store, lease, progress).await;
+    recorded.expect("the server answers")
 }
 
 #[tokio::test]
