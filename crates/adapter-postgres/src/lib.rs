@@ -12,6 +12,9 @@ mod channel_rows;
 mod channels;
 mod connection;
 mod cursors;
+mod deliveries;
+mod delivery_queue;
+mod delivery_rows;
 mod error;
 mod ids;
 mod log;
@@ -21,5 +24,7 @@ mod rejections;
 mod reports;
 mod retention;
 mod rows;
+mod subscription_rows;
+mod subscriptions;
 
 pub use connection::{InvalidPostgresUrl, Options, PostgresStore};

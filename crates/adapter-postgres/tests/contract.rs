@@ -18,4 +18,5 @@ testkit::contract_tests!(channels, fresh);
 testkit::contract_tests!(rejections, fresh);
 testkit::contract_tests!(log, fresh);
 testkit::contract_tests!(cursors, fresh);
+testkit::contract_tests!(subscriptions, fresh);
 testkit::contract_tests!(retention, fresh);

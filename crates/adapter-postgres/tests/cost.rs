@@ -1,16 +1,21 @@
-//! What a report costs the server. A change that breaks one of these has made the hot path
+//! What a report and a delivery cost the server. A change that breaks one of these has made the hot path
 //! dearer: measure before you raise a bound.
 
 mod database;
 
 use std::time::{Duration, Instant};
 
-use adapter_postgres::Options;
+use adapter_postgres::{Options, PostgresStore};
 use database::Database;
-use domain::Report;
-use ports::ReportStore as _;
+use domain::delivery::DeliveryFilter;
+use domain::{Delivery, DeliveryState, LogPosition, Report, SubscriptionId};
+use ports::subscriptions::{Lease, Progress};
+use ports::{
+    DeliveryLog as _, DeliveryQueue, DeliveryRetention as _, ReportStore,
+    SubscriptionRepository as _,
+};
 use sqlx::{Connection as _, PgConnection};
-use testkit::builders::{report, twilio_sid};
+use testkit::builders::{delivery, report, subscription, time, twilio_sid};
 use testkit::cluster::{self, Cluster};
 use tokio::task::JoinSet;
 
@@ -46,10 +51,14 @@ fn step_of(number: u64, status: &str) -> Report {
 
 #[tokio::test]
 async fn updates_stay_on_their_page_and_touch_no_index() {
-    let database = Database::create().await;
+    // Of its own: a transaction of somebody else's, in another database too, can keep the
+    // server from seeing that what an update has left behind may go.
+    let cluster = Cluster::start_with(&cluster::Options::default());
+    let cluster = cluster.expect("a server can be started");
+    let database = Database::create_on(&cluster.url("postgres")).await;
     let store = database.store().await;
     for batch in histories().chunks(BATCH) {
-        store.record(batch).await.unwrap();
+        ReportStore::record(&store, batch).await.unwrap();
     }
     // The server counts up when the connection ends, at the latest.
     store.close().await;
@@ -103,11 +112,13 @@ async fn a_batch_is_one_statement_and_a_report_little_to_log() {
         .await
         .unwrap();
 
-    store.record(&reports[..BATCH]).await.unwrap();
+    ReportStore::record(&store, &reports[..BATCH])
+        .await
+        .unwrap();
     let logged_before = statements(&cluster);
     let wal_before = wal(&mut observer).await;
     for batch in reports[BATCH..].chunks(BATCH) {
-        store.record(batch).await.unwrap();
+        ReportStore::record(&store, batch).await.unwrap();
     }
     let wal = wal(&mut observer).await - wal_before;
     let statements = statements(&cluster) - logged_before;
@@ -116,6 +127,128 @@ async fn a_batch_is_one_statement_and_a_report_little_to_log() {
     println!("{} bytes of WAL a report", wal / count);
     assert!(wal / count <= WAL_BYTES_MAX, "{} bytes", wal / count);
     assert_eq!(statements, (reports.len() - BATCH).div_ceil(BATCH));
+}
+
+/// Deliveries of messages whose sids do not follow each other, in the order of the log.
+fn delivered(id: SubscriptionId, reports: std::ops::Range<i64>) -> Vec<Delivery> {
+    let one = |report_id: i64| {
+        let number = report_id.unsigned_abs();
+        let sid = twilio_sid(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Delivery {
+            message: testkit::builders::key(&sid),
+            finished_at: Some(time(1_795_370_000_000_000 + report_id * 300)),
+            ..delivery(id, report_id, DeliveryState::Delivered)
+        }
+    };
+    reports.map(one).collect()
+}
+
+async fn claim(store: &PostgresStore) -> Lease {
+    let leased = store.claim("worker", Duration::from_hours(1)).await;
+    let leased = leased.expect("the server answers");
+    leased.expect("one is free").lease
+}
+
+async fn record(store: &PostgresStore, lease: &Lease, deliveries: &[Delivery]) -> bool {
+    let last = deliveries.last().map_or(0, |last| last.position.0);
+    let progress = Progress {
+        position: LogPosition(last),
+        failing_since: None,
+        deliveries,
+    };
+    let recorded = DeliveryQueue::record(store, lease, progress).await;
+    recorded.expect("the server answers")
+}
+
+#[tokio::test]
+async fn deliveries_are_taken_down_in_one_statement_and_are_little_to_log() {
+    const DELIVERIES: i64 = 6_400;
+    const WAL_BYTES_MAX: u64 = 700;
+    let cluster = Cluster::start_with(&cluster::Options {
+        settings: vec![
+            "log_statement=all".to_owned(),
+            "log_line_prefix=%a|".to_owned(),
+        ],
+        ..cluster::Options::default()
+    })
+    .expect("a server can be started");
+    let database = Database::create_on(&cluster.url("postgres")).await;
+    let store = database.store().await;
+    let mut observer = connect(&database).await;
+    let subscription = subscription(1);
+    assert!(store.add(&subscription, LogPosition::START).await.unwrap());
+    let lease = claim(&store).await;
+    let all = delivered(subscription.id, 0..DELIVERIES);
+
+    assert!(record(&store, &lease, &all[..BATCH]).await);
+    let logged_before = statements(&cluster);
+    let wal_before = wal(&mut observer).await;
+    for batch in all[BATCH..].chunks(BATCH) {
+        assert!(record(&store, &lease, batch).await);
+    }
+    let wal = wal(&mut observer).await - wal_before;
+    let statements = statements(&cluster) - logged_before;
+
+    let count = u64::try_from(all.len() - BATCH).unwrap();
+    println!("{} bytes of WAL a delivery", wal / count);
+    assert!(wal / count <= WAL_BYTES_MAX, "{} bytes", wal / count);
+    assert_eq!(statements, (all.len() - BATCH).div_ceil(BATCH));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_operators_and_pruning_never_wait_for_each_other_in_a_ring() {
+    const ROUNDS: i64 = 40;
+    let database = Database::create().await;
+    let store = database.store().await;
+    let subscription = subscription(1);
+    let id = subscription.id;
+    assert!(store.add(&subscription, LogPosition::START).await.unwrap());
+    let mut racers = JoinSet::new();
+    for racer in 0..3 {
+        let store = store.clone();
+        racers.spawn(async move {
+            for round in 0..ROUNDS {
+                let states = DeliveryState::ALL.into_iter().cycle();
+                let states = states.skip(usize::try_from(round + racer).unwrap());
+                // Each in an order of its own.
+                let reports = (0..60).map(|n| (n * (2 * racer + 1) + round * 7) % 61);
+                let batch: Vec<_> = reports
+                    .zip(states)
+                    .map(|(n, state)| delivery(id, n, state))
+                    .collect();
+                match store.claim("worker", Duration::ZERO).await.unwrap() {
+                    Some(leased) => drop(record(&store, &leased.lease, &batch).await),
+                    None => drop(store.enqueue(id, &batch).await.unwrap()),
+                }
+            }
+        });
+        let store = database.store_without_tables(&Options::default());
+        racers.spawn(async move {
+            let all = DeliveryFilter::of(id);
+            for round in 0..ROUNDS {
+                let message = testkit::builders::key(&twilio_sid(round.unsigned_abs()));
+                match (round + racer) % 3 {
+                    0 => drop(store.retry_all(&all, time(round)).await.unwrap()),
+                    1 => drop(store.forget_bodies(&[message], time(round)).await.unwrap()),
+                    _ => {
+                        let budget = 20.try_into().unwrap();
+                        let before = time(253_402_300_799_999_999);
+                        store.prune_deliveries(before, budget).await.unwrap();
+                    }
+                }
+            }
+            store.close().await;
+        });
+    }
+    racers.join_all().await;
+    store.close().await;
+    let deadlocks: i64 = sqlx::query_scalar(
+        "select deadlocks from pg_stat_database where datname = current_database()",
+    )
+    .fetch_one(&mut connect(&database).await)
+    .await
+    .unwrap();
+    assert_eq!(deadlocks, 0);
 }
 
 /// A connection past the store.
@@ -164,7 +297,7 @@ async fn racing_batches_never_wait_for_each_other_in_a_ring() {
                     .map(|n| (n * (2 * replica + 1) + round * 7) % 61)
                     .map(|n| report(&twilio_sid(n)).status(status).build())
                     .collect();
-                store.record(&batch).await.unwrap();
+                ReportStore::record(&store, &batch).await.unwrap();
             }
             store.close().await;
         });

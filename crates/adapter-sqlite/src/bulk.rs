@@ -20,8 +20,8 @@ use crate::json;
 use crate::record::{Kept, NewReport};
 
 /// How many rows of either table a text may have.
-const SIZES: [usize; 11] = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, MOST];
-const MOST: usize = 128;
+pub(crate) const SIZES: [usize; 11] = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, MOST];
+pub(crate) const MOST: usize = 128;
 
 const MESSAGE_COLUMNS: usize = 25;
 const REPORT_COLUMNS: usize = 14;
@@ -201,7 +201,7 @@ fn text(rows: usize) -> String {
 }
 
 /// `(?, ?), (?, ?)`
-fn placeholders(rows: usize, columns: usize) -> String {
+pub(crate) fn placeholders(rows: usize, columns: usize) -> String {
     let row = format!("({})", vec!["?"; columns].join(", "));
     vec![row; rows].join(", ")
 }

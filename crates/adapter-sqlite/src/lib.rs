@@ -13,6 +13,9 @@ mod channels;
 mod checkpoint;
 mod connection;
 mod cursors;
+mod deliveries;
+mod delivery_queue;
+mod delivery_rows;
 mod error;
 mod json;
 mod log;
@@ -21,6 +24,8 @@ mod rejections;
 mod reports;
 mod retention;
 mod rows;
+mod subscription_rows;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 

@@ -191,7 +191,11 @@ pub(crate) fn address(
     Address::parse(text).map_err(corrupt(table, column))
 }
 
-fn key(channel_id: &str, sid: &[u8], table: &'static str) -> Result<MessageKey, StoreError> {
+pub(crate) fn key(
+    channel_id: &str,
+    sid: &[u8],
+    table: &'static str,
+) -> Result<MessageKey, StoreError> {
     Ok(MessageKey {
         channel: ChannelId::parse(channel_id).map_err(corrupt(table, "channel_id"))?,
         sid: MessageSid::from_compact(sid).map_err(corrupt(table, "sid"))?,

@@ -21,6 +21,7 @@ pub mod observer;
 pub mod rejections;
 pub mod reports;
 pub mod retention;
+pub mod subscriptions;
 
 pub use channels::{ChannelCredentialRepository, ChannelSnapshot, ChannelWithCredentials};
 pub use clock::Clock;
@@ -34,3 +35,4 @@ pub use observer::Observer;
 pub use rejections::RejectionLog;
 pub use reports::ReportStore;
 pub use retention::Retention;
+pub use subscriptions::{DeliveryLog, DeliveryQueue, DeliveryRetention, SubscriptionRepository};

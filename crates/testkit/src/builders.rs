@@ -4,6 +4,10 @@
 
 #![expect(clippy::missing_panics_doc, reason = "the module says when they panic")]
 
+mod subscriptions;
+
+pub use subscriptions::{delivery, failed_attempt, subscription, subscription_id};
+
 use domain::report::{ReportError, ReportFields};
 use domain::secret::{CredentialHash, KeyId, SealedSecret, ServerSecret};
 use domain::{

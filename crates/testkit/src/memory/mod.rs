@@ -7,6 +7,7 @@ mod log;
 mod rejections;
 mod reports;
 mod retention;
+mod subscriptions;
 
 pub use journal::MemoryJournal;
 
@@ -30,6 +31,7 @@ struct Data {
     channels: channels::Channels,
     cursors: HashMap<String, LogPosition>,
     rejections: rejections::Rejections,
+    subscriptions: subscriptions::Subscriptions,
     unavailable: bool,
     refused: HashSet<MessageSid>,
     record_calls: usize,

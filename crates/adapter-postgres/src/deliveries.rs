@@ -1,0 +1,380 @@
+//! What became of deliveries, asking for more of them, and removing them.
+
+use std::num::NonZeroU32;
+
+use async_trait::async_trait;
+use domain::delivery::{Attempts, DeliveryFilter};
+use domain::page::{Page, PageSize};
+use domain::{
+    Delivery, DeliveryKey, DeliveryState, LogPosition, MessageKey, SubscriptionId, Timestamp,
+};
+use ports::StoreError;
+use ports::retention::Pruning;
+use ports::subscriptions::{DeliveryLog, DeliveryRetention, RETRY_MAX};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+
+use crate::PostgresStore;
+use crate::delivery_rows::DeliveryRow;
+use crate::error::{lost_a_race, store_error};
+
+const SUBSCRIPTIONS: &str = "subscriptions";
+const DELIVERIES: &str = "deliveries";
+
+/// How often what lost a race is written again.
+const RACES: usize = 5;
+
+#[async_trait]
+impl DeliveryLog for PostgresStore {
+    async fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<DeliveryKey>,
+        size: PageSize,
+    ) -> Result<Page<Delivery, DeliveryKey>, StoreError> {
+        let rows: Vec<DeliveryRow> = page_of_deliveries(filter, after, size)
+            .build_query_as()
+            .fetch_all(&self.pool)
+            .await
+            .map_err(store_error(DELIVERIES))?;
+        let deliveries = rows.into_iter().map(Delivery::try_from);
+        let deliveries = deliveries.collect::<Result<_, _>>()?;
+        Ok(Page::cut(deliveries, size, |delivery| delivery.key))
+    }
+
+    async fn delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
+        let found = sqlx::query_as!(
+            DeliveryRow,
+            r#"select subscription_id, report_id, position, created_at, next_attempt_at,
+                   finished_at, revision, attempts, part, state, event_type, channel_id, sid,
+                   last_attempts::text as "last_attempts!", body
+               from deliveries
+               where subscription_id = $1 and report_id = $2 and part = $3
+                   and exists (select from subscriptions where id = $1 and not removed)"#,
+            key.subscription.0,
+            key.report_id,
+            i16::from(key.part),
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(store_error(DELIVERIES))?;
+        found.map(Delivery::try_from).transpose()
+    }
+
+    async fn retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, StoreError> {
+        let retried = self.try_retry(key, now).await;
+        retried.map_err(store_error(DELIVERIES))
+    }
+
+    async fn retry_all(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, StoreError> {
+        let retried = self.try_retry_all(filter, now).await;
+        retried.map_err(store_error(DELIVERIES))
+    }
+
+    async fn enqueue(
+        &self,
+        subscription: SubscriptionId,
+        deliveries: &[Delivery],
+    ) -> Result<bool, StoreError> {
+        let mut races = 0;
+        loop {
+            match self.write(subscription, deliveries, None).await {
+                Err(error) if lost_a_race(&error) && races < RACES => races += 1,
+                outcome => return outcome.map_err(store_error(DELIVERIES)),
+            }
+        }
+    }
+
+    async fn rewind(
+        &self,
+        subscription: SubscriptionId,
+        to: LogPosition,
+    ) -> Result<bool, StoreError> {
+        let moved = sqlx::query!(
+            "update subscriptions set position = $2, fence = fence + 1
+             where id = $1 and not removed",
+            subscription.0,
+            to.0,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(store_error(SUBSCRIPTIONS))?;
+        Ok(moved.rows_affected() > 0)
+    }
+}
+
+#[async_trait]
+impl DeliveryRetention for PostgresStore {
+    async fn prune_deliveries(
+        &self,
+        before: Timestamp,
+        budget: NonZeroU32,
+    ) -> Result<Pruning, StoreError> {
+        let budget = i64::from(budget.get());
+        // Each by its key: of most there is nothing left, and to see that must cost little.
+        let nobodys = sqlx::query!(
+            "delete from deliveries where ctid = any (array(
+                 select theirs.ctid
+                 from subscriptions
+                 cross join lateral (
+                     select ctid from deliveries
+                     where subscription_id = subscriptions.id
+                     order by subscription_id, report_id, part
+                     limit $1
+                 ) as theirs
+                 where removed
+                 limit $1
+             ))",
+            budget,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(store_error(DELIVERIES))?
+        .rows_affected();
+        let left = budget.saturating_sub_unsigned(nobodys);
+        // What a worker is writing is not waited for: it would wait for this in turn.
+        let old = sqlx::query!(
+            "delete from deliveries where ctid = any (array(
+                 select ctid from deliveries
+                 where finished_at < $1
+                 order by finished_at
+                 limit $2
+                 for update skip locked
+             ))",
+            before.to_date_time(),
+            left,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(store_error(DELIVERIES))?
+        .rows_affected();
+        let rows = nobodys.saturating_add(old);
+        Ok(Pruning {
+            rows,
+            days: 0,
+            done: rows < budget.unsigned_abs(),
+        })
+    }
+
+    async fn forget_bodies(
+        &self,
+        messages: &[MessageKey],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut races = 0;
+        loop {
+            match self.try_forget_bodies(messages, now).await {
+                Err(error) if lost_a_race(&error) && races < RACES => races += 1,
+                outcome => return outcome.map_err(store_error(DELIVERIES)),
+            }
+        }
+    }
+}
+
+impl PostgresStore {
+    async fn try_retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        if !lock(&mut transaction, key.subscription).await? {
+            return Ok(false);
+        }
+        let retried = sqlx::query!(
+            "update deliveries
+             set state = 'retrying', next_attempt_at = $4, finished_at = null
+             where subscription_id = $1 and report_id = $2 and part = $3 and body is not null
+                 and (
+                     state = 'dead'
+                     or state = 'retrying' and coalesce(next_attempt_at > $4, true)
+                 )",
+            key.subscription.0,
+            key.report_id,
+            i16::from(key.part),
+            now.to_date_time(),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        if retried.rows_affected() == 0 {
+            return Ok(false);
+        }
+        raise_fence(&mut transaction, key.subscription).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn try_retry_all(
+        &self,
+        filter: &DeliveryFilter,
+        now: Timestamp,
+    ) -> Result<u64, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        if !lock(&mut transaction, filter.subscription).await? {
+            return Ok(0);
+        }
+        let retried = retry_of_deliveries(filter, now)
+            .build()
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+        if retried > 0 {
+            raise_fence(&mut transaction, filter.subscription).await?;
+            transaction.commit().await?;
+        }
+        Ok(retried)
+    }
+
+    async fn try_forget_bodies(
+        &self,
+        messages: &[MessageKey],
+        now: Timestamp,
+    ) -> Result<u64, sqlx::Error> {
+        let channels: Vec<_> = messages.iter().map(|key| key.channel.as_str()).collect();
+        let sids: Vec<_> = messages.iter().map(|key| key.sid.to_compact()).collect();
+        let mut erased = Attempts::default();
+        erased.erase(now);
+        let mut transaction = self.pool.begin().await?;
+        // Whoever is writing is waited for; whoever comes later is refused.
+        sqlx::query!("update subscriptions set fence = fence + 1")
+            .execute(&mut *transaction)
+            .await?;
+        let forgotten = sqlx::query!(
+            "update deliveries
+             set state = 'dead', body = null, next_attempt_at = null, finished_at = $3,
+                 last_attempts = $4::text::json
+             where body is not null
+                 and (channel_id, sid) in (
+                     select channel_id, sid
+                     from unnest($1::text[], $2::bytea[]) as erased (channel_id, sid)
+                 )",
+            &channels as _,
+            &sids,
+            now.to_date_time(),
+            erased.last_to_json(),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(forgotten.rows_affected())
+    }
+}
+
+/// Locks a subscription before its deliveries, as everybody does who writes them. Whether it
+/// is there.
+async fn lock(
+    connection: &mut PgConnection,
+    subscription: SubscriptionId,
+) -> Result<bool, sqlx::Error> {
+    let locked = sqlx::query_scalar!(
+        "select id from subscriptions where id = $1 and not removed for no key update",
+        subscription.0,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(locked.is_some())
+}
+
+/// Takes the lease from its holder.
+async fn raise_fence(
+    connection: &mut PgConnection,
+    subscription: SubscriptionId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update subscriptions set fence = fence + 1 where id = $1",
+        subscription.0,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn page_of_deliveries(
+    filter: &DeliveryFilter,
+    after: Option<DeliveryKey>,
+    size: PageSize,
+) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new(
+        "select subscription_id, report_id, position, created_at, next_attempt_at, finished_at,
+             revision, attempts, part, state, event_type, channel_id, sid,
+             last_attempts::text as last_attempts, body
+         from deliveries
+         where exists (select from subscriptions where id = subscription_id and not removed)",
+    );
+    push_filter(&mut query, filter);
+    if let Some(after) = after {
+        query
+            .push(" and (report_id, part) < (")
+            .push_bind(after.report_id)
+            .push(", ")
+            .push_bind(i16::from(after.part))
+            .push(")");
+    }
+    query
+        .push(" order by report_id desc, part desc limit ")
+        .push_bind(i64::from(size.get()) + 1);
+    query
+}
+
+fn retry_of_deliveries(filter: &DeliveryFilter, now: Timestamp) -> QueryBuilder<Postgres> {
+    let now = now.to_date_time();
+    let mut query = QueryBuilder::new(
+        "update deliveries set state = 'retrying', finished_at = null, next_attempt_at = ",
+    );
+    query
+        .push_bind(now)
+        .push(
+            " where ctid = any (array(
+                 select ctid from deliveries
+                 where body is not null
+                     and (state = 'dead' or state = 'retrying' and coalesce(next_attempt_at > ",
+        )
+        .push_bind(now)
+        .push(", true))");
+    push_filter(&mut query, filter);
+    query
+        .push(" order by report_id, part limit ")
+        .push_bind(i64::try_from(RETRY_MAX).unwrap_or(i64::MAX))
+        .push(" for update))");
+    query
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &DeliveryFilter) {
+    query
+        .push(" and subscription_id = ")
+        .push_bind(filter.subscription.0);
+    // In so many words: an index of what is open or dead is used only if it is known that
+    // nothing else is wanted.
+    match filter.state {
+        None => {}
+        Some(DeliveryState::Delivered) => drop(query.push(" and state = 'delivered'")),
+        Some(DeliveryState::Retrying) => drop(query.push(" and state = 'retrying'")),
+        Some(DeliveryState::Waiting) => drop(query.push(" and state = 'waiting'")),
+        Some(DeliveryState::Dead) => drop(query.push(" and state = 'dead'")),
+    }
+    if let Some(message) = &filter.message {
+        let channel = message.channel.as_str().to_owned();
+        let sid = message.sid.to_compact();
+        // No index finds deliveries by message: nobody could keep one up at the rate at which
+        // events are delivered. The message knows its reports.
+        query
+            .push(" and report_id = any ((select report_ids from messages where channel_id = ")
+            .push_bind(channel.clone())
+            .push(" and sid = ")
+            .push_bind(sid.clone())
+            .push(")::bigint[]) and channel_id = ")
+            .push_bind(channel)
+            .push(" and sid = ")
+            .push_bind(sid);
+    }
+    if let Some(event_type) = filter.event_type {
+        query
+            .push(" and event_type = ")
+            .push_bind(event_type.as_str());
+    }
+    if let Some(since) = filter.since {
+        query
+            .push(" and created_at >= ")
+            .push_bind(since.to_date_time());
+    }
+    if let Some(until) = filter.until {
+        query
+            .push(" and created_at < ")
+            .push_bind(until.to_date_time());
+    }
+}

@@ -1,0 +1,271 @@
+//! Subscriptions handed out to workers, and what the workers have done.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::delivery::Attempt;
+use domain::subscription::{PauseReason, SubscriptionState};
+use domain::{Delivery, LogPosition, SubscriptionId, Timestamp};
+use ports::StoreError;
+use ports::subscriptions::{DeliveryQueue, Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal};
+use sqlx::PgConnection;
+
+use crate::PostgresStore;
+use crate::delivery_rows::{Columns, DeliveryRow};
+use crate::error::{lost_a_race, store_error};
+use crate::record::sparse;
+use crate::rows::optional_time;
+use crate::subscription_rows::SubscriptionRow;
+
+const SUBSCRIPTIONS: &str = "subscriptions";
+const DELIVERIES: &str = "deliveries";
+
+/// How often what lost a race is written again.
+const RACES: usize = 5;
+
+#[async_trait]
+impl DeliveryQueue for PostgresStore {
+    async fn claim(
+        &self,
+        worker: &str,
+        lease: Duration,
+    ) -> Result<Option<LeasedSubscription>, StoreError> {
+        let claimed = self.try_claim(worker, lease).await;
+        let Some((row, open)) = claimed.map_err(store_error(SUBSCRIPTIONS))? else {
+            return Ok(None);
+        };
+        let subscription = row.subscription()?;
+        let open = open.into_iter().map(Delivery::try_from);
+        let mut open = open.collect::<Result<Vec<_>, _>>()?;
+        let more_open = open.len() > OPEN_MAX;
+        open.truncate(OPEN_MAX);
+        Ok(Some(LeasedSubscription {
+            lease: Lease {
+                subscription: subscription.id,
+                token: row.fence,
+            },
+            subscription,
+            position: LogPosition(row.position),
+            failing_since: optional_time(row.failing_since, SUBSCRIPTIONS, "failing_since")?,
+            open,
+            more_open,
+        }))
+    }
+
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {
+        let renewed = sqlx::query!(
+            "update subscriptions set free_at = now() + make_interval(secs => $3)
+             where id = $1 and fence = $2 and leased_fence = $2",
+            lease.subscription.0,
+            lease.token,
+            duration.as_secs_f64(),
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(store_error(SUBSCRIPTIONS))?;
+        Ok(if renewed.rows_affected() > 0 {
+            Renewal::Kept
+        } else {
+            Renewal::Lost
+        })
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update subscriptions set leased_fence = null, leased_by = null, free_at = now()
+             where id = $1 and leased_fence = $2",
+            lease.subscription.0,
+            lease.token,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(store_error(SUBSCRIPTIONS))?;
+        Ok(())
+    }
+
+    async fn record(&self, lease: &Lease, progress: Progress<'_>) -> Result<bool, StoreError> {
+        let mut races = 0;
+        loop {
+            match self
+                .write(
+                    lease.subscription,
+                    progress.deliveries,
+                    Some((lease, &progress)),
+                )
+                .await
+            {
+                Err(error) if lost_a_race(&error) && races < RACES => races += 1,
+                outcome => return outcome.map_err(store_error(DELIVERIES)),
+            }
+        }
+    }
+
+    async fn finish(&self, lease: &Lease, state: SubscriptionState) -> Result<bool, StoreError> {
+        let finished = sqlx::query!(
+            "update subscriptions
+             set state = $3, pause_reason = $4, state_since = $5,
+                 updated_at = coalesce($5, updated_at), version = version + 1,
+                 leased_fence = null, leased_by = null, free_at = now()
+             where id = $1 and fence = $2 and leased_fence = $2",
+            lease.subscription.0,
+            lease.token,
+            state.as_str(),
+            state.reason().map(PauseReason::as_str),
+            state.since().map(Timestamp::to_date_time),
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(store_error(SUBSCRIPTIONS))?;
+        Ok(finished.rows_affected() > 0)
+    }
+}
+
+impl PostgresStore {
+    /// In one transaction, so that what cannot be read is not leased either.
+    async fn try_claim(
+        &self,
+        worker: &str,
+        lease: Duration,
+    ) -> Result<Option<(SubscriptionRow, Vec<DeliveryRow>)>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        // A row that somebody else is claiming is passed over; one that was claimed since this
+        // statement began is looked at again when its lock is had, and is not free then.
+        let claimed = sqlx::query_as!(
+            SubscriptionRow,
+            r#"update subscriptions
+               set fence = fence + 1, leased_fence = fence + 1, leased_by = $1,
+                   free_at = now() + make_interval(secs => $2)
+               where id = (
+                   select id from subscriptions
+                   where state = 'active' and free_at <= now() and not removed
+                   order by free_at, id
+                   limit 1
+                   for no key update skip locked
+               )
+               returning id, created_at, updated_at, version, url, channels, event_types, reveal,
+                   description, secret, secret_created_at, previous_secret,
+                   previous_secret_created_at, previous_secret_expires_at, state, pause_reason,
+                   state_since, last_error::text, failing_since, last_delivered_at, position,
+                   fence, leased_by, null::bigint as open, null::bigint as dead"#,
+            worker,
+            lease.as_secs_f64(),
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(claimed) = claimed else {
+            return Ok(None);
+        };
+        let open = open_rows(&mut transaction, SubscriptionId(claimed.id)).await?;
+        transaction.commit().await?;
+        Ok(Some((claimed, open)))
+    }
+
+    /// Writes deliveries of a subscription: one statement, which is one transaction and one
+    /// round trip. `false`, and nothing is written, if there is no such subscription, or if
+    /// the lease is given and not held.
+    ///
+    /// With a lease it takes down the progress that was made under it, without one it takes
+    /// the lease from its holder. Either way it locks the subscription first, and what is
+    /// written to a subscription is written by one at a time.
+    pub(crate) async fn write(
+        &self,
+        subscription: SubscriptionId,
+        deliveries: &[Delivery],
+        under: Option<(&Lease, &Progress<'_>)>,
+    ) -> Result<bool, sqlx::Error> {
+        let columns = Columns::of(deliveries);
+        let progress = under.map(|(_, progress)| progress);
+        let error = progress.and_then(Progress::last_error);
+        let delivered_at = progress.and_then(Progress::last_delivered_at);
+        let failing_since = progress.and_then(|progress| progress.failing_since);
+        sqlx::query_scalar!(
+            r#"
+with held as (
+    update subscriptions
+    set position = coalesce($3, position),
+        failing_since = case when $2::bigint is null then failing_since else $4 end,
+        last_delivered_at = greatest(last_delivered_at, $5),
+        last_error = case
+            when $6 >= coalesce(last_error_at, $6) then $7::text::json else last_error
+        end,
+        last_error_at = greatest(last_error_at, $6),
+        fence = case when $2::bigint is null then fence + 1 else fence end
+    where id = $1
+        and case when $2::bigint is null then not removed else fence = $2 and leased_fence = $2 end
+    returning id
+),
+written as (
+    insert into deliveries (
+        subscription_id, report_id, position, created_at, next_attempt_at, finished_at,
+        revision, attempts, part, state, event_type, channel_id, sid, last_attempts, body
+    )
+    select
+        held.id, report_id, position, created_at, next_attempt_at, finished_at, revision,
+        attempts, part, state, event_type, channel_id, sid, last_attempts::json, body
+    from held
+    cross join unnest(
+        $8::bigint[], $9::bigint[], $10::timestamptz[], $11::timestamptz[],
+        $12::timestamptz[], $13::integer[], $14::integer[], $15::smallint[], $16::text[],
+        $17::text[], $18::text[], $19::bytea[], $20::text[], $21::text[]
+    ) with ordinality as incoming (
+        report_id, position, created_at, next_attempt_at, finished_at, revision, attempts,
+        part, state, event_type, channel_id, sid, last_attempts, body, nth
+    )
+    order by nth
+    on conflict (subscription_id, report_id, part) do update
+    set next_attempt_at = excluded.next_attempt_at,
+        finished_at = excluded.finished_at,
+        attempts = excluded.attempts,
+        state = excluded.state,
+        last_attempts = excluded.last_attempts,
+        body = excluded.body
+)
+select exists (select from held) as "held!"
+"#,
+            subscription.0,
+            under.map(|(lease, _)| lease.token),
+            progress.map(|progress| progress.position.0),
+            failing_since.map(Timestamp::to_date_time),
+            delivered_at.map(Timestamp::to_date_time),
+            error.map(|error| error.at.to_date_time()),
+            error.map(Attempt::to_json),
+            &columns.report_id,
+            &columns.position,
+            &columns.created_at,
+            sparse(&columns.next_attempt_at) as _,
+            sparse(&columns.finished_at) as _,
+            &columns.revision,
+            &columns.attempts,
+            &columns.part,
+            &columns.state as _,
+            &columns.event_type as _,
+            &columns.channel_id as _,
+            &columns.sid,
+            &columns.last_attempts,
+            sparse(&columns.body) as _,
+        )
+        .fetch_one(&self.pool)
+        .await
+    }
+}
+
+/// One row more than a worker is handed, if there are as many.
+async fn open_rows(
+    connection: &mut PgConnection,
+    subscription: SubscriptionId,
+) -> Result<Vec<DeliveryRow>, sqlx::Error> {
+    sqlx::query_as!(
+        DeliveryRow,
+        r#"select subscription_id, report_id, position, created_at, next_attempt_at, finished_at,
+               revision, attempts, part, state, event_type, channel_id, sid,
+               last_attempts::text as "last_attempts!", body
+           from deliveries
+           where subscription_id = $1 and state in ('retrying', 'waiting')
+           order by position, revision, part
+           limit $2"#,
+        subscription.0,
+        i64::try_from(OPEN_MAX + 1).unwrap_or(i64::MAX),
+    )
+    .fetch_all(connection)
+    .await
+}

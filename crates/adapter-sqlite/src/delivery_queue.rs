@@ -1,0 +1,249 @@
+//! Subscriptions handed out to workers, and what the workers have done.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::delivery::Attempt;
+use domain::subscription::{PauseReason, SubscriptionState};
+use domain::{Delivery, LogPosition, Timestamp};
+use ports::StoreError;
+use ports::subscriptions::{DeliveryQueue, Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal};
+
+use crate::SqliteStore;
+use crate::delivery_rows::{self, DeliveryRow};
+use crate::error::store_error;
+use crate::rows::optional_time;
+use crate::subscription_rows::SubscriptionRow;
+
+const SUBSCRIPTIONS: &str = "subscriptions";
+const DELIVERIES: &str = "deliveries";
+
+#[async_trait]
+impl DeliveryQueue for SqliteStore {
+    async fn claim(
+        &self,
+        worker: &str,
+        lease: Duration,
+    ) -> Result<Option<LeasedSubscription>, StoreError> {
+        let claimed = self.try_claim(worker, lease).await;
+        let Some((row, open)) = claimed.map_err(store_error(SUBSCRIPTIONS))? else {
+            return Ok(None);
+        };
+        let subscription = row.subscription()?;
+        let open = open.into_iter().map(Delivery::try_from);
+        let mut open = open.collect::<Result<Vec<_>, _>>()?;
+        let more_open = open.len() > OPEN_MAX;
+        open.truncate(OPEN_MAX);
+        Ok(Some(LeasedSubscription {
+            lease: Lease {
+                subscription: subscription.id,
+                token: row.fence,
+            },
+            subscription,
+            position: LogPosition(row.position),
+            failing_since: optional_time(row.failing_since, SUBSCRIPTIONS, "failing_since")?,
+            open,
+            more_open,
+        }))
+    }
+
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {
+        let renewed = self.try_renew(lease, duration).await;
+        renewed.map_err(store_error(SUBSCRIPTIONS))
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let released = self.try_release(lease).await;
+        released.map_err(store_error(SUBSCRIPTIONS))
+    }
+
+    async fn record(&self, lease: &Lease, progress: Progress<'_>) -> Result<bool, StoreError> {
+        let recorded = self.try_record(lease, &progress).await;
+        recorded.map_err(store_error(DELIVERIES))
+    }
+
+    async fn finish(&self, lease: &Lease, state: SubscriptionState) -> Result<bool, StoreError> {
+        let finished = self.try_finish(lease, state).await;
+        finished.map_err(store_error(SUBSCRIPTIONS))
+    }
+}
+
+impl SqliteStore {
+    async fn try_claim(
+        &self,
+        worker: &str,
+        lease: Duration,
+    ) -> Result<Option<(SubscriptionRow, Vec<DeliveryRow>)>, sqlx::Error> {
+        // Workers without work ask all the time; whoever records reports need not wait for that.
+        let any = sqlx::query_scalar!(
+            r#"select exists (
+                   select 1 from subscriptions
+                   where state = 'active' and not removed
+                       and free_at <= cast(unixepoch('subsec') * 1000000 as integer)
+               ) as "any!: bool""#
+        );
+        if !any.fetch_one(&self.readers).await? {
+            return Ok(None);
+        }
+        let duration = micros(lease);
+        let mut write = self.begin().await?;
+        let claimed = sqlx::query_as!(
+            SubscriptionRow,
+            r#"update subscriptions
+               set fence = fence + 1, leased_fence = fence + 1, leased_by = ?1,
+                   free_at = cast(unixepoch('subsec') * 1000000 as integer) + ?2
+               where id = (
+                   select id from subscriptions
+                   where state = 'active' and not removed
+                       and free_at <= cast(unixepoch('subsec') * 1000000 as integer)
+                   order by free_at, id
+                   limit 1
+               )
+               returning id as "id!", created_at as "created_at!", updated_at as "updated_at!",
+                   version as "version!", url as "url!", channels, event_types,
+                   reveal as "reveal!: bool", description as "description!", secret as "secret!",
+                   secret_created_at as "secret_created_at!", previous_secret,
+                   previous_secret_created_at, previous_secret_expires_at, state as "state!",
+                   pause_reason, state_since, last_error, failing_since, last_delivered_at,
+                   position as "position!", fence as "fence!", leased_by, null as "open: i64",
+                   null as "dead: i64""#,
+            worker,
+            duration,
+        )
+        .fetch_optional(&mut *write)
+        .await?;
+        let Some(claimed) = claimed else {
+            write.roll_back().await;
+            return Ok(None);
+        };
+        let limit = i64::try_from(OPEN_MAX + 1).unwrap_or(i64::MAX);
+        let open = sqlx::query_as!(
+            DeliveryRow,
+            r#"select subscription_id, report_id as "report_id!", part as "part!",
+                   position as "position!", created_at, next_attempt_at, finished_at,
+                   revision as "revision!", attempts, state, event_type, channel_id, sid,
+                   last_attempts, body
+               from deliveries indexed by deliveries_subscription_id_position_idx
+               where subscription_id = ? and state in ('retrying', 'waiting')
+               order by position, revision, part
+               limit ?"#,
+            claimed.id,
+            limit,
+        )
+        .fetch_all(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(Some((claimed, open)))
+    }
+
+    async fn try_renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, sqlx::Error> {
+        let id = lease.subscription.0.as_bytes().as_slice();
+        let duration = micros(duration);
+        let mut write = self.begin().await?;
+        let renewed = sqlx::query!(
+            "update subscriptions
+             set free_at = cast(unixepoch('subsec') * 1000000 as integer) + ?3
+             where id = ?1 and fence = ?2 and leased_fence = ?2",
+            id,
+            lease.token,
+            duration,
+        )
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(if renewed.rows_affected() > 0 {
+            Renewal::Kept
+        } else {
+            Renewal::Lost
+        })
+    }
+
+    async fn try_release(&self, lease: &Lease) -> Result<(), sqlx::Error> {
+        let id = lease.subscription.0.as_bytes().as_slice();
+        let mut write = self.begin().await?;
+        sqlx::query!(
+            "update subscriptions
+             set leased_fence = null, leased_by = null,
+                 free_at = cast(unixepoch('subsec') * 1000000 as integer)
+             where id = ?1 and leased_fence = ?2",
+            id,
+            lease.token,
+        )
+        .execute(&mut *write)
+        .await?;
+        write.commit().await
+    }
+
+    async fn try_record(
+        &self,
+        lease: &Lease,
+        progress: &Progress<'_>,
+    ) -> Result<bool, sqlx::Error> {
+        let id = lease.subscription.0.as_bytes().as_slice();
+        let failing_since = progress.failing_since.map(Timestamp::unix_micros);
+        let delivered_at = progress.last_delivered_at().map(Timestamp::unix_micros);
+        let error_at = progress.last_error().map(|error| error.at.unix_micros());
+        let error = progress.last_error().map(Attempt::to_json);
+        let mut write = self.begin().await?;
+        let held = sqlx::query!(
+            "update subscriptions
+             set position = ?3, failing_since = ?4,
+                 last_delivered_at =
+                     max(coalesce(last_delivered_at, ?5), coalesce(?5, last_delivered_at)),
+                 last_error = case
+                     when ?6 >= coalesce(last_error_at, ?6) then ?7 else last_error
+                 end,
+                 last_error_at = max(coalesce(last_error_at, ?6), coalesce(?6, last_error_at))
+             where id = ?1 and fence = ?2 and leased_fence = ?2",
+            id,
+            lease.token,
+            progress.position.0,
+            failing_since,
+            delivered_at,
+            error_at,
+            error,
+        )
+        .execute(&mut *write)
+        .await?;
+        if held.rows_affected() == 0 {
+            write.roll_back().await;
+            return Ok(false);
+        }
+        delivery_rows::write(&mut write, lease.subscription, progress.deliveries).await?;
+        write.committed();
+        Ok(true)
+    }
+
+    async fn try_finish(
+        &self,
+        lease: &Lease,
+        state: SubscriptionState,
+    ) -> Result<bool, sqlx::Error> {
+        let id = lease.subscription.0.as_bytes().as_slice();
+        let word = state.as_str();
+        let reason = state.reason().map(PauseReason::as_str);
+        let since = state.since().map(Timestamp::unix_micros);
+        let mut write = self.begin().await?;
+        let finished = sqlx::query!(
+            "update subscriptions
+             set state = ?3, pause_reason = ?4, state_since = ?5,
+                 updated_at = coalesce(?5, updated_at), version = version + 1,
+                 leased_fence = null, leased_by = null,
+                 free_at = cast(unixepoch('subsec') * 1000000 as integer)
+             where id = ?1 and fence = ?2 and leased_fence = ?2",
+            id,
+            lease.token,
+            word,
+            reason,
+            since,
+        )
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(finished.rows_affected() > 0)
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,282 @@
+//! Deliveries listed, and tried again.
+
+use domain::delivery::DeliveryFilter;
+use domain::page::PageSize;
+use domain::{
+    Delivery, DeliveryKey, DeliveryState, DeliveryStatus, EventType, LogPosition, ReportedStatus,
+};
+use ports::ReportStore;
+use ports::subscriptions::RETRY_MAX;
+
+use super::steps::{
+    Pushing, add, claim, claimed, id, kept, listed, record, release, reports, several, status,
+};
+use crate::builders::{delivery, key, report, subscription, subscription_id, time};
+
+pub async fn deliveries_come_from_the_latest_report_in_pages_without_gap(stores: Pushing) {
+    let all = DeliveryFilter::of(id());
+    assert_eq!(listed(&*stores.one, &all, 1).await, []);
+    let lease = claimed(&stores).await;
+    assert_eq!(listed(&*stores.one, &all, 1).await, []);
+    let mut wanted = Vec::new();
+    for report_id in (0..30).rev() {
+        let moved = delivery(id(), report_id, DeliveryState::Delivered);
+        if report_id % 3 == 0 {
+            let event_type = EventType::Contradicted;
+            wanted.push(Delivery {
+                key: DeliveryKey::new(id(), report_id, event_type),
+                event_type,
+                ..moved.clone()
+            });
+        }
+        wanted.push(moved);
+    }
+    assert!(record(&*stores.one, &lease, 30, &wanted).await);
+    for size in [1, 2, 7, 40, 41, 500] {
+        let found = listed(&*stores.other, &all, size).await;
+        assert_eq!(found, wanted, "pages of {size}");
+    }
+    let size = PageSize::new(40).expect("a page size");
+    let full = stores.one.deliveries(&all, None, size).await;
+    assert_eq!(full.expect("the store is there").next, None);
+}
+
+pub async fn every_filter_of_deliveries_lets_through_what_it_names(stores: Pushing) {
+    let lease = claimed(&stores).await;
+    let states = DeliveryState::ALL.into_iter().cycle();
+    let types = EventType::ALL.into_iter().cycle();
+    let mut all = Vec::new();
+    for ((report_id, state), event_type) in (0..60).zip(states).zip(types) {
+        all.push(Delivery {
+            key: DeliveryKey::new(id(), report_id, event_type),
+            event_type,
+            created_at: time(report_id / 2),
+            ..delivery(id(), report_id, state)
+        });
+    }
+    assert!(record(&*stores.one, &lease, 60, &all).await);
+    let any = DeliveryFilter::of(id());
+    let mut filters = vec![DeliveryFilter::of(subscription_id(2)), any.clone()];
+    filters.extend(DeliveryState::ALL.map(|state| DeliveryFilter {
+        state: Some(state),
+        ..any.clone()
+    }));
+    filters.extend(EventType::ALL.map(|event_type| DeliveryFilter {
+        event_type: Some(event_type),
+        ..any.clone()
+    }));
+    for (since, until) in [(Some(10), None), (None, Some(10)), (Some(10), Some(20))] {
+        for state in [None, Some(DeliveryState::Dead)] {
+            filters.push(DeliveryFilter {
+                state,
+                since: since.map(time),
+                until: until.map(time),
+                ..any.clone()
+            });
+        }
+    }
+    for filter in filters {
+        let wanted: Vec<_> = all.iter().rev().filter(|it| filter.passes(it)).collect();
+        for size in [3, 100] {
+            let found = listed(&*stores.other, &filter, size).await;
+            assert!(found.iter().eq(wanted.iter().copied()), "{filter:?}");
+        }
+    }
+}
+
+pub async fn deliveries_of_a_known_message_are_found(stores: Pushing) {
+    let words = ["queued", "sent", "delivered", "read"];
+    for word in words {
+        let batch = ["SM1", "SM2"].map(|sid| report(sid).status(word).build());
+        let recorded = ReportStore::record(&*stores.one, &batch).await;
+        recorded.expect("the store is there");
+    }
+    let lease = claimed(&stores).await;
+    let mut of_first = Vec::new();
+    for sid in ["SM1", "SM2"] {
+        let found = stores.one.message(&key(sid)).await;
+        let found = found.expect("it can be read").expect("it is there").reports;
+        let mut deliveries = Vec::new();
+        for logged in found {
+            let ReportedStatus::Delivery(status) = logged.report.status else {
+                panic!("{logged:?}");
+            };
+            let state = match status {
+                DeliveryStatus::Read => DeliveryState::Waiting,
+                _ => DeliveryState::Delivered,
+            };
+            deliveries.push(Delivery {
+                event_type: EventType::Moved(status),
+                message: key(sid),
+                revision: logged.revision,
+                ..delivery(id(), logged.id, state)
+            });
+        }
+        assert!(record(&*stores.one, &lease, 1, &deliveries).await);
+        if sid == "SM1" {
+            deliveries.sort_by_key(|it| std::cmp::Reverse(it.key));
+            of_first = deliveries;
+        }
+    }
+    let filter = DeliveryFilter {
+        message: Some(key("SM1")),
+        ..DeliveryFilter::of(id())
+    };
+    for size in [1, 3, 100] {
+        assert_eq!(listed(&*stores.other, &filter, size).await, of_first);
+    }
+    let waiting = DeliveryFilter {
+        state: Some(DeliveryState::Waiting),
+        ..filter.clone()
+    };
+    let wanted = of_first.iter().filter(|it| it.state.is_open());
+    assert!(
+        listed(&*stores.other, &waiting, 100)
+            .await
+            .iter()
+            .eq(wanted)
+    );
+    let nobodys = DeliveryFilter {
+        message: Some(key("SM3")),
+        ..filter
+    };
+    assert_eq!(listed(&*stores.other, &nobodys, 100).await, []);
+}
+
+pub async fn a_delivery_nobody_recorded_is_none(stores: Pushing) {
+    let one = delivery(id(), 1, DeliveryState::Dead);
+    assert_eq!(kept(&*stores.one, one.key).await, None);
+    let lease = claimed(&stores).await;
+    assert!(record(&*stores.one, &lease, 1, std::slice::from_ref(&one)).await);
+    let subscription = subscription_id(2);
+    for other in [
+        DeliveryKey { part: 1, ..one.key },
+        DeliveryKey {
+            report_id: 2,
+            ..one.key
+        },
+        DeliveryKey {
+            subscription,
+            ..one.key
+        },
+    ] {
+        assert_eq!(kept(&*stores.one, other).await, None);
+        let retried = stores.one.retry(other, time(9)).await;
+        assert!(!retried.expect("the store is there"));
+    }
+}
+
+pub async fn a_retried_delivery_is_open_with_its_history(stores: Pushing) {
+    let lease = claimed(&stores).await;
+    let states = DeliveryState::ALL.into_iter().zip(1..);
+    let mut all: Vec<_> = states.map(|(state, n)| delivery(id(), n, state)).collect();
+    all.push(Delivery {
+        body: None,
+        ..delivery(id(), 5, DeliveryState::Dead)
+    });
+    assert!(record(&*stores.one, &lease, 5, &all).await);
+    release(&*stores.one, &lease).await;
+    let now = time(9);
+    let mut open = Vec::new();
+    for delivery in all {
+        let mut wanted = delivery.clone();
+        let done = wanted.retry(now);
+        for done in [done, false] {
+            let retried = stores.other.retry(delivery.key, now).await;
+            assert_eq!(retried.expect("the store is there"), done, "{delivery:?}");
+            let found = kept(&*stores.one, delivery.key).await;
+            assert_eq!(found.as_ref(), Some(&wanted));
+        }
+        open.extend(Some(wanted).filter(|it| it.state.is_open()));
+    }
+    assert_eq!(claim(&*stores.one).await.open, open);
+    let found = status(&*stores.one, id()).await;
+    assert_eq!((found.open, found.dead), (3, 1));
+}
+
+pub async fn retrying_all_takes_what_the_filter_lets_through(stores: Pushing) {
+    let lease = claimed(&stores).await;
+    let states = DeliveryState::ALL.into_iter().cycle();
+    let mut all: Vec<_> = (0..40)
+        .zip(states)
+        .map(|(n, state)| delivery(id(), n, state))
+        .collect();
+    assert!(record(&*stores.one, &lease, 40, &all).await);
+    let any = DeliveryFilter::of(id());
+    let dead = DeliveryFilter {
+        state: Some(DeliveryState::Dead),
+        ..any.clone()
+    };
+    // Nothing is retried twice.
+    for (filter, now, wanted) in [(&dead, 9, 10), (&dead, 9, 0), (&any, 9, 10), (&any, 9, 0)] {
+        let retried = stores.other.retry_all(filter, time(now)).await;
+        assert_eq!(retried.expect("the store is there"), wanted);
+        for delivery in all.iter_mut().filter(|it| filter.passes(it)) {
+            delivery.retry(time(now));
+        }
+        let mut found = listed(&*stores.one, &any, 100).await;
+        found.reverse();
+        assert_eq!(found, all);
+    }
+}
+
+pub async fn retrying_all_is_done_in_steps(stores: Pushing) {
+    let lease = claimed(&stores).await;
+    let most = i64::try_from(RETRY_MAX).expect("small");
+    let all = several(0..most + 5, DeliveryState::Dead);
+    assert!(record(&*stores.one, &lease, 1, &all).await);
+    let dead = DeliveryFilter {
+        state: Some(DeliveryState::Dead),
+        ..DeliveryFilter::of(id())
+    };
+    for wanted in [most, 5, 0] {
+        let retried = stores.other.retry_all(&dead, time(9)).await;
+        let retried = retried.expect("the store is there");
+        assert_eq!(i64::try_from(retried).expect("small"), wanted);
+        if wanted == most {
+            let left = reports(&*stores.one, &dead).await;
+            assert!(left.into_iter().rev().eq(most..most + 5));
+        }
+    }
+}
+
+pub async fn enqueued_deliveries_are_open_for_the_next_claim(stores: Pushing) {
+    let lease = claimed(&stores).await;
+    let delivered = several(1..3, DeliveryState::Delivered);
+    assert!(record(&*stores.one, &lease, 7, &delivered).await);
+    release(&*stores.one, &lease).await;
+    let again = [
+        several(2..3, DeliveryState::Retrying),
+        several(3..5, DeliveryState::Waiting),
+    ]
+    .concat();
+    for _ in 0..2 {
+        let enqueued = stores.other.enqueue(id(), &again).await;
+        assert!(enqueued.expect("the store is there"));
+    }
+    let none = stores.other.enqueue(subscription_id(2), &again).await;
+    assert!(!none.expect("the store is there"));
+    let leased = claim(&*stores.one).await;
+    assert_eq!((leased.open, leased.position.0), (again, 7));
+    assert_eq!(status(&*stores.one, id()).await.open, 3);
+}
+
+pub async fn a_rewound_subscription_is_read_from_there(stores: Pushing) {
+    let lease = claimed(&stores).await;
+    add(&*stores.one, &subscription(2)).await;
+    let open = several(1..3, DeliveryState::Retrying);
+    assert!(record(&*stores.one, &lease, 7, &open).await);
+    for to in [LogPosition(3), LogPosition(i64::MAX), LogPosition::START] {
+        let rewound = stores.other.rewind(id(), to).await;
+        assert!(rewound.expect("the store is there"));
+        let found = status(&*stores.one, id()).await;
+        assert_eq!((found.position, found.open), (to, 2));
+    }
+    release(&*stores.one, &lease).await;
+    let leased = [claim(&*stores.one).await, claim(&*stores.one).await];
+    let leased = leased.iter().find(|it| it.lease.subscription == id());
+    let leased = leased.expect("one of the two");
+    assert_eq!((leased.position, &leased.open), (LogPosition::START, &open));
+    let none = stores.one.rewind(subscription_id(3), LogPosition(1)).await;
+    assert!(!none.expect("the store is there"));
+}

@@ -1,0 +1,153 @@
+//! What became of deliveries, asking for more of them, and removing them.
+
+use std::num::NonZeroU32;
+
+use async_trait::async_trait;
+use domain::delivery::DeliveryFilter;
+use domain::page::{Page, PageSize};
+use domain::{Delivery, DeliveryKey, LogPosition, MessageKey, SubscriptionId, Timestamp};
+use ports::retention::Pruning;
+use ports::subscriptions::RETRY_MAX;
+use ports::{DeliveryLog, DeliveryRetention, StoreError};
+
+use super::{MemoryStore, Subscriptions};
+
+impl Subscriptions {
+    fn has(&self, id: SubscriptionId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    /// Takes the lease from its holder. Whether there is such a subscription.
+    fn raise_fence(&mut self, id: SubscriptionId) -> bool {
+        let kept = self.by_id.get_mut(&id);
+        kept.map(|kept| kept.fence += 1).is_some()
+    }
+}
+
+#[async_trait]
+impl DeliveryLog for MemoryStore {
+    async fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<DeliveryKey>,
+        size: PageSize,
+    ) -> Result<Page<Delivery, DeliveryKey>, StoreError> {
+        let data = self.open()?;
+        let all = &data.subscriptions;
+        let listed = all.of(filter.subscription).rev();
+        let listed = listed
+            .filter(|_| all.has(filter.subscription))
+            .filter(|(key, _)| after.is_none_or(|after| **key < after))
+            .filter(|(_, delivery)| filter.passes(delivery))
+            .take(usize::from(size.get()) + 1);
+        let items = listed.map(|(_, delivery)| delivery.clone()).collect();
+        Ok(Page::cut(items, size, |delivery| delivery.key))
+    }
+
+    async fn delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
+        let data = self.open()?;
+        let all = &data.subscriptions;
+        let found = all.deliveries.get(&key);
+        Ok(found.filter(|_| all.has(key.subscription)).cloned())
+    }
+
+    async fn retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, StoreError> {
+        let mut data = self.open()?;
+        let all = &mut data.subscriptions;
+        let there = all.has(key.subscription);
+        let found = all.deliveries.get_mut(&key).filter(|_| there);
+        let retried = found.is_some_and(|delivery| delivery.retry(now));
+        Ok(retried && all.raise_fence(key.subscription))
+    }
+
+    async fn retry_all(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, StoreError> {
+        let mut data = self.open()?;
+        let all = &mut data.subscriptions;
+        if !all.has(filter.subscription) {
+            return Ok(0);
+        }
+        let chosen = all.deliveries.values_mut().filter(|it| filter.passes(it));
+        let retried = chosen.filter_map(|it| it.retry(now).then_some(()));
+        let retried = retried.take(RETRY_MAX).count();
+        if retried > 0 {
+            all.raise_fence(filter.subscription);
+        }
+        Ok(u64::try_from(retried).unwrap_or(u64::MAX))
+    }
+
+    async fn enqueue(
+        &self,
+        subscription: SubscriptionId,
+        deliveries: &[Delivery],
+    ) -> Result<bool, StoreError> {
+        let mut data = self.open()?;
+        let all = &mut data.subscriptions;
+        let there = all.raise_fence(subscription);
+        if there {
+            all.put(subscription, deliveries);
+        }
+        Ok(there)
+    }
+
+    async fn rewind(
+        &self,
+        subscription: SubscriptionId,
+        to: LogPosition,
+    ) -> Result<bool, StoreError> {
+        let mut data = self.open()?;
+        let all = &mut data.subscriptions;
+        if let Some(kept) = all.by_id.get_mut(&subscription) {
+            kept.position = to;
+        }
+        Ok(all.raise_fence(subscription))
+    }
+}
+
+#[async_trait]
+impl DeliveryRetention for MemoryStore {
+    async fn prune_deliveries(
+        &self,
+        before: Timestamp,
+        budget: NonZeroU32,
+    ) -> Result<Pruning, StoreError> {
+        let mut data = self.open()?;
+        let all = &mut data.subscriptions;
+        let mut old: Vec<_> = all
+            .deliveries
+            .values()
+            .map(|it| (all.has(it.key.subscription), it.finished_at, it.key))
+            .filter(|(there, finished_at, _)| !there || finished_at.is_some_and(|at| at < before))
+            .collect();
+        old.sort();
+        let done = old.len() <= budget.get() as usize;
+        old.truncate(budget.get() as usize);
+        for (_, _, key) in &old {
+            all.deliveries.remove(key);
+        }
+        Ok(Pruning {
+            rows: u64::try_from(old.len()).unwrap_or(u64::MAX),
+            days: 0,
+            done,
+        })
+    }
+
+    async fn forget_bodies(
+        &self,
+        messages: &[MessageKey],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut data = self.open()?;
+        let all = &mut data.subscriptions;
+        let mut erased = 0;
+        for delivery in all.deliveries.values_mut() {
+            if delivery.body.is_some() && messages.contains(&delivery.message) {
+                delivery.erase(now);
+                erased += 1;
+            }
+        }
+        for kept in all.by_id.values_mut() {
+            kept.fence += 1;
+        }
+        Ok(erased)
+    }
+}
