@@ -29,8 +29,39 @@ pub trait Observer: Send + Sync {
     /// A proven report was refused.
     fn rejected(&self, reason: RejectionReason);
 
+    /// A try to push an event ended so, after this time.
+    fn pushed(&self, outcome: PushOutcome, took: Duration) {
+        let _ = (outcome, took);
+    }
+
     /// This many channels are known.
     fn channels_known(&self, channels: usize);
+}
+
+/// What came of a try to push an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PushOutcome {
+    /// The subscriber has taken it.
+    Delivered,
+    /// It is tried again.
+    Failed,
+    /// It is not tried again: a dead letter.
+    GivenUp,
+}
+
+impl PushOutcome {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::GivenUp];
+
+    /// The word for people and programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::GivenUp => "given_up",
+        }
+    }
 }
 
 /// Hears and does nothing.

@@ -17,7 +17,7 @@ use ports::reports::{Recorded, record_by_halves};
 use ports::{JournalEntry, Observer, ReportJournal, ReportStore, StoreError};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::StoreGate;
+use crate::{SharedLog, StoreGate};
 
 /// How the intake is dimensioned.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +99,7 @@ pub struct IntakeWriters {
     queue: Arc<Mutex<mpsc::Receiver<Waiting>>>,
     store: Arc<dyn ReportStore>,
     journal: Option<Arc<dyn ReportJournal>>,
+    log: Option<Arc<SharedLog>>,
     gate: Arc<StoreGate>,
     observer: Arc<dyn Observer>,
     settings: IntakeSettings,
@@ -119,6 +120,7 @@ impl Intake {
             queue: queue_end,
             store,
             journal: None,
+            log: None,
             gate,
             observer,
             settings,
@@ -156,6 +158,13 @@ impl IntakeWriters {
     pub fn with_journal(mut self, journal: Arc<dyn ReportJournal>, gate: Arc<StoreGate>) -> Self {
         self.journal = Some(journal);
         self.gate = gate;
+        self
+    }
+
+    /// Tells those who follow `log` when there is something new.
+    #[must_use]
+    pub fn telling(mut self, log: Arc<SharedLog>) -> Self {
+        self.log = Some(log);
         self
     }
 
@@ -244,6 +253,9 @@ impl IntakeWriters {
             Ok(Ok(outcomes)) => {
                 self.gate.worked();
                 self.observer.committed(reports.len(), began.elapsed());
+                if let Some(log) = &self.log {
+                    log.recorded();
+                }
                 Ok(outcomes)
             }
             Ok(Err(error)) => {

@@ -1,0 +1,188 @@
+//! An event as others read it: `CloudEvents` 1.0 in JSON. Pull, stream and push
+//! all give out this form.
+
+use domain::error_code::explain;
+use domain::event::MessageEvent;
+use domain::{Address, DeliveryStatus, IntegratorName, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The version of the form of `data`. Fields may be added to it; whatever else
+/// changes makes a new one.
+pub const DATA_SCHEMA: &str = "urn:receiptd:message-event:1";
+
+/// An event and its envelope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CloudEvent {
+    /// The version of the envelope.
+    #[schema(example = "1.0")]
+    pub specversion: &'static str,
+    /// The same for every repetition of this event.
+    #[schema(example = "evt_4b0c0301be13f9d2ea214ab5b0910b19")]
+    pub id: String,
+    /// The channel, as a path: `/channels/202105102694809992`.
+    #[schema(example = "/channels/202105102694809992")]
+    pub source: String,
+    /// What happened, like `message.delivered`.
+    #[serde(rename = "type")]
+    #[schema(example = "message.delivered")]
+    pub event_type: &'static str,
+    /// The integrator's message id.
+    #[schema(example = "SM0123456789abcdef0123456789abcdef")]
+    pub subject: String,
+    /// When the report arrived.
+    pub time: String,
+    /// The media type of `data`.
+    #[schema(example = "application/json")]
+    pub datacontenttype: &'static str,
+    /// The form of `data`.
+    #[schema(example = "urn:receiptd:message-event:1")]
+    pub dataschema: &'static str,
+    /// What happened in full.
+    pub data: MessageData,
+}
+
+/// Where a message stood after an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MessageData {
+    /// The channel it was sent through.
+    #[schema(example = "202105102694809992")]
+    pub channel_id: String,
+    /// The integrator's id.
+    #[schema(example = "SM0123456789abcdef0123456789abcdef")]
+    pub message_sid: String,
+    /// Which change of the message it was, from 1. A later event of the message
+    /// has a greater one, or comes from the same report.
+    pub revision: i64,
+    /// Where the message stands since.
+    pub status: &'static str,
+    /// Where it stood before; `null` if this is the first that is known.
+    #[schema(example = "sent")]
+    pub previous_status: Option<&'static str>,
+    /// Whether it was reported both as arrived and as failed by then.
+    pub contradicted: bool,
+    /// Who it goes to.
+    #[schema(example = "whatsapp:+***0001")]
+    pub to: String,
+    /// Who sent it.
+    #[schema(example = "whatsapp:+***9999")]
+    pub from: String,
+    /// Whether both addresses are masked.
+    pub masked: bool,
+    /// The error of its first failure report that carried a code.
+    pub error: Option<ErrorData>,
+    /// When each status was first reported, from the lowest to the highest.
+    pub timeline: Vec<StepData>,
+}
+
+/// An error, and what it means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ErrorData {
+    /// The integrator's code.
+    pub code: String,
+    /// The integrator's words, empty if it sent none.
+    pub text: String,
+    /// When the failure was reported.
+    pub reported_at: String,
+    /// What it means in a few words; `null` if the channel is gone.
+    pub title: Option<&'static str>,
+    /// What happened and what to do about it.
+    pub explanation: Option<&'static str>,
+    /// Who has to do something about it.
+    #[schema(example = "sender")]
+    pub actor: Option<&'static str>,
+    /// Whether sending the same message again can help.
+    #[schema(example = "permanent")]
+    pub permanence: Option<&'static str>,
+}
+
+/// A step in the life of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StepData {
+    /// The status.
+    pub status: &'static str,
+    /// When it was first reported.
+    pub first_reported_at: String,
+}
+
+impl CloudEvent {
+    /// The form of an event. Its error is explained if the integrator is known;
+    /// addresses are masked unless `reveal`.
+    #[must_use]
+    pub fn new(event: &MessageEvent, integrator: Option<&IntegratorName>, reveal: bool) -> Self {
+        Self {
+            specversion: "1.0",
+            id: event.id.to_string(),
+            source: format!("/channels/{}", event.key.channel),
+            event_type: event.event_type.as_str(),
+            subject: event.key.sid.to_string(),
+            time: event.reported_at.to_string(),
+            datacontenttype: "application/json",
+            dataschema: DATA_SCHEMA,
+            data: MessageData::new(event, integrator, reveal),
+        }
+    }
+
+    /// The JSON of an event that says nothing but that events arrive.
+    #[must_use]
+    pub fn test(id: &str, now: Timestamp) -> String {
+        serde_json::json!({
+            "specversion": "1.0",
+            "id": id,
+            "source": "/test",
+            "type": "receiptd.test",
+            "time": now.to_string(),
+            "datacontenttype": "application/json",
+            "data": { "message": "a test of this subscription; nothing happened" },
+        })
+        .to_string()
+    }
+
+    /// Its JSON, on one line.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Texts, numbers and lists of them always become JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl MessageData {
+    fn new(event: &MessageEvent, integrator: Option<&IntegratorName>, reveal: bool) -> Self {
+        let shown = |address: &Address| {
+            if reveal {
+                address.reveal().to_owned()
+            } else {
+                address.to_string()
+            }
+        };
+        let error = event.error.as_ref().map(|error| {
+            let explained = integrator.map(|name| explain(name, &error.error.code));
+            ErrorData {
+                code: error.error.code.to_string(),
+                text: error.error.text.as_str().to_owned(),
+                reported_at: error.reported_at.to_string(),
+                title: explained.map(|each| each.title),
+                explanation: explained.map(|each| each.explanation),
+                actor: explained.map(|each| each.actor.as_str()),
+                permanence: explained.map(|each| each.permanence.as_str()),
+            }
+        });
+        let step = |(status, at): (DeliveryStatus, Timestamp)| StepData {
+            status: status.as_str(),
+            first_reported_at: at.to_string(),
+        };
+        Self {
+            channel_id: event.key.channel.to_string(),
+            message_sid: event.key.sid.to_string(),
+            revision: event.revision,
+            status: event.status.as_str(),
+            previous_status: event.previous.map(DeliveryStatus::as_str),
+            contradicted: event.contradicted,
+            to: shown(&event.recipient),
+            from: shown(&event.sender),
+            masked: !reveal,
+            error,
+            timeline: event.timeline.steps().map(step).collect(),
+        }
+    }
+}

@@ -1,0 +1,518 @@
+//! Subscriptions and their deliveries, as operators manage them.
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::delivery::{Attempts, DeliveryFilter};
+use domain::event::events_of;
+use domain::page::{Page, PageSize};
+use domain::secret::ServerSecret;
+use domain::subscription::{
+    Description, PauseReason, SubscriptionSecret, SubscriptionSecrets, SubscriptionState,
+};
+use domain::webhook::{
+    SigningSecret, SigningSecrets, SpecialNetwork, TargetUrl, WebhookId, special_network,
+};
+use domain::{
+    Delivery, DeliveryKey, DeliveryState, EventFilter, LogEntry, LogPosition, MessageKey,
+    MessageState, Subscription, SubscriptionId, Timestamp,
+};
+use ports::events::{Delivered, EventSink, OutgoingEvent, SinkError, Target};
+use ports::log::LogRead;
+use ports::subscriptions::SubscriptionStatus;
+use ports::{
+    Clock, DeliveryLog, Ids, ReportLog as _, ReportStore, StoreError, SubscriptionRepository,
+};
+
+use crate::{ChannelDirectory, CloudEvent, SharedLog};
+
+/// How long a replaced secret goes on signing, unless asked otherwise.
+pub const OVERLAP: Duration = Duration::from_hours(24);
+
+/// How far behind a subscription is counted.
+const LAG_COUNTED: u64 = 5_000;
+
+/// What managing subscriptions needs.
+pub struct SubscriptionParts {
+    /// Keeps them.
+    pub repository: Arc<dyn SubscriptionRepository>,
+    /// What became of deliveries.
+    pub deliveries: Arc<dyn DeliveryLog>,
+    /// Where they read from.
+    pub log: Arc<SharedLog>,
+    /// Has the reports of one message.
+    pub reports: Arc<dyn ReportStore>,
+    /// Sends test events.
+    pub sink: Arc<dyn EventSink>,
+    /// Knows whose error codes a channel has.
+    pub directory: Arc<ChannelDirectory>,
+    /// Seals and opens signing secrets.
+    pub secret: ServerSecret,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids and secrets.
+    pub ids: Arc<dyn Ids>,
+    /// Whether targets may be on private networks.
+    pub private_targets: bool,
+}
+
+/// Adds, changes and removes subscriptions, and looks after their deliveries.
+pub struct ManageSubscriptions(SubscriptionParts);
+
+/// A subscription to be added.
+#[derive(Debug)]
+pub struct NewSubscription {
+    /// Where events are sent.
+    pub url: TargetUrl,
+    /// Which.
+    pub filter: EventFilter,
+    /// Whether addresses stand in them plainly.
+    pub reveal: bool,
+    /// What it is for.
+    pub description: Description,
+    /// What they are signed with; `None` makes a secret.
+    pub secret: Option<SigningSecret>,
+    /// Behind which position they begin; `None`: with the next one.
+    pub from: Option<LogPosition>,
+}
+
+/// What to change of a subscription; `None` leaves as it is.
+#[derive(Debug, Default)]
+pub struct SubscriptionChanges {
+    /// Where events are sent.
+    pub url: Option<TargetUrl>,
+    /// Which.
+    pub filter: Option<EventFilter>,
+    /// Whether addresses stand in them plainly.
+    pub reveal: Option<bool>,
+    /// What it is for.
+    pub description: Option<Description>,
+    /// The version the changes were made to, if that matters.
+    pub version: Option<i64>,
+}
+
+/// From where events are sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplayFrom {
+    /// All behind a position.
+    Position(LogPosition),
+    /// All of reports that arrived at this time or later.
+    Time(Timestamp),
+    /// Those of one message.
+    Message(MessageKey),
+}
+
+/// How far a subscription is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lag {
+    /// How many reports it has not seen, five thousand at most.
+    pub reports: u64,
+    /// Whether there are more.
+    pub more: bool,
+    /// When the oldest of them arrived.
+    pub since: Option<Timestamp>,
+    /// Whether some of them are gone.
+    pub pruned: bool,
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum SubscriptionError {
+    /// There is no such subscription.
+    #[error("there is no subscription {0}")]
+    NoSuchSubscription(SubscriptionId),
+    /// There is no such delivery.
+    #[error("there is no delivery {0}")]
+    NoSuchDelivery(DeliveryKey),
+    /// Nothing was reported of the message, or its reports are gone.
+    #[error("there are no events of this message")]
+    NoSuchMessage,
+    /// Events may not go to where the URL leads.
+    #[error("events may not go to {0} address; RECEIPTD_PUSH_PRIVATE_TARGETS allows it")]
+    PrivateTarget(SpecialNetwork),
+    /// Somebody else has changed it meanwhile.
+    #[error("the subscription was changed meanwhile; look at it again")]
+    Outdated,
+    /// It was delivered already, waits for another one, or has nothing to send.
+    #[error("the delivery is not one that can be tried again")]
+    NotRetriable,
+    /// Its signing secret was sealed under another server secret.
+    #[error("the signing secret does not open with this server secret")]
+    Unsealable,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ManageSubscriptions {
+    /// Manages subscriptions.
+    #[must_use]
+    pub const fn new(parts: SubscriptionParts) -> Self {
+        Self(parts)
+    }
+
+    /// The log that events come from.
+    #[must_use]
+    pub const fn log(&self) -> &Arc<SharedLog> {
+        &self.0.log
+    }
+
+    /// Adds a subscription. Its secret is shown this once.
+    pub async fn add(
+        &self,
+        new: NewSubscription,
+    ) -> Result<(Subscription, SigningSecret), SubscriptionError> {
+        self.check(&new.url)?;
+        let from = match new.from {
+            Some(position) => position,
+            None => self.0.log.head().await?,
+        };
+        let id = SubscriptionId(self.0.ids.uuid());
+        let secret = new
+            .secret
+            .unwrap_or_else(|| SigningSecret::from_random(&self.0.ids.secret_bytes()));
+        let now = self.0.clock.now();
+        let subscription = Subscription {
+            id,
+            url: new.url,
+            filter: new.filter,
+            reveal: new.reveal,
+            description: new.description,
+            state: SubscriptionState::Active,
+            secrets: self.sealed(id, &secret, now).into(),
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        self.0.repository.add(&subscription, from).await?;
+        Ok((subscription, secret))
+    }
+
+    /// All of them, oldest first.
+    pub async fn list(&self) -> Result<Vec<SubscriptionStatus>, SubscriptionError> {
+        Ok(self.0.repository.list().await?)
+    }
+
+    /// One of them.
+    pub async fn find(&self, id: SubscriptionId) -> Result<SubscriptionStatus, SubscriptionError> {
+        let found = self.0.repository.find(id).await?;
+        found.ok_or(SubscriptionError::NoSuchSubscription(id))
+    }
+
+    /// How far one is behind the log.
+    pub async fn lag(&self, status: &SubscriptionStatus) -> Result<Lag, SubscriptionError> {
+        let mut lag = Lag {
+            reports: 0,
+            more: false,
+            since: None,
+            pruned: false,
+        };
+        let mut after = status.position;
+        let step = NonZeroU16::new(1_000).unwrap_or(NonZeroU16::MIN);
+        while lag.reports < LAG_COUNTED {
+            let page = match self.0.log.read(Some(after), step).await? {
+                LogRead::Page(page) => page,
+                LogRead::Pruned { oldest } => {
+                    lag.pruned = true;
+                    after = oldest;
+                    continue;
+                }
+            };
+            lag.reports += u64::try_from(page.entries.len()).unwrap_or(u64::MAX);
+            let first = page.entries.first();
+            lag.since = lag
+                .since
+                .or(first.map(|first| first.report.report.arrived_at));
+            after = page.next;
+            if page.complete {
+                return Ok(lag);
+            }
+        }
+        lag.more = true;
+        Ok(lag)
+    }
+
+    /// Changes one.
+    pub async fn change(
+        &self,
+        id: SubscriptionId,
+        changes: SubscriptionChanges,
+    ) -> Result<Subscription, SubscriptionError> {
+        if let Some(url) = &changes.url {
+            self.check(url)?;
+        }
+        let version = changes.version;
+        self.with(id, version, |subscription| {
+            let SubscriptionChanges {
+                url,
+                filter,
+                reveal,
+                description,
+                version: _,
+            } = changes;
+            subscription.url = url.unwrap_or_else(|| subscription.url.clone());
+            subscription.filter = filter.unwrap_or_else(|| subscription.filter.clone());
+            subscription.reveal = reveal.unwrap_or(subscription.reveal);
+            subscription.description =
+                description.unwrap_or_else(|| subscription.description.clone());
+        })
+        .await
+    }
+
+    /// Sends nothing more for the time being.
+    pub async fn pause(&self, id: SubscriptionId) -> Result<Subscription, SubscriptionError> {
+        let since = self.0.clock.now();
+        self.with(id, None, |subscription| {
+            if subscription.state == SubscriptionState::Active {
+                let reason = PauseReason::Operator;
+                subscription.state = SubscriptionState::Paused { reason, since };
+            }
+        })
+        .await
+    }
+
+    /// Goes on from where it stands. One that fell behind the retention goes on
+    /// from the oldest there is.
+    pub async fn resume(&self, id: SubscriptionId) -> Result<Subscription, SubscriptionError> {
+        let status = self.find(id).await?;
+        let step = NonZeroU16::MIN;
+        if let LogRead::Pruned { oldest } = self.0.log.read(Some(status.position), step).await? {
+            self.0.deliveries.rewind(id, oldest).await?;
+        }
+        self.with(id, None, |subscription| {
+            subscription.state = SubscriptionState::Active;
+        })
+        .await
+    }
+
+    /// Removes one, with its deliveries.
+    pub async fn remove(&self, id: SubscriptionId) -> Result<(), SubscriptionError> {
+        if self.0.repository.remove(id).await? {
+            Ok(())
+        } else {
+            Err(SubscriptionError::NoSuchSubscription(id))
+        }
+    }
+
+    /// Signs with another secret from now on, and with the one before as well
+    /// for `overlap`. `None` makes a secret. It is shown this once.
+    pub async fn rotate(
+        &self,
+        id: SubscriptionId,
+        secret: Option<SigningSecret>,
+        overlap: Duration,
+    ) -> Result<(Subscription, SigningSecret), SubscriptionError> {
+        let secret =
+            secret.unwrap_or_else(|| SigningSecret::from_random(&self.0.ids.secret_bytes()));
+        let now = self.0.clock.now();
+        let sealed = self.sealed(id, &secret, now);
+        let overlap = i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX);
+        let expires_at = now.plus_micros(overlap);
+        let changed = self.with(id, None, |subscription| {
+            let before = subscription.secrets.clone();
+            subscription.secrets = before.replaced_by(sealed, expires_at);
+        });
+        Ok((changed.await?, secret))
+    }
+
+    /// Sends a made-up event, past the log, and says what the target did.
+    pub async fn test(
+        &self,
+        id: SubscriptionId,
+    ) -> Result<Result<Delivered, SinkError>, SubscriptionError> {
+        let subscription = self.find(id).await?.subscription;
+        let now = self.0.clock.now();
+        let event_id = format!("test_{}", self.0.ids.uuid().simple());
+        // Letters, digits and `_`.
+        let webhook_id =
+            WebhookId::parse(&event_id).map_err(|_| SubscriptionError::NotRetriable)?;
+        let body = CloudEvent::test(&event_id, now);
+        let target = Target {
+            secrets: self.secrets(&subscription, now)?,
+            url: subscription.url,
+        };
+        let event = OutgoingEvent {
+            id: webhook_id,
+            body: body.as_bytes().into(),
+        };
+        Ok(self.0.sink.deliver(&target, &event).await)
+    }
+
+    /// Sends events again; they have the same ids. Says how many if it is known.
+    pub async fn replay(
+        &self,
+        id: SubscriptionId,
+        from: ReplayFrom,
+    ) -> Result<Option<usize>, SubscriptionError> {
+        let position = match from {
+            ReplayFrom::Position(position) => position,
+            ReplayFrom::Time(time) => self.0.log.position_at(time).await?,
+            ReplayFrom::Message(key) => return self.replay_message(id, &key).await.map(Some),
+        };
+        if self.0.deliveries.rewind(id, position).await? {
+            Ok(None)
+        } else {
+            Err(SubscriptionError::NoSuchSubscription(id))
+        }
+    }
+
+    async fn replay_message(
+        &self,
+        id: SubscriptionId,
+        key: &MessageKey,
+    ) -> Result<usize, SubscriptionError> {
+        let subscription = self.find(id).await?.subscription;
+        let found = self.0.reports.message(key).await?;
+        let reports = found.ok_or(SubscriptionError::NoSuchMessage)?.reports;
+        let channel = self.0.directory.find(&key.channel);
+        let integrator = channel.as_ref().map(|known| &known.channel.integrator);
+        let now = self.0.clock.now();
+        let (mut before, mut position) = (MessageState::default(), LogPosition::START);
+        let mut deliveries: Vec<Delivery> = Vec::new();
+        for report in reports {
+            // The log never hands out a later revision before an earlier one.
+            position = position.max(LogPosition(report.id));
+            let report_id = report.id;
+            let entry = LogEntry {
+                position,
+                report,
+                before,
+            };
+            before = entry.after();
+            for event in events_of(&entry).filter(|event| subscription.filter.passes(event)) {
+                let form = CloudEvent::new(&event, integrator, subscription.reveal);
+                let first = deliveries.is_empty();
+                deliveries.push(Delivery {
+                    key: DeliveryKey::new(id, report_id, event.event_type),
+                    position: event.position,
+                    event_type: event.event_type,
+                    message: event.key,
+                    revision: event.revision,
+                    state: if first {
+                        DeliveryState::Retrying
+                    } else {
+                        DeliveryState::Waiting
+                    },
+                    attempts: Attempts::default(),
+                    created_at: now,
+                    next_attempt_at: first.then_some(now),
+                    finished_at: None,
+                    body: Some(form.to_json()),
+                });
+            }
+        }
+        if deliveries.is_empty() {
+            return Err(SubscriptionError::NoSuchMessage);
+        }
+        self.0.deliveries.enqueue(id, &deliveries).await?;
+        Ok(deliveries.len())
+    }
+
+    /// One page of deliveries.
+    pub async fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<DeliveryKey>,
+        size: PageSize,
+    ) -> Result<Page<Delivery, DeliveryKey>, SubscriptionError> {
+        self.find(filter.subscription).await?;
+        Ok(self.0.deliveries.deliveries(filter, after, size).await?)
+    }
+
+    /// One delivery.
+    pub async fn delivery(&self, key: DeliveryKey) -> Result<Delivery, SubscriptionError> {
+        let found = self.0.deliveries.delivery(key).await?;
+        found.ok_or(SubscriptionError::NoSuchDelivery(key))
+    }
+
+    /// Tries a delivery again now.
+    pub async fn retry(&self, key: DeliveryKey) -> Result<(), SubscriptionError> {
+        if self.0.deliveries.retry(key, self.0.clock.now()).await? {
+            return Ok(());
+        }
+        self.delivery(key).await?;
+        Err(SubscriptionError::NotRetriable)
+    }
+
+    /// Tries all deliveries again that a filter lets through, and says how many.
+    pub async fn retry_all(&self, filter: &DeliveryFilter) -> Result<u64, SubscriptionError> {
+        self.find(filter.subscription).await?;
+        let (now, mut total) = (self.0.clock.now(), 0);
+        loop {
+            let some = self.0.deliveries.retry_all(filter, now).await?;
+            total += some;
+            if some == 0 {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Changes the newest version, or the one that is asked for.
+    async fn with(
+        &self,
+        id: SubscriptionId,
+        version: Option<i64>,
+        change: impl FnOnce(&mut Subscription),
+    ) -> Result<Subscription, SubscriptionError> {
+        let mut subscription = self.find(id).await?.subscription;
+        if version.is_some_and(|version| version != subscription.version) {
+            return Err(SubscriptionError::Outdated);
+        }
+        change(&mut subscription);
+        subscription.version = subscription.version.saturating_add(1);
+        subscription.updated_at = self.0.clock.now();
+        if self.0.repository.change(&subscription).await? {
+            Ok(subscription)
+        } else {
+            Err(SubscriptionError::Outdated)
+        }
+    }
+
+    fn check(&self, url: &TargetUrl) -> Result<(), SubscriptionError> {
+        let special = url.literal_address().and_then(special_network);
+        match special.filter(|_| !self.0.private_targets) {
+            Some(network) => Err(SubscriptionError::PrivateTarget(network)),
+            None => Ok(()),
+        }
+    }
+
+    fn sealed(
+        &self,
+        id: SubscriptionId,
+        secret: &SigningSecret,
+        now: Timestamp,
+    ) -> SubscriptionSecret {
+        let mut nonce = [0; 24];
+        for (byte, random) in nonce.iter_mut().zip(self.0.ids.secret_bytes()) {
+            *byte = random;
+        }
+        let context = Subscription::secret_context(id);
+        SubscriptionSecret {
+            sealed: self.0.secret.seal(&secret.reveal(), &context, nonce),
+            created_at: now,
+        }
+    }
+
+    fn secrets(
+        &self,
+        subscription: &Subscription,
+        now: Timestamp,
+    ) -> Result<SigningSecrets, SubscriptionError> {
+        let SubscriptionSecrets { current, .. } = &subscription.secrets;
+        let context = Subscription::secret_context(subscription.id);
+        let open = |kept: &SubscriptionSecret| {
+            let opened = self.0.secret.open(&kept.sealed, &context).ok();
+            let parsed = opened.and_then(|text| SigningSecret::parse(&text).ok());
+            parsed.ok_or(SubscriptionError::Unsealable)
+        };
+        Ok(SigningSecrets {
+            current: open(current)?,
+            previous: subscription
+                .secrets
+                .previous_at(now)
+                .map(open)
+                .transpose()?,
+        })
+    }
+}

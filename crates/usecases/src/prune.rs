@@ -1,0 +1,105 @@
+//! Making room: what is older than anybody needs goes, a little at a time.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Timestamp;
+use ports::retention::Pruning;
+use ports::subscriptions::DeliveryRetention;
+use ports::{Clock, Retention, StoreError};
+
+/// How many rows one step removes of each kind.
+const BUDGET: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepFor {
+    /// Reports, and with them the events that can be read again.
+    pub reports: Duration,
+    /// Messages and their state.
+    pub messages: Duration,
+    /// What became of events at subscriptions.
+    pub deliveries: Duration,
+}
+
+/// Removes what is too old.
+pub struct Prune {
+    retention: Arc<dyn Retention>,
+    deliveries: Arc<dyn DeliveryRetention>,
+    clock: Arc<dyn Clock>,
+    keep_for: KeepFor,
+}
+
+/// What a step removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// Of the log of reports.
+    pub reports: Pruning,
+    /// Of the messages.
+    pub messages: Pruning,
+    /// Of the deliveries.
+    pub deliveries: Pruning,
+}
+
+impl Pruned {
+    /// Whether there was nothing more to remove.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.reports.done && self.messages.done && self.deliveries.done
+    }
+}
+
+impl Prune {
+    /// Removes what a store has kept for longer than this.
+    #[must_use]
+    pub fn new(
+        retention: Arc<dyn Retention>,
+        deliveries: Arc<dyn DeliveryRetention>,
+        clock: Arc<dyn Clock>,
+        keep_for: KeepFor,
+    ) -> Self {
+        Self {
+            retention,
+            deliveries,
+            clock,
+            keep_for,
+        }
+    }
+
+    /// Makes room for the reports of the days to come, where the store keeps
+    /// each day apart. Says for how many days.
+    pub async fn make_partitions(&self) -> Result<u32, StoreError> {
+        self.retention.make_partitions(self.clock.now()).await
+    }
+
+    /// One step; to be called again until it is done.
+    pub async fn run(&self) -> Result<Pruned, StoreError> {
+        let now = self.clock.now();
+        let KeepFor {
+            reports,
+            messages,
+            deliveries,
+        } = self.keep_for;
+        // Messages go after their reports.
+        Ok(Pruned {
+            reports: self
+                .retention
+                .prune_reports(before(now, reports), BUDGET)
+                .await?,
+            messages: self
+                .retention
+                .prune_messages(before(now, messages), BUDGET)
+                .await?,
+            deliveries: self
+                .deliveries
+                .prune_deliveries(before(now, deliveries), BUDGET)
+                .await?,
+        })
+    }
+}
+
+fn before(now: Timestamp, kept_for: Duration) -> Timestamp {
+    let micros = i64::try_from(kept_for.as_micros()).unwrap_or(i64::MAX);
+    now.plus_micros(micros.saturating_neg())
+}

@@ -1,0 +1,101 @@
+//! Events pushed to subscribers.
+//!
+//! A worker leases a subscription, follows the log from where the subscription
+//! stands, and sends its events: those of one message one after the other,
+//! those of different messages side by side. What was sent is taken down in
+//! batches, and then the position moves on; a worker that dies has the events
+//! behind the position sent again by the next one, with the same ids.
+//!
+//! A target that takes nothing costs one try a minute: the log keeps its
+//! events, and reading on stops until it is back.
+
+mod backoff;
+mod lanes;
+mod pusher;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::secret::ServerSecret;
+use ports::{Clock, DeliveryQueue, EventSink, Observer, StoreError};
+
+use crate::{ChannelDirectory, SharedLog};
+pub use pusher::Pusher;
+
+/// How pushing is dimensioned.
+#[derive(Clone, Copy, Debug)]
+pub struct PushSettings {
+    /// How many events of one subscription are under way at a time.
+    pub window: usize,
+    /// How many events of one subscription wait in memory.
+    pub waiting: usize,
+    /// How many open deliveries a subscription may have before nothing more is
+    /// read for it.
+    pub open: usize,
+    /// How long a lease lasts, unless it is renewed. A third of it is how often
+    /// it is.
+    pub lease: Duration,
+    /// How long what was delivered may stay unrecorded.
+    pub record_every: Duration,
+    /// How long a target may take nothing before its subscription is paused.
+    pub pause_after: Duration,
+}
+
+impl Default for PushSettings {
+    fn default() -> Self {
+        Self {
+            window: 64,
+            waiting: 1_000,
+            open: 1_000,
+            lease: Duration::from_secs(30),
+            record_every: Duration::from_millis(50),
+            pause_after: Duration::from_hours(24),
+        }
+    }
+}
+
+/// What pushing needs.
+pub struct PushParts {
+    /// Hands out subscriptions.
+    pub queue: Arc<dyn DeliveryQueue>,
+    /// Has the events.
+    pub log: Arc<SharedLog>,
+    /// Sends them.
+    pub sink: Arc<dyn EventSink>,
+    /// Knows whose error codes a channel has.
+    pub directory: Arc<ChannelDirectory>,
+    /// Opens signing secrets.
+    pub secret: ServerSecret,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Counts.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// Pushes events to subscribers.
+pub struct PushEvents {
+    parts: Arc<PushParts>,
+    settings: PushSettings,
+    /// Under which name subscriptions are leased.
+    worker: String,
+}
+
+impl PushEvents {
+    /// Pushes under the name of this worker, for people who look who does it.
+    #[must_use]
+    pub fn new(parts: PushParts, settings: PushSettings, worker: String) -> Self {
+        Self {
+            parts: Arc::new(parts),
+            settings,
+            worker,
+        }
+    }
+
+    /// Leases a subscription that nobody serves, if there is one. Its pusher is
+    /// to be run.
+    pub async fn claim(&self) -> Result<Option<Pusher>, StoreError> {
+        let (worker, lease) = (&self.worker, self.settings.lease);
+        let leased = self.parts.queue.claim(worker, lease).await?;
+        Ok(leased.map(|leased| Pusher::new(Arc::clone(&self.parts), self.settings, leased)))
+    }
+}

@@ -1,0 +1,653 @@
+//! The work on one leased subscription.
+
+use std::num::NonZeroU16;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::delivery::{Attempt, AttemptError, Attempts};
+use domain::event::{EventId, MessageEvent, events_of};
+use domain::subscription::{PauseReason, SubscriptionSecret, SubscriptionState};
+use domain::webhook::{SigningSecret, SigningSecrets, WebhookId};
+use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, Subscription, Timestamp};
+use ports::events::{Answer, Delivered, OutgoingEvent, SinkError, Target};
+use ports::log::{LogPage, LogRead};
+use ports::observer::PushOutcome;
+use ports::subscriptions::{Lease, LeasedSubscription, Progress, Renewal};
+use ports::{ReportLog as _, StoreError};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::lanes::Lanes;
+use super::{PushParts, PushSettings, backoff};
+use crate::CloudEvent;
+use crate::intake::chain;
+
+/// How many reports are read at a time.
+const STEP: NonZeroU16 = NonZeroU16::new(500).unwrap();
+
+/// How long to wait for something new in the log before looking again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How many deliveries are recorded in one step at most.
+const RECORDED_AT_ONCE: usize = 500;
+
+/// So many failed tries in a row mean that the target takes nothing.
+const TRIPPED_AFTER: u32 = 5;
+
+/// How often a position is taken down that has moved past events nobody wants.
+const POSITION_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a store that failed is left alone.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long events under way may still take when the process stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Pushes the events of one subscription while it holds the lease.
+pub struct Pusher {
+    parts: Arc<PushParts>,
+    settings: PushSettings,
+    lease: Lease,
+    subscription: Subscription,
+    lanes: Lanes,
+    flights: JoinSet<Landed>,
+    /// What became of deliveries since the last time it was taken down.
+    outcomes: Vec<Delivery>,
+    outcomes_since: Option<Instant>,
+    /// Up to where the log was read.
+    read: LogPosition,
+    /// The position that the store knows.
+    recorded: LogPosition,
+    recorded_at: Instant,
+    renewed_at: Instant,
+    /// Since when the target takes nothing, and how many tries that were.
+    failing_since: Option<Timestamp>,
+    failed_in_a_row: u32,
+    /// When a target that takes nothing is asked again.
+    probe_at: Instant,
+    /// After a failure of the store.
+    store_rests_until: Option<Instant>,
+    /// The deliveries that the lease brought are not all there are.
+    more_open: bool,
+    dice: u64,
+}
+
+/// A try that has ended.
+struct Landed {
+    delivery: Delivery,
+    began: Timestamp,
+    outcome: Result<Delivered, SinkError>,
+}
+
+/// Why a pusher stops.
+enum End {
+    /// The process stops, or there is work that only a new lease brings.
+    Release,
+    /// Somebody else has the subscription, or it was changed.
+    Lost,
+    /// The subscription is not active any more.
+    Finished,
+}
+
+type Reading = Pin<Box<dyn Future<Output = Result<LogRead, StoreError>> + Send>>;
+
+impl Pusher {
+    pub(super) fn new(
+        parts: Arc<PushParts>,
+        settings: PushSettings,
+        leased: LeasedSubscription,
+    ) -> Self {
+        let mut lanes = Lanes::default();
+        lanes.restore(leased.open);
+        let now = Instant::now();
+        Self {
+            parts,
+            settings,
+            lease: leased.lease,
+            subscription: leased.subscription,
+            lanes,
+            flights: JoinSet::new(),
+            outcomes: Vec::new(),
+            outcomes_since: None,
+            read: leased.position,
+            recorded: leased.position,
+            recorded_at: now,
+            renewed_at: now,
+            failing_since: leased.failing_since,
+            // One that was failing is asked with one event first.
+            failed_in_a_row: leased.failing_since.map_or(0, |_| TRIPPED_AFTER),
+            probe_at: now,
+            store_rests_until: None,
+            more_open: leased.more_open,
+            dice: u64::try_from(leased.lease.token).unwrap_or_default(),
+        }
+    }
+
+    /// Pushes until the lease is lost, the subscription ends, or `stop` does.
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
+        let mut stop = std::pin::pin!(stop);
+        let Some(secrets) = self.secrets() else {
+            // Another worker may have the right key; this one would only take it again.
+            tokio::select! {
+                () = tokio::time::sleep(self.settings.lease) => {}
+                () = &mut stop => {}
+            }
+            return self.release().await;
+        };
+        let mut reading: Option<Reading> = None;
+        let end = loop {
+            self.start_flights(&secrets);
+            if reading.is_none() && self.wants_more() {
+                reading = Some(self.reading());
+            }
+            let wake = self.wakes_at();
+            tokio::select! {
+                Some(landed) = self.flights.join_next(), if !self.flights.is_empty() => {
+                    // A flight that panicked is tried again under the next lease.
+                    let Ok(landed) = landed else { break End::Release };
+                    if self.landed(landed).await {
+                        break End::Finished;
+                    }
+                }
+                read = poll_some(&mut reading) => {
+                    reading = None;
+                    if self.took(read).await {
+                        break End::Finished;
+                    }
+                }
+                () = tokio::time::sleep_until(wake) => {}
+                () = &mut stop => {
+                    self.let_flights_land().await;
+                    break End::Release;
+                }
+            }
+            if let Some(end) = self.keep_up().await {
+                break end;
+            }
+        };
+        self.flights.abort_all();
+        match end {
+            End::Release => self.release().await,
+            End::Lost => {
+                tracing::debug!(subscription = %self.subscription.id, "a lease was lost");
+                // One that a change has ended keeps others away until then.
+                self.release().await;
+            }
+            End::Finished => {}
+        }
+    }
+
+    fn is_tripped(&self) -> bool {
+        self.failed_in_a_row >= TRIPPED_AFTER
+    }
+
+    /// Whether more events should be read from the log.
+    fn wants_more(&self) -> bool {
+        // A target that takes nothing is asked with one event, so one must be there.
+        (!self.is_tripped() || self.lanes.open() == 0)
+            && !self.more_open
+            && self.lanes.unrecorded() < self.settings.waiting
+            && self.lanes.open() < self.settings.open + self.settings.waiting
+            && self.store_rests_until.is_none()
+    }
+
+    fn reading(&self) -> Reading {
+        let (log, after) = (Arc::clone(&self.parts.log), self.read);
+        Box::pin(async move {
+            let mut news = log.news();
+            loop {
+                let read = log.read(Some(after), STEP).await?;
+                match &read {
+                    LogRead::Page(page) if page.next == after && page.complete => {
+                        news.wait(LOOK_AGAIN).await;
+                    }
+                    LogRead::Page(_) | LogRead::Pruned { .. } => return Ok(read),
+                }
+            }
+        })
+    }
+
+    /// Takes what was read. `true` if the subscription has ended.
+    async fn took(&mut self, read: Result<LogRead, StoreError>) -> bool {
+        match read {
+            Ok(LogRead::Page(page)) => self.add(&page),
+            Ok(LogRead::Pruned { .. }) => return self.pause(PauseReason::Pruned).await,
+            Err(error) => self.store_failed("the log was not read", &error),
+        }
+        false
+    }
+
+    fn add(&mut self, page: &LogPage) {
+        let now = self.parts.clock.now();
+        for entry in &page.entries {
+            for event in events_of(entry) {
+                if !self.subscription.filter.passes(&event) {
+                    continue;
+                }
+                let delivery = self.delivery(entry.report.id, &event, now);
+                if let Some(waiting) = self.lanes.add(delivery) {
+                    self.note(waiting);
+                }
+            }
+        }
+        self.read = page.next;
+    }
+
+    fn delivery(&self, report_id: i64, event: &MessageEvent, now: Timestamp) -> Delivery {
+        let channel = self.parts.directory.find(&event.key.channel);
+        let integrator = channel.as_ref().map(|known| &known.channel.integrator);
+        let form = CloudEvent::new(event, integrator, self.subscription.reveal);
+        Delivery {
+            key: DeliveryKey::new(self.subscription.id, report_id, event.event_type),
+            position: event.position,
+            event_type: event.event_type,
+            message: event.key.clone(),
+            revision: event.revision,
+            state: DeliveryState::Retrying,
+            attempts: Attempts::default(),
+            created_at: now,
+            next_attempt_at: None,
+            finished_at: None,
+            body: Some(form.to_json()),
+        }
+    }
+
+    fn start_flights(&mut self, secrets: &Secrets) {
+        let now = self.parts.clock.now();
+        if self.is_tripped() {
+            if self.flights.is_empty()
+                && self.probe_at <= Instant::now()
+                && let Some(delivery) = self.lanes.probe()
+            {
+                self.start(delivery, secrets, now);
+            }
+            return;
+        }
+        while self.flights.len() < self.settings.window
+            && let Some(delivery) = self.lanes.next(now)
+        {
+            self.start(delivery, secrets, now);
+        }
+    }
+
+    fn start(&mut self, delivery: Delivery, secrets: &Secrets, began: Timestamp) {
+        let sink = Arc::clone(&self.parts.sink);
+        let target = Target {
+            url: self.subscription.url.clone(),
+            secrets: secrets.at(began),
+        };
+        let event = OutgoingEvent {
+            id: webhook_id(delivery.event_id()),
+            body: delivery
+                .body
+                .as_deref()
+                .unwrap_or_default()
+                .as_bytes()
+                .into(),
+        };
+        self.flights.spawn(async move {
+            let outcome = sink.deliver(&target, &event).await;
+            Landed {
+                delivery,
+                began,
+                outcome,
+            }
+        });
+    }
+
+    /// Takes the end of a try. `true` if the subscription has ended with it.
+    async fn landed(&mut self, landed: Landed) -> bool {
+        let Landed {
+            mut delivery,
+            began,
+            outcome,
+        } = landed;
+        let now = self.parts.clock.now();
+        let gone = matches!(outcome, Err(SinkError::Gone { .. }));
+        let attempt = attempt(began, &outcome);
+        let took = Duration::from_millis(attempt.took_ms.into());
+        delivery.attempts.push(attempt);
+        match outcome {
+            Ok(_) => {
+                delivery.state = DeliveryState::Delivered;
+                delivery.next_attempt_at = None;
+                delivery.finished_at = Some(now);
+                delivery.body = None;
+                self.parts.observer.pushed(PushOutcome::Delivered, took);
+                self.worked();
+            }
+            Err(error) => {
+                let asked = match &error {
+                    SinkError::Retry { after, .. } => after.unwrap_or_default(),
+                    SinkError::Gone { .. } | SinkError::Refused { .. } => Duration::ZERO,
+                };
+                self.failed(now, asked, &error);
+                if backoff::is_given_up(&delivery, now) {
+                    delivery.state = DeliveryState::Dead;
+                    delivery.next_attempt_at = None;
+                    delivery.finished_at = Some(now);
+                    self.parts.observer.pushed(PushOutcome::GivenUp, took);
+                } else {
+                    let dice = self.dice();
+                    let pause = backoff::pause(delivery.attempts.count(), dice).max(asked);
+                    delivery.state = DeliveryState::Retrying;
+                    delivery.next_attempt_at = Some(later(now, pause));
+                    self.parts.observer.pushed(PushOutcome::Failed, took);
+                }
+            }
+        }
+        for ended in self.lanes.ended(delivery) {
+            self.note(ended);
+        }
+        if !gone {
+            return false;
+        }
+        tracing::warn!(subscription = %self.subscription.id, "a subscription has ended: its target answered 410");
+        let since = now;
+        self.finish(SubscriptionState::Ended { since }).await
+    }
+
+    fn worked(&mut self) {
+        if self.failing_since.take().is_some() {
+            self.recorded_at = Instant::now() - POSITION_EVERY;
+        }
+        if self.is_tripped() {
+            tracing::info!(subscription = %self.subscription.id, "a target takes events again");
+            self.lanes.make_all_due();
+        }
+        self.failed_in_a_row = 0;
+    }
+
+    fn failed(&mut self, now: Timestamp, asked: Duration, error: &SinkError) {
+        self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+        self.failing_since.get_or_insert(now);
+        if !self.is_tripped() {
+            return;
+        }
+        if self.failed_in_a_row == TRIPPED_AFTER {
+            tracing::warn!(
+                subscription = %self.subscription.id,
+                error = %chain(error),
+                "a target takes nothing; it is asked now and then"
+            );
+        }
+        let dice = self.dice();
+        let pause = backoff::probe_pause(self.failed_in_a_row - TRIPPED_AFTER + 1, dice);
+        self.probe_at = Instant::now() + pause.max(asked);
+    }
+
+    fn note(&mut self, outcome: Delivery) {
+        self.outcomes_since.get_or_insert_with(Instant::now);
+        self.outcomes.push(outcome);
+    }
+
+    /// Takes down what was done and holds the lease, if it is time.
+    async fn keep_up(&mut self) -> Option<End> {
+        let now = Instant::now();
+        if self.store_rests_until.is_some_and(|until| until <= now) {
+            self.store_rests_until = None;
+        }
+        if self.store_rests_until.is_none() {
+            if now >= self.records_at()
+                && let Some(end) = self.record().await
+            {
+                return Some(end);
+            }
+            if now >= self.renewed_at + self.settings.lease / 3
+                && let Some(end) = self.renew().await
+            {
+                return Some(end);
+            }
+        }
+        // Nobody may have claimed it yet; but somebody may.
+        if now >= self.renewed_at + self.settings.lease {
+            return Some(End::Lost);
+        }
+        let failing = self.failing_since.filter(|_| self.is_tripped());
+        if let Some(since) = failing {
+            let for_micros = self.parts.clock.now().unix_micros() - since.unix_micros();
+            let too_long = u128::try_from(for_micros)
+                .is_ok_and(|for_micros| for_micros >= self.settings.pause_after.as_micros());
+            if too_long && self.pause(PauseReason::Failing).await {
+                return Some(End::Finished);
+            }
+        }
+        // The rest of the open ones comes with another lease.
+        (self.more_open && self.lanes.open() == 0 && self.outcomes.is_empty())
+            .then_some(End::Release)
+    }
+
+    async fn record(&mut self) -> Option<End> {
+        let at_once = self.outcomes.len().min(RECORDED_AT_ONCE);
+        let (some, rest) = self.outcomes.split_at(at_once);
+        // While some are left, only what is taken down now counts.
+        let position = if rest.is_empty() {
+            self.lanes.position(self.read)
+        } else {
+            self.recorded
+        };
+        let progress = Progress {
+            position: position.max(self.recorded),
+            failing_since: self.failing_since,
+            deliveries: some,
+        };
+        match self.parts.queue.record(&self.lease, progress).await {
+            Ok(true) => {
+                self.recorded = progress.position;
+                self.recorded_at = Instant::now();
+                self.outcomes.drain(..at_once);
+                if self.outcomes.is_empty() {
+                    self.outcomes_since = None;
+                }
+                None
+            }
+            Ok(false) => Some(End::Lost),
+            Err(error) => {
+                self.store_failed("what was pushed was not taken down yet", &error);
+                None
+            }
+        }
+    }
+
+    async fn renew(&mut self) -> Option<End> {
+        let asked_at = Instant::now();
+        match self
+            .parts
+            .queue
+            .renew(&self.lease, self.settings.lease)
+            .await
+        {
+            Ok(Renewal::Kept) => {
+                self.renewed_at = asked_at;
+                None
+            }
+            Ok(Renewal::Lost) => Some(End::Lost),
+            Err(error) => {
+                self.store_failed("a lease was not renewed yet", &error);
+                None
+            }
+        }
+    }
+
+    fn store_failed(&mut self, what: &'static str, error: &StoreError) {
+        tracing::warn!(subscription = %self.subscription.id, error = %chain(error), "{what}");
+        self.store_rests_until = Some(Instant::now() + STORE_PAUSE);
+    }
+
+    async fn pause(&mut self, reason: PauseReason) -> bool {
+        let since = self.parts.clock.now();
+        tracing::error!(
+            subscription = %self.subscription.id,
+            reason = reason.as_str(),
+            "a subscription was paused; somebody has to look at it and resume it"
+        );
+        self.finish(SubscriptionState::Paused { reason, since })
+            .await
+    }
+
+    /// Ends the lease with a state. `false` if the store did not take it.
+    async fn finish(&mut self, state: SubscriptionState) -> bool {
+        while !self.outcomes.is_empty() {
+            if self.record().await.is_some() || self.store_rests_until.is_some() {
+                return false;
+            }
+        }
+        match self.parts.queue.finish(&self.lease, state).await {
+            // A lease that was lost ends as well.
+            Ok(_) => true,
+            Err(error) => {
+                self.store_failed("the end of a subscription was not taken down yet", &error);
+                false
+            }
+        }
+    }
+
+    /// Waits for events that are under way, and takes down what became of them.
+    async fn let_flights_land(&mut self) {
+        let deadline = Instant::now() + STOP_PATIENCE;
+        while let Ok(Some(Ok(landed))) =
+            tokio::time::timeout_at(deadline, self.flights.join_next()).await
+        {
+            if self.landed(landed).await {
+                return;
+            }
+        }
+        while !self.outcomes.is_empty() && Instant::now() < deadline {
+            if self.record().await.is_some() || self.store_rests_until.is_some() {
+                return;
+            }
+        }
+    }
+
+    async fn release(&self) {
+        if let Err(error) = self.parts.queue.release(&self.lease).await {
+            // It ends by itself.
+            tracing::warn!(subscription = %self.subscription.id, error = %chain(&error), "a lease was not given back");
+        }
+    }
+
+    /// When there is something to do even if nothing happens.
+    fn wakes_at(&self) -> Instant {
+        let renewal = self.renewed_at + self.settings.lease / 3;
+        let mut wake = renewal.min(self.records_at());
+        if let Some(until) = self.store_rests_until {
+            wake = until;
+        }
+        if self.is_tripped() {
+            if self.flights.is_empty() && self.lanes.open() > 0 {
+                wake = wake.min(self.probe_at);
+            }
+        } else if self.flights.len() < self.settings.window {
+            if self.lanes.has_ready() {
+                wake = Instant::now();
+            } else if let Some(due) = self.lanes.next_due() {
+                let left = due.unix_micros() - self.parts.clock.now().unix_micros();
+                let left = Duration::from_micros(u64::try_from(left).unwrap_or_default());
+                wake = wake.min(Instant::now() + left);
+            }
+        }
+        wake
+    }
+
+    fn records_at(&self) -> Instant {
+        let full = self.outcomes.len() >= RECORDED_AT_ONCE;
+        match self.outcomes_since {
+            Some(since) if full => since,
+            Some(since) => since + self.settings.record_every,
+            None if self.lanes.position(self.read) > self.recorded => {
+                self.recorded_at + POSITION_EVERY
+            }
+            // The renewal comes before it.
+            None => self.renewed_at + self.settings.lease,
+        }
+    }
+
+    /// The signing secrets; `None` if this process cannot open them.
+    fn secrets(&self) -> Option<Secrets> {
+        let Subscription { id, secrets, .. } = &self.subscription;
+        let context = Subscription::secret_context(*id);
+        let open = |kept: &SubscriptionSecret| {
+            let text = self.parts.secret.open(&kept.sealed, &context).ok()?;
+            SigningSecret::parse(&text).ok()
+        };
+        let Some(current) = open(&secrets.current) else {
+            tracing::error!(
+                subscription = %id,
+                "its signing secret does not open with this server secret; nothing is pushed"
+            );
+            return None;
+        };
+        let previous = secrets.previous.as_ref();
+        Some(Secrets {
+            current,
+            previous: previous.and_then(|it| Some((open(&it.secret)?, it.expires_at))),
+        })
+    }
+
+    /// Some number; what it is does not matter.
+    const fn dice(&mut self) -> u64 {
+        self.dice = self
+            .dice
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        self.dice >> 33
+    }
+}
+
+/// The secrets that sign.
+struct Secrets {
+    current: SigningSecret,
+    previous: Option<(SigningSecret, Timestamp)>,
+}
+
+impl Secrets {
+    fn at(&self, now: Timestamp) -> SigningSecrets {
+        let live = self.previous.as_ref().filter(|(_, end)| now < *end);
+        SigningSecrets {
+            current: self.current.clone(),
+            previous: live.map(|(secret, _)| secret.clone()),
+        }
+    }
+}
+
+/// What a future gives that may not be there; without one, for ever nothing.
+async fn poll_some(reading: &mut Option<Reading>) -> Result<LogRead, StoreError> {
+    match reading {
+        Some(reading) => reading.await,
+        None => std::future::pending().await,
+    }
+}
+
+#[expect(clippy::expect_used, reason = "an event id is letters, digits and `_`")]
+fn webhook_id(id: EventId) -> WebhookId {
+    WebhookId::parse(&id.to_string()).expect("an event id is a webhook id")
+}
+
+fn attempt(at: Timestamp, outcome: &Result<Delivered, SinkError>) -> Attempt {
+    let (took, answer, error): (Duration, Option<&Answer>, Option<String>) = match outcome {
+        Ok(delivered) => (delivered.took, Some(&delivered.answer), None),
+        Err(error) => {
+            let took = match error {
+                SinkError::Retry { took, .. } | SinkError::Gone { took, .. } => *took,
+                SinkError::Refused { .. } => Duration::ZERO,
+            };
+            (took, error.answer(), Some(chain(error)))
+        }
+    };
+    let failed = error.is_some();
+    Attempt {
+        at,
+        took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
+        status: answer.map(|answer| answer.status),
+        error: error.map(|error| AttemptError::new(&error)),
+        // What is said to a delivered event nobody reads.
+        answer: answer
+            .filter(|_| failed)
+            .map(|answer| answer.excerpt.clone()),
+    }
+}
+
+fn later(now: Timestamp, pause: Duration) -> Timestamp {
+    now.plus_micros(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX))
+}

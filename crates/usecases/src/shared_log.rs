@@ -1,0 +1,206 @@
+//! One look at the log for many who follow it.
+//!
+//! All who listen live stand at the end of the log and want the same next
+//! reports: the store is asked for them once, and they are kept for a while. A
+//! reader that is further back asks the store itself.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{LogEntry, LogPosition, Timestamp};
+use ports::log::{LogPage, LogRead};
+use ports::{ReportLog, StoreError};
+use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
+
+/// How long the end of the log is believed to stay where it is, unless
+/// something is recorded here: what other processes record is seen by then.
+pub const POLL: Duration = Duration::from_millis(100);
+
+/// How long what is being recorded may gather before it is read.
+const GATHER: Duration = Duration::from_millis(15);
+
+/// How many reports are read at once at the end of the log.
+const STEP: NonZeroU16 = NonZeroU16::new(500).unwrap();
+
+/// How many reports are kept for those who come a little later.
+const KEPT: usize = 4_096;
+
+/// A log that is followed by many.
+pub struct SharedLog {
+    log: Arc<dyn ReportLog>,
+    recent: Mutex<Option<Recent>>,
+    news: watch::Sender<u64>,
+}
+
+/// The end of the log: its entries behind `start` and up to `end`.
+struct Recent {
+    start: LogPosition,
+    end: LogPosition,
+    entries: VecDeque<LogEntry>,
+    /// When the store was last asked, and what the news were then; `None` if
+    /// there was more than it gave.
+    looked: Option<(Instant, u64)>,
+}
+
+impl SharedLog {
+    /// Shares a log.
+    #[must_use]
+    pub fn new(log: Arc<dyn ReportLog>) -> Self {
+        Self {
+            log,
+            recent: Mutex::default(),
+            news: watch::Sender::new(0),
+        }
+    }
+
+    /// Something was recorded in this process, so the log has a new end.
+    pub fn recorded(&self) {
+        self.news
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// To be taken before reading: what is recorded afterwards ends the wait.
+    #[must_use]
+    pub fn news(&self) -> News {
+        News(self.news.subscribe())
+    }
+
+    /// What is kept of the log behind `after`, and from the store what comes
+    /// then. `None` if the kept part does not begin there.
+    async fn read_end(
+        &self,
+        after: LogPosition,
+        limit: NonZeroU16,
+    ) -> Result<Option<LogRead>, StoreError> {
+        let mut place = self.recent.lock().await;
+        let recent = place.get_or_insert_with(|| Recent::beginning(after));
+        if after > recent.end {
+            // Nobody has read so far; whoever stands further back asks the store.
+            *recent = Recent::beginning(after);
+        }
+        if after < recent.start {
+            return Ok(None);
+        }
+        if after == recent.end
+            && let Some(read) = self.look(recent).await?
+        {
+            return Ok(Some(read));
+        }
+        Ok(Some(LogRead::Page(recent.behind(after, limit))))
+    }
+
+    /// Asks the store what there is behind the end, if that may have changed.
+    async fn look(&self, recent: &mut Recent) -> Result<Option<LogRead>, StoreError> {
+        if let Some((at, news)) = recent.looked {
+            let unchanged = *self.news.borrow() == news;
+            if unchanged && at.elapsed() < POLL {
+                return Ok(None);
+            }
+            tokio::time::sleep_until(at + GATHER).await;
+        }
+        let news = *self.news.borrow();
+        let page = match self.log.read(Some(recent.end), STEP).await? {
+            LogRead::Page(page) => page,
+            pruned @ LogRead::Pruned { .. } => return Ok(Some(pruned)),
+        };
+        recent.end = page.next;
+        recent.entries.extend(page.entries);
+        recent.looked = page.complete.then(|| (Instant::now(), news));
+        recent.trim();
+        Ok(None)
+    }
+}
+
+impl Recent {
+    const fn beginning(at: LogPosition) -> Self {
+        Self {
+            start: at,
+            end: at,
+            entries: VecDeque::new(),
+            looked: None,
+        }
+    }
+
+    fn behind(&self, after: LogPosition, limit: NonZeroU16) -> LogPage {
+        let first = self
+            .entries
+            .partition_point(|entry| entry.position <= after);
+        let limit = usize::from(limit.get());
+        let mut entries: Vec<LogEntry> = Vec::new();
+        for entry in self.entries.range(first..) {
+            let goes_on = entries
+                .last()
+                .is_some_and(|last| last.position == entry.position);
+            if entries.len() >= limit && !goes_on {
+                let next = entries.last().map_or(after, |last| last.position);
+                return LogPage {
+                    entries,
+                    next,
+                    complete: false,
+                };
+            }
+            entries.push(entry.clone());
+        }
+        LogPage {
+            entries,
+            next: self.end,
+            complete: self.looked.is_some(),
+        }
+    }
+
+    /// Forgets the oldest entries, never some of those that share a position.
+    fn trim(&mut self) {
+        while self.entries.len() > KEPT
+            && let Some(oldest) = self.entries.pop_front()
+        {
+            self.start = oldest.position;
+            while self
+                .entries
+                .front()
+                .is_some_and(|next| next.position == self.start)
+            {
+                self.entries.pop_front();
+            }
+        }
+    }
+}
+
+/// Waits for something to be recorded.
+pub struct News(watch::Receiver<u64>);
+
+impl News {
+    /// Returns when there may be something new in the log, or after `at_most`.
+    pub async fn wait(&mut self, at_most: Duration) {
+        // Others record too, so silence is no reason to go on waiting; nor does
+        // it matter why the wait ended.
+        let _ = tokio::time::timeout(at_most.min(POLL), self.0.changed()).await;
+    }
+}
+
+#[async_trait]
+impl ReportLog for SharedLog {
+    async fn read(
+        &self,
+        after: Option<LogPosition>,
+        limit: NonZeroU16,
+    ) -> Result<LogRead, StoreError> {
+        if let Some(after) = after
+            && let Some(read) = self.read_end(after, limit).await?
+        {
+            return Ok(read);
+        }
+        self.log.read(after, limit).await
+    }
+
+    async fn head(&self) -> Result<LogPosition, StoreError> {
+        self.log.head().await
+    }
+
+    async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
+        self.log.position_at(moment).await
+    }
+}

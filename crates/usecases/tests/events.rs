@@ -1,0 +1,250 @@
+//! Following the log: everything once, in order, soon, and with few questions
+//! to the store.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::event::EventFilter;
+use domain::{LogPosition, Timestamp};
+use ports::log::LogRead;
+use ports::{ReportLog, ReportStore as _, StoreError};
+use testkit::builders::report;
+use testkit::memory::MemoryStore;
+use tokio::time::Instant;
+use usecases::read_events::{EventsPage, EventsRead, EventsWanted};
+use usecases::{CloudEvent, ReadEvents, SharedLog};
+
+/// A log that counts how often it is asked.
+struct Counted {
+    store: MemoryStore,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl ReportLog for Counted {
+    async fn read(
+        &self,
+        after: Option<LogPosition>,
+        limit: NonZeroU16,
+    ) -> Result<LogRead, StoreError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.store.read(after, limit).await
+    }
+
+    async fn head(&self) -> Result<LogPosition, StoreError> {
+        self.store.head().await
+    }
+
+    async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
+        self.store.position_at(moment).await
+    }
+}
+
+fn counted() -> (MemoryStore, Arc<Counted>, Arc<SharedLog>) {
+    let store = MemoryStore::new();
+    let counted = Arc::new(Counted {
+        store: store.clone(),
+        asked: AtomicUsize::new(0),
+    });
+    let shared = Arc::new(SharedLog::new(counted.clone()));
+    (store, counted, shared)
+}
+
+fn wanted(after: Option<LogPosition>, limit: u16, wait: Duration) -> EventsWanted {
+    EventsWanted {
+        after,
+        filter: EventFilter::default(),
+        limit: NonZeroU16::new(limit).unwrap(),
+        wait,
+    }
+}
+
+async fn read(
+    events: &ReadEvents,
+    after: Option<LogPosition>,
+    limit: u16,
+    wait: Duration,
+) -> EventsPage {
+    match events.run(&wanted(after, limit, wait)).await.unwrap() {
+        EventsRead::Page(page) => page,
+        pruned @ EventsRead::Pruned { .. } => panic!("{pruned:?}"),
+    }
+}
+
+fn told(page: &EventsPage) -> Vec<String> {
+    let told = page.events.iter();
+    told.map(|event| format!("{} {}", event.key.sid, event.event_type))
+        .collect()
+}
+
+#[tokio::test]
+async fn pages_of_any_size_give_out_every_event_once() {
+    let (store, _, log) = counted();
+    for number in 0..40 {
+        let sid = format!("SM{number}");
+        for status in ["sent", "failed", "failed", "delivered"] {
+            store
+                .record(&[report(&sid).status(status).build()])
+                .await
+                .unwrap();
+        }
+    }
+    let events = ReadEvents::new(log);
+    let all = read(&events, None, 500, Duration::ZERO).await;
+    assert_eq!(all.events.len(), 40 * 4);
+    assert!(!all.more);
+    for limit in [1, 3, 7, 159, 160] {
+        let (mut after, mut seen) = (None, Vec::new());
+        loop {
+            let page = read(&events, after, limit, Duration::ZERO).await;
+            assert!(page.events.len() <= usize::from(limit) + 1);
+            seen.extend(page.events);
+            after = Some(page.next);
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(seen, all.events, "{limit} at a time");
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_hears_at_once_of_what_is_recorded_here() {
+    let (store, _, log) = counted();
+    let events = ReadEvents::new(log.clone());
+    let began = Instant::now();
+    let wait = Duration::from_secs(30);
+    let (page, ()) = tokio::join!(read(&events, Some(LogPosition::START), 10, wait), async {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        store.record(&[report("SM1").build()]).await.unwrap();
+        log.recorded();
+    });
+    assert_eq!(page.events.len(), 1);
+    assert!(began.elapsed() < wait, "nobody woke it");
+}
+
+#[tokio::test]
+async fn what_others_record_is_heard_of_soon() {
+    let (store, _, log) = counted();
+    let events = ReadEvents::new(log);
+    let began = Instant::now();
+    let wait = Duration::from_secs(30);
+    let (page, ()) = tokio::join!(read(&events, Some(LogPosition::START), 10, wait), async {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        store.record(&[report("SM1").build()]).await.unwrap();
+    });
+    assert_eq!(page.events.len(), 1);
+    assert!(began.elapsed() < wait, "nobody woke it");
+}
+
+#[tokio::test]
+async fn nothing_new_is_an_empty_page_after_the_wait() {
+    let (_, _, log) = counted();
+    let began = Instant::now();
+    let page = read(&ReadEvents::new(log), None, 10, Duration::from_millis(300)).await;
+    assert_eq!((page.events.len(), page.more), (0, false));
+    assert!(began.elapsed() >= Duration::from_millis(300));
+}
+
+#[tokio::test]
+async fn a_hundred_that_follow_ask_the_store_as_often_as_one() {
+    let (store, counted, log) = counted();
+    let mut followers = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let events = ReadEvents::new(log.clone());
+        followers.spawn(async move {
+            let (mut after, mut seen) = (LogPosition::START, Vec::new());
+            while seen.len() < 50 {
+                let page = read(&events, Some(after), 20, Duration::from_mins(1)).await;
+                seen.extend(told(&page));
+                after = page.next;
+            }
+            seen
+        });
+    }
+    let expected: Vec<_> = (0..50)
+        .map(|number| format!("SM{number} message.delivered"))
+        .collect();
+    for number in 0..50 {
+        store
+            .record(&[report(&format!("SM{number}")).build()])
+            .await
+            .unwrap();
+        log.recorded();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for seen in followers.join_all().await {
+        assert_eq!(seen, expected);
+    }
+    let asked = counted.asked.load(Ordering::Relaxed);
+    // Each for itself, they would ask five thousand times.
+    assert!(asked <= 500, "asked {asked} times for 50 commits");
+}
+
+#[tokio::test]
+async fn a_reader_that_comes_back_later_misses_nothing() {
+    let (store, _, log) = counted();
+    let events = ReadEvents::new(log.clone());
+    // Far more than is kept for those who follow live.
+    let reports: Vec<_> = (0..6_000)
+        .map(|n| report(&format!("SM{n}")).build())
+        .collect();
+    for batch in reports.chunks(1_000) {
+        store.record(batch).await.unwrap();
+        log.recorded();
+        let live = read(
+            &events,
+            Some(LogPosition(store.head().await.unwrap().0 - 1)),
+            5,
+            Duration::ZERO,
+        );
+        assert_eq!(live.await.events.len(), 1);
+    }
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let page = read(&events, after, 100, Duration::ZERO).await;
+        count += page.events.len();
+        after = Some(page.next);
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(count, 6_000);
+}
+
+#[tokio::test]
+async fn an_event_is_a_cloud_event() {
+    let (store, _, log) = counted();
+    let failed = report("SM1")
+        .status("failed")
+        .error_with_text("63016", "no session");
+    store
+        .record(&[report("SM1").status("sent").build(), failed.build()])
+        .await
+        .unwrap();
+    let page = read(&ReadEvents::new(log), None, 10, Duration::ZERO).await;
+    let twilio = domain::IntegratorName::parse("twilio").unwrap();
+    let [_, event] = &page.events[..] else {
+        panic!("{page:?}")
+    };
+    let shown: serde_json::Value =
+        serde_json::from_str(&CloudEvent::new(event, Some(&twilio), false).to_json()).unwrap();
+    assert_eq!(shown["specversion"], "1.0");
+    assert_eq!(shown["id"], event.id.to_string());
+    assert_eq!(shown["type"], "message.failed");
+    assert_eq!(shown["subject"], "SM1");
+    assert_eq!(shown["data"]["previous_status"], "sent");
+    assert_eq!(shown["data"]["revision"], 2);
+    assert_eq!(shown["data"]["masked"], true);
+    assert!(shown["data"]["to"].as_str().unwrap().contains("***"));
+    assert_eq!(shown["data"]["error"]["code"], "63016");
+    assert!(shown["data"]["error"]["explanation"].is_string());
+    let clear = CloudEvent::new(event, None, true);
+    assert_eq!(clear.data.to, event.recipient.reveal());
+    assert_eq!(clear.data.error.unwrap().explanation, None);
+}
