@@ -28,7 +28,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource};
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, Integrators, ListMessages, ListRejections,
-    ManageChannels, ReceiveReport, ShowMessage,
+    ManageChannels, ManageSubscriptions, ReadEvents, ReceiveReport, ShowMessage,
 };
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -36,6 +36,7 @@ pub use api::auth::AdminToken;
 pub use metrics::Metrics;
 use problem::Problem;
 pub use server::{PublicSettings, bind, serve_operator, serve_public};
+use tokio::sync::watch;
 
 /// What the public listener needs.
 #[derive(Clone)]
@@ -59,6 +60,13 @@ pub struct OperatorState {
     pub show: Arc<ShowMessage>,
     /// Lists messages.
     pub list: Arc<ListMessages>,
+    /// Gives out events.
+    pub events: Arc<ReadEvents>,
+    /// Adds, changes and removes subscriptions, and shows their deliveries.
+    pub subscriptions: Arc<ManageSubscriptions>,
+    /// Becomes true when the process is about to stop: what never ends by
+    /// itself ends then.
+    pub stop: watch::Receiver<bool>,
     /// Lists refused reports.
     pub rejections: Arc<ListRejections>,
     /// Checks what the service depends on.
@@ -114,6 +122,11 @@ pub fn operator(operator: web::Data<api::Operator>) -> impl FnOnce(&mut ServiceC
                 resource("/messages/{channel}/{sid}", "GET")
                     .route(web::get().to(api::messages::show)),
             )
+            .service(resource("/events", "GET").route(web::get().to(api::events::list)))
+            .service(
+                resource("/events/stream", "GET").route(web::get().to(api::events::stream::follow)),
+            )
+            .configure(subscriptions)
             .service(resource("/rejections", "GET").route(web::get().to(api::rejections::list)))
             .default_service(web::to(nothing_here));
         let metrics = web::resource("/metrics")
@@ -139,6 +152,56 @@ pub fn operator(operator: web::Data<api::Operator>) -> impl FnOnce(&mut ServiceC
                     .default_service(web::to(nothing_here)),
             );
     }
+}
+
+/// The routes of subscriptions and their deliveries.
+fn subscriptions(routes: &mut ServiceConfig) {
+    use api::subscriptions::{self, deliveries};
+    routes
+        .service(
+            resource("/subscriptions", "GET, POST")
+                .route(web::get().to(subscriptions::list))
+                .route(web::post().to(subscriptions::add)),
+        )
+        .service(
+            resource("/subscriptions/{subscription}", "DELETE, GET, PATCH")
+                .route(web::get().to(subscriptions::show))
+                .route(web::patch().to(subscriptions::change))
+                .route(web::delete().to(subscriptions::remove)),
+        )
+        .service(
+            resource("/subscriptions/{subscription}/pause", "POST")
+                .route(web::post().to(subscriptions::pause)),
+        )
+        .service(
+            resource("/subscriptions/{subscription}/resume", "POST")
+                .route(web::post().to(subscriptions::resume)),
+        )
+        .service(
+            resource("/subscriptions/{subscription}/secret", "POST")
+                .route(web::post().to(subscriptions::rotate)),
+        )
+        .service(
+            resource("/subscriptions/{subscription}/test", "POST")
+                .route(web::post().to(subscriptions::test)),
+        )
+        .service(
+            resource("/subscriptions/{subscription}/replay", "POST")
+                .route(web::post().to(subscriptions::replay)),
+        )
+        .service(
+            resource("/subscriptions/{subscription}/deliveries", "GET")
+                .route(web::get().to(deliveries::list)),
+        )
+        .service(
+            resource("/subscriptions/{subscription}/deliveries/retry", "POST")
+                .route(web::post().to(deliveries::retry_all)),
+        )
+        .service(resource("/deliveries/{delivery}", "GET").route(web::get().to(deliveries::show)))
+        .service(
+            resource("/deliveries/{delivery}/retry", "POST")
+                .route(web::post().to(deliveries::retry)),
+        );
 }
 
 /// A resource that answers 405 to methods it has no route for.

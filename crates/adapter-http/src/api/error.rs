@@ -10,6 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use ports::StoreError;
 use usecases::intake::chain;
 use usecases::manage_channels::ManageError;
+use usecases::manage_subscriptions::SubscriptionError;
 
 use crate::problem::Problem;
 
@@ -29,6 +30,8 @@ pub enum ApiError {
     NoSuchMessage,
     /// A change was not made.
     Manage(ManageError),
+    /// Something about a subscription was not done.
+    Subscription(SubscriptionError),
     /// The store failed.
     Store(StoreError),
 }
@@ -38,6 +41,15 @@ impl From<ManageError> for ApiError {
         match error {
             ManageError::Store(error) => Self::Store(error),
             error => Self::Manage(error),
+        }
+    }
+}
+
+impl From<SubscriptionError> for ApiError {
+    fn from(error: SubscriptionError) -> Self {
+        match error {
+            SubscriptionError::Store(error) => Self::Store(error),
+            error => Self::Subscription(error),
         }
     }
 }
@@ -96,6 +108,7 @@ impl ApiError {
                 let (status, code) = of_manage(error);
                 Problem::new(status, code, error.to_string())
             }
+            Self::Subscription(error) => of_subscription(error),
             Self::Store(error) => of_store(error),
         }
     }
@@ -117,6 +130,23 @@ fn of_manage(error: &ManageError) -> (StatusCode, &'static str) {
             (problem.status_code(), problem.code())
         }
     }
+}
+
+fn of_subscription(error: &SubscriptionError) -> Problem {
+    let (status, code) = match error {
+        SubscriptionError::NoSuchSubscription(_) => (StatusCode::NOT_FOUND, "no_such_subscription"),
+        SubscriptionError::NoSuchDelivery(_) => (StatusCode::NOT_FOUND, "no_such_delivery"),
+        SubscriptionError::NoSuchMessage => (StatusCode::NOT_FOUND, "no_such_message"),
+        SubscriptionError::PrivateTarget(_) => {
+            let private = StatusCode::UNPROCESSABLE_ENTITY;
+            return Problem::new(private, "private_target", error.to_string()).of("url");
+        }
+        SubscriptionError::Outdated => (StatusCode::CONFLICT, "outdated"),
+        SubscriptionError::NotRetriable => (StatusCode::CONFLICT, "not_retriable"),
+        SubscriptionError::Unsealable => (StatusCode::CONFLICT, "unsealable_secret"),
+        SubscriptionError::Store(error) => return of_store(error),
+    };
+    Problem::new(status, code, error.to_string())
 }
 
 fn of_store(error: &StoreError) -> Problem {

@@ -1,13 +1,16 @@
-//! The operator's API: channels, credentials, messages, rejections.
+//! The operator's API: channels, credentials, messages,
+//! events, subscriptions, rejections.
 
 pub mod auth;
 pub mod channels;
 pub mod credentials;
 pub mod error;
+pub mod events;
 pub mod messages;
 pub mod openapi;
 pub mod query;
 pub mod rejections;
+pub mod subscriptions;
 
 use crate::OperatorState;
 use crate::server::Home;

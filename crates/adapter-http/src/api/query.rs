@@ -35,13 +35,19 @@ pub(crate) fn cursor(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
 }
 
-/// Reads what [`cursor`] wrote.
+/// Reads the `cursor` that [`cursor`] wrote.
 pub(crate) fn from_cursor<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, ApiError> {
+    parameter_cursor("cursor", text, read)
+}
+
+/// The same, of a parameter of another name.
+pub(crate) fn parameter_cursor<T>(
+    name: &'static str,
+    text: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<T, ApiError> {
     let plain = URL_SAFE_NO_PAD.decode(text).ok();
     let plain = plain.and_then(|bytes| String::from_utf8(bytes).ok());
     let value = plain.and_then(|text| read(&text));
-    valid(
-        "cursor",
-        value.ok_or("the next of the page before, as it came"),
-    )
+    valid(name, value.ok_or("the next of the page before, as it came"))
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use actix_web::{HttpResponse, web};
 use domain::{Effect, IntegratorName, RejectionReason, ReportedStatus};
 use ports::journal::JournalUsage;
+use ports::observer::PushOutcome;
 use ports::{Observer, ReportJournal};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -51,6 +52,8 @@ pub struct Metrics {
     commit_failures: AtomicU64,
     journaled: AtomicU64,
     drained: AtomicU64,
+    pushes: [AtomicU64; PushOutcome::ALL.len()],
+    push_duration: Histogram,
     channels: AtomicU64,
     journal: OnceLock<Arc<dyn ReportJournal>>,
 }
@@ -71,6 +74,8 @@ impl Metrics {
             commit_failures: AtomicU64::new(0),
             journaled: AtomicU64::new(0),
             drained: AtomicU64::new(0),
+            pushes: std::array::from_fn(zero),
+            push_duration: Histogram::new(MICROSECONDS, 1e6),
             channels: AtomicU64::new(0),
             journal: OnceLock::new(),
         }
@@ -148,6 +153,13 @@ impl Observer for Metrics {
         }
     }
 
+    fn pushed(&self, outcome: PushOutcome, took: Duration) {
+        if let Some(count) = self.pushes.get(outcome as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.push_duration.observe(micros(took));
+    }
+
     fn channels_known(&self, channels: usize) {
         self.channels.store(whole(channels), Ordering::Relaxed);
     }
@@ -186,6 +198,8 @@ impl Collector for Shown {
             commit_failures,
             journaled,
             drained,
+            pushes,
+            push_duration,
             channels,
             journal,
         } = self.0.as_ref();
@@ -240,27 +254,8 @@ impl Collector for Shown {
             None,
             MetricType::Histogram,
         )?)?;
-        for (name, help, count) in [
-            (
-                "receiptd_commit_failures",
-                "Batches the store did not take",
-                commit_failures,
-            ),
-            (
-                "receiptd_journaled_reports",
-                "Reports that went to the journal instead of the store",
-                journaled,
-            ),
-            (
-                "receiptd_drained_reports",
-                "Reports that went from the journal into the store",
-                drained,
-            ),
-        ] {
-            encoder
-                .encode_descriptor(name, help, None, MetricType::Counter)?
-                .encode_counter(&count.load(Ordering::Relaxed), NoExemplar::None)?;
-        }
+        encode_counters(&mut encoder, commit_failures, journaled, drained)?;
+        encode_pushes(&mut encoder, pushes, push_duration)?;
         if let Some(journal) = journal.get() {
             encode_journal(&mut encoder, journal.usage())?;
         }
@@ -282,6 +277,60 @@ impl Collector for Shown {
             )?
             .encode_info(&[("version", *version)])
     }
+}
+
+fn encode_counters(
+    encoder: &mut DescriptorEncoder<'_>,
+    commit_failures: &AtomicU64,
+    journaled: &AtomicU64,
+    drained: &AtomicU64,
+) -> fmt::Result {
+    for (name, help, count) in [
+        (
+            "receiptd_commit_failures",
+            "Batches the store did not take",
+            commit_failures,
+        ),
+        (
+            "receiptd_journaled_reports",
+            "Reports that went to the journal instead of the store",
+            journaled,
+        ),
+        (
+            "receiptd_drained_reports",
+            "Reports that went from the journal into the store",
+            drained,
+        ),
+    ] {
+        encoder
+            .encode_descriptor(name, help, None, MetricType::Counter)?
+            .encode_counter(&count.load(Ordering::Relaxed), NoExemplar::None)?;
+    }
+    Ok(())
+}
+
+fn encode_pushes(
+    encoder: &mut DescriptorEncoder<'_>,
+    pushes: &[AtomicU64; PushOutcome::ALL.len()],
+    duration: &Histogram,
+) -> fmt::Result {
+    let mut shown = encoder.encode_descriptor(
+        "receiptd_pushes",
+        "Tries to push an event to a subscriber, by how they ended",
+        None,
+        MetricType::Counter,
+    )?;
+    for (outcome, count) in PushOutcome::ALL.into_iter().zip(pushes) {
+        shown
+            .encode_family(&[("outcome", outcome.as_str())])?
+            .encode_counter(&count.load(Ordering::Relaxed), NoExemplar::None)?;
+    }
+    duration.encode(encoder.encode_descriptor(
+        "receiptd_push_duration_seconds",
+        "How long tries to push an event took",
+        None,
+        MetricType::Histogram,
+    )?)
 }
 
 fn encode_journal(encoder: &mut DescriptorEncoder<'_>, usage: JournalUsage) -> fmt::Result {

@@ -4,15 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_http::{AdminToken, Metrics, OperatorState, PublicSettings, PublicState};
+use async_trait::async_trait;
 use domain::PublicUrl;
-use ports::{ChannelCredentialRepository, Clock, Integrator, Observer, RejectionLog, ReportStore};
+use domain::webhook::AnswerExcerpt;
+use ports::events::{Answer, Delivered, EventSink, OutgoingEvent, SinkError, Target};
+use ports::{
+    ChannelCredentialRepository, Clock, Integrator, Observer, RejectionLog, ReportLog, ReportStore,
+};
+use ports::{DeliveryLog, SubscriptionRepository};
 use testkit::builders::server_secret;
 use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::MemoryStore;
+use tokio::sync::watch;
 use usecases::intake::IntakeSettings;
+use usecases::manage_subscriptions::SubscriptionParts;
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, Intake, Integrators, ListMessages, ListRejections,
-    ManageChannels, ReceiveReport, ShowMessage,
+    ManageChannels, ManageSubscriptions, ReadEvents, ReceiveReport, SharedLog, ShowMessage,
 };
 
 use crate::client::Request;
@@ -29,6 +37,9 @@ pub struct Stores {
     pub reports: Arc<dyn ReportStore>,
     pub channels: Arc<dyn ChannelCredentialRepository>,
     pub rejections: Arc<dyn RejectionLog>,
+    pub log: Arc<dyn ReportLog>,
+    pub subscriptions: Arc<dyn SubscriptionRepository>,
+    pub deliveries: Arc<dyn DeliveryLog>,
 }
 
 impl From<&MemoryStore> for Stores {
@@ -37,7 +48,26 @@ impl From<&MemoryStore> for Stores {
             reports: Arc::new(store.clone()),
             channels: Arc::new(store.clone()),
             rejections: Arc::new(store.clone()),
+            log: Arc::new(store.clone()),
+            subscriptions: Arc::new(store.clone()),
+            deliveries: Arc::new(store.clone()),
         }
+    }
+}
+
+/// A target that takes whatever it is sent.
+struct Takes;
+
+#[async_trait]
+impl EventSink for Takes {
+    async fn deliver(&self, _: &Target, _: &OutgoingEvent) -> Result<Delivered, SinkError> {
+        Ok(Delivered {
+            answer: Answer {
+                status: 202,
+                excerpt: AnswerExcerpt::of(b"thank you"),
+            },
+            took: Duration::from_millis(1),
+        })
     }
 }
 
@@ -85,7 +115,8 @@ pub async fn start_with(
     directory.refresh().await.unwrap();
     let dyn_clock: Arc<dyn Clock> = clock.clone();
     let (intake, writers) = Intake::new(stores.reports.clone(), observer.clone(), size.intake);
-    spawn(writers.run());
+    let log = Arc::new(SharedLog::new(stores.log.clone()));
+    spawn(writers.telling(log.clone()).run());
     let public = PublicState {
         integrators: integrators.clone(),
         admit: Arc::new(AdmitCaller::new(
@@ -116,6 +147,20 @@ pub async fn start_with(
             stores.channels.clone(),
         )),
         list: Arc::new(ListMessages::new(stores.reports.clone())),
+        subscriptions: Arc::new(ManageSubscriptions::new(SubscriptionParts {
+            repository: stores.subscriptions.clone(),
+            deliveries: stores.deliveries.clone(),
+            log: log.clone(),
+            reports: stores.reports.clone(),
+            sink: Arc::new(Takes),
+            directory: directory.clone(),
+            secret: server_secret(),
+            clock: clock.clone(),
+            ids: Arc::new(CountingIds::default()),
+            private_targets: false,
+        })),
+        events: Arc::new(ReadEvents::new(log)),
+        stop: watch::channel(false).1,
         rejections: Arc::new(ListRejections::new(stores.rejections.clone())),
         health: Arc::new(CheckHealth::new(stores.reports.clone(), directory.clone())),
         directory: directory.clone(),

@@ -1,0 +1,221 @@
+//! What happens to messages, for programs that want to hear of it: pulled page
+//! by page here, or live from the [`stream`].
+
+pub(crate) mod stream;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use domain::event::{EventFilter, EventType, MessageEvent};
+use domain::{ChannelId, LogPosition, Timestamp};
+use ports::ReportLog as _;
+use serde::{Deserialize, Serialize};
+use usecases::CloudEvent;
+use usecases::read_events::{EventsRead, EventsWanted};
+use utoipa::ToSchema;
+
+use super::Operator;
+use super::error::{ApiError, valid};
+use super::query::{cursor, limit, parameter_cursor, reveal, with_plus};
+use crate::problem::Problem;
+
+/// The longest that a request for events waits, in seconds.
+const WAIT_MAX: u16 = 60;
+
+/// How many events a page has, unless asked otherwise.
+const LIMIT: u16 = 100;
+
+/// A page of events.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventList {
+    /// The events in the order of the log; those of one message in the order of
+    /// its revisions.
+    pub items: Vec<CloudEvent>,
+    /// `after` of the next request, also if there is nothing more now.
+    pub next: String,
+    /// Whether there may be more right now.
+    pub more: bool,
+}
+
+/// Which events are given out.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EventQuery {
+    /// Those behind this `next`, or `latest` for those from now on. Without it
+    /// and `since`: from the oldest there is.
+    after: Option<String>,
+    /// Those of reports that arrived at this time or later, and perhaps some
+    /// from just before.
+    #[param(example = "2026-11-22T18:06:17Z")]
+    since: Option<String>,
+    /// Those of these channels, separated by commas.
+    channel: Option<String>,
+    /// Those of these types, separated by commas.
+    #[param(example = "message.delivered,message.failed")]
+    types: Option<String>,
+    /// How many at a time, 1 to 500; one more if a report made two.
+    #[param(value_type = Option<u16>)]
+    limit: Option<String>,
+    /// How many seconds to wait for an event if there is none, 0 to 60.
+    #[param(value_type = Option<u16>)]
+    wait: Option<String>,
+    /// Whether addresses are shown in the clear.
+    #[param(value_type = Option<bool>)]
+    reveal: Option<String>,
+}
+
+/// Pull events
+///
+/// The same log as the stream and the subscriptions. Keep `next` once you are
+/// done with a page; after an outage of yours go on from there.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    tag = "events",
+    params(EventQuery),
+    responses(
+        (status = 200, body = EventList),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "Events behind `after` are gone: retention has removed their reports"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("admin" = [])),
+)]
+pub(crate) async fn list(
+    operator: web::Data<Operator>,
+    query: web::Query<EventQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let filter = filter(query.channel.as_deref(), query.types.as_deref())?;
+    let reveal = reveal(query.reveal.as_deref())?;
+    let limit = match &query.limit {
+        Some(text) => limit(Some(text))?.get(),
+        None => LIMIT,
+    };
+    let wanted = EventsWanted {
+        after: start(&operator, query.after.as_deref(), query.since.as_deref()).await?,
+        filter,
+        limit: NonZeroU16::new(limit).unwrap_or(NonZeroU16::MIN),
+        wait: query.wait.as_deref().map_or(Ok(Duration::ZERO), wait)?,
+    };
+    let page = match operator.run(operator.state.events.run(&wanted)).await? {
+        EventsRead::Page(page) => page,
+        EventsRead::Pruned { oldest } => return Err(pruned(oldest)),
+    };
+    let form = |event: &MessageEvent| form(&operator, event, reveal);
+    Ok(HttpResponse::Ok().json(EventList {
+        items: page.events.iter().map(form).collect(),
+        next: position_text(page.next),
+        more: page.more,
+    }))
+}
+
+/// Where a reader begins that asks for `after` or `since`.
+async fn start(
+    operator: &Operator,
+    after: Option<&str>,
+    since: Option<&str>,
+) -> Result<Option<LogPosition>, ApiError> {
+    let log = operator.state.events.log();
+    match (after, since) {
+        (Some(_), Some(_)) => {
+            let expected = "only one of after and since says where to begin";
+            valid("since", Err(expected))
+        }
+        (Some("latest"), None) => Ok(Some(operator.run(log.head()).await?)),
+        (Some(text), None) => parameter_cursor("after", text, position_of).map(Some),
+        (None, Some(text)) => {
+            let moment = valid("since", Timestamp::parse(&with_plus(text)))?;
+            Ok(Some(operator.run(log.position_at(moment)).await?))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// What a list of channels and one of types let through.
+pub(crate) fn filter(channels: Option<&str>, types: Option<&str>) -> Result<EventFilter, ApiError> {
+    let channels = channels.map(|text| text.split(',').map(ChannelId::parse).collect());
+    let types = types.map(|text| text.split(',').map(str::parse::<EventType>).collect());
+    let channels: Result<Option<BTreeSet<_>>, _> = channels.transpose();
+    let types: Result<Option<BTreeSet<_>>, _> = types.transpose();
+    Ok(EventFilter {
+        channels: valid("channel", channels)?,
+        types: valid("types", types)?,
+    })
+}
+
+fn wait(text: &str) -> Result<Duration, ApiError> {
+    let seconds = text
+        .parse()
+        .ok()
+        .filter(|seconds: &u16| *seconds <= WAIT_MAX);
+    let seconds = valid("wait", seconds.ok_or("a number of seconds from 0 to 60"))?;
+    Ok(Duration::from_secs(seconds.into()))
+}
+
+/// The form of an event. Its error is explained if its channel is known.
+fn form(operator: &Operator, event: &MessageEvent, reveal: bool) -> CloudEvent {
+    let channel = operator.state.directory.find(&event.key.channel);
+    let integrator = channel.as_ref().map(|known| &known.channel.integrator);
+    CloudEvent::new(event, integrator, reveal)
+}
+
+pub(crate) fn position_text(position: LogPosition) -> String {
+    cursor(&position.to_string())
+}
+
+pub(crate) fn position_of(text: &str) -> Option<LogPosition> {
+    text.parse()
+        .ok()
+        .filter(|number| *number >= 0)
+        .map(LogPosition)
+}
+
+fn pruned(oldest: LogPosition) -> ApiError {
+    let problem = Problem::new(
+        StatusCode::GONE,
+        "pruned",
+        format!(
+            "the reports behind this position were removed by retention; the oldest event there \
+             is comes after {}",
+            position_text(oldest)
+        ),
+    );
+    ApiError::Problem(problem.of("after"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_survives_the_way_out_and_back() {
+        for position in [LogPosition::START, LogPosition(i64::MAX)] {
+            let text = position_text(position);
+            assert_eq!(
+                parameter_cursor("after", &text, position_of).ok(),
+                Some(position)
+            );
+        }
+        for bad in ["", "-1", "1.5", "x"] {
+            assert_eq!(position_of(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_filter_is_named() {
+        for (channel, types, field) in [
+            (Some("a,"), None, "channel"),
+            (None, Some("message.delivered,message.teleported"), "types"),
+            (None, Some(""), "types"),
+        ] {
+            let Err(ApiError::Invalid { field: named, .. }) = filter(channel, types) else {
+                panic!("{channel:?} {types:?} pass");
+            };
+            assert_eq!(named, field);
+        }
+    }
+}

@@ -1,0 +1,477 @@
+//! Subscriptions: events pushed to others.
+
+pub(crate) mod deliveries;
+pub mod view;
+
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use domain::event::EventFilter;
+use domain::subscription::Description;
+use domain::webhook::{SigningSecret, TargetUrl};
+use domain::{
+    ChannelId, EventType, LogPosition, MessageKey, MessageSid, SubscriptionId, Timestamp,
+};
+use ports::ReportLog as _;
+use serde::{Deserialize, Serialize};
+use usecases::manage_subscriptions::{NewSubscription, OVERLAP, ReplayFrom, SubscriptionChanges};
+use utoipa::ToSchema;
+
+use super::Operator;
+use super::error::{ApiError, missing, valid};
+use super::events::position_of;
+use super::query::parameter_cursor;
+use crate::problem::Problem;
+use view::{IssuedSubscriptionView, SubscriptionDetailView, SubscriptionView, TestView};
+
+/// The longest that a replaced secret goes on signing, in hours.
+const OVERLAP_HOURS_MAX: u16 = 24 * 30;
+
+/// All subscriptions.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SubscriptionList {
+    /// The subscriptions, oldest first.
+    pub items: Vec<SubscriptionView>,
+}
+
+/// A subscription to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubscriptionRequest {
+    /// Where events are sent: `https://` or `http://`.
+    #[schema(example = "https://workbench.example.com/hooks/whatsapp")]
+    pub url: String,
+    /// Those of these channels; left out, of all.
+    pub channels: Option<Vec<String>>,
+    /// Those of these types; left out, of all.
+    #[schema(example = json!(["message.delivered", "message.failed"]))]
+    pub types: Option<Vec<String>>,
+    /// Whether addresses stand in them in the clear instead of masked.
+    #[serde(default)]
+    pub reveal: bool,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The signing secret, `whsec_` and 24 to 64 bytes in base64; left out, one
+    /// is made.
+    pub secret: Option<String>,
+    /// Behind which `next` of the pulled events it begins, or `oldest`. Without
+    /// it and `since`: with the next event.
+    pub after: Option<String>,
+    /// It begins with the reports that arrived at this time or later.
+    pub since: Option<String>,
+}
+
+/// What to change of a subscription; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubscriptionPatch {
+    /// Where events are sent.
+    pub url: Option<String>,
+    /// Those of these channels; empty: of all.
+    pub channels: Option<Vec<String>>,
+    /// Those of these types; empty: of all.
+    pub types: Option<Vec<String>>,
+    /// Whether addresses stand in them in the clear.
+    pub reveal: Option<bool>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The version that was looked at; a newer one is not changed.
+    pub version: Option<i64>,
+}
+
+/// How a secret is replaced.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateRequest {
+    /// The new secret; left out, one is made.
+    pub secret: Option<String>,
+    /// How many hours the old one goes on signing: 24 unless asked otherwise, at
+    /// most 720.
+    pub overlap_hours: Option<u16>,
+}
+
+/// From where events are sent again: one of the three.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayRequest {
+    /// All behind this `next` of the pulled events, or `oldest`.
+    pub after: Option<String>,
+    /// All of reports that arrived at this time or later.
+    pub since: Option<String>,
+    /// Those of one message.
+    pub message: Option<MessageRef>,
+}
+
+/// A message by its names.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MessageRef {
+    /// The channel it was sent through.
+    pub channel_id: String,
+    /// The integrator's id.
+    pub message_sid: String,
+}
+
+/// What a replay does.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReplayView {
+    /// How many events are sent again; `null` if that is not known yet.
+    pub events: Option<usize>,
+}
+
+pub(crate) fn subscription_id(text: &str) -> Result<SubscriptionId, ApiError> {
+    let id = text.parse().map(SubscriptionId);
+    id.map_err(|_| missing("no_such_subscription", "a subscription id is a UUID"))
+}
+
+/// An empty list lets all through.
+fn channels(
+    ids: Option<&[String]>,
+) -> Result<Option<std::collections::BTreeSet<ChannelId>>, ApiError> {
+    let ids = ids.filter(|ids| !ids.is_empty());
+    let ids = ids.map(|ids| ids.iter().map(|id| ChannelId::parse(id)).collect());
+    valid("channels", ids.transpose())
+}
+
+fn types(
+    words: Option<&[String]>,
+) -> Result<Option<std::collections::BTreeSet<EventType>>, ApiError> {
+    let words = words.filter(|words| !words.is_empty());
+    let words = words.map(|words| words.iter().map(|word| word.parse::<EventType>()).collect());
+    valid("types", words.transpose())
+}
+
+fn secret(text: Option<&str>) -> Result<Option<SigningSecret>, ApiError> {
+    valid("secret", text.map(SigningSecret::parse).transpose())
+}
+
+/// Where to begin; `None` if neither is given.
+async fn position(
+    operator: &Operator,
+    after: Option<&str>,
+    since: Option<&str>,
+) -> Result<Option<LogPosition>, ApiError> {
+    match (after, since) {
+        (Some(_), Some(_)) => {
+            let expected = "only one of after and since says where to begin";
+            valid("since", Err(expected))
+        }
+        (Some("oldest"), None) => {
+            let log = operator.state.subscriptions.log();
+            let oldest = operator.run(log.position_at(Timestamp::EPOCH)).await?;
+            Ok(Some(oldest))
+        }
+        (Some(text), None) => parameter_cursor("after", text, position_of).map(Some),
+        (None, Some(text)) => {
+            let moment = valid("since", Timestamp::parse(text))?;
+            let log = operator.state.subscriptions.log();
+            Ok(Some(operator.run(log.position_at(moment)).await?))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// Make a subscription
+///
+/// Every event is sent to its URL as `application/cloudevents+json`, signed by
+/// the Standard Webhooks convention, until it is answered 2xx.
+#[utoipa::path(
+    post,
+    path = "/api/v1/subscriptions",
+    tag = "events",
+    request_body = SubscriptionRequest,
+    responses(
+        (status = 201, body = IssuedSubscriptionView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("admin" = [])),
+)]
+pub(crate) async fn add(
+    operator: web::Data<Operator>,
+    request: web::Json<SubscriptionRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let description = Description::parse(request.description.as_deref().unwrap_or_default());
+    let new = NewSubscription {
+        url: valid("url", TargetUrl::parse(&request.url))?,
+        filter: EventFilter {
+            channels: channels(request.channels.as_deref())?,
+            types: types(request.types.as_deref())?,
+        },
+        reveal: request.reveal,
+        description: valid("description", description)?,
+        secret: secret(request.secret.as_deref())?,
+        from: position(
+            &operator,
+            request.after.as_deref(),
+            request.since.as_deref(),
+        )
+        .await?,
+    };
+    let (subscription, secret) = operator.run(operator.state.subscriptions.add(new)).await?;
+    Ok(HttpResponse::Created()
+        .insert_header((
+            header::LOCATION,
+            format!("/api/v1/subscriptions/{}", subscription.id),
+        ))
+        .json(IssuedSubscriptionView::new(&subscription, &secret)))
+}
+
+/// List subscriptions
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions",
+    tag = "events",
+    responses(
+        (status = 200, body = SubscriptionList),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("admin" = [])),
+)]
+pub(crate) async fn list(operator: web::Data<Operator>) -> Result<HttpResponse, ApiError> {
+    let all = operator.run(operator.state.subscriptions.list()).await?;
+    Ok(HttpResponse::Ok().json(SubscriptionList {
+        items: all.iter().map(SubscriptionView::of_status).collect(),
+    }))
+}
+
+/// Show a subscription, and how far it is behind
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription}",
+    tag = "events",
+    params(("subscription" = String, Path, description = "The subscription id")),
+    responses(
+        (status = 200, body = SubscriptionDetailView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("admin" = [])),
+)]
+pub(crate) async fn show(
+    operator: web::Data<Operator>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = subscription_id(&path)?;
+    let subscriptions = &operator.state.subscriptions;
+    let status = operator.run(subscriptions.find(id)).await?;
+    let lag = operator.run(subscriptions.lag(&status)).await?;
+    Ok(HttpResponse::Ok().json(SubscriptionDetailView::new(&status, &lag)))
+}
+
+/// Change a subscription
+#[utoipa::path(
+    patch,
+    path = "/api/v1/subscriptions/{subscription}",
+    tag = "events",
+    params(("subscription" = String, Path, description = "The subscription id")),
+    request_body = SubscriptionPatch,
+    responses(
+        (status = 200, body = SubscriptionView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("admin" = [])),
+)]
+pub(crate) async fn change(
+    operator: web::Data<Operator>,
+    path: web::Path<String>,
+    wanted: web::Json<SubscriptionPatch>,
+) -> Result<HttpResponse, ApiError> {
+    let id = subscription_id(&path)?;
+    let before = operator.run(operator.state.subscriptions.find(id)).await?;
+    let mut filter = before.subscription.filter;
+    if wanted.channels.is_some() {
+        filter.channels = channels(wanted.channels.as_deref())?;
+    }
+    if wanted.types.is_some() {
+        filter.types = types(wanted.types.as_deref())?;
+    }
+    let description = wanted.description.as_deref().map(Description::parse);
+    let url = wanted.url.as_deref().map(TargetUrl::parse);
+    let changes = SubscriptionChanges {
+        url: valid("url", url.transpose())?,
+        filter: Some(filter),
+        reveal: wanted.reveal,
+        description: valid("description", description.transpose())?,
+        // The filter was put together from what was just read.
+        version: wanted.version.or(Some(before.subscription.version)),
+    };
+    let change = operator.state.subscriptions.change(id, changes);
+    let after = operator.run(change).await?;
+    Ok(HttpResponse::Ok().json(SubscriptionView::new(&after)))
+}
+
+/// Remove a subscription and its deliveries
+#[utoipa::path(
+    delete,
+    path = "/api/v1/subscriptions/{subscription}",
+    tag = "events",
+    params(("subscription" = String, Path, description = "The subscription id")),
+    responses(
+        (status = 204),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("admin" = [])),
+)]
+pub(crate) async fn remove(
+    operator: web::Data<Operator>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = subscription_id(&path)?;
+    operator
+        .run(operator.state.subscriptions.remove(id))
+        .await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Send nothing more for the time being; the log keeps the events
+#[utoipa::path(
+    post,
+    path = "/api/v1/subscriptions/{subscription}/pause",
+    tag = "events",
+    params(("subscription" = String, Path, description = "The subscription id")),
+    responses(
+        (status = 200, body = SubscriptionView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("admin" = [])),
+)]
+pub(crate) async fn pause(
+    operator: web::Data<Operator>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = subscription_id(&path)?;
+    let paused = operator.run(operator.state.subscriptions.pause(id)).await?;
+    Ok(HttpResponse::Ok().json(SubscriptionView::new(&paused)))
+}
+
+/// Go on from where it stands, whatever it was paused or ended for
+#[utoipa::path(
+    post,
+    path = "/api/v1/subscriptions/{subscription}/resume",
+    tag = "events",
+    params(("subscription" = String, Path, description = "The subscription id")),
+    responses(
+        (status = 200, body = SubscriptionView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("admin" = [])),
+)]
+pub(crate) async fn resume(
+    operator: web::Data<Operator>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = subscription_id(&path)?;
+    let resumed = operator
+        .run(operator.state.subscriptions.resume(id))
+        .await?;
+    Ok(HttpResponse::Ok().json(SubscriptionView::new(&resumed)))
+}
+
+/// Replace the signing secret; the old one goes on signing for a while
+#[utoipa::path(
+    post,
+    path = "/api/v1/subscriptions/{subscription}/secret",
+    tag = "events",
+    params(("subscription" = String, Path, description = "The subscription id")),
+    request_body = RotateRequest,
+    responses(
+        (status = 200, body = IssuedSubscriptionView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("admin" = [])),
+)]
+pub(crate) async fn rotate(
+    operator: web::Data<Operator>,
+    path: web::Path<String>,
+    request: web::Json<RotateRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let id = subscription_id(&path)?;
+    let overlap = match request.overlap_hours {
+        None => OVERLAP,
+        Some(hours) if hours <= OVERLAP_HOURS_MAX => Duration::from_secs(u64::from(hours) * 3_600),
+        Some(_) => return valid("overlap_hours", Err("a number of hours from 0 to 720")),
+    };
+    let secret = secret(request.secret.as_deref())?;
+    let rotating = operator.state.subscriptions.rotate(id, secret, overlap);
+    let (subscription, secret) = operator.run(rotating).await?;
+    Ok(HttpResponse::Ok().json(IssuedSubscriptionView::new(&subscription, &secret)))
+}
+
+/// Send a made-up event now, and say what the target did
+#[utoipa::path(
+    post,
+    path = "/api/v1/subscriptions/{subscription}/test",
+    tag = "events",
+    params(("subscription" = String, Path, description = "The subscription id")),
+    responses(
+        (status = 200, body = TestView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("admin" = [])),
+)]
+pub(crate) async fn test(
+    operator: web::Data<Operator>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = subscription_id(&path)?;
+    let outcome = operator.run(operator.state.subscriptions.test(id)).await?;
+    Ok(HttpResponse::Ok().json(TestView::new(&outcome)))
+}
+
+/// Send events again, with the same ids
+///
+/// From a position or a time on the subscription goes back and sends everything
+/// from there; of one message, just its events.
+#[utoipa::path(
+    post,
+    path = "/api/v1/subscriptions/{subscription}/replay",
+    tag = "events",
+    params(("subscription" = String, Path, description = "The subscription id")),
+    request_body = ReplayRequest,
+    responses(
+        (status = 202, body = ReplayView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("admin" = [])),
+)]
+pub(crate) async fn replay(
+    operator: web::Data<Operator>,
+    path: web::Path<String>,
+    request: web::Json<ReplayRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let id = subscription_id(&path)?;
+    let (after, since) = (request.after.as_deref(), request.since.as_deref());
+    let from = match (&request.message, position(&operator, after, since).await?) {
+        (Some(_), Some(_)) => {
+            let expected = "a message is replayed whole, without after and since";
+            return valid("message", Err(expected));
+        }
+        (Some(message), None) => ReplayFrom::Message(message_key(message)?),
+        (None, Some(position)) => ReplayFrom::Position(position),
+        (None, None) => {
+            return valid(
+                "after",
+                Err("one of after, since and message says from where"),
+            );
+        }
+    };
+    let replaying = operator.state.subscriptions.replay(id, from);
+    let events = operator.run(replaying).await?;
+    Ok(HttpResponse::Accepted().json(ReplayView { events }))
+}
+
+fn message_key(message: &MessageRef) -> Result<MessageKey, ApiError> {
+    Ok(MessageKey {
+        channel: valid("channel_id", ChannelId::parse(&message.channel_id))?,
+        sid: valid("message_sid", MessageSid::parse(&message.message_sid))?,
+    })
+}
