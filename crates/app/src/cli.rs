@@ -35,6 +35,8 @@ pub struct Cli {
 pub enum Command {
     /// Receive reports and serve the operator's API
     Serve(ServeArgs),
+    /// Push events and clear up, without receiving: any number may run beside the servers
+    Worker,
     /// Bring the database to the schema of this version
     Migrate,
     /// Manage channels, the configured accesses that reports come in for
@@ -46,6 +48,9 @@ pub enum Command {
     /// Show messages and what was reported of them
     #[command(subcommand)]
     Message(MessageCommand),
+    /// List or follow what happens to messages
+    #[command(subcommand)]
+    Event(EventCommand),
     /// List reports that were refused, and why
     Rejections(RejectionsArgs),
     /// Look at the settings
@@ -62,6 +67,9 @@ pub struct ServeArgs {
     /// On first start make a channel to try things out with, and print how
     #[arg(long)]
     pub demo: bool,
+    /// Only receive: leave pushing events and clearing up to `receiptd worker`
+    #[arg(long)]
+    pub no_workers: bool,
 }
 
 #[derive(Subcommand, Debug)]
@@ -200,6 +208,39 @@ pub struct MessageListArgs {
     /// How many at most, 1 to 500
     #[arg(long, default_value_t = 50)]
     pub limit: u16,
+    /// Show addresses without masks
+    #[arg(long)]
+    pub reveal: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum EventCommand {
+    /// Print events as they happen; with --json one object a line
+    Tail {
+        #[command(flatten)]
+        args: EventArgs,
+    },
+    /// List events, the oldest first
+    List {
+        #[command(flatten)]
+        args: EventArgs,
+        /// How many at most
+        #[arg(long, default_value_t = 50)]
+        limit: u16,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct EventArgs {
+    /// Those of this channel (repeatable)
+    #[arg(long = "channel", value_name = "ID")]
+    pub channels: Vec<String>,
+    /// Those of this type, like message.failed (repeatable)
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// Those of reports that arrived at this time or later
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
     /// Show addresses without masks
     #[arg(long)]
     pub reveal: bool,

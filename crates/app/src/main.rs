@@ -14,6 +14,7 @@ mod config;
 mod lifecycle;
 mod outage;
 mod output;
+mod pushing;
 mod system;
 mod telemetry;
 mod wiring;

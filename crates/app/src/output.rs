@@ -13,6 +13,12 @@ fn print(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
+/// Prints a line of an answer that has no end; `false` if the reader has gone
+/// away.
+pub fn streamed(text: &str) -> bool {
+    writeln!(std::io::stdout().lock(), "{text}").is_ok()
+}
+
 /// Prints a line for people.
 pub fn line(text: impl AsRef<str>) {
     print(text.as_ref());

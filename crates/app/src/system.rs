@@ -38,3 +38,16 @@ impl Ids for SystemIds {
         bytes
     }
 }
+
+/// What this process is called where work is handed out: the machine and the
+/// process, for people who look who does it.
+pub fn worker_name() -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let machine = machine.trim();
+    let machine = if machine.is_empty() {
+        "worker"
+    } else {
+        machine
+    };
+    format!("{machine}/{}", std::process::id())
+}

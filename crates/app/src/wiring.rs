@@ -7,11 +7,21 @@ use std::time::Duration;
 
 use adapter_postgres::PostgresStore;
 use adapter_sqlite::SqliteStore;
+use adapter_webhook::{WebhookSettings, WebhookSink};
 use anyhow::{Context as _, Result};
+use async_trait::async_trait;
 use domain::PublicUrl;
 use domain::secret::ServerSecret;
-use ports::{ChannelCredentialRepository, RejectionLog, ReportStore, StoreError};
-use usecases::{Integrators, ManageChannels};
+use ports::events::{Delivered, OutgoingEvent, SinkError, Target};
+use ports::subscriptions::DeliveryRetention;
+use ports::{
+    ChannelCredentialRepository, DeliveryLog, DeliveryQueue, EventSink, RejectionLog, ReportLog,
+    ReportStore, Retention, StoreError, SubscriptionRepository,
+};
+use usecases::manage_subscriptions::SubscriptionParts;
+use usecases::{
+    ChannelDirectory, Integrators, ManageChannels, ManageSubscriptions, Prune, SharedLog,
+};
 
 use crate::config::{DatabaseUrl, Settings};
 use crate::system::{SystemClock, SystemIds};
@@ -23,6 +33,12 @@ pub struct Stores {
     pub reports: Arc<dyn ReportStore>,
     pub channels: Arc<dyn ChannelCredentialRepository>,
     pub rejections: Arc<dyn RejectionLog>,
+    pub log: Arc<dyn ReportLog>,
+    pub subscriptions: Arc<dyn SubscriptionRepository>,
+    pub queue: Arc<dyn DeliveryQueue>,
+    pub deliveries: Arc<dyn DeliveryLog>,
+    pub retention: Arc<dyn Retention>,
+    pub delivery_retention: Arc<dyn DeliveryRetention>,
     engine: Engine,
     url: DatabaseUrl,
 }
@@ -103,6 +119,12 @@ impl Stores {
                 reports: Arc::new(store.clone()),
                 channels: Arc::new(store.clone()),
                 rejections: Arc::new(store.clone()),
+                log: Arc::new(store.clone()),
+                subscriptions: Arc::new(store.clone()),
+                queue: Arc::new(store.clone()),
+                deliveries: Arc::new(store.clone()),
+                retention: Arc::new(store.clone()),
+                delivery_retention: Arc::new(store.clone()),
                 engine,
                 url,
             },
@@ -110,6 +132,12 @@ impl Stores {
                 reports: Arc::new(store.clone()),
                 channels: Arc::new(store.clone()),
                 rejections: Arc::new(store.clone()),
+                log: Arc::new(store.clone()),
+                subscriptions: Arc::new(store.clone()),
+                queue: Arc::new(store.clone()),
+                deliveries: Arc::new(store.clone()),
+                retention: Arc::new(store.clone()),
+                delivery_retention: Arc::new(store.clone()),
                 engine,
                 url,
             },
@@ -167,4 +195,119 @@ pub fn manage_channels(
         Arc::new(SystemClock),
         Arc::new(SystemIds),
     )
+}
+
+/// Sends events to subscribers.
+pub fn event_sink(settings: &Settings) -> Result<Arc<dyn EventSink>> {
+    let extra_roots = settings.push.ca_file.as_ref().map(|file| {
+        std::fs::read(file)
+            .with_context(|| format!("RECEIPTD_PUSH_CA_FILE: {} cannot be read", file.display()))
+    });
+    let sink = WebhookSink::new(
+        WebhookSettings {
+            private_targets: settings.push.private_targets,
+            extra_roots: extra_roots.transpose()?,
+            ..WebhookSettings::default()
+        },
+        Arc::new(SystemClock),
+    );
+    Ok(Arc::new(sink.context(
+        "events cannot be sent over HTTPS from this machine",
+    )?))
+}
+
+/// The same, but where events cannot be sent it says so and the receiver starts
+/// all the same.
+pub fn event_sink_or_none(settings: &Settings) -> Arc<dyn EventSink> {
+    event_sink(settings).unwrap_or_else(|error| {
+        tracing::error!(error = format!("{error:#}"), "no events can be pushed");
+        Arc::new(NoSink(format!("{error:#}")))
+    })
+}
+
+/// Sends nothing, and says why.
+struct NoSink(String);
+
+#[async_trait]
+impl EventSink for NoSink {
+    async fn deliver(&self, _: &Target, _: &OutgoingEvent) -> Result<Delivered, SinkError> {
+        Err(SinkError::Retry {
+            after: None,
+            answer: None,
+            took: Duration::ZERO,
+            source: self.0.clone().into(),
+        })
+    }
+}
+
+/// The use case behind everything that manages subscriptions.
+pub fn manage_subscriptions(
+    stores: &Stores,
+    settings: &Settings,
+    secret: ServerSecret,
+    log: Arc<SharedLog>,
+    directory: Arc<ChannelDirectory>,
+    sink: Arc<dyn EventSink>,
+) -> ManageSubscriptions {
+    ManageSubscriptions::new(SubscriptionParts {
+        repository: Arc::clone(&stores.subscriptions),
+        deliveries: Arc::clone(&stores.deliveries),
+        log,
+        reports: Arc::clone(&stores.reports),
+        sink,
+        directory,
+        secret,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        private_targets: settings.push.private_targets,
+    })
+}
+
+/// Workers that make room: for the reports of the days to come, and by removing
+/// what is too old.
+pub fn clearing_up(stores: &Stores, settings: &Settings) -> [Worker; 2] {
+    let prune = Arc::new(Prune::new(
+        Arc::clone(&stores.retention),
+        Arc::clone(&stores.delivery_retention),
+        Arc::new(SystemClock),
+        settings.keep_for(),
+    ));
+    let partitions = {
+        let prune = Arc::clone(&prune);
+        Worker::new("partitions", Duration::from_hours(1), move || {
+            let prune = Arc::clone(&prune);
+            async move {
+                let days = prune.make_partitions().await?;
+                if days > 0 {
+                    tracing::info!(days, "made room for the reports of days to come");
+                }
+                Ok(())
+            }
+        })
+    };
+    let pruning = Worker::new("prune", Duration::from_mins(1), move || {
+        let prune = Arc::clone(&prune);
+        async move {
+            loop {
+                let pruned = prune.run().await?;
+                let (reports, days) = (pruned.reports.rows, pruned.reports.days);
+                let (messages, deliveries) = (pruned.messages.rows, pruned.deliveries.rows);
+                if reports + messages + deliveries > 0 || days > 0 {
+                    tracing::info!(
+                        reports,
+                        days,
+                        messages,
+                        deliveries,
+                        "removed what was too old"
+                    );
+                }
+                if pruned.is_done() {
+                    return Ok(());
+                }
+                // Between two steps others have their turn.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    });
+    [partitions, pruning]
 }

@@ -4,11 +4,13 @@ mod channel;
 mod config_check;
 mod credential;
 mod demo;
+mod event;
 mod health;
 mod message;
 mod rejections;
 pub mod serve;
 pub mod simulate;
+mod worker;
 
 use anyhow::{Context as _, Result};
 
@@ -34,10 +36,12 @@ async fn dispatch(cli: Cli) -> Result<()> {
     } = cli;
     match command {
         Command::Serve(args) => serve::run(&settings, &args).await,
+        Command::Worker => worker::run(&settings).await,
         Command::Migrate => migrate(&settings).await,
         Command::Channel(command) => channel::run(&settings, json, command).await,
         Command::Credential(command) => credential::run(&settings, json, command).await,
         Command::Message(command) => message::run(&settings, json, command).await,
+        Command::Event(command) => event::run(&settings, json, command).await,
         Command::Rejections(args) => rejections::run(&settings, json, args).await,
         Command::Config(ConfigCommand::Check) => config_check::run(&settings, json).await,
         Command::Simulate(args) => simulate::run(&settings, json, args).await,

@@ -7,11 +7,14 @@ use std::time::Duration;
 use adapter_http::{AdminToken, Metrics, OperatorState, PublicSettings, PublicState};
 use anyhow::{Context as _, Result, bail};
 use domain::PublicUrl;
-use ports::StoreError;
+use ports::{EventSink, StoreError};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use usecases::push::PushParts;
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, Intake, ListMessages, ListRejections,
-    ManageChannels, ReceiveReport, ShowMessage,
+    ManageChannels, PushEvents, ReadEvents, ReceiveReport, SharedLog, ShowMessage,
 };
 
 use super::demo;
@@ -21,7 +24,7 @@ use crate::outage::Outage;
 use crate::system::SystemClock;
 use crate::wiring::{self, Stores};
 use crate::workers::{self, Worker};
-use crate::{lifecycle, output};
+use crate::{lifecycle, output, pushing, system};
 
 /// Serves until asked to stop.
 pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
@@ -64,21 +67,26 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         metrics.clone(),
         settings.intake(),
     );
-    let (intake, writers) = (intake.0, outage.keep_reports(intake.1));
+    let log = Arc::new(SharedLog::new(Arc::clone(&stores.log)));
+    let writers = outage.keep_reports(intake.1).telling(Arc::clone(&log));
+    let intake = intake.0;
     #[expect(
         clippy::disallowed_methods,
         reason = "awaited when stopping, after the listeners"
     )]
     let writers = tokio::spawn(writers.run());
-    let public_state = public_state(
-        intake,
-        &stores,
-        &directory,
-        &metrics,
-        &secrets,
-        public_url.clone(),
-    );
-    let operator_state = operator_state(manage, &stores, &directory, &outage, &metrics, &secrets);
+    let shared = Shared {
+        settings,
+        secrets: &secrets,
+        stores: &stores,
+        directory: &directory,
+        metrics: &metrics,
+        log: &log,
+        sink: &wiring::event_sink_or_none(settings),
+    };
+    let (stopping, streams_stop) = watch::channel(false);
+    let public_state = shared.public_state(intake, public_url);
+    let operator_state = shared.operator_state(manage, &outage, streams_stop);
 
     let public = adapter_http::serve_public(public, public_state, server_settings(settings))?;
     let operator = adapter_http::serve_operator(operator, operator_state)?;
@@ -87,13 +95,12 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let (public, operator) = (tokio::spawn(public), tokio::spawn(operator));
 
     let stop = CancellationToken::new();
-    let mut chores = stores.workers();
+    let mut chores = shared.chores(&outage, args);
     if !schema_is_there {
         chores.extend(stores.migrate_later());
     }
-    chores.push(keep_directory(Arc::clone(&directory)));
-    chores.extend(outage.worker(&stores, metrics.clone(), settings.intake().batch));
     let workers = workers::start(chores, &stop);
+    let pushing = (!args.no_workers).then(|| start_pushing(shared.push_parts(), settings, &stop));
 
     announce(settings, &secrets, addresses)?;
     if let Some(demo) = demo {
@@ -107,6 +114,10 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     public.await.context("the public listener died")??;
     stop.cancel();
     workers.wait().await;
+    if let Some(pushing) = pushing {
+        pushing.await.context("pushing died")?;
+    }
+    stopping.send_replace(true);
     operator_handle.stop(true).await;
     operator.await.context("the operator's listener died")??;
     // Every request is answered now, so nothing holds the intake any more.
@@ -127,6 +138,17 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
 fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     let listener = adapter_http::bind(address);
     listener.with_context(|| format!("{setting}: {address} cannot be listened on"))
+}
+
+/// Pushes events until told to stop.
+#[expect(clippy::disallowed_methods, reason = "awaited when stopping")]
+pub fn start_pushing(
+    parts: PushParts,
+    settings: &Settings,
+    stop: &CancellationToken,
+) -> JoinHandle<()> {
+    let push = PushEvents::new(parts, settings.push(), system::worker_name());
+    tokio::spawn(pushing::run(Arc::new(push), stop.clone()))
 }
 
 /// Brings the schema up to date, or, while the store is away, takes the
@@ -160,55 +182,94 @@ async fn begin(stores: &Stores, directory: &ChannelDirectory) -> Result<bool> {
     }
 }
 
-fn public_state(
-    intake: Intake,
-    stores: &Stores,
-    directory: &Arc<ChannelDirectory>,
-    metrics: &Arc<Metrics>,
-    secrets: &Secrets,
-    public_url: PublicUrl,
-) -> PublicState {
-    PublicState {
-        integrators: wiring::integrators(),
-        admit: Arc::new(AdmitCaller::new(
-            Arc::clone(directory),
-            secrets.server.clone(),
-            Arc::new(SystemClock),
-        )),
-        receive: Arc::new(ReceiveReport::new(
-            intake,
-            Arc::clone(&stores.rejections),
-            public_url,
-            Arc::new(SystemClock),
-            metrics.clone(),
-        )),
-        metrics: Arc::clone(metrics),
-    }
+/// What the parts of a server have in common.
+struct Shared<'a> {
+    settings: &'a Settings,
+    secrets: &'a Secrets,
+    stores: &'a Stores,
+    directory: &'a Arc<ChannelDirectory>,
+    metrics: &'a Arc<Metrics>,
+    log: &'a Arc<SharedLog>,
+    sink: &'a Arc<dyn EventSink>,
 }
 
-fn operator_state(
-    manage: ManageChannels,
-    stores: &Stores,
-    directory: &Arc<ChannelDirectory>,
-    outage: &Outage,
-    metrics: &Arc<Metrics>,
-    secrets: &Secrets,
-) -> OperatorState {
-    OperatorState {
-        manage: Arc::new(manage),
-        show: Arc::new(ShowMessage::new(
-            Arc::clone(&stores.reports),
-            Arc::clone(&stores.channels),
-        )),
-        list: Arc::new(ListMessages::new(Arc::clone(&stores.reports))),
-        rejections: Arc::new(ListRejections::new(Arc::clone(&stores.rejections))),
-        health: Arc::new(outage.check(CheckHealth::new(
-            Arc::clone(&stores.reports),
-            Arc::clone(directory),
-        ))),
-        directory: Arc::clone(directory),
-        metrics: Arc::clone(metrics),
-        admin_token: AdminToken::new(&secrets.admin_token.token),
+impl Shared<'_> {
+    fn public_state(&self, intake: Intake, public_url: PublicUrl) -> PublicState {
+        PublicState {
+            integrators: wiring::integrators(),
+            admit: Arc::new(AdmitCaller::new(
+                Arc::clone(self.directory),
+                self.secrets.server.clone(),
+                Arc::new(SystemClock),
+            )),
+            receive: Arc::new(ReceiveReport::new(
+                intake,
+                Arc::clone(&self.stores.rejections),
+                public_url,
+                Arc::new(SystemClock),
+                self.metrics.clone(),
+            )),
+            metrics: Arc::clone(self.metrics),
+        }
+    }
+
+    fn operator_state(
+        &self,
+        manage: ManageChannels,
+        outage: &Outage,
+        stop: watch::Receiver<bool>,
+    ) -> OperatorState {
+        let stores = self.stores;
+        let subscriptions = wiring::manage_subscriptions(
+            stores,
+            self.settings,
+            self.secrets.server.clone(),
+            Arc::clone(self.log),
+            Arc::clone(self.directory),
+            Arc::clone(self.sink),
+        );
+        OperatorState {
+            manage: Arc::new(manage),
+            show: Arc::new(ShowMessage::new(
+                Arc::clone(&stores.reports),
+                Arc::clone(&stores.channels),
+            )),
+            list: Arc::new(ListMessages::new(Arc::clone(&stores.reports))),
+            events: Arc::new(ReadEvents::new(Arc::clone(self.log))),
+            subscriptions: Arc::new(subscriptions),
+            stop,
+            rejections: Arc::new(ListRejections::new(Arc::clone(&stores.rejections))),
+            health: Arc::new(outage.check(CheckHealth::new(
+                Arc::clone(&stores.reports),
+                Arc::clone(self.directory),
+            ))),
+            directory: Arc::clone(self.directory),
+            metrics: Arc::clone(self.metrics),
+            admin_token: AdminToken::new(&self.secrets.admin_token.token),
+        }
+    }
+
+    fn push_parts(&self) -> PushParts {
+        PushParts {
+            queue: Arc::clone(&self.stores.queue),
+            log: Arc::clone(self.log),
+            sink: Arc::clone(self.sink),
+            directory: Arc::clone(self.directory),
+            secret: self.secrets.server.clone(),
+            clock: Arc::new(SystemClock),
+            observer: self.metrics.clone(),
+        }
+    }
+
+    fn chores(&self, outage: &Outage, args: &ServeArgs) -> Vec<Worker> {
+        let batch = self.settings.intake().batch;
+        let mut chores = self.stores.workers();
+        chores.push(keep_directory(Arc::clone(self.directory)));
+        chores.extend(outage.worker(self.stores, self.metrics.clone(), batch));
+        if !args.no_workers {
+            chores.extend(wiring::clearing_up(self.stores, self.settings));
+        }
+        chores
     }
 }
 
@@ -223,7 +284,7 @@ fn server_settings(settings: &Settings) -> PublicSettings {
 }
 
 /// Reads changed channels again and writes down which credentials were used.
-fn keep_directory(directory: Arc<ChannelDirectory>) -> Worker {
+pub fn keep_directory(directory: Arc<ChannelDirectory>) -> Worker {
     Worker::new("channels", Duration::from_secs(1), move || {
         let directory = Arc::clone(&directory);
         async move {

@@ -15,6 +15,8 @@ use clap::{Args, ValueEnum};
 use domain::PublicUrl;
 use domain::secret::ServerSecret;
 use usecases::intake::IntakeSettings;
+use usecases::prune::KeepFor;
+use usecases::push::PushSettings;
 
 pub use database::DatabaseUrl;
 pub use secrets::Secrets;
@@ -85,7 +87,57 @@ pub struct Settings {
     )]
     pub log_format: LogFormat,
     #[command(flatten)]
+    pub push: PushOptions,
+    #[command(flatten)]
+    pub keep: Keep,
+    #[command(flatten)]
     pub limits: Limits,
+}
+
+/// How long things are kept.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Retention")]
+pub struct Keep {
+    /// For how many days reports are kept, and with them the events that can be read again
+    #[arg(long = "keep-reports-days", env = "RECEIPTD_KEEP_REPORTS_DAYS", default_value_t = 90,
+          global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub reports: u32,
+    /// For how many days messages and their state are kept after their last report
+    #[arg(long = "keep-messages-days", env = "RECEIPTD_KEEP_MESSAGES_DAYS", default_value_t = 400,
+          global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub messages: u32,
+    /// For how many days it is kept what became of events at subscriptions
+    #[arg(long = "keep-deliveries-days", env = "RECEIPTD_KEEP_DELIVERIES_DAYS", default_value_t = 14,
+          global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub deliveries: u32,
+}
+
+/// How events are pushed to subscribers.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Pushing events")]
+pub struct PushOptions {
+    /// Push events to private, loopback and link-local addresses too
+    #[arg(long = "push-private-targets", env = "RECEIPTD_PUSH_PRIVATE_TARGETS", global = true,
+          value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1,
+          default_value = "false", default_missing_value = "true", hide_short_help = true)]
+    pub private_targets: bool,
+    /// Certificates in PEM to trust besides the system's, when pushing to https:// targets
+    #[arg(
+        long = "push-ca-file",
+        env = "RECEIPTD_PUSH_CA_FILE",
+        value_name = "FILE",
+        global = true,
+        hide_short_help = true
+    )]
+    pub ca_file: Option<PathBuf>,
+    /// How many events of one subscription are under way at a time
+    #[arg(long = "push-window", env = "RECEIPTD_PUSH_WINDOW", default_value_t = 64, global = true,
+          hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub window: u32,
+    /// After how many hours without success a subscription is paused
+    #[arg(long = "push-pause-after", env = "RECEIPTD_PUSH_PAUSE_AFTER_HOURS", default_value_t = 24,
+          global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=8760))]
+    pub pause_after_hours: u32,
 }
 
 /// Limits that suit most.
@@ -183,6 +235,25 @@ impl Settings {
     /// How many bytes the journal takes at most.
     pub fn journal_capacity(&self) -> u64 {
         u64::from(self.limits.journal_mib).saturating_mul(1024 * 1024)
+    }
+
+    /// How long things are kept.
+    pub fn keep_for(&self) -> KeepFor {
+        let days = |days: u32| Duration::from_hours(u64::from(days) * 24);
+        KeepFor {
+            reports: days(self.keep.reports),
+            messages: days(self.keep.messages),
+            deliveries: days(self.keep.deliveries),
+        }
+    }
+
+    /// How pushing is dimensioned.
+    pub fn push(&self) -> PushSettings {
+        PushSettings {
+            window: usize::try_from(self.push.window).unwrap_or(usize::MAX),
+            pause_after: Duration::from_secs(u64::from(self.push.pause_after_hours) * 3_600),
+            ..PushSettings::default()
+        }
     }
 
     /// How the intake is dimensioned.

@@ -1,0 +1,167 @@
+//! What happened to messages, and what happens now.
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use domain::event::{EventFilter, EventType, MessageEvent};
+use domain::{ChannelId, IntegratorName, LogPosition, Timestamp};
+use ports::ReportLog as _;
+use usecases::read_events::{EventsPage, EventsRead, EventsWanted};
+use usecases::{CloudEvent, ReadEvents, SharedLog};
+
+use crate::cli::{EventArgs, EventCommand};
+use crate::config::Settings;
+use crate::output;
+use crate::wiring::Stores;
+
+/// How long one look at the log lasts when nothing happens.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+pub async fn run(settings: &Settings, json: bool, command: EventCommand) -> Result<()> {
+    let stores = Stores::open(settings).await?;
+    let outcome = match command {
+        EventCommand::List { args, limit } => list(&stores, json, &args, limit).await,
+        EventCommand::Tail { args } => tail(&stores, json, &args).await,
+    };
+    stores.close().await;
+    outcome
+}
+
+async fn list(stores: &Stores, json: bool, args: &EventArgs, limit: u16) -> Result<()> {
+    let printer = Printer::new(stores, json, args).await?;
+    let events = ReadEvents::new(Arc::new(SharedLog::new(Arc::clone(&stores.log))));
+    let mut after = start(&events, args).await?;
+    let mut left = limit;
+    while let Some(limit) = NonZeroU16::new(left.min(500)) {
+        let page = read(&events, after, args, limit, Duration::ZERO).await?;
+        if !printer.print(&page) {
+            return Ok(());
+        }
+        let count = u16::try_from(page.events.len()).unwrap_or(u16::MAX);
+        left = left.saturating_sub(count);
+        after = Some(page.next);
+        if !page.more {
+            return Ok(());
+        }
+    }
+    output::hint(format!(
+        "There may be more than {limit}; narrow the filter or raise --limit."
+    ));
+    Ok(())
+}
+
+/// Prints until it is interrupted or nobody reads any more.
+async fn tail(stores: &Stores, json: bool, args: &EventArgs) -> Result<()> {
+    let printer = Printer::new(stores, json, args).await?;
+    let events = ReadEvents::new(Arc::new(SharedLog::new(Arc::clone(&stores.log))));
+    let mut after = match start(&events, args).await? {
+        Some(position) => position,
+        None => events.log().head().await?,
+    };
+    let stop = crate::lifecycle::asked_to_stop();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let limit = NonZeroU16::new(500).unwrap_or(NonZeroU16::MIN);
+        let page = tokio::select! {
+            page = read(&events, Some(after), args, limit, PATIENCE) => page?,
+            asked = &mut stop => return asked.map(drop),
+        };
+        if !printer.print(&page) {
+            return Ok(());
+        }
+        after = page.next;
+    }
+}
+
+async fn start(events: &ReadEvents, args: &EventArgs) -> Result<Option<LogPosition>> {
+    let Some(text) = &args.since else {
+        return Ok(None);
+    };
+    let moment = Timestamp::parse(text).with_context(|| format!("--since is {text:?}"))?;
+    Ok(Some(events.log().position_at(moment).await?))
+}
+
+async fn read(
+    events: &ReadEvents,
+    after: Option<LogPosition>,
+    args: &EventArgs,
+    limit: NonZeroU16,
+    wait: Duration,
+) -> Result<EventsPage> {
+    let channels = args.channels.iter().map(|id| ChannelId::parse(id));
+    let types = args.types.iter().map(|text| text.parse::<EventType>());
+    let channels = channels.collect::<Result<_, _>>().context("--channel")?;
+    let types = types.collect::<Result<_, _>>().context("--type")?;
+    let wanted = EventsWanted {
+        after,
+        filter: EventFilter {
+            channels: Some(channels).filter(|_| !args.channels.is_empty()),
+            types: Some(types).filter(|_| !args.types.is_empty()),
+        },
+        limit,
+        wait,
+    };
+    match events.run(&wanted).await? {
+        EventsRead::Page(page) => Ok(page),
+        EventsRead::Pruned { .. } => {
+            bail!("retention has removed reports behind this place; begin at a later --since")
+        }
+    }
+}
+
+/// Prints events as lines.
+struct Printer {
+    /// The integrators of all channels, which explain errors.
+    integrators: Vec<(ChannelId, IntegratorName)>,
+    json: bool,
+    reveal: bool,
+}
+
+impl Printer {
+    async fn new(stores: &Stores, json: bool, args: &EventArgs) -> Result<Self> {
+        let channels = stores.channels.all().await?;
+        let channels = channels.into_iter().map(|each| each.channel);
+        Ok(Self {
+            integrators: channels
+                .map(|channel| (channel.id, channel.integrator))
+                .collect(),
+            json,
+            reveal: args.reveal,
+        })
+    }
+
+    /// `false` if nobody reads any more.
+    fn print(&self, page: &EventsPage) -> bool {
+        page.events.iter().all(|event| {
+            let mut channels = self.integrators.iter();
+            let channel = channels.find(|(id, _)| *id == event.key.channel);
+            let form = CloudEvent::new(event, channel.map(|(_, name)| name), self.reveal);
+            output::streamed(&if self.json {
+                form.to_json()
+            } else {
+                line(event, &form)
+            })
+        })
+    }
+}
+
+fn line(event: &MessageEvent, form: &CloudEvent) -> String {
+    let data = &form.data;
+    let error = data.error.as_ref().map(|error| {
+        let title = error.title.unwrap_or_default();
+        format!("  {} {title}", error.code)
+    });
+    let previous = data.previous_status.unwrap_or("-");
+    format!(
+        "{}  {:<26} {previous} -> {}  {} on {}  to {}{}",
+        form.time,
+        event.event_type.as_str(),
+        data.status,
+        form.subject,
+        data.channel_id,
+        data.to,
+        error.unwrap_or_default(),
+    )
+}

@@ -1,0 +1,60 @@
+//! A process that pushes events and clears up, and receives nothing.
+
+use std::sync::Arc;
+
+use adapter_http::Metrics;
+use anyhow::{Context as _, Result};
+use tokio_util::sync::CancellationToken;
+use usecases::push::PushParts;
+use usecases::{ChannelDirectory, SharedLog};
+
+use super::serve::{keep_directory, start_pushing};
+use crate::config::Settings;
+use crate::lifecycle;
+use crate::system::SystemClock;
+use crate::wiring::{self, Stores};
+use crate::workers;
+
+/// Works until asked to stop.
+pub async fn run(settings: &Settings) -> Result<()> {
+    let secret = settings.server_secret()?;
+    let stores = Stores::open(settings).await?;
+    let metrics = Arc::new(Metrics::new(
+        env!("CARGO_PKG_VERSION"),
+        &wiring::integrators(),
+    ));
+    let directory = Arc::new(ChannelDirectory::new(
+        Arc::clone(&stores.channels),
+        secret.clone(),
+        metrics.clone(),
+    ));
+    directory
+        .refresh()
+        .await
+        .context("the channels cannot be read")?;
+
+    let stop = CancellationToken::new();
+    let mut chores = vec![keep_directory(Arc::clone(&directory))];
+    chores.extend(wiring::clearing_up(&stores, settings));
+    let workers = workers::start(chores, &stop);
+    let parts = PushParts {
+        queue: Arc::clone(&stores.queue),
+        log: Arc::new(SharedLog::new(Arc::clone(&stores.log))),
+        sink: wiring::event_sink(settings)?,
+        directory,
+        secret,
+        clock: Arc::new(SystemClock),
+        observer: metrics,
+    };
+    let pushing = start_pushing(parts, settings, &stop);
+    tracing::info!(database = %settings.database()?, "working");
+
+    let signal = lifecycle::asked_to_stop().await?;
+    tracing::info!(signal, "stopping: finishing the events under way");
+    stop.cancel();
+    workers.wait().await;
+    pushing.await.context("pushing died")?;
+    stores.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
