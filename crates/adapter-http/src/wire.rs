@@ -6,3 +6,7 @@ pub use crate::api::messages::view::{
     CountersView, ErrorView, MessageDetailView, MessageView, ReportView, StepView,
 };
 pub use crate::api::rejections::RejectionView;
+pub use crate::api::subscriptions::view::{
+    AttemptView, DeliveryView, IssuedSubscriptionView, LagView, SubscriptionDetailView,
+    SubscriptionView, TestView,
+};

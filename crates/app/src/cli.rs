@@ -51,6 +51,9 @@ pub enum Command {
     /// List or follow what happens to messages
     #[command(subcommand)]
     Event(EventCommand),
+    /// Manage subscriptions: who is told of events, and how that goes
+    #[command(subcommand)]
+    Subscription(SubscriptionCommand),
     /// List reports that were refused, and why
     Rejections(RejectionsArgs),
     /// Look at the settings
@@ -244,6 +247,110 @@ pub struct EventArgs {
     /// Show addresses without masks
     #[arg(long)]
     pub reveal: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum SubscriptionCommand {
+    /// Add a subscription: events are sent to a URL, signed
+    Add(SubscriptionAddArgs),
+    /// List all subscriptions
+    List,
+    /// Show one subscription, and how far it is behind
+    Show {
+        /// The subscription's id
+        id: String,
+    },
+    /// Send nothing for the time being; the log keeps the events
+    Pause {
+        /// The subscription's id
+        id: String,
+    },
+    /// Go on from where it stands, whatever it was paused or ended for
+    Resume {
+        /// The subscription's id
+        id: String,
+    },
+    /// Remove a subscription and its deliveries
+    Remove {
+        /// The subscription's id
+        id: String,
+    },
+    /// Replace the signing secret; the old one goes on signing for a while
+    Rotate {
+        /// The subscription's id
+        id: String,
+        /// How many hours the old secret goes on signing
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(0..=720))]
+        overlap_hours: u16,
+        /// Read the new secret from standard input; without this one is made
+        #[arg(long)]
+        secret_stdin: bool,
+    },
+    /// Send a made-up event now, and say what the target did
+    Test {
+        /// The subscription's id
+        id: String,
+    },
+    /// Send events again, with the same ids
+    Replay {
+        /// The subscription's id
+        id: String,
+        #[command(flatten)]
+        from: ReplayArgs,
+    },
+    /// List what became of events, those of later reports first
+    Deliveries {
+        /// The subscription's id
+        id: String,
+        /// Those in one state: delivered, retrying, waiting or dead
+        #[arg(long)]
+        state: Option<String>,
+        /// How many at most, 1 to 500
+        #[arg(long, default_value_t = 50)]
+        limit: u16,
+    },
+    /// Try all dead and failing deliveries again, now
+    Retry {
+        /// The subscription's id
+        id: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct SubscriptionAddArgs {
+    /// Where events are sent: https:// or http://
+    pub url: String,
+    /// Those of this channel (repeatable); without it of all
+    #[arg(long = "channel", value_name = "ID")]
+    pub channels: Vec<String>,
+    /// Those of this type, like message.failed (repeatable); without it of all
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// Addresses stand in them in the clear instead of masked
+    #[arg(long)]
+    pub reveal: bool,
+    /// What it is for
+    #[arg(long)]
+    pub description: Option<String>,
+    /// Begin with reports that arrived at this time or later; without it with the next one
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Read the signing secret (whsec_...) from standard input; without this one is made
+    #[arg(long)]
+    pub secret_stdin: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// All of reports that arrived at this time or later
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Those of one message
+    #[arg(long, num_args = 2, value_names = ["CHANNEL", "SID"])]
+    pub message: Option<Vec<String>>,
+    /// All there are
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Args, Debug)]

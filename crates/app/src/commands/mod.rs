@@ -10,6 +10,7 @@ mod message;
 mod rejections;
 pub mod serve;
 pub mod simulate;
+mod subscription;
 mod worker;
 
 use anyhow::{Context as _, Result};
@@ -42,6 +43,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Credential(command) => credential::run(&settings, json, command).await,
         Command::Message(command) => message::run(&settings, json, command).await,
         Command::Event(command) => event::run(&settings, json, command).await,
+        Command::Subscription(command) => subscription::run(&settings, json, command).await,
         Command::Rejections(args) => rejections::run(&settings, json, args).await,
         Command::Config(ConfigCommand::Check) => config_check::run(&settings, json).await,
         Command::Simulate(args) => simulate::run(&settings, json, args).await,
