@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ports::{ReportJournal, ReportStore};
+use domain::subscription::{PauseReason, SubscriptionState};
+use ports::{ReportJournal, ReportStore, SubscriptionRepository};
 
 use crate::channel_directory::Origin;
 use crate::intake::chain;
@@ -17,6 +18,7 @@ pub struct CheckHealth {
     store: Arc<dyn ReportStore>,
     directory: Arc<ChannelDirectory>,
     journal: Option<(Arc<dyn ReportJournal>, Arc<StoreGate>)>,
+    subscriptions: Option<Arc<dyn SubscriptionRepository>>,
 }
 
 /// How one part is.
@@ -45,7 +47,7 @@ impl Condition {
 /// One part and how it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Its name: `store`, `channels`, `secret_key`, `journal`.
+    /// Its name: `store`, `channels`, `secret_key`, `journal`, `subscriptions`.
     pub name: &'static str,
     /// How it is.
     pub condition: Condition,
@@ -76,6 +78,7 @@ impl CheckHealth {
             store,
             directory,
             journal: None,
+            subscriptions: None,
         }
     }
 
@@ -88,12 +91,24 @@ impl CheckHealth {
         self
     }
 
+    /// Says as well which subscriptions need somebody to look at them.
+    #[must_use]
+    pub fn with_subscriptions(mut self, repository: Arc<dyn SubscriptionRepository>) -> Self {
+        self.subscriptions = Some(repository);
+        self
+    }
+
     /// How every part is. Returns within about two seconds.
     pub async fn run(&self) -> Vec<Part> {
         let store = match tokio::time::timeout(DEADLINE, self.store.ping()).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(chain(&error)),
             Err(_elapsed) => Some(format!("no answer within {} s", DEADLINE.as_secs())),
+        };
+        let subscriptions = if store.is_none() {
+            self.subscriptions_part().await
+        } else {
+            None
         };
         let journal = self.journal_part();
         let without_store = match &journal {
@@ -106,6 +121,7 @@ impl CheckHealth {
             self.secret_key_part(),
         ];
         parts.extend(journal);
+        parts.extend(subscriptions);
         parts
     }
 
@@ -127,6 +143,37 @@ impl CheckHealth {
             .then(|| format!("{foreign} credentials were made under another server secret"));
         // The other credentials still work.
         Part::new("secret_key", wrong, Condition::Degraded)
+    }
+
+    /// Those that a worker has paused or ended, or whose targets take nothing.
+    async fn subscriptions_part(&self) -> Option<Part> {
+        let repository = self.subscriptions.as_ref()?;
+        let Ok(Ok(all)) = tokio::time::timeout(DEADLINE, repository.list()).await else {
+            return Some(Part::new(
+                "subscriptions",
+                Some("they could not be looked at in time".to_owned()),
+                Condition::Degraded,
+            ));
+        };
+        let wrong = all.iter().filter_map(|status| {
+            let id = status.subscription.id;
+            match status.subscription.state {
+                SubscriptionState::Active => {
+                    let since = status.failing_since?;
+                    Some(format!("{id} takes nothing since {since}"))
+                }
+                SubscriptionState::Paused { reason, .. } => match reason {
+                    PauseReason::Operator => None,
+                    PauseReason::Failing | PauseReason::Pruned => {
+                        Some(format!("{id} was paused: {reason}"))
+                    }
+                },
+                SubscriptionState::Ended { .. } => Some(format!("{id} has ended: it is gone")),
+            }
+        });
+        let wrong: Vec<_> = wrong.collect();
+        let wrong = (!wrong.is_empty()).then(|| wrong.join("; "));
+        Some(Part::new("subscriptions", wrong, Condition::Degraded))
     }
 
     fn journal_part(&self) -> Option<Part> {

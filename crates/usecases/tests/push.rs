@@ -30,8 +30,9 @@ use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use usecases::check_health::Condition;
 use usecases::push::{PushParts, PushSettings};
-use usecases::{ChannelDirectory, PushEvents, SharedLog};
+use usecases::{ChannelDirectory, CheckHealth, PushEvents, SharedLog};
 use uuid::Uuid;
 
 /// What a target does with an event: its HTTP status, by message and how often
@@ -149,17 +150,20 @@ impl World {
         id
     }
 
-    fn worker(&self, name: &str) -> PushEvents {
-        let directory = ChannelDirectory::new(
+    fn directory(&self) -> ChannelDirectory {
+        ChannelDirectory::new(
             Arc::new(self.store.clone()),
             server_secret(),
             Arc::new(Unobserved),
-        );
+        )
+    }
+
+    fn worker(&self, name: &str) -> PushEvents {
         let parts = PushParts {
             queue: Arc::new(self.store.clone()),
             log: self.log.clone(),
             sink: self.sink.clone(),
-            directory: Arc::new(directory),
+            directory: Arc::new(self.directory()),
             secret: server_secret(),
             clock: self.clock.clone(),
             observer: Arc::new(Unobserved),
@@ -470,6 +474,18 @@ async fn a_target_that_fails_for_too_long_is_paused() {
         status.subscription.state.reason() == Some(PauseReason::Failing)
     })
     .await;
+    let health = CheckHealth::new(Arc::new(world.store.clone()), Arc::new(world.directory()))
+        .with_subscriptions(Arc::new(world.store.clone()));
+    let parts = health.run().await;
+    let part = parts
+        .iter()
+        .find(|part| part.name == "subscriptions")
+        .unwrap();
+    assert_eq!(part.condition, Condition::Degraded);
+    assert_eq!(
+        part.detail.as_deref(),
+        Some(&*format!("{id} was paused: failing"))
+    );
     world.end([worker]).await;
 }
 

@@ -239,10 +239,12 @@ impl Shared<'_> {
             subscriptions: Arc::new(subscriptions),
             stop,
             rejections: Arc::new(ListRejections::new(Arc::clone(&stores.rejections))),
-            health: Arc::new(outage.check(CheckHealth::new(
-                Arc::clone(&stores.reports),
-                Arc::clone(self.directory),
-            ))),
+            health: Arc::new(
+                outage.check(
+                    CheckHealth::new(Arc::clone(&stores.reports), Arc::clone(self.directory))
+                        .with_subscriptions(Arc::clone(&stores.subscriptions)),
+                ),
+            ),
             directory: Arc::clone(self.directory),
             metrics: Arc::clone(self.metrics),
             admin_token: AdminToken::new(&self.secrets.admin_token.token),
