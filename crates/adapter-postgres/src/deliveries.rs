@@ -174,6 +174,7 @@ impl PostgresStore {
     async fn try_retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         if !lock(&mut transaction, key.subscription).await? {
+            transaction.rollback().await?;
             return Ok(false);
         }
         let retried = sqlx::query!(
@@ -192,6 +193,9 @@ impl PostgresStore {
         .execute(&mut *transaction)
         .await?;
         if retried.rows_affected() == 0 {
+            // Dropping it would do so a little later, and whoever claims meanwhile would pass
+            // the locked row over.
+            transaction.rollback().await?;
             return Ok(false);
         }
         raise_fence(&mut transaction, key.subscription).await?;
@@ -206,6 +210,7 @@ impl PostgresStore {
     ) -> Result<u64, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         if !lock(&mut transaction, filter.subscription).await? {
+            transaction.rollback().await?;
             return Ok(0);
         }
         let retried = retry_of_deliveries(filter, now)
@@ -216,6 +221,8 @@ impl PostgresStore {
         if retried > 0 {
             raise_fence(&mut transaction, filter.subscription).await?;
             transaction.commit().await?;
+        } else {
+            transaction.rollback().await?;
         }
         Ok(retried)
     }

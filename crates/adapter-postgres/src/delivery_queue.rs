@@ -153,6 +153,7 @@ impl PostgresStore {
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(claimed) = claimed else {
+            transaction.rollback().await?;
             return Ok(None);
         };
         let open = open_rows(&mut transaction, SubscriptionId(claimed.id)).await?;
