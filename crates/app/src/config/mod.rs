@@ -134,6 +134,10 @@ pub struct PushOptions {
     #[arg(long = "push-window", env = "RECEIPTD_PUSH_WINDOW", default_value_t = 64, global = true,
           hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub window: u32,
+    /// After how many seconds another worker takes over from one that has died
+    #[arg(long = "push-lease-seconds", env = "RECEIPTD_PUSH_LEASE_SECONDS", default_value_t = 30,
+          global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(2..=600))]
+    pub lease_seconds: u32,
     /// After how many hours without success a subscription is paused
     #[arg(long = "push-pause-after", env = "RECEIPTD_PUSH_PAUSE_AFTER_HOURS", default_value_t = 24,
           global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=8760))]
@@ -251,7 +255,8 @@ impl Settings {
     pub fn push(&self) -> PushSettings {
         PushSettings {
             window: usize::try_from(self.push.window).unwrap_or(usize::MAX),
-            pause_after: Duration::from_secs(u64::from(self.push.pause_after_hours) * 3_600),
+            lease: Duration::from_secs(self.push.lease_seconds.into()),
+            pause_after: Duration::from_hours(self.push.pause_after_hours.into()),
             ..PushSettings::default()
         }
     }
