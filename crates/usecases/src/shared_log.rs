@@ -77,14 +77,18 @@ impl SharedLog {
         limit: NonZeroU16,
     ) -> Result<Option<LogRead>, StoreError> {
         let mut place = self.recent.lock().await;
-        let recent = place.get_or_insert_with(|| Recent::beginning(after));
-        if after > recent.end {
+        if place.as_ref().is_none_or(|recent| after > recent.end) {
+            // A position comes from outside: one beyond the end would have all the
+            // others ask the store each for itself, for ever.
+            if after > self.log.head().await? {
+                return Ok(None);
+            }
             // Nobody has read so far; whoever stands further back asks the store.
-            *recent = Recent::beginning(after);
+            *place = Some(Recent::beginning(after));
         }
-        if after < recent.start {
+        let Some(recent) = place.as_mut().filter(|recent| after >= recent.start) else {
             return Ok(None);
-        }
+        };
         if after == recent.end
             && let Some(read) = self.look(recent).await?
         {

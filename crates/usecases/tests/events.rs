@@ -187,6 +187,28 @@ async fn a_hundred_that_follow_ask_the_store_as_often_as_one() {
 }
 
 #[tokio::test]
+async fn a_position_beyond_the_end_keeps_nobody_from_sharing() {
+    let (store, counted, log) = counted();
+    let events = ReadEvents::new(log.clone());
+    store.record(&[report("SM1").build()]).await.unwrap();
+    let head = store.head().await.unwrap();
+    for after in [head, LogPosition(i64::MAX)] {
+        let page = read(&events, Some(after), 10, Duration::ZERO).await;
+        assert_eq!((page.events.len(), page.next), (0, after));
+    }
+    store.record(&[report("SM2").build()]).await.unwrap();
+    log.recorded();
+    let before = counted.asked.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        assert_eq!(
+            told(&read(&events, Some(head), 10, Duration::ZERO).await).len(),
+            1
+        );
+    }
+    assert_eq!(counted.asked.load(Ordering::Relaxed), before + 1);
+}
+
+#[tokio::test]
 async fn a_reader_that_comes_back_later_misses_nothing() {
     let (store, _, log) = counted();
     let events = ReadEvents::new(log.clone());
