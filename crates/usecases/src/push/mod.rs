@@ -10,8 +10,11 @@
 //! events, and reading on stops until it is back.
 
 mod backoff;
+mod flight;
+mod health;
 mod lanes;
 mod pusher;
+pub(crate) mod secrets;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,12 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::delivery::{Attempt, AttemptError, Attempts};
-use domain::event::{EventId, MessageEvent, events_of};
-use domain::subscription::{PauseReason, SubscriptionSecret, SubscriptionState};
-use domain::webhook::{SigningSecret, SigningSecrets, WebhookId};
+use domain::delivery::Attempts;
+use domain::event::{MessageEvent, events_of};
+use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, Subscription, Timestamp};
-use ports::events::{Answer, Delivered, OutgoingEvent, SinkError, Target};
+use ports::events::{SinkError, Target};
 use ports::log::{LogPage, LogRead};
 use ports::observer::PushOutcome;
 use ports::subscriptions::{Lease, LeasedSubscription, Progress, Renewal};
@@ -18,7 +17,10 @@ use ports::{ReportLog as _, StoreError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::flight::{self, Landed};
+use super::health::TargetHealth;
 use super::lanes::Lanes;
+use super::secrets::Secrets;
 use super::{PushParts, PushSettings, backoff};
 use crate::CloudEvent;
 use crate::intake::chain;
@@ -31,9 +33,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How many deliveries are recorded in one step at most.
 const RECORDED_AT_ONCE: usize = 500;
-
-/// So many failed tries in a row mean that the target takes nothing.
-const TRIPPED_AFTER: u32 = 5;
 
 /// How often a position is taken down that has moved past events nobody wants.
 const POSITION_EVERY: Duration = Duration::from_secs(5);
@@ -61,23 +60,11 @@ pub struct Pusher {
     recorded: LogPosition,
     recorded_at: Instant,
     renewed_at: Instant,
-    /// Since when the target takes nothing, and how many tries that were.
-    failing_since: Option<Timestamp>,
-    failed_in_a_row: u32,
-    /// When a target that takes nothing is asked again.
-    probe_at: Instant,
+    health: TargetHealth,
     /// After a failure of the store.
     store_rests_until: Option<Instant>,
     /// The deliveries that the lease brought are not all there are.
     more_open: bool,
-    dice: u64,
-}
-
-/// A try that has ended.
-struct Landed {
-    delivery: Delivery,
-    began: Timestamp,
-    outcome: Result<Delivered, SinkError>,
 }
 
 /// Why a pusher stops.
@@ -114,20 +101,16 @@ impl Pusher {
             recorded: leased.position,
             recorded_at: now,
             renewed_at: now,
-            failing_since: leased.failing_since,
-            // One that was failing is asked with one event first.
-            failed_in_a_row: leased.failing_since.map_or(0, |_| TRIPPED_AFTER),
-            probe_at: now,
+            health: TargetHealth::new(leased.failing_since, leased.lease.token.unsigned_abs()),
             store_rests_until: None,
             more_open: leased.more_open,
-            dice: u64::try_from(leased.lease.token).unwrap_or_default(),
         }
     }
 
     /// Pushes until the lease is lost, the subscription ends, or `stop` does.
     pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
         let mut stop = std::pin::pin!(stop);
-        let Some(secrets) = self.secrets() else {
+        let Some(secrets) = Secrets::open(&self.subscription, &self.parts.secret) else {
             // Another worker may have the right key; this one would only take it again.
             tokio::select! {
                 () = tokio::time::sleep(self.settings.lease) => {}
@@ -178,14 +161,10 @@ impl Pusher {
         }
     }
 
-    fn is_tripped(&self) -> bool {
-        self.failed_in_a_row >= TRIPPED_AFTER
-    }
-
     /// Whether more events should be read from the log.
     fn wants_more(&self) -> bool {
         // A target that takes nothing is asked with one event, so one must be there.
-        (!self.is_tripped() || self.lanes.open() == 0)
+        (!self.health.is_tripped() || self.lanes.open() == 0)
             && !self.more_open
             && self.lanes.unrecorded() < self.settings.waiting
             && self.lanes.open() < self.settings.open + self.settings.waiting
@@ -255,9 +234,9 @@ impl Pusher {
 
     fn start_flights(&mut self, secrets: &Secrets) {
         let now = self.parts.clock.now();
-        if self.is_tripped() {
+        if self.health.is_tripped() {
             if self.flights.is_empty()
-                && self.probe_at <= Instant::now()
+                && self.health.probe_at() <= Instant::now()
                 && let Some(delivery) = self.lanes.probe()
             {
                 self.start(delivery, secrets, now);
@@ -277,23 +256,8 @@ impl Pusher {
             url: self.subscription.url.clone(),
             secrets: secrets.at(began),
         };
-        let event = OutgoingEvent {
-            id: webhook_id(delivery.event_id()),
-            body: delivery
-                .body
-                .as_deref()
-                .unwrap_or_default()
-                .as_bytes()
-                .into(),
-        };
-        self.flights.spawn(async move {
-            let outcome = sink.deliver(&target, &event).await;
-            Landed {
-                delivery,
-                began,
-                outcome,
-            }
-        });
+        self.flights
+            .spawn(flight::fly(sink, target, delivery, began));
     }
 
     /// Takes the end of a try. `true` if the subscription has ended with it.
@@ -305,7 +269,7 @@ impl Pusher {
         } = landed;
         let now = self.parts.clock.now();
         let gone = matches!(outcome, Err(SinkError::Gone { .. }));
-        let attempt = attempt(began, &outcome);
+        let attempt = flight::attempt(began, &outcome);
         let took = Duration::from_millis(attempt.took_ms.into());
         delivery.attempts.push(attempt);
         match outcome {
@@ -329,8 +293,7 @@ impl Pusher {
                     delivery.finished_at = Some(now);
                     self.parts.observer.pushed(PushOutcome::GivenUp, took);
                 } else {
-                    let dice = self.dice();
-                    let pause = backoff::pause(delivery.attempts.count(), dice).max(asked);
+                    let pause = self.health.pause(delivery.attempts.count(), asked);
                     delivery.state = DeliveryState::Retrying;
                     delivery.next_attempt_at = Some(later(now, pause));
                     self.parts.observer.pushed(PushOutcome::Failed, took);
@@ -349,32 +312,20 @@ impl Pusher {
     }
 
     fn worked(&mut self) {
-        if self.failing_since.take().is_some() {
-            self.recorded_at = Instant::now() - POSITION_EVERY;
-        }
-        if self.is_tripped() {
+        if self.health.worked() {
             tracing::info!(subscription = %self.subscription.id, "a target takes events again");
             self.lanes.make_all_due();
         }
-        self.failed_in_a_row = 0;
     }
 
     fn failed(&mut self, now: Timestamp, asked: Duration, error: &SinkError) {
-        self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
-        self.failing_since.get_or_insert(now);
-        if !self.is_tripped() {
-            return;
-        }
-        if self.failed_in_a_row == TRIPPED_AFTER {
+        if self.health.failed(now, asked) {
             tracing::warn!(
                 subscription = %self.subscription.id,
                 error = %chain(error),
                 "a target takes nothing; it is asked now and then"
             );
         }
-        let dice = self.dice();
-        let pause = backoff::probe_pause(self.failed_in_a_row - TRIPPED_AFTER + 1, dice);
-        self.probe_at = Instant::now() + pause.max(asked);
     }
 
     fn note(&mut self, outcome: Delivery) {
@@ -404,14 +355,11 @@ impl Pusher {
         if now >= self.renewed_at + self.settings.lease {
             return Some(End::Lost);
         }
-        let failing = self.failing_since.filter(|_| self.is_tripped());
-        if let Some(since) = failing {
-            let for_micros = self.parts.clock.now().unix_micros() - since.unix_micros();
-            let too_long = u128::try_from(for_micros)
-                .is_ok_and(|for_micros| for_micros >= self.settings.pause_after.as_micros());
-            if too_long && self.pause(PauseReason::Failing).await {
-                return Some(End::Finished);
-            }
+        let clock = self.parts.clock.now();
+        if self.health.has_failed_for(self.settings.pause_after, clock)
+            && self.pause(PauseReason::Failing).await
+        {
+            return Some(End::Finished);
         }
         // The rest of the open ones comes with another lease.
         (self.more_open && self.lanes.open() == 0 && self.outcomes.is_empty())
@@ -429,7 +377,7 @@ impl Pusher {
         };
         let progress = Progress {
             position: position.max(self.recorded),
-            failing_since: self.failing_since,
+            failing_since: self.health.failing_since(),
             deliveries: some,
         };
         match self.parts.queue.record(&self.lease, progress).await {
@@ -534,9 +482,9 @@ impl Pusher {
         if let Some(until) = self.store_rests_until {
             wake = until;
         }
-        if self.is_tripped() {
+        if self.health.is_tripped() {
             if self.flights.is_empty() && self.lanes.open() > 0 {
-                wake = wake.min(self.probe_at);
+                wake = wake.min(self.health.probe_at());
             }
         } else if self.flights.len() < self.settings.window {
             if self.lanes.has_ready() {
@@ -562,53 +510,6 @@ impl Pusher {
             None => self.renewed_at + self.settings.lease,
         }
     }
-
-    /// The signing secrets; `None` if this process cannot open them.
-    fn secrets(&self) -> Option<Secrets> {
-        let Subscription { id, secrets, .. } = &self.subscription;
-        let context = Subscription::secret_context(*id);
-        let open = |kept: &SubscriptionSecret| {
-            let text = self.parts.secret.open(&kept.sealed, &context).ok()?;
-            SigningSecret::parse(&text).ok()
-        };
-        let Some(current) = open(&secrets.current) else {
-            tracing::error!(
-                subscription = %id,
-                "its signing secret does not open with this server secret; nothing is pushed"
-            );
-            return None;
-        };
-        let previous = secrets.previous.as_ref();
-        Some(Secrets {
-            current,
-            previous: previous.and_then(|it| Some((open(&it.secret)?, it.expires_at))),
-        })
-    }
-
-    /// Some number; what it is does not matter.
-    const fn dice(&mut self) -> u64 {
-        self.dice = self
-            .dice
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        self.dice >> 33
-    }
-}
-
-/// The secrets that sign.
-struct Secrets {
-    current: SigningSecret,
-    previous: Option<(SigningSecret, Timestamp)>,
-}
-
-impl Secrets {
-    fn at(&self, now: Timestamp) -> SigningSecrets {
-        let live = self.previous.as_ref().filter(|(_, end)| now < *end);
-        SigningSecrets {
-            current: self.current.clone(),
-            previous: live.map(|(secret, _)| secret.clone()),
-        }
-    }
 }
 
 /// What a future gives that may not be there; without one, for ever nothing.
@@ -616,35 +517,6 @@ async fn poll_some(reading: &mut Option<Reading>) -> Result<LogRead, StoreError>
     match reading {
         Some(reading) => reading.await,
         None => std::future::pending().await,
-    }
-}
-
-#[expect(clippy::expect_used, reason = "an event id is letters, digits and `_`")]
-fn webhook_id(id: EventId) -> WebhookId {
-    WebhookId::parse(&id.to_string()).expect("an event id is a webhook id")
-}
-
-fn attempt(at: Timestamp, outcome: &Result<Delivered, SinkError>) -> Attempt {
-    let (took, answer, error): (Duration, Option<&Answer>, Option<String>) = match outcome {
-        Ok(delivered) => (delivered.took, Some(&delivered.answer), None),
-        Err(error) => {
-            let took = match error {
-                SinkError::Retry { took, .. } | SinkError::Gone { took, .. } => *took,
-                SinkError::Refused { .. } => Duration::ZERO,
-            };
-            (took, error.answer(), Some(chain(error)))
-        }
-    };
-    let failed = error.is_some();
-    Attempt {
-        at,
-        took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
-        status: answer.map(|answer| answer.status),
-        error: error.map(|error| AttemptError::new(&error)),
-        // What is said to a delivered event nobody reads.
-        answer: answer
-            .filter(|_| failed)
-            .map(|answer| answer.excerpt.clone()),
     }
 }
 

@@ -1,23 +1,17 @@
-//! Subscriptions and their deliveries, as operators manage them.
+//! Subscriptions, as operators manage them; [`deliveries`] is about what became
+//! of events, [`lag`] about how far one is behind.
+
+pub mod deliveries;
+pub mod lag;
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::delivery::{Attempts, DeliveryFilter};
-use domain::event::events_of;
-use domain::page::{Page, PageSize};
 use domain::secret::ServerSecret;
-use domain::subscription::{
-    Description, PauseReason, SubscriptionSecret, SubscriptionSecrets, SubscriptionState,
-};
-use domain::webhook::{
-    SigningSecret, SigningSecrets, SpecialNetwork, TargetUrl, WebhookId, special_network,
-};
-use domain::{
-    Delivery, DeliveryKey, DeliveryState, EventFilter, LogEntry, LogPosition, MessageKey,
-    MessageState, Subscription, SubscriptionId, Timestamp,
-};
+use domain::subscription::{Description, PauseReason, SubscriptionSecret, SubscriptionState};
+use domain::webhook::{SigningSecret, SpecialNetwork, TargetUrl, WebhookId, special_network};
+use domain::{DeliveryKey, EventFilter, LogPosition, Subscription, SubscriptionId, Timestamp};
 use ports::events::{Delivered, EventSink, OutgoingEvent, SinkError, Target};
 use ports::log::LogRead;
 use ports::subscriptions::SubscriptionStatus;
@@ -25,13 +19,13 @@ use ports::{
     Clock, DeliveryLog, Ids, ReportLog as _, ReportStore, StoreError, SubscriptionRepository,
 };
 
+use crate::push::secrets::Secrets;
 use crate::{ChannelDirectory, CloudEvent, SharedLog};
+pub use deliveries::ReplayFrom;
+pub use lag::Lag;
 
 /// How long a replaced secret goes on signing, unless asked otherwise.
 pub const OVERLAP: Duration = Duration::from_hours(24);
-
-/// How far behind a subscription is counted.
-const LAG_COUNTED: u64 = 5_000;
 
 /// What managing subscriptions needs.
 pub struct SubscriptionParts {
@@ -90,30 +84,6 @@ pub struct SubscriptionChanges {
     pub description: Option<Description>,
     /// The version the changes were made to, if that matters.
     pub version: Option<i64>,
-}
-
-/// From where events are sent again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReplayFrom {
-    /// All behind a position.
-    Position(LogPosition),
-    /// All of reports that arrived at this time or later.
-    Time(Timestamp),
-    /// Those of one message.
-    Message(MessageKey),
-}
-
-/// How far a subscription is behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lag {
-    /// How many reports it has not seen, five thousand at most.
-    pub reports: u64,
-    /// Whether there are more.
-    pub more: bool,
-    /// When the oldest of them arrived.
-    pub since: Option<Timestamp>,
-    /// Whether some of them are gone.
-    pub pruned: bool,
 }
 
 /// Why something was not done.
@@ -198,39 +168,6 @@ impl ManageSubscriptions {
     pub async fn find(&self, id: SubscriptionId) -> Result<SubscriptionStatus, SubscriptionError> {
         let found = self.0.repository.find(id).await?;
         found.ok_or(SubscriptionError::NoSuchSubscription(id))
-    }
-
-    /// How far one is behind the log.
-    pub async fn lag(&self, status: &SubscriptionStatus) -> Result<Lag, SubscriptionError> {
-        let mut lag = Lag {
-            reports: 0,
-            more: false,
-            since: None,
-            pruned: false,
-        };
-        let mut after = status.position;
-        let step = NonZeroU16::new(1_000).unwrap_or(NonZeroU16::MIN);
-        while lag.reports < LAG_COUNTED {
-            let page = match self.0.log.read(Some(after), step).await? {
-                LogRead::Page(page) => page,
-                LogRead::Pruned { oldest } => {
-                    lag.pruned = true;
-                    after = oldest;
-                    continue;
-                }
-            };
-            lag.reports += u64::try_from(page.entries.len()).unwrap_or(u64::MAX);
-            let first = page.entries.first();
-            lag.since = lag
-                .since
-                .or(first.map(|first| first.report.report.arrived_at));
-            after = page.next;
-            if page.complete {
-                return Ok(lag);
-            }
-        }
-        lag.more = true;
-        Ok(lag)
     }
 
     /// Changes one.
@@ -329,7 +266,9 @@ impl ManageSubscriptions {
             WebhookId::parse(&event_id).map_err(|_| SubscriptionError::NotRetriable)?;
         let body = CloudEvent::test(&event_id, now);
         let target = Target {
-            secrets: self.secrets(&subscription, now)?,
+            secrets: Secrets::open(&subscription, &self.0.secret)
+                .ok_or(SubscriptionError::Unsealable)?
+                .at(now),
             url: subscription.url,
         };
         let event = OutgoingEvent {
@@ -337,115 +276,6 @@ impl ManageSubscriptions {
             body: body.as_bytes().into(),
         };
         Ok(self.0.sink.deliver(&target, &event).await)
-    }
-
-    /// Sends events again; they have the same ids. Says how many if it is known.
-    pub async fn replay(
-        &self,
-        id: SubscriptionId,
-        from: ReplayFrom,
-    ) -> Result<Option<usize>, SubscriptionError> {
-        let position = match from {
-            ReplayFrom::Position(position) => position,
-            ReplayFrom::Time(time) => self.0.log.position_at(time).await?,
-            ReplayFrom::Message(key) => return self.replay_message(id, &key).await.map(Some),
-        };
-        if self.0.deliveries.rewind(id, position).await? {
-            Ok(None)
-        } else {
-            Err(SubscriptionError::NoSuchSubscription(id))
-        }
-    }
-
-    async fn replay_message(
-        &self,
-        id: SubscriptionId,
-        key: &MessageKey,
-    ) -> Result<usize, SubscriptionError> {
-        let subscription = self.find(id).await?.subscription;
-        let found = self.0.reports.message(key).await?;
-        let reports = found.ok_or(SubscriptionError::NoSuchMessage)?.reports;
-        let channel = self.0.directory.find(&key.channel);
-        let integrator = channel.as_ref().map(|known| &known.channel.integrator);
-        let now = self.0.clock.now();
-        let (mut before, mut position) = (MessageState::default(), LogPosition::START);
-        let mut deliveries: Vec<Delivery> = Vec::new();
-        for report in reports {
-            // The log never hands out a later revision before an earlier one.
-            position = position.max(LogPosition(report.id));
-            let report_id = report.id;
-            let entry = LogEntry {
-                position,
-                report,
-                before,
-            };
-            before = entry.after();
-            for event in events_of(&entry).filter(|event| subscription.filter.passes(event)) {
-                let form = CloudEvent::new(&event, integrator, subscription.reveal);
-                let first = deliveries.is_empty();
-                deliveries.push(Delivery {
-                    key: DeliveryKey::new(id, report_id, event.event_type),
-                    position: event.position,
-                    event_type: event.event_type,
-                    message: event.key,
-                    revision: event.revision,
-                    state: if first {
-                        DeliveryState::Retrying
-                    } else {
-                        DeliveryState::Waiting
-                    },
-                    attempts: Attempts::default(),
-                    created_at: now,
-                    next_attempt_at: first.then_some(now),
-                    finished_at: None,
-                    body: Some(form.to_json()),
-                });
-            }
-        }
-        if deliveries.is_empty() {
-            return Err(SubscriptionError::NoSuchMessage);
-        }
-        self.0.deliveries.enqueue(id, &deliveries).await?;
-        Ok(deliveries.len())
-    }
-
-    /// One page of deliveries.
-    pub async fn deliveries(
-        &self,
-        filter: &DeliveryFilter,
-        after: Option<DeliveryKey>,
-        size: PageSize,
-    ) -> Result<Page<Delivery, DeliveryKey>, SubscriptionError> {
-        self.find(filter.subscription).await?;
-        Ok(self.0.deliveries.deliveries(filter, after, size).await?)
-    }
-
-    /// One delivery.
-    pub async fn delivery(&self, key: DeliveryKey) -> Result<Delivery, SubscriptionError> {
-        let found = self.0.deliveries.delivery(key).await?;
-        found.ok_or(SubscriptionError::NoSuchDelivery(key))
-    }
-
-    /// Tries a delivery again now.
-    pub async fn retry(&self, key: DeliveryKey) -> Result<(), SubscriptionError> {
-        if self.0.deliveries.retry(key, self.0.clock.now()).await? {
-            return Ok(());
-        }
-        self.delivery(key).await?;
-        Err(SubscriptionError::NotRetriable)
-    }
-
-    /// Tries all deliveries again that a filter lets through, and says how many.
-    pub async fn retry_all(&self, filter: &DeliveryFilter) -> Result<u64, SubscriptionError> {
-        self.find(filter.subscription).await?;
-        let (now, mut total) = (self.0.clock.now(), 0);
-        loop {
-            let some = self.0.deliveries.retry_all(filter, now).await?;
-            total += some;
-            if some == 0 {
-                return Ok(total);
-            }
-        }
     }
 
     /// Changes the newest version, or the one that is asked for.
@@ -492,27 +322,5 @@ impl ManageSubscriptions {
             sealed: self.0.secret.seal(&secret.reveal(), &context, nonce),
             created_at: now,
         }
-    }
-
-    fn secrets(
-        &self,
-        subscription: &Subscription,
-        now: Timestamp,
-    ) -> Result<SigningSecrets, SubscriptionError> {
-        let SubscriptionSecrets { current, .. } = &subscription.secrets;
-        let context = Subscription::secret_context(subscription.id);
-        let open = |kept: &SubscriptionSecret| {
-            let opened = self.0.secret.open(&kept.sealed, &context).ok();
-            let parsed = opened.and_then(|text| SigningSecret::parse(&text).ok());
-            parsed.ok_or(SubscriptionError::Unsealable)
-        };
-        Ok(SigningSecrets {
-            current: open(current)?,
-            previous: subscription
-                .secrets
-                .previous_at(now)
-                .map(open)
-                .transpose()?,
-        })
     }
 }

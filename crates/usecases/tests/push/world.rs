@@ -1,0 +1,251 @@
+//! A store, a log, a target and workers, all in memory.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::delivery::DeliveryFilter;
+use domain::page::PageSize;
+use domain::subscription::{Description, SubscriptionSecret, SubscriptionState};
+use domain::webhook::{AnswerExcerpt, SigningSecret, TargetUrl};
+use domain::{
+    Delivery, DeliveryState, EventFilter, LogPosition, Subscription, SubscriptionId, Timestamp,
+};
+use ports::events::{Answer, Delivered, EventSink, OutgoingEvent, SinkError, Target};
+use ports::observer::Unobserved;
+use ports::{Clock as _, DeliveryLog as _, ReportStore as _, SubscriptionRepository as _};
+use serde_json::Value;
+use testkit::builders::{report, server_secret};
+use testkit::clock::FixedClock;
+use testkit::memory::MemoryStore;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use usecases::push::{PushParts, PushSettings};
+use usecases::{ChannelDirectory, PushEvents, SharedLog};
+use uuid::Uuid;
+
+/// What a target does with an event: its HTTP status, by message and how often
+/// it has come.
+type Behaviour = dyn Fn(&str, usize) -> u16 + Send + Sync;
+
+/// A target in memory.
+pub(crate) struct Heard {
+    /// Message and revision of every event that was taken, in order.
+    taken: Mutex<Vec<(String, i64)>>,
+    pub(crate) tries: Mutex<HashMap<String, usize>>,
+    pub(crate) under_way: Mutex<HashSet<String>>,
+    behaviour: Mutex<Arc<Behaviour>>,
+}
+
+#[async_trait]
+impl EventSink for Heard {
+    async fn deliver(&self, _: &Target, event: &OutgoingEvent) -> Result<Delivered, SinkError> {
+        let body: Value = serde_json::from_slice(&event.body).unwrap();
+        assert_eq!(body["id"], event.id.as_str());
+        let sid = body["subject"].as_str().unwrap().to_owned();
+        let alone = self.under_way.lock().unwrap().insert(sid.clone());
+        assert!(alone, "two events of one message are under way");
+        let tries = {
+            let mut tries = self.tries.lock().unwrap();
+            let tries = tries.entry(event.id.to_string()).or_default();
+            *tries += 1;
+            *tries
+        };
+        tokio::task::yield_now().await;
+        let behaviour = self.behaviour.lock().unwrap().clone();
+        let status = behaviour(&sid, tries);
+        self.under_way.lock().unwrap().remove(&sid);
+        let answer = Answer {
+            status,
+            excerpt: AnswerExcerpt::default(),
+        };
+        let took = Duration::from_millis(1);
+        match status {
+            200..300 => {
+                let revision = body["data"]["revision"].as_i64().unwrap();
+                self.taken.lock().unwrap().push((sid, revision));
+                Ok(Delivered { answer, took })
+            }
+            410 => Err(SinkError::Gone { answer, took }),
+            _ => Err(SinkError::Retry {
+                after: None,
+                answer: Some(answer),
+                took,
+                source: "the answer says no".into(),
+            }),
+        }
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) store: MemoryStore,
+    pub(crate) log: Arc<SharedLog>,
+    pub(crate) sink: Arc<Heard>,
+    pub(crate) clock: Arc<FixedClock>,
+    stop: watch::Sender<bool>,
+    pub(crate) settings: PushSettings,
+}
+
+impl World {
+    pub(crate) fn new(behaviour: impl Fn(&str, usize) -> u16 + Send + Sync + 'static) -> Self {
+        let store = MemoryStore::new();
+        Self {
+            log: Arc::new(SharedLog::new(Arc::new(store.clone()))),
+            store,
+            sink: Arc::new(Heard {
+                taken: Mutex::default(),
+                tries: Mutex::default(),
+                under_way: Mutex::default(),
+                behaviour: Mutex::new(Arc::new(behaviour)),
+            }),
+            clock: Arc::new(FixedClock::default()),
+            stop: watch::Sender::new(false),
+            settings: PushSettings {
+                record_every: Duration::from_millis(5),
+                lease: Duration::from_millis(200),
+                ..PushSettings::default()
+            },
+        }
+    }
+
+    pub(crate) fn now_behaves(
+        &self,
+        behaviour: impl Fn(&str, usize) -> u16 + Send + Sync + 'static,
+    ) {
+        *self.sink.behaviour.lock().unwrap() = Arc::new(behaviour);
+    }
+
+    pub(crate) async fn subscribe(&self, number: u128) -> SubscriptionId {
+        let id = SubscriptionId(Uuid::from_u128(number));
+        let secret = SigningSecret::from_random(&[1; 32]).reveal();
+        let now = Timestamp::EPOCH;
+        let context = Subscription::secret_context(id);
+        let sealed = server_secret().seal(&secret, &context, [2; 24]);
+        let subscription = Subscription {
+            id,
+            url: TargetUrl::parse("https://subscriber.example/events").unwrap(),
+            filter: EventFilter::default(),
+            reveal: false,
+            description: Description::default(),
+            state: SubscriptionState::Active,
+            secrets: SubscriptionSecret {
+                sealed,
+                created_at: now,
+            }
+            .into(),
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        let added = self.store.add(&subscription, LogPosition::START).await;
+        assert!(added.unwrap());
+        id
+    }
+
+    pub(crate) fn directory(&self) -> ChannelDirectory {
+        ChannelDirectory::new(
+            Arc::new(self.store.clone()),
+            server_secret(),
+            Arc::new(Unobserved),
+        )
+    }
+
+    fn worker(&self, name: &str) -> PushEvents {
+        let parts = PushParts {
+            queue: Arc::new(self.store.clone()),
+            log: self.log.clone(),
+            sink: self.sink.clone(),
+            directory: Arc::new(self.directory()),
+            secret: server_secret(),
+            clock: self.clock.clone(),
+            observer: Arc::new(Unobserved),
+        };
+        PushEvents::new(parts, self.settings, name.to_owned())
+    }
+
+    /// Pushes until the world ends, or the task is aborted.
+    pub(crate) fn work(&self, name: &str) -> JoinHandle<()> {
+        let worker = self.worker(name);
+        let mut stop = self.stop.subscribe();
+        spawn(async move {
+            while !*stop.borrow() {
+                if let Some(pusher) = worker.claim().await.unwrap() {
+                    let mut stop = stop.clone();
+                    pusher
+                        .run(async move {
+                            let _ = stop.wait_for(|stop| *stop).await;
+                        })
+                        .await;
+                } else {
+                    let _ = tokio::time::timeout(Duration::from_millis(5), stop.changed()).await;
+                }
+            }
+        })
+    }
+
+    pub(crate) async fn record(&self, sid: &str, statuses: &[&str]) {
+        for status in statuses {
+            let report = report(sid).status(status).at(self.clock_micros());
+            self.store.record(&[report.build()]).await.unwrap();
+        }
+        self.log.recorded();
+    }
+
+    fn clock_micros(&self) -> i64 {
+        self.clock.now().unix_micros()
+    }
+
+    pub(crate) fn taken(&self) -> Vec<(String, i64)> {
+        self.sink.taken.lock().unwrap().clone()
+    }
+
+    /// The revisions that were taken of a message, repetitions in a row apart.
+    pub(crate) fn revisions(&self, sid: &str) -> Vec<i64> {
+        let taken = self.taken();
+        let mut revisions: Vec<_> = taken
+            .iter()
+            .filter(|(of, _)| of == sid)
+            .map(|(_, revision)| *revision)
+            .collect();
+        revisions.dedup();
+        revisions
+    }
+
+    pub(crate) async fn deliveries(&self, id: SubscriptionId) -> Vec<Delivery> {
+        let filter = DeliveryFilter::of(id);
+        let page = self
+            .store
+            .deliveries(&filter, None, PageSize::new(500).unwrap());
+        page.await.unwrap().items
+    }
+
+    pub(crate) async fn end(self, workers: impl IntoIterator<Item = JoinHandle<()>>) {
+        self.stop.send_replace(true);
+        for worker in workers {
+            worker.await.unwrap();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "awaited or aborted by the test")]
+fn spawn(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(work)
+}
+
+pub(crate) async fn until(what: &str, mut there: impl AsyncFnMut() -> bool) {
+    for _ in 0..2_000 {
+        if there().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("not within ten seconds: {what}");
+}
+
+pub(crate) fn delivered(deliveries: &[Delivery]) -> usize {
+    let delivered = deliveries.iter();
+    delivered
+        .filter(|each| each.state == DeliveryState::Delivered)
+        .count()
+}
