@@ -1,5 +1,7 @@
 //! Parameters that several lists share.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::page::PageSize;
@@ -28,6 +30,15 @@ pub(crate) fn limit(text: Option<&str>) -> Result<PageSize, ApiError> {
 /// A plus that was not escaped arrives as a space.
 pub(crate) fn with_plus(text: &str) -> String {
     text.replace(' ', "+")
+}
+
+/// The different values of a list.
+pub(crate) fn set<'a, T: Ord, E: std::fmt::Display>(
+    field: &'static str,
+    texts: impl Iterator<Item = &'a str>,
+    parse: impl Fn(&'a str) -> Result<T, E>,
+) -> Result<BTreeSet<T>, ApiError> {
+    valid(field, texts.map(parse).collect())
 }
 
 /// Hides what a cursor is made of: it is to be given back as it came.

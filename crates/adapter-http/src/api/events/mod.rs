@@ -3,7 +3,6 @@
 
 pub(crate) mod stream;
 
-use std::collections::BTreeSet;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::Operator;
 use super::error::{ApiError, valid};
-use super::query::{cursor, limit, parameter_cursor, reveal, with_plus};
+use super::query::{cursor, limit, parameter_cursor, reveal, set, with_plus};
 use crate::problem::Problem;
 
 /// The longest that a request for events waits, in seconds.
@@ -45,8 +44,8 @@ pub struct EventList {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct EventQuery {
-    /// Those behind this `next`, or `latest` for those from now on. Without it
-    /// and `since`: from the oldest there is.
+    /// Those behind this `next`, `latest` for those from now on, or `oldest`,
+    /// which is meant without it and `since`.
     after: Option<String>,
     /// Those of reports that arrived at this time or later, and perhaps some
     /// from just before.
@@ -113,8 +112,8 @@ pub(crate) async fn list(
     }))
 }
 
-/// Where a reader begins that asks for `after` or `since`.
-async fn start(
+/// Where a reader begins that asks for `after` or `since`; `None` if for neither.
+pub(crate) async fn start(
     operator: &Operator,
     after: Option<&str>,
     since: Option<&str>,
@@ -126,6 +125,10 @@ async fn start(
             valid("since", Err(expected))
         }
         (Some("latest"), None) => Ok(Some(operator.run(log.head()).await?)),
+        (Some("oldest"), None) => {
+            let oldest = operator.run(log.position_at(Timestamp::EPOCH)).await?;
+            Ok(Some(oldest))
+        }
         (Some(text), None) => parameter_cursor("after", text, position_of).map(Some),
         (None, Some(text)) => {
             let moment = valid("since", Timestamp::parse(&with_plus(text)))?;
@@ -137,13 +140,11 @@ async fn start(
 
 /// What a list of channels and one of types let through.
 pub(crate) fn filter(channels: Option<&str>, types: Option<&str>) -> Result<EventFilter, ApiError> {
-    let channels = channels.map(|text| text.split(',').map(ChannelId::parse).collect());
-    let types = types.map(|text| text.split(',').map(str::parse::<EventType>).collect());
-    let channels: Result<Option<BTreeSet<_>>, _> = channels.transpose();
-    let types: Result<Option<BTreeSet<_>>, _> = types.transpose();
+    let channels = channels.map(|text| set("channel", text.split(','), ChannelId::parse));
+    let types = types.map(|text| set("types", text.split(','), str::parse::<EventType>));
     Ok(EventFilter {
-        channels: valid("channel", channels)?,
-        types: valid("types", types)?,
+        channels: channels.transpose()?,
+        types: types.transpose()?,
     })
 }
 

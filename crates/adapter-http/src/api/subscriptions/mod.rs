@@ -1,28 +1,29 @@
 //! Subscriptions: events pushed to others.
 
 pub(crate) mod deliveries;
+pub mod request;
 pub mod view;
 
 use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
+use domain::SubscriptionId;
 use domain::event::EventFilter;
 use domain::subscription::Description;
-use domain::webhook::{SigningSecret, TargetUrl};
-use domain::{
-    ChannelId, EventType, LogPosition, MessageKey, MessageSid, SubscriptionId, Timestamp,
-};
-use ports::ReportLog as _;
-use serde::{Deserialize, Serialize};
+use domain::webhook::TargetUrl;
+use serde::Serialize;
 use usecases::manage_subscriptions::{NewSubscription, OVERLAP, ReplayFrom, SubscriptionChanges};
 use utoipa::ToSchema;
 
 use super::Operator;
 use super::error::{ApiError, missing, valid};
-use super::events::position_of;
-use super::query::parameter_cursor;
+use super::events::start;
 use crate::problem::Problem;
+use request::{
+    ReplayRequest, RotateRequest, SubscriptionPatch, SubscriptionRequest, channels, message_key,
+    secret, types,
+};
 use view::{IssuedSubscriptionView, SubscriptionDetailView, SubscriptionView, TestView};
 
 /// The longest that a replaced secret goes on signing, in hours.
@@ -35,84 +36,6 @@ pub struct SubscriptionList {
     pub items: Vec<SubscriptionView>,
 }
 
-/// A subscription to be made.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SubscriptionRequest {
-    /// Where events are sent: `https://` or `http://`.
-    #[schema(example = "https://workbench.example.com/hooks/whatsapp")]
-    pub url: String,
-    /// Those of these channels; left out, of all.
-    pub channels: Option<Vec<String>>,
-    /// Those of these types; left out, of all.
-    #[schema(example = json!(["message.delivered", "message.failed"]))]
-    pub types: Option<Vec<String>>,
-    /// Whether addresses stand in them in the clear instead of masked.
-    #[serde(default)]
-    pub reveal: bool,
-    /// What it is for.
-    pub description: Option<String>,
-    /// The signing secret, `whsec_` and 24 to 64 bytes in base64; left out, one
-    /// is made.
-    pub secret: Option<String>,
-    /// Behind which `next` of the pulled events it begins, or `oldest`. Without
-    /// it and `since`: with the next event.
-    pub after: Option<String>,
-    /// It begins with the reports that arrived at this time or later.
-    pub since: Option<String>,
-}
-
-/// What to change of a subscription; what is left out stays.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SubscriptionPatch {
-    /// Where events are sent.
-    pub url: Option<String>,
-    /// Those of these channels; empty: of all.
-    pub channels: Option<Vec<String>>,
-    /// Those of these types; empty: of all.
-    pub types: Option<Vec<String>>,
-    /// Whether addresses stand in them in the clear.
-    pub reveal: Option<bool>,
-    /// What it is for.
-    pub description: Option<String>,
-    /// The version that was looked at; a newer one is not changed.
-    pub version: Option<i64>,
-}
-
-/// How a secret is replaced.
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RotateRequest {
-    /// The new secret; left out, one is made.
-    pub secret: Option<String>,
-    /// How many hours the old one goes on signing: 24 unless asked otherwise, at
-    /// most 720.
-    pub overlap_hours: Option<u16>,
-}
-
-/// From where events are sent again: one of the three.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReplayRequest {
-    /// All behind this `next` of the pulled events, or `oldest`.
-    pub after: Option<String>,
-    /// All of reports that arrived at this time or later.
-    pub since: Option<String>,
-    /// Those of one message.
-    pub message: Option<MessageRef>,
-}
-
-/// A message by its names.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MessageRef {
-    /// The channel it was sent through.
-    pub channel_id: String,
-    /// The integrator's id.
-    pub message_sid: String,
-}
-
 /// What a replay does.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReplayView {
@@ -123,53 +46,6 @@ pub struct ReplayView {
 pub(crate) fn subscription_id(text: &str) -> Result<SubscriptionId, ApiError> {
     let id = text.parse().map(SubscriptionId);
     id.map_err(|_| missing("no_such_subscription", "a subscription id is a UUID"))
-}
-
-/// An empty list lets all through.
-fn channels(
-    ids: Option<&[String]>,
-) -> Result<Option<std::collections::BTreeSet<ChannelId>>, ApiError> {
-    let ids = ids.filter(|ids| !ids.is_empty());
-    let ids = ids.map(|ids| ids.iter().map(|id| ChannelId::parse(id)).collect());
-    valid("channels", ids.transpose())
-}
-
-fn types(
-    words: Option<&[String]>,
-) -> Result<Option<std::collections::BTreeSet<EventType>>, ApiError> {
-    let words = words.filter(|words| !words.is_empty());
-    let words = words.map(|words| words.iter().map(|word| word.parse::<EventType>()).collect());
-    valid("types", words.transpose())
-}
-
-fn secret(text: Option<&str>) -> Result<Option<SigningSecret>, ApiError> {
-    valid("secret", text.map(SigningSecret::parse).transpose())
-}
-
-/// Where to begin; `None` if neither is given.
-async fn position(
-    operator: &Operator,
-    after: Option<&str>,
-    since: Option<&str>,
-) -> Result<Option<LogPosition>, ApiError> {
-    match (after, since) {
-        (Some(_), Some(_)) => {
-            let expected = "only one of after and since says where to begin";
-            valid("since", Err(expected))
-        }
-        (Some("oldest"), None) => {
-            let log = operator.state.subscriptions.log();
-            let oldest = operator.run(log.position_at(Timestamp::EPOCH)).await?;
-            Ok(Some(oldest))
-        }
-        (Some(text), None) => parameter_cursor("after", text, position_of).map(Some),
-        (None, Some(text)) => {
-            let moment = valid("since", Timestamp::parse(text))?;
-            let log = operator.state.subscriptions.log();
-            Ok(Some(operator.run(log.position_at(moment)).await?))
-        }
-        (None, None) => Ok(None),
-    }
 }
 
 /// Make a subscription
@@ -202,7 +78,7 @@ pub(crate) async fn add(
         reveal: request.reveal,
         description: valid("description", description)?,
         secret: secret(request.secret.as_deref())?,
-        from: position(
+        from: start(
             &operator,
             request.after.as_deref(),
             request.since.as_deref(),
@@ -450,7 +326,7 @@ pub(crate) async fn replay(
 ) -> Result<HttpResponse, ApiError> {
     let id = subscription_id(&path)?;
     let (after, since) = (request.after.as_deref(), request.since.as_deref());
-    let from = match (&request.message, position(&operator, after, since).await?) {
+    let from = match (&request.message, start(&operator, after, since).await?) {
         (Some(_), Some(_)) => {
             let expected = "a message is replayed whole, without after and since";
             return valid("message", Err(expected));
@@ -467,11 +343,4 @@ pub(crate) async fn replay(
     let replaying = operator.state.subscriptions.replay(id, from);
     let events = operator.run(replaying).await?;
     Ok(HttpResponse::Accepted().json(ReplayView { events }))
-}
-
-fn message_key(message: &MessageRef) -> Result<MessageKey, ApiError> {
-    Ok(MessageKey {
-        channel: valid("channel_id", ChannelId::parse(&message.channel_id))?,
-        sid: valid("message_sid", MessageSid::parse(&message.message_sid))?,
-    })
 }
