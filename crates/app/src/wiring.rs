@@ -1,8 +1,8 @@
 //! What is connected to what. The store is chosen here, by URL, and nowhere
 //! else does anybody know which one it is.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use adapter_postgres::PostgresStore;
@@ -18,6 +18,7 @@ use ports::{
     ChannelCredentialRepository, DeliveryLog, DeliveryQueue, EventSink, RejectionLog, ReportLog,
     ReportStore, Retention, StoreError, SubscriptionRepository,
 };
+use usecases::intake::chain;
 use usecases::manage_subscriptions::SubscriptionParts;
 use usecases::{
     ChannelDirectory, Integrators, ManageChannels, ManageSubscriptions, Prune, SharedLog,
@@ -197,46 +198,51 @@ pub fn manage_channels(
     )
 }
 
-/// Sends events to subscribers.
+/// Sends events to subscribers. What that takes is made when the first one is
+/// sent: the system's certificates are slow to read, and most runs of the program
+/// send none.
 pub fn event_sink(settings: &Settings) -> Result<Arc<dyn EventSink>> {
     let extra_roots = settings.push.ca_file.as_ref().map(|file| {
         std::fs::read(file)
             .with_context(|| format!("RECEIPTD_PUSH_CA_FILE: {} cannot be read", file.display()))
     });
-    let sink = WebhookSink::new(
-        WebhookSettings {
+    Ok(Arc::new(LateSink {
+        settings: WebhookSettings {
             private_targets: settings.push.private_targets,
             extra_roots: extra_roots.transpose()?,
             ..WebhookSettings::default()
         },
-        Arc::new(SystemClock),
-    );
-    Ok(Arc::new(sink.context(
-        "events cannot be sent over HTTPS from this machine",
-    )?))
+        sink: OnceLock::new(),
+    }))
 }
 
-/// The same, but where events cannot be sent it says so and the receiver starts
-/// all the same.
-pub fn event_sink_or_none(settings: &Settings) -> Arc<dyn EventSink> {
-    event_sink(settings).unwrap_or_else(|error| {
-        tracing::error!(error = format!("{error:#}"), "no events can be pushed");
-        Arc::new(NoSink(format!("{error:#}")))
-    })
+/// A sink that is made when it is first used. Where it cannot be made, each try
+/// to send fails and says why.
+struct LateSink {
+    settings: WebhookSettings,
+    sink: OnceLock<Result<WebhookSink, String>>,
 }
-
-/// Sends nothing, and says why.
-struct NoSink(String);
 
 #[async_trait]
-impl EventSink for NoSink {
-    async fn deliver(&self, _: &Target, _: &OutgoingEvent) -> Result<Delivered, SinkError> {
-        Err(SinkError::Retry {
-            after: None,
-            answer: None,
-            took: Duration::ZERO,
-            source: self.0.clone().into(),
-        })
+impl EventSink for LateSink {
+    async fn deliver(
+        &self,
+        target: &Target,
+        event: &OutgoingEvent,
+    ) -> Result<Delivered, SinkError> {
+        let sink = self.sink.get_or_init(|| {
+            let sink = WebhookSink::new(self.settings.clone(), Arc::new(SystemClock));
+            sink.map_err(|error| chain(&error))
+        });
+        match sink {
+            Ok(sink) => sink.deliver(target, event).await,
+            Err(error) => Err(SinkError::Retry {
+                after: None,
+                answer: None,
+                took: Duration::ZERO,
+                source: error.clone().into(),
+            }),
+        }
     }
 }
 

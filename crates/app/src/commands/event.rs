@@ -76,11 +76,28 @@ async fn tail(stores: &Stores, json: bool, args: &EventArgs) -> Result<()> {
 }
 
 async fn start(events: &ReadEvents, args: &EventArgs) -> Result<Option<LogPosition>> {
-    let Some(text) = &args.since else {
+    position_at(events.log(), args.since.as_deref()).await
+}
+
+/// Where the reports begin that `--since` names; `None` without it.
+pub async fn position_at(log: &SharedLog, since: Option<&str>) -> Result<Option<LogPosition>> {
+    let Some(text) = since else {
         return Ok(None);
     };
     let moment = Timestamp::parse(text).with_context(|| format!("--since is {text:?}"))?;
-    Ok(Some(events.log().position_at(moment).await?))
+    Ok(Some(log.position_at(moment).await?))
+}
+
+/// What `--channel` and `--type` let through; without them all.
+pub fn filter(channels: &[String], types: &[String]) -> Result<EventFilter> {
+    let ids = channels.iter().map(|id| ChannelId::parse(id));
+    let words = types.iter().map(|word| word.parse::<EventType>());
+    let ids = ids.collect::<Result<_, _>>().context("--channel")?;
+    let words = words.collect::<Result<_, _>>().context("--type")?;
+    Ok(EventFilter {
+        channels: Some(ids).filter(|_| !channels.is_empty()),
+        types: Some(words).filter(|_| !types.is_empty()),
+    })
 }
 
 async fn read(
@@ -90,16 +107,9 @@ async fn read(
     limit: NonZeroU16,
     wait: Duration,
 ) -> Result<EventsPage> {
-    let channels = args.channels.iter().map(|id| ChannelId::parse(id));
-    let types = args.types.iter().map(|text| text.parse::<EventType>());
-    let channels = channels.collect::<Result<_, _>>().context("--channel")?;
-    let types = types.collect::<Result<_, _>>().context("--type")?;
     let wanted = EventsWanted {
         after,
-        filter: EventFilter {
-            channels: Some(channels).filter(|_| !args.channels.is_empty()),
-            types: Some(types).filter(|_| !args.types.is_empty()),
-        },
+        filter: filter(&args.channels, &args.types)?,
         limit,
         wait,
     };

@@ -82,7 +82,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         directory: &directory,
         metrics: &metrics,
         log: &log,
-        sink: &wiring::event_sink_or_none(settings),
+        sink: &wiring::event_sink(settings)?,
     };
     let (stopping, streams_stop) = watch::channel(false);
     let public_state = shared.public_state(intake, public_url);

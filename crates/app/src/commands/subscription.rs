@@ -10,18 +10,16 @@ use adapter_http::wire::{
 };
 use anyhow::{Context as _, Result, bail};
 use domain::delivery::DeliveryFilter;
-use domain::event::{EventFilter, EventType};
 use domain::page::PageSize;
 use domain::subscription::Description;
 use domain::webhook::{SigningSecret, TargetUrl};
-use domain::{
-    ChannelId, DeliveryState, LogPosition, MessageKey, MessageSid, SubscriptionId, Timestamp,
-};
+use domain::{ChannelId, DeliveryState, MessageKey, MessageSid, SubscriptionId, Timestamp};
 use ports::ReportLog as _;
 use ports::subscriptions::SubscriptionStatus;
 use usecases::manage_subscriptions::{NewSubscription, ReplayFrom};
 use usecases::{ChannelDirectory, ManageSubscriptions, SharedLog};
 
+use super::event;
 use crate::cli::{ReplayArgs, SubscriptionAddArgs, SubscriptionCommand};
 use crate::config::Settings;
 use crate::output;
@@ -51,7 +49,7 @@ async fn manage(settings: &Settings, stores: &Stores) -> Result<ManageSubscripti
         secret,
         Arc::new(SharedLog::new(Arc::clone(&stores.log))),
         Arc::new(directory),
-        wiring::event_sink_or_none(settings),
+        wiring::event_sink(settings)?,
     ))
 }
 
@@ -141,23 +139,10 @@ fn secret(from_stdin: bool) -> Result<Option<SigningSecret>> {
 }
 
 async fn add(manage: &ManageSubscriptions, json: bool, args: SubscriptionAddArgs) -> Result<()> {
-    let channels = args.channels.iter().map(|id| ChannelId::parse(id));
-    let types = args.types.iter().map(|word| word.parse::<EventType>());
-    let channels = channels.collect::<Result<_, _>>().context("--channel")?;
-    let types = types.collect::<Result<_, _>>().context("--type")?;
-    let from = match args.since.as_deref() {
-        None => None,
-        Some(text) => {
-            let moment = Timestamp::parse(text).with_context(|| format!("--since is {text:?}"))?;
-            Some(manage.log().position_at(moment).await?)
-        }
-    };
+    let from = event::position_at(manage.log(), args.since.as_deref()).await?;
     let new = NewSubscription {
         url: TargetUrl::parse(&args.url)?,
-        filter: EventFilter {
-            channels: Some(channels).filter(|_| !args.channels.is_empty()),
-            types: Some(types).filter(|_| !args.types.is_empty()),
-        },
+        filter: event::filter(&args.channels, &args.types)?,
         reveal: args.reveal,
         description: Description::parse(args.description.as_deref().unwrap_or_default())?,
         secret: secret(args.secret_stdin)?,
@@ -275,8 +260,7 @@ async fn replay(manage: &ManageSubscriptions, id: SubscriptionId, from: &ReplayA
             _ => bail!("--message takes a channel and a message id"),
         },
         (None, None, true) => {
-            let oldest = manage.log().position_at(Timestamp::EPOCH).await?;
-            ReplayFrom::Position(LogPosition(oldest.0))
+            ReplayFrom::Position(manage.log().position_at(Timestamp::EPOCH).await?)
         }
         _ => bail!("one of --since, --message and --all says from where"),
     };
