@@ -1,6 +1,7 @@
 //! Connections: how many, how long anything may take, and the schema behind them.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ports::StoreError;
@@ -9,12 +10,14 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::{corrupt, store_error};
+use crate::warm::WarmConnection;
 use crate::{ids, partitions};
 
 /// All stores on one PostgreSQL database. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pub(crate) pool: PgPool,
+    pub(crate) recording: Arc<WarmConnection>,
     migrating: PgConnectOptions,
     acquire_timeout: Duration,
 }
@@ -50,7 +53,7 @@ pub struct InvalidPostgresUrl(#[source] sqlx::Error);
 
 /// A connection that was used this recently is not asked whether it still lives: the next
 /// statement will tell, one round trip earlier.
-const TRUSTED_AFTER_USE: Duration = Duration::from_secs(1);
+pub(crate) const TRUSTED_AFTER_USE: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
     /// A store that connects when it is first used: a server that is away now is no error
@@ -91,6 +94,7 @@ impl PostgresStore {
             .connect_lazy_with(limited);
         Ok(Self {
             pool,
+            recording: Arc::default(),
             migrating: server,
             acquire_timeout: options.acquire_timeout,
         })
@@ -121,7 +125,9 @@ impl PostgresStore {
 
     /// Closes the connections when what runs on them has ended.
     pub async fn close(&self) {
-        self.pool.close().await;
+        let closing = self.pool.close();
+        self.recording.release();
+        closing.await;
     }
 }
 

@@ -26,5 +26,6 @@ mod retention;
 mod rows;
 mod subscription_rows;
 mod subscriptions;
+mod warm;
 
 pub use connection::{InvalidPostgresUrl, Options, PostgresStore};

@@ -8,6 +8,7 @@ use ports::{StoreError, error::Source};
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::PostgresStore;
+use crate::connection::TRUSTED_AFTER_USE;
 use crate::error::{lost_a_race, store_error};
 use crate::record::{self, BLOCK, BLOCKS};
 use crate::rows::{MessageRow, ReportRow};
@@ -96,9 +97,11 @@ impl ReportStore for PostgresStore {
 
 impl PostgresStore {
     async fn record_once(&self, reports: &[Report]) -> Result<Vec<Effect>, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.recording.take(&self.pool, TRUSTED_AFTER_USE).await?;
         if reports.len() <= BLOCK {
-            return record::record(&mut connection, reports, 0).await;
+            let effects = record::record(&mut connection, reports, 0).await?;
+            self.recording.keep(connection, &self.pool);
+            return Ok(effects);
         }
         if reports.len() > BLOCK * BLOCKS {
             let words = "a batch has at most 65,536 reports";
@@ -110,6 +113,7 @@ impl PostgresStore {
             effects.extend(record::record(&mut transaction, block, nth).await?);
         }
         transaction.commit().await?;
+        self.recording.keep(connection, &self.pool);
         Ok(effects)
     }
 

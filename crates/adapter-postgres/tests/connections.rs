@@ -1,0 +1,145 @@
+//! Which connections batches are recorded on.
+
+mod database;
+
+use std::time::Duration;
+
+use adapter_postgres::{Options, PostgresStore};
+use database::Database;
+use domain::Effect;
+use ports::ReportStore as _;
+use sqlx::{Connection as _, PgConnection};
+use testkit::builders::{report, twilio_sid};
+use tokio::task::JoinSet;
+
+/// Notes the process that serves each statement.
+const NOTE_PROCESSES: &str = "
+create table processes (pid integer not null);
+create function note_process() returns trigger language plpgsql as
+    'begin insert into processes values (pg_backend_pid()); return null; end';
+create trigger note_process after insert on messages
+    for each statement execute function note_process();";
+
+async fn connect(database: &Database) -> PgConnection {
+    let connection = PgConnection::connect(&database.url()).await;
+    connection.expect("the server answers")
+}
+
+/// A store with several connections at hand.
+async fn store(database: &Database) -> PostgresStore {
+    let store = database.store().await;
+    let mut noting = connect(database).await;
+    sqlx::raw_sql(NOTE_PROCESSES)
+        .execute(&mut noting)
+        .await
+        .expect("the tables are there");
+    let mut readers = JoinSet::new();
+    for _ in 0..Options::default().max_connections {
+        let store = store.clone();
+        readers.spawn(async move { store.ping().await });
+    }
+    for read in readers.join_all().await {
+        read.expect("the server answers");
+    }
+    store
+}
+
+async fn record(store: &PostgresStore, number: u64) {
+    let batch = [report(&twilio_sid(number)).build()];
+    let effects = store.record(&batch).await.expect("the server answers");
+    assert_eq!(effects, [Effect::Advanced]);
+}
+
+/// The processes that have recorded.
+async fn processes(observer: &mut PgConnection) -> Vec<i32> {
+    sqlx::query_scalar("select distinct pid from processes order by pid")
+        .fetch_all(observer)
+        .await
+        .expect("the processes are noted")
+}
+
+#[tokio::test]
+async fn batches_one_after_the_other_share_a_connection() {
+    let database = Database::create().await;
+    let store = store(&database).await;
+    for number in 0..20 {
+        record(&store, number).await;
+        store.ping().await.unwrap();
+    }
+    assert_eq!(processes(&mut connect(&database).await).await.len(), 1);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn batches_at_a_time_have_a_connection_each() {
+    let database = Database::create().await;
+    let store = store(&database).await;
+    let mut observer = connect(&database).await;
+    let mut holding = observer.begin().await.unwrap();
+    sqlx::query("lock table messages in share row exclusive mode")
+        .execute(&mut *holding)
+        .await
+        .unwrap();
+    let mut recording = JoinSet::new();
+    for number in 0..4 {
+        let store = store.clone();
+        recording.spawn(async move { record(&store, number).await });
+    }
+    // Each waits for the table on a connection of its own.
+    let waiting = "select count(*) from pg_locks
+        where not granted and relation = 'messages'::regclass";
+    let all_wait = async {
+        loop {
+            let waiting: i64 = sqlx::query_scalar(waiting)
+                .fetch_one(&mut *holding)
+                .await
+                .unwrap();
+            if waiting == 4 {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), all_wait)
+        .await
+        .expect("four wait");
+    holding.commit().await.unwrap();
+    recording.join_all().await;
+    assert_eq!(processes(&mut observer).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_connection_that_broke_is_not_used_again() {
+    let database = Database::create().await;
+    let store = store(&database).await;
+    record(&store, 1).await;
+    let mut observer = connect(&database).await;
+    for _ in 0..3 {
+        let terminated: Vec<bool> = sqlx::query_scalar(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity
+             where application_name = 'receiptd' and datname = current_database()",
+        )
+        .fetch_all(&mut observer)
+        .await
+        .unwrap();
+        assert!(!terminated.is_empty());
+        // Every connection is broken and none has been idle for long, so each is tried once
+        // at most.
+        let mut tries = 0;
+        while store.record(&[report("SM1").build()]).await.is_err() {
+            tries += 1;
+            assert!(tries <= Options::default().max_connections);
+        }
+    }
+}
+
+#[tokio::test]
+async fn closing_does_not_wait_for_the_connection_that_is_kept() {
+    let database = Database::create().await;
+    let store = store(&database).await;
+    record(&store, 1).await;
+    tokio::time::timeout(Duration::from_secs(5), store.close())
+        .await
+        .expect("nothing is under way");
+    let after = store.record(&[report("SM2").build()]).await;
+    assert!(after.is_err(), "{after:?}");
+}
