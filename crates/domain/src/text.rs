@@ -15,6 +15,9 @@ pub(crate) fn is_ascii_token(text: &str, max: usize) -> bool {
 
 /// The first `max` characters of `text`, without its NULs.
 pub(crate) fn clipped(text: &str, max: usize) -> String {
+    if text.len() <= max && !text.contains('\0') {
+        return text.to_owned();
+    }
     text.chars()
         .filter(|character| *character != '\0')
         .take(max)

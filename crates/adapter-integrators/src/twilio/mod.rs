@@ -152,12 +152,11 @@ fn matching(
 /// Evidence, so kept as it came; but what a store cannot hold is left out.
 fn idempotency_token(headers: &dyn Headers) -> Option<String> {
     let token = headers.get("I-Twilio-Idempotency-Token")?;
-    let token: String = String::from_utf8_lossy(token)
-        .trim()
-        .chars()
-        .filter(|character| !character.is_control())
-        .take(128)
-        .collect();
+    let mut token = String::from_utf8_lossy(token).trim().to_owned();
+    token.retain(|character| !character.is_control());
+    if let Some((end, _)) = token.char_indices().nth(128) {
+        token.truncate(end);
+    }
     Some(token).filter(|token| !token.is_empty())
 }
 
