@@ -28,7 +28,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource};
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, Integrators, ListMessages, ListRejections,
-    ManageChannels, ManageSubscriptions, ReadEvents, ReceiveReport, ShowMessage,
+    ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReceiveReport, ShowMessage,
 };
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -62,6 +62,8 @@ pub struct OperatorState {
     pub list: Arc<ListMessages>,
     /// Gives out events.
     pub events: Arc<ReadEvents>,
+    /// Shows, moves and forgets places in the log.
+    pub cursors: Arc<ManageCursors>,
     /// Adds, changes and removes subscriptions, and shows their deliveries.
     pub subscriptions: Arc<ManageSubscriptions>,
     /// Becomes true when the process is about to stop: what never ends by
@@ -126,6 +128,7 @@ pub fn operator(operator: web::Data<api::Operator>) -> impl FnOnce(&mut ServiceC
             .service(
                 resource("/events/stream", "GET").route(web::get().to(api::events::stream::follow)),
             )
+            .configure(cursors)
             .configure(subscriptions)
             .service(resource("/rejections", "GET").route(web::get().to(api::rejections::list)))
             .default_service(web::to(nothing_here));
@@ -152,6 +155,19 @@ pub fn operator(operator: web::Data<api::Operator>) -> impl FnOnce(&mut ServiceC
                     .default_service(web::to(nothing_here)),
             );
     }
+}
+
+/// The routes of cursors.
+fn cursors(routes: &mut ServiceConfig) {
+    use api::events::cursors;
+    routes
+        .service(resource("/cursors", "GET").route(web::get().to(cursors::list)))
+        .service(
+            resource("/cursors/{name}", "DELETE, GET, PUT")
+                .route(web::get().to(cursors::show))
+                .route(web::put().to(cursors::put))
+                .route(web::delete().to(cursors::remove)),
+        );
 }
 
 /// The routes of subscriptions and their deliveries.

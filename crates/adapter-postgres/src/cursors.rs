@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use domain::LogPosition;
+use ports::log::Cursor;
 use ports::{LogCursors, StoreError};
 
 use crate::PostgresStore;
@@ -57,5 +58,17 @@ impl LogCursors for PostgresStore {
             .await
             .map(drop)
             .map_err(store_error(CURSORS))
+    }
+
+    async fn cursors(&self) -> Result<Vec<Cursor>, StoreError> {
+        let rows = sqlx::query!("select name, position from log_cursors order by name")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(store_error(CURSORS))?;
+        let cursors = rows.into_iter().map(|row| Cursor {
+            name: row.name,
+            position: LogPosition(row.position),
+        });
+        Ok(cursors.collect())
     }
 }

@@ -7,6 +7,7 @@
 //! Start reading at [`PostgresStore`], then `record.rs`: the one statement that everything
 //! else is shaped by. The tables stand in `migrations/postgres`.
 
+mod attempts;
 mod batch;
 mod channel_rows;
 mod channels;

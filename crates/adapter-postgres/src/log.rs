@@ -15,14 +15,14 @@ use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::{LogEntry, LogPosition, LoggedReport, Message, MessageState, Timestamp};
-use ports::log::{LogPage, LogRead};
+use ports::log::{LogPage, LogRead, LogRest};
 use ports::{ReportLog, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::error::store_error;
-use crate::rows::ReportRow;
+use crate::rows::{ReportRow, optional_time};
 
 const REPORTS: &str = "reports";
 const REPORT_LOG: &str = "report_log";
@@ -81,6 +81,30 @@ impl ReportLog for PostgresStore {
         .fetch_one(&self.pool)
         .await;
         position.map(LogPosition).map_err(store_error(REPORTS))
+    }
+
+    async fn behind(
+        &self,
+        position: LogPosition,
+        at_most: NonZeroU16,
+    ) -> Result<LogRest, StoreError> {
+        let rest = sqlx::query!(
+            r#"select count(*) as "reports!", min(arrived_at) as since,
+                   (select pruned_through from report_log) as "pruned_through!"
+               from (
+                   select arrived_at from reports where id > $1 order by id limit $2
+               ) as behind"#,
+            position.0,
+            i64::from(at_most.get()),
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(store_error(REPORTS))?;
+        Ok(LogRest {
+            reports: u64::try_from(rest.reports).unwrap_or_default(),
+            since: optional_time(rest.since, REPORTS, "arrived_at")?,
+            pruned: position.0 < rest.pruned_through,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use domain::LogPosition;
+use ports::log::Cursor;
 use ports::{LogCursors, StoreError};
 
 use crate::SqliteStore;
@@ -31,6 +32,18 @@ impl LogCursors for SqliteStore {
 
     async fn remove(&self, name: &str) -> Result<(), StoreError> {
         self.try_forget(name).await.map_err(store_error(CURSORS))
+    }
+
+    async fn cursors(&self) -> Result<Vec<Cursor>, StoreError> {
+        let rows = sqlx::query!("select name, position from log_cursors order by name")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(store_error(CURSORS))?;
+        let cursors = rows.into_iter().map(|row| Cursor {
+            name: row.name,
+            position: LogPosition(row.position),
+        });
+        Ok(cursors.collect())
     }
 }
 

@@ -7,6 +7,7 @@
 //! Start reading at [`SqliteStore`], then `record.rs`: how a batch becomes four statements.
 //! The tables stand in `migrations/sqlite`.
 
+mod attempts;
 mod bulk;
 mod channel_rows;
 mod channels;

@@ -6,13 +6,13 @@ use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::{LogEntry, LogPosition, LoggedReport, Message, MessageState, Timestamp};
-use ports::log::{LogPage, LogRead};
+use ports::log::{LogPage, LogRead, LogRest};
 use ports::{ReportLog, StoreError};
 
 use crate::SqliteStore;
 use crate::error::{corrupt, store_error};
 use crate::json;
-use crate::rows::ReportRow;
+use crate::rows::{ReportRow, optional_time};
 
 const REPORTS: &str = "reports";
 const REPORT_LOG: &str = "report_log";
@@ -76,6 +76,29 @@ impl ReportLog for SqliteStore {
         .fetch_one(&self.readers)
         .await;
         position.map(LogPosition).map_err(store_error(REPORTS))
+    }
+
+    async fn behind(
+        &self,
+        position: LogPosition,
+        at_most: NonZeroU16,
+    ) -> Result<LogRest, StoreError> {
+        let limit = at_most.get();
+        let rest = sqlx::query!(
+            r#"select count(*) as "reports!: i64", min(arrived_at) as "since?: i64",
+                   (select pruned_through from report_log) as "pruned_through!: i64"
+               from (select arrived_at from reports where id > ? order by id limit ?)"#,
+            position.0,
+            limit,
+        )
+        .fetch_one(&self.readers)
+        .await
+        .map_err(store_error(REPORTS))?;
+        Ok(LogRest {
+            reports: u64::try_from(rest.reports).unwrap_or_default(),
+            since: optional_time(rest.since, REPORTS, "arrived_at")?,
+            pruned: position.0 < rest.pruned_through,
+        })
     }
 }
 

@@ -244,6 +244,9 @@ pub struct EventArgs {
     /// Those of reports that arrived at this time or later
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
+    /// Those behind the position of this cursor, which stays where it is
+    #[arg(long, value_name = "NAME", conflicts_with = "since")]
+    pub cursor: Option<String>,
     /// Show addresses without masks
     #[arg(long)]
     pub reveal: bool,

@@ -15,13 +15,14 @@ use domain::secret::ServerSecret;
 use ports::events::{Delivered, OutgoingEvent, SinkError, Target};
 use ports::subscriptions::DeliveryRetention;
 use ports::{
-    ChannelCredentialRepository, DeliveryLog, DeliveryQueue, EventSink, RejectionLog, ReportLog,
-    ReportStore, Retention, StoreError, SubscriptionRepository,
+    ChannelCredentialRepository, DeliveryLog, DeliveryQueue, EventSink, LogCursors, RejectionLog,
+    ReportLog, ReportStore, Retention, StoreError, SubscriptionRepository,
 };
 use usecases::intake::chain;
 use usecases::manage_subscriptions::SubscriptionParts;
 use usecases::{
-    ChannelDirectory, Integrators, ManageChannels, ManageSubscriptions, Prune, SharedLog,
+    ChannelDirectory, Integrators, ManageChannels, ManageCursors, ManageSubscriptions, Prune,
+    SharedLog,
 };
 
 use crate::config::{DatabaseUrl, Settings};
@@ -35,6 +36,7 @@ pub struct Stores {
     pub channels: Arc<dyn ChannelCredentialRepository>,
     pub rejections: Arc<dyn RejectionLog>,
     pub log: Arc<dyn ReportLog>,
+    pub cursors: Arc<dyn LogCursors>,
     pub subscriptions: Arc<dyn SubscriptionRepository>,
     pub queue: Arc<dyn DeliveryQueue>,
     pub deliveries: Arc<dyn DeliveryLog>,
@@ -121,6 +123,7 @@ impl Stores {
                 channels: Arc::new(store.clone()),
                 rejections: Arc::new(store.clone()),
                 log: Arc::new(store.clone()),
+                cursors: Arc::new(store.clone()),
                 subscriptions: Arc::new(store.clone()),
                 queue: Arc::new(store.clone()),
                 deliveries: Arc::new(store.clone()),
@@ -134,6 +137,7 @@ impl Stores {
                 channels: Arc::new(store.clone()),
                 rejections: Arc::new(store.clone()),
                 log: Arc::new(store.clone()),
+                cursors: Arc::new(store.clone()),
                 subscriptions: Arc::new(store.clone()),
                 queue: Arc::new(store.clone()),
                 deliveries: Arc::new(store.clone()),
@@ -244,6 +248,11 @@ impl EventSink for LateSink {
             }),
         }
     }
+}
+
+/// The use case behind everything that manages cursors.
+pub fn manage_cursors(stores: &Stores, log: Arc<SharedLog>) -> ManageCursors {
+    ManageCursors::new(Arc::clone(&stores.cursors), log, Arc::new(SystemClock))
 }
 
 /// The use case behind everything that manages subscriptions.

@@ -18,11 +18,7 @@ pub struct InvalidChannelId;
 impl ChannelId {
     /// Takes an id as it stands in the report path.
     pub fn parse(text: &str) -> Result<Self, InvalidChannelId> {
-        let fits = (1..=64).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
-            // `.` and `..` vanish when a URL is normalised.
-            && text.bytes().any(|byte| byte != b'.');
-        if fits {
+        if crate::text::is_path_segment(text, 64) {
             Ok(Self(text.into()))
         } else {
             Err(InvalidChannelId)

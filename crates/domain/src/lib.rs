@@ -38,7 +38,7 @@ pub use delivery::{Delivery, DeliveryKey, DeliveryState};
 pub use error_code::{ErrorCode, ErrorExplanation, ErrorText};
 pub use event::{EventFilter, EventId, EventType, MessageEvent};
 pub use integrator::IntegratorName;
-pub use log::{LogEntry, LogPosition};
+pub use log::{CursorName, LogEntry, LogPosition};
 pub use message::{Effect, Message, MessageKey, MessageSid, MessageState};
 pub use rejection::{Rejection, RejectionReason};
 pub use report::{LoggedReport, Report, ReportFields};

@@ -20,6 +20,39 @@ impl fmt::Display for LogPosition {
     }
 }
 
+/// What a reader calls the place it keeps on the server. It stands in paths, so
+/// it is made of characters that need no escaping there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CursorName(String);
+
+/// The text is no name of a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the name of a cursor is 1 to 64 letters, digits and -._~ and not only dots")]
+pub struct InvalidCursorName;
+
+impl CursorName {
+    /// Takes a name as it stands in a path.
+    pub fn parse(text: &str) -> Result<Self, InvalidCursorName> {
+        if crate::text::is_path_segment(text, 64) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidCursorName)
+        }
+    }
+
+    /// The name as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CursorName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// One report as a reader of the log gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
@@ -41,5 +74,33 @@ impl LogEntry {
         let mut state = self.before.clone();
         state.absorb(&self.report.report);
         state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_name_needs_no_escaping_in_a_path() {
+        for good in ["a", "warehouse-2", "A.b_c~", "..a", &"x".repeat(64)] {
+            assert_eq!(
+                CursorName::parse(good).map(|name| name.0).as_deref(),
+                Ok(good)
+            );
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a b",
+            "é",
+            "a%",
+            "a\0",
+            &"x".repeat(65),
+        ] {
+            assert_eq!(CursorName::parse(bad), Err(InvalidCursorName), "{bad}");
+        }
     }
 }

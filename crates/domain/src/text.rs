@@ -13,6 +13,15 @@ pub(crate) fn is_ascii_token(text: &str, max: usize) -> bool {
     (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// Whether `text` is 1 to `max` characters that stand in a path as they are.
+pub(crate) fn is_path_segment(text: &str, max: usize) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    (1..=max).contains(&text.len())
+        && text.bytes().all(plain)
+        // `.` and `..` vanish when a URL is normalised.
+        && text.bytes().any(|byte| byte != b'.')
+}
+
 /// The first `max` characters of `text`, without its NULs.
 pub(crate) fn clipped(text: &str, max: usize) -> String {
     if text.len() <= max && !text.contains('\0') {

@@ -35,4 +35,6 @@ pub use observer::Observer;
 pub use rejections::RejectionLog;
 pub use reports::ReportStore;
 pub use retention::Retention;
-pub use subscriptions::{DeliveryLog, DeliveryQueue, DeliveryRetention, SubscriptionRepository};
+pub use subscriptions::{
+    AttemptLog, DeliveryLog, DeliveryQueue, DeliveryRetention, SubscriptionRepository,
+};

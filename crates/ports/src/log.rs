@@ -42,6 +42,26 @@ pub trait ReportLog: Send + Sync {
     ///
     /// This may look at all reports of a day.
     async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError>;
+
+    /// How much there is behind a position, without reading it: at most `at_most`
+    /// reports are counted. Reports that are recorded and not handed out yet
+    /// count as well.
+    async fn behind(
+        &self,
+        position: LogPosition,
+        at_most: NonZeroU16,
+    ) -> Result<LogRest, StoreError>;
+}
+
+/// What of the log is behind a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogRest {
+    /// How many reports.
+    pub reports: u64,
+    /// When the oldest of them arrived; `None` if there are none.
+    pub since: Option<Timestamp>,
+    /// Whether retention has removed some of them.
+    pub pruned: bool,
 }
 
 /// What came of reading the log.
@@ -86,4 +106,16 @@ pub trait LogCursors: Send + Sync {
 
     /// Forgets a cursor, wherever it stands; that there is none is no error.
     async fn remove(&self, name: &str) -> Result<(), StoreError>;
+
+    /// All cursors, by the bytes of their names.
+    async fn cursors(&self) -> Result<Vec<Cursor>, StoreError>;
+}
+
+/// Where a reader of the log has got to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The name it is kept under.
+    pub name: String,
+    /// What its reader is done with.
+    pub position: LogPosition,
 }

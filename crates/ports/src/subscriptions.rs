@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::delivery::{Attempt, DeliveryFilter};
+use domain::delivery::{Attempt, Attempts, DeliveryFilter};
 use domain::page::{Page, PageSize};
 use domain::subscription::SubscriptionState;
 use domain::{
@@ -234,6 +234,62 @@ pub trait DeliveryLog: Send + Sync {
         subscription: SubscriptionId,
         to: LogPosition,
     ) -> Result<bool, StoreError>;
+}
+
+/// How many deliveries of all subscriptions that have ended lately are looked at
+/// for one [`RecentAttempts`].
+pub const RECENT_MAX: usize = 5_000;
+
+/// How attempts to deliver events have ended lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecentAttempts {
+    /// Those that began at this time or later are counted.
+    pub since: Timestamp,
+    /// How many delivered their event.
+    pub delivered: u64,
+    /// How many failed.
+    pub failed: u64,
+}
+
+impl RecentAttempts {
+    /// None yet.
+    #[must_use]
+    pub const fn none(since: Timestamp) -> Self {
+        Self {
+            since,
+            delivered: 0,
+            failed: 0,
+        }
+    }
+
+    /// Counts those of a delivery.
+    pub fn count(&mut self, attempts: &Attempts) {
+        let recent = attempts.last().iter().filter(|each| each.at >= self.since);
+        for attempt in recent {
+            match attempt.error {
+                None => self.delivered += 1,
+                Some(_) => self.failed += 1,
+            }
+        }
+    }
+}
+
+/// Counting attempts, whichever worker has made them.
+#[async_trait]
+pub trait AttemptLog: Send + Sync {
+    /// The attempts of one subscription that began at `since` or later, as far as
+    /// deliveries keep them ([`Attempts::last`]). None if there is no such
+    /// subscription.
+    ///
+    /// It looks at the last [`RECENT_MAX`] deliveries of all subscriptions that
+    /// have ended, and at the first [`OPEN_MAX`] open ones of this subscription.
+    /// If more have ended since, it counts from a later time, which
+    /// [`RecentAttempts::since`] says: what is counted is whole from then on.
+    async fn attempts(
+        &self,
+        subscription: SubscriptionId,
+        since: Timestamp,
+    ) -> Result<RecentAttempts, StoreError>;
 }
 
 /// Making room among deliveries.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{LogEntry, LogPosition, Timestamp};
-use ports::log::{LogPage, LogRead};
+use ports::log::{LogPage, LogRead, LogRest};
 use ports::{ReportLog, StoreError};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
@@ -206,5 +206,13 @@ impl ReportLog for SharedLog {
 
     async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
         self.log.position_at(moment).await
+    }
+
+    async fn behind(
+        &self,
+        position: LogPosition,
+        at_most: NonZeroU16,
+    ) -> Result<LogRest, StoreError> {
+        self.log.behind(position, at_most).await
     }
 }

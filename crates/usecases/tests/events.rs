@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::event::EventFilter;
 use domain::{LogPosition, Timestamp};
-use ports::log::LogRead;
+use ports::log::{LogRead, LogRest};
 use ports::{ReportLog, ReportStore as _, StoreError};
 use testkit::builders::report;
 use testkit::memory::MemoryStore;
@@ -42,6 +42,14 @@ impl ReportLog for Counted {
 
     async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
         self.store.position_at(moment).await
+    }
+
+    async fn behind(
+        &self,
+        position: LogPosition,
+        at_most: NonZeroU16,
+    ) -> Result<LogRest, StoreError> {
+        self.store.behind(position, at_most).await
     }
 }
 

@@ -4,14 +4,14 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use domain::{Address, Channel, ChannelId, ChannelName, IntegratorName, PublicUrl};
 use ports::ChannelWithCredentials;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use usecases::manage_channels::{ChannelChanges, IssuedCredential, NewChannel, SigningToken};
 use utoipa::ToSchema;
 
 use super::Operator;
 use super::credentials::{CredentialRequest, CredentialView, IssuedView};
 use super::error::{ApiError, missing, valid};
-use super::query::reveal;
+use super::query::{given, reveal};
 use crate::problem::Problem;
 
 /// A channel.
@@ -224,15 +224,6 @@ impl ChannelPatch {
             version: self.version,
         })
     }
-}
-
-/// Tells `null`, which becomes `Some(None)`, from a field that is left out.
-#[expect(
-    clippy::option_option,
-    reason = "left out, null and a text are three things"
-)]
-fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(value).map(Some)
 }
 
 fn senders(texts: &[String]) -> Result<Vec<Address>, ApiError> {

@@ -10,8 +10,10 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use ports::StoreError;
 use usecases::intake::chain;
 use usecases::manage_channels::ManageError;
+use usecases::manage_cursors::CursorError;
 use usecases::manage_subscriptions::SubscriptionError;
 
+use super::events::cursors::NO_SUCH_CURSOR;
 use crate::problem::Problem;
 
 /// Why a request to the API was not done.
@@ -32,6 +34,8 @@ pub enum ApiError {
     Manage(ManageError),
     /// Something about a subscription was not done.
     Subscription(SubscriptionError),
+    /// Something about a cursor was not done.
+    Cursor(CursorError),
     /// The store failed.
     Store(StoreError),
 }
@@ -50,6 +54,15 @@ impl From<SubscriptionError> for ApiError {
         match error {
             SubscriptionError::Store(error) => Self::Store(error),
             error => Self::Subscription(error),
+        }
+    }
+}
+
+impl From<CursorError> for ApiError {
+    fn from(error: CursorError) -> Self {
+        match error {
+            CursorError::Store(error) => Self::Store(error),
+            error => Self::Cursor(error),
         }
     }
 }
@@ -109,6 +122,7 @@ impl ApiError {
                 Problem::new(status, code, error.to_string())
             }
             Self::Subscription(error) => of_subscription(error),
+            Self::Cursor(error) => of_cursor(error),
             Self::Store(error) => of_store(error),
         }
     }
@@ -147,6 +161,19 @@ fn of_subscription(error: &SubscriptionError) -> Problem {
         SubscriptionError::Store(error) => return of_store(error),
     };
     Problem::new(status, code, error.to_string())
+}
+
+fn of_cursor(error: &CursorError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        CursorError::NoSuchCursor(_) => Problem::new(StatusCode::NOT_FOUND, NO_SUCH_CURSOR, detail),
+        CursorError::Outdated => Problem::new(StatusCode::CONFLICT, "outdated", detail).of("from"),
+        CursorError::BeyondTheEnd => {
+            let early = StatusCode::UNPROCESSABLE_ENTITY;
+            Problem::new(early, "beyond_the_end", detail).of("position")
+        }
+        CursorError::Store(error) => of_store(error),
+    }
 }
 
 fn of_store(error: &StoreError) -> Problem {

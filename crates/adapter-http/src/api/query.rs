@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::page::PageSize;
+use serde::{Deserialize as _, Deserializer};
 
 use super::error::{ApiError, valid};
 
@@ -61,4 +62,15 @@ pub(crate) fn parameter_cursor<T>(
     let plain = plain.and_then(|bytes| String::from_utf8(bytes).ok());
     let value = plain.and_then(|text| read(&text));
     valid(name, value.ok_or("the next of the page before, as it came"))
+}
+
+/// Tells `null`, which becomes `Some(None)`, from a field that is left out.
+#[expect(
+    clippy::option_option,
+    reason = "left out, null and a text are three things"
+)]
+pub(crate) fn given<'de, D: Deserializer<'de>>(
+    value: D,
+) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }

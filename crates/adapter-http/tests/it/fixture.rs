@@ -9,7 +9,8 @@ use domain::PublicUrl;
 use domain::webhook::AnswerExcerpt;
 use ports::events::{Answer, Delivered, EventSink, OutgoingEvent, SinkError, Target};
 use ports::{
-    ChannelCredentialRepository, Clock, Integrator, Observer, RejectionLog, ReportLog, ReportStore,
+    ChannelCredentialRepository, Clock, Integrator, LogCursors, Observer, RejectionLog, ReportLog,
+    ReportStore,
 };
 use ports::{DeliveryLog, SubscriptionRepository};
 use testkit::builders::server_secret;
@@ -20,7 +21,8 @@ use usecases::intake::IntakeSettings;
 use usecases::manage_subscriptions::SubscriptionParts;
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, Intake, Integrators, ListMessages, ListRejections,
-    ManageChannels, ManageSubscriptions, ReadEvents, ReceiveReport, SharedLog, ShowMessage,
+    ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReceiveReport, SharedLog,
+    ShowMessage,
 };
 
 use crate::client::Request;
@@ -38,6 +40,7 @@ pub struct Stores {
     pub channels: Arc<dyn ChannelCredentialRepository>,
     pub rejections: Arc<dyn RejectionLog>,
     pub log: Arc<dyn ReportLog>,
+    pub cursors: Arc<dyn LogCursors>,
     pub subscriptions: Arc<dyn SubscriptionRepository>,
     pub deliveries: Arc<dyn DeliveryLog>,
 }
@@ -49,6 +52,7 @@ impl From<&MemoryStore> for Stores {
             channels: Arc::new(store.clone()),
             rejections: Arc::new(store.clone()),
             log: Arc::new(store.clone()),
+            cursors: Arc::new(store.clone()),
             subscriptions: Arc::new(store.clone()),
             deliveries: Arc::new(store.clone()),
         }
@@ -147,6 +151,11 @@ pub async fn start_with(
             stores.channels.clone(),
         )),
         list: Arc::new(ListMessages::new(stores.reports.clone())),
+        cursors: Arc::new(ManageCursors::new(
+            stores.cursors.clone(),
+            log.clone(),
+            clock.clone(),
+        )),
         subscriptions: Arc::new(ManageSubscriptions::new(SubscriptionParts {
             repository: stores.subscriptions.clone(),
             deliveries: stores.deliveries.clone(),

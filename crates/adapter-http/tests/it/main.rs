@@ -14,6 +14,7 @@ mod answers;
 mod channels;
 mod client;
 mod connections;
+mod cursors;
 mod events;
 mod fixture;
 mod messages;

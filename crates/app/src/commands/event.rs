@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use domain::event::{EventFilter, EventType, MessageEvent};
-use domain::{ChannelId, IntegratorName, LogPosition, Timestamp};
+use domain::{ChannelId, CursorName, IntegratorName, LogPosition, Timestamp};
 use ports::ReportLog as _;
 use usecases::read_events::{EventsPage, EventsRead, EventsWanted};
 use usecases::{CloudEvent, ReadEvents, SharedLog};
@@ -14,7 +14,7 @@ use usecases::{CloudEvent, ReadEvents, SharedLog};
 use crate::cli::{EventArgs, EventCommand};
 use crate::config::Settings;
 use crate::output;
-use crate::wiring::Stores;
+use crate::wiring::{self, Stores};
 
 /// How long one look at the log lasts when nothing happens.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -32,7 +32,7 @@ pub async fn run(settings: &Settings, json: bool, command: EventCommand) -> Resu
 async fn list(stores: &Stores, json: bool, args: &EventArgs, limit: u16) -> Result<()> {
     let printer = Printer::new(stores, json, args).await?;
     let events = ReadEvents::new(Arc::new(SharedLog::new(Arc::clone(&stores.log))));
-    let mut after = start(&events, args).await?;
+    let mut after = start(stores, &events, args).await?;
     let mut left = limit;
     while let Some(limit) = NonZeroU16::new(left.min(500)) {
         let page = read(&events, after, args, limit, Duration::ZERO).await?;
@@ -56,7 +56,7 @@ async fn list(stores: &Stores, json: bool, args: &EventArgs, limit: u16) -> Resu
 async fn tail(stores: &Stores, json: bool, args: &EventArgs) -> Result<()> {
     let printer = Printer::new(stores, json, args).await?;
     let events = ReadEvents::new(Arc::new(SharedLog::new(Arc::clone(&stores.log))));
-    let mut after = match start(&events, args).await? {
+    let mut after = match start(stores, &events, args).await? {
         Some(position) => position,
         None => events.log().head().await?,
     };
@@ -75,7 +75,16 @@ async fn tail(stores: &Stores, json: bool, args: &EventArgs) -> Result<()> {
     }
 }
 
-async fn start(events: &ReadEvents, args: &EventArgs) -> Result<Option<LogPosition>> {
+async fn start(
+    stores: &Stores,
+    events: &ReadEvents,
+    args: &EventArgs,
+) -> Result<Option<LogPosition>> {
+    if let Some(name) = &args.cursor {
+        let name = CursorName::parse(name).context("--cursor")?;
+        let cursors = wiring::manage_cursors(stores, Arc::clone(events.log()));
+        return Ok(Some(cursors.find(&name).await?));
+    }
     position_at(events.log(), args.since.as_deref()).await
 }
 

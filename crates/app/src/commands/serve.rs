@@ -236,6 +236,7 @@ impl Shared<'_> {
             )),
             list: Arc::new(ListMessages::new(Arc::clone(&stores.reports))),
             events: Arc::new(ReadEvents::new(Arc::clone(self.log))),
+            cursors: Arc::new(wiring::manage_cursors(stores, Arc::clone(self.log))),
             subscriptions: Arc::new(subscriptions),
             stop,
             rejections: Arc::new(ListRejections::new(Arc::clone(&stores.rejections))),

@@ -18,6 +18,7 @@ macro_rules! __cursors_contract {
             cursors_of_other_names_are_left_alone
             a_removed_cursor_begins_anew
             of_racing_moves_from_one_position_one_succeeds
+            cursors_are_listed_by_the_bytes_of_their_names
         }
     };
 }
@@ -103,4 +104,31 @@ pub async fn of_racing_moves_from_one_position_one_succeeds(stores: Cursors) {
         assert_eq!(load(&*stores.one, "a").await, Some(to));
         from = Some(to);
     }
+}
+
+pub async fn cursors_are_listed_by_the_bytes_of_their_names(stores: Cursors) {
+    let names = async |cursors: &dyn LogCursors| {
+        let listed = cursors.cursors().await.expect("the store is there");
+        let listed = listed.into_iter();
+        listed
+            .map(|cursor| (cursor.name, cursor.position.0))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&*stores.one).await, []);
+    for (name, at) in [
+        ("b", 1),
+        ("é", 2),
+        ("B", 3),
+        ("a-b", 4),
+        ("a", 5),
+        ("ab", 6),
+    ] {
+        assert!(advance(&*stores.one, name, None, LogPosition(at)).await);
+    }
+    stores.one.remove("ab").await.expect("the store is there");
+    let sorted = [("B", 3), ("a", 5), ("a-b", 4), ("b", 1), ("é", 2)];
+    assert_eq!(
+        names(&*stores.other).await,
+        sorted.map(|(name, at)| (name.to_owned(), at))
+    );
 }

@@ -236,6 +236,7 @@ mod tests {
             include_str!("subscriptions/losses.rs"),
             include_str!("subscriptions/recording.rs"),
             include_str!("subscriptions/retention.rs"),
+            include_str!("subscriptions/attempts.rs"),
         ];
         assert_eq!(
             functions(&subscriptions.concat()),

@@ -111,6 +111,9 @@ async fn assert_gone(stores: &Retained, all: &[LogEntry], gone: usize) {
     for (place, entry) in all.iter().enumerate() {
         let oldest = pruned(&*stores.one, entry.position).await;
         assert_eq!(oldest.is_some(), place + 1 < gone, "place {place}");
+        let rest = stores.one.behind(entry.position, NonZeroU16::MAX).await;
+        let rest = rest.expect("the store is there");
+        assert_eq!(rest.pruned, oldest.is_some(), "place {place}");
         if let Some(oldest) = oldest {
             let page = page(&*stores.one, Some(oldest), 1_000).await;
             assert_eq!(page.entries, all[gone..]);

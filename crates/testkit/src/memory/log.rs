@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::{LogEntry, LogPosition, LoggedReport, MessageState, Timestamp};
-use ports::log::{LogPage, LogRead};
+use ports::log::{Cursor, LogPage, LogRead, LogRest};
 use ports::{LogCursors, ReportLog, StoreError};
 
 use super::MemoryStore;
@@ -72,6 +72,25 @@ impl ReportLog for MemoryStore {
         let before = first.map_or(log.last_id, |first| first.id - 1);
         Ok(LogPosition(before.max(log.pruned_through)))
     }
+
+    async fn behind(
+        &self,
+        position: LogPosition,
+        at_most: NonZeroU16,
+    ) -> Result<LogRest, StoreError> {
+        let data = self.open()?;
+        let log = &data.reports;
+        let behind = log.log.range(position.0.saturating_add(1)..);
+        let behind: Vec<_> = behind
+            .take(usize::from(at_most.get()))
+            .map(|(_, logged)| logged.report.arrived_at)
+            .collect();
+        Ok(LogRest {
+            reports: u64::try_from(behind.len()).unwrap_or(u64::MAX),
+            since: behind.iter().min().copied(),
+            pruned: position.0 < log.pruned_through,
+        })
+    }
 }
 
 #[async_trait]
@@ -97,5 +116,14 @@ impl LogCursors for MemoryStore {
     async fn remove(&self, name: &str) -> Result<(), StoreError> {
         self.open()?.cursors.remove(name);
         Ok(())
+    }
+
+    async fn cursors(&self) -> Result<Vec<Cursor>, StoreError> {
+        let data = self.open()?;
+        let cursors = data.cursors.iter().map(|(name, position)| Cursor {
+            name: name.clone(),
+            position: *position,
+        });
+        Ok(cursors.collect())
     }
 }

@@ -11,7 +11,7 @@ mod subscriptions;
 
 pub use journal::MemoryJournal;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::{LogPosition, MessageSid};
@@ -29,7 +29,7 @@ pub struct MemoryStore {
 struct Data {
     reports: reports::Reports,
     channels: channels::Channels,
-    cursors: HashMap<String, LogPosition>,
+    cursors: BTreeMap<String, LogPosition>,
     rejections: rejections::Rejections,
     subscriptions: subscriptions::Subscriptions,
     unavailable: bool,

@@ -1,8 +1,7 @@
 //! Subscriptions, as operators manage them; [`deliveries`] is about what became
-//! of events, [`lag`] about how far one is behind.
+//! of events.
 
 pub mod deliveries;
-pub mod lag;
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -20,9 +19,8 @@ use ports::{
 };
 
 use crate::push::secrets::Secrets;
-use crate::{ChannelDirectory, CloudEvent, SharedLog};
+use crate::{ChannelDirectory, CloudEvent, Lag, SharedLog};
 pub use deliveries::ReplayFrom;
-pub use lag::Lag;
 
 /// How long a replaced secret goes on signing, unless asked otherwise.
 pub const OVERLAP: Duration = Duration::from_hours(24);
@@ -168,6 +166,13 @@ impl ManageSubscriptions {
     pub async fn find(&self, id: SubscriptionId) -> Result<SubscriptionStatus, SubscriptionError> {
         let found = self.0.repository.find(id).await?;
         found.ok_or(SubscriptionError::NoSuchSubscription(id))
+    }
+
+    /// How far one is behind the log.
+    pub async fn lag(&self, status: &SubscriptionStatus) -> Result<Lag, SubscriptionError> {
+        let filter = &status.subscription.filter;
+        let now = self.0.clock.now();
+        Ok(Lag::at(&self.0.log, status.position, filter, now).await?)
     }
 
     /// Changes one.

@@ -1,6 +1,7 @@
 //! What happens to messages, for programs that want to hear of it: pulled page
 //! by page here, or live from the [`stream`].
 
+pub mod cursors;
 pub(crate) mod stream;
 
 use std::num::NonZeroU16;
@@ -51,6 +52,10 @@ pub struct EventQuery {
     /// from just before.
     #[param(example = "2026-11-22T18:06:17Z")]
     since: Option<String>,
+    /// Those behind the position of this cursor, instead of `after`. It does not
+    /// move by that: put it to `next` once you are done with the page.
+    #[param(example = "warehouse")]
+    cursor: Option<String>,
     /// Those of these channels, separated by commas.
     channel: Option<String>,
     /// Those of these types, separated by commas.
@@ -95,14 +100,17 @@ pub(crate) async fn list(
         None => LIMIT,
     };
     let wanted = EventsWanted {
-        after: start(&operator, query.after.as_deref(), query.since.as_deref()).await?,
+        after: begin(&operator, &query).await?,
         filter,
         limit: NonZeroU16::new(limit).unwrap_or(NonZeroU16::MIN),
         wait: query.wait.as_deref().map_or(Ok(Duration::ZERO), wait)?,
     };
     let page = match operator.run(operator.state.events.run(&wanted)).await? {
         EventsRead::Page(page) => page,
-        EventsRead::Pruned { oldest } => return Err(pruned(oldest)),
+        EventsRead::Pruned { oldest } => {
+            let field = query.cursor.as_ref().map_or("after", |_| "cursor");
+            return Err(pruned(field, oldest));
+        }
     };
     let form = |event: &MessageEvent| form(&operator, event, reveal);
     Ok(HttpResponse::Ok().json(EventList {
@@ -112,29 +120,51 @@ pub(crate) async fn list(
     }))
 }
 
+/// Where a page begins; `None`: with the oldest event there is.
+async fn begin(operator: &Operator, query: &EventQuery) -> Result<Option<LogPosition>, ApiError> {
+    let (after, since) = (query.after.as_deref(), query.since.as_deref());
+    match &query.cursor {
+        None => start(operator, after, since).await,
+        Some(_) if after.is_some() || since.is_some() => {
+            let expected = "only one of after, since and cursor says where to begin";
+            valid("cursor", Err(expected))
+        }
+        Some(name) => cursors::position(operator, name).await.map(Some),
+    }
+}
+
 /// Where a reader begins that asks for `after` or `since`; `None` if for neither.
 pub(crate) async fn start(
     operator: &Operator,
     after: Option<&str>,
     since: Option<&str>,
 ) -> Result<Option<LogPosition>, ApiError> {
-    let log = operator.state.events.log();
     match (after, since) {
         (Some(_), Some(_)) => {
             let expected = "only one of after and since says where to begin";
             valid("since", Err(expected))
         }
-        (Some("latest"), None) => Ok(Some(operator.run(log.head()).await?)),
-        (Some("oldest"), None) => {
-            let oldest = operator.run(log.position_at(Timestamp::EPOCH)).await?;
-            Ok(Some(oldest))
-        }
-        (Some(text), None) => parameter_cursor("after", text, position_of).map(Some),
+        (Some(text), None) => place(operator, "after", text).await.map(Some),
         (None, Some(text)) => {
             let moment = valid("since", Timestamp::parse(&with_plus(text)))?;
+            let log = operator.state.events.log();
             Ok(Some(operator.run(log.position_at(moment)).await?))
         }
         (None, None) => Ok(None),
+    }
+}
+
+/// The position that a field names: a `next`, `latest` or `oldest`.
+async fn place(
+    operator: &Operator,
+    field: &'static str,
+    text: &str,
+) -> Result<LogPosition, ApiError> {
+    let log = operator.state.events.log();
+    match text {
+        "latest" => Ok(operator.run(log.head()).await?),
+        "oldest" => Ok(operator.run(log.position_at(Timestamp::EPOCH)).await?),
+        text => parameter_cursor(field, text, position_of),
     }
 }
 
@@ -175,7 +205,7 @@ pub(crate) fn position_of(text: &str) -> Option<LogPosition> {
         .map(LogPosition)
 }
 
-fn pruned(oldest: LogPosition) -> ApiError {
+fn pruned(field: &'static str, oldest: LogPosition) -> ApiError {
     let problem = Problem::new(
         StatusCode::GONE,
         "pruned",
@@ -185,7 +215,7 @@ fn pruned(oldest: LogPosition) -> ApiError {
             position_text(oldest)
         ),
     );
-    ApiError::Problem(problem.of("after"))
+    ApiError::Problem(problem.of(field))
 }
 
 #[cfg(test)]

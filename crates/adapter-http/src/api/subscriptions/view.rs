@@ -7,8 +7,8 @@ use domain::{Delivery, EventType, Subscription, Timestamp};
 use ports::events::{Delivered, SinkError};
 use ports::subscriptions::SubscriptionStatus;
 use serde::Serialize;
+use usecases::Lag;
 use usecases::intake::chain;
-use usecases::manage_subscriptions::Lag;
 use utoipa::ToSchema;
 
 use crate::api::events::position_text;
@@ -157,25 +157,31 @@ impl SubscriptionDetailView {
     }
 }
 
-/// How far a subscription is behind the log.
+/// How far a reader is behind the log.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LagView {
     /// How many reports of the log it has not dealt with.
     pub reports: u64,
+    /// How many events for it follow from these.
+    pub events: u64,
     /// Whether there are more than these.
     pub more: bool,
     /// When the oldest of them arrived.
     pub since: Option<String>,
+    /// For how many seconds that has waited; 0 if there is none.
+    pub seconds: u64,
     /// Whether some of them are gone: retention has removed them.
     pub pruned: bool,
 }
 
 impl LagView {
-    fn new(lag: &Lag) -> Self {
+    pub(crate) fn new(lag: &Lag) -> Self {
         Self {
             reports: lag.reports,
+            events: lag.events,
             more: lag.more,
             since: lag.since.map(|since| since.to_string()),
+            seconds: lag.seconds,
             pruned: lag.pruned,
         }
     }

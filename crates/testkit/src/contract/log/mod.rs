@@ -34,6 +34,7 @@ macro_rules! __log_contract {
             a_log_can_be_read_from_a_time_on
             a_time_after_all_reports_is_the_head
             another_store_on_the_same_data_hands_out_the_same
+            what_is_behind_a_position_is_counted_up_to_a_limit
 
             many_writers_and_a_reader_that_follows_them
             a_reader_that_follows_sees_every_change_of_a_message_in_order

@@ -1,6 +1,9 @@
 //! One writer after the other: what a log hands out.
 
+use std::num::NonZeroU16;
+
 use domain::{Effect, LogPosition, Report};
+use ports::log::LogRest;
 
 use super::{LoggingStore, Reader, page};
 use crate::builders::{key, report, time, twilio_sid};
@@ -209,4 +212,39 @@ pub async fn another_store_on_the_same_data_hands_out_the_same(stores: Logs) {
     let one = Reader::read(&*stores.one, count, 50).await;
     let other = Reader::read(&*stores.other, count, 50).await;
     assert_eq!(one.entries, other.entries);
+}
+
+pub async fn what_is_behind_a_position_is_counted_up_to_a_limit(stores: Logs) {
+    let behind = async |position: LogPosition, at_most: u16| {
+        let at_most = NonZeroU16::new(at_most).expect("at least one");
+        let rest = stores.other.behind(position, at_most).await;
+        rest.expect("the store is there")
+    };
+    let rest = |reports, since: Option<i64>| LogRest {
+        reports,
+        since: since.map(time),
+        pruned: false,
+    };
+    let head = stores.one.head().await.expect("the store is there");
+    assert_eq!(behind(head, 10).await, rest(0, None));
+    for (n, at) in [(1, 500), (2, 300), (3, 400), (3, 600)] {
+        record(&*stores.one, &[report(&twilio_sid(n)).at(at).build()]).await;
+    }
+    // The last one is a duplicate.
+    let reader = Reader::read(&*stores.one, 3, 10).await;
+    let [first, second, third] = &reader.entries[..] else {
+        panic!("{reader:?}");
+    };
+    for (position, at_most, counted) in [
+        (LogPosition::START, 100, rest(3, Some(300))),
+        (LogPosition::START, 3, rest(3, Some(300))),
+        (LogPosition::START, 1, rest(1, Some(500))),
+        (first.position, 100, rest(2, Some(300))),
+        (second.position, 100, rest(1, Some(400))),
+        (third.position, 100, rest(0, None)),
+        (LogPosition(i64::MAX), 100, rest(0, None)),
+    ] {
+        let found = behind(position, at_most).await;
+        assert_eq!(found, counted, "{position}, {at_most}");
+    }
 }

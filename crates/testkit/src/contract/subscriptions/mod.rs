@@ -1,6 +1,7 @@
-//! What every store of subscriptions and deliveries must do: the four ports of
+//! What every store of subscriptions and deliveries must do: the ports of
 //! [`ports::subscriptions`], which tell of each other.
 
+pub mod attempts;
 pub mod entries;
 pub mod history;
 pub mod leases;
@@ -10,6 +11,7 @@ pub mod retention;
 
 mod steps;
 
+pub use attempts::*;
 pub use entries::*;
 pub use history::*;
 pub use leases::*;
@@ -17,16 +19,23 @@ pub use losses::*;
 pub use recording::*;
 pub use retention::*;
 
-use ports::{DeliveryLog, DeliveryQueue, DeliveryRetention, ReportStore, SubscriptionRepository};
+use ports::{
+    AttemptLog, DeliveryLog, DeliveryQueue, DeliveryRetention, ReportStore, SubscriptionRepository,
+};
 
 /// A store that records reports, and what is told of them.
 pub trait PushingStore:
-    ReportStore + SubscriptionRepository + DeliveryQueue + DeliveryLog + DeliveryRetention
+    ReportStore + SubscriptionRepository + DeliveryQueue + DeliveryLog + DeliveryRetention + AttemptLog
 {
 }
 
 impl<S> PushingStore for S where
-    S: ReportStore + SubscriptionRepository + DeliveryQueue + DeliveryLog + DeliveryRetention
+    S: ReportStore
+        + SubscriptionRepository
+        + DeliveryQueue
+        + DeliveryLog
+        + DeliveryRetention
+        + AttemptLog
 {
 }
 
@@ -90,6 +99,10 @@ macro_rules! __subscriptions_contract {
             open_deliveries_are_never_pruned
             deliveries_of_removed_subscriptions_are_pruned_first
             forgotten_bodies_are_sent_no_more
+
+            attempts_are_counted_by_how_they_ended_and_when_they_began
+            attempts_of_other_subscriptions_are_not_counted
+            where_too_much_has_ended_attempts_are_counted_from_a_later_time
         }
     };
 }

@@ -7,8 +7,8 @@ use domain::delivery::DeliveryFilter;
 use domain::page::{Page, PageSize};
 use domain::{Delivery, DeliveryKey, LogPosition, MessageKey, SubscriptionId, Timestamp};
 use ports::retention::Pruning;
-use ports::subscriptions::RETRY_MAX;
-use ports::{DeliveryLog, DeliveryRetention, StoreError};
+use ports::subscriptions::{OPEN_MAX, RECENT_MAX, RETRY_MAX, RecentAttempts};
+use ports::{AttemptLog, DeliveryLog, DeliveryRetention, StoreError};
 
 use super::{MemoryStore, Subscriptions};
 
@@ -100,6 +100,37 @@ impl DeliveryLog for MemoryStore {
             kept.position = to;
         }
         Ok(all.raise_fence(subscription))
+    }
+}
+
+#[async_trait]
+impl AttemptLog for MemoryStore {
+    async fn attempts(
+        &self,
+        subscription: SubscriptionId,
+        since: Timestamp,
+    ) -> Result<RecentAttempts, StoreError> {
+        let data = self.open()?;
+        let all = &data.subscriptions;
+        let mut recent = RecentAttempts::none(since);
+        let theirs = all.deliveries.values();
+        let mut ended: Vec<_> = theirs
+            .filter(|it| it.finished_at.is_some_and(|at| at >= since))
+            .collect();
+        ended.sort_by_key(|it| std::cmp::Reverse(it.finished_at));
+        if let Some(first) = ended.get(RECENT_MAX).and_then(|it| it.finished_at) {
+            recent.since = first.plus_micros(1);
+        }
+        let mine = |it: &&Delivery| it.key.subscription == subscription;
+        let ended = ended.into_iter().filter(mine);
+        let mut open: Vec<_> = all.of(subscription).map(|(_, it)| it).collect();
+        open.retain(|it| it.state.is_open());
+        open.sort_by_key(|it| it.place());
+        let open = open.into_iter().take(OPEN_MAX);
+        for delivery in ended.chain(open).filter(|_| all.has(subscription)) {
+            recent.count(&delivery.attempts);
+        }
+        Ok(recent)
     }
 }
 

@@ -1,0 +1,73 @@
+//! How attempts to deliver events have ended lately.
+
+use async_trait::async_trait;
+use domain::delivery::Attempts;
+use domain::{SubscriptionId, Timestamp};
+use ports::subscriptions::{OPEN_MAX, RECENT_MAX, RecentAttempts};
+use ports::{AttemptLog, StoreError};
+
+use crate::SqliteStore;
+use crate::error::{corrupt, store_error};
+use crate::rows::time;
+
+const DELIVERIES: &str = "deliveries";
+
+#[async_trait]
+impl AttemptLog for SqliteStore {
+    async fn attempts(
+        &self,
+        subscription: SubscriptionId,
+        since: Timestamp,
+    ) -> Result<RecentAttempts, StoreError> {
+        let id = subscription.0.as_bytes().as_slice();
+        let (from, most) = (since.unix_micros(), limit(RECENT_MAX + 1));
+        let ended = sqlx::query!(
+            r#"select finished_at as "finished_at!",
+                   case when subscription_id = ?1 then last_attempts end
+                       as "last_attempts?: String"
+               from deliveries
+               where finished_at >= ?2
+                   and exists (select 1 from subscriptions where id = ?1 and not removed)
+               order by finished_at desc
+               limit ?3"#,
+            id,
+            from,
+            most,
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(store_error(DELIVERIES))?;
+        let most = limit(OPEN_MAX);
+        let open = sqlx::query_scalar!(
+            "select last_attempts
+             from deliveries
+             where subscription_id = ?1 and state in ('retrying', 'waiting')
+                 and exists (select 1 from subscriptions where id = ?1 and not removed)
+             order by position, revision, part
+             limit ?2",
+            id,
+            most,
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(store_error(DELIVERIES))?;
+
+        let mut recent = RecentAttempts::none(since);
+        // Whatever began after the first one that was not looked at has ended after it.
+        if let Some(first) = ended.get(RECENT_MAX) {
+            let first = time(first.finished_at, DELIVERIES, "finished_at")?;
+            recent.since = first.plus_micros(1);
+        }
+        let ended = ended.into_iter().filter_map(|row| row.last_attempts);
+        for last in ended.chain(open) {
+            let attempts =
+                Attempts::from_parts(0, &last).map_err(corrupt(DELIVERIES, "last_attempts"))?;
+            recent.count(&attempts);
+        }
+        Ok(recent)
+    }
+}
+
+fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
