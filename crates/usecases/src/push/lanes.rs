@@ -53,8 +53,9 @@ impl Lanes {
     }
 
     /// Adds an event that was read from the log. If it has to wait for one that
-    /// is being retried, it is returned to be recorded: it may take long. One
-    /// that is open already is not added again.
+    /// is being retried, it is returned to be recorded: it may take long. No
+    /// event is recorded before an earlier one of its message. One that is open
+    /// already is not added again.
     pub(super) fn add(&mut self, mut delivery: Delivery) -> Option<Delivery> {
         let message = delivery.message.clone();
         let lane = self.of_message.entry(message.clone()).or_default();
@@ -69,7 +70,12 @@ impl Lanes {
             self.ready.push_back(message);
             return None;
         };
-        let first_failed = !lane.flying && first.attempts.count() > 0;
+        // A store that knew this one and not an earlier one of its message would have
+        // this one sent first after a restart.
+        let mut others = lane.queue.iter();
+        let first_failed = !lane.flying
+            && first.attempts.count() > 0
+            && !others.any(|other| self.unrecorded.contains(&other.place()));
         delivery.state = DeliveryState::Waiting;
         delivery.next_attempt_at = None;
         lane.queue.push_back(delivery.clone());
@@ -180,3 +186,6 @@ impl Lanes {
         self.open
     }
 }
+
+#[cfg(test)]
+mod tests;
