@@ -1,11 +1,17 @@
 //! The OpenAPI document, made from the handlers and what they read and write.
 
+use domain::EventType;
 use serde::Serialize;
-use utoipa::openapi::OpenApi as Document;
+use usecases::CloudEvent;
+use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{OpenApi as Document, Paths, RefOr};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::problem::Problem;
+
+/// The name of what is pushed.
+const PUSHED: &str = "message";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,6 +22,7 @@ use crate::problem::Problem;
     ),
     paths(
         report,
+        pushed,
         super::channels::add,
         super::channels::list,
         super::channels::show,
@@ -51,7 +58,7 @@ use crate::problem::Problem;
         crate::metrics::show,
     ),
     components(schemas(Problem)),
-    modifiers(&Schemes),
+    modifiers(&Schemes, &Pushed),
     tags(
         (name = "webhook", description = "Where integrators report: the public listener"),
         (name = "channels", description = "Channels and the credentials that prove their callers"),
@@ -72,6 +79,27 @@ impl Modify for Schemes {
             ("webhook", HttpAuthScheme::Basic),
         ] {
             components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
+        }
+    }
+}
+
+/// What is pushed is no path of ours: it stands among the webhooks.
+struct Pushed;
+
+impl Modify for Pushed {
+    fn modify(&self, document: &mut Document) {
+        if let Some(item) = document.paths.paths.remove(PUSHED) {
+            let mut webhooks = Paths::new();
+            webhooks.paths.insert(PUSHED.to_owned(), item);
+            document.webhooks = Some(webhooks);
+        }
+        let components = document.components.get_or_insert_default();
+        let event = components.schemas.get_mut("CloudEvent");
+        if let Some(RefOr::T(Schema::Object(event))) = event
+            && let Some(RefOr::T(Schema::Object(word))) = event.properties.get_mut("type")
+        {
+            let words = EventType::ALL.map(|each| each.as_str().into());
+            word.enum_values = Some(words.to_vec());
         }
     }
 }
@@ -134,3 +162,31 @@ struct TwilioReport {
     reason = "what is documented here is done by the webhook for all integrators"
 )]
 fn report() {}
+
+/// An event, sent to the URL of a subscription
+///
+/// Signed by the Standard Webhooks convention and sent again until it is taken,
+/// with the same `id`: remember ids and you have every event once. The events of
+/// one message come in the order of their `revision`. A test of a subscription
+/// sends one of type `receiptd.test`, with another `data`.
+#[utoipa::path(
+    post,
+    path = "message",
+    tag = "events",
+    params(
+        ("webhook-id" = String, Header, description = "The `id` of the event", example = "evt_4b0c0301be13f9d2ea214ab5b0910b19"),
+        ("webhook-timestamp" = i64, Header, description = "When it was sent, in seconds since 1970", example = 1_795_370_779),
+        ("webhook-signature" = String, Header, description = "`v1,` and the base64 of HMAC-SHA-256 over `id.timestamp.body`; while a secret is being replaced two of them, separated by a space"),
+    ),
+    request_body(content = CloudEvent, content_type = "application/cloudevents+json"),
+    responses(
+        (status = "2XX", description = "Delivered, if it comes within 15 seconds"),
+        (status = 410, description = "The subscription ends: nothing more is sent"),
+        (status = "3XX", description = "Redirects are not followed: sent again later"),
+        (status = "4XX", description = "Sent again later", headers(("Retry-After" = Option<String>, description = "Not sooner than this: seconds, or a date"))),
+        (status = "5XX", description = "Sent again later", headers(("Retry-After" = Option<String>, description = "Not sooner than this: seconds, or a date"))),
+    ),
+    security(()),
+)]
+#[expect(dead_code, reason = "what is documented here is done by subscribers")]
+fn pushed() {}

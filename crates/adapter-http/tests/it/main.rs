@@ -20,5 +20,6 @@ mod fixture;
 mod messages;
 mod operating;
 mod parrot;
+mod pushed;
 mod service;
 mod webhook;
