@@ -231,6 +231,13 @@ pub enum EventCommand {
         #[arg(long, default_value_t = 50)]
         limit: u16,
     },
+    /// Send events to a subscription again, with the same ids
+    Replay {
+        /// The subscription's id
+        subscription: String,
+        #[command(flatten)]
+        from: ReplayArgs,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -344,6 +351,7 @@ pub struct SubscriptionAddArgs {
 }
 
 #[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
 pub struct ReplayArgs {
     /// All of reports that arrived at this time or later
     #[arg(long, value_name = "TIME")]
@@ -351,6 +359,12 @@ pub struct ReplayArgs {
     /// Those of one message
     #[arg(long, num_args = 2, value_names = ["CHANNEL", "SID"])]
     pub message: Option<Vec<String>>,
+    /// All behind a position, as the API shows it
+    #[arg(long, value_name = "POSITION")]
+    pub after: Option<String>,
+    /// All behind the position of a cursor
+    #[arg(long, value_name = "NAME")]
+    pub cursor: Option<String>,
     /// All there are
     #[arg(long)]
     pub all: bool,

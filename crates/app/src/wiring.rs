@@ -15,8 +15,8 @@ use domain::secret::ServerSecret;
 use ports::events::{Delivered, OutgoingEvent, SinkError, Target};
 use ports::subscriptions::DeliveryRetention;
 use ports::{
-    ChannelCredentialRepository, DeliveryLog, DeliveryQueue, EventSink, LogCursors, RejectionLog,
-    ReportLog, ReportStore, Retention, StoreError, SubscriptionRepository,
+    AttemptLog, ChannelCredentialRepository, DeliveryLog, DeliveryQueue, EventSink, LogCursors,
+    RejectionLog, ReportLog, ReportStore, Retention, StoreError, SubscriptionRepository,
 };
 use usecases::intake::chain;
 use usecases::manage_subscriptions::SubscriptionParts;
@@ -40,6 +40,7 @@ pub struct Stores {
     pub subscriptions: Arc<dyn SubscriptionRepository>,
     pub queue: Arc<dyn DeliveryQueue>,
     pub deliveries: Arc<dyn DeliveryLog>,
+    pub attempts: Arc<dyn AttemptLog>,
     pub retention: Arc<dyn Retention>,
     pub delivery_retention: Arc<dyn DeliveryRetention>,
     engine: Engine,
@@ -127,6 +128,7 @@ impl Stores {
                 subscriptions: Arc::new(store.clone()),
                 queue: Arc::new(store.clone()),
                 deliveries: Arc::new(store.clone()),
+                attempts: Arc::new(store.clone()),
                 retention: Arc::new(store.clone()),
                 delivery_retention: Arc::new(store.clone()),
                 engine,
@@ -141,6 +143,7 @@ impl Stores {
                 subscriptions: Arc::new(store.clone()),
                 queue: Arc::new(store.clone()),
                 deliveries: Arc::new(store.clone()),
+                attempts: Arc::new(store.clone()),
                 retention: Arc::new(store.clone()),
                 delivery_retention: Arc::new(store.clone()),
                 engine,
@@ -267,6 +270,7 @@ pub fn manage_subscriptions(
     ManageSubscriptions::new(SubscriptionParts {
         repository: Arc::clone(&stores.subscriptions),
         deliveries: Arc::clone(&stores.deliveries),
+        attempts: Arc::clone(&stores.attempts),
         log,
         reports: Arc::clone(&stores.reports),
         sink,

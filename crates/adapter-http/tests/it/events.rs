@@ -359,7 +359,14 @@ async fn a_message_is_replayed_and_its_deliveries_are_listed() {
 
     let all = service.operator(replay(json!({"after": "oldest"}))).await;
     assert_eq!((all.status, all.json()), (202, json!({"events": null})));
-    assert_eq!(service.shown(&path).await["lag"]["reports"], 3);
+    let shown = service.shown(&path).await;
+    let lag = &shown["lag"];
+    assert_eq!(json!([lag["reports"], lag["events"]]), json!([3, 4]));
+    assert_eq!(
+        lag["seconds"], 2,
+        "the oldest report came two seconds before"
+    );
+    assert_eq!(shown["rates"]["hour"]["delivered"], 0);
     for (body, field) in [
         (json!({}), "after"),
         (

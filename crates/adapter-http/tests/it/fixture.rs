@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use domain::PublicUrl;
 use domain::webhook::AnswerExcerpt;
 use ports::events::{Answer, Delivered, EventSink, OutgoingEvent, SinkError, Target};
+use ports::{AttemptLog, DeliveryLog, SubscriptionRepository};
 use ports::{
     ChannelCredentialRepository, Clock, Integrator, LogCursors, Observer, RejectionLog, ReportLog,
     ReportStore,
 };
-use ports::{DeliveryLog, SubscriptionRepository};
 use testkit::builders::server_secret;
 use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::MemoryStore;
@@ -43,6 +43,7 @@ pub struct Stores {
     pub cursors: Arc<dyn LogCursors>,
     pub subscriptions: Arc<dyn SubscriptionRepository>,
     pub deliveries: Arc<dyn DeliveryLog>,
+    pub attempts: Arc<dyn AttemptLog>,
 }
 
 impl From<&MemoryStore> for Stores {
@@ -55,6 +56,7 @@ impl From<&MemoryStore> for Stores {
             cursors: Arc::new(store.clone()),
             subscriptions: Arc::new(store.clone()),
             deliveries: Arc::new(store.clone()),
+            attempts: Arc::new(store.clone()),
         }
     }
 }
@@ -159,6 +161,7 @@ pub async fn start_with(
         subscriptions: Arc::new(ManageSubscriptions::new(SubscriptionParts {
             repository: stores.subscriptions.clone(),
             deliveries: stores.deliveries.clone(),
+            attempts: stores.attempts.clone(),
             log: log.clone(),
             reports: stores.reports.clone(),
             sink: Arc::new(Takes),

@@ -11,7 +11,8 @@ use ports::ReportLog as _;
 use usecases::read_events::{EventsPage, EventsRead, EventsWanted};
 use usecases::{CloudEvent, ReadEvents, SharedLog};
 
-use crate::cli::{EventArgs, EventCommand};
+use super::subscription;
+use crate::cli::{EventArgs, EventCommand, SubscriptionCommand};
 use crate::config::Settings;
 use crate::output;
 use crate::wiring::{self, Stores};
@@ -20,13 +21,27 @@ use crate::wiring::{self, Stores};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub async fn run(settings: &Settings, json: bool, command: EventCommand) -> Result<()> {
-    let stores = Stores::open(settings).await?;
-    let outcome = match command {
-        EventCommand::List { args, limit } => list(&stores, json, &args, limit).await,
-        EventCommand::Tail { args } => tail(&stores, json, &args).await,
-    };
-    stores.close().await;
-    outcome
+    match command {
+        EventCommand::List { args, limit } => {
+            let stores = Stores::open(settings).await?;
+            let outcome = list(&stores, json, &args, limit).await;
+            stores.close().await;
+            outcome
+        }
+        EventCommand::Tail { args } => {
+            let stores = Stores::open(settings).await?;
+            let outcome = tail(&stores, json, &args).await;
+            stores.close().await;
+            outcome
+        }
+        EventCommand::Replay { subscription, from } => {
+            let replay = SubscriptionCommand::Replay {
+                id: subscription,
+                from,
+            };
+            subscription::run(settings, json, replay).await
+        }
+    }
 }
 
 async fn list(stores: &Stores, json: bool, args: &EventArgs, limit: u16) -> Result<()> {
@@ -81,11 +96,16 @@ async fn start(
     args: &EventArgs,
 ) -> Result<Option<LogPosition>> {
     if let Some(name) = &args.cursor {
-        let name = CursorName::parse(name).context("--cursor")?;
-        let cursors = wiring::manage_cursors(stores, Arc::clone(events.log()));
-        return Ok(Some(cursors.find(&name).await?));
+        return cursor(stores, events.log(), name).await.map(Some);
     }
     position_at(events.log(), args.since.as_deref()).await
+}
+
+/// Where the cursor stands that `--cursor` names.
+pub async fn cursor(stores: &Stores, log: &Arc<SharedLog>, name: &str) -> Result<LogPosition> {
+    let name = CursorName::parse(name).context("--cursor")?;
+    let cursors = wiring::manage_cursors(stores, Arc::clone(log));
+    Ok(cursors.find(&name).await?)
 }
 
 /// Where the reports begin that `--since` names; `None` without it.

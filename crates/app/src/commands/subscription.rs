@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use adapter_http::Metrics;
 use adapter_http::wire::{
-    DeliveryView, IssuedSubscriptionView, SubscriptionDetailView, SubscriptionView, TestView,
+    DeliveryView, IssuedSubscriptionView, RateView, SubscriptionDetailView, SubscriptionView,
+    TestView,
 };
 use anyhow::{Context as _, Result, bail};
 use domain::delivery::DeliveryFilter;
@@ -28,7 +29,7 @@ use crate::wiring::{self, Stores};
 pub async fn run(settings: &Settings, json: bool, command: SubscriptionCommand) -> Result<()> {
     let stores = Stores::open(settings).await?;
     let outcome = match manage(settings, &stores).await {
-        Ok(manage) => execute(&manage, json, command).await,
+        Ok(manage) => execute(&manage, &stores, json, command).await,
         Err(error) => Err(error),
     };
     stores.close().await;
@@ -55,6 +56,7 @@ async fn manage(settings: &Settings, stores: &Stores) -> Result<ManageSubscripti
 
 async fn execute(
     manage: &ManageSubscriptions,
+    stores: &Stores,
     json: bool,
     command: SubscriptionCommand,
 ) -> Result<()> {
@@ -101,7 +103,9 @@ async fn execute(
                 Some(error) => bail!("the test event was not taken: {error}"),
             }
         }
-        SubscriptionCommand::Replay { id, from } => replay(manage, parse(&id)?, &from).await,
+        SubscriptionCommand::Replay { id, from } => {
+            replay(manage, stores, parse(&id)?, &from).await
+        }
         SubscriptionCommand::Deliveries { id, state, limit } => {
             let mut filter = DeliveryFilter::of(parse(&id)?);
             filter.state = state
@@ -209,7 +213,8 @@ fn state(status: &SubscriptionStatus) -> String {
 async fn show(manage: &ManageSubscriptions, json: bool, id: SubscriptionId) -> Result<()> {
     let status = manage.find(id).await?;
     let lag = manage.lag(&status).await?;
-    let view = SubscriptionDetailView::new(&status, &lag);
+    let rates = manage.rates(id).await?;
+    let view = SubscriptionDetailView::new(&status, &lag, &rates);
     if json {
         return output::json(&view);
     }
@@ -218,10 +223,18 @@ async fn show(manage: &ManageSubscriptions, json: bool, id: SubscriptionId) -> R
     output::line(format!("  state      {}", state(&status)));
     output::line(format!("  events     {}", wanted(&view.subscription)));
     let more = if view.lag.more { "more than " } else { "" };
-    output::line(format!("  behind     {more}{} reports", view.lag.reports));
+    output::line(format!(
+        "  behind     {more}{} reports, {} events, {} s",
+        view.lag.reports, view.lag.events, view.lag.seconds
+    ));
     output::line(format!("  open       {}, dead {}", view.open, view.dead));
     let last = view.last_delivered.as_deref().unwrap_or("never");
     output::line(format!("  delivered  last {last}"));
+    output::line(format!(
+        "  tries      {}",
+        tries("minute", &view.rates.minute)
+    ));
+    output::line(format!("             {}", tries("hour", &view.rates.hour)));
     if let Some(error) = &view.last_error {
         let words = error.error.as_deref().unwrap_or_default();
         output::line(format!("  error      {} {words}", error.at));
@@ -230,6 +243,15 @@ async fn show(manage: &ManageSubscriptions, json: bool, id: SubscriptionId) -> R
         output::line(format!("  worker     {worker}"));
     }
     Ok(())
+}
+
+fn tries(last: &str, rate: &RateView) -> String {
+    let RateView {
+        delivered,
+        failed,
+        since,
+    } = rate;
+    format!("in the last {last} {delivered} delivered, {failed} failed (since {since})")
 }
 
 fn wanted(view: &SubscriptionView) -> String {
@@ -246,23 +268,29 @@ fn wanted(view: &SubscriptionView) -> String {
     format!("{types} of {channels}")
 }
 
-async fn replay(manage: &ManageSubscriptions, id: SubscriptionId, from: &ReplayArgs) -> Result<()> {
-    let from = match (&from.since, &from.message, from.all) {
-        (Some(text), None, false) => {
-            let time = Timestamp::parse(text).with_context(|| format!("--since is {text:?}"))?;
-            ReplayFrom::Time(time)
-        }
-        (None, Some(parts), false) => match parts.as_slice() {
-            [channel, sid] => ReplayFrom::Message(MessageKey {
-                channel: ChannelId::parse(channel)?,
-                sid: MessageSid::parse(sid)?,
-            }),
-            _ => bail!("--message takes a channel and a message id"),
-        },
-        (None, None, true) => {
-            ReplayFrom::Position(manage.log().position_at(Timestamp::EPOCH).await?)
-        }
-        _ => bail!("one of --since, --message and --all says from where"),
+async fn replay(
+    manage: &ManageSubscriptions,
+    stores: &Stores,
+    id: SubscriptionId,
+    args: &ReplayArgs,
+) -> Result<()> {
+    let from = if let Some(text) = &args.since {
+        let time = Timestamp::parse(text).with_context(|| format!("--since is {text:?}"))?;
+        ReplayFrom::Time(time)
+    } else if let Some([channel, sid]) = args.message.as_deref() {
+        ReplayFrom::Message(MessageKey {
+            channel: ChannelId::parse(channel)?,
+            sid: MessageSid::parse(sid)?,
+        })
+    } else if let Some(text) = &args.after {
+        let position = adapter_http::wire::position(text);
+        let expected = || format!("--after is {text:?}; it is a position as the API shows it");
+        ReplayFrom::Position(position.with_context(expected)?)
+    } else if let Some(name) = &args.cursor {
+        ReplayFrom::Position(event::cursor(stores, manage.log(), name).await?)
+    } else {
+        // One of them was given.
+        ReplayFrom::Position(manage.log().position_at(Timestamp::EPOCH).await?)
     };
     match manage.replay(id, from).await? {
         Some(events) => output::line(format!("{events} events are sent again.")),

@@ -85,17 +85,21 @@ fn serve(home: &Home) -> Server {
     Server::start(command)
 }
 
+/// Adds a subscription to everything from now on, and gives its id.
+fn subscribe(home: &Home, url: &str) -> String {
+    let mut command = home.command(&["subscription", "add", url, "--json"]);
+    command.env("RECEIPTD_PUSH_PRIVATE_TARGETS", "true");
+    let output = super::support::run(command, b"");
+    let added: Value = serde_json::from_slice(&output.stdout).unwrap();
+    added["id"].as_str().unwrap().to_owned()
+}
+
 async fn events_arrive_over_kills(engine: Engine) {
     let home = Home::new(engine).await;
     home.add_channel();
     let subscriber = Subscriber::default();
     let mut server = serve(&home);
-    let add = ["subscription", "add", &subscriber.listen()];
-    let mut command = home.command(&[&add[..], &["--json"]].concat());
-    command.env("RECEIPTD_PUSH_PRIVATE_TARGETS", "true");
-    let output = super::support::run(command, b"");
-    let added: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let id = added["id"].as_str().unwrap();
+    let id = &*subscribe(&home, &subscriber.listen());
 
     for round in 0..3 {
         for message in 0..5 {
@@ -121,14 +125,97 @@ async fn events_arrive_over_kills(engine: Engine) {
     let deliveries = home.json(&["subscription", "deliveries", id, "--state", "delivered"]);
     assert_eq!(deliveries.as_array().unwrap().len(), 45);
 
+    let (_, status) = server.get(&format!("/api/v1/subscriptions/{id}")).await;
+    assert_eq!(status["rates"]["hour"]["delivered"], 45);
+    let shown = home.run(&["subscription", "show", id]);
+    assert!(
+        shown.contains("behind     0 reports, 0 events, 0 s"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("in the last hour 45 delivered, 0 failed"),
+        "{shown}"
+    );
+
     let sid = format!("SM0{:031x}", 0);
-    subscriber.taken.lock().unwrap().clear();
-    home.run(&["subscription", "replay", id, "--message", CHANNEL, &sid]);
-    until("its events come again", async || subscriber.has_all(1, 3)).await;
+    for command in [["subscription", "replay"], ["event", "replay"]] {
+        subscriber.taken.lock().unwrap().clear();
+        home.run(&[&command[..], &[id, "--message", CHANNEL, &sid]].concat());
+        until("its events come again", async || subscriber.has_all(1, 3)).await;
+    }
+    events_are_read_and_replayed_from_a_cursor(&home, &server, &subscriber, id).await;
 
     let listed = home.run(&["event", "list", "--type", "message.read"]);
     assert_eq!(listed.lines().count(), 15, "{listed}");
     assert!(listed.contains("delivered -> read"), "{listed}");
+}
+
+async fn events_are_read_and_replayed_from_a_cursor(
+    home: &Home,
+    server: &Server,
+    subscriber: &Subscriber,
+    id: &str,
+) {
+    let (_, page) = server.get("/api/v1/events?limit=40").await;
+    let put = super::support::client()
+        .put(format!("{}/api/v1/cursors/here", server.operator))
+        .bearer_auth(super::support::ADMIN_TOKEN)
+        .json(&serde_json::json!({ "position": page["next"] }));
+    assert_eq!(put.send().await.unwrap().status().as_u16(), 201);
+    let listed = home.run(&["event", "list", "--cursor", "here"]);
+    assert_eq!(listed.lines().count(), 5, "{listed}");
+
+    let next = page["next"].as_str().unwrap();
+    for from in [["--cursor", "here"], ["--after", next]] {
+        subscriber.taken.lock().unwrap().clear();
+        home.run(&[&["event", "replay", id], &from[..]].concat());
+        // One that is replayed just before may come a second time.
+        let last = [3, 4].map(|message| format!("SM2{message:031x}"));
+        until("the last five events come again", async || {
+            let taken = subscriber.taken.lock().unwrap();
+            let came = |sid: &String| taken.get(sid).map_or(0, Vec::len);
+            came(&last[0]) >= 2 && came(&last[1]) >= 3
+        })
+        .await;
+        let mut taken = subscriber.taken.lock().unwrap().clone();
+        taken.remove(&format!("SM0{:031x}", 0));
+        assert_eq!(taken.into_keys().collect::<Vec<_>>(), last);
+    }
+
+    for (args, status, said) in [
+        (
+            &["event", "list", "--cursor", "nowhere"][..],
+            1,
+            "there is no cursor nowhere",
+        ),
+        (&["event", "list", "--cursor", "a/b"], 1, "--cursor"),
+        (
+            &["event", "replay", id, "--after", "!"],
+            1,
+            "as the API shows it",
+        ),
+        (
+            &["event", "replay", id, "--cursor", "nowhere"],
+            1,
+            "no cursor nowhere",
+        ),
+        (&["event", "replay", id], 2, "--since"),
+        (
+            &["event", "replay", id, "--all", "--cursor", "here"],
+            2,
+            "cannot be used with",
+        ),
+        (
+            &["event", "replay", "x", "--all"],
+            1,
+            "is no subscription id",
+        ),
+    ] {
+        let output = home.run_with_input(args, b"");
+        let stderr = super::support::text(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{args:?}: {stderr}");
+        assert!(stderr.contains(said), "{args:?}: {stderr}");
+    }
 }
 
 #[tokio::test]

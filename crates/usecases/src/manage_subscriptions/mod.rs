@@ -13,9 +13,10 @@ use domain::webhook::{SigningSecret, SpecialNetwork, TargetUrl, WebhookId, speci
 use domain::{DeliveryKey, EventFilter, LogPosition, Subscription, SubscriptionId, Timestamp};
 use ports::events::{Delivered, EventSink, OutgoingEvent, SinkError, Target};
 use ports::log::LogRead;
-use ports::subscriptions::SubscriptionStatus;
+use ports::subscriptions::{RecentAttempts, SubscriptionStatus};
 use ports::{
-    Clock, DeliveryLog, Ids, ReportLog as _, ReportStore, StoreError, SubscriptionRepository,
+    AttemptLog, Clock, DeliveryLog, Ids, ReportLog as _, ReportStore, StoreError,
+    SubscriptionRepository,
 };
 
 use crate::push::secrets::Secrets;
@@ -25,12 +26,26 @@ pub use deliveries::ReplayFrom;
 /// How long a replaced secret goes on signing, unless asked otherwise.
 pub const OVERLAP: Duration = Duration::from_hours(24);
 
+/// A minute in microseconds.
+const MINUTE: i64 = 60_000_000;
+
+/// How attempts to deliver have ended lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// In the last minute.
+    pub minute: RecentAttempts,
+    /// In the last hour.
+    pub hour: RecentAttempts,
+}
+
 /// What managing subscriptions needs.
 pub struct SubscriptionParts {
     /// Keeps them.
     pub repository: Arc<dyn SubscriptionRepository>,
     /// What became of deliveries.
     pub deliveries: Arc<dyn DeliveryLog>,
+    /// How deliveries were tried lately.
+    pub attempts: Arc<dyn AttemptLog>,
     /// Where they read from.
     pub log: Arc<SharedLog>,
     /// Has the reports of one message.
@@ -173,6 +188,16 @@ impl ManageSubscriptions {
         let filter = &status.subscription.filter;
         let now = self.0.clock.now();
         Ok(Lag::at(&self.0.log, status.position, filter, now).await?)
+    }
+
+    /// How trying to deliver its events has gone lately, by whichever workers.
+    pub async fn rates(&self, id: SubscriptionId) -> Result<Rates, SubscriptionError> {
+        let now = self.0.clock.now();
+        let since = |micros: i64| now.plus_micros(-micros);
+        Ok(Rates {
+            minute: self.0.attempts.attempts(id, since(MINUTE)).await?,
+            hour: self.0.attempts.attempts(id, since(60 * MINUTE)).await?,
+        })
     }
 
     /// Changes one.

@@ -133,7 +133,8 @@ pub(crate) async fn show(
     let subscriptions = &operator.state.subscriptions;
     let status = operator.run(subscriptions.find(id)).await?;
     let lag = operator.run(subscriptions.lag(&status)).await?;
-    Ok(HttpResponse::Ok().json(SubscriptionDetailView::new(&status, &lag)))
+    let rates = operator.run(subscriptions.rates(id)).await?;
+    Ok(HttpResponse::Ok().json(SubscriptionDetailView::new(&status, &lag, &rates)))
 }
 
 /// Change a subscription

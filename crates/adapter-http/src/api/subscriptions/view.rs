@@ -5,10 +5,11 @@ use domain::subscription::PauseReason;
 use domain::webhook::{AnswerExcerpt, SigningSecret};
 use domain::{Delivery, EventType, Subscription, Timestamp};
 use ports::events::{Delivered, SinkError};
-use ports::subscriptions::SubscriptionStatus;
+use ports::subscriptions::{RecentAttempts, SubscriptionStatus};
 use serde::Serialize;
 use usecases::Lag;
 use usecases::intake::chain;
+use usecases::manage_subscriptions::Rates;
 use utoipa::ToSchema;
 
 use crate::api::events::position_text;
@@ -125,6 +126,8 @@ pub struct SubscriptionDetailView {
     pub position: String,
     /// How far it is behind.
     pub lag: LagView,
+    /// How attempts to deliver have ended lately.
+    pub rates: RatesView,
     /// How many deliveries are still to be made.
     pub open: u64,
     /// How many were given up: dead letters.
@@ -142,11 +145,15 @@ pub struct SubscriptionDetailView {
 impl SubscriptionDetailView {
     /// A subscription and how it is getting on.
     #[must_use]
-    pub fn new(status: &SubscriptionStatus, lag: &Lag) -> Self {
+    pub fn new(status: &SubscriptionStatus, lag: &Lag, rates: &Rates) -> Self {
         Self {
             subscription: SubscriptionView::of_status(status),
             position: position_text(status.position),
             lag: LagView::new(lag),
+            rates: RatesView {
+                minute: RateView::new(&rates.minute),
+                hour: RateView::new(&rates.hour),
+            },
             open: status.open,
             dead: status.dead,
             last_delivered: status.last_delivered_at.map(|time| time.to_string()),
@@ -183,6 +190,38 @@ impl LagView {
             since: lag.since.map(|since| since.to_string()),
             seconds: lag.seconds,
             pruned: lag.pruned,
+        }
+    }
+}
+
+/// How attempts to deliver have ended lately, whichever workers made them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RatesView {
+    /// Those of the last minute.
+    pub minute: RateView,
+    /// Those of the last hour.
+    pub hour: RateView,
+}
+
+/// How attempts have ended since a time.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RateView {
+    /// How many delivered their event.
+    pub delivered: u64,
+    /// How many failed.
+    pub failed: u64,
+    /// Those that began at this time or later are counted: less than a minute or
+    /// an hour ago where so much was delivered to all subscribers that not
+    /// everything was looked at.
+    pub since: String,
+}
+
+impl RateView {
+    fn new(attempts: &RecentAttempts) -> Self {
+        Self {
+            delivered: attempts.delivered,
+            failed: attempts.failed,
+            since: attempts.since.to_string(),
         }
     }
 }
