@@ -29,6 +29,7 @@ use actix_web::{HttpResponse, Resource};
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, Integrators, ListMessages, ListRejections,
     ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReceiveReport, ShowMessage,
+    SurveySubscriptions,
 };
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -66,6 +67,8 @@ pub struct OperatorState {
     pub cursors: Arc<ManageCursors>,
     /// Adds, changes and removes subscriptions, and shows their deliveries.
     pub subscriptions: Arc<ManageSubscriptions>,
+    /// Looks at all subscriptions for the metrics.
+    pub survey: Arc<SurveySubscriptions>,
     /// Becomes true when the process is about to stop: what never ends by
     /// itself ends then.
     pub stop: watch::Receiver<bool>,

@@ -34,6 +34,12 @@ pub trait Observer: Send + Sync {
         let _ = (outcome, took);
     }
 
+    /// A worker has stopped serving a subscription, and somebody has to look at
+    /// it. Told once, by the worker that has done it.
+    fn subscription_stopped(&self, reason: StopReason) {
+        let _ = reason;
+    }
+
     /// This many channels are known.
     fn channels_known(&self, channels: usize);
 }
@@ -60,6 +66,41 @@ impl PushOutcome {
             Self::Delivered => "delivered",
             Self::Failed => "failed",
             Self::GivenUp => "given_up",
+        }
+    }
+}
+
+/// Why a subscription is served no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StopReason {
+    /// Its target took nothing for too long: it is paused.
+    Failing,
+    /// Events it has not seen are gone: it is paused.
+    Pruned,
+    /// Its target answered 410: it has ended.
+    Gone,
+    /// Its signing secret does not open with this process's server secret. It
+    /// stays active, since another worker may have the right one.
+    UnreadableSecret,
+}
+
+impl StopReason {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Failing,
+        Self::Pruned,
+        Self::Gone,
+        Self::UnreadableSecret,
+    ];
+
+    /// The word for people and programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failing => "failing",
+            Self::Pruned => "pruned",
+            Self::Gone => "gone",
+            Self::UnreadableSecret => "unreadable_secret",
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::secret::ServerSecret;
 use domain::subscription::{PauseReason, SubscriptionState};
 use ports::{ReportJournal, ReportStore, SubscriptionRepository};
 
 use crate::channel_directory::Origin;
 use crate::intake::chain;
+use crate::push::secrets::Secrets;
 use crate::{ChannelDirectory, StoreGate};
 
 /// How long a part may take to answer.
@@ -18,7 +20,7 @@ pub struct CheckHealth {
     store: Arc<dyn ReportStore>,
     directory: Arc<ChannelDirectory>,
     journal: Option<(Arc<dyn ReportJournal>, Arc<StoreGate>)>,
-    subscriptions: Option<Arc<dyn SubscriptionRepository>>,
+    subscriptions: Option<(Arc<dyn SubscriptionRepository>, ServerSecret)>,
 }
 
 /// How one part is.
@@ -91,10 +93,15 @@ impl CheckHealth {
         self
     }
 
-    /// Says as well which subscriptions need somebody to look at them.
+    /// Says as well which subscriptions need somebody to look at them. `secret`
+    /// opens their signing secrets, or does not.
     #[must_use]
-    pub fn with_subscriptions(mut self, repository: Arc<dyn SubscriptionRepository>) -> Self {
-        self.subscriptions = Some(repository);
+    pub fn with_subscriptions(
+        mut self,
+        repository: Arc<dyn SubscriptionRepository>,
+        secret: ServerSecret,
+    ) -> Self {
+        self.subscriptions = Some((repository, secret));
         self
     }
 
@@ -147,7 +154,7 @@ impl CheckHealth {
 
     /// Those that a worker has paused or ended, or whose targets take nothing.
     async fn subscriptions_part(&self) -> Option<Part> {
-        let repository = self.subscriptions.as_ref()?;
+        let (repository, secret) = self.subscriptions.as_ref()?;
         let Ok(Ok(all)) = tokio::time::timeout(DEADLINE, repository.list()).await else {
             return Some(Part::new(
                 "subscriptions",
@@ -158,6 +165,12 @@ impl CheckHealth {
         let wrong = all.iter().filter_map(|status| {
             let id = status.subscription.id;
             match status.subscription.state {
+                SubscriptionState::Active
+                    if Secrets::open(&status.subscription, secret).is_none() =>
+                {
+                    let secret = "its signing secret does not open with this server secret";
+                    Some(format!("{id} is not served: {secret}"))
+                }
                 SubscriptionState::Active => {
                     let since = status.failing_since?;
                     Some(format!("{id} takes nothing since {since}"))

@@ -27,6 +27,7 @@ pub mod receive_report;
 pub mod shared_log;
 pub mod show_message;
 pub mod store_gate;
+pub mod survey_subscriptions;
 
 pub use admit_caller::{Admission, AdmitCaller, Admitted};
 pub use channel_directory::ChannelDirectory;
@@ -48,3 +49,4 @@ pub use receive_report::{ReceiveError, ReceiveReport};
 pub use shared_log::SharedLog;
 pub use show_message::ShowMessage;
 pub use store_gate::StoreGate;
+pub use survey_subscriptions::SurveySubscriptions;

@@ -5,7 +5,9 @@
 
 mod histogram;
 mod outcome;
+mod pushes;
 mod reports;
+mod subscriptions;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +17,7 @@ use std::time::Duration;
 use actix_web::{HttpResponse, web};
 use domain::{Effect, IntegratorName, RejectionReason, ReportedStatus};
 use ports::journal::JournalUsage;
-use ports::observer::PushOutcome;
+use ports::observer::{PushOutcome, StopReason};
 use ports::{Observer, ReportJournal};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -24,11 +26,13 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 use usecases::Integrators;
+use usecases::survey_subscriptions::Survey;
 
 use crate::api::Operator;
 use crate::problem::Problem;
 use histogram::Histogram;
 pub(crate) use outcome::Outcome;
+use pushes::PushCounters;
 use reports::ReportCounters;
 
 /// Bounds of durations, in microseconds.
@@ -52,8 +56,7 @@ pub struct Metrics {
     commit_failures: AtomicU64,
     journaled: AtomicU64,
     drained: AtomicU64,
-    pushes: [AtomicU64; PushOutcome::ALL.len()],
-    push_duration: Histogram,
+    pushes: PushCounters,
     channels: AtomicU64,
     journal: OnceLock<Arc<dyn ReportJournal>>,
 }
@@ -74,8 +77,7 @@ impl Metrics {
             commit_failures: AtomicU64::new(0),
             journaled: AtomicU64::new(0),
             drained: AtomicU64::new(0),
-            pushes: std::array::from_fn(zero),
-            push_duration: Histogram::new(MICROSECONDS, 1e6),
+            pushes: PushCounters::new(),
             channels: AtomicU64::new(0),
             journal: OnceLock::new(),
         }
@@ -95,10 +97,11 @@ impl Metrics {
         self.request_duration.observe(micros(took));
     }
 
-    /// Everything as text.
-    fn text(self: &Arc<Self>) -> String {
+    /// Everything as text, and how subscriptions are if that is known.
+    fn text(self: &Arc<Self>, survey: Option<Survey>) -> String {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Shown(Arc::clone(self))));
+        let metrics = Arc::clone(self);
+        registry.register_collector(Box::new(Shown { metrics, survey }));
         let mut text = String::new();
         if let Err(error) = encode(&mut text, &registry) {
             tracing::error!(%error, "the metrics were not written");
@@ -119,9 +122,10 @@ impl Metrics {
     security(("admin" = [])),
 )]
 pub(crate) async fn show(operator: web::Data<Operator>) -> HttpResponse {
+    let survey = operator.run(operator.state.survey.run()).await;
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(operator.state.metrics.text())
+        .body(operator.state.metrics.text(survey))
 }
 
 impl Observer for Metrics {
@@ -154,10 +158,11 @@ impl Observer for Metrics {
     }
 
     fn pushed(&self, outcome: PushOutcome, took: Duration) {
-        if let Some(count) = self.pushes.get(outcome as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        self.push_duration.observe(micros(took));
+        self.pushes.pushed(outcome, took);
+    }
+
+    fn subscription_stopped(&self, reason: StopReason) {
+        self.pushes.stopped(reason);
     }
 
     fn channels_known(&self, channels: usize) {
@@ -174,7 +179,10 @@ fn whole(number: usize) -> u64 {
 }
 
 /// The counts as they are shown.
-struct Shown(Arc<Metrics>);
+struct Shown {
+    metrics: Arc<Metrics>,
+    survey: Option<Survey>,
+}
 
 impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -199,10 +207,9 @@ impl Collector for Shown {
             journaled,
             drained,
             pushes,
-            push_duration,
             channels,
             journal,
-        } = self.0.as_ref();
+        } = self.metrics.as_ref();
 
         let mut shown = encoder.encode_descriptor(
             "receiptd_requests",
@@ -255,7 +262,10 @@ impl Collector for Shown {
             MetricType::Histogram,
         )?)?;
         encode_counters(&mut encoder, commit_failures, journaled, drained)?;
-        encode_pushes(&mut encoder, pushes, push_duration)?;
+        pushes.encode(&mut encoder)?;
+        if let Some(survey) = &self.survey {
+            subscriptions::encode(&mut encoder, survey)?;
+        }
         if let Some(journal) = journal.get() {
             encode_journal(&mut encoder, journal.usage())?;
         }
@@ -307,30 +317,6 @@ fn encode_counters(
             .encode_counter(&count.load(Ordering::Relaxed), NoExemplar::None)?;
     }
     Ok(())
-}
-
-fn encode_pushes(
-    encoder: &mut DescriptorEncoder<'_>,
-    pushes: &[AtomicU64; PushOutcome::ALL.len()],
-    duration: &Histogram,
-) -> fmt::Result {
-    let mut shown = encoder.encode_descriptor(
-        "receiptd_pushes",
-        "Tries to push an event to a subscriber, by how they ended",
-        None,
-        MetricType::Counter,
-    )?;
-    for (outcome, count) in PushOutcome::ALL.into_iter().zip(pushes) {
-        shown
-            .encode_family(&[("outcome", outcome.as_str())])?
-            .encode_counter(&count.load(Ordering::Relaxed), NoExemplar::None)?;
-    }
-    duration.encode(encoder.encode_descriptor(
-        "receiptd_push_duration_seconds",
-        "How long tries to push an event took",
-        None,
-        MetricType::Histogram,
-    )?)
 }
 
 fn encode_journal(encoder: &mut DescriptorEncoder<'_>, usage: JournalUsage) -> fmt::Result {

@@ -22,7 +22,7 @@ use usecases::manage_subscriptions::SubscriptionParts;
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, Intake, Integrators, ListMessages, ListRejections,
     ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReceiveReport, SharedLog,
-    ShowMessage,
+    ShowMessage, SurveySubscriptions,
 };
 
 use crate::client::Request;
@@ -171,6 +171,11 @@ pub async fn start_with(
             ids: Arc::new(CountingIds::default()),
             private_targets: false,
         })),
+        survey: Arc::new(SurveySubscriptions::new(
+            stores.subscriptions.clone(),
+            log.clone(),
+            clock.clone(),
+        )),
         events: Arc::new(ReadEvents::new(log)),
         stop: watch::channel(false).1,
         rejections: Arc::new(ListRejections::new(stores.rejections.clone())),

@@ -1,5 +1,7 @@
 //! Health, metrics, who is let in, and the document of the API.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::client::Request;
@@ -267,5 +269,44 @@ async fn the_page_of_the_api_comes_with_all_it_needs() {
         let found = Request::get(&format!("/docs/{asset}")).send(address).await;
         assert_eq!(found.status, 200, "{asset}");
         assert!(!found.body.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn metrics_show_how_each_subscription_is_getting_on() {
+    let (running, _) = on_memory().await;
+    let service = &running.service;
+    let channel = service.add_channel("1", json!({})).await;
+    let request = Request::post("/api/v1/subscriptions")
+        .json(&json!({"url": "https://subscriber.example.com/", "after": "oldest"}));
+    let made = service.operator(request).await.json();
+    let id = made["id"].as_str().unwrap();
+    let request = channel.report("SM1", "sent");
+    assert_eq!(request.send(service.public).await.status, 204);
+    running.clock.advance(Duration::from_secs(70));
+    let state =
+        |state| format!("receiptd_subscription_state{{subscription=\"{id}\",state=\"{state}\"}}");
+    let gauge = |name| format!("receiptd_subscription_{name}{{subscription=\"{id}\"}}");
+    for (name, value) in [
+        (state("active"), 1.0),
+        (state("failing"), 0.0),
+        (state("paused"), 0.0),
+        (state("paused_failing"), 0.0),
+        (state("paused_pruned"), 0.0),
+        (state("ended"), 0.0),
+        (gauge("open_deliveries"), 0.0),
+        (gauge("dead_deliveries"), 0.0),
+        (gauge("lag_reports"), 1.0),
+        (gauge("lag_seconds"), 70.0),
+        (
+            "receiptd_subscriptions_stopped_total{reason=\"failing\"}".to_owned(),
+            0.0,
+        ),
+        (
+            "receiptd_subscriptions_stopped_total{reason=\"unreadable_secret\"}".to_owned(),
+            0.0,
+        ),
+    ] {
+        assert_eq!(service.metric(&name).await, Some(value), "{name}");
     }
 }

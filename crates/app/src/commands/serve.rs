@@ -15,6 +15,7 @@ use usecases::push::PushParts;
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, Intake, ListMessages, ListRejections,
     ManageChannels, PushEvents, ReadEvents, ReceiveReport, SharedLog, ShowMessage,
+    SurveySubscriptions,
 };
 
 use super::demo;
@@ -238,12 +239,20 @@ impl Shared<'_> {
             events: Arc::new(ReadEvents::new(Arc::clone(self.log))),
             cursors: Arc::new(wiring::manage_cursors(stores, Arc::clone(self.log))),
             subscriptions: Arc::new(subscriptions),
+            survey: Arc::new(SurveySubscriptions::new(
+                Arc::clone(&stores.subscriptions),
+                Arc::clone(self.log),
+                Arc::new(SystemClock),
+            )),
             stop,
             rejections: Arc::new(ListRejections::new(Arc::clone(&stores.rejections))),
             health: Arc::new(
                 outage.check(
                     CheckHealth::new(Arc::clone(&stores.reports), Arc::clone(self.directory))
-                        .with_subscriptions(Arc::clone(&stores.subscriptions)),
+                        .with_subscriptions(
+                            Arc::clone(&stores.subscriptions),
+                            self.secrets.server.clone(),
+                        ),
                 ),
             ),
             directory: Arc::clone(self.directory),

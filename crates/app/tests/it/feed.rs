@@ -78,8 +78,14 @@ impl Subscriber {
 }
 
 fn serve(home: &Home) -> Server {
+    serve_in(home, "data")
+}
+
+/// Each server on one database has a data folder of its own.
+fn serve_in(home: &Home, folder: &str) -> Server {
     let mut command = home.command(&["serve"]);
     command
+        .env("RECEIPTD_DATA_DIR", home.folder.path().join(folder))
         .env("RECEIPTD_PUSH_PRIVATE_TARGETS", "true")
         .env("RECEIPTD_PUSH_LEASE_SECONDS", "2");
     Server::start(command)
@@ -226,4 +232,58 @@ async fn events_arrive_over_kills_on_sqlite() {
 #[tokio::test]
 async fn events_arrive_over_kills_on_postgres() {
     events_arrive_over_kills(Engine::Postgres).await;
+}
+
+/// A target that answers 410 to whatever it is sent.
+fn gone() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().map_while(Result::ok) {
+            let mut head = [0; 16_384];
+            let _ = connection.read(&mut head);
+            let answer = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _ = connection.write_all(answer);
+        }
+    });
+    format!("http://{address}/hook")
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_stopped_is_told_of_once() {
+    let home = Home::new(Engine::Postgres).await;
+    home.add_channel();
+    let servers = [serve(&home), serve_in(&home, "other")];
+    let id = subscribe(&home, &gone());
+    assert_eq!(servers[0].report("SM1", "sent").await, 204);
+    until("it has ended", async || {
+        let (_, shown) = servers[1].get(&format!("/api/v1/subscriptions/{id}")).await;
+        shown["state"] == "ended"
+    })
+    .await;
+    let lines = || {
+        let logs = servers
+            .iter()
+            .map(Server::log)
+            .collect::<Vec<_>>()
+            .join("\n");
+        let told = logs
+            .lines()
+            .filter(|line| line.contains("event=\"subscription_stopped\""));
+        told.map(str::to_owned).collect::<Vec<_>>()
+    };
+    until("it is told", async || !lines().is_empty()).await;
+    let [line] = &lines()[..] else {
+        panic!("{:#?}", lines());
+    };
+    assert!(
+        line.contains(&id) && line.contains("reason=\"gone\""),
+        "{line}"
+    );
+    let (_, health) = servers[1].get("/readyz").await;
+    assert!(
+        health.to_string().contains(&format!("{id} has ended")),
+        "{health}"
+    );
+    home.run(&["subscription", "remove", &id]);
 }

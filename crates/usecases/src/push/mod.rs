@@ -15,6 +15,7 @@ mod health;
 mod lanes;
 mod pusher;
 pub(crate) mod secrets;
+mod stopped;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use ports::{Clock, DeliveryQueue, EventSink, Observer, StoreError};
 
 use crate::{ChannelDirectory, SharedLog};
 pub use pusher::Pusher;
+use stopped::Stopped;
 
 /// How pushing is dimensioned.
 #[derive(Clone, Copy, Debug)]
@@ -81,16 +83,19 @@ pub struct PushEvents {
     settings: PushSettings,
     /// Under which name subscriptions are leased.
     worker: String,
+    stopped: Arc<Stopped>,
 }
 
 impl PushEvents {
     /// Pushes under the name of this worker, for people who look who does it.
     #[must_use]
     pub fn new(parts: PushParts, settings: PushSettings, worker: String) -> Self {
+        let stopped = Arc::new(Stopped::new(Arc::clone(&parts.observer)));
         Self {
             parts: Arc::new(parts),
             settings,
             worker,
+            stopped,
         }
     }
 
@@ -99,6 +104,9 @@ impl PushEvents {
     pub async fn claim(&self) -> Result<Option<Pusher>, StoreError> {
         let (worker, lease) = (&self.worker, self.settings.lease);
         let leased = self.parts.queue.claim(worker, lease).await?;
-        Ok(leased.map(|leased| Pusher::new(Arc::clone(&self.parts), self.settings, leased)))
+        Ok(leased.map(|leased| {
+            let (parts, stopped) = (Arc::clone(&self.parts), Arc::clone(&self.stopped));
+            Pusher::new(parts, self.settings, leased, stopped)
+        }))
     }
 }

@@ -11,7 +11,7 @@ use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, Subscription, Timestamp};
 use ports::events::{SinkError, Target};
 use ports::log::{LogPage, LogRead};
-use ports::observer::PushOutcome;
+use ports::observer::{PushOutcome, StopReason};
 use ports::subscriptions::{Lease, LeasedSubscription, Progress, Renewal};
 use ports::{ReportLog as _, StoreError};
 use tokio::task::JoinSet;
@@ -21,6 +21,7 @@ use super::flight::{self, Landed};
 use super::health::TargetHealth;
 use super::lanes::Lanes;
 use super::secrets::Secrets;
+use super::stopped::Stopped;
 use super::{PushParts, PushSettings, backoff};
 use crate::CloudEvent;
 use crate::intake::chain;
@@ -65,6 +66,7 @@ pub struct Pusher {
     store_rests_until: Option<Instant>,
     /// The deliveries that the lease brought are not all there are.
     more_open: bool,
+    stopped: Arc<Stopped>,
 }
 
 /// Why a pusher stops.
@@ -84,6 +86,7 @@ impl Pusher {
         parts: Arc<PushParts>,
         settings: PushSettings,
         leased: LeasedSubscription,
+        stopped: Arc<Stopped>,
     ) -> Self {
         let mut lanes = Lanes::default();
         lanes.restore(leased.open);
@@ -104,6 +107,7 @@ impl Pusher {
             health: TargetHealth::new(leased.failing_since, leased.lease.token.unsigned_abs()),
             store_rests_until: None,
             more_open: leased.more_open,
+            stopped,
         }
     }
 
@@ -111,6 +115,7 @@ impl Pusher {
     pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
         let mut stop = std::pin::pin!(stop);
         let Some(secrets) = Secrets::open(&self.subscription, &self.parts.secret) else {
+            self.stopped.unreadable(self.subscription.id);
             // Another worker may have the right key; this one would only take it again.
             tokio::select! {
                 () = tokio::time::sleep(self.settings.lease) => {}
@@ -118,6 +123,7 @@ impl Pusher {
             }
             return self.release().await;
         };
+        self.stopped.readable(self.subscription.id);
         let mut reading: Option<Reading> = None;
         let end = loop {
             self.start_flights(&secrets);
@@ -191,7 +197,9 @@ impl Pusher {
     async fn took(&mut self, read: Result<LogRead, StoreError>) -> bool {
         match read {
             Ok(LogRead::Page(page)) => self.add(&page),
-            Ok(LogRead::Pruned { .. }) => return self.pause(PauseReason::Pruned).await,
+            Ok(LogRead::Pruned { .. }) => {
+                return self.pause(PauseReason::Pruned, StopReason::Pruned).await;
+            }
             Err(error) => self.store_failed("the log was not read", &error),
         }
         false
@@ -306,9 +314,9 @@ impl Pusher {
         if !gone {
             return false;
         }
-        tracing::warn!(subscription = %self.subscription.id, "a subscription has ended: its target answered 410");
         let since = now;
-        self.finish(SubscriptionState::Ended { since }).await
+        self.finish(SubscriptionState::Ended { since }, StopReason::Gone)
+            .await
     }
 
     fn worked(&mut self) {
@@ -357,7 +365,7 @@ impl Pusher {
         }
         let clock = self.parts.clock.now();
         if self.health.has_failed_for(self.settings.pause_after, clock)
-            && self.pause(PauseReason::Failing).await
+            && self.pause(PauseReason::Failing, StopReason::Failing).await
         {
             return Some(End::Finished);
         }
@@ -423,27 +431,27 @@ impl Pusher {
         self.store_rests_until = Some(Instant::now() + STORE_PAUSE);
     }
 
-    async fn pause(&mut self, reason: PauseReason) -> bool {
+    async fn pause(&mut self, reason: PauseReason, told: StopReason) -> bool {
         let since = self.parts.clock.now();
-        tracing::error!(
-            subscription = %self.subscription.id,
-            reason = reason.as_str(),
-            "a subscription was paused; somebody has to look at it and resume it"
-        );
-        self.finish(SubscriptionState::Paused { reason, since })
+        self.finish(SubscriptionState::Paused { reason, since }, told)
             .await
     }
 
-    /// Ends the lease with a state. `false` if the store did not take it.
-    async fn finish(&mut self, state: SubscriptionState) -> bool {
+    /// Ends the lease with a state, and tells why. `false` if the store did not
+    /// take it.
+    async fn finish(&mut self, state: SubscriptionState, reason: StopReason) -> bool {
         while !self.outcomes.is_empty() {
             if self.record().await.is_some() || self.store_rests_until.is_some() {
                 return false;
             }
         }
         match self.parts.queue.finish(&self.lease, state).await {
-            // A lease that was lost ends as well.
-            Ok(_) => true,
+            Ok(true) => {
+                self.stopped.tell(self.subscription.id, reason);
+                true
+            }
+            // A lease that was lost ends as well; others may have stopped it.
+            Ok(false) => true,
             Err(error) => {
                 self.store_failed("the end of a subscription was not taken down yet", &error);
                 false

@@ -12,8 +12,7 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// `None`, and a line in the log, if the current one was sealed under another
-    /// server secret.
+    /// `None` if the current one was sealed under another server secret.
     pub(crate) fn open(subscription: &Subscription, secret: &ServerSecret) -> Option<Self> {
         let Subscription { id, secrets, .. } = subscription;
         let context = Subscription::secret_context(*id);
@@ -21,13 +20,7 @@ impl Secrets {
             let text = secret.open(&kept.sealed, &context).ok()?;
             SigningSecret::parse(&text).ok()
         };
-        let Some(current) = open(&secrets.current) else {
-            tracing::error!(
-                subscription = %id,
-                "its signing secret does not open with this server secret; nothing is pushed"
-            );
-            return None;
-        };
+        let current = open(&secrets.current)?;
         let previous = secrets.previous.as_ref();
         Some(Self {
             current,

@@ -7,19 +7,16 @@
     reason = "a test may panic, its helpers too"
 )]
 
+mod stopping;
 mod world;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use domain::DeliveryState;
 use domain::delivery::DeliveryFilter;
 use domain::page::PageSize;
-use domain::subscription::{PauseReason, SubscriptionState};
 use ports::{DeliveryLog as _, ReportLog as _, SubscriptionRepository as _};
-use usecases::CheckHealth;
-use usecases::check_health::Condition;
 
 use world::{World, delivered, until};
 
@@ -196,63 +193,6 @@ async fn workers_that_are_killed_lose_nothing_and_break_no_order() {
         }
     }
     world.end(workers).await;
-}
-
-#[tokio::test]
-async fn a_target_that_is_gone_ends_its_subscription() {
-    let world = World::new(|_, _| 410);
-    let id = world.subscribe(1).await;
-    world.record("SM1", &["sent"]).await;
-    let worker = world.work("one");
-    until("it has ended", async || {
-        let status = world.store.find(id).await.unwrap().unwrap();
-        matches!(status.subscription.state, SubscriptionState::Ended { .. })
-    })
-    .await;
-    assert_eq!(world.sink.tries.lock().unwrap().len(), 1);
-    world.end([worker]).await;
-}
-
-#[tokio::test]
-async fn a_target_that_fails_for_too_long_is_paused() {
-    let mut world = World::new(|_, _| 500);
-    world.settings.pause_after = Duration::from_hours(1);
-    let id = world.subscribe(1).await;
-    for number in 0..10 {
-        world.record(&format!("SM{number}"), &["sent"]).await;
-    }
-    let worker = world.work("one");
-    until("it is known to fail", async || {
-        world
-            .store
-            .find(id)
-            .await
-            .unwrap()
-            .unwrap()
-            .failing_since
-            .is_some()
-    })
-    .await;
-    world.clock.advance(Duration::from_secs(3_601));
-    world.log.recorded();
-    until("it is paused", async || {
-        let status = world.store.find(id).await.unwrap().unwrap();
-        status.subscription.state.reason() == Some(PauseReason::Failing)
-    })
-    .await;
-    let health = CheckHealth::new(Arc::new(world.store.clone()), Arc::new(world.directory()))
-        .with_subscriptions(Arc::new(world.store.clone()));
-    let parts = health.run().await;
-    let part = parts
-        .iter()
-        .find(|part| part.name == "subscriptions")
-        .unwrap();
-    assert_eq!(part.condition, Condition::Degraded);
-    assert_eq!(
-        part.detail.as_deref(),
-        Some(&*format!("{id} was paused: failing"))
-    );
-    world.end([worker]).await;
 }
 
 #[tokio::test]

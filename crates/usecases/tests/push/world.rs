@@ -7,14 +7,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::delivery::DeliveryFilter;
 use domain::page::PageSize;
+use domain::secret::ServerSecret;
 use domain::subscription::{Description, SubscriptionSecret, SubscriptionState};
 use domain::webhook::{AnswerExcerpt, SigningSecret, TargetUrl};
 use domain::{
-    Delivery, DeliveryState, EventFilter, LogPosition, Subscription, SubscriptionId, Timestamp,
+    Delivery, DeliveryState, Effect, EventFilter, IntegratorName, LogPosition, RejectionReason,
+    ReportedStatus, Subscription, SubscriptionId, Timestamp,
 };
 use ports::events::{Answer, Delivered, EventSink, OutgoingEvent, SinkError, Target};
-use ports::observer::Unobserved;
-use ports::{Clock as _, DeliveryLog as _, ReportStore as _, SubscriptionRepository as _};
+use ports::observer::{StopReason, Unobserved};
+use ports::{
+    Clock as _, DeliveryLog as _, Observer, ReportStore as _, SubscriptionRepository as _,
+};
 use serde_json::Value;
 use testkit::builders::{report, server_secret};
 use testkit::clock::FixedClock;
@@ -78,8 +82,24 @@ impl EventSink for Heard {
     }
 }
 
+/// Why subscriptions were stopped, in order.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<Vec<StopReason>>);
+
+impl Observer for Told {
+    fn recorded(&self, _: &IntegratorName, _: &ReportedStatus, _: Effect) {}
+    fn committed(&self, _: usize, _: Duration) {}
+    fn commit_failed(&self, _: usize) {}
+    fn rejected(&self, _: RejectionReason) {}
+    fn channels_known(&self, _: usize) {}
+    fn subscription_stopped(&self, reason: StopReason) {
+        self.0.lock().unwrap().push(reason);
+    }
+}
+
 pub(crate) struct World {
     pub(crate) store: MemoryStore,
+    told: Arc<Told>,
     pub(crate) log: Arc<SharedLog>,
     pub(crate) sink: Arc<Heard>,
     pub(crate) clock: Arc<FixedClock>,
@@ -93,6 +113,7 @@ impl World {
         Self {
             log: Arc::new(SharedLog::new(Arc::new(store.clone()))),
             store,
+            told: Arc::default(),
             sink: Arc::new(Heard {
                 taken: Mutex::default(),
                 tries: Mutex::default(),
@@ -117,11 +138,20 @@ impl World {
     }
 
     pub(crate) async fn subscribe(&self, number: u128) -> SubscriptionId {
+        self.subscribe_under(number, &server_secret()).await
+    }
+
+    /// Its signing secret is sealed under a server secret.
+    pub(crate) async fn subscribe_under(
+        &self,
+        number: u128,
+        server_secret: &ServerSecret,
+    ) -> SubscriptionId {
         let id = SubscriptionId(Uuid::from_u128(number));
         let secret = SigningSecret::from_random(&[1; 32]).reveal();
         let now = Timestamp::EPOCH;
         let context = Subscription::secret_context(id);
-        let sealed = server_secret().seal(&secret, &context, [2; 24]);
+        let sealed = server_secret.seal(&secret, &context, [2; 24]);
         let subscription = Subscription {
             id,
             url: TargetUrl::parse("https://subscriber.example/events").unwrap(),
@@ -151,7 +181,11 @@ impl World {
         )
     }
 
-    fn worker(&self, name: &str) -> PushEvents {
+    pub(crate) fn told(&self) -> Vec<StopReason> {
+        self.told.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn worker(&self, name: &str) -> PushEvents {
         let parts = PushParts {
             queue: Arc::new(self.store.clone()),
             log: self.log.clone(),
@@ -159,7 +193,7 @@ impl World {
             directory: Arc::new(self.directory()),
             secret: server_secret(),
             clock: self.clock.clone(),
-            observer: Arc::new(Unobserved),
+            observer: self.told.clone(),
         };
         PushEvents::new(parts, self.settings, name.to_owned())
     }

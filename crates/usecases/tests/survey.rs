@@ -1,0 +1,125 @@
+//! Looking at all subscriptions: true, and not too often.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::subscription::{PauseReason, SubscriptionState};
+use domain::{DeliveryState, LogPosition, Timestamp};
+use ports::subscriptions::Progress;
+use ports::{Clock as _, DeliveryQueue, ReportStore, SubscriptionRepository as _};
+use testkit::builders::{delivery, report, subscription, subscription_id};
+use testkit::clock::FixedClock;
+use testkit::memory::MemoryStore;
+use usecases::survey_subscriptions::{SubscriptionCondition, SurveyedSubscription};
+use usecases::{SharedLog, SurveySubscriptions};
+
+fn survey_of(store: &MemoryStore) -> (SurveySubscriptions, Arc<FixedClock>) {
+    let clock = Arc::new(FixedClock::default());
+    let store = Arc::new(store.clone());
+    let log = Arc::new(SharedLog::new(store.clone()));
+    (SurveySubscriptions::new(store, log, clock.clone()), clock)
+}
+
+async fn add(store: &MemoryStore, number: u128, state: SubscriptionState) {
+    let mut subscription = subscription(number);
+    subscription.state = state;
+    assert!(store.add(&subscription, LogPosition::START).await.unwrap());
+}
+
+async fn conditions(survey: &SurveySubscriptions) -> Option<Vec<&'static str>> {
+    let survey = survey.run().await?;
+    Some(survey.iter().map(|each| each.condition.as_str()).collect())
+}
+
+#[tokio::test]
+async fn a_survey_says_how_far_each_subscription_is_and_what_is_open_and_dead() {
+    let store = MemoryStore::new();
+    let (survey, clock) = survey_of(&store);
+    add(&store, 1, SubscriptionState::Active).await;
+    let arrived = clock.now().unix_micros() - 90_000_000;
+    for (sid, after) in [("SM1", 0), ("SM2", 30_000_000)] {
+        let report = report(sid).at(arrived + after).build();
+        ReportStore::record(&store, &[report]).await.unwrap();
+    }
+    let lease = store
+        .claim("one", Duration::from_secs(30))
+        .await
+        .unwrap()
+        .unwrap()
+        .lease;
+    let states = [
+        DeliveryState::Dead,
+        DeliveryState::Retrying,
+        DeliveryState::Waiting,
+    ];
+    let deliveries: Vec<_> = (1..)
+        .zip(states)
+        .map(|(n, state)| delivery(subscription_id(1), n, state))
+        .collect();
+    let progress = Progress {
+        position: LogPosition::START,
+        failing_since: Some(Timestamp::EPOCH),
+        deliveries: &deliveries,
+    };
+    let recorded = DeliveryQueue::record(&store, &lease, progress).await;
+    assert!(recorded.unwrap());
+    let found = survey.run().await.unwrap();
+    let expected = SurveyedSubscription {
+        id: subscription_id(1),
+        condition: SubscriptionCondition::Failing,
+        open: 2,
+        dead: 1,
+        lag_reports: 2,
+        lag_seconds: 90,
+    };
+    assert_eq!(*found, [expected]);
+}
+
+#[tokio::test]
+async fn every_state_has_a_word_of_its_own() {
+    let store = MemoryStore::new();
+    let (survey, _) = survey_of(&store);
+    let since = Timestamp::EPOCH;
+    let paused = |reason| SubscriptionState::Paused { reason, since };
+    for (number, state) in [
+        (1, SubscriptionState::Active),
+        (2, paused(PauseReason::Operator)),
+        (3, paused(PauseReason::Failing)),
+        (4, paused(PauseReason::Pruned)),
+        (5, SubscriptionState::Ended { since }),
+    ] {
+        add(&store, number, state).await;
+    }
+    let words = [
+        "active",
+        "paused",
+        "paused_failing",
+        "paused_pruned",
+        "ended",
+    ];
+    assert_eq!(conditions(&survey).await.unwrap(), words);
+}
+
+#[tokio::test]
+async fn what_was_found_is_believed_for_ten_seconds() {
+    let store = MemoryStore::new();
+    let (survey, clock) = survey_of(&store);
+    assert_eq!(conditions(&survey).await.unwrap(), [""; 0]);
+    add(&store, 1, SubscriptionState::Active).await;
+    clock.advance(Duration::from_secs(9));
+    assert_eq!(conditions(&survey).await.unwrap(), [""; 0]);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(conditions(&survey).await.unwrap(), ["active"]);
+
+    // A store that is away is not asked more often, and nothing old is shown.
+    store.set_unavailable(true);
+    assert_eq!(conditions(&survey).await.unwrap(), ["active"]);
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(conditions(&survey).await, None);
+    store.set_unavailable(false);
+    assert_eq!(conditions(&survey).await, None);
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(conditions(&survey).await.unwrap(), ["active"]);
+}
