@@ -25,7 +25,7 @@ impl AttemptLog for SqliteStore {
             r#"select finished_at as "finished_at!",
                    case when subscription_id = ?1 then last_attempts end
                        as "last_attempts?: String"
-               from deliveries
+               from deliveries indexed by deliveries_finished_at_idx
                where finished_at >= ?2
                    and exists (select 1 from subscriptions where id = ?1 and not removed)
                order by finished_at desc
@@ -40,7 +40,7 @@ impl AttemptLog for SqliteStore {
         let most = limit(OPEN_MAX);
         let open = sqlx::query_scalar!(
             "select last_attempts
-             from deliveries
+             from deliveries indexed by deliveries_subscription_id_position_idx
              where subscription_id = ?1 and state in ('retrying', 'waiting')
                  and exists (select 1 from subscriptions where id = ?1 and not removed)
              order by position, revision, part
