@@ -1,14 +1,29 @@
 //! When the process is asked to stop.
 
 use anyhow::{Context as _, Result};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for SIGTERM or SIGINT and says which.
-pub async fn asked_to_stop() -> Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
+/// Hears SIGTERM and SIGINT.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on the process is not ended by them. Whoever says that it runs
+    /// does so afterwards: it may be asked to stop at once.
+    pub fn hear() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?,
+            interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?,
+        })
+    }
+
+    /// Waits for one of them and says which.
+    pub async fn asked_to_stop(mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }

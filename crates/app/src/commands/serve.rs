@@ -21,11 +21,12 @@ use usecases::{
 use super::demo;
 use crate::cli::ServeArgs;
 use crate::config::{Secrets, Settings};
+use crate::lifecycle::Signals;
 use crate::outage::Outage;
 use crate::system::SystemClock;
 use crate::wiring::{self, Stores};
 use crate::workers::{self, Worker};
-use crate::{lifecycle, output, pushing, system};
+use crate::{output, pushing, system};
 
 /// Serves until asked to stop.
 pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
@@ -103,12 +104,13 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let workers = workers::start(chores, &stop);
     let pushing = (!args.no_workers).then(|| start_pushing(shared.push_parts(), settings, &stop));
 
+    let signals = Signals::hear()?;
     announce(settings, &secrets, addresses)?;
     if let Some(demo) = demo {
         demo.print();
     }
 
-    let signal = lifecycle::asked_to_stop().await?;
+    let signal = signals.asked_to_stop().await;
     tracing::info!(signal, "stopping: finishing the reports in flight");
     // The operator's listener goes last, so that one can watch.
     public_handle.stop(true).await;

@@ -10,7 +10,7 @@ use usecases::{ChannelDirectory, SharedLog};
 
 use super::serve::{keep_directory, start_pushing};
 use crate::config::Settings;
-use crate::lifecycle;
+use crate::lifecycle::Signals;
 use crate::system::SystemClock;
 use crate::wiring::{self, Stores};
 use crate::workers;
@@ -47,9 +47,10 @@ pub async fn run(settings: &Settings) -> Result<()> {
         observer: metrics,
     };
     let pushing = start_pushing(parts, settings, &stop);
+    let signals = Signals::hear()?;
     tracing::info!(database = %settings.database()?, "working");
 
-    let signal = lifecycle::asked_to_stop().await?;
+    let signal = signals.asked_to_stop().await;
     tracing::info!(signal, "stopping: finishing the events under way");
     stop.cancel();
     workers.wait().await;
