@@ -2,6 +2,7 @@
 //! durability, and fails when a test tells it to.
 
 mod channels;
+mod erasures;
 mod journal;
 mod log;
 mod rejections;
@@ -29,6 +30,7 @@ pub struct MemoryStore {
 struct Data {
     reports: reports::Reports,
     channels: channels::Channels,
+    erasures: erasures::Erasures,
     cursors: HashMap<String, LogPosition>,
     rejections: rejections::Rejections,
     subscriptions: subscriptions::Subscriptions,

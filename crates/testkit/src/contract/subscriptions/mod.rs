@@ -16,6 +16,7 @@ pub use leases::*;
 pub use losses::*;
 pub use recording::*;
 pub use retention::*;
+pub(super) use steps::LONG;
 
 use ports::{DeliveryLog, DeliveryQueue, DeliveryRetention, ReportStore, SubscriptionRepository};
 
