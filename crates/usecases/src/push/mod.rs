@@ -99,6 +99,11 @@ impl PushEvents {
     pub async fn claim(&self) -> Result<Option<Pusher>, StoreError> {
         let (worker, lease) = (&self.worker, self.settings.lease);
         let leased = self.parts.queue.claim(worker, lease).await?;
+        if leased.is_some() {
+            // The lease may have been lost because a message was erased, and what is made
+            // of an older log would be kept under the new one.
+            self.parts.log.forget().await;
+        }
         Ok(leased.map(|leased| Pusher::new(Arc::clone(&self.parts), self.settings, leased)))
     }
 }
