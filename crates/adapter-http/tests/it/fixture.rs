@@ -9,7 +9,8 @@ use domain::PublicUrl;
 use domain::webhook::AnswerExcerpt;
 use ports::events::{Answer, Delivered, EventSink, OutgoingEvent, SinkError, Target};
 use ports::{
-    ChannelCredentialRepository, Clock, Integrator, Observer, RejectionLog, ReportLog, ReportStore,
+    ChannelCredentialRepository, Clock, Erasures, Integrator, Observer, RejectionLog, ReportLog,
+    ReportStore,
 };
 use ports::{DeliveryLog, SubscriptionRepository};
 use testkit::builders::server_secret;
@@ -19,8 +20,9 @@ use tokio::sync::watch;
 use usecases::intake::IntakeSettings;
 use usecases::manage_subscriptions::SubscriptionParts;
 use usecases::{
-    AdmitCaller, ChannelDirectory, CheckHealth, Intake, Integrators, ListMessages, ListRejections,
-    ManageChannels, ManageSubscriptions, ReadEvents, ReceiveReport, SharedLog, ShowMessage,
+    AdmitCaller, ChannelDirectory, CheckHealth, EraseRecipient, Intake, Integrators, ListErasures,
+    ListMessages, ListRejections, ManageChannels, ManageSubscriptions, ReadEvents, ReceiveReport,
+    SharedLog, ShowMessage,
 };
 
 use crate::client::Request;
@@ -40,6 +42,7 @@ pub struct Stores {
     pub log: Arc<dyn ReportLog>,
     pub subscriptions: Arc<dyn SubscriptionRepository>,
     pub deliveries: Arc<dyn DeliveryLog>,
+    pub erasures: Arc<dyn Erasures>,
 }
 
 impl From<&MemoryStore> for Stores {
@@ -51,6 +54,7 @@ impl From<&MemoryStore> for Stores {
             log: Arc::new(store.clone()),
             subscriptions: Arc::new(store.clone()),
             deliveries: Arc::new(store.clone()),
+            erasures: Arc::new(store.clone()),
         }
     }
 }
@@ -159,6 +163,15 @@ pub async fn start_with(
             ids: Arc::new(CountingIds::default()),
             private_targets: false,
         })),
+        erase: Arc::new(
+            EraseRecipient::new(
+                stores.erasures.clone(),
+                clock.clone(),
+                Arc::new(CountingIds::default()),
+            )
+            .telling(log.clone()),
+        ),
+        erasures: Arc::new(ListErasures::new(stores.erasures.clone())),
         events: Arc::new(ReadEvents::new(log)),
         stop: watch::channel(false).1,
         rejections: Arc::new(ListRejections::new(stores.rejections.clone())),

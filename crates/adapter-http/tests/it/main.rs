@@ -14,6 +14,7 @@ mod answers;
 mod channels;
 mod client;
 mod connections;
+mod erasures;
 mod events;
 mod fixture;
 mod messages;

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use usecases::push::PushParts;
 use usecases::{
-    AdmitCaller, ChannelDirectory, CheckHealth, Intake, ListMessages, ListRejections,
+    AdmitCaller, ChannelDirectory, CheckHealth, Intake, ListErasures, ListMessages, ListRejections,
     ManageChannels, PushEvents, ReadEvents, ReceiveReport, SharedLog, ShowMessage,
 };
 
@@ -238,6 +238,8 @@ impl Shared<'_> {
             events: Arc::new(ReadEvents::new(Arc::clone(self.log))),
             subscriptions: Arc::new(subscriptions),
             stop,
+            erase: Arc::new(wiring::erase_recipient(stores).telling(Arc::clone(self.log))),
+            erasures: Arc::new(ListErasures::new(Arc::clone(&stores.erasures))),
             rejections: Arc::new(ListRejections::new(Arc::clone(&stores.rejections))),
             health: Arc::new(
                 outage.check(
@@ -269,7 +271,7 @@ impl Shared<'_> {
         chores.push(keep_directory(Arc::clone(self.directory)));
         chores.extend(outage.worker(self.stores, self.metrics.clone(), batch));
         if !args.no_workers {
-            chores.extend(wiring::clearing_up(self.stores, self.settings));
+            chores.extend(wiring::clearing_up(self.stores, self.settings, self.log));
         }
         chores
     }

@@ -35,11 +35,12 @@ pub async fn run(settings: &Settings) -> Result<()> {
 
     let stop = CancellationToken::new();
     let mut chores = vec![keep_directory(Arc::clone(&directory))];
-    chores.extend(wiring::clearing_up(&stores, settings));
+    let log = Arc::new(SharedLog::new(Arc::clone(&stores.log)));
+    chores.extend(wiring::clearing_up(&stores, settings, &log));
     let workers = workers::start(chores, &stop);
     let parts = PushParts {
         queue: Arc::clone(&stores.queue),
-        log: Arc::new(SharedLog::new(Arc::clone(&stores.log))),
+        log,
         sink: wiring::event_sink(settings)?,
         directory,
         secret,
