@@ -3,12 +3,17 @@
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Waits for SIGTERM or SIGINT and says which.
-pub async fn asked_to_stop() -> Result<&'static str> {
+/// Listens for SIGTERM and SIGINT from now on; the future waits for one of them and says which.
+///
+/// Until this is called they end the process at once. So it comes before anything is begun
+/// that has to be finished.
+pub fn asked_to_stop() -> Result<impl Future<Output = &'static str>> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
-    }
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
 }

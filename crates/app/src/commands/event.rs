@@ -60,13 +60,13 @@ async fn tail(stores: &Stores, json: bool, args: &EventArgs) -> Result<()> {
         Some(position) => position,
         None => events.log().head().await?,
     };
-    let stop = crate::lifecycle::asked_to_stop();
+    let stop = crate::lifecycle::asked_to_stop()?;
     let mut stop = std::pin::pin!(stop);
     loop {
         let limit = NonZeroU16::new(500).unwrap_or(NonZeroU16::MIN);
         let page = tokio::select! {
             page = read(&events, Some(after), args, limit, PATIENCE) => page?,
-            asked = &mut stop => return asked.map(drop),
+            _ = &mut stop => return Ok(()),
         };
         if !printer.print(&page) {
             return Ok(());

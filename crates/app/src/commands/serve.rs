@@ -88,6 +88,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let public_state = shared.public_state(intake, public_url);
     let operator_state = shared.operator_state(manage, &outage, streams_stop);
 
+    let asked_to_stop = lifecycle::asked_to_stop()?;
     let public = adapter_http::serve_public(public, public_state, server_settings(settings))?;
     let operator = adapter_http::serve_operator(operator, operator_state)?;
     let (public_handle, operator_handle) = (public.handle(), operator.handle());
@@ -107,7 +108,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         demo.print();
     }
 
-    let signal = lifecycle::asked_to_stop().await?;
+    let signal = asked_to_stop.await;
     tracing::info!(signal, "stopping: finishing the reports in flight");
     // The operator's listener goes last, so that one can watch.
     public_handle.stop(true).await;

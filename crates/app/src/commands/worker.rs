@@ -33,6 +33,7 @@ pub async fn run(settings: &Settings) -> Result<()> {
         .await
         .context("the channels cannot be read")?;
 
+    let asked_to_stop = lifecycle::asked_to_stop()?;
     let stop = CancellationToken::new();
     let mut chores = vec![keep_directory(Arc::clone(&directory))];
     let log = Arc::new(SharedLog::new(Arc::clone(&stores.log)));
@@ -50,7 +51,7 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let pushing = start_pushing(parts, settings, &stop);
     tracing::info!(database = %settings.database()?, "working");
 
-    let signal = lifecycle::asked_to_stop().await?;
+    let signal = asked_to_stop.await;
     tracing::info!(signal, "stopping: finishing the events under way");
     stop.cancel();
     workers.wait().await;
