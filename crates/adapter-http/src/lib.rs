@@ -27,9 +27,9 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource};
 use usecases::{
-    AdmitCaller, ChannelDirectory, CheckHealth, Integrators, ListMessages, ListRejections,
-    ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReceiveReport, ShowMessage,
-    SurveySubscriptions,
+    AdmitCaller, ChannelDirectory, CheckHealth, EraseRecipient, Integrators, ListErasures,
+    ListMessages, ListRejections, ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents,
+    ReceiveReport, ShowMessage, SurveySubscriptions,
 };
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -72,6 +72,10 @@ pub struct OperatorState {
     /// Becomes true when the process is about to stop: what never ends by
     /// itself ends then.
     pub stop: watch::Receiver<bool>,
+    /// Forgets a recipient.
+    pub erase: Arc<EraseRecipient>,
+    /// Lists erasures.
+    pub erasures: Arc<ListErasures>,
     /// Lists refused reports.
     pub rejections: Arc<ListRejections>,
     /// Checks what the service depends on.
@@ -133,6 +137,14 @@ pub fn operator(operator: web::Data<api::Operator>) -> impl FnOnce(&mut ServiceC
             )
             .configure(cursors)
             .configure(subscriptions)
+            .service(
+                resource("/erasures", "GET, POST")
+                    .route(web::get().to(api::erasures::list))
+                    .route(web::post().to(api::erasures::add)),
+            )
+            .service(
+                resource("/erasures/{erasure}", "GET").route(web::get().to(api::erasures::show)),
+            )
             .service(resource("/rejections", "GET").route(web::get().to(api::rejections::list)))
             .default_service(web::to(nothing_here));
         let metrics = web::resource("/metrics")

@@ -7,6 +7,7 @@ use crate::api::query::parameter_cursor;
 
 pub use crate::api::channels::{ChannelCreatedView, ChannelInfo, ChannelView};
 pub use crate::api::credentials::{CredentialView, IssuedView};
+pub use crate::api::erasures::ErasureView;
 pub use crate::api::messages::view::{
     CountersView, ErrorView, MessageDetailView, MessageView, ReportView, StepView,
 };

@@ -232,34 +232,44 @@ impl PostgresStore {
         messages: &[MessageKey],
         now: Timestamp,
     ) -> Result<u64, sqlx::Error> {
-        let channels: Vec<_> = messages.iter().map(|key| key.channel.as_str()).collect();
-        let sids: Vec<_> = messages.iter().map(|key| key.sid.to_compact()).collect();
-        let mut erased = Attempts::default();
-        erased.erase(now);
         let mut transaction = self.pool.begin().await?;
-        // Whoever is writing is waited for; whoever comes later is refused.
-        sqlx::query!("update subscriptions set fence = fence + 1")
-            .execute(&mut *transaction)
-            .await?;
-        let forgotten = sqlx::query!(
-            "update deliveries
-             set state = 'dead', body = null, next_attempt_at = null, finished_at = $3,
-                 last_attempts = $4::text::json
-             where body is not null
-                 and (channel_id, sid) in (
-                     select channel_id, sid
-                     from unnest($1::text[], $2::bytea[]) as erased (channel_id, sid)
-                 )",
-            &channels as _,
-            &sids,
-            now.to_date_time(),
-            erased.last_to_json(),
-        )
-        .execute(&mut *transaction)
-        .await?;
+        let forgotten = forget_bodies(&mut transaction, messages, now).await?;
         transaction.commit().await?;
-        Ok(forgotten.rows_affected())
+        Ok(forgotten)
     }
+}
+
+/// Forgets what was to be sent about messages, within a transaction.
+pub(crate) async fn forget_bodies(
+    connection: &mut PgConnection,
+    messages: &[MessageKey],
+    now: Timestamp,
+) -> Result<u64, sqlx::Error> {
+    let channels: Vec<_> = messages.iter().map(|key| key.channel.as_str()).collect();
+    let sids: Vec<_> = messages.iter().map(|key| key.sid.to_compact()).collect();
+    let mut erased = Attempts::default();
+    erased.erase(now);
+    // Whoever is writing is waited for; whoever comes later is refused.
+    sqlx::query!("update subscriptions set fence = fence + 1")
+        .execute(&mut *connection)
+        .await?;
+    let forgotten = sqlx::query!(
+        "update deliveries
+         set state = 'dead', body = null, next_attempt_at = null, finished_at = $3,
+             last_attempts = $4::text::json
+         where body is not null
+             and (channel_id, sid) in (
+                 select channel_id, sid
+                 from unnest($1::text[], $2::bytea[]) as erased (channel_id, sid)
+             )",
+        &channels as _,
+        &sids,
+        now.to_date_time(),
+        erased.last_to_json(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    Ok(forgotten.rows_affected())
 }
 
 /// Locks a subscription before its deliveries, as everybody does who writes them. Whether it

@@ -16,6 +16,8 @@ mod cursors;
 mod deliveries;
 mod delivery_queue;
 mod delivery_rows;
+mod erasure_rows;
+mod erasures;
 mod error;
 mod ids;
 mod log;

@@ -58,6 +58,10 @@ struct New {
 /// and the place there is the revision; nothing else need be remembered, and no index on the
 /// log is asked.
 ///
+/// A message whose recipient was erased (domain's `Address::erased`, the word in the
+/// statement) stays so, and so does what is reported of it from then on: its row is looked at
+/// in any case.
+///
 /// A batch may have waited for the row until somebody with a later transaction id had written
 /// it. Then the ids of a message do not grow with its revisions; `log.rs` hands its reports
 /// out in the order of revisions all the same.
@@ -137,6 +141,7 @@ moved as (
     order by nth
     on conflict (channel_id, sid) do update set
         recipient = case
+            when stored.recipient = 'erased' then stored.recipient
             when (excluded.first_reported_at, excluded.recipient, excluded.sender)
                 < (stored.first_reported_at, stored.recipient, stored.sender)
             then excluded.recipient else stored.recipient
@@ -215,12 +220,13 @@ moved as (
             then stored.error_code else excluded.error_code
         end,
         error_text = case
-            when excluded.error_at is null then stored.error_text
+            when excluded.error_at is null or stored.recipient = 'erased'
+            then stored.error_text
             when (stored.error_at, stored.error_code, stored.error_text)
                 <= (excluded.error_at, excluded.error_code, excluded.error_text)
             then stored.error_text else excluded.error_text
         end
-    returning channel_id, sid, previous_rank, report_ids
+    returning channel_id, sid, previous_rank, report_ids, recipient = 'erased' as erased
 ),
 logged as (
     insert into reports (
@@ -230,10 +236,12 @@ logged as (
     select
         id, arrived_at, credential_id, revision, channel_id, sid, status,
         case when rank <= previous_rank then 'late' else effect end,
-        recipient, sender, error_code, error_text, idempotency_token, fields::json
+        case when erased then 'erased' else recipient end, sender, error_code,
+        case when not erased then error_text end, idempotency_token,
+        case when erased then '{}' else fields end::json
     from (
         select
-            channel_id, sid, previous_rank, unnest(report_ids) as id,
+            channel_id, sid, previous_rank, erased, unnest(report_ids) as id,
             generate_subscripts(report_ids, 1) as revision,
             report_ids[cardinality(report_ids)] >> 10 as block
         from moved

@@ -20,3 +20,4 @@ testkit::contract_tests!(log, fresh);
 testkit::contract_tests!(cursors, fresh);
 testkit::contract_tests!(subscriptions, fresh);
 testkit::contract_tests!(retention, fresh);
+testkit::contract_tests!(erasures, fresh);

@@ -119,7 +119,7 @@ fn bind_message(values: &mut SqliteArguments, kept: &Kept) -> Result<(), BoxDynE
 }
 
 fn bind_report(values: &mut SqliteArguments, new: &NewReport<'_>) -> Result<(), BoxDynError> {
-    let report = new.report;
+    let report = &*new.report;
     let error = report.error.as_ref();
     values.add(new.id)?;
     values.add(report.key.channel.as_str())?;

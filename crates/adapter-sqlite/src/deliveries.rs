@@ -369,37 +369,47 @@ impl SqliteStore {
         messages: &[MessageKey],
         now: Timestamp,
     ) -> Result<u64, sqlx::Error> {
-        let mut rows = JsonRows::with_capacity(messages.len(), 64);
-        for key in messages {
-            rows.row()
-                .text(key.channel.as_str())
-                .bytes(&key.sid.to_compact());
-        }
-        let rows = rows.finish();
-        let mut erased = Attempts::default();
-        erased.erase(now);
-        let (erased, now) = (erased.last_to_json(), now.unix_micros());
         let mut write = self.begin().await?;
-        sqlx::query!("update subscriptions set fence = fence + 1")
-            .execute(&mut *write)
-            .await?;
-        let forgotten = sqlx::query!(
-            "update deliveries indexed by deliveries_channel_id_sid_idx
-             set state = 'dead', body = null, next_attempt_at = null, finished_at = ?2,
-                 last_attempts = ?3
-             where body is not null
-                 and (channel_id, sid) in (
-                     select value ->> 0, unhex(value ->> 1) from jsonb_each(?1)
-                 )",
-            rows,
-            now,
-            erased,
-        )
-        .execute(&mut *write)
-        .await?;
+        let forgotten = forget_bodies(&mut write, messages, now).await?;
         write.commit().await?;
-        Ok(forgotten.rows_affected())
+        Ok(forgotten)
     }
+}
+
+/// Forgets what was to be sent about messages, within a step that writes.
+pub(crate) async fn forget_bodies(
+    write: &mut Write<'_>,
+    messages: &[MessageKey],
+    now: Timestamp,
+) -> Result<u64, sqlx::Error> {
+    let mut rows = JsonRows::with_capacity(messages.len(), 64);
+    for key in messages {
+        rows.row()
+            .text(key.channel.as_str())
+            .bytes(&key.sid.to_compact());
+    }
+    let rows = rows.finish();
+    let mut erased = Attempts::default();
+    erased.erase(now);
+    let (erased, now) = (erased.last_to_json(), now.unix_micros());
+    sqlx::query!("update subscriptions set fence = fence + 1")
+        .execute(&mut **write)
+        .await?;
+    let forgotten = sqlx::query!(
+        "update deliveries indexed by deliveries_channel_id_sid_idx
+         set state = 'dead', body = null, next_attempt_at = null, finished_at = ?2,
+             last_attempts = ?3
+         where body is not null
+             and (channel_id, sid) in (
+                 select value ->> 0, unhex(value ->> 1) from jsonb_each(?1)
+             )",
+        rows,
+        now,
+        erased,
+    )
+    .execute(&mut **write)
+    .await?;
+    Ok(forgotten.rows_affected())
 }
 
 /// Takes the lease from its holder. Whether there is such a subscription.

@@ -17,6 +17,8 @@ mod cursors;
 mod deliveries;
 mod delivery_queue;
 mod delivery_rows;
+mod erasure_rows;
+mod erasures;
 mod error;
 mod json;
 mod log;

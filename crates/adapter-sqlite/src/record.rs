@@ -3,6 +3,7 @@
 //! Under the lock of the one writer it reads the messages of the batch, asks `domain` what
 //! each report does to them, and writes back the messages and the new part of the log.
 
+use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,7 +62,8 @@ pub(crate) struct NewReport<'a> {
     pub(crate) id: i64,
     pub(crate) revision: u64,
     pub(crate) effect: Effect,
-    pub(crate) report: &'a Report,
+    /// Erased, if its message is.
+    pub(crate) report: Cow<'a, Report>,
 }
 
 impl<'a> Batch<'a> {
@@ -91,7 +93,11 @@ impl<'a> Batch<'a> {
                 id: self.last_id,
                 revision: kept.message.revision(),
                 effect,
-                report,
+                report: if kept.message.is_erased() {
+                    Cow::Owned(report.erased())
+                } else {
+                    Cow::Borrowed(report)
+                },
             });
         }
         effect

@@ -54,6 +54,9 @@ pub enum Command {
     /// Manage subscriptions: who is told of events, and how that goes
     #[command(subcommand)]
     Subscription(SubscriptionCommand),
+    /// Forget a recipient: their address and all that may tell it goes, what became of their
+    /// messages stays
+    Erase(EraseArgs),
     /// List reports that were refused, and why
     Rejections(RejectionsArgs),
     /// Look at the settings
@@ -368,6 +371,16 @@ pub struct ReplayArgs {
     /// All there are
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct EraseArgs {
+    /// Who: a number with its country code, like +15550100001, with or without whatsapp:
+    #[arg(long, value_name = "NUMBER")]
+    pub recipient: String,
+    /// Why, kept with the erasure, like a ticket's number
+    #[arg(long)]
+    pub reason: Option<String>,
 }
 
 #[derive(Args, Debug)]

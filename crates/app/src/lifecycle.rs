@@ -1,29 +1,19 @@
 //! When the process is asked to stop.
 
 use anyhow::{Context as _, Result};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
-/// Hears SIGTERM and SIGINT.
-pub struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    /// From now on the process is not ended by them. Whoever says that it runs
-    /// does so afterwards: it may be asked to stop at once.
-    pub fn hear() -> Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?,
-            interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?,
-        })
-    }
-
-    /// Waits for one of them and says which.
-    pub async fn asked_to_stop(mut self) -> &'static str {
+/// Listens for SIGTERM and SIGINT from now on; the future waits for one of them and says which.
+///
+/// Until this is called they end the process at once. So it comes before anything is begun
+/// that has to be finished.
+pub fn asked_to_stop() -> Result<impl Future<Output = &'static str>> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?;
+    Ok(async move {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
         }
-    }
+    })
 }

@@ -15,14 +15,15 @@ use domain::secret::ServerSecret;
 use ports::events::{Delivered, OutgoingEvent, SinkError, Target};
 use ports::subscriptions::DeliveryRetention;
 use ports::{
-    AttemptLog, ChannelCredentialRepository, DeliveryLog, DeliveryQueue, EventSink, LogCursors,
-    RejectionLog, ReportLog, ReportStore, Retention, StoreError, SubscriptionRepository,
+    AttemptLog, ChannelCredentialRepository, DeliveryLog, DeliveryQueue, Erasures, EventSink,
+    LogCursors, RejectionLog, ReportLog, ReportStore, Retention, StoreError,
+    SubscriptionRepository,
 };
 use usecases::intake::chain;
 use usecases::manage_subscriptions::SubscriptionParts;
 use usecases::{
-    ChannelDirectory, Integrators, ManageChannels, ManageCursors, ManageSubscriptions, Prune,
-    SharedLog,
+    ChannelDirectory, EraseRecipient, Integrators, ManageChannels, ManageCursors,
+    ManageSubscriptions, Prune, SharedLog,
 };
 
 use crate::config::{DatabaseUrl, Settings};
@@ -43,6 +44,7 @@ pub struct Stores {
     pub attempts: Arc<dyn AttemptLog>,
     pub retention: Arc<dyn Retention>,
     pub delivery_retention: Arc<dyn DeliveryRetention>,
+    pub erasures: Arc<dyn Erasures>,
     engine: Engine,
     url: DatabaseUrl,
 }
@@ -131,6 +133,7 @@ impl Stores {
                 attempts: Arc::new(store.clone()),
                 retention: Arc::new(store.clone()),
                 delivery_retention: Arc::new(store.clone()),
+                erasures: Arc::new(store.clone()),
                 engine,
                 url,
             },
@@ -146,6 +149,7 @@ impl Stores {
                 attempts: Arc::new(store.clone()),
                 retention: Arc::new(store.clone()),
                 delivery_retention: Arc::new(store.clone()),
+                erasures: Arc::new(store.clone()),
                 engine,
                 url,
             },
@@ -282,9 +286,33 @@ pub fn manage_subscriptions(
     })
 }
 
-/// Workers that make room: for the reports of the days to come, and by removing
-/// what is too old.
-pub fn clearing_up(stores: &Stores, settings: &Settings) -> [Worker; 2] {
+/// The use case that erases a recipient.
+pub fn erase_recipient(stores: &Stores) -> EraseRecipient {
+    EraseRecipient::new(
+        Arc::clone(&stores.erasures),
+        Arc::new(SystemClock),
+        Arc::new(SystemIds),
+    )
+}
+
+/// A worker that finishes erasures that were begun anywhere.
+fn erasing(erase: Arc<EraseRecipient>) -> Worker {
+    Worker::new("erase", Duration::from_secs(2), move || {
+        let erase = Arc::clone(&erase);
+        async move {
+            while erase.go_on().await?.is_some() {
+                // Between two steps others have their turn.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Ok(())
+        }
+    })
+}
+
+/// Workers that make room, for the reports of the days to come, and remove what
+/// is too old, and who asked to be forgotten.
+pub fn clearing_up(stores: &Stores, settings: &Settings, log: &Arc<SharedLog>) -> [Worker; 3] {
+    let erase = erase_recipient(stores).telling(Arc::clone(log));
     let prune = Arc::new(Prune::new(
         Arc::clone(&stores.retention),
         Arc::clone(&stores.delivery_retention),
@@ -328,5 +356,5 @@ pub fn clearing_up(stores: &Stores, settings: &Settings) -> [Worker; 2] {
             }
         }
     });
-    [partitions, pruning]
+    [partitions, pruning, erasing(Arc::new(erase))]
 }

@@ -16,6 +16,9 @@ pub struct Address(Arc<str>);
 #[error("an address is 1 to 256 characters without control characters, like whatsapp:+15550100001")]
 pub struct InvalidAddress;
 
+/// The word of [`Address::erased`], which statements of the stores look for.
+pub const ERASED: &str = "erased";
+
 impl Address {
     /// Takes an address as it comes; case and form matter and are kept.
     pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
@@ -24,6 +27,19 @@ impl Address {
         } else {
             Err(InvalidAddress)
         }
+    }
+
+    /// What stands in the place of an address that was erased. It is a text like
+    /// any other, so that programs of an earlier release can read it.
+    #[must_use]
+    pub fn erased() -> Self {
+        Self(ERASED.into())
+    }
+
+    /// Whether it was erased.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        &*self.0 == ERASED
     }
 
     /// The address itself. Never write it into a log line.
@@ -35,9 +51,12 @@ impl Address {
 
 /// The mask: the scheme and the last four characters, `whatsapp:+***0001`.
 /// Names shorter than eight characters are hidden whole, and the number of
-/// stars says nothing about the length.
+/// stars says nothing about the length. What was erased says so.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_erased() {
+            return f.write_str(ERASED);
+        }
         let (scheme, name) = match self.0.split_once(':') {
             Some((scheme, name)) => (Some(scheme), name),
             None => (None, &*self.0),
@@ -77,6 +96,7 @@ mod tests {
     #[case("whatsapp:+1234", "whatsapp:+***")]
     #[case("12345", "***")]
     #[case("ünïcödé-náme", "***náme")]
+    #[case("erased", "erased")]
     fn display_and_debug_show_only_the_mask(#[case] address: &str, #[case] mask: &str) {
         let address = Address::parse(address).unwrap();
         assert_eq!(address.to_string(), mask);

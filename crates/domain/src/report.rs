@@ -29,6 +29,26 @@ pub struct Report {
     pub fields: ReportFields,
 }
 
+impl Report {
+    /// Forgets who the message goes to, and all that might tell: the fields that
+    /// nobody reads and the words of the error. Everything else stays.
+    pub fn erase(&mut self) {
+        self.recipient = Address::erased();
+        if let Some(error) = &mut self.error {
+            error.text = ErrorText::new("");
+        }
+        self.fields = ReportFields::default();
+    }
+
+    /// The same report, erased.
+    #[must_use]
+    pub fn erased(&self) -> Self {
+        let mut erased = self.clone();
+        erased.erase();
+        erased
+    }
+}
+
 /// The error that a report names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReportError {

@@ -11,6 +11,7 @@
 
 pub mod channels;
 pub mod clock;
+pub mod erasures;
 pub mod error;
 pub mod events;
 pub mod ids;
@@ -25,6 +26,7 @@ pub mod subscriptions;
 
 pub use channels::{ChannelCredentialRepository, ChannelSnapshot, ChannelWithCredentials};
 pub use clock::Clock;
+pub use erasures::Erasures;
 pub use error::StoreError;
 pub use events::EventSink;
 pub use ids::Ids;

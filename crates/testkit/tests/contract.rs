@@ -19,6 +19,7 @@ testkit::contract_tests!(rejections, fresh);
 testkit::contract_tests!(log, fresh);
 testkit::contract_tests!(cursors, fresh);
 testkit::contract_tests!(retention, fresh);
+testkit::contract_tests!(erasures, fresh);
 testkit::contract_tests!(subscriptions, fresh);
 
 /// A journal in memory outlives what has opened it.

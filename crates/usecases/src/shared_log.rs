@@ -2,7 +2,8 @@
 //!
 //! All who listen live stand at the end of the log and want the same next
 //! reports: the store is asked for them once, and they are kept for a while. A
-//! reader that is further back asks the store itself.
+//! reader that is further back asks the store itself. So does everybody about
+//! what was read a while ago: the log of an erased recipient is another one.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU16;
@@ -29,10 +30,14 @@ const STEP: NonZeroU16 = NonZeroU16::new(500).unwrap();
 /// How many reports are kept for those who come a little later.
 const KEPT: usize = 4_096;
 
+/// How long they are kept at most.
+const KEPT_FOR: Duration = Duration::from_secs(10);
+
 /// A log that is followed by many.
 pub struct SharedLog {
     log: Arc<dyn ReportLog>,
     recent: Mutex<Option<Recent>>,
+    kept_for: Duration,
     news: watch::Sender<u64>,
 }
 
@@ -41,6 +46,8 @@ struct Recent {
     start: LogPosition,
     end: LogPosition,
     entries: VecDeque<LogEntry>,
+    /// When which part of them was read, by its end.
+    parts: VecDeque<(Instant, LogPosition)>,
     /// When the store was last asked, and what the news were then; `None` if
     /// there was more than it gave.
     looked: Option<(Instant, u64)>,
@@ -53,14 +60,26 @@ impl SharedLog {
         Self {
             log,
             recent: Mutex::default(),
+            kept_for: KEPT_FOR,
             news: watch::Sender::new(0),
         }
+    }
+
+    /// Keeps what was read for no longer than this.
+    #[must_use]
+    pub fn keeping_for(self, kept_for: Duration) -> Self {
+        Self { kept_for, ..self }
     }
 
     /// Something was recorded in this process, so the log has a new end.
     pub fn recorded(&self) {
         self.news
             .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Something that was recorded before has changed: nothing is kept.
+    pub async fn forget(&self) {
+        *self.recent.lock().await = None;
     }
 
     /// To be taken before reading: what is recorded afterwards ends the wait.
@@ -77,6 +96,9 @@ impl SharedLog {
         limit: NonZeroU16,
     ) -> Result<Option<LogRead>, StoreError> {
         let mut place = self.recent.lock().await;
+        if let Some(recent) = place.as_mut() {
+            recent.expire(self.kept_for);
+        }
         if place.as_ref().is_none_or(|recent| after > recent.end) {
             // A position comes from outside: one beyond the end would have all the
             // others ask the store each for itself, for ever.
@@ -112,7 +134,10 @@ impl SharedLog {
             pruned @ LogRead::Pruned { .. } => return Ok(Some(pruned)),
         };
         recent.end = page.next;
-        recent.entries.extend(page.entries);
+        if !page.entries.is_empty() {
+            recent.entries.extend(page.entries);
+            recent.parts.push_back((Instant::now(), page.next));
+        }
         recent.looked = page.complete.then(|| (Instant::now(), news));
         recent.trim();
         Ok(None)
@@ -125,6 +150,7 @@ impl Recent {
             start: at,
             end: at,
             entries: VecDeque::new(),
+            parts: VecDeque::new(),
             looked: None,
         }
     }
@@ -153,6 +179,18 @@ impl Recent {
             entries,
             next: self.end,
             complete: self.looked.is_some(),
+        }
+    }
+
+    /// Forgets what was read a while ago.
+    fn expire(&mut self, kept_for: Duration) {
+        while let Some((_, end)) = self
+            .parts
+            .pop_front_if(|(read_at, _)| read_at.elapsed() >= kept_for)
+        {
+            let old = self.entries.partition_point(|entry| entry.position <= end);
+            self.entries.drain(..old);
+            self.start = self.start.max(end);
         }
     }
 

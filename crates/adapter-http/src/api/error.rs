@@ -8,6 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use ports::StoreError;
+use usecases::erase_recipient::EraseError;
 use usecases::intake::chain;
 use usecases::manage_channels::ManageError;
 use usecases::manage_cursors::CursorError;
@@ -45,6 +46,18 @@ impl From<ManageError> for ApiError {
         match error {
             ManageError::Store(error) => Self::Store(error),
             error => Self::Manage(error),
+        }
+    }
+}
+
+impl From<EraseError> for ApiError {
+    fn from(error: EraseError) -> Self {
+        match error {
+            EraseError::ReasonNamesRecipient => Self::Invalid {
+                field: "reason",
+                expected: error.to_string(),
+            },
+            EraseError::Store(error) => Self::Store(error),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The operator's API: channels, credentials, messages,
-//! events, subscriptions, rejections.
+//! events, subscriptions, erasures, rejections.
 
 pub mod auth;
 pub mod channels;
 pub mod credentials;
+pub mod erasures;
 pub mod error;
 pub mod events;
 pub mod messages;

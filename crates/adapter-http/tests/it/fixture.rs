@@ -10,8 +10,8 @@ use domain::webhook::AnswerExcerpt;
 use ports::events::{Answer, Delivered, EventSink, OutgoingEvent, SinkError, Target};
 use ports::{AttemptLog, DeliveryLog, SubscriptionRepository};
 use ports::{
-    ChannelCredentialRepository, Clock, Integrator, LogCursors, Observer, RejectionLog, ReportLog,
-    ReportStore,
+    ChannelCredentialRepository, Clock, Erasures, Integrator, LogCursors, Observer, RejectionLog,
+    ReportLog, ReportStore,
 };
 use testkit::builders::server_secret;
 use testkit::clock::{CountingIds, FixedClock};
@@ -20,9 +20,9 @@ use tokio::sync::watch;
 use usecases::intake::IntakeSettings;
 use usecases::manage_subscriptions::SubscriptionParts;
 use usecases::{
-    AdmitCaller, ChannelDirectory, CheckHealth, Intake, Integrators, ListMessages, ListRejections,
-    ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReceiveReport, SharedLog,
-    ShowMessage, SurveySubscriptions,
+    AdmitCaller, ChannelDirectory, CheckHealth, EraseRecipient, Intake, Integrators, ListErasures,
+    ListMessages, ListRejections, ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents,
+    ReceiveReport, SharedLog, ShowMessage, SurveySubscriptions,
 };
 
 use crate::client::Request;
@@ -44,6 +44,7 @@ pub struct Stores {
     pub subscriptions: Arc<dyn SubscriptionRepository>,
     pub deliveries: Arc<dyn DeliveryLog>,
     pub attempts: Arc<dyn AttemptLog>,
+    pub erasures: Arc<dyn Erasures>,
 }
 
 impl From<&MemoryStore> for Stores {
@@ -57,6 +58,7 @@ impl From<&MemoryStore> for Stores {
             subscriptions: Arc::new(store.clone()),
             deliveries: Arc::new(store.clone()),
             attempts: Arc::new(store.clone()),
+            erasures: Arc::new(store.clone()),
         }
     }
 }
@@ -176,6 +178,15 @@ pub async fn start_with(
             log.clone(),
             clock.clone(),
         )),
+        erase: Arc::new(
+            EraseRecipient::new(
+                stores.erasures.clone(),
+                clock.clone(),
+                Arc::new(CountingIds::default()),
+            )
+            .telling(log.clone()),
+        ),
+        erasures: Arc::new(ListErasures::new(stores.erasures.clone())),
         events: Arc::new(ReadEvents::new(log)),
         stop: watch::channel(false).1,
         rejections: Arc::new(ListRejections::new(stores.rejections.clone())),
@@ -184,12 +195,23 @@ pub async fn start_with(
         metrics,
         admin_token: AdminToken::new(ADMIN_TOKEN),
     };
+    Running {
+        service: listen(public, operator, size.public).await,
+        clock,
+    }
+}
 
+/// Serves on free ports.
+async fn listen(
+    public: PublicState,
+    operator: OperatorState,
+    public_size: PublicSettings,
+) -> Service {
     let anywhere = "127.0.0.1:0".parse().unwrap();
     let settings = PublicSettings {
         threads: Some(1),
         disconnect_timeout: Duration::from_secs(1),
-        ..size.public
+        ..public_size
     };
     let listener = adapter_http::bind(anywhere).unwrap();
     let public_address = listener.local_addr().unwrap();
@@ -206,7 +228,7 @@ pub async fn start_with(
     // Connections wait in the backlog until the listeners accept them.
     let alive = Request::get("/healthz").send(service.operator).await;
     assert_eq!(alive.status, 200);
-    Running { service, clock }
+    service
 }
 
 #[expect(

@@ -15,6 +15,7 @@ mod channels;
 mod client;
 mod connections;
 mod cursors;
+mod erasures;
 mod events;
 mod fixture;
 mod messages;

@@ -14,7 +14,6 @@ use usecases::{CloudEvent, ReadEvents, SharedLog};
 use super::subscription;
 use crate::cli::{EventArgs, EventCommand, SubscriptionCommand};
 use crate::config::Settings;
-use crate::lifecycle::Signals;
 use crate::output;
 use crate::wiring::{self, Stores};
 
@@ -76,7 +75,7 @@ async fn tail(stores: &Stores, json: bool, args: &EventArgs) -> Result<()> {
         Some(position) => position,
         None => events.log().head().await?,
     };
-    let stop = Signals::hear()?.asked_to_stop();
+    let stop = crate::lifecycle::asked_to_stop()?;
     let mut stop = std::pin::pin!(stop);
     loop {
         let limit = NonZeroU16::new(500).unwrap_or(NonZeroU16::MIN);

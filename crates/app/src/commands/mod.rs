@@ -4,6 +4,7 @@ mod channel;
 mod config_check;
 mod credential;
 mod demo;
+mod erase;
 mod event;
 mod health;
 mod message;
@@ -44,6 +45,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Message(command) => message::run(&settings, json, command).await,
         Command::Event(command) => event::run(&settings, json, command).await,
         Command::Subscription(command) => subscription::run(&settings, json, command).await,
+        Command::Erase(args) => erase::run(&settings, json, args).await,
         Command::Rejections(args) => rejections::run(&settings, json, args).await,
         Command::Config(ConfigCommand::Check) => config_check::run(&settings, json).await,
         Command::Simulate(args) => simulate::run(&settings, json, args).await,

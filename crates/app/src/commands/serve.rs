@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use usecases::push::PushParts;
 use usecases::{
-    AdmitCaller, ChannelDirectory, CheckHealth, Intake, ListMessages, ListRejections,
+    AdmitCaller, ChannelDirectory, CheckHealth, Intake, ListErasures, ListMessages, ListRejections,
     ManageChannels, PushEvents, ReadEvents, ReceiveReport, SharedLog, ShowMessage,
     SurveySubscriptions,
 };
@@ -21,7 +21,7 @@ use usecases::{
 use super::demo;
 use crate::cli::ServeArgs;
 use crate::config::{Secrets, Settings};
-use crate::lifecycle::Signals;
+use crate::lifecycle;
 use crate::outage::Outage;
 use crate::system::SystemClock;
 use crate::wiring::{self, Stores};
@@ -90,6 +90,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let public_state = shared.public_state(intake, public_url);
     let operator_state = shared.operator_state(manage, &outage, streams_stop);
 
+    let asked_to_stop = lifecycle::asked_to_stop()?;
     let public = adapter_http::serve_public(public, public_state, server_settings(settings))?;
     let operator = adapter_http::serve_operator(operator, operator_state)?;
     let (public_handle, operator_handle) = (public.handle(), operator.handle());
@@ -104,13 +105,12 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let workers = workers::start(chores, &stop);
     let pushing = (!args.no_workers).then(|| start_pushing(shared.push_parts(), settings, &stop));
 
-    let signals = Signals::hear()?;
     announce(settings, &secrets, addresses)?;
     if let Some(demo) = demo {
         demo.print();
     }
 
-    let signal = signals.asked_to_stop().await;
+    let signal = asked_to_stop.await;
     tracing::info!(signal, "stopping: finishing the reports in flight");
     // The operator's listener goes last, so that one can watch.
     public_handle.stop(true).await;
@@ -247,6 +247,8 @@ impl Shared<'_> {
                 Arc::new(SystemClock),
             )),
             stop,
+            erase: Arc::new(wiring::erase_recipient(stores).telling(Arc::clone(self.log))),
+            erasures: Arc::new(ListErasures::new(Arc::clone(&stores.erasures))),
             rejections: Arc::new(ListRejections::new(Arc::clone(&stores.rejections))),
             health: Arc::new(
                 outage.check(
@@ -281,7 +283,7 @@ impl Shared<'_> {
         chores.push(keep_directory(Arc::clone(self.directory)));
         chores.extend(outage.worker(self.stores, self.metrics.clone(), batch));
         if !args.no_workers {
-            chores.extend(wiring::clearing_up(self.stores, self.settings));
+            chores.extend(wiring::clearing_up(self.stores, self.settings, self.log));
         }
         chores
     }

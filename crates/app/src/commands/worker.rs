@@ -10,7 +10,7 @@ use usecases::{ChannelDirectory, SharedLog};
 
 use super::serve::{keep_directory, start_pushing};
 use crate::config::Settings;
-use crate::lifecycle::Signals;
+use crate::lifecycle;
 use crate::system::SystemClock;
 use crate::wiring::{self, Stores};
 use crate::workers;
@@ -33,13 +33,15 @@ pub async fn run(settings: &Settings) -> Result<()> {
         .await
         .context("the channels cannot be read")?;
 
+    let asked_to_stop = lifecycle::asked_to_stop()?;
     let stop = CancellationToken::new();
     let mut chores = vec![keep_directory(Arc::clone(&directory))];
-    chores.extend(wiring::clearing_up(&stores, settings));
+    let log = Arc::new(SharedLog::new(Arc::clone(&stores.log)));
+    chores.extend(wiring::clearing_up(&stores, settings, &log));
     let workers = workers::start(chores, &stop);
     let parts = PushParts {
         queue: Arc::clone(&stores.queue),
-        log: Arc::new(SharedLog::new(Arc::clone(&stores.log))),
+        log,
         sink: wiring::event_sink(settings)?,
         directory,
         secret,
@@ -47,10 +49,9 @@ pub async fn run(settings: &Settings) -> Result<()> {
         observer: metrics,
     };
     let pushing = start_pushing(parts, settings, &stop);
-    let signals = Signals::hear()?;
     tracing::info!(database = %settings.database()?, "working");
 
-    let signal = signals.asked_to_stop().await;
+    let signal = asked_to_stop.await;
     tracing::info!(signal, "stopping: finishing the events under way");
     stop.cancel();
     workers.wait().await;

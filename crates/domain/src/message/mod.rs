@@ -86,7 +86,7 @@ impl Parties {
 }
 
 /// A message as its reports tell it: a pure function of the set of its
-/// reports, but for `duplicates`, which counts them.
+/// reports, but for `duplicates`, which counts them, and for what was erased.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Channel and message id.
@@ -120,8 +120,29 @@ impl Message {
         (message, Effect::of_new(&report.status, None))
     }
 
+    /// Whether its recipient was erased. Whatever is reported of it from then on
+    /// is erased as well, before it is kept.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.parties.recipient.is_erased()
+    }
+
+    /// Forgets who it goes to, and the integrator's words about its error.
+    pub fn erase(&mut self) {
+        self.parties.recipient = Address::erased();
+        self.state.erase_words();
+    }
+
     /// Takes in one more report of this message.
     pub fn absorb(&mut self, report: &Report) -> Effect {
+        if self.is_erased() {
+            self.take_in(&report.erased())
+        } else {
+            self.take_in(report)
+        }
+    }
+
+    fn take_in(&mut self, report: &Report) -> Effect {
         let rank = self.state.status().map(crate::DeliveryStatus::rank);
         let parties = Parties::of(report);
         if parties < self.parties {

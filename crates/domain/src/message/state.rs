@@ -1,7 +1,7 @@
 //! The state of a message, a join over its reports.
 
 use crate::report::ReportError;
-use crate::{DeliveryStatus, Report, Timestamp};
+use crate::{DeliveryStatus, ErrorText, Report, Timestamp};
 
 /// The time of the first report of every status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,6 +108,13 @@ impl MessageState {
         }
         self.error = self.error.filter(|error| error.reported_at < moment);
         self
+    }
+
+    /// Forgets the integrator's words about the error; its code stays.
+    pub fn erase_words(&mut self) {
+        if let Some(error) = &mut self.error {
+            error.error.text = ErrorText::new("");
+        }
     }
 
     /// The highest status reported; `None` while only words were reported that

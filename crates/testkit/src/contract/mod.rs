@@ -15,6 +15,7 @@
 //! testkit::contract_tests!(subscriptions, fresh);
 //! testkit::contract_tests!(journal, fresh);
 //! testkit::contract_tests!(retention, fresh);
+//! testkit::contract_tests!(erasures, fresh);
 //! ```
 
 #![expect(
@@ -26,6 +27,7 @@
 
 pub mod channels;
 pub mod cursors;
+pub mod erasures;
 pub mod journal;
 pub mod log;
 pub mod rejections;
@@ -86,8 +88,8 @@ pub async fn in_time(test: impl Future<Output = ()>) {
 }
 
 /// Makes a `#[tokio::test]` of every function of an area (`reports`, `channels`,
-/// `rejections`, `log`, `cursors`, `retention`, `subscriptions` or `journal`), in a module of
-/// that name. The second argument is an `async fn() -> Fresh<S>`, called once for each test.
+/// `rejections`, `log`, `cursors`, `retention`, `erasures`, `subscriptions` or `journal`), in a
+/// module of that name. The second argument is an `async fn() -> Fresh<S>`, called once for each test.
 #[macro_export]
 macro_rules! contract_tests {
     (reports, $fresh:path) => {
@@ -122,6 +124,13 @@ macro_rules! contract_tests {
         $crate::__retention_contract!([$crate::__contract_module]
             retention,
             dyn $crate::contract::retention::RetainingStore,
+            $fresh
+        );
+    };
+    (erasures, $fresh:path) => {
+        $crate::__erasures_contract!([$crate::__contract_module]
+            erasures,
+            dyn $crate::contract::erasures::ErasingStore,
             $fresh
         );
     };
@@ -224,6 +233,14 @@ mod tests {
         assert_eq!(
             functions(include_str!("retention.rs")),
             crate::__retention_contract!([names] retention, (), none)
+        );
+        let erasures = [
+            include_str!("erasures/forgetting.rs"),
+            include_str!("erasures/taking.rs"),
+        ];
+        assert_eq!(
+            functions(&erasures.concat()),
+            crate::__erasures_contract!([names] erasures, (), none)
         );
         assert_eq!(
             functions(include_str!("cursors.rs")),

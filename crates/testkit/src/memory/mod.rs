@@ -2,6 +2,7 @@
 //! durability, and fails when a test tells it to.
 
 mod channels;
+mod erasures;
 mod journal;
 mod log;
 mod rejections;
@@ -30,6 +31,7 @@ struct Data {
     reports: reports::Reports,
     channels: channels::Channels,
     cursors: BTreeMap<String, LogPosition>,
+    erasures: erasures::Erasures,
     rejections: rejections::Rejections,
     subscriptions: subscriptions::Subscriptions,
     unavailable: bool,

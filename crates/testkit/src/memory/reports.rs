@@ -57,7 +57,11 @@ impl Reports {
                 id: self.last_id,
                 revision: i64::try_from(kept.message.revision()).unwrap_or(i64::MAX),
                 effect,
-                report: report.clone(),
+                report: if kept.message.is_erased() {
+                    report.erased()
+                } else {
+                    report.clone()
+                },
             };
             self.log.insert(logged.id, logged);
         }
@@ -77,7 +81,7 @@ impl Reports {
 /// Where a message stands in the list, the greatest place first.
 type Place<'a> = (Timestamp, &'a str, Vec<u8>);
 
-fn place(first_reported_at: Timestamp, key: &MessageKey) -> Place<'_> {
+pub(super) fn place(first_reported_at: Timestamp, key: &MessageKey) -> Place<'_> {
     let sid: &MessageSid = &key.sid;
     (first_reported_at, key.channel.as_str(), sid.to_compact())
 }

@@ -104,6 +104,11 @@ impl PushEvents {
     pub async fn claim(&self) -> Result<Option<Pusher>, StoreError> {
         let (worker, lease) = (&self.worker, self.settings.lease);
         let leased = self.parts.queue.claim(worker, lease).await?;
+        if leased.is_some() {
+            // The lease may have been lost because a message was erased, and what is made
+            // of an older log would be kept under the new one.
+            self.parts.log.forget().await;
+        }
         Ok(leased.map(|leased| {
             let (parts, stopped) = (Arc::clone(&self.parts), Arc::clone(&self.stopped));
             Pusher::new(parts, self.settings, leased, stopped)

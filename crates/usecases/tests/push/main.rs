@@ -11,12 +11,17 @@ mod stopping;
 mod world;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::DeliveryState;
 use domain::delivery::DeliveryFilter;
+use domain::erasure::AskedThrough;
 use domain::page::PageSize;
+use domain::{Addressee, DeliveryState, LogPosition};
 use ports::{DeliveryLog as _, ReportLog as _, SubscriptionRepository as _};
+use testkit::clock::CountingIds;
+use usecases::EraseRecipient;
+use usecases::erase_recipient::EraseRequest;
 
 use world::{World, delivered, until};
 
@@ -229,5 +234,47 @@ async fn what_fails_for_three_days_is_a_dead_letter_and_the_rest_of_its_message_
         world.revisions("SM1").starts_with(&[2, 1])
     })
     .await;
+    world.end([worker]).await;
+}
+
+#[tokio::test]
+async fn of_an_erased_recipient_no_event_is_kept_or_told_any_more() {
+    let world = World::new(|_, _| 503);
+    let id = world.subscribe(1).await;
+    world.record("SM1", &["sent"]).await;
+    let worker = world.work("one");
+    let bodies = async || -> Vec<String> {
+        let all = world.deliveries(id).await.into_iter();
+        all.filter_map(|each| each.body).collect()
+    };
+    until("an event is kept to be sent again", async || {
+        bodies().await.iter().any(|body| body.contains("***0001"))
+    })
+    .await;
+    let erase = EraseRecipient::new(
+        Arc::new(world.store.clone()),
+        world.clock.clone(),
+        Arc::new(CountingIds::default()),
+    );
+    let request = EraseRequest {
+        addressee: Addressee::parse("+15550100001").unwrap(),
+        reason: None,
+        through: AskedThrough::CommandLine,
+    };
+    // As another process would: what this one keeps of the log is not told.
+    let erasure = erase.run(&request, Duration::from_mins(1)).await.unwrap();
+    assert_eq!((erasure.messages, erasure.deliveries), (1, 1));
+    assert_eq!(bodies().await, [""; 0]);
+    // Everything is made anew from the log, and nothing kept of it is of before.
+    let rewound = world.store.rewind(id, LogPosition::START).await;
+    assert!(rewound.unwrap());
+    world.record("SM1", &["delivered"]).await;
+    until("later events are kept", async || bodies().await.len() == 2).await;
+    for body in bodies().await {
+        assert!(
+            body.contains(r#""to":"erased""#) && !body.contains("0001"),
+            "{body}"
+        );
+    }
     world.end([worker]).await;
 }

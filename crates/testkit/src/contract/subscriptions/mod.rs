@@ -18,6 +18,7 @@ pub use leases::*;
 pub use losses::*;
 pub use recording::*;
 pub use retention::*;
+pub(super) use steps::LONG;
 
 use ports::{
     AttemptLog, DeliveryLog, DeliveryQueue, DeliveryRetention, ReportStore, SubscriptionRepository,

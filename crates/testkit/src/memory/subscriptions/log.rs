@@ -103,6 +103,27 @@ impl DeliveryLog for MemoryStore {
     }
 }
 
+impl Subscriptions {
+    /// Forgets what was to be sent about messages.
+    pub(in crate::memory) fn forget_bodies(
+        &mut self,
+        messages: &[MessageKey],
+        now: Timestamp,
+    ) -> u64 {
+        let mut erased = 0;
+        for delivery in self.deliveries.values_mut() {
+            if delivery.body.is_some() && messages.contains(&delivery.message) {
+                delivery.erase(now);
+                erased += 1;
+            }
+        }
+        for kept in self.by_id.values_mut() {
+            kept.fence += 1;
+        }
+        erased
+    }
+}
+
 #[async_trait]
 impl AttemptLog for MemoryStore {
     async fn attempts(
@@ -167,18 +188,6 @@ impl DeliveryRetention for MemoryStore {
         messages: &[MessageKey],
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let mut data = self.open()?;
-        let all = &mut data.subscriptions;
-        let mut erased = 0;
-        for delivery in all.deliveries.values_mut() {
-            if delivery.body.is_some() && messages.contains(&delivery.message) {
-                delivery.erase(now);
-                erased += 1;
-            }
-        }
-        for kept in all.by_id.values_mut() {
-            kept.fence += 1;
-        }
-        Ok(erased)
+        Ok(self.open()?.subscriptions.forget_bodies(messages, now))
     }
 }

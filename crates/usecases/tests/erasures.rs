@@ -1,0 +1,137 @@
+//! Forgetting a recipient: at once, later by others, and out of what is kept of
+//! the log.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::erasure::{AskedThrough, ErasureReason};
+use domain::page::PageSize;
+use domain::{Addressee, LogPosition, Report};
+use ports::log::LogRead;
+use ports::{ReportLog as _, ReportStore as _};
+use testkit::builders::{report, twilio_sid};
+use testkit::clock::{CountingIds, FixedClock};
+use testkit::memory::MemoryStore;
+use usecases::erase_recipient::{EraseError, EraseRequest};
+use usecases::{EraseRecipient, ListErasures, SharedLog};
+
+const NUMBER: &str = "+15550107777";
+
+fn request(reason: Option<&str>) -> EraseRequest {
+    EraseRequest {
+        addressee: Addressee::parse(NUMBER).unwrap(),
+        reason: reason.map(|reason| ErasureReason::parse(reason).unwrap()),
+        through: AskedThrough::Api,
+    }
+}
+
+fn erasing(store: &MemoryStore) -> EraseRecipient {
+    EraseRecipient::new(
+        Arc::new(store.clone()),
+        Arc::new(FixedClock::default()),
+        Arc::new(CountingIds::default()),
+    )
+}
+
+async fn finish(store: &MemoryStore) {
+    let request = request(None);
+    let erasing = erasing(store);
+    let erasure = erasing.run(&request, Duration::from_mins(1)).await;
+    assert!(erasure.unwrap().finished_at.is_some());
+}
+
+/// More than one step looks at.
+fn many() -> Vec<Report> {
+    let to = |n| report(&twilio_sid(n)).to(NUMBER).build();
+    (0..2_500).map(to).collect()
+}
+
+async fn read(log: &SharedLog, after: LogPosition) -> Vec<String> {
+    let read = log.read(Some(after), NonZeroU16::MAX).await.unwrap();
+    let LogRead::Page(page) = read else {
+        panic!("nothing was pruned")
+    };
+    let entries = page.entries.iter();
+    entries
+        .map(|entry| entry.report.report.recipient.reveal().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn an_erasure_is_finished_at_once_if_there_is_time() {
+    let store = MemoryStore::new();
+    store.record(&many()).await.unwrap();
+    let erase = erasing(&store);
+    let request = request(Some("ticket 1"));
+    let erasure = erase.run(&request, Duration::from_mins(1)).await.unwrap();
+    assert!(erasure.finished_at.is_some());
+    assert_eq!((erasure.messages, erasure.reports), (2_500, 2_500));
+    assert_eq!(erase.go_on().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_erasure_that_was_left_is_finished_by_whoever_goes_on() {
+    let store = MemoryStore::new();
+    store.record(&many()).await.unwrap();
+    let begun = erasing(&store)
+        .run(&request(None), Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!((begun.finished_at, begun.messages), (None, 2_000));
+    let another = erasing(&store);
+    let mut last = begun;
+    while let Some(erasure) = another.go_on().await.unwrap() {
+        assert!(erasure.looked_at > last.looked_at || erasure.finished_at.is_some());
+        last = erasure;
+    }
+    assert!(last.finished_at.is_some());
+    assert_eq!(last.messages, 2_500);
+    let listed = ListErasures::new(Arc::new(store.clone()));
+    let listed = listed.run(None, PageSize::default()).await.unwrap();
+    assert_eq!(listed.items, [last]);
+}
+
+#[tokio::test]
+async fn a_reason_that_names_the_recipient_is_refused_and_nothing_begins() {
+    let store = MemoryStore::new();
+    let erase = erasing(&store);
+    let request = request(Some("+1 (555) 010-7777 asked"));
+    let refused = erase.run(&request, Duration::ZERO).await;
+    assert!(matches!(refused, Err(EraseError::ReasonNamesRecipient)));
+    assert_eq!(erase.go_on().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_a_process_keeps_of_the_log_is_forgotten_with_the_recipient() {
+    let store = MemoryStore::new();
+    let log = Arc::new(SharedLog::new(Arc::new(store.clone())));
+    assert_eq!(read(&log, LogPosition::START).await, [""; 0]);
+    store.record(&many()[..1]).await.unwrap();
+    log.recorded();
+    assert_eq!(read(&log, LogPosition::START).await, [NUMBER]);
+    let erase = erasing(&store).telling(log.clone());
+    erase.run(&request(None), Duration::ZERO).await.unwrap();
+    assert_eq!(read(&log, LogPosition::START).await, ["erased"]);
+}
+
+#[tokio::test]
+async fn what_other_processes_keep_of_the_log_is_forgotten_in_time() {
+    for (kept_for, told) in [
+        (Duration::from_hours(1), NUMBER),
+        (Duration::ZERO, "erased"),
+    ] {
+        let store = MemoryStore::new();
+        let log = SharedLog::new(Arc::new(store.clone())).keeping_for(kept_for);
+        assert_eq!(read(&log, LogPosition::START).await, [""; 0]);
+        store.record(&many()[..1]).await.unwrap();
+        log.recorded();
+        assert_eq!(read(&log, LogPosition::START).await, [NUMBER]);
+        finish(&store).await;
+        assert_eq!(read(&log, LogPosition::START).await, [told]);
+        let head = log.head().await.unwrap();
+        assert_eq!(read(&log, head).await, [""; 0]);
+    }
+}
