@@ -76,6 +76,12 @@ impl Receiver {
         self.public
     }
 
+    /// Where operators ask.
+    #[must_use]
+    pub const fn operator(&self) -> SocketAddr {
+        self.operator
+    }
+
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
