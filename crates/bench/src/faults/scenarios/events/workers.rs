@@ -59,6 +59,8 @@ pub fn shared(stage: &Stage) -> Result<Finding> {
     let home = home(stage, &store)?;
     let receiver = home.start_without_workers()?;
     let first = home.launch_worker()?;
+    // They look for subscriptions every second, and so in turn.
+    pause(1.5);
     let second = home.launch_worker()?;
     pause(1.5);
     let audience = Audience::new(&home, 5)?;
