@@ -4,15 +4,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::request::Requests;
 use super::{Event, read};
@@ -23,6 +24,9 @@ use crate::receiver::free_address;
 pub enum Manner {
     /// It takes them.
     Takes,
+    /// It takes them after a while, of up to this length, and so in another
+    /// order; but not if the caller is gone by then.
+    TakesLate(Duration),
     /// It answers 500 to one in so many, and takes the others.
     FailsOneIn(u64),
     /// It reads them and answers nothing.
@@ -127,8 +131,7 @@ impl Subscriber {
     /// What came so far, in this order.
     #[must_use]
     pub fn arrivals(&self) -> Vec<Arrival> {
-        let arrivals = self.noted.arrivals.lock();
-        arrivals.unwrap_or_else(PoisonError::into_inner).clone()
+        self.noted.lock().clone()
     }
 }
 
@@ -185,34 +188,35 @@ async fn connection(
 ) -> io::Result<()> {
     let mut requests = Requests::new();
     while let Some(request) = requests.next(&mut stream).await? {
-        let at = Instant::now();
         let number = noted.requests.fetch_add(1, Ordering::Relaxed);
+        let place = noted.keep(request.id, request.body);
+        let mut more = [0; 64];
         let current = *manner.borrow_and_update();
-        let taken = match current {
-            Manner::Takes => true,
-            Manner::FailsOneIn(many) => !number.is_multiple_of(many),
-            Manner::Hangs | Manner::Away => false,
-        };
-        if noted.keeps {
-            noted.keep(request.id, request.body, at, taken);
-        }
-        if taken {
-            noted.taken.fetch_add(1, Ordering::Relaxed);
-        }
-        let answer = match current {
-            Manner::Takes | Manner::FailsOneIn(_) if taken => TAKEN,
-            Manner::Takes | Manner::FailsOneIn(_) => FAILED,
+        match current {
+            Manner::TakesLate(longest) => {
+                let thousandths = number.wrapping_mul(2_654_435_761) % 1_000;
+                let pause = longest * u32::try_from(thousandths).unwrap_or_default() / 1_000;
+                // One request at a time: what is read is the end.
+                if timeout(pause, stream.read(&mut more)).await.is_ok() {
+                    return Ok(());
+                }
+            }
+            Manner::FailsOneIn(many) if number.is_multiple_of(many) => {
+                stream.write_all(FAILED).await?;
+                continue;
+            }
+            Manner::FailsOneIn(_) | Manner::Takes => {}
             Manner::Hangs | Manner::Away => {
                 // Until the caller has waited enough, or we have.
-                let mut more = [0; 64];
                 tokio::select! {
                     read = stream.read(&mut more) => drop(read),
                     _ = manner.changed() => {}
                 }
                 return Ok(());
             }
-        };
-        stream.write_all(answer).await?;
+        }
+        noted.take(place);
+        stream.write_all(TAKEN).await?;
     }
     Ok(())
 }
@@ -221,15 +225,38 @@ const TAKEN: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 const FAILED: &[u8] = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n";
 
 impl Noted {
-    fn keep(&self, id: &str, body: &[u8], at: Instant, taken: bool) {
+    /// Notes that an event has come, and where that stands.
+    fn keep(&self, id: &str, body: &[u8]) -> Option<usize> {
+        if !self.keeps {
+            return None;
+        }
+        let at = Instant::now();
         let event = read(body).ok();
         let Some(event) = event.filter(|event| event.id.to_string() == id) else {
             self.strange.fetch_add(1, Ordering::Relaxed);
-            return;
+            return None;
         };
+        let mut arrivals = self.lock();
+        arrivals.push(Arrival {
+            event,
+            at,
+            taken: false,
+        });
+        Some(arrivals.len() - 1)
+    }
+
+    /// Notes that it is taken.
+    fn take(&self, place: Option<usize>) {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        if let Some(place) = place
+            && let Some(arrival) = self.lock().get_mut(place)
+        {
+            arrival.taken = true;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arrival>> {
         let arrivals = self.arrivals.lock();
-        arrivals
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Arrival { event, at, taken });
+        arrivals.unwrap_or_else(PoisonError::into_inner)
     }
 }

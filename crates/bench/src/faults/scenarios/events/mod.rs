@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use bench::events::feed::{self, From};
-use bench::events::subscriber::{Arrival, Subscriber};
+use bench::events::subscriber::{Arrival, Manner, Subscriber};
 use bench::events::told::Told;
 use bench::events::{Event, feed::PRIVATE_TARGETS};
 use domain::{DeliveryStatus, EventType};
@@ -45,6 +45,9 @@ fn home(stage: &Stage, store: &Store) -> Result<Home> {
 
 /// How many seconds a lease lasts.
 const LEASE: &str = "2";
+
+/// A subscriber that takes its time, so that dozens of events are under way.
+const LATE: Manner = Manner::TakesLate(Duration::from_millis(300));
 
 /// Reports at a rate that leaves the machine idle in between.
 fn load(stage: &Stage, home: &Home) -> Load {
@@ -82,6 +85,12 @@ impl Audience {
             });
         }
         Ok(Self { operator, members })
+    }
+
+    fn set(&self, manner: Manner) {
+        for member in &self.members {
+            member.subscriber.set(manner);
+        }
     }
 
     /// How many events were taken by all.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Audience, home, load};
+use super::{Audience, LATE, home, load};
 use crate::Stage;
 use crate::finding::Finding;
 use crate::scenarios::{DEADLINE, pause};
@@ -15,6 +15,7 @@ pub fn outage(stage: &Stage) -> Result<Finding> {
     let home = home(stage, &store)?;
     let receiver = home.start()?;
     let audience = Audience::new(&home, 2)?;
+    audience.set(LATE);
     let load = load(stage, &home).start();
     pause(3.0);
     store.postgres()?.stop()?;

@@ -59,11 +59,3 @@ pub fn fails(stage: &Stage) -> Result<Finding> {
     finding.expect_all_taken_within(DEADLINE);
     Ok(finding)
 }
-
-impl Audience {
-    fn set(&self, manner: Manner) {
-        for member in &self.members {
-            member.subscriber.set(manner);
-        }
-    }
-}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Audience, home, load};
+use super::{Audience, LATE, home, load};
 use crate::Stage;
 use crate::finding::Finding;
 use crate::report::scrambled;
@@ -19,11 +19,12 @@ const REPLACED: Duration = Duration::from_secs(15);
 /// A worker beside a receiver that only takes reports is killed at random moments
 /// and started again. Every other time it had not taken up its work.
 pub fn killed(stage: &Stage) -> Result<Finding> {
-    let kills: u16 = if stage.quick { 4 } else { 20 };
+    let kills: u16 = if stage.quick { 3 } else { 20 };
     let store = Store::new(stage.engine)?;
     let home = home(stage, &store)?;
     let receiver = home.start_without_workers()?;
     let audience = Audience::new(&home, 1)?;
+    audience.set(LATE);
     let mut worker = home.launch_worker()?;
     let load = load(stage, &home).start();
     let mut at_work = 0;
@@ -64,6 +65,7 @@ pub fn shared(stage: &Stage) -> Result<Finding> {
     let second = home.launch_worker()?;
     pause(1.5);
     let audience = Audience::new(&home, 5)?;
+    audience.set(LATE);
     let mut load = load(stage, &home);
     // Each report is told five times.
     load.rate = load.rate.map(|rate| rate / 2);
