@@ -117,6 +117,7 @@ fn cost(
         enough: Some(REPORTS),
         stream,
         traffic,
+        keeps_answers: false,
     };
     let probe = || {
         let moment = Moment::of(receiver.pid(), Some(&bench.postgres), Some(&receiver))?;

@@ -1,4 +1,5 @@
-//! A single GET, for health and metrics.
+//! Single requests to the operator's listener, for health, metrics and what is
+//! arranged there.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -10,11 +11,22 @@ use crate::ADMIN_TOKEN;
 
 /// The status and body of a GET from the operator's listener.
 pub fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+    exchange(address, &format!("GET {path}"), "")
+}
+
+/// The status and body of a POST of JSON to the operator's listener.
+pub fn post(address: SocketAddr, path: &str, body: &str) -> Result<(u16, String)> {
+    exchange(address, &format!("POST {path}"), body)
+}
+
+fn exchange(address: SocketAddr, line: &str, body: &str) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let length = body.len();
     let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\
-         Connection: close\r\n\r\n"
+        "{line} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();

@@ -8,6 +8,7 @@
 pub mod ceiling;
 pub mod database;
 pub mod direct;
+pub mod events;
 pub mod growth;
 pub mod histogram;
 pub mod http;

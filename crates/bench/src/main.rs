@@ -1,4 +1,5 @@
-//! `bench` measures the built program and prints one table.
+//! `bench` measures the built program and prints a table of reports and one of
+//! events.
 
 #![expect(
     clippy::print_stdout,
@@ -12,13 +13,15 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bench::database::Postgres;
+use bench::events::{self, row::Measured as OfEvents};
 use bench::machine::Machine;
 use bench::measure::{Bench, program_beside_us};
+use bench::ratios::Ratio;
 use bench::row::Measured;
 use bench::table::{markdown, number};
 use bench::{ceiling, growth, ratios, soak, suite};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Measures throughput and latency of the built program, of the database alone
 /// and of HTTP alone, in alternation on this machine.
@@ -45,11 +48,14 @@ struct Options {
     /// Only these, beside each other
     #[arg(long, value_enum)]
     compare: Option<Compare>,
+    /// Only this table
+    #[arg(long, value_enum, conflicts_with = "compare")]
+    only: Option<Table>,
     /// What a report costs with 0, 1 and 10 million reports stored
-    #[arg(long, conflicts_with_all = ["compare", "quick", "json"])]
+    #[arg(long, conflicts_with_all = ["compare", "only", "quick", "json"])]
     growth: bool,
     /// Memory over so many minutes, on both engines at once
-    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["compare", "growth", "quick", "json"])]
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["compare", "only", "growth", "quick", "json"])]
     soak: Option<u16>,
     /// How many reports a second each engine gets then
     #[arg(long, default_value_t = suite::ONE_SENDER, requires = "soak")]
@@ -67,6 +73,15 @@ struct Options {
 enum Compare {
     /// One writer and two, at 64 and 256 connections
     Writers,
+}
+
+/// The tables that are printed.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Table {
+    /// Reports
+    Reports,
+    /// Events that follow from them
+    Events,
 }
 
 #[derive(Subcommand, Debug)]
@@ -108,6 +123,7 @@ fn measure(options: Options) -> Result<()> {
     } else {
         (options.rounds, options.seconds)
     };
+    let backlog = if options.quick { 3_000 } else { 30_000 };
     let program = match options.receiver {
         Some(program) => program.canonicalize()?,
         None => program_beside_us()?,
@@ -137,45 +153,91 @@ fn measure(options: Options) -> Result<()> {
         println!("{} reports a second each; {machine}", options.rate);
         return Ok(());
     }
-    let rows = match options.compare {
-        Some(Compare::Writers) => suite::writers(),
-        None => suite::rows(),
+    let rows = match (options.compare, options.only) {
+        (Some(Compare::Writers), _) => Some(suite::writers()),
+        (None, Some(Table::Events)) => None,
+        (None, Some(Table::Reports) | None) => Some(suite::rows()),
     };
-    let results = suite::run(&bench, rows, rounds, told)?;
-    let ratios = ratios::of(&results);
-
+    let reports = rows.map(|rows| suite::run(&bench, rows, rounds, told));
+    let reports = reports.transpose()?.unwrap_or_default();
+    let events = if options.compare.is_none() && options.only != Some(Table::Reports) {
+        events::suite::run(&bench, rounds, backlog, told)?
+    } else {
+        Vec::new()
+    };
+    let results = Results { reports, events };
     if options.json {
-        let rows: Vec<_> = results
-            .rows
-            .iter()
-            .map(|(row, measured)| {
-                json!({
-                    "name": row.name(),
-                    "connections": row.connections,
-                    "medians": Measured::medians(measured),
-                    "rounds": measured,
-                })
-            })
-            .collect();
-        let all = json!({
-            "rounds": rounds, "seconds": seconds, "rows": rows, "ratios": ratios, "machine": machine,
-        });
+        let all = results.json(rounds, seconds, &machine);
         println!("{}", serde_json::to_string_pretty(&all)?);
-        return Ok(());
+    } else {
+        println!("Medians of {rounds} rounds of {seconds} s.\n");
+        results.print();
+        println!("{machine}");
     }
-    println!("Medians of {rounds} rounds of {seconds} s.\n");
-    let rows: Vec<_> = results
-        .rows
-        .iter()
-        .map(|(row, measured)| Measured::medians(measured).cells(*row))
-        .collect();
-    println!("{}", markdown(Measured::HEADER, &rows));
-    println!("{NOTES}");
-    let rows: Vec<_> = ratios
-        .iter()
-        .map(|ratio| [ratio.name.to_owned(), number(ratio.value)])
-        .collect();
-    println!("{}", markdown(["ratio or figure", "value"], &rows));
-    println!("{machine}");
     Ok(())
+}
+
+/// Both tables; one of them may be empty.
+struct Results {
+    reports: suite::Results,
+    events: events::suite::Results,
+}
+
+impl Results {
+    fn ratios(&self) -> Vec<Ratio> {
+        let mut ratios = ratios::of(&self.reports);
+        ratios.extend(events::ratios::of(&self.events));
+        ratios
+    }
+
+    fn print(&self) {
+        if !self.reports.rows.is_empty() {
+            let rows = self.reports.rows.iter();
+            let rows: Vec<_> = rows
+                .map(|(row, measured)| Measured::medians(measured).cells(*row))
+                .collect();
+            println!("{}", markdown(Measured::HEADER, &rows));
+            println!("{NOTES}");
+        }
+        if !self.events.is_empty() {
+            let rows = self.events.iter();
+            let rows: Vec<_> = rows
+                .map(|(row, measured)| OfEvents::medians(measured).cells(*row))
+                .collect();
+            println!("{}", markdown(OfEvents::HEADER, &rows));
+            println!("{}", events::suite::NOTES);
+        }
+        let rows: Vec<_> = self
+            .ratios()
+            .iter()
+            .map(|ratio| [ratio.name.to_owned(), number(ratio.value)])
+            .collect();
+        println!("{}", markdown(["ratio or figure", "value"], &rows));
+    }
+
+    fn json(&self, rounds: u32, seconds: u16, machine: &Machine) -> Value {
+        let reports = self.reports.rows.iter().map(|(row, measured)| {
+            json!({
+                "name": row.name(),
+                "connections": row.connections,
+                "medians": Measured::medians(measured),
+                "rounds": measured,
+            })
+        });
+        let events = self.events.iter().map(|(row, measured)| {
+            json!({
+                "name": row.name(),
+                "medians": OfEvents::medians(measured),
+                "rounds": measured,
+            })
+        });
+        json!({
+            "rounds": rounds,
+            "seconds": seconds,
+            "rows": reports.collect::<Vec<_>>(),
+            "events": events.collect::<Vec<_>>(),
+            "ratios": self.ratios(),
+            "machine": machine,
+        })
+    }
 }

@@ -11,7 +11,7 @@ use crate::ceiling;
 use crate::database::{Database, Postgres, reports_in_file};
 use crate::direct::Direct;
 use crate::load::{Load, Mode, per_second};
-use crate::moment::{self, Moment, latencies, mebibytes, processors, used};
+use crate::moment::{self, Moment, latencies, mebibytes, processors, rounded, used};
 use crate::process::{self, Usage};
 use crate::receiver::{Receiver, Setup};
 use crate::row::{Measured, Rate, Row, Subject};
@@ -221,6 +221,7 @@ impl Bench {
             enough: None,
             stream,
             traffic: Traffic::New,
+            keeps_answers: false,
         }
     }
 
@@ -261,15 +262,6 @@ const ONE_EACH: [(&str, &str); 3] = [
     ("RECEIPTD_WRITERS", "16"),
     ("RECEIPTD_DATABASE_CONNECTIONS", "20"),
 ];
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "nothing here comes near 2^52, and no batch has less than one report"
-)]
-fn rounded(size: f64) -> usize {
-    (size.round() as usize).max(1)
-}
 
 /// The built program beside this one.
 pub fn program_beside_us() -> Result<PathBuf> {

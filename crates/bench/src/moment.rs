@@ -73,6 +73,38 @@ pub(crate) fn measured(loaded: &Loaded, before: &Moment, after: &Moment) -> Meas
     }
 }
 
+/// What something cost.
+pub(crate) struct Cost {
+    /// Processor time of the receiver for each, in microseconds.
+    pub(crate) receiver: Option<f64>,
+    /// The same of the database.
+    pub(crate) database: Option<f64>,
+    /// Memory of the receiver at the end, in MiB.
+    pub(crate) memory: f64,
+    /// Processors that this process took.
+    pub(crate) load: f64,
+}
+
+/// What each of `count` cost between two moments.
+pub(crate) fn cost(before: &Moment, after: &Moment, count: u64, window: Duration) -> Cost {
+    Cost {
+        receiver: used(Some(before.receiver), Some(after.receiver), count),
+        database: used(before.database, after.database, count),
+        memory: mebibytes(after.receiver.memory),
+        load: processors(before.load, after.load, window),
+    }
+}
+
+/// A number of things, at least one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "nothing here comes near 2^52, and no batch has less than one report"
+)]
+pub(crate) fn rounded(size: f64) -> usize {
+    (size.round() as usize).max(1)
+}
+
 /// How much memory the receiver took more, in MiB.
 pub(crate) fn memory_grown(before: &Moment, after: &Moment) -> f64 {
     mebibytes(after.receiver.memory) - mebibytes(before.receiver.memory)

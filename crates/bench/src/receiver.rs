@@ -76,6 +76,12 @@ impl Receiver {
         self.public
     }
 
+    /// Where operators ask.
+    #[must_use]
+    pub const fn operator(&self) -> SocketAddr {
+        self.operator
+    }
+
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -215,7 +221,8 @@ pub fn wait(child: &mut Child, patience: Duration) -> Result<ExitStatus> {
 pub fn free_address() -> Result<SocketAddr> {
     use std::sync::atomic::{AtomicU16, Ordering};
     static TRIED: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 1_000)?;
+    // Programs that were started one after the other begin far apart.
+    let start = u16::try_from(std::process::id() % 20 * 100)?;
     for _ in 0..1_000 {
         let tried = TRIED.fetch_add(1, Ordering::Relaxed);
         let port = 30_000 + (start + tried) % 2_000;

@@ -56,6 +56,7 @@ pub fn run(bench: &Bench, minutes: u16, rate: u32, told: impl Fn(&str)) -> Resul
         enough: None,
         stream,
         traffic: Traffic::New,
+        keeps_answers: false,
     };
     let (samples, loaded) = thread::scope(|scope| {
         let loads = [load(&on_postgres, 1), load(&on_sqlite, 2)];

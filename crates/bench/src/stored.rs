@@ -19,8 +19,12 @@ use crate::traffic::{self, Report};
 /// How many reports each stored message has.
 pub(crate) const REPORTS_EACH: u64 = 2;
 
-/// The ids of stored reports begin here, behind those of the copied message.
+/// The ids of stored reports begin here. They stay below those that the store
+/// makes, of transaction ids shifted by 16 bits.
 const FIRST_ID: u64 = 1 << 20;
+
+/// How far apart messages are.
+const APART: &str = "interval '20 ms'";
 
 /// How many message ids are sent to the server at a time.
 const AT_ONCE: u64 = 10_000;
@@ -36,15 +40,10 @@ pub(crate) fn fill(database: &Database<'_>, messages: u64) -> Result<()> {
         send_message_ids(&mut connection, messages).await?;
         let reports = copies(&mut connection, "reports").await?;
         let messages_sql = copies(&mut connection, "messages").await?;
-        let last_id = FIRST_ID + REPORTS_EACH * messages;
         for statement in [
+            partitions(messages),
             reports,
             messages_sql,
-            // Where the ids of reports are taken from a sequence.
-            format!(
-                "select setval(oid::regclass, {last_id} / 1024 * 1024 + 1024) from pg_class \
-                 where relname = 'reports_id_blocks'"
-            ),
             "drop table made".to_owned(),
             "vacuum (analyze) messages, reports".to_owned(),
         ] {
@@ -99,6 +98,20 @@ async fn send_message_ids(connection: &mut PgConnection, messages: u64) -> Resul
     Ok(())
 }
 
+/// The statement that makes the partitions of all days on which reports will have
+/// arrived.
+fn partitions(messages: u64) -> String {
+    format!(
+        "select reports_make_partition(day::date) from
+         (select min(arrived_at) as first, max(arrived_at) as last from reports) as copied,
+         generate_series(
+             date_trunc('day', copied.first at time zone 'UTC'),
+             (copied.last + {messages} * {APART}) at time zone 'UTC',
+             interval '1 day'
+         ) as day"
+    )
+}
+
 /// The statement that copies the rows of a table to all messages that are made.
 async fn copies(connection: &mut PgConnection, table: &str) -> Result<String> {
     let columns = sqlx::query(COLUMNS).bind(table);
@@ -115,8 +128,7 @@ async fn copies(connection: &mut PgConnection, table: &str) -> Result<String> {
             "fields" => "replace(copied.fields::text, repeat('0', 32), \
                          encode(substring(made.sid from 2), 'hex'))::json"
                 .to_owned(),
-            // One message every 20 ms.
-            _ if is_time => format!("copied.{name} + made.number * interval '20 ms'"),
+            _ if is_time => format!("copied.{name} + made.number * {APART}"),
             _ => format!("copied.{name}"),
         });
         names.push(name);
@@ -135,3 +147,40 @@ select column_name::text, data_type = 'timestamp with time zone'
 from information_schema.columns
 where table_schema = current_schema() and table_name = $1
 order by ordinal_position";
+
+#[cfg(test)]
+mod tests {
+    use crate::database::Postgres;
+
+    use super::*;
+
+    #[test]
+    fn stored_reports_lie_in_the_partitions_of_their_days() {
+        let postgres = Postgres::start().unwrap();
+        let database = postgres.fresh().unwrap();
+        fill(&database, 500).unwrap();
+        let places = postgres.runtime().block_on(async {
+            let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+            let count = "select tableoid::regclass::text = 'reports_' || \
+                         to_char(arrived_at at time zone 'UTC', 'YYYYMMDD'), count(*) \
+                         from reports group by 1";
+            let rows = sqlx::query_as::<_, (bool, i64)>(count);
+            rows.fetch_all(&mut connection).await.unwrap()
+        });
+        assert_eq!(places, [(true, 1_000)]);
+    }
+
+    #[test]
+    fn partitions_are_made_for_every_day_of_ten_million_reports() {
+        let postgres = Postgres::start().unwrap();
+        let database = postgres.fresh().unwrap();
+        let made = postgres.runtime().block_on(async {
+            record_copied_message(&database.url()).await.unwrap();
+            let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+            let made = sqlx::query(AssertSqlSafe(partitions(5_000_000)));
+            made.fetch_all(&mut connection).await.unwrap().len()
+        });
+        // 100,000 seconds, from six in the evening of the first day on.
+        assert_eq!(made, 2);
+    }
+}

@@ -77,6 +77,7 @@ pub fn writers() -> Vec<Row> {
 }
 
 /// All that was measured.
+#[derive(Default)]
 pub struct Results {
     /// The rows and their rounds.
     pub rows: Vec<(Row, Vec<Measured>)>,

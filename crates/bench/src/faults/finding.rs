@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use bench::events::told::Told;
 use bench::table::number;
 use domain::DeliveryStatus;
 
@@ -32,6 +33,8 @@ pub struct Finding {
     pub cut_off: usize,
     /// The longest that an answer took.
     pub slowest: Duration,
+    /// What subscribers were told, where there are some.
+    told: Option<Told>,
     notes: Vec<String>,
     failures: Vec<String>,
     late: Vec<String>,
@@ -125,18 +128,28 @@ impl Finding {
         }
     }
 
+    /// What another subscriber was told, and should have been.
+    pub fn add_told(&mut self, told: Told) {
+        let invented = told.invented;
+        self.expect(invented == 0, format!("{invented} events of nothing"));
+        self.expect(told.events > 0, "there was nothing to tell");
+        self.told.get_or_insert_default().add(told);
+    }
+
     /// Something worth knowing.
     pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 
-    /// Whether nothing was lost or doubled and all expectations were met.
+    /// Whether nothing was lost or doubled, everything was told in order, and all
+    /// expectations were met.
     pub fn is_good(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.failures.is_empty()
+        let told = self.told.as_ref().is_none_or(Told::is_good);
+        told && self.lost == 0 && self.doubled == 0 && self.failures.is_empty()
     }
 
     /// The cells of its row, those for scenario and engine not among them.
-    pub fn cells(&self) -> [String; 7] {
+    pub fn cells(&self) -> [String; 11] {
         let count = |count: usize| thousands(u64::try_from(count).unwrap_or(u64::MAX));
         let mut words = vec![if self.is_good() { "good" } else { "FAILED" }.to_owned()];
         if self.unanswered > 0 {
@@ -144,6 +157,10 @@ impl Finding {
         }
         words.extend(self.failures.iter().cloned());
         words.extend(self.notes.iter().cloned());
+        let told = |field: fn(&Told) -> usize| {
+            let told = self.told.as_ref().map(field);
+            told.map_or_else(|| "–".to_owned(), count)
+        };
         [
             count(self.acknowledged),
             count(self.found),
@@ -151,6 +168,10 @@ impl Finding {
             thousands(self.doubled),
             count(self.refused),
             format!("{:.2} s", self.slowest.as_secs_f64()),
+            told(|told| told.events),
+            told(|told| told.lost),
+            told(|told| told.out_of_order),
+            told(|told| told.repeated),
             words.join("; "),
         ]
     }
@@ -239,6 +260,29 @@ mod tests {
         assert_eq!(finding.cells().last().unwrap(), "good; quickly");
         finding.expect(false, "wrong");
         assert_eq!(finding.cells().last().unwrap(), "FAILED; wrong; quickly");
+    }
+
+    #[test]
+    fn an_event_that_was_not_told_or_out_of_order_fails_and_a_repetition_does_not() {
+        let good = |told: Told| {
+            let mut finding = Finding::compare(&ledger(&[Some(204)]), &kept(&[0]));
+            finding.add_told(Told { events: 3, ..told });
+            finding.is_good()
+        };
+        let told = Told::default();
+        assert!(good(Told {
+            repeated: 2,
+            ..told
+        }));
+        assert!(!good(Told { lost: 1, ..told }));
+        assert!(!good(Told {
+            out_of_order: 1,
+            ..told
+        }));
+        assert!(!good(Told {
+            invented: 1,
+            ..told
+        }));
     }
 
     #[test]

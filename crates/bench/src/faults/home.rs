@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use bench::receiver::free_address;
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::Stage;
 use crate::receiver::Receiver;
+use crate::worker::Worker;
 
 /// A data folder with settings and addresses, for one receiver at a time.
 pub struct Home {
@@ -87,19 +88,7 @@ impl Home {
 
     /// Starts a receiver and returns at once.
     pub fn launch(&self) -> Result<Receiver<'_>> {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.log_path())?;
-        let child = self
-            .command()
-            .arg("serve")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("{} does not start", self.program.display()))?;
-        Ok(Receiver::of(self, child))
+        Ok(Receiver::of(self, self.spawn(&["serve"])?))
     }
 
     /// Starts a receiver and waits until it takes reports.
@@ -109,7 +98,34 @@ impl Home {
         Ok(receiver)
     }
 
-    /// What all its receivers have logged.
+    /// The same for one that pushes no events.
+    pub fn start_without_workers(&self) -> Result<Receiver<'_>> {
+        let child = self.spawn(&["serve", "--no-workers"])?;
+        let mut receiver = Receiver::of(self, child);
+        receiver.wait_until_ready()?;
+        Ok(receiver)
+    }
+
+    /// Starts a worker and returns at once.
+    pub fn launch_worker(&self) -> Result<Worker> {
+        Ok(Worker::of(self.spawn(&["worker"])?))
+    }
+
+    fn spawn(&self, arguments: &[&str]) -> Result<Child> {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())?;
+        self.command()
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("{} does not start", self.program.display()))
+    }
+
+    /// What all its receivers and workers have logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }

@@ -17,6 +17,7 @@
 
 mod connection;
 mod finding;
+mod happened;
 mod home;
 mod ledger;
 mod load;
@@ -26,6 +27,7 @@ mod report;
 mod scenarios;
 mod store;
 mod table;
+mod worker;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -69,7 +71,7 @@ pub struct Stage {
     seed: u64,
 }
 
-const HEADER: [&str; 9] = [
+const HEADER: [&str; 13] = [
     "scenario",
     "engine",
     "acknowledged",
@@ -78,6 +80,10 @@ const HEADER: [&str; 9] = [
     "doubled",
     "refused",
     "slowest answer",
+    "events",
+    "not told",
+    "out of order",
+    "repeated",
     "result",
 ];
 
@@ -85,7 +91,11 @@ fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
     if cli.list {
         for scenario in &SCENARIOS {
-            let quick = if scenario.quick { "quick" } else { "" };
+            let quick = if scenario.quick.is_empty() {
+                ""
+            } else {
+                "quick"
+            };
             println!("{:<18} {quick:<5}  {}", scenario.name, scenario.title);
         }
         return Ok(ExitCode::SUCCESS);
@@ -102,6 +112,9 @@ fn main() -> Result<ExitCode> {
         match scenario.place {
             Place::Here(engines, run) => {
                 for engine in engines {
+                    if cli.only.is_empty() && cli.quick && !scenario.quick.contains(engine) {
+                        continue;
+                    }
                     let stage = Stage {
                         program: program.clone(),
                         engine: *engine,
@@ -155,7 +168,7 @@ fn chosen(cli: &Cli) -> Result<Vec<&'static Scenario>> {
     }
     let is_chosen = |scenario: &&Scenario| {
         if cli.only.is_empty() {
-            scenario.quick || !cli.quick
+            !scenario.quick.is_empty() || !cli.quick
         } else {
             cli.only.iter().any(|name| name == scenario.name)
         }
@@ -163,7 +176,7 @@ fn chosen(cli: &Cli) -> Result<Vec<&'static Scenario>> {
     Ok(SCENARIOS.iter().filter(is_chosen).collect())
 }
 
-fn row(scenario: &Scenario, engine: Engine, finding: &Result<Finding>) -> [String; 9] {
+fn row(scenario: &Scenario, engine: Engine, finding: &Result<Finding>) -> [String; 13] {
     let cells = match finding {
         Ok(finding) => finding.cells(),
         Err(error) => {
@@ -172,7 +185,7 @@ fn row(scenario: &Scenario, engine: Engine, finding: &Result<Finding>) -> [Strin
             let first = error.to_string();
             let first = first.lines().next().unwrap_or_default();
             let mut cells = std::array::from_fn(|_| nothing());
-            cells[6] = format!("FAILED; {first}");
+            cells[10] = format!("FAILED; {first}");
             cells
         }
     };
@@ -184,10 +197,10 @@ fn row(scenario: &Scenario, engine: Engine, finding: &Result<Finding>) -> [Strin
     row
 }
 
-fn elsewhere(scenario: &Scenario, place: &str) -> [String; 9] {
+fn elsewhere(scenario: &Scenario, place: &str) -> [String; 13] {
     let mut row = std::array::from_fn(|_| nothing());
     scenario.title.clone_into(&mut row[0]);
-    place.clone_into(&mut row[8]);
+    place.clone_into(&mut row[12]);
     row
 }
 

@@ -44,6 +44,9 @@ pub struct Kept {
     pub reports: HashMap<Report, u64>,
     /// The rank of the state of each message; `None` if it has none.
     pub ranks: HashMap<String, Option<i64>>,
+    /// The words reported of each message by the log, with their revisions, in
+    /// no order.
+    pub words: HashMap<String, Vec<(i64, String)>>,
     /// How many rejections there are.
     pub rejections: i64,
 }
@@ -114,11 +117,12 @@ impl Store {
     }
 }
 
-const REPORTS: &str = "select channel_id, sid, status, error_code from reports";
+const REPORTS: &str = "select channel_id, sid, status, error_code, cast(revision as bigint) \
+                       from reports";
 const MESSAGES: &str = "select channel_id, sid, cast(status_rank as bigint) from messages";
 const REJECTIONS: &str = "select count(*) from rejections";
 
-type ReportRow = (String, Vec<u8>, String, Option<String>);
+type ReportRow = (String, Vec<u8>, String, Option<String>, i64);
 type MessageRow = (String, Vec<u8>, Option<i64>);
 
 impl Kept {
@@ -127,8 +131,10 @@ impl Kept {
             rejections,
             ..Self::default()
         };
-        for (channel, sid, status, code) in reports {
+        for (channel, sid, status, code, revision) in reports {
             let sid = sid_of(&channel, &sid)?;
+            let words = kept.words.entry(sid.clone()).or_default();
+            words.push((revision, status.clone()));
             let report = Report { sid, status, code };
             *kept.reports.entry(report).or_default() += 1;
         }

@@ -63,6 +63,9 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<Loaded> {
         if shared.phase.load(Ordering::Relaxed) == MEASURED {
             loaded.requests += good;
             loaded.latencies.add(began.elapsed());
+            if load.keeps_answers {
+                loaded.answers.push((report, Instant::now()));
+            }
         }
     }
 }

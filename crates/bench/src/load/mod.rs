@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::task::JoinSet;
 
 use crate::histogram::Histogram;
-use crate::traffic::Traffic;
+use crate::traffic::{Report, Traffic};
 
 /// What every report is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub struct Load {
     pub stream: u64,
     /// Which messages are reported on.
     pub traffic: Traffic,
+    /// Whether it is kept when each report was answered.
+    pub keeps_answers: bool,
 }
 
 /// What came of a load.
@@ -67,6 +69,8 @@ pub struct Loaded {
     pub requests: u64,
     /// Latencies of reports (of all their requests together) in that time.
     pub latencies: Histogram,
+    /// When each report was answered in that time, if that is kept.
+    pub answers: Vec<(Report, Instant)>,
     /// How long that time was.
     pub window: Duration,
     /// Answers that were not expected.
@@ -142,6 +146,7 @@ impl Loaded {
         self.taken += part.taken;
         self.requests += part.requests;
         self.latencies.merge(&part.latencies);
+        self.answers.extend(part.answers);
         for (status, count) in part.unexpected {
             *self.unexpected.entry(status).or_default() += count;
         }

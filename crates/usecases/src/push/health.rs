@@ -15,6 +15,10 @@ const TRIPPED_AFTER: u32 = 5;
 pub(super) struct TargetHealth {
     failing_since: Option<Timestamp>,
     failed_in_a_row: u32,
+    /// How many of those were asked for since it takes nothing.
+    failed_probes: u32,
+    /// Whether one is under way that was.
+    probing: bool,
     probe_at: Instant,
     dice: u64,
 }
@@ -26,6 +30,8 @@ impl TargetHealth {
         Self {
             failing_since,
             failed_in_a_row: failing_since.map_or(0, |_| TRIPPED_AFTER),
+            failed_probes: 0,
+            probing: false,
             probe_at: Instant::now(),
             dice: seed,
         }
@@ -46,11 +52,18 @@ impl TargetHealth {
         self.probe_at
     }
 
+    /// It takes nothing, and is asked with one event, alone.
+    pub(super) const fn probing(&mut self) {
+        self.probing = true;
+    }
+
     /// It has taken an event. Whether it had been taking nothing.
     pub(super) fn worked(&mut self) -> bool {
         let was_tripped = self.is_tripped();
         self.failing_since = None;
         self.failed_in_a_row = 0;
+        self.failed_probes = 0;
+        self.probing = false;
         was_tripped
     }
 
@@ -59,12 +72,18 @@ impl TargetHealth {
     pub(super) fn failed(&mut self, now: Timestamp, asked: Duration) -> bool {
         self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
         self.failing_since.get_or_insert(now);
-        let Some(probes) = self.failed_in_a_row.checked_sub(TRIPPED_AFTER) else {
-            return false;
-        };
-        let pause = backoff::probe_pause(probes.saturating_add(1), self.dice());
-        self.probe_at = Instant::now() + pause.max(asked);
-        probes == 0
+        let trips = self.failed_in_a_row == TRIPPED_AFTER;
+        let probed = std::mem::take(&mut self.probing);
+        if trips || probed {
+            self.failed_probes = self.failed_probes.saturating_add(u32::from(probed));
+            let pause = backoff::probe_pause(self.failed_probes.saturating_add(1), self.dice());
+            self.probe_at = Instant::now() + pause.max(asked);
+        } else if self.is_tripped() {
+            // It was under way when the others failed and says nothing new. Dozens
+            // may be, and must not put off the probe each.
+            self.probe_at = self.probe_at.max(Instant::now() + asked);
+        }
+        trips
     }
 
     /// Whether it takes nothing and has not for so long.
@@ -105,6 +124,26 @@ mod tests {
         assert!(health.worked());
         assert!(!health.is_tripped() && !health.worked());
         assert_eq!(health.failing_since(), None);
+    }
+
+    #[test]
+    fn what_was_under_way_when_it_tripped_does_not_put_off_the_first_probe() {
+        let mut health = TargetHealth::new(None, 1);
+        let now = Timestamp::EPOCH;
+        let soon = |seconds| Instant::now() + Duration::from_secs(seconds);
+        for _ in 0..64 {
+            health.failed(now, Duration::ZERO);
+        }
+        assert!(health.probe_at() < soon(7), "5 s, and a quarter by chance");
+        health.probing();
+        assert!(!health.failed(now, Duration::ZERO));
+        let second = health.probe_at();
+        assert!(second > soon(7) && second < soon(13), "10 s, by chance");
+        assert!(health.worked());
+        for _ in 0..64 {
+            health.failed(now, Duration::ZERO);
+        }
+        assert!(health.probe_at() < soon(7), "it begins anew");
     }
 
     #[test]

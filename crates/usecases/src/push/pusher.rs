@@ -247,6 +247,7 @@ impl Pusher {
                 && self.health.probe_at() <= Instant::now()
                 && let Some(delivery) = self.lanes.probe()
             {
+                self.health.probing();
                 self.start(delivery, secrets, now);
             }
             return;

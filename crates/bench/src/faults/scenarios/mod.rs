@@ -4,6 +4,7 @@ mod clients;
 mod crash;
 mod damage;
 mod disk;
+mod events;
 mod outage;
 mod poison;
 mod replicas;
@@ -28,8 +29,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// What it is called in the table.
     pub title: &'static str,
-    /// Whether it is one of the quick ones.
-    pub quick: bool,
+    /// On which engines it is one of the quick ones.
+    pub quick: &'static [Engine],
     /// Where it is played.
     pub place: Place,
 }
@@ -45,9 +46,10 @@ pub enum Place {
 const BOTH: &[Engine] = &[Engine::Postgres, Engine::Sqlite];
 /// Where there is no server, it cannot be away.
 const SERVER: &[Engine] = &[Engine::Postgres];
+const EMBEDDED: &[Engine] = &[Engine::Sqlite];
 
 /// All of them, in the order in which they are played.
-pub const SCENARIOS: [Scenario; 22] = [
+pub const SCENARIOS: [Scenario; 27] = [
     quick("kill", "killed at random moments", BOTH, crash::kill),
     quick("outage", "database away", SERVER, outage::outage),
     quick(
@@ -120,7 +122,7 @@ pub const SCENARIOS: [Scenario; 22] = [
     Scenario {
         name: "clock",
         title: "clock set back by an hour",
-        quick: true,
+        quick: BOTH,
         place: Place::Elsewhere("by `make test`: crates/usecases/tests/clock.rs"),
     },
     slow(
@@ -130,6 +132,42 @@ pub const SCENARIOS: [Scenario; 22] = [
         clients::wrong_passwords,
     ),
     slow("speed", "journal at full speed", SERVER, speed::speed),
+    Scenario {
+        quick: EMBEDDED,
+        ..slow(
+            "subscriber",
+            "subscriber away",
+            BOTH,
+            events::subscriber::away,
+        )
+    },
+    slow(
+        "subscriber-fails",
+        "subscriber fails now and then",
+        BOTH,
+        events::subscriber::fails,
+    ),
+    quick(
+        "worker",
+        "worker killed at random moments",
+        BOTH,
+        events::workers::killed,
+    ),
+    Scenario {
+        quick: SERVER,
+        ..slow(
+            "workers",
+            "two workers, each killed once",
+            BOTH,
+            events::workers::shared,
+        )
+    },
+    slow(
+        "push-outage",
+        "database away while events are pushed",
+        SERVER,
+        events::outage::outage,
+    ),
 ];
 
 const fn quick(
@@ -141,7 +179,7 @@ const fn quick(
     Scenario {
         name,
         title,
-        quick: true,
+        quick: engines,
         place: Place::Here(engines, run),
     }
 }
@@ -155,7 +193,7 @@ const fn slow(
     Scenario {
         name,
         title,
-        quick: false,
+        quick: &[],
         place: Place::Here(engines, run),
     }
 }
