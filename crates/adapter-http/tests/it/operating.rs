@@ -191,7 +191,7 @@ async fn the_document_of_the_api_says_what_there_is() {
     let document = document.json();
     assert_eq!(document["openapi"], "3.1.0");
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 26);
+    assert_eq!(paths.len(), 28);
     for (path, operations) in paths {
         let known: Vec<_> = operations.as_object().unwrap().keys().collect();
         let address = if path.starts_with("/social") {
