@@ -10,14 +10,14 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::{corrupt, store_error};
-use crate::warm::WarmConnection;
+use crate::warm::WarmConnections;
 use crate::{ids, partitions};
 
 /// All stores on one PostgreSQL database. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pub(crate) pool: PgPool,
-    pub(crate) recording: Arc<WarmConnection>,
+    pub(crate) recording: Arc<WarmConnections>,
     migrating: PgConnectOptions,
     acquire_timeout: Duration,
 }
@@ -53,7 +53,7 @@ pub struct InvalidPostgresUrl(#[source] sqlx::Error);
 
 /// A connection that was used this recently is not asked whether it still lives: the next
 /// statement will tell, one round trip earlier.
-pub(crate) const TRUSTED_AFTER_USE: Duration = Duration::from_secs(1);
+const TRUSTED_AFTER_USE: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
     /// A store that connects when it is first used: a server that is away now is no error
@@ -94,7 +94,10 @@ impl PostgresStore {
             .connect_lazy_with(limited);
         Ok(Self {
             pool,
-            recording: Arc::default(),
+            recording: Arc::new(WarmConnections::new(
+                options.max_connections / 2,
+                TRUSTED_AFTER_USE,
+            )),
             migrating: server,
             acquire_timeout: options.acquire_timeout,
         })

@@ -8,7 +8,6 @@ use ports::{StoreError, error::Source};
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::PostgresStore;
-use crate::connection::TRUSTED_AFTER_USE;
 use crate::error::{lost_a_race, store_error};
 use crate::record::{self, BLOCK, BLOCKS};
 use crate::rows::{MessageRow, ReportRow};
@@ -97,7 +96,7 @@ impl ReportStore for PostgresStore {
 
 impl PostgresStore {
     async fn record_once(&self, reports: &[Report]) -> Result<Vec<Effect>, sqlx::Error> {
-        let mut connection = self.recording.take(&self.pool, TRUSTED_AFTER_USE).await?;
+        let mut connection = self.recording.take(&self.pool).await?;
         if reports.len() <= BLOCK {
             let effects = record::record(&mut connection, reports, 0).await?;
             self.recording.keep(connection, &self.pool);

@@ -1,4 +1,4 @@
-//! The connection that batches are recorded on, one after the other.
+//! The connections that batches are recorded on, one after the other.
 //!
 //! A pool hands out its connections in turn. Each is a process of the server with plans and
 //! tables of its own to keep in mind, so the same batch costs more when another process
@@ -14,10 +14,12 @@ use sqlx::postgres::{PgConnection, PgPool, Postgres};
 /// How long a connection is kept until the pool sees it again and can replace it.
 const KEPT: Duration = Duration::from_mins(10);
 
-/// Keeps at most one connection of a pool between two batches.
-#[derive(Debug, Default)]
-pub(crate) struct WarmConnection {
-    kept: Mutex<Option<Kept>>,
+/// Keeps some connections of a pool between two batches; the one used last is taken first.
+#[derive(Debug)]
+pub(crate) struct WarmConnections {
+    most: u32,
+    trusted: Duration,
+    kept: Mutex<Vec<Kept>>,
 }
 
 #[derive(Debug)]
@@ -34,12 +36,21 @@ pub(crate) struct Warm {
     given: Instant,
 }
 
-impl WarmConnection {
-    /// The connection that is kept if it is free and was used within `trusted`, else one of
-    /// the pool, which knows whether it still lives.
-    pub(crate) async fn take(&self, pool: &PgPool, trusted: Duration) -> Result<Warm, sqlx::Error> {
-        if let Some(kept) = self.kept().take()
-            && kept.used.elapsed() <= trusted
+impl WarmConnections {
+    /// Keeps at most so many, each until it has not been used for `trusted`.
+    pub(crate) const fn new(most: u32, trusted: Duration) -> Self {
+        Self {
+            most,
+            trusted,
+            kept: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The connection that was used last if it is free and that was lately, else one of the
+    /// pool, which knows whether it still lives.
+    pub(crate) async fn take(&self, pool: &PgPool) -> Result<Warm, sqlx::Error> {
+        if let Some(kept) = self.kept().pop()
+            && kept.used.elapsed() <= self.trusted
         {
             return Ok(kept.connection);
         }
@@ -53,21 +64,24 @@ impl WarmConnection {
     /// the pool finds out whether it is still good.
     pub(crate) fn keep(&self, connection: Warm, pool: &PgPool) {
         let mut kept = self.kept();
+        // Those below the ones in use would be kept from the pool for nothing.
+        kept.retain(|each| each.used.elapsed() <= self.trusted);
         // Asked under the lock: a pool that closes waits for what is kept after `release`.
-        if connection.given.elapsed() < KEPT && !pool.is_closed() {
-            *kept = Some(Kept {
+        let has_room = u32::try_from(kept.len()).is_ok_and(|kept| kept < self.most);
+        if has_room && connection.given.elapsed() < KEPT && !pool.is_closed() {
+            kept.push(Kept {
                 connection,
                 used: Instant::now(),
             });
         }
     }
 
-    /// Gives the connection back to its pool, and no other is kept if that is closed.
+    /// Gives the connections back to their pool, and no other is kept if that is closed.
     pub(crate) fn release(&self) {
-        *self.kept() = None;
+        self.kept().clear();
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
