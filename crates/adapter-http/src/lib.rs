@@ -36,7 +36,7 @@ use utoipa_swagger_ui::SwaggerUi;
 pub use api::auth::AdminToken;
 pub use metrics::Metrics;
 use problem::Problem;
-pub use server::{PublicSettings, bind, serve_operator, serve_public};
+pub use server::{Home, PublicSettings, bind, serve_operator, serve_public};
 use tokio::sync::watch;
 
 /// What the public listener needs.

@@ -8,7 +8,7 @@ use actix_web::dev::Server;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpServer};
 use tokio::net::TcpSocket;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, TryCurrentError};
 
 use crate::api::Operator;
 use crate::webhook::Webhook;
@@ -139,16 +139,21 @@ fn serve(
 
 /// The runtime in which the store lives.
 #[derive(Clone, Debug)]
-pub(crate) struct Home(Handle);
+pub struct Home(Handle);
 
 fn home() -> io::Result<Home> {
-    Handle::try_current().map(Home).map_err(io::Error::other)
+    Home::here().map_err(io::Error::other)
 }
 
 impl Home {
+    /// The runtime that this is called in; fails outside of any.
+    pub fn here() -> Result<Self, TryCurrentError> {
+        Handle::try_current().map(Self)
+    }
+
     /// Lets a use case run as if in the store's runtime: sockets and timers it
     /// makes belong there, and work on when the thread that made them is gone.
-    pub(crate) async fn run<F: Future>(&self, use_case: F) -> F::Output {
+    pub async fn run<F: Future>(&self, use_case: F) -> F::Output {
         let mut use_case = std::pin::pin!(use_case);
         std::future::poll_fn(|context| {
             let _home = self.0.enter();

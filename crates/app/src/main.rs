@@ -8,6 +8,7 @@
 
 #![expect(unreachable_pub, reason = "nobody reaches into a program")]
 
+mod at_home;
 mod cli;
 mod commands;
 mod config;

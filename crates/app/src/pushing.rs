@@ -1,9 +1,11 @@
 //! The tasks that push events: one for each subscription this process has
 //! leased.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use usecases::PushEvents;
@@ -11,6 +13,41 @@ use usecases::intake::chain;
 
 /// How often it is looked for subscriptions that nobody serves.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How much a thread that pushes gives way to those that take reports, on the scale of `nice`.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 15;
+
+/// Pushes in a thread of its own, until told to stop. It gives way: what events need of the
+/// processors they have when reports leave it to them. The receiver is done when it has ended,
+/// and fails if it died.
+pub fn beside_the_intake(
+    push: PushEvents,
+    stop: CancellationToken,
+) -> io::Result<oneshot::Receiver<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (done, ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("push".to_owned())
+        .spawn(move || {
+            give_way();
+            runtime.block_on(run(Arc::new(push), stop));
+            // Nobody waits when the process has given up.
+            let _ = done.send(());
+        })?;
+    Ok(ended)
+}
+
+/// Lowers the priority of this thread and of those it starts. Elsewhere than on Linux it
+/// would be that of the whole process.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::warn!(%error, "events are pushed with the same priority as reports are taken");
+    }
+}
 
 /// Pushes until told to stop, and ends when every task of it has.
 pub async fn run(push: Arc<PushEvents>, stop: CancellationToken) {

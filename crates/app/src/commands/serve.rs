@@ -4,13 +4,15 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapter_http::{AdminToken, Metrics, OperatorState, PublicSettings, PublicState};
+use actix_web::dev::ServerHandle;
+use adapter_http::{AdminToken, Home, Metrics, OperatorState, PublicSettings, PublicState};
 use anyhow::{Context as _, Result, bail};
 use domain::PublicUrl;
 use ports::{EventSink, StoreError};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use usecases::push::PushParts;
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, Intake, ListErasures, ListMessages, ListRejections,
@@ -19,6 +21,7 @@ use usecases::{
 };
 
 use super::demo;
+use crate::at_home::AtHome;
 use crate::cli::ServeArgs;
 use crate::config::{Secrets, Settings};
 use crate::lifecycle;
@@ -69,7 +72,9 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         metrics.clone(),
         settings.intake(),
     );
-    let log = Arc::new(SharedLog::new(Arc::clone(&stores.log)));
+    let home = Home::here()?;
+    let log = AtHome::new(Arc::clone(&stores.log), home.clone());
+    let log = Arc::new(SharedLog::new(Arc::new(log)));
     let writers = outage.keep_reports(intake.1).telling(Arc::clone(&log));
     let intake = intake.0;
     #[expect(
@@ -85,6 +90,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         metrics: &metrics,
         log: &log,
         sink: &wiring::event_sink(settings)?,
+        home,
     };
     let (stopping, streams_stop) = watch::channel(false);
     let public_state = shared.public_state(intake, public_url);
@@ -103,7 +109,8 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         chores.extend(stores.migrate_later());
     }
     let workers = workers::start(chores, &stop);
-    let pushing = (!args.no_workers).then(|| start_pushing(shared.push_parts(), settings, &stop));
+    let pushing = (!args.no_workers).then(|| shared.start_pushing(&stop));
+    let pushing = pushing.transpose()?;
 
     announce(settings, &secrets, addresses)?;
     if let Some(demo) = demo {
@@ -112,24 +119,16 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
 
     let signal = asked_to_stop.await;
     tracing::info!(signal, "stopping: finishing the reports in flight");
-    // The operator's listener goes last, so that one can watch.
-    public_handle.stop(true).await;
-    public.await.context("the public listener died")??;
-    stop.cancel();
-    workers.wait().await;
-    if let Some(pushing) = pushing {
-        pushing.await.context("pushing died")?;
-    }
-    stopping.send_replace(true);
-    operator_handle.stop(true).await;
-    operator.await.context("the operator's listener died")??;
-    // Every request is answered now, so nothing holds the intake any more.
-    if tokio::time::timeout(Duration::from_secs(4), writers)
-        .await
-        .is_err()
-    {
-        tracing::error!("the writers did not finish in time");
-    }
+    let running = Running {
+        public: (public_handle, public),
+        operator: (operator_handle, operator),
+        streams: stopping,
+        stop,
+        workers,
+        pushing,
+        writers,
+    };
+    running.end().await?;
     if let Err(error) = directory.flush_uses().await {
         tracing::warn!(%error, "when credentials were last used was not written down");
     }
@@ -138,20 +137,49 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     Ok(())
 }
 
+type Listener = (ServerHandle, JoinHandle<std::io::Result<()>>);
+
+/// What has to be ended.
+struct Running {
+    public: Listener,
+    operator: Listener,
+    streams: watch::Sender<bool>,
+    stop: CancellationToken,
+    workers: TaskTracker,
+    pushing: Option<oneshot::Receiver<()>>,
+    writers: JoinHandle<()>,
+}
+
+impl Running {
+    /// Ends everything that uses the stores, and loses no report over it.
+    async fn end(self) -> Result<()> {
+        let (handle, public) = self.public;
+        handle.stop(true).await;
+        public.await.context("the public listener died")??;
+        self.stop.cancel();
+        self.workers.wait().await;
+        if let Some(pushing) = self.pushing {
+            pushing.await.context("pushing died")?;
+        }
+        self.streams.send_replace(true);
+        // The operator's listener goes last, so that one can watch.
+        let (handle, operator) = self.operator;
+        handle.stop(true).await;
+        operator.await.context("the operator's listener died")??;
+        // Every request is answered now, so nothing holds the intake any more.
+        if tokio::time::timeout(Duration::from_secs(4), self.writers)
+            .await
+            .is_err()
+        {
+            tracing::error!("the writers did not finish in time");
+        }
+        Ok(())
+    }
+}
+
 fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     let listener = adapter_http::bind(address);
     listener.with_context(|| format!("{setting}: {address} cannot be listened on"))
-}
-
-/// Pushes events until told to stop.
-#[expect(clippy::disallowed_methods, reason = "awaited when stopping")]
-pub fn start_pushing(
-    parts: PushParts,
-    settings: &Settings,
-    stop: &CancellationToken,
-) -> JoinHandle<()> {
-    let push = PushEvents::new(parts, settings.push(), system::worker_name());
-    tokio::spawn(pushing::run(Arc::new(push), stop.clone()))
 }
 
 /// Brings the schema up to date, or, while the store is away, takes the
@@ -194,6 +222,7 @@ struct Shared<'a> {
     metrics: &'a Arc<Metrics>,
     log: &'a Arc<SharedLog>,
     sink: &'a Arc<dyn EventSink>,
+    home: Home,
 }
 
 impl Shared<'_> {
@@ -265,16 +294,20 @@ impl Shared<'_> {
         }
     }
 
-    fn push_parts(&self) -> PushParts {
-        PushParts {
-            queue: Arc::clone(&self.stores.queue),
+    fn start_pushing(&self, stop: &CancellationToken) -> Result<oneshot::Receiver<()>> {
+        let queue = AtHome::new(Arc::clone(&self.stores.queue), self.home.clone());
+        let parts = PushParts {
+            queue: Arc::new(queue),
             log: Arc::clone(self.log),
-            sink: Arc::clone(self.sink),
+            // Its own: connections to targets belong to the thread that pushes.
+            sink: wiring::event_sink(self.settings)?,
             directory: Arc::clone(self.directory),
             secret: self.secrets.server.clone(),
             clock: Arc::new(SystemClock),
             observer: self.metrics.clone(),
-        }
+        };
+        let push = PushEvents::new(parts, self.settings.push(), system::worker_name());
+        pushing::beside_the_intake(push, stop.clone()).context("events cannot be pushed")
     }
 
     fn chores(&self, outage: &Outage, args: &ServeArgs) -> Vec<Worker> {

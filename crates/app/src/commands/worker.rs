@@ -6,14 +6,13 @@ use adapter_http::Metrics;
 use anyhow::{Context as _, Result};
 use tokio_util::sync::CancellationToken;
 use usecases::push::PushParts;
-use usecases::{ChannelDirectory, SharedLog};
+use usecases::{ChannelDirectory, PushEvents, SharedLog};
 
-use super::serve::{keep_directory, start_pushing};
+use super::serve::keep_directory;
 use crate::config::Settings;
-use crate::lifecycle;
 use crate::system::SystemClock;
 use crate::wiring::{self, Stores};
-use crate::workers;
+use crate::{lifecycle, pushing, system, workers};
 
 /// Works until asked to stop.
 pub async fn run(settings: &Settings) -> Result<()> {
@@ -48,7 +47,9 @@ pub async fn run(settings: &Settings) -> Result<()> {
         clock: Arc::new(SystemClock),
         observer: metrics,
     };
-    let pushing = start_pushing(parts, settings, &stop);
+    let push = PushEvents::new(parts, settings.push(), system::worker_name());
+    #[expect(clippy::disallowed_methods, reason = "awaited when stopping")]
+    let pushing = tokio::spawn(pushing::run(Arc::new(push), stop.clone()));
     tracing::info!(database = %settings.database()?, "working");
 
     let signal = asked_to_stop.await;

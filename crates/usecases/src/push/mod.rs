@@ -53,7 +53,7 @@ impl Default for PushSettings {
             waiting: 1_000,
             open: 1_000,
             lease: Duration::from_secs(30),
-            record_every: Duration::from_millis(50),
+            record_every: Duration::from_millis(200),
             pause_after: Duration::from_hours(24),
         }
     }

@@ -1,0 +1,81 @@
+//! Stores, used from a thread with a runtime of its own.
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapter_http::Home;
+use async_trait::async_trait;
+use domain::subscription::SubscriptionState;
+use domain::{LogPosition, Timestamp};
+use ports::log::{LogRead, LogRest};
+use ports::subscriptions::{Lease, LeasedSubscription, Progress, Renewal};
+use ports::{DeliveryQueue, ReportLog, StoreError};
+
+/// A store whose connections stay with the runtime in which it lives, whoever
+/// opens them. One that is opened elsewhere would wait for that thread whenever
+/// something arrives on it, also when it has come to serve the intake.
+pub struct AtHome<T: ?Sized> {
+    store: Arc<T>,
+    home: Home,
+}
+
+impl<T: ?Sized> AtHome<T> {
+    pub const fn new(store: Arc<T>, home: Home) -> Self {
+        Self { store, home }
+    }
+}
+
+#[async_trait]
+impl ReportLog for AtHome<dyn ReportLog> {
+    async fn read(
+        &self,
+        after: Option<LogPosition>,
+        limit: NonZeroU16,
+    ) -> Result<LogRead, StoreError> {
+        self.home.run(self.store.read(after, limit)).await
+    }
+
+    async fn head(&self) -> Result<LogPosition, StoreError> {
+        self.home.run(self.store.head()).await
+    }
+
+    async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
+        self.home.run(self.store.position_at(moment)).await
+    }
+
+    async fn behind(
+        &self,
+        position: LogPosition,
+        at_most: NonZeroU16,
+    ) -> Result<LogRest, StoreError> {
+        self.home.run(self.store.behind(position, at_most)).await
+    }
+}
+
+#[async_trait]
+impl DeliveryQueue for AtHome<dyn DeliveryQueue> {
+    async fn claim(
+        &self,
+        worker: &str,
+        lease: Duration,
+    ) -> Result<Option<LeasedSubscription>, StoreError> {
+        self.home.run(self.store.claim(worker, lease)).await
+    }
+
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {
+        self.home.run(self.store.renew(lease, duration)).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.home.run(self.store.release(lease)).await
+    }
+
+    async fn record(&self, lease: &Lease, progress: Progress<'_>) -> Result<bool, StoreError> {
+        self.home.run(self.store.record(lease, progress)).await
+    }
+
+    async fn finish(&self, lease: &Lease, state: SubscriptionState) -> Result<bool, StoreError> {
+        self.home.run(self.store.finish(lease, state)).await
+    }
+}
