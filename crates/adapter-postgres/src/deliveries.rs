@@ -1,16 +1,11 @@
-//! What became of deliveries, asking for more of them, and removing them.
-
-use std::num::NonZeroU32;
+//! What became of deliveries, and asking for more of them.
 
 use async_trait::async_trait;
-use domain::delivery::{Attempts, DeliveryFilter};
+use domain::delivery::DeliveryFilter;
 use domain::page::{Page, PageSize};
-use domain::{
-    Delivery, DeliveryKey, DeliveryState, LogPosition, MessageKey, SubscriptionId, Timestamp,
-};
+use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, SubscriptionId, Timestamp};
 use ports::StoreError;
-use ports::retention::Pruning;
-use ports::subscriptions::{DeliveryLog, DeliveryRetention, RETRY_MAX};
+use ports::subscriptions::{DeliveryLog, RETRY_MAX};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::PostgresStore;
@@ -18,10 +13,10 @@ use crate::delivery_rows::DeliveryRow;
 use crate::error::{lost_a_race, store_error};
 
 const SUBSCRIPTIONS: &str = "subscriptions";
-const DELIVERIES: &str = "deliveries";
+pub(crate) const DELIVERIES: &str = "deliveries";
 
 /// How often what lost a race is written again.
-const RACES: usize = 5;
+pub(crate) const RACES: usize = 5;
 
 #[async_trait]
 impl DeliveryLog for PostgresStore {
@@ -102,74 +97,6 @@ impl DeliveryLog for PostgresStore {
     }
 }
 
-#[async_trait]
-impl DeliveryRetention for PostgresStore {
-    async fn prune_deliveries(
-        &self,
-        before: Timestamp,
-        budget: NonZeroU32,
-    ) -> Result<Pruning, StoreError> {
-        let budget = i64::from(budget.get());
-        // Each by its key: of most there is nothing left, and to see that must cost little.
-        let nobodys = sqlx::query!(
-            "delete from deliveries where ctid = any (array(
-                 select theirs.ctid
-                 from subscriptions
-                 cross join lateral (
-                     select ctid from deliveries
-                     where subscription_id = subscriptions.id
-                     order by subscription_id, report_id, part
-                     limit $1
-                 ) as theirs
-                 where removed
-                 limit $1
-             ))",
-            budget,
-        )
-        .execute(&self.pool)
-        .await
-        .map_err(store_error(DELIVERIES))?
-        .rows_affected();
-        let left = budget.saturating_sub_unsigned(nobodys);
-        // What a worker is writing is not waited for: it would wait for this in turn.
-        let old = sqlx::query!(
-            "delete from deliveries where ctid = any (array(
-                 select ctid from deliveries
-                 where finished_at < $1
-                 order by finished_at
-                 limit $2
-                 for update skip locked
-             ))",
-            before.to_date_time(),
-            left,
-        )
-        .execute(&self.pool)
-        .await
-        .map_err(store_error(DELIVERIES))?
-        .rows_affected();
-        let rows = nobodys.saturating_add(old);
-        Ok(Pruning {
-            rows,
-            days: 0,
-            done: rows < budget.unsigned_abs(),
-        })
-    }
-
-    async fn forget_bodies(
-        &self,
-        messages: &[MessageKey],
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let mut races = 0;
-        loop {
-            match self.try_forget_bodies(messages, now).await {
-                Err(error) if lost_a_race(&error) && races < RACES => races += 1,
-                outcome => return outcome.map_err(store_error(DELIVERIES)),
-            }
-        }
-    }
-}
-
 impl PostgresStore {
     async fn try_retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
@@ -226,50 +153,6 @@ impl PostgresStore {
         }
         Ok(retried)
     }
-
-    async fn try_forget_bodies(
-        &self,
-        messages: &[MessageKey],
-        now: Timestamp,
-    ) -> Result<u64, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
-        let forgotten = forget_bodies(&mut transaction, messages, now).await?;
-        transaction.commit().await?;
-        Ok(forgotten)
-    }
-}
-
-/// Forgets what was to be sent about messages, within a transaction.
-pub(crate) async fn forget_bodies(
-    connection: &mut PgConnection,
-    messages: &[MessageKey],
-    now: Timestamp,
-) -> Result<u64, sqlx::Error> {
-    let channels: Vec<_> = messages.iter().map(|key| key.channel.as_str()).collect();
-    let sids: Vec<_> = messages.iter().map(|key| key.sid.to_compact()).collect();
-    let mut erased = Attempts::default();
-    erased.erase(now);
-    // Whoever is writing is waited for; whoever comes later is refused.
-    sqlx::query!("update subscriptions set fence = fence + 1")
-        .execute(&mut *connection)
-        .await?;
-    let forgotten = sqlx::query!(
-        "update deliveries
-         set state = 'dead', body = null, next_attempt_at = null, finished_at = $3,
-             last_attempts = $4::text::json
-         where body is not null
-             and (channel_id, sid) in (
-                 select channel_id, sid
-                 from unnest($1::text[], $2::bytea[]) as erased (channel_id, sid)
-             )",
-        &channels as _,
-        &sids,
-        now.to_date_time(),
-        erased.last_to_json(),
-    )
-    .execute(&mut *connection)
-    .await?;
-    Ok(forgotten.rows_affected())
 }
 
 /// Locks a subscription before its deliveries, as everybody does who writes them. Whether it

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use crate::PostgresStore;
-use crate::deliveries::forget_bodies;
+use crate::delivery_retention::forget_bodies;
 use crate::erasure_rows::{ERASURES, ErasureRow};
 use crate::error::{corrupt, lost_a_race, store_error};
 use crate::rows::key;

@@ -15,6 +15,7 @@ mod connection;
 mod cursors;
 mod deliveries;
 mod delivery_queue;
+mod delivery_retention;
 mod delivery_rows;
 mod erasure_rows;
 mod erasures;

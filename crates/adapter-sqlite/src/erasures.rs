@@ -11,7 +11,7 @@ use ports::{Erasures, StoreError};
 
 use crate::SqliteStore;
 use crate::connection::Write;
-use crate::deliveries::forget_bodies;
+use crate::delivery_retention::forget_bodies;
 use crate::erasure_rows::{ERASURES, ErasureRow};
 use crate::error::{corrupt, store_error};
 use crate::json::JsonRows;

@@ -1,5 +1,7 @@
 //! The work on one leased subscription.
 
+mod keeping;
+
 use std::num::NonZeroU16;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, Subscription, Ti
 use ports::events::{SinkError, Target};
 use ports::log::{LogPage, LogRead};
 use ports::observer::{PushOutcome, StopReason};
-use ports::subscriptions::{Lease, LeasedSubscription, Progress, Renewal};
+use ports::subscriptions::{Lease, LeasedSubscription};
 use ports::{ReportLog as _, StoreError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -31,15 +33,6 @@ const STEP: NonZeroU16 = NonZeroU16::new(500).unwrap();
 
 /// How long to wait for something new in the log before looking again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// How many deliveries are recorded in one step at most.
-const RECORDED_AT_ONCE: usize = 500;
-
-/// How often a position is taken down that has moved past events nobody wants.
-const POSITION_EVERY: Duration = Duration::from_secs(5);
-
-/// How long a store that failed is left alone.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long events under way may still take when the process stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
@@ -342,124 +335,6 @@ impl Pusher {
         self.outcomes.push(outcome);
     }
 
-    /// Takes down what was done and holds the lease, if it is time.
-    async fn keep_up(&mut self) -> Option<End> {
-        let now = Instant::now();
-        if self.store_rests_until.is_some_and(|until| until <= now) {
-            self.store_rests_until = None;
-        }
-        if self.store_rests_until.is_none() {
-            if now >= self.records_at()
-                && let Some(end) = self.record().await
-            {
-                return Some(end);
-            }
-            if now >= self.renewed_at + self.settings.lease / 3
-                && let Some(end) = self.renew().await
-            {
-                return Some(end);
-            }
-        }
-        // Nobody may have claimed it yet; but somebody may.
-        if now >= self.renewed_at + self.settings.lease {
-            return Some(End::Lost);
-        }
-        let clock = self.parts.clock.now();
-        if self.health.has_failed_for(self.settings.pause_after, clock)
-            && self.pause(PauseReason::Failing, StopReason::Failing).await
-        {
-            return Some(End::Finished);
-        }
-        // The rest of the open ones comes with another lease.
-        (self.more_open && self.lanes.open() == 0 && self.outcomes.is_empty())
-            .then_some(End::Release)
-    }
-
-    async fn record(&mut self) -> Option<End> {
-        let at_once = self.outcomes.len().min(RECORDED_AT_ONCE);
-        let (some, rest) = self.outcomes.split_at(at_once);
-        // While some are left, only what is taken down now counts.
-        let position = if rest.is_empty() {
-            self.lanes.position(self.read)
-        } else {
-            self.recorded
-        };
-        let progress = Progress {
-            position: position.max(self.recorded),
-            failing_since: self.health.failing_since(),
-            deliveries: some,
-        };
-        match self.parts.queue.record(&self.lease, progress).await {
-            Ok(true) => {
-                self.recorded = progress.position;
-                self.recorded_at = Instant::now();
-                self.outcomes.drain(..at_once);
-                if self.outcomes.is_empty() {
-                    self.outcomes_since = None;
-                }
-                None
-            }
-            Ok(false) => Some(End::Lost),
-            Err(error) => {
-                self.store_failed("what was pushed was not taken down yet", &error);
-                None
-            }
-        }
-    }
-
-    async fn renew(&mut self) -> Option<End> {
-        let asked_at = Instant::now();
-        match self
-            .parts
-            .queue
-            .renew(&self.lease, self.settings.lease)
-            .await
-        {
-            Ok(Renewal::Kept) => {
-                self.renewed_at = asked_at;
-                None
-            }
-            Ok(Renewal::Lost) => Some(End::Lost),
-            Err(error) => {
-                self.store_failed("a lease was not renewed yet", &error);
-                None
-            }
-        }
-    }
-
-    fn store_failed(&mut self, what: &'static str, error: &StoreError) {
-        tracing::warn!(subscription = %self.subscription.id, error = %chain(error), "{what}");
-        self.store_rests_until = Some(Instant::now() + STORE_PAUSE);
-    }
-
-    async fn pause(&mut self, reason: PauseReason, told: StopReason) -> bool {
-        let since = self.parts.clock.now();
-        self.finish(SubscriptionState::Paused { reason, since }, told)
-            .await
-    }
-
-    /// Ends the lease with a state, and tells why. `false` if the store did not
-    /// take it.
-    async fn finish(&mut self, state: SubscriptionState, reason: StopReason) -> bool {
-        while !self.outcomes.is_empty() {
-            if self.record().await.is_some() || self.store_rests_until.is_some() {
-                return false;
-            }
-        }
-        match self.parts.queue.finish(&self.lease, state).await {
-            Ok(true) => {
-                self.stopped.tell(self.subscription.id, reason);
-                true
-            }
-            // A lease that was lost ends as well; others may have stopped it.
-            Ok(false) => true,
-            Err(error) => {
-                self.store_failed("the end of a subscription was not taken down yet", &error);
-                false
-            }
-        }
-    }
-
     /// Waits for events that are under way, and takes down what became of them.
     async fn let_flights_land(&mut self) {
         let deadline = Instant::now() + STOP_PATIENCE;
@@ -474,13 +349,6 @@ impl Pusher {
             if self.record().await.is_some() || self.store_rests_until.is_some() {
                 return;
             }
-        }
-    }
-
-    async fn release(&self) {
-        if let Err(error) = self.parts.queue.release(&self.lease).await {
-            // It ends by itself.
-            tracing::warn!(subscription = %self.subscription.id, error = %chain(&error), "a lease was not given back");
         }
     }
 
@@ -505,19 +373,6 @@ impl Pusher {
             }
         }
         wake
-    }
-
-    fn records_at(&self) -> Instant {
-        let full = self.outcomes.len() >= RECORDED_AT_ONCE;
-        match self.outcomes_since {
-            Some(since) if full => since,
-            Some(since) => since + self.settings.record_every,
-            None if self.lanes.position(self.read) > self.recorded => {
-                self.recorded_at + POSITION_EVERY
-            }
-            // The renewal comes before it.
-            None => self.renewed_at + self.settings.lease,
-        }
     }
 }
 
