@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bench::database::Postgres;
-use bench::events::{self, row::Measured as OfEvents};
+use bench::events::{self, row::Row as EventRow};
 use bench::machine::Machine;
 use bench::measure::{Bench, program_beside_us};
 use bench::ratios::Ratio;
@@ -202,9 +202,9 @@ impl Results {
         if !self.events.is_empty() {
             let rows = self.events.iter();
             let rows: Vec<_> = rows
-                .map(|(row, measured)| OfEvents::medians(measured).cells(*row))
+                .map(|(row, measured)| row.cells(&Measured::medians(measured)))
                 .collect();
-            println!("{}", markdown(OfEvents::HEADER, &rows));
+            println!("{}", markdown(EventRow::HEADER, &rows));
             println!("{}", events::suite::NOTES);
         }
         let rows: Vec<_> = self
@@ -227,7 +227,7 @@ impl Results {
         let events = self.events.iter().map(|(row, measured)| {
             json!({
                 "name": row.name(),
-                "medians": OfEvents::medians(measured),
+                "medians": Measured::medians(measured),
                 "rounds": measured,
             })
         });

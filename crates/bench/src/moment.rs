@@ -47,10 +47,10 @@ impl Moment {
 
 /// What came of a load between two moments.
 pub(crate) fn measured(loaded: &Loaded, before: &Moment, after: &Moment) -> Measured {
-    let per_request = |before, after| used(before, after, loaded.requests);
-    let receiver_cpu = per_request(Some(before.receiver), Some(after.receiver));
-    let database_cpu = per_request(before.database, after.database);
-    let together = receiver_cpu.map(|cpu| cpu + database_cpu.unwrap_or_default());
+    let cost = cost(before, after, loaded.requests, loaded.window);
+    let together = cost
+        .receiver
+        .map(|cpu| cpu + cost.database.unwrap_or_default());
     let (reports, commits) = (
         after.batches.0 - before.batches.0,
         after.batches.1 - before.batches.1,
@@ -63,13 +63,20 @@ pub(crate) fn measured(loaded: &Loaded, before: &Moment, after: &Moment) -> Meas
         p50,
         p99,
         p999,
-        receiver_cpu,
-        database_cpu,
         report_cpu: together.map(|cpu| cpu * requests_rate / reports_rate.max(1.0)),
-        memory: Some(mebibytes(after.receiver.memory)),
-        grown: None,
         batch: (commits > 0.0).then(|| reports / commits),
-        load_cpu: Some(processors(before.load, after.load, loaded.window)),
+        ..of(&cost)
+    }
+}
+
+/// What is known of each row.
+pub(crate) fn of(cost: &Cost) -> Measured {
+    Measured {
+        receiver_cpu: cost.receiver,
+        database_cpu: cost.database,
+        memory: Some(cost.memory),
+        load_cpu: Some(cost.load),
+        ..Measured::default()
     }
 }
 

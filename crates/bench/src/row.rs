@@ -103,13 +103,16 @@ pub struct Measured {
     pub reports: Option<f64>,
     /// Requests a second.
     pub requests: Option<f64>,
+    /// Events taken by subscribers a second.
+    pub events: Option<f64>,
     /// The latency that half of the reports did not exceed, in milliseconds.
     pub p50: Option<f64>,
     /// The same for 99 of a hundred.
     pub p99: Option<f64>,
     /// The same for 999 of a thousand.
     pub p999: Option<f64>,
-    /// Processor time of the receiver for a request, in microseconds.
+    /// Processor time of the receiver for a request (in the table of events for
+    /// what the row is about), in microseconds.
     pub receiver_cpu: Option<f64>,
     /// Processor time of the database for a request (where there is no HTTP,
     /// for a report), in microseconds.
@@ -135,6 +138,7 @@ impl Measured {
         Self {
             reports: of(|round| round.reports),
             requests: of(|round| round.requests),
+            events: of(|round| round.events),
             p50: of(|round| round.p50),
             p99: of(|round| round.p99),
             p999: of(|round| round.p999),

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use domain::EventType;
 
 use super::feed::{self, From, PRIVATE_TARGETS};
-use super::row::{Beside, Measured, Row, Subject};
+use super::row::{Beside, Row, Subject};
 use super::subscriber::{Arrival, Manner, Subscriber};
 use super::told::Told;
 use crate::database::Database;
@@ -18,6 +18,7 @@ use crate::load::{Load, Loaded, Mode, per_second};
 use crate::measure::Bench;
 use crate::moment::{self, Moment, latencies};
 use crate::receiver::Receiver;
+use crate::row::Measured;
 use crate::traffic::{STATUSES, Traffic};
 
 /// At which rate the delay of events is measured.
@@ -162,7 +163,7 @@ impl Place<'_> {
         Ok(Measured {
             reports: None,
             events: Some(per_second(stored, window)),
-            ..Measured::of(&cost)
+            ..moment::of(&cost)
         })
     }
 
@@ -231,23 +232,7 @@ fn measured(loaded: &Loaded, before: &(Moment, u64), after: &(Moment, u64)) -> M
         p50,
         p99,
         p999,
-        ..Measured::of(&cost)
-    }
-}
-
-impl Measured {
-    const fn of(cost: &moment::Cost) -> Self {
-        Self {
-            reports: None,
-            events: None,
-            p50: None,
-            p99: None,
-            p999: None,
-            receiver_cpu: cost.receiver,
-            database_cpu: cost.database,
-            memory: Some(cost.memory),
-            load_cpu: Some(cost.load),
-        }
+        ..moment::of(&cost)
     }
 }
 

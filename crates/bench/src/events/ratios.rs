@@ -1,8 +1,9 @@
 //! What follows from the table of events.
 
-use super::row::{Beside, Measured, Row, Subject};
+use super::row::{Beside, Row, Subject};
 use super::suite::Results;
 use crate::ratios::Ratio;
+use crate::row::Measured;
 
 /// All that follow from what was measured.
 #[must_use]

@@ -1,8 +1,7 @@
-//! What one row of the table of events is about, and what was measured of it.
+//! What one row of the table of events is about, and what is shown of it.
 
-use serde::Serialize;
-
-use crate::table::{median, number};
+use crate::row::Measured;
+use crate::table::number;
 
 /// One row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,51 +54,8 @@ impl Row {
             Subject::HalfOfMost(it) => format!("intake on {engine}, half{}", beside(it)),
         }
     }
-}
 
-/// What was measured, once or as medians.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Measured {
-    /// Reports a second.
-    pub reports: Option<f64>,
-    /// Events taken by subscribers a second.
-    pub events: Option<f64>,
-    /// The latency that half did not exceed, in milliseconds.
-    pub p50: Option<f64>,
-    /// The same for 99 of a hundred.
-    pub p99: Option<f64>,
-    /// The same for 999 of a thousand.
-    pub p999: Option<f64>,
-    /// Processor time of the receiver, in microseconds.
-    pub receiver_cpu: Option<f64>,
-    /// Processor time of the database, in microseconds.
-    pub database_cpu: Option<f64>,
-    /// Memory of the receiver, in MiB.
-    pub memory: Option<f64>,
-    /// Processors that load and subscribers took.
-    pub load_cpu: Option<f64>,
-}
-
-impl Measured {
-    /// The medians of several rounds, each for itself.
-    #[must_use]
-    pub fn medians(rounds: &[Self]) -> Self {
-        let of =
-            |field: fn(&Self) -> Option<f64>| median(rounds.iter().filter_map(field).collect());
-        Self {
-            reports: of(|round| round.reports),
-            events: of(|round| round.events),
-            p50: of(|round| round.p50),
-            p99: of(|round| round.p99),
-            p999: of(|round| round.p999),
-            receiver_cpu: of(|round| round.receiver_cpu),
-            database_cpu: of(|round| round.database_cpu),
-            memory: of(|round| round.memory),
-            load_cpu: of(|round| round.load_cpu),
-        }
-    }
-
-    /// The heads of [`Measured::cells`].
+    /// The heads of [`Row::cells`].
     pub const HEADER: [&'static str; 10] = [
         "",
         "reports/s",
@@ -115,18 +71,18 @@ impl Measured {
 
     /// A line of the table.
     #[must_use]
-    pub fn cells(&self, row: Row) -> [String; 10] {
+    pub fn cells(self, measured: &Measured) -> [String; 10] {
         [
-            row.name(),
-            number(self.reports),
-            number(self.events),
-            number(self.p50),
-            number(self.p99),
-            number(self.p999),
-            number(self.receiver_cpu),
-            number(self.database_cpu),
-            number(self.memory),
-            number(self.load_cpu),
+            self.name(),
+            number(measured.reports),
+            number(measured.events),
+            number(measured.p50),
+            number(measured.p99),
+            number(measured.p999),
+            number(measured.receiver_cpu),
+            number(measured.database_cpu),
+            number(measured.memory),
+            number(measured.load_cpu),
         ]
     }
 }

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
-use super::row::{Beside, Measured, Row, Subject};
+use super::row::{Beside, Row, Subject};
 use crate::measure::Bench;
+use crate::row::Measured;
 use crate::table::number;
 
 /// The rows of the table. One that needs another's result follows it.
