@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use domain::delivery::DeliveryFilter;
 use domain::page::PageSize;
 use domain::secret::ServerSecret;
-use domain::subscription::{Description, SubscriptionSecret, SubscriptionState};
-use domain::webhook::{AnswerExcerpt, SigningSecret, TargetUrl};
+use domain::subscription::SubscriptionSecret;
+use domain::webhook::{AnswerExcerpt, SigningSecret};
 use domain::{
-    Delivery, DeliveryState, Effect, EventFilter, IntegratorName, LogPosition, RejectionReason,
-    ReportedStatus, Subscription, SubscriptionId, Timestamp,
+    Delivery, DeliveryState, Effect, IntegratorName, LogPosition, RejectionReason, ReportedStatus,
+    Subscription, SubscriptionId,
 };
 use ports::events::{Answer, Delivered, EventSink, OutgoingEvent, SinkError, Target};
 use ports::observer::{StopReason, Unobserved};
@@ -20,14 +20,13 @@ use ports::{
     Clock as _, DeliveryLog as _, Observer, ReportStore as _, SubscriptionRepository as _,
 };
 use serde_json::Value;
-use testkit::builders::{report, server_secret};
+use testkit::builders::{report, server_secret, subscription};
 use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use usecases::push::{PushParts, PushSettings};
 use usecases::{ChannelDirectory, PushEvents, SharedLog};
-use uuid::Uuid;
 
 /// What a target does with an event: its HTTP status, by message and how often
 /// it has come.
@@ -147,27 +146,15 @@ impl World {
         number: u128,
         server_secret: &ServerSecret,
     ) -> SubscriptionId {
-        let id = SubscriptionId(Uuid::from_u128(number));
+        let mut subscription = subscription(number);
+        let id = subscription.id;
         let secret = SigningSecret::from_random(&[1; 32]).reveal();
-        let now = Timestamp::EPOCH;
         let context = Subscription::secret_context(id);
-        let sealed = server_secret.seal(&secret, &context, [2; 24]);
-        let subscription = Subscription {
-            id,
-            url: TargetUrl::parse("https://subscriber.example/events").unwrap(),
-            filter: EventFilter::default(),
-            reveal: false,
-            description: Description::default(),
-            state: SubscriptionState::Active,
-            secrets: SubscriptionSecret {
-                sealed,
-                created_at: now,
-            }
-            .into(),
-            created_at: now,
-            updated_at: now,
-            version: 1,
-        };
+        subscription.secrets = SubscriptionSecret {
+            sealed: server_secret.seal(&secret, &context, [2; 24]),
+            created_at: subscription.created_at,
+        }
+        .into();
         let added = self.store.add(&subscription, LogPosition::START).await;
         assert!(added.unwrap());
         id
