@@ -96,18 +96,22 @@ impl EraseRecipient {
 
     /// One step of an erasure that has begun.
     pub async fn step(&self, id: ErasureId) -> Result<Erasure, StoreError> {
-        let before = self.erasures.find(id).await?;
-        let was_finished = before.is_some_and(|before| before.finished_at.is_some());
-        let step = self.erasures.step(id, BUDGET, self.clock.now()).await?;
-        let erasure = step.ok_or_else(|| StoreError::Corrupt {
+        let gone = || StoreError::Corrupt {
             table: "erasures",
             column: "id",
             source: "an erasure that had begun is gone".into(),
-        })?;
-        if let Some(log) = &self.log {
+        };
+        let before = self.erasures.find(id).await?.ok_or_else(gone)?;
+        let step = self.erasures.step(id, BUDGET, self.clock.now()).await?;
+        let erasure = step.ok_or_else(gone)?;
+        // Most steps find nobody, and the log is shared by all who follow it.
+        let erased = |erasure: &Erasure| (erasure.messages, erasure.reports);
+        if erased(&erasure) != erased(&before)
+            && let Some(log) = &self.log
+        {
             log.forget().await;
         }
-        if erasure.finished_at.is_some() && !was_finished {
+        if erasure.finished_at.is_some() && before.finished_at.is_none() {
             tracing::info!(
                 erasure = %id,
                 recipient = erasure.masked,

@@ -118,6 +118,22 @@ async fn what_a_process_keeps_of_the_log_is_forgotten_with_the_recipient() {
 }
 
 #[tokio::test]
+async fn an_erasure_that_finds_nobody_leaves_the_log_shared() {
+    let store = MemoryStore::new();
+    let log = SharedLog::new(Arc::new(store.clone())).keeping_for(Duration::from_hours(1));
+    let log = Arc::new(log);
+    assert_eq!(read(&log, LogPosition::START).await, [""; 0]);
+    store.record(&many()[..1]).await.unwrap();
+    log.recorded();
+    assert_eq!(read(&log, LogPosition::START).await, [NUMBER]);
+    // By another process; so whoever asks this store again is told of it.
+    finish(&store).await;
+    let erase = erasing(&store).telling(log.clone());
+    erase.run(&request(None), Duration::ZERO).await.unwrap();
+    assert_eq!(read(&log, LogPosition::START).await, [NUMBER]);
+}
+
+#[tokio::test]
 async fn what_other_processes_keep_of_the_log_is_forgotten_in_time() {
     for (kept_for, told) in [
         (Duration::from_hours(1), NUMBER),
