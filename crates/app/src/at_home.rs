@@ -79,3 +79,67 @@ impl DeliveryQueue for AtHome<dyn DeliveryQueue> {
         self.home.run(self.store.finish(lease, state)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::runtime::{Builder, Handle, Id, Runtime};
+
+    use super::*;
+
+    /// Remembers in which runtime it was used.
+    #[derive(Default)]
+    struct Log(Mutex<Vec<Id>>);
+
+    #[async_trait]
+    impl ReportLog for Log {
+        async fn read(&self, _: Option<LogPosition>, _: NonZeroU16) -> Result<LogRead, StoreError> {
+            Ok(LogRead::Pruned {
+                oldest: self.head().await?,
+            })
+        }
+
+        async fn head(&self) -> Result<LogPosition, StoreError> {
+            // Woken again, it is polled anew.
+            tokio::task::yield_now().await;
+            self.0.lock().unwrap().push(Handle::current().id());
+            Ok(LogPosition::START)
+        }
+
+        async fn position_at(&self, _: Timestamp) -> Result<LogPosition, StoreError> {
+            self.head().await
+        }
+
+        async fn behind(&self, _: LogPosition, _: NonZeroU16) -> Result<LogRest, StoreError> {
+            self.head().await?;
+            Ok(LogRest {
+                reports: 0,
+                since: None,
+                pruned: false,
+            })
+        }
+    }
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn a_store_works_in_its_own_runtime_wherever_it_is_asked() {
+        let (home, away) = (runtime(), runtime());
+        let log = Arc::new(Log::default());
+        let store: Arc<dyn ReportLog> = log.clone();
+        let here = home.block_on(async { Home::here().unwrap() });
+        let at_home = AtHome::new(store, here);
+        away.block_on(async {
+            at_home.read(None, NonZeroU16::MIN).await.unwrap();
+            at_home.head().await.unwrap();
+            at_home.position_at(Timestamp::EPOCH).await.unwrap();
+            let behind = at_home.behind(LogPosition::START, NonZeroU16::MIN);
+            behind.await.unwrap();
+        });
+        assert_eq!(*log.0.lock().unwrap(), [home.handle().id(); 4]);
+        assert_ne!(home.handle().id(), away.handle().id());
+    }
+}

@@ -234,6 +234,23 @@ async fn events_arrive_over_kills_on_postgres() {
     events_arrive_over_kills(Engine::Postgres).await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_thread_that_pushes_gives_way_to_all_others() {
+    let home = Home::new(Engine::Sqlite).await;
+    let server = home.serve();
+    let niceness = |pushes: bool| {
+        let threads = server.threads().into_iter();
+        let some = threads.filter(|(name, _)| (name == "push") == pushes);
+        some.map(|(_, niceness)| niceness).collect::<Vec<_>>()
+    };
+    until("it has a thread that gives way", async || {
+        niceness(true) == [15]
+    })
+    .await;
+    assert!(niceness(false).iter().all(|niceness| *niceness < 15));
+}
+
 /// A target that answers 410 to whatever it is sent.
 fn gone() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

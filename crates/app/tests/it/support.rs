@@ -206,6 +206,23 @@ impl Server {
         }
     }
 
+    /// Name and niceness of each of its threads.
+    pub fn threads(&self) -> Vec<(String, i32)> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let mut threads = Vec::new();
+        for task in tasks.flatten() {
+            // One that ends meanwhile is not there any more.
+            let Ok(stat) = std::fs::read_to_string(task.path().join("stat")) else {
+                continue;
+            };
+            let (name, fields) = stat.rsplit_once(')').unwrap();
+            let name = name.split_once('(').unwrap().1.to_owned();
+            let niceness = fields.split_whitespace().nth(16).unwrap();
+            threads.push((name, niceness.parse().unwrap()));
+        }
+        threads
+    }
+
     pub fn log(&self) -> String {
         self.lines.lock().unwrap().join("\n")
     }
