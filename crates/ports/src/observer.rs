@@ -34,6 +34,11 @@ pub trait Observer: Send + Sync {
         let _ = (outcome, took);
     }
 
+    /// Events were pushed slowly for so long, because there were many reports.
+    fn pushing_slowed(&self, during: Duration) {
+        let _ = during;
+    }
+
     /// A worker has stopped serving a subscription, and somebody has to look at
     /// it. Told once, by the worker that has done it.
     fn subscription_stopped(&self, reason: StopReason) {

@@ -17,7 +17,7 @@ use ports::reports::{Recorded, record_by_halves};
 use ports::{JournalEntry, Observer, ReportJournal, ReportStore, StoreError};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::{SharedLog, StoreGate};
+use crate::{Pace, SharedLog, StoreGate};
 
 /// How the intake is dimensioned.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +100,7 @@ pub struct IntakeWriters {
     store: Arc<dyn ReportStore>,
     journal: Option<Arc<dyn ReportJournal>>,
     log: Option<Arc<SharedLog>>,
+    pace: Option<Arc<Pace>>,
     gate: Arc<StoreGate>,
     observer: Arc<dyn Observer>,
     settings: IntakeSettings,
@@ -121,6 +122,7 @@ impl Intake {
             store,
             journal: None,
             log: None,
+            pace: None,
             gate,
             observer,
             settings,
@@ -168,6 +170,14 @@ impl IntakeWriters {
         self
     }
 
+    /// Slows down events that are pushed at this pace while there are many
+    /// reports.
+    #[must_use]
+    pub fn slowing(mut self, pace: Arc<Pace>) -> Self {
+        self.pace = Some(pace);
+        self
+    }
+
     /// Keeps what is handed over until every [`Intake`] is dropped.
     #[expect(
         clippy::disallowed_methods,
@@ -197,6 +207,12 @@ impl IntakeWriters {
             };
             if taken == 0 {
                 return;
+            }
+            if let Some(pace) = &self.pace {
+                let slowed = pace.batch_taken(taken, self.settings.batch, Instant::now().into());
+                if !slowed.is_zero() {
+                    self.observer.pushing_slowed(slowed);
+                }
             }
             self.keep(std::mem::take(&mut batch)).await;
         }

@@ -13,7 +13,7 @@ use testkit::memory::{MemoryJournal, MemoryStore};
 use tokio::task::JoinHandle;
 use usecases::drain_journal::{DrainError, Drained};
 use usecases::intake::{IntakeError, IntakeSettings, Kept};
-use usecases::{DrainJournal, Intake, StoreGate};
+use usecases::{DrainJournal, Intake, Pace, StoreGate};
 
 const SETTINGS: IntakeSettings = IntakeSettings {
     queue: 64,
@@ -133,6 +133,32 @@ async fn what_gathers_during_one_commit_is_recorded_in_the_next() {
         );
     }
     assert_eq!(running.store.record_calls(), 2);
+}
+
+#[tokio::test]
+async fn batches_that_are_full_slow_down_events() {
+    let store = MemoryStore::new();
+    let pace = Arc::new(Pace::default());
+    let (intake, writers) = Intake::new(Arc::new(store.clone()), Arc::new(Unobserved), SETTINGS);
+    let writers = spawn(writers.slowing(pace.clone()).run());
+    let slowed = || pace.batch_taken(0, SETTINGS.batch, Instant::now().into());
+    intake.record(&twilio(), numbered(0)).await.unwrap();
+    assert!(slowed().is_zero());
+    store.set_paused(true);
+    let many: Vec<_> = (1..=64)
+        .map(|number| {
+            let intake = intake.clone();
+            spawn(async move { intake.record(&twilio(), numbered(number)).await })
+        })
+        .collect();
+    until("the first of them", || store.record_calls() == 2).await;
+    store.set_paused(false);
+    for waiting in many {
+        waiting.await.unwrap().unwrap();
+    }
+    assert!(!slowed().is_zero());
+    drop(intake);
+    writers.await.unwrap();
 }
 
 #[tokio::test]

@@ -161,6 +161,10 @@ impl Observer for Metrics {
         self.pushes.pushed(outcome, took);
     }
 
+    fn pushing_slowed(&self, during: Duration) {
+        self.pushes.slowed(during);
+    }
+
     fn subscription_stopped(&self, reason: StopReason) {
         self.pushes.stopped(reason);
     }

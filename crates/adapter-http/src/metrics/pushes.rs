@@ -15,6 +15,7 @@ use super::{MICROSECONDS, NoExemplar, micros};
 pub(super) struct PushCounters {
     outcomes: [AtomicU64; PushOutcome::ALL.len()],
     duration: Histogram,
+    slowed: AtomicU64,
     stopped: [AtomicU64; StopReason::ALL.len()],
 }
 
@@ -24,6 +25,7 @@ impl PushCounters {
         Self {
             outcomes: std::array::from_fn(zero),
             duration: Histogram::new(MICROSECONDS, 1e6),
+            slowed: AtomicU64::new(0),
             stopped: std::array::from_fn(zero),
         }
     }
@@ -33,6 +35,10 @@ impl PushCounters {
             count.fetch_add(1, Ordering::Relaxed);
         }
         self.duration.observe(micros(took));
+    }
+
+    pub(super) fn slowed(&self, during: Duration) {
+        self.slowed.fetch_add(micros(during), Ordering::Relaxed);
     }
 
     pub(super) fn stopped(&self, reason: StopReason) {
@@ -59,6 +65,15 @@ impl PushCounters {
             None,
             MetricType::Histogram,
         )?)?;
+        let slowed = Duration::from_micros(self.slowed.load(Ordering::Relaxed));
+        encoder
+            .encode_descriptor(
+                "receiptd_pushing_slowed_seconds",
+                "How long events were pushed slowly because there were many reports",
+                None,
+                MetricType::Counter,
+            )?
+            .encode_counter(&slowed.as_secs_f64(), NoExemplar::None)?;
         let mut shown = encoder.encode_descriptor(
             "receiptd_subscriptions_stopped",
             "Subscriptions that this process has stopped serving, by reason",

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use usecases::push::PushParts;
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, Intake, ListErasures, ListMessages, ListRejections,
-    ManageChannels, PushEvents, ReadEvents, ReceiveReport, SharedLog, ShowMessage,
+    ManageChannels, Pace, PushEvents, ReadEvents, ReceiveReport, SharedLog, ShowMessage,
     SurveySubscriptions,
 };
 
@@ -67,7 +67,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         outage.begin();
     }
 
-    let intake = Intake::new(
+    let (intake, writers) = Intake::new(
         Arc::clone(&stores.reports),
         metrics.clone(),
         settings.intake(),
@@ -75,8 +75,9 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let home = Home::here()?;
     let log = AtHome::new(Arc::clone(&stores.log), home.clone());
     let log = Arc::new(SharedLog::new(Arc::new(log)));
-    let writers = outage.keep_reports(intake.1).telling(Arc::clone(&log));
-    let intake = intake.0;
+    let pace = Arc::<Pace>::default();
+    let writers = outage.keep_reports(writers).telling(Arc::clone(&log));
+    let writers = writers.slowing(Arc::clone(&pace));
     #[expect(
         clippy::disallowed_methods,
         reason = "awaited when stopping, after the listeners"
@@ -89,6 +90,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         directory: &directory,
         metrics: &metrics,
         log: &log,
+        pace: &pace,
         sink: &wiring::event_sink(settings)?,
         home,
     };
@@ -221,6 +223,7 @@ struct Shared<'a> {
     directory: &'a Arc<ChannelDirectory>,
     metrics: &'a Arc<Metrics>,
     log: &'a Arc<SharedLog>,
+    pace: &'a Arc<Pace>,
     sink: &'a Arc<dyn EventSink>,
     home: Home,
 }
@@ -299,6 +302,7 @@ impl Shared<'_> {
         let parts = PushParts {
             queue: Arc::new(queue),
             log: Arc::clone(self.log),
+            pace: Arc::clone(self.pace),
             // Its own: connections to targets belong to the thread that pushes.
             sink: wiring::event_sink(self.settings)?,
             directory: Arc::clone(self.directory),

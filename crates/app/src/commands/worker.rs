@@ -41,6 +41,8 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let parts = PushParts {
         queue: Arc::clone(&stores.queue),
         log,
+        // Reports are taken elsewhere.
+        pace: Arc::default(),
         sink: wiring::event_sink(settings)?,
         directory,
         secret,

@@ -23,7 +23,7 @@ use std::time::Duration;
 use domain::secret::ServerSecret;
 use ports::{Clock, DeliveryQueue, EventSink, Observer, StoreError};
 
-use crate::{ChannelDirectory, SharedLog};
+use crate::{ChannelDirectory, Pace, SharedLog};
 pub use pusher::Pusher;
 use stopped::Stopped;
 
@@ -65,6 +65,8 @@ pub struct PushParts {
     pub queue: Arc<dyn DeliveryQueue>,
     /// Has the events.
     pub log: Arc<SharedLog>,
+    /// How fast they may be sent.
+    pub pace: Arc<Pace>,
     /// Sends them.
     pub sink: Arc<dyn EventSink>,
     /// Knows whose error codes a channel has.

@@ -12,7 +12,7 @@ mod world;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::delivery::DeliveryFilter;
 use domain::erasure::AskedThrough;
@@ -62,6 +62,27 @@ async fn every_event_arrives_once_and_is_taken_down() {
             .iter()
             .all(|each| each.body.is_none())
     );
+    world.end([worker]).await;
+}
+
+#[tokio::test]
+async fn events_are_few_while_reports_are_many_and_catch_up_afterwards() {
+    let world = World::new(|_, _| 204);
+    world.subscribe(1).await;
+    for number in 0..400 {
+        world.record(&format!("SM{number}"), &["sent"]).await;
+    }
+    let reports = world.flood();
+    let began = Instant::now();
+    let worker = world.work("one");
+    until("some arrive all the same", async || {
+        world.taken().len() >= 160
+    })
+    .await;
+    // 500 a second, and the first sixteen at once.
+    assert!(began.elapsed() > Duration::from_millis(250));
+    reports.abort();
+    until("the rest arrives", async || world.taken().len() == 400).await;
     world.end([worker]).await;
 }
 

@@ -25,8 +25,9 @@ use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use usecases::push::{PushParts, PushSettings};
-use usecases::{ChannelDirectory, PushEvents, SharedLog};
+use usecases::{ChannelDirectory, Pace, PushEvents, SharedLog};
 
 /// What a target does with an event: its HTTP status, by message and how often
 /// it has come.
@@ -100,6 +101,7 @@ pub(crate) struct World {
     pub(crate) store: MemoryStore,
     told: Arc<Told>,
     pub(crate) log: Arc<SharedLog>,
+    pub(crate) pace: Arc<Pace>,
     pub(crate) sink: Arc<Heard>,
     pub(crate) clock: Arc<FixedClock>,
     stop: watch::Sender<bool>,
@@ -113,6 +115,7 @@ impl World {
             log: Arc::new(SharedLog::new(Arc::new(store.clone()))),
             store,
             told: Arc::default(),
+            pace: Arc::default(),
             sink: Arc::new(Heard {
                 taken: Mutex::default(),
                 tries: Mutex::default(),
@@ -176,6 +179,7 @@ impl World {
         let parts = PushParts {
             queue: Arc::new(self.store.clone()),
             log: self.log.clone(),
+            pace: self.pace.clone(),
             sink: self.sink.clone(),
             directory: Arc::new(self.directory()),
             secret: server_secret(),
@@ -201,6 +205,20 @@ impl World {
                 } else {
                     let _ = tokio::time::timeout(Duration::from_millis(5), stop.changed()).await;
                 }
+            }
+        })
+    }
+
+    /// An intake that takes full batches until it is aborted.
+    pub(crate) fn flood(&self) -> JoinHandle<()> {
+        let pace = self.pace.clone();
+        for _ in 0..9 {
+            pace.batch_taken(256, 256, Instant::now());
+        }
+        spawn(async move {
+            loop {
+                pace.batch_taken(256, 256, Instant::now());
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         })
     }

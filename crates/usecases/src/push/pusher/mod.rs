@@ -27,6 +27,7 @@ use super::stopped::Stopped;
 use super::{PushParts, PushSettings, backoff};
 use crate::CloudEvent;
 use crate::intake::chain;
+use crate::pace::{Pace, Turns};
 
 /// How many reports are read at a time.
 const STEP: NonZeroU16 = NonZeroU16::new(500).unwrap();
@@ -44,6 +45,9 @@ pub struct Pusher {
     lease: Lease,
     subscription: Subscription,
     lanes: Lanes,
+    turns: Turns,
+    /// When the next event may be sent, if one has to wait for its turn.
+    turn_at: Option<Instant>,
     flights: JoinSet<Landed>,
     /// What became of deliveries since the last time it was taken down.
     outcomes: Vec<Delivery>,
@@ -84,12 +88,15 @@ impl Pusher {
         let mut lanes = Lanes::default();
         lanes.restore(leased.open);
         let now = Instant::now();
+        let turns = Pace::turns(Arc::clone(&parts.pace));
         Self {
             parts,
             settings,
             lease: leased.lease,
             subscription: leased.subscription,
             lanes,
+            turns,
+            turn_at: None,
             flights: JoinSet::new(),
             outcomes: Vec::new(),
             outcomes_since: None,
@@ -245,10 +252,16 @@ impl Pusher {
             }
             return;
         }
-        while self.flights.len() < self.settings.window
-            && let Some(delivery) = self.lanes.next(now)
-        {
-            self.start(delivery, secrets, now);
+        self.turn_at = None;
+        while self.flights.len() < self.settings.window && self.lanes.has_ready_at(now) {
+            self.turn_at = self.turns.wait_until(Instant::now());
+            if self.turn_at.is_some() {
+                return;
+            }
+            if let Some(delivery) = self.lanes.next(now) {
+                self.start(delivery, secrets, now);
+                self.turns.sent();
+            }
         }
     }
 
@@ -364,7 +377,9 @@ impl Pusher {
                 wake = wake.min(self.health.probe_at());
             }
         } else if self.flights.len() < self.settings.window {
-            if self.lanes.has_ready() {
+            if let Some(turn) = self.turn_at {
+                wake = wake.min(turn);
+            } else if self.lanes.has_ready() {
                 wake = Instant::now();
             } else if let Some(due) = self.lanes.next_due() {
                 let left = due.unix_micros() - self.parts.clock.now().unix_micros();

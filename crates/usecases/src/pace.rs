@@ -1,0 +1,227 @@
+//! Events give way to reports.
+//!
+//! An integrator does not send a report twice; an event waits in the log. So
+//! while reports arrive as fast as they can be taken, the process that takes
+//! them pushes few events, and catches up afterwards. A busy intake is known by
+//! its batches: one that keeps up takes a handful of reports at a time.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How many events a turn allows.
+const TURN: u32 = 16;
+
+/// How often there is a turn, for all subscriptions together: 500 events a
+/// second, which take a twentieth of two processors.
+const TURN_EVERY: Duration = Duration::from_millis(32);
+
+/// How full batches are in the mean while the intake is busy, in thousandths.
+const BUSY: usize = 250;
+
+/// After how long without a batch nothing is known of the intake any more.
+const FORGET_AFTER: Duration = Duration::from_millis(500);
+
+/// How fast events may be pushed beside an intake.
+#[derive(Debug, Default)]
+pub struct Pace(Mutex<Load>);
+
+#[derive(Debug, Default)]
+struct Load {
+    /// How full the last batches were, in thousandths; the latest counts an eighth.
+    fill: usize,
+    taken_at: Option<Instant>,
+    next_turn: Option<Instant>,
+}
+
+impl Pace {
+    /// The intake took a batch of so many reports, where it might have taken
+    /// `at_most`. Says for how long events have been slowed down since the last one.
+    pub fn batch_taken(&self, reports: usize, at_most: usize, now: Instant) -> Duration {
+        let mut load = self.load();
+        let before = load.slow_for(now);
+        if load.is_forgotten(now) {
+            load.fill = 0;
+        }
+        let fill = reports.saturating_mul(1_000) / at_most.max(1);
+        load.fill = (load.fill * 7 + fill) / 8;
+        load.taken_at = Some(now);
+        before
+    }
+
+    /// The turns of one subscription among all of them.
+    pub(crate) const fn turns(pace: Arc<Self>) -> Turns {
+        Turns {
+            pace,
+            left: 0,
+            next: None,
+        }
+    }
+
+    /// When the next turn is, which nobody else has then. `None` if events may
+    /// go as fast as they can.
+    fn reserve(&self, now: Instant) -> Option<Instant> {
+        let mut load = self.load();
+        if !load.is_busy(now) {
+            load.next_turn = None;
+            return None;
+        }
+        let turn = load.next_turn.map_or(now, |next| next.max(now));
+        load.next_turn = Some(turn + TURN_EVERY);
+        Some(turn)
+    }
+
+    fn is_busy(&self, now: Instant) -> bool {
+        self.load().is_busy(now)
+    }
+
+    fn load(&self) -> MutexGuard<'_, Load> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Load {
+    fn is_busy(&self, now: Instant) -> bool {
+        self.fill >= BUSY && !self.is_forgotten(now)
+    }
+
+    fn is_forgotten(&self, now: Instant) -> bool {
+        self.since(now) >= FORGET_AFTER
+    }
+
+    fn slow_for(&self, now: Instant) -> Duration {
+        if self.fill >= BUSY {
+            self.since(now).min(FORGET_AFTER)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    fn since(&self, now: Instant) -> Duration {
+        self.taken_at
+            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
+    }
+}
+
+/// The turns of one subscription.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    pace: Arc<Pace>,
+    /// How many events this turn still allows.
+    left: u32,
+    next: Option<Instant>,
+}
+
+impl Turns {
+    /// Until when the next event has to wait. To be asked when there is one.
+    pub(crate) fn wait_until(&mut self, now: Instant) -> Option<Instant> {
+        if !self.pace.is_busy(now) {
+            (self.left, self.next) = (0, None);
+            return None;
+        }
+        if self.left > 0 {
+            return None;
+        }
+        if self.next.is_none() {
+            self.next = self.pace.reserve(now);
+        }
+        if self.next.take_if(|next| *next <= now).is_some() {
+            self.left = TURN;
+        }
+        self.next
+    }
+
+    /// An event was sent.
+    pub(crate) const fn sent(&mut self) {
+        self.left = self.left.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: usize = 256;
+
+    /// Fifty batches of so many reports, a millisecond apart; ends at the returned time.
+    fn after_batches(pace: &Pace, reports: usize, mut now: Instant) -> Instant {
+        for _ in 0..50 {
+            now += Duration::from_millis(1);
+            pace.batch_taken(reports, MOST, now);
+        }
+        now
+    }
+
+    /// How many events go in a second while the intake goes on like this.
+    fn sent_in_a_second(pace: &Pace, all: &mut [Turns], reports: usize, from: Instant) -> Vec<u32> {
+        let mut sent = vec![0; all.len()];
+        for ms in 0..1_000 {
+            let now = from + Duration::from_millis(ms);
+            pace.batch_taken(reports, MOST, now);
+            for (turns, sent) in all.iter_mut().zip(&mut sent) {
+                // As many as a target takes in a millisecond.
+                for _ in 0..20 {
+                    if turns.wait_until(now).is_none() {
+                        turns.sent();
+                        *sent += 1;
+                    }
+                }
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn events_are_not_slowed_by_reports_that_are_taken_as_they_come() {
+        let pace = Arc::new(Pace::default());
+        let now = after_batches(&pace, 40, Instant::now());
+        let mut turns = [Pace::turns(pace.clone())];
+        assert_eq!(sent_in_a_second(&pace, &mut turns, 40, now), [20_000]);
+    }
+
+    #[test]
+    fn events_are_few_while_batches_are_large() {
+        let pace = Arc::new(Pace::default());
+        let now = after_batches(&pace, 120, Instant::now());
+        let mut turns = [Pace::turns(pace.clone())];
+        let sent = sent_in_a_second(&pace, &mut turns, 120, now);
+        assert!((490..=520).contains(&sent[0]), "{sent:?}");
+    }
+
+    #[test]
+    fn subscriptions_have_their_turns_one_after_the_other() {
+        let pace = Arc::new(Pace::default());
+        let now = after_batches(&pace, MOST, Instant::now());
+        let mut turns = [(); 4].map(|()| Pace::turns(pace.clone()));
+        let sent = sent_in_a_second(&pace, &mut turns, MOST, now);
+        assert!((490..=520).contains(&sent.iter().sum::<u32>()), "{sent:?}");
+        assert!(sent.iter().all(|sent| *sent >= 7 * TURN), "{sent:?}");
+    }
+
+    #[test]
+    fn a_single_large_batch_slows_nothing() {
+        let pace = Arc::new(Pace::default());
+        let now = after_batches(&pace, 20, Instant::now());
+        pace.batch_taken(MOST, MOST, now);
+        assert_eq!(Pace::turns(pace).wait_until(now), None);
+    }
+
+    #[test]
+    fn events_go_on_when_reports_stop() {
+        let pace = Arc::new(Pace::default());
+        let now = after_batches(&pace, MOST, Instant::now());
+        let mut turns = Pace::turns(pace.clone());
+        for _ in 0..TURN {
+            assert_eq!(turns.wait_until(now), None);
+            turns.sent();
+        }
+        assert_eq!(turns.wait_until(now), Some(now + TURN_EVERY));
+        let later = now + FORGET_AFTER;
+        assert_eq!(turns.wait_until(later), None);
+        // What was before does not count when they come again.
+        assert_eq!(pace.batch_taken(20, MOST, later), FORGET_AFTER);
+        assert_eq!(turns.wait_until(later), None);
+        assert_eq!(pace.batch_taken(20, MOST, later), Duration::ZERO);
+    }
+}
