@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::table::number;
+
 /// The machine, as far as it matters.
 #[derive(Debug, Serialize)]
 pub struct Machine {
@@ -16,11 +18,26 @@ pub struct Machine {
     memory_gib: u64,
     kernel: String,
     /// How long it takes until 8 KiB are durable in the folder for temporary
-    /// files, where the databases are: the floor of every commit.
+    /// files, where the databases are: the floor of every commit. Half of the
+    /// writes took no longer.
     durable_write_us: u128,
+    /// The same for 99 of a hundred.
+    durable_write_p99_us: u128,
     /// How many processes wanted a processor in the minute before.
     load_before: f64,
+    /// How much of the processors' time others on the same hardware took while
+    /// it was measured, of a hundred.
+    stolen: f64,
+    #[serde(skip)]
+    began: Ticks,
     database: String,
+}
+
+/// Time of all processors together since the machine started, in ticks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ticks {
+    all: u64,
+    stolen: u64,
 }
 
 impl Machine {
@@ -40,19 +57,37 @@ impl Machine {
         });
         let loads = read("/proc/loadavg");
         let load = loads.split(' ').next();
+        let (durable_write, durable_write_p99) = durable_writes()?;
         Ok(Self {
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             model: model.unwrap_or(std::env::consts::ARCH).to_owned(),
             memory_gib: (memory.unwrap_or_default() + 512 * 1024) / (1024 * 1024),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            durable_write_us: durable_write()?.as_micros(),
+            durable_write_us: durable_write.as_micros(),
+            durable_write_p99_us: durable_write_p99.as_micros(),
             load_before: load.and_then(|load| load.parse().ok()).unwrap_or_default(),
+            stolen: 0.0,
+            began: Ticks::now(),
             database,
         })
     }
-}
 
-impl Machine {
+    /// With what others took since it was looked at. To be called at the end.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "ticks of a few minutes are far below 2^53"
+    )]
+    pub fn after_all(self) -> Self {
+        let now = Ticks::now();
+        let all = now.all.saturating_sub(self.began.all).max(1);
+        let stolen = now.stolen.saturating_sub(self.began.stolen);
+        Self {
+            stolen: stolen as f64 * 100.0 / all as f64,
+            ..self
+        }
+    }
+
     /// Whether others leave too little of it for figures to mean much.
     #[must_use]
     pub const fn is_busy(&self) -> bool {
@@ -64,23 +99,45 @@ impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} processors ({}), {} GiB, Linux {}, 8 KiB durable in {} µs, load before {}; {}",
+            "{} processors ({}), {} GiB, Linux {}, 8 KiB durable in {} µs ({} for 99 of a \
+             hundred), load before {}, {} % of the processors' time taken by other machines; {}",
             self.processors,
             self.model,
             self.memory_gib,
             self.kernel,
             self.durable_write_us,
+            self.durable_write_p99_us,
             self.load_before,
+            number(Some(self.stolen)),
             self.database
         )
     }
 }
 
-/// The median of 101 writes over the same 8 KiB.
-fn durable_write() -> Result<Duration> {
+impl Ticks {
+    /// Zero where the system does not say.
+    fn now() -> Self {
+        let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+        let first = stat.lines().next().unwrap_or_default();
+        // What guests take is in the first two already.
+        let ticks: Vec<u64> = first
+            .split_ascii_whitespace()
+            .skip(1)
+            .take(8)
+            .filter_map(|ticks| ticks.parse().ok())
+            .collect();
+        Self {
+            all: ticks.iter().sum(),
+            stolen: ticks.get(7).copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// Median and 99th of a hundred of 1,001 writes over the same 8 KiB.
+fn durable_writes() -> Result<(Duration, Duration)> {
     let mut file = tempfile::tempfile()?;
     let mut times = Vec::new();
-    for _ in 0..101 {
+    for _ in 0..1_001 {
         let began = Instant::now();
         file.seek(SeekFrom::Start(0))?;
         file.write_all(&[7; 8192])?;
@@ -88,5 +145,9 @@ fn durable_write() -> Result<Duration> {
         times.push(began.elapsed());
     }
     times.sort_unstable();
-    Ok(times.get(times.len() / 2).copied().unwrap_or_default())
+    let of_a_hundred = |part| times.get(times.len() * part / 100).copied();
+    Ok((
+        of_a_hundred(50).unwrap_or_default(),
+        of_a_hundred(99).unwrap_or_default(),
+    ))
 }

@@ -143,13 +143,14 @@ fn measure(options: Options) -> Result<()> {
     if options.growth {
         let lines = growth::run(&bench, rounds.min(growth::ROUNDS_MAX), told)?;
         println!("{}", markdown(growth::Line::HEADER, &growth::cells(&lines)));
-        println!("{}\n{machine}", growth::NOTES);
+        println!("{}\n{}", growth::NOTES, machine.after_all());
         return Ok(());
     }
     if let Some(minutes) = options.soak {
         let samples = soak::run(&bench, minutes, options.rate, told)?;
         let rows: Vec<_> = samples.iter().map(soak::Sample::cells).collect();
         println!("{}", markdown(soak::Sample::HEADER, &rows));
+        let machine = machine.after_all();
         println!("{} reports a second each; {machine}", options.rate);
         return Ok(());
     }
@@ -165,6 +166,7 @@ fn measure(options: Options) -> Result<()> {
     } else {
         Vec::new()
     };
+    let machine = machine.after_all();
     let results = Results { reports, events };
     if options.json {
         let all = results.json(rounds, seconds, &machine);
