@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use domain::{Effect, Message, MessageKey, Report};
 use ports::StoreError;
-use sqlx::SqliteConnection;
+use sqlx::{FromRow as _, Row as _, SqliteConnection};
 
 use crate::bulk::{self, Then};
 use crate::error::store_error;
@@ -20,25 +21,28 @@ use crate::rows::MessageRow;
 /// engine's cache meanwhile is bounded.
 pub(crate) const BATCH: usize = 512;
 
-/// Records up to [`BATCH`] reports within a transaction that holds the write lock. The log's
-/// greatest id is `last_id`, before and afterwards.
+/// What comes before a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Starts {
+    /// The beginning of the step, which takes the write lock.
+    Step,
+    /// Nothing: the step goes on.
+    Nothing,
+}
+
+/// Records up to [`BATCH`] reports.
 pub(crate) async fn record(
     connection: &mut SqliteConnection,
     reports: &[Report],
-    last_id: &mut i64,
+    starts: Starts,
     then: Then,
 ) -> Result<Vec<Effect>, StoreError> {
-    let mut batch = Batch {
-        messages: kept_messages(connection, reports).await?,
-        log: Vec::with_capacity(reports.len()),
-        last_id: *last_id,
-    };
+    let mut batch = Batch::look(connection, reports, starts).await?;
     let effects = reports.iter().map(|report| batch.absorb(report)).collect();
     let messages: Vec<_> = batch.messages.values().collect();
     bulk::write(connection, &messages, &batch.log, then)
         .await
         .map_err(store_error("report"))?;
-    *last_id = batch.last_id;
     Ok(effects)
 }
 
@@ -67,6 +71,48 @@ pub(crate) struct NewReport<'a> {
 }
 
 impl<'a> Batch<'a> {
+    /// What is there already, in one hand-over to the connection's thread.
+    async fn look(
+        connection: &mut SqliteConnection,
+        reports: &'a [Report],
+        starts: Starts,
+    ) -> Result<Self, StoreError> {
+        let keys: BTreeSet<&MessageKey> = reports.iter().map(|report| &report.key).collect();
+        let text = match starts {
+            Starts::Step => TEXTS.beginning.as_str(),
+            Starts::Nothing => TEXTS.going_on,
+        };
+        let found = sqlx::query(text)
+            .bind(wanted(&keys))
+            .fetch_all(connection)
+            .await
+            .map_err(store_error("messages"))?;
+        // The first row is that of the log.
+        let (log, found) = found
+            .split_first()
+            .ok_or_else(|| store_error("reports")(sqlx::Error::RowNotFound))?;
+        let mut batch = Self {
+            messages: BTreeMap::new(),
+            log: Vec::with_capacity(reports.len()),
+            last_id: log.try_get(0).map_err(store_error("reports"))?,
+        };
+        for row in found {
+            let row = MessageRow::from_row(row).map_err(store_error("messages"))?;
+            let report_ids = row.report_ids()?;
+            let message = Message::try_from(row)?;
+            if let Some(key) = keys.get(&message.key) {
+                batch.messages.insert(
+                    *key,
+                    Kept {
+                        message,
+                        report_ids,
+                    },
+                );
+            }
+        }
+        Ok(batch)
+    }
+
     fn absorb(&mut self, report: &'a Report) -> Effect {
         let (kept, effect) = match self.messages.entry(&report.key) {
             Entry::Occupied(entry) => {
@@ -104,52 +150,39 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The messages of a batch that are there already.
-async fn kept_messages<'a>(
-    connection: &mut SqliteConnection,
-    reports: &'a [Report],
-) -> Result<BTreeMap<&'a MessageKey, Kept>, StoreError> {
-    let keys: BTreeSet<&MessageKey> = reports.iter().map(|report| &report.key).collect();
+/// The keys of the messages to look for.
+fn wanted(keys: &BTreeSet<&MessageKey>) -> String {
     let mut rows = JsonRows::with_capacity(keys.len(), 64);
-    for key in &keys {
+    for key in keys {
         rows.row()
             .text(key.channel.as_str())
             .bytes(&key.sid.to_compact());
     }
-    let rows = rows.finish();
-    let found = sqlx::query_as!(
-        MessageRow,
-        r#"select message.channel_id, message.sid, message.recipient, message.sender,
-               message.first_reported_at, message.last_reported_at, message.duplicates,
-               message.seen_mask, message.accepted_at, message.scheduled_at, message.queued_at,
-               message.sending_at, message.sent_at, message.partially_delivered_at,
-               message.canceled_at, message.failed_at, message.undelivered_at,
-               message.delivered_at, message.read_at, message.report_ids,
-               message.seen_fingerprints, message.error_at, message.error_code,
-               message.error_text
-           from jsonb_each(?) as wanted
-           cross join messages as message
-               on message.channel_id = wanted.value ->> 0
-               and message.sid = unhex(wanted.value ->> 1)"#,
-        rows,
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(store_error("messages"))?;
-
-    let mut messages = BTreeMap::new();
-    for row in found {
-        let report_ids = row.report_ids()?;
-        let message = Message::try_from(row)?;
-        if let Some(key) = keys.get(&message.key) {
-            messages.insert(
-                *key,
-                Kept {
-                    message,
-                    report_ids,
-                },
-            );
-        }
-    }
-    Ok(messages)
+    rows.finish()
 }
+
+struct Texts {
+    beginning: String,
+    going_on: &'static str,
+}
+
+/// Several statements in one text, which the compiler cannot check.
+static TEXTS: LazyLock<Texts> = LazyLock::new(|| {
+    let going_on = "select coalesce(max(seq), 0) from sqlite_sequence where name = 'reports';
+         select message.channel_id, message.sid, message.recipient, message.sender,
+             message.first_reported_at, message.last_reported_at, message.duplicates,
+             message.seen_mask, message.accepted_at, message.scheduled_at, message.queued_at,
+             message.sending_at, message.sent_at, message.partially_delivered_at,
+             message.canceled_at, message.failed_at, message.undelivered_at,
+             message.delivered_at, message.read_at, message.report_ids,
+             message.seen_fingerprints, message.error_at, message.error_code,
+             message.error_text
+         from jsonb_each(?) as wanted
+         cross join messages as message
+             on message.channel_id = wanted.value ->> 0
+             and message.sid = unhex(wanted.value ->> 1)";
+    Texts {
+        beginning: format!("begin immediate; {going_on}"),
+        going_on,
+    }
+});

@@ -12,7 +12,7 @@ use crate::SqliteStore;
 use crate::bulk::Then;
 use crate::connection::Write;
 use crate::error::store_error;
-use crate::record::{self, BATCH};
+use crate::record::{self, BATCH, Starts};
 use crate::rows::{MessageRow, ReportRow};
 
 #[async_trait]
@@ -21,11 +21,9 @@ impl ReportStore for SqliteStore {
         if reports.is_empty() {
             return Ok(Vec::new());
         }
-        let (mut write, last_id) = self
-            .begin_recording()
-            .await
-            .map_err(store_error("reports"))?;
-        match record_all(&mut write, last_id, reports).await {
+        let begun = self.begun_by_text().await;
+        let mut write = begun.map_err(store_error("reports"))?;
+        match record_all(&mut write, reports).await {
             Ok(effects) => {
                 write.committed();
                 Ok(effects)
@@ -96,22 +94,17 @@ impl ReportStore for SqliteStore {
 }
 
 /// Records and commits.
-async fn record_all(
-    write: &mut Write<'_>,
-    mut last_id: i64,
-    reports: &[Report],
-) -> Result<Vec<Effect>, StoreError> {
+async fn record_all(write: &mut Write<'_>, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
     let mut effects = Vec::with_capacity(reports.len());
-    let mut rest = reports;
-    while !rest.is_empty() {
-        let (batch, after) = rest.split_at(rest.len().min(BATCH));
-        rest = after;
-        let then = if rest.is_empty() {
-            Then::Commit
-        } else {
-            Then::GoOn
+    let mut parts = reports.chunks(BATCH).peekable();
+    let mut starts = Starts::Step;
+    while let Some(part) = parts.next() {
+        let then = match parts.peek() {
+            Some(_) => Then::GoOn,
+            None => Then::Commit,
         };
-        effects.extend(record::record(write, batch, &mut last_id, then).await?);
+        effects.extend(record::record(write, part, starts, then).await?);
+        starts = Starts::Nothing;
     }
     Ok(effects)
 }

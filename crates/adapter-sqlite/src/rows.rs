@@ -15,7 +15,7 @@ use crate::error::corrupt;
 const MESSAGES: &str = "messages";
 const REPORTS: &str = "reports";
 
-#[derive(Debug)]
+#[derive(Debug, sqlx::FromRow)]
 pub(crate) struct MessageRow {
     pub(crate) channel_id: String,
     pub(crate) sid: Vec<u8>,
