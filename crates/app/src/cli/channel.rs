@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use domain::KeepDays;
 
 #[derive(Subcommand, Debug)]
 pub enum ChannelCommand {
@@ -18,6 +19,8 @@ pub enum ChannelCommand {
         #[arg(long)]
         reveal: bool,
     },
+    /// Change a channel
+    Update(ChannelUpdateArgs),
     /// Take the reports of a channel again
     Enable {
         /// The channel's id
@@ -57,6 +60,33 @@ pub struct ChannelAddArgs {
     /// Take only reports of messages from this sender, like whatsapp:+15550100001 (repeatable)
     #[arg(long = "sender", value_name = "ADDRESS")]
     pub senders: Vec<String>,
+    /// For how many days its messages are kept after their last report. Default: as many as the
+    /// service keeps them, RECEIPTD_KEEP_MESSAGES_DAYS
+    #[arg(long, value_name = "DAYS")]
+    pub keep_messages_days: Option<KeepDays>,
+}
+
+#[derive(Args, Debug)]
+pub struct ChannelUpdateArgs {
+    /// The channel's id
+    pub id: String,
+    /// For how many days its messages are kept after their last report, or `default`: as many as
+    /// the service keeps them, RECEIPTD_KEEP_MESSAGES_DAYS
+    #[arg(long, value_name = "DAYS", value_parser = keep_days)]
+    pub keep_messages_days: OwnKeepDays,
+}
+
+/// What a channel is to have for a time of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnKeepDays(pub Option<KeepDays>);
+
+fn keep_days(text: &str) -> Result<OwnKeepDays, String> {
+    if text == "default" {
+        return Ok(OwnKeepDays(None));
+    }
+    let days = text.parse::<KeepDays>();
+    let days = days.map_err(|error| format!("{error}, or for the `default`"))?;
+    Ok(OwnKeepDays(Some(days)))
 }
 
 #[derive(Args, Debug)]

@@ -233,6 +233,8 @@ mod tests {
         let retention = [
             include_str!("retention/log.rs"),
             include_str!("retention/messages.rs"),
+            include_str!("retention/walks.rs"),
+            include_str!("retention/channels.rs"),
         ];
         assert_eq!(
             functions(&retention.concat()),

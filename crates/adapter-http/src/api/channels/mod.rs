@@ -4,7 +4,7 @@ pub mod request;
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use domain::{Address, Channel, ChannelId, PublicUrl};
+use domain::{Address, Channel, ChannelId, KeepDays, PublicUrl};
 use ports::ChannelWithCredentials;
 use serde::{Deserialize, Serialize};
 use usecases::manage_channels::IssuedCredential;
@@ -36,6 +36,9 @@ pub struct ChannelInfo {
     pub public_url: Option<String>,
     /// Whether its reports must be signed.
     pub signature_required: bool,
+    /// For how many days its messages are kept after their last report; `null` as many as
+    /// the service keeps them.
+    pub keep_messages_days: Option<u16>,
     /// When it was made.
     pub created: String,
     /// When it was last changed.
@@ -62,6 +65,7 @@ impl ChannelInfo {
             senders: channel.senders.iter().map(sender).collect(),
             public_url: channel.public_url.as_ref().map(public_url),
             signature_required: channel.signing_token.is_some(),
+            keep_messages_days: channel.keep_messages_days.map(KeepDays::get),
             created: channel.created_at.to_string(),
             updated: channel.updated_at.to_string(),
             version: channel.version,

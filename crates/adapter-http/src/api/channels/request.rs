@@ -1,6 +1,6 @@
 //! What is asked of channels.
 
-use domain::{Address, ChannelId, ChannelName, IntegratorName, PublicUrl};
+use domain::{Address, ChannelId, ChannelName, IntegratorName, KeepDays, PublicUrl};
 use serde::Deserialize;
 use usecases::manage_channels::{ChannelChanges, NewChannel, SigningToken};
 use utoipa::ToSchema;
@@ -34,6 +34,10 @@ pub struct ChannelRequest {
     pub public_url: Option<String>,
     /// The integrator's signing token, if reports must be signed.
     pub signing_token: Option<String>,
+    /// For how many days its messages are kept after their last report; left out,
+    /// as many as the service keeps them.
+    #[schema(minimum = 1, maximum = 36_500, example = 30)]
+    pub keep_messages_days: Option<i64>,
     /// What people call the credential.
     pub label: Option<String>,
     /// From when on the credential proves nobody.
@@ -45,6 +49,7 @@ impl ChannelRequest {
     pub(super) fn read(self) -> Result<NewChannel, ApiError> {
         let public_url = self.public_url.as_deref().map(PublicUrl::parse).transpose();
         let token = self.signing_token.as_deref().map(SigningToken::parse);
+        let days = self.keep_messages_days.map(KeepDays::new);
         Ok(NewChannel {
             id: valid("id", ChannelId::parse(&self.id))?,
             integrator: valid("integrator", IntegratorName::parse(&self.integrator))?,
@@ -52,6 +57,7 @@ impl ChannelRequest {
             senders: senders(&self.senders)?,
             public_url: valid("public_url", public_url)?,
             signing_token: valid("signing_token", token.transpose())?,
+            keep_messages_days: valid("keep_messages_days", days.transpose())?,
             credential: CredentialRequest {
                 user: self.user,
                 password: self.password,
@@ -81,6 +87,11 @@ pub struct ChannelPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub signing_token: Option<Option<String>>,
+    /// For how many days its messages are kept after their last report; `null` as
+    /// many as the service keeps them.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 36_500)]
+    pub keep_messages_days: Option<Option<i64>>,
     /// The version the change is made to; another one is refused.
     pub version: Option<i64>,
 }
@@ -95,6 +106,10 @@ impl ChannelPatch {
             let token = token.as_deref().map(SigningToken::parse).transpose();
             valid("signing_token", token)
         });
+        let days = self.keep_messages_days.map(|days| {
+            let days = days.map(KeepDays::new).transpose();
+            valid("keep_messages_days", days)
+        });
         let name = self.name.as_deref().map(ChannelName::parse).transpose();
         Ok(ChannelChanges {
             name: valid("name", name)?,
@@ -102,6 +117,7 @@ impl ChannelPatch {
             senders: self.senders.as_deref().map(senders).transpose()?,
             public_url: public_url.transpose()?,
             signing_token: signing_token.transpose()?,
+            keep_messages_days: days.transpose()?,
             version: self.version,
         })
     }

@@ -9,7 +9,7 @@ use ports::retention::Pruning;
 use tokio::task::JoinSet;
 
 use super::RetainingStore;
-use super::steps::{DAY, Retained, history, prune_all, prune_messages, prune_reports, record_all};
+use super::steps::{DAY, Retained, history, prune_all, prune_reports, record_all, sweep};
 use crate::builders::{key, report, time};
 use crate::contract::log::page;
 use crate::contract::reports::record;
@@ -126,10 +126,10 @@ pub async fn a_log_of_new_reports_stays_as_it_is(stores: Retained) {
         done: true,
     };
     assert_eq!(prune_reports(&*stores.one, DAY, 10).await, nothing);
-    assert_eq!(prune_messages(&*stores.one, DAY, 10).await, nothing);
+    assert_eq!(sweep(&*stores.one, 2 * DAY, 1, 10).await, [0]);
     let all = record_all(&stores, &history()).await;
     assert_eq!(prune_reports(&*stores.one, 0, 10).await, nothing);
-    assert_eq!(prune_messages(&*stores.one, 0, 10).await, nothing);
+    assert_eq!(sweep(&*stores.one, 3 * DAY, 3, 10).await, [0]);
     assert_gone(&stores, &all, 0).await;
 }
 
