@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::secret::{CredentialHash, KeyId, SealedSecret};
 use domain::{
-    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, PublicUrl,
-    Timestamp, WebhookUser,
+    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, KeepDays,
+    PublicUrl, Timestamp, WebhookUser,
 };
 use ports::error::Source;
 use ports::{ChannelSnapshot, ChannelWithCredentials};
@@ -62,6 +62,9 @@ struct WireChannel {
     senders: Vec<String>,
     public_url: Option<String>,
     signing_token: Option<String>,
+    /// Not in copies that an earlier release has made.
+    #[serde(default)]
+    keep_messages_days: Option<i64>,
     created_at: i64,
     updated_at: i64,
     version: i64,
@@ -100,6 +103,7 @@ impl WireChannel {
                 .signing_token
                 .as_ref()
                 .map(|sealed| STANDARD.encode(&sealed.0)),
+            keep_messages_days: channel.keep_messages_days.map(|days| days.get().into()),
             created_at: channel.created_at.unix_micros(),
             updated_at: channel.updated_at.unix_micros(),
             version: channel.version,
@@ -134,6 +138,7 @@ impl WireChannel {
                 .map(PublicUrl::parse)
                 .transpose()?,
             signing_token: sealed.map(SealedSecret),
+            keep_messages_days: self.keep_messages_days.map(KeepDays::new).transpose()?,
             created_at: Timestamp::from_unix_micros(self.created_at)?,
             updated_at: Timestamp::from_unix_micros(self.updated_at)?,
             version: self.version,

@@ -3,7 +3,7 @@
 use adapter_files::ChannelSnapshotFile;
 use ports::ChannelSnapshot;
 use ports::ChannelWithCredentials;
-use testkit::builders::{address, channel, credential};
+use testkit::builders::{address, channel, credential, keep_days};
 
 #[test]
 fn channels_come_back_as_they_were_saved() {
@@ -12,6 +12,7 @@ fn channels_come_back_as_they_were_saved() {
     assert_eq!(file.load().unwrap(), None);
     let mut first = channel("1").build();
     first.senders = vec![address("whatsapp:+15550109999")];
+    first.keep_messages_days = Some(keep_days(30));
     let saved = vec![
         ChannelWithCredentials {
             channel: first,
@@ -25,6 +26,25 @@ fn channels_come_back_as_they_were_saved() {
     file.save(&[]).unwrap();
     file.save(&saved).unwrap();
     assert_eq!(file.load().unwrap().unwrap(), saved);
+}
+
+#[test]
+fn a_copy_of_an_earlier_release_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("channels.json");
+    let earlier = r#"[{
+        "id": "1", "integrator": "twilio", "name": "Service desk", "enabled": true,
+        "senders": [], "public_url": null, "signing_token": null,
+        "created_at": 1795370000000001, "updated_at": 1795370000000001, "version": 1,
+        "credentials": []
+    }]"#;
+    std::fs::write(&path, earlier).unwrap();
+    let read = ChannelSnapshotFile::new(&path).load().unwrap();
+    let want = ChannelWithCredentials {
+        channel: channel("1").build(),
+        credentials: Vec::new(),
+    };
+    assert_eq!(read, Some(vec![want]));
 }
 
 #[test]

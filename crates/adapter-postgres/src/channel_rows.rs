@@ -2,8 +2,8 @@
 
 use domain::secret::{CredentialHash, KeyId, SealedSecret};
 use domain::{
-    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, PublicUrl,
-    WebhookUser,
+    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, KeepDays,
+    PublicUrl, WebhookUser,
 };
 use ports::StoreError;
 use ports::channels::ChannelWithCredentials;
@@ -26,6 +26,7 @@ pub(crate) struct ChannelRow {
     pub(crate) senders: Vec<String>,
     pub(crate) public_url: Option<String>,
     pub(crate) signing_token: Option<Vec<u8>>,
+    pub(crate) keep_messages_days: Option<i32>,
     pub(crate) created_at: OffsetDateTime,
     pub(crate) updated_at: OffsetDateTime,
     pub(crate) version: i64,
@@ -78,6 +79,11 @@ impl ChannelRow {
                 .transpose()
                 .map_err(corrupt(CHANNELS, "public_url"))?,
             signing_token: self.signing_token.map(SealedSecret),
+            keep_messages_days: self
+                .keep_messages_days
+                .map(|days| KeepDays::new(days.into()))
+                .transpose()
+                .map_err(corrupt(CHANNELS, "keep_messages_days"))?,
             created_at: time(self.created_at, CHANNELS, "created_at")?,
             updated_at: time(self.updated_at, CHANNELS, "updated_at")?,
             version: self.version,

@@ -90,8 +90,9 @@ impl PostgresStore {
         sqlx::query_as!(
             ChannelRow,
             r#"select channel.id, channel.integrator, channel.name, channel.enabled,
-                   channel.senders, channel.public_url, channel.signing_token, channel.created_at,
-                   channel.updated_at, channel.version, credential.id as "credential_id?",
+                   channel.senders, channel.public_url, channel.signing_token,
+                   channel.keep_messages_days, channel.created_at, channel.updated_at,
+                   channel.version, credential.id as "credential_id?",
                    credential.webhook_user as "webhook_user?", credential.hash as "hash?",
                    credential.key_id as "key_id?", credential.label,
                    credential.created_at as "credential_created_at?", credential.expires_at,
@@ -114,10 +115,10 @@ impl PostgresStore {
         let mut transaction = self.pool.begin().await?;
         let added = sqlx::query!(
             "insert into channels (
-                 id, integrator, name, enabled, senders, public_url, signing_token, created_at,
-                 updated_at, version
+                 id, integrator, name, enabled, senders, public_url, signing_token,
+                 keep_messages_days, created_at, updated_at, version
              )
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
              on conflict (id) do nothing",
             channel.id.as_str(),
             channel.integrator.as_str(),
@@ -129,6 +130,7 @@ impl PostgresStore {
                 .signing_token
                 .as_ref()
                 .map(|token| token.0.as_slice()),
+            channel.keep_messages_days.map(|days| i32::from(days.get())),
             channel.created_at.to_date_time(),
             channel.updated_at.to_date_time(),
             channel.version,
@@ -162,7 +164,7 @@ impl PostgresStore {
         sqlx::query!(
             "update channels
              set name = $2, enabled = $3, senders = $4, public_url = $5, signing_token = $6,
-                 updated_at = $7, version = $8
+                 keep_messages_days = $7, updated_at = $8, version = $9
              where id = $1",
             channel.id.as_str(),
             channel.name.as_str(),
@@ -173,6 +175,7 @@ impl PostgresStore {
                 .signing_token
                 .as_ref()
                 .map(|token| token.0.as_slice()),
+            channel.keep_messages_days.map(|days| i32::from(days.get())),
             channel.updated_at.to_date_time(),
             channel.version,
         )

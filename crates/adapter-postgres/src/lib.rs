@@ -22,6 +22,7 @@ mod erasures;
 mod error;
 mod ids;
 mod log;
+mod message_retention;
 mod partitions;
 mod record;
 mod rejections;

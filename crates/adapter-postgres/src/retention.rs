@@ -1,9 +1,9 @@
-//! Making room: days of the log that are too old, and messages.
+//! Making room: days of the log that are too old.
 
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
-use domain::Timestamp;
+use domain::{KeepDays, Timestamp};
 use ports::retention::Pruning;
 use ports::{Retention, StoreError};
 use time::Date;
@@ -36,10 +36,11 @@ impl Retention for PostgresStore {
 
     async fn prune_messages(
         &self,
-        before: Timestamp,
+        now: Timestamp,
+        keep: KeepDays,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
-        let pruned = self.try_prune_messages(before, budget);
+        let pruned = self.try_prune_messages(now, keep, budget);
         pruned.await.map_err(store_error("messages"))
     }
 }
@@ -114,40 +115,6 @@ impl PostgresStore {
         )
         .fetch_one(&self.pool)
         .await
-    }
-
-    async fn try_prune_messages(
-        &self,
-        before: Timestamp,
-        budget: NonZeroU32,
-    ) -> Result<Pruning, sqlx::Error> {
-        // Locked before it is removed: a message that somebody is just reporting on is looked
-        // at again, or passed over. The first time is what the index is on; the last one is
-        // never before it.
-        let gone = sqlx::query!(
-            "with old as (
-                 select message.channel_id, message.sid
-                 from messages as message
-                 where message.first_reported_at < $1
-                     and message.last_reported_at < $1
-                     and not exists (
-                         select from unnest(message.report_ids) as id
-                         where id > (select pruned_through from report_log)
-                     )
-                 order by message.first_reported_at
-                 limit $2
-                 for update skip locked
-             )
-             delete from messages as message
-             using old
-             where message.channel_id = old.channel_id and message.sid = old.sid",
-            before.to_date_time(),
-            i64::from(budget.get()),
-        )
-        .execute(&self.pool)
-        .await?;
-        let rows = i64::try_from(gone.rows_affected()).unwrap_or(i64::MAX);
-        Ok(pruning(rows, budget))
     }
 }
 

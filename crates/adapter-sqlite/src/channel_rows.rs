@@ -2,7 +2,7 @@
 
 use domain::secret::{CredentialHash, KeyId, SealedSecret};
 use domain::{
-    Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, PublicUrl,
+    Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, KeepDays, PublicUrl,
     WebhookUser,
 };
 use ports::StoreError;
@@ -24,6 +24,7 @@ pub(crate) struct ChannelRow {
     pub(crate) senders: String,
     pub(crate) public_url: Option<String>,
     pub(crate) signing_token: Option<Vec<u8>>,
+    pub(crate) keep_messages_days: Option<i64>,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
     pub(crate) version: i64,
@@ -66,6 +67,7 @@ impl ChannelRow {
     fn channel(self) -> Result<Channel, StoreError> {
         let senders: Vec<String> =
             serde_json::from_str(&self.senders).map_err(corrupt(CHANNELS, "senders"))?;
+        let keep_messages_days = self.keep_messages_days.map(KeepDays::new).transpose();
         let public_url = self.public_url.as_deref().map(PublicUrl::parse).transpose();
         Ok(Channel {
             id: ChannelId::parse(&self.id).map_err(corrupt(CHANNELS, "id"))?,
@@ -79,6 +81,8 @@ impl ChannelRow {
                 .collect::<Result<_, _>>()?,
             public_url: public_url.map_err(corrupt(CHANNELS, "public_url"))?,
             signing_token: self.signing_token.map(SealedSecret),
+            keep_messages_days: keep_messages_days
+                .map_err(corrupt(CHANNELS, "keep_messages_days"))?,
             created_at: time(self.created_at, CHANNELS, "created_at")?,
             updated_at: time(self.updated_at, CHANNELS, "updated_at")?,
             version: self.version,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::credential::LIVE_CREDENTIALS_MAX;
-use domain::{Channel, ChannelId, Credential, CredentialId, PublicUrl, Timestamp};
+use domain::{Channel, ChannelId, Credential, CredentialId, KeepDays, PublicUrl, Timestamp};
 use ports::StoreError;
 use ports::channels::{Change, ChannelCredentialRepository, ChannelWithCredentials};
 use sqlx::SqliteConnection;
@@ -86,7 +86,8 @@ impl SqliteStore {
             ChannelRow,
             r#"select channel.id, channel.integrator, channel.name,
                    channel.enabled as "enabled: bool", channel.senders, channel.public_url,
-                   channel.signing_token, channel.created_at, channel.updated_at, channel.version,
+                   channel.signing_token, channel.keep_messages_days, channel.created_at,
+                   channel.updated_at, channel.version,
                    credential.id as "credential_id?", credential.webhook_user as "webhook_user?",
                    credential.hash as "hash?", credential.key_id as "key_id?", credential.label,
                    credential.created_at as "credential_created_at?", credential.expires_at,
@@ -113,15 +114,16 @@ impl SqliteStore {
             .signing_token
             .as_ref()
             .map(|token| token.0.as_slice());
+        let keep_messages_days = channel.keep_messages_days.map(KeepDays::get);
         let created_at = channel.created_at.unix_micros();
         let updated_at = channel.updated_at.unix_micros();
         let mut write = self.begin().await?;
         let added = sqlx::query!(
             "insert into channels (
-                 id, integrator, name, enabled, senders, public_url, signing_token, created_at,
-                 updated_at, version
+                 id, integrator, name, enabled, senders, public_url, signing_token,
+                 keep_messages_days, created_at, updated_at, version
              )
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              on conflict (id) do nothing",
             id,
             integrator,
@@ -130,6 +132,7 @@ impl SqliteStore {
             senders,
             public_url,
             signing_token,
+            keep_messages_days,
             created_at,
             updated_at,
             channel.version,
@@ -150,6 +153,7 @@ impl SqliteStore {
             .signing_token
             .as_ref()
             .map(|token| token.0.as_slice());
+        let keep_messages_days = channel.keep_messages_days.map(KeepDays::get);
         let updated_at = channel.updated_at.unix_micros();
         let mut write = self.begin().await?;
         let version = sqlx::query_scalar!("select version from channels where id = ?", id)
@@ -165,13 +169,14 @@ impl SqliteStore {
         sqlx::query!(
             "update channels
              set name = ?, enabled = ?, senders = ?, public_url = ?, signing_token = ?,
-                 updated_at = ?, version = ?
+                 keep_messages_days = ?, updated_at = ?, version = ?
              where id = ?",
             name,
             channel.enabled,
             senders,
             public_url,
             signing_token,
+            keep_messages_days,
             updated_at,
             channel.version,
             id,

@@ -23,6 +23,7 @@ mod erasures;
 mod error;
 mod json;
 mod log;
+mod message_retention;
 mod record;
 mod rejections;
 mod reports;

@@ -1,9 +1,9 @@
-//! Making room: reports and messages that are too old.
+//! Making room: reports that are too old.
 
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
-use domain::Timestamp;
+use domain::{KeepDays, Timestamp};
 use ports::retention::Pruning;
 use ports::{Retention, StoreError};
 
@@ -32,10 +32,11 @@ impl Retention for SqliteStore {
 
     async fn prune_messages(
         &self,
-        before: Timestamp,
+        now: Timestamp,
+        keep: KeepDays,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
-        let pruned = self.try_prune_messages(before, budget).await;
+        let pruned = self.try_prune_messages(now, keep, budget).await;
         pruned.map_err(store_error("messages"))
     }
 }
@@ -76,38 +77,6 @@ impl SqliteStore {
         sqlx::query!("update report_log set pruned_through = ?", through)
             .execute(&mut *write)
             .await?;
-        write.commit().await?;
-        Ok(pruning(gone.rows_affected(), budget))
-    }
-
-    async fn try_prune_messages(
-        &self,
-        before: Timestamp,
-        budget: NonZeroU32,
-    ) -> Result<Pruning, sqlx::Error> {
-        let (before, limit) = (before.unix_micros(), budget.get());
-        let mut write = self.begin().await?;
-        // The first time is what the index is on; the last one is never before it.
-        let gone = sqlx::query!(
-            "delete from messages
-             where rowid in (
-                 select rowid
-                 from messages
-                 where first_reported_at < ?1
-                     and last_reported_at < ?1
-                     and not exists (
-                         select 1
-                         from json_each(report_ids) as report
-                         where report.value > (select pruned_through from report_log)
-                     )
-                 order by first_reported_at
-                 limit ?2
-             )",
-            before,
-            limit,
-        )
-        .execute(&mut *write)
-        .await?;
         write.commit().await?;
         Ok(pruning(gone.rows_affected(), budget))
     }

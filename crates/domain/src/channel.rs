@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Address, IntegratorName, Timestamp, secret::SealedSecret};
+use crate::{Address, IntegratorName, KeepDays, Timestamp, secret::SealedSecret};
 
 /// The id of a channel, an opaque text like `202105102694809992`. It stands in
 /// the report path, so it is made of characters that need no escaping there.
@@ -149,6 +149,9 @@ pub struct Channel {
     /// The integrator's signing token, sealed. If there is one, every report
     /// must be signed with it.
     pub signing_token: Option<SealedSecret>,
+    /// For how many days its messages are kept, if not for as many as the service
+    /// keeps them.
+    pub keep_messages_days: Option<KeepDays>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.

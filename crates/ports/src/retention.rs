@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
-use domain::Timestamp;
+use domain::{KeepDays, Timestamp};
 
 use crate::StoreError;
 
@@ -35,12 +35,26 @@ pub trait Retention: Send + Sync {
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError>;
 
-    /// Removes messages that were last reported on before a time, at most
-    /// `budget` of them, the one first heard of first. One of which the log
-    /// still has a report stays.
+    /// Goes on with a walk through the messages: looks at the next ones, at most
+    /// `budget` of them, and removes those that were last reported on more than
+    /// `keep` days ago. It is done when there is no walk to go on with, or others
+    /// do so just now.
+    ///
+    /// - A channel may have a time of its own
+    ///   ([`Channel::keep_messages_days`](domain::Channel::keep_messages_days)).
+    ///   With a longer one its messages are passed over; with a shorter one there
+    ///   is a walk through them alone. A channel that is gone has no time of its
+    ///   own.
+    /// - Each walk is begun once in 24 hours and looks at no message twice. So
+    ///   what is too old goes within a day. Where the time is another one than
+    ///   that of the last walk, or the clock is behind its beginning, a walk is
+    ///   begun at once.
+    /// - A message of which the log still has a report stays; so does one that is
+    ///   reported on meanwhile. The next walk looks at it again.
     async fn prune_messages(
         &self,
-        before: Timestamp,
+        now: Timestamp,
+        keep: KeepDays,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError>;
 }
@@ -52,7 +66,6 @@ pub struct Pruning {
     pub rows: u64,
     /// How many days it removed as a whole.
     pub days: u32,
-    /// Whether there is nothing more to remove for now: the step did less than it
-    /// might have done.
+    /// Whether there is nothing more to remove for now.
     pub done: bool,
 }

@@ -12,7 +12,7 @@ use domain::report::{ReportError, ReportFields};
 use domain::secret::{CredentialHash, KeyId, SealedSecret, ServerSecret};
 use domain::{
     Address, Channel, ChannelId, ChannelName, Credential, CredentialId, DeliveryStatus, ErrorCode,
-    ErrorText, IntegratorName, MessageKey, MessageSid, PublicUrl, Report, ReportedStatus,
+    ErrorText, IntegratorName, KeepDays, MessageKey, MessageSid, PublicUrl, Report, ReportedStatus,
     Timestamp, WebhookUser,
 };
 use uuid::Uuid;
@@ -36,6 +36,12 @@ pub fn address(text: &str) -> Address {
 #[must_use]
 pub fn time(micros: i64) -> Timestamp {
     Timestamp::from_unix_micros(micros).expect("a time in the years 1 to 9999")
+}
+
+/// For how many days messages are kept.
+#[must_use]
+pub fn keep_days(days: u16) -> KeepDays {
+    KeepDays::new(days.into()).expect("1 to 36500 days")
 }
 
 /// The message of a sid on [`CHANNEL`].
@@ -177,6 +183,7 @@ pub fn channel(id: &str) -> ChannelBuilder {
         senders: Vec::new(),
         public_url: None,
         signing_token: None,
+        keep_messages_days: None,
         created_at: time(1_795_370_000_000_001),
         updated_at: time(1_795_370_000_000_001),
         version: 1,
@@ -227,6 +234,13 @@ impl ChannelBuilder {
     #[must_use]
     pub fn signing_token(mut self, sealed: SealedSecret) -> Self {
         self.0.signing_token = Some(sealed);
+        self
+    }
+
+    /// Whose messages are kept for so many days.
+    #[must_use]
+    pub fn keep_messages_days(mut self, days: u16) -> Self {
+        self.0.keep_messages_days = Some(keep_days(days));
         self
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use domain::secret::ServerSecret;
 use domain::{
-    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, Password,
-    PublicUrl, Timestamp, WebhookUser,
+    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, KeepDays,
+    Password, PublicUrl, Timestamp, WebhookUser,
 };
 use ports::channels::Change;
 use ports::{ChannelCredentialRepository, ChannelWithCredentials, Clock, Ids, StoreError};
@@ -38,6 +38,9 @@ pub struct NewChannel {
     pub public_url: Option<PublicUrl>,
     /// The integrator's signing token, if reports must be signed.
     pub signing_token: Option<SigningToken>,
+    /// For how many days its messages are kept, if not for as many as the service
+    /// keeps them.
+    pub keep_messages_days: Option<KeepDays>,
     /// Its first credential.
     pub credential: NewCredential,
 }
@@ -68,6 +71,9 @@ pub struct ChannelChanges {
     pub public_url: Option<Option<PublicUrl>>,
     /// The signing token; `Some(None)` asks for signatures no more.
     pub signing_token: Option<Option<SigningToken>>,
+    /// For how many days its messages are kept; `Some(None)` as many as the service
+    /// keeps them.
+    pub keep_messages_days: Option<Option<KeepDays>>,
     /// The version the changes were made to, if that matters.
     pub version: Option<i64>,
 }
@@ -188,6 +194,7 @@ impl ManageChannels {
             enabled: true,
             senders: new.senders,
             public_url: new.public_url,
+            keep_messages_days: new.keep_messages_days,
             created_at: now,
             updated_at: now,
             version: 1,
@@ -319,6 +326,9 @@ impl ManageChannels {
         }
         if let Some(token) = &changes.signing_token {
             channel.signing_token = token.as_ref().map(|token| self.seal(&channel.id, token));
+        }
+        if let Some(days) = changes.keep_messages_days {
+            channel.keep_messages_days = days;
         }
     }
 

@@ -4,12 +4,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::{KeepDays, Timestamp};
 use ports::retention::Pruning;
 use ports::subscriptions::DeliveryRetention;
 use ports::{Clock, Retention, StoreError};
 
-/// How many rows one step removes of each kind.
+/// How many rows one step removes of each kind, or looks at.
 const BUDGET: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
 
 /// How long things are kept.
@@ -17,8 +17,8 @@ const BUDGET: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
 pub struct KeepFor {
     /// Reports, and with them the events that can be read again.
     pub reports: Duration,
-    /// Messages and their state.
-    pub messages: Duration,
+    /// Messages and their state, where a channel has no time of its own.
+    pub messages: KeepDays,
     /// What became of events at subscriptions.
     pub deliveries: Duration,
 }
@@ -87,10 +87,7 @@ impl Prune {
                 .retention
                 .prune_reports(before(now, reports), BUDGET)
                 .await?,
-            messages: self
-                .retention
-                .prune_messages(before(now, messages), BUDGET)
-                .await?,
+            messages: self.retention.prune_messages(now, messages, BUDGET).await?,
             deliveries: self
                 .deliveries
                 .prune_deliveries(before(now, deliveries), BUDGET)

@@ -134,6 +134,7 @@ fn new_channel(id: &str) -> NewChannel {
         senders: Vec::new(),
         public_url: None,
         signing_token: None,
+        keep_messages_days: None,
         credential: new_credential(),
     }
 }

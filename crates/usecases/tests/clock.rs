@@ -153,6 +153,7 @@ fn channel(expires_at: Timestamp) -> NewChannel {
         senders: Vec::new(),
         public_url: None,
         signing_token: None,
+        keep_messages_days: None,
         credential: NewCredential {
             user: WebhookUser::parse("user").unwrap(),
             password: Some(Password::parse("chosen password").unwrap()),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::page::PageSize;
-use serde::{Deserialize as _, Deserializer};
+use serde::{Deserialize, Deserializer};
 
 use super::error::{ApiError, valid};
 
@@ -67,10 +67,10 @@ pub(crate) fn parameter_cursor<T>(
 /// Tells `null`, which becomes `Some(None)`, from a field that is left out.
 #[expect(
     clippy::option_option,
-    reason = "left out, null and a text are three things"
+    reason = "left out, null and a value are three things"
 )]
-pub(crate) fn given<'de, D: Deserializer<'de>>(
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     value: D,
-) -> Result<Option<Option<String>>, D::Error> {
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(value).map(Some)
 }

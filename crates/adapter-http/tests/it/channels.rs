@@ -25,6 +25,7 @@ async fn a_channel_is_made_with_its_first_credential() {
         "senders": ["whatsapp:+15550109999"],
         "public_url": "https://a:b@other.example.com",
         "signing_token": "12345678901234567890123456789012",
+        "keep_messages_days": 30,
         "expires": "2027-01-01T00:00:00Z",
     });
     let answer = send(&running.service, "POST", "/api/v1/channels", body).await;
@@ -48,6 +49,7 @@ async fn a_channel_is_made_with_its_first_credential() {
         "senders": ["whatsapp:+***9999"],
         "public_url": "https://***@other.example.com",
         "signature_required": true,
+        "keep_messages_days": 30,
         "created": "2026-11-22T18:06:17Z",
         "updated": "2026-11-22T18:06:17Z",
         "version": 1,
@@ -114,6 +116,9 @@ async fn a_field_that_is_wrong_is_named_and_its_value_is_not_told() {
         ("senders", json!(["secret\u{0}"]), "invalid_value"),
         ("public_url", json!("secret"), "invalid_value"),
         ("signing_token", json!("secret "), "invalid_value"),
+        ("keep_messages_days", json!(0), "invalid_value"),
+        ("keep_messages_days", json!(36_501), "invalid_value"),
+        ("keep_messages_days", json!(-1), "invalid_value"),
         ("label", json!("secret\u{0}"), "invalid_value"),
         ("label", json!(long), "invalid_value"),
         ("expires", json!("secret"), "invalid_value"),
@@ -249,7 +254,11 @@ async fn what_cannot_be_done_has_a_stable_code() {
 async fn a_channel_is_changed_field_by_field() {
     let (running, _) = on_memory().await;
     let service = &running.service;
-    let more = json!({"public_url": "https://a.example.com", "signing_token": "12345678"});
+    let more = json!({
+        "public_url": "https://a.example.com",
+        "signing_token": "12345678",
+        "keep_messages_days": 1,
+    });
     service.add_channel("1", more).await;
     running.clock.advance(Duration::from_mins(1));
     let path = "/api/v1/channels/1";
@@ -262,6 +271,7 @@ async fn a_channel_is_changed_field_by_field() {
     assert_eq!(changed["version"], 2);
     assert_eq!(changed["public_url"], "https://a.example.com");
     assert_eq!(changed["signature_required"], true);
+    assert_eq!(changed["keep_messages_days"], 1);
     assert_eq!(changed["created"], "2026-11-22T18:06:17Z");
     assert_eq!(changed["updated"], "2026-11-22T18:07:17Z");
     let wanted = json!({"public_url": null, "signing_token": null, "senders": ["rcs:brand"]});
@@ -271,8 +281,19 @@ async fn a_channel_is_changed_field_by_field() {
     assert_eq!(changed["senders"], json!(["rcs:***"]));
     assert_eq!(changed["name"], "Sales");
     assert_eq!(changed["version"], 3);
+    for days in [json!(36_500), json!(null)] {
+        let wanted = json!({"keep_messages_days": days});
+        let changed = send(service, "PATCH", path, wanted).await.json();
+        assert_eq!(changed["keep_messages_days"], days);
+        assert_eq!(
+            service.shown(path).await["keep_messages_days"],
+            changed["keep_messages_days"]
+        );
+    }
     for (wanted, field) in [
         (json!({"name": ""}), "name"),
+        (json!({"keep_messages_days": 0}), "keep_messages_days"),
+        (json!({"keep_messages_days": 40_000}), "keep_messages_days"),
         (json!({"public_url": "x"}), "public_url"),
         (json!({"signing_token": "x"}), "signing_token"),
         (json!({"senders": [""]}), "senders"),

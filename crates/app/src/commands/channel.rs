@@ -4,12 +4,12 @@ use std::fs;
 
 use adapter_http::wire::{ChannelCreatedView, ChannelView};
 use anyhow::{Context as _, Result};
-use domain::{Address, Channel, ChannelId, ChannelName, IntegratorName, PublicUrl};
+use domain::{Address, Channel, ChannelId, ChannelName, IntegratorName, KeepDays, PublicUrl};
 use usecases::ManageChannels;
 use usecases::manage_channels::{ChannelChanges, NewChannel, SigningToken};
 
 use super::credential::{new_credential, print_issued};
-use crate::cli::{ChannelAddArgs, ChannelCommand};
+use crate::cli::{ChannelAddArgs, ChannelCommand, ChannelUpdateArgs};
 use crate::config::Settings;
 use crate::output;
 use crate::wiring::{self, Stores};
@@ -22,6 +22,7 @@ pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Re
         ChannelCommand::Add(args) => add(&manage, json, args).await,
         ChannelCommand::List => list(&manage, json).await,
         ChannelCommand::Show { id, reveal } => show(&manage, json, &id, reveal).await,
+        ChannelCommand::Update(args) => update(&manage, json, &args).await,
         ChannelCommand::Enable { id } => switch(&manage, json, &id, true).await,
         ChannelCommand::Disable { id } => switch(&manage, json, &id, false).await,
         ChannelCommand::Remove { id } => remove(&manage, &id).await,
@@ -56,6 +57,7 @@ async fn add(manage: &ManageChannels, json: bool, args: ChannelAddArgs) -> Resul
             .map(PublicUrl::parse)
             .transpose()?,
         signing_token,
+        keep_messages_days: args.keep_messages_days,
         credential: new_credential(args.credential)?,
     };
     let (channel, issued) = manage.add(new).await?;
@@ -139,6 +141,7 @@ async fn show(manage: &ManageChannels, json: bool, id: &str, reveal: bool) -> Re
     } else {
         "not asked for"
     };
+    let kept = channel.keep_messages_days;
     output::table(
         ["FIELD", "VALUE"],
         [
@@ -149,6 +152,7 @@ async fn show(manage: &ManageChannels, json: bool, id: &str, reveal: bool) -> Re
             ["callback URL".to_owned(), callback_url],
             ["senders".to_owned(), senders],
             ["signature".to_owned(), signed.to_owned()],
+            ["messages kept".to_owned(), kept_for(kept)],
             [
                 "credentials".to_owned(),
                 found.credentials.len().to_string(),
@@ -160,19 +164,45 @@ async fn show(manage: &ManageChannels, json: bool, id: &str, reveal: bool) -> Re
     Ok(())
 }
 
+async fn update(manage: &ManageChannels, json: bool, args: &ChannelUpdateArgs) -> Result<()> {
+    let changes = ChannelChanges {
+        keep_messages_days: Some(args.keep_messages_days.0),
+        ..ChannelChanges::default()
+    };
+    change(manage, json, &args.id, changes, |channel| {
+        let kept = kept_for(channel.keep_messages_days);
+        format!("Messages of channel {} are kept {kept}.", channel.id)
+    })
+    .await
+}
+
 async fn switch(manage: &ManageChannels, json: bool, id: &str, enabled: bool) -> Result<()> {
-    let id = ChannelId::parse(id)?;
     let changes = ChannelChanges {
         enabled: Some(enabled),
         ..ChannelChanges::default()
     };
+    change(manage, json, id, changes, |channel| {
+        format!("Channel {} is {}.", channel.id, state(channel))
+    })
+    .await
+}
+
+/// Changes a channel, and says to people how it is now.
+async fn change(
+    manage: &ManageChannels,
+    json: bool,
+    id: &str,
+    changes: ChannelChanges,
+    said: impl Fn(&Channel) -> String,
+) -> Result<()> {
+    let id = ChannelId::parse(id)?;
     let channel = manage.update(&id, changes).await?;
     if json {
         let found = manage.show(&id).await?;
         let callback_url = manage.callback_url(&found.channel).ok();
         return output::json(&ChannelView::new(&found, callback_url, false));
     }
-    output::line(format!("Channel {id} is {}.", state(&channel)));
+    output::line(said(&channel));
     Ok(())
 }
 
@@ -188,5 +218,13 @@ const fn state(channel: &Channel) -> &'static str {
         "enabled"
     } else {
         "disabled"
+    }
+}
+
+fn kept_for(days: Option<KeepDays>) -> String {
+    match days {
+        Some(days) if days.get() == 1 => "for a day after their last report".to_owned(),
+        Some(days) => format!("for {days} days after their last report"),
+        None => "for as long as the service keeps them".to_owned(),
     }
 }

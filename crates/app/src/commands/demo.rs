@@ -73,6 +73,7 @@ fn demo_channel() -> Result<NewChannel> {
         senders: Vec::new(),
         public_url: None,
         signing_token: None,
+        keep_messages_days: None,
         credential: NewCredential {
             user: WebhookUser::parse("demo")?,
             password: None,

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use domain::PublicUrl;
 use domain::secret::ServerSecret;
+use domain::{KeepDays, PublicUrl};
 use usecases::intake::IntakeSettings;
 use usecases::prune::KeepFor;
 use usecases::push::PushSettings;
@@ -102,10 +102,16 @@ pub struct Keep {
     #[arg(long = "keep-reports-days", env = "RECEIPTD_KEEP_REPORTS_DAYS", default_value_t = 90,
           global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub reports: u32,
-    /// For how many days messages and their state are kept after their last report
-    #[arg(long = "keep-messages-days", env = "RECEIPTD_KEEP_MESSAGES_DAYS", default_value_t = 400,
-          global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
-    pub messages: u32,
+    /// For how many days messages and their state are kept after their last report, where a
+    /// channel has no time of its own
+    // Not global: `channel add` has a flag of this name for the channel alone.
+    #[arg(
+        long = "keep-messages-days",
+        env = "RECEIPTD_KEEP_MESSAGES_DAYS",
+        default_value = "400",
+        hide_short_help = true
+    )]
+    pub messages: KeepDays,
     /// For how many days it is kept what became of events at subscriptions
     #[arg(long = "keep-deliveries-days", env = "RECEIPTD_KEEP_DELIVERIES_DAYS", default_value_t = 14,
           global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
@@ -246,7 +252,7 @@ impl Settings {
         let days = |days: u32| Duration::from_hours(u64::from(days) * 24);
         KeepFor {
             reports: days(self.keep.reports),
-            messages: days(self.keep.messages),
+            messages: self.keep.messages,
             deliveries: days(self.keep.deliveries),
         }
     }

@@ -171,6 +171,7 @@ fn a_wrong_setting_is_named_with_what_would_be_right() {
         ("RECEIPTD_PUBLIC_URL", "reports.example.com", "https://"),
         ("RECEIPTD_SECRET_KEY", "short", "at least 32 characters"),
         ("RECEIPTD_ADMIN_TOKEN", "short", "at least 16"),
+        ("RECEIPTD_KEEP_MESSAGES_DAYS", "0", "1 to 36500 days"),
     ] {
         let mut command = bare_command(&["config", "check"]);
         command.env(name, value).current_dir(folder.path());
@@ -180,5 +181,35 @@ fn a_wrong_setting_is_named_with_what_would_be_right() {
             !output.status.success() && stderr.contains(said),
             "{name}: {stderr}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_channel_keeps_its_messages_for_a_time_of_its_own() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let home = Home::new(engine).await;
+        let add = ["channel", "add", "1", "--name", "n", "--user", USER];
+        let added = home.json(&[&add[..], &["--keep-messages-days", "30"]].concat());
+        assert_eq!(added["channel"]["keep_messages_days"], 30);
+        let shown = home.run(&["channel", "show", "1"]);
+        assert!(shown.contains("for 30 days after"), "{shown}");
+        let kept = || home.json(&["channel", "show", "1"])["keep_messages_days"].clone();
+        let update = ["channel", "update", "1", "--keep-messages-days"];
+        let said = home.run(&[&update[..], &["3650"]].concat());
+        assert!(said.contains("for 3650 days after"), "{said}");
+        assert_eq!(kept(), 3650);
+        // The service's setting is another one.
+        home.json(&["--keep-messages-days", "5", "channel", "disable", "1"]);
+        assert_eq!(kept(), 3650);
+        for wrong in ["0", "36501", "-1", "soon"] {
+            let days = format!("--keep-messages-days={wrong}");
+            let output = home.run_with_input(&["channel", "update", "1", &days], b"");
+            assert_eq!(output.status.code(), Some(2), "{wrong}");
+            let stderr = text(&output.stderr);
+            assert!(stderr.contains("1 to 36500 days"), "{stderr}");
+        }
+        let back = home.json(&[&update[..], &["default"]].concat());
+        assert_eq!(back["keep_messages_days"], serde_json::json!(null));
+        assert_eq!(kept(), serde_json::json!(null));
     }
 }

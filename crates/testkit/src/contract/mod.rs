@@ -230,8 +230,14 @@ mod tests {
             functions(&log.concat()),
             crate::__log_contract!([names] log, (), none)
         );
+        let retention = [
+            include_str!("retention/log.rs"),
+            include_str!("retention/messages.rs"),
+            include_str!("retention/walks.rs"),
+            include_str!("retention/channels.rs"),
+        ];
         assert_eq!(
-            functions(include_str!("retention.rs")),
+            functions(&retention.concat()),
             crate::__retention_contract!([names] retention, (), none)
         );
         let erasures = [

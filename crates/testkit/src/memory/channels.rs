@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::credential::LIVE_CREDENTIALS_MAX;
-use domain::{Channel, ChannelId, Credential, CredentialId, Timestamp};
+use domain::{Channel, ChannelId, Credential, CredentialId, KeepDays, Timestamp};
 use ports::StoreError;
 use ports::channels::{Change, ChannelCredentialRepository, ChannelWithCredentials};
 
@@ -14,6 +14,15 @@ use super::MemoryStore;
 pub(super) struct Channels {
     by_id: BTreeMap<ChannelId, ChannelWithCredentials>,
     revision: i64,
+}
+
+impl Channels {
+    /// The channels that have a time of their own.
+    pub(super) fn keep_messages_days(&self) -> BTreeMap<ChannelId, KeepDays> {
+        let all = self.by_id.iter();
+        all.filter_map(|(id, kept)| Some((id.clone(), kept.channel.keep_messages_days?)))
+            .collect()
+    }
 }
 
 #[async_trait]

@@ -5,6 +5,7 @@ mod channels;
 mod erasures;
 mod journal;
 mod log;
+mod message_retention;
 mod rejections;
 mod reports;
 mod retention;
@@ -33,6 +34,7 @@ struct Data {
     cursors: BTreeMap<String, LogPosition>,
     erasures: erasures::Erasures,
     rejections: rejections::Rejections,
+    sweeps: message_retention::Sweeps,
     subscriptions: subscriptions::Subscriptions,
     unavailable: bool,
     refused: HashSet<MessageSid>,

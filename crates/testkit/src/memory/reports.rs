@@ -68,6 +68,15 @@ impl Reports {
         effect
     }
 
+    /// Whether a message was last reported on before a time, and its reports are gone.
+    pub(super) fn is_old(&self, key: &MessageKey, cut: Timestamp) -> bool {
+        self.messages.get(key).is_some_and(|kept| {
+            let last = kept.report_ids.iter().max();
+            kept.message.last_reported_at < cut
+                && last.is_none_or(|last| *last <= self.pruned_through)
+        })
+    }
+
     fn find(&self, key: &MessageKey) -> Option<MessageWithReports> {
         let kept = self.messages.get(key)?;
         let reports = kept.report_ids.iter().filter_map(|id| self.log.get(id));

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
-use domain::Timestamp;
+use domain::{KeepDays, Timestamp};
 use ports::retention::Pruning;
 use ports::{Retention, StoreError};
 
@@ -45,28 +45,11 @@ impl Retention for MemoryStore {
 
     async fn prune_messages(
         &self,
-        before: Timestamp,
+        now: Timestamp,
+        keep: KeepDays,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
-        let mut data = self.open()?;
-        let reports = &mut data.reports;
-        let mut old: Vec<_> = reports
-            .messages
-            .iter()
-            .filter(|(_, kept)| {
-                let last = kept.report_ids.iter().max();
-                kept.message.last_reported_at < before
-                    && last.is_none_or(|last| *last <= reports.pruned_through)
-            })
-            .map(|(key, kept)| (kept.message.parties.first_reported_at, key.clone()))
-            .collect();
-        old.sort();
-        old.truncate(budget.get() as usize);
-        for (_, key) in &old {
-            reports.messages.remove(key);
-        }
-        let rows = u32::try_from(old.len()).unwrap_or(u32::MAX);
-        Ok(pruning(rows, budget))
+        Ok(self.open()?.prune_messages(now, keep, budget))
     }
 }
 

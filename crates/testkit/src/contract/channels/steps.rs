@@ -65,6 +65,7 @@ pub(super) fn full_channel(id: &str) -> Channel {
         .senders(&["whatsapp:+15550109999", "whatsapp:US.1349", "+1 \"x\", [y]"])
         .public_url("https://user:p%40ss@reports.example.com:8443/a?b=c")
         .signing_token(SealedSecret((0..=255).collect()))
+        .keep_messages_days(36_500)
         .at(-1_234_567)
         .build()
 }

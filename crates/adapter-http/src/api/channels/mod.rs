@@ -1,18 +1,21 @@
 //! Channels, the configured accesses that reports come in for.
 
+pub mod request;
+
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use domain::{Address, Channel, ChannelId, ChannelName, IntegratorName, PublicUrl};
+use domain::{Address, Channel, ChannelId, KeepDays, PublicUrl};
 use ports::ChannelWithCredentials;
 use serde::{Deserialize, Serialize};
-use usecases::manage_channels::{ChannelChanges, IssuedCredential, NewChannel, SigningToken};
+use usecases::manage_channels::IssuedCredential;
 use utoipa::ToSchema;
 
 use super::Operator;
-use super::credentials::{CredentialRequest, CredentialView, IssuedView};
-use super::error::{ApiError, missing, valid};
-use super::query::{given, reveal};
+use super::credentials::{CredentialView, IssuedView};
+use super::error::{ApiError, missing};
+use super::query::reveal;
 use crate::problem::Problem;
+use request::{ChannelPatch, ChannelRequest};
 
 /// A channel.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,6 +36,9 @@ pub struct ChannelInfo {
     pub public_url: Option<String>,
     /// Whether its reports must be signed.
     pub signature_required: bool,
+    /// For how many days its messages are kept after their last report; `null` as many as
+    /// the service keeps them.
+    pub keep_messages_days: Option<u16>,
     /// When it was made.
     pub created: String,
     /// When it was last changed.
@@ -59,6 +65,7 @@ impl ChannelInfo {
             senders: channel.senders.iter().map(sender).collect(),
             public_url: channel.public_url.as_ref().map(public_url),
             signature_required: channel.signing_token.is_some(),
+            keep_messages_days: channel.keep_messages_days.map(KeepDays::get),
             created: channel.created_at.to_string(),
             updated: channel.updated_at.to_string(),
             version: channel.version,
@@ -126,109 +133,6 @@ impl ChannelCreatedView {
 pub struct ChannelList {
     /// The channels.
     pub items: Vec<ChannelView>,
-}
-
-/// A channel to be made.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ChannelRequest {
-    /// What the report path shall call it: letters, digits and `-._~`.
-    #[schema(example = "202105102694809992")]
-    pub id: String,
-    /// Who reports on its messages.
-    #[schema(example = "twilio")]
-    pub integrator: String,
-    /// What people call it.
-    #[schema(example = "Service desk")]
-    pub name: String,
-    /// The user name of its first credential: without a colon.
-    #[schema(example = "webhook")]
-    pub user: String,
-    /// The password, at least 8 characters; left out, one is made.
-    pub password: Option<String>,
-    /// The senders whose reports are taken; left out or empty takes all.
-    #[serde(default)]
-    pub senders: Vec<String>,
-    /// Where the integrator reaches it, if not at the service's address.
-    pub public_url: Option<String>,
-    /// The integrator's signing token, if reports must be signed.
-    pub signing_token: Option<String>,
-    /// What people call the credential.
-    pub label: Option<String>,
-    /// From when on the credential proves nobody.
-    #[schema(example = "2027-01-01T00:00:00Z")]
-    pub expires: Option<String>,
-}
-
-impl ChannelRequest {
-    fn read(self) -> Result<NewChannel, ApiError> {
-        let public_url = self.public_url.as_deref().map(PublicUrl::parse).transpose();
-        let token = self.signing_token.as_deref().map(SigningToken::parse);
-        Ok(NewChannel {
-            id: valid("id", ChannelId::parse(&self.id))?,
-            integrator: valid("integrator", IntegratorName::parse(&self.integrator))?,
-            name: valid("name", ChannelName::parse(&self.name))?,
-            senders: senders(&self.senders)?,
-            public_url: valid("public_url", public_url)?,
-            signing_token: valid("signing_token", token.transpose())?,
-            credential: CredentialRequest {
-                user: self.user,
-                password: self.password,
-                label: self.label,
-                expires: self.expires,
-            }
-            .read()?,
-        })
-    }
-}
-
-/// What to change of a channel; what is left out stays as it is.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ChannelPatch {
-    /// What people call it.
-    pub name: Option<String>,
-    /// Whether its reports are taken.
-    pub enabled: Option<bool>,
-    /// The senders whose reports are taken; empty takes all.
-    pub senders: Option<Vec<String>>,
-    /// Where the integrator reaches it; `null` at the service's address.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    pub public_url: Option<Option<String>>,
-    /// The integrator's signing token; `null` asks for signatures no more.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    pub signing_token: Option<Option<String>>,
-    /// The version the change is made to; another one is refused.
-    pub version: Option<i64>,
-}
-
-impl ChannelPatch {
-    fn read(&self) -> Result<ChannelChanges, ApiError> {
-        let public_url = self.public_url.as_ref().map(|url| {
-            let url = url.as_deref().map(PublicUrl::parse).transpose();
-            valid("public_url", url)
-        });
-        let signing_token = self.signing_token.as_ref().map(|token| {
-            let token = token.as_deref().map(SigningToken::parse).transpose();
-            valid("signing_token", token)
-        });
-        let name = self.name.as_deref().map(ChannelName::parse).transpose();
-        Ok(ChannelChanges {
-            name: valid("name", name)?,
-            enabled: self.enabled,
-            senders: self.senders.as_deref().map(senders).transpose()?,
-            public_url: public_url.transpose()?,
-            signing_token: signing_token.transpose()?,
-            version: self.version,
-        })
-    }
-}
-
-fn senders(texts: &[String]) -> Result<Vec<Address>, ApiError> {
-    let parsed: Result<_, _> = texts.iter().map(|text| Address::parse(text)).collect();
-    valid("senders", parsed)
 }
 
 /// The channel of a path; what is no id names no channel.

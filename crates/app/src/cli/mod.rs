@@ -5,7 +5,9 @@
     reason = "the comments are help text, read on a terminal"
 )]
 
-use std::path::PathBuf;
+mod channel;
+
+pub use channel::*;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -76,100 +78,6 @@ pub struct ServeArgs {
     /// Only receive: leave pushing events and clearing up to `receiptd worker`
     #[arg(long)]
     pub no_workers: bool,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum ChannelCommand {
-    /// Add a channel with its first credential
-    Add(ChannelAddArgs),
-    /// List all channels
-    List,
-    /// Show one channel
-    Show {
-        /// The channel's id
-        id: String,
-        /// Show senders and URLs without masks
-        #[arg(long)]
-        reveal: bool,
-    },
-    /// Take the reports of a channel again
-    Enable {
-        /// The channel's id
-        id: String,
-    },
-    /// Refuse the reports of a channel; they are kept as rejections
-    Disable {
-        /// The channel's id
-        id: String,
-    },
-    /// Remove a channel and its credentials; its messages stay
-    Remove {
-        /// The channel's id
-        id: String,
-    },
-}
-
-#[derive(Args, Debug)]
-pub struct ChannelAddArgs {
-    /// The channel's id, as it stands in the callback URL
-    pub id: String,
-    /// Who reports on its messages
-    #[arg(long, default_value = "twilio")]
-    pub integrator: String,
-    /// What people call it
-    #[arg(long)]
-    pub name: String,
-    #[command(flatten)]
-    pub credential: CredentialArgs,
-    /// Ask for X-Twilio-Signature, made with the auth token in this file
-    #[arg(long, value_name = "FILE")]
-    pub signature_token_file: Option<PathBuf>,
-    /// Where the integrator reaches this channel: a base like https://reports.example.com or the
-    /// whole callback URL. Default: RECEIPTD_PUBLIC_URL
-    #[arg(long, value_name = "URL")]
-    pub public_url: Option<String>,
-    /// Take only reports of messages from this sender, like whatsapp:+15550100001 (repeatable)
-    #[arg(long = "sender", value_name = "ADDRESS")]
-    pub senders: Vec<String>,
-}
-
-#[derive(Args, Debug)]
-pub struct CredentialArgs {
-    /// The webhook user
-    #[arg(long)]
-    pub user: String,
-    /// Read the webhook password from standard input; without this one is made
-    #[arg(long)]
-    pub password_stdin: bool,
-    /// What people call the credential, like "2027 rotation"
-    #[arg(long)]
-    pub label: Option<String>,
-    /// From when on it proves nobody, like 2027-01-31T00:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub expires: Option<String>,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum CredentialCommand {
-    /// Add a second credential, to replace the first one without losing a report
-    Add {
-        /// The channel's id
-        channel: String,
-        #[command(flatten)]
-        credential: CredentialArgs,
-    },
-    /// List the credentials of a channel and when each was last used
-    List {
-        /// The channel's id
-        channel: String,
-    },
-    /// Remove a credential; callers that use it are refused within seconds
-    Remove {
-        /// The channel's id
-        channel: String,
-        /// The credential's id
-        id: String,
-    },
 }
 
 #[derive(Subcommand, Debug)]

@@ -1,95 +1,18 @@
-//! What every [`Retention`] must do.
+//! Reports that are too old, and who reads behind them.
 
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU16;
 
 use domain::event::events_of;
-use domain::{DeliveryStatus, Effect, LogEntry, LogPosition, Report};
+use domain::{DeliveryStatus, Effect, LogEntry, LogPosition};
 use ports::log::LogRead;
 use ports::retention::Pruning;
-use ports::{ReportLog, ReportStore, Retention};
 use tokio::task::JoinSet;
 
-use super::Stores;
-use super::log::{Reader, page};
-use super::reports::record;
-use crate::builders::{key, report, time, twilio_sid};
-
-/// Gives the names of all functions of this area to another macro.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __retention_contract {
-    ([$($then:tt)*] $($arguments:tt)*) => {
-        $($then)*! { $($arguments)*,
-            old_reports_go_and_readers_behind_are_told
-            old_days_that_were_made_room_for_go_as_well
-            a_log_that_is_all_old_goes_and_begins_anew
-            an_old_report_that_was_recorded_lately_stays
-            a_report_from_a_clock_that_was_ahead_goes_with_its_neighbours
-            no_step_removes_more_than_its_budget
-            racing_steps_remove_everything_once
-            a_log_of_new_reports_stays_as_it_is
-            a_message_without_its_reports_still_tells_them
-            a_report_after_those_that_are_gone_knows_what_they_said
-            old_messages_go_when_their_reports_are_gone
-            a_message_that_was_heard_of_lately_stays
-            no_step_removes_more_messages_than_its_budget
-            days_are_made_room_for_once
-        }
-    };
-}
-
-/// A store that records reports, hands them out and removes them.
-pub trait RetainingStore: ReportStore + ReportLog + Retention {}
-
-impl<S: ReportStore + ReportLog + Retention> RetainingStore for S {}
-
-type Retained = Stores<dyn RetainingStore>;
-
-const DAY: i64 = 24 * 60 * 60 * 1_000_000;
-
-/// Two reports of each of four days, the first days first.
-fn history() -> Vec<Report> {
-    (0_i64..8)
-        .map(|n| {
-            let report = report(&twilio_sid(n.unsigned_abs()));
-            report.status("sent").at(n / 2 * DAY + n).build()
-        })
-        .collect()
-}
-
-fn budget(rows: u32) -> NonZeroU32 {
-    NonZeroU32::new(rows).expect("more than nothing")
-}
-
-/// Records reports one by one, and waits until they can be read.
-async fn record_all(stores: &Retained, reports: &[Report]) -> Vec<LogEntry> {
-    let mut new = 0;
-    for report in reports {
-        let effects = record(&*stores.one, std::slice::from_ref(report)).await;
-        new += usize::from(effects != [Effect::Duplicate]);
-    }
-    Reader::read(&*stores.one, new, 100).await.entries
-}
-
-async fn prune_reports(store: &dyn RetainingStore, before: i64, rows: u32) -> Pruning {
-    let pruned = store.prune_reports(time(before), budget(rows)).await;
-    pruned.expect("the store is there")
-}
-
-/// Removes what is too old, step by step.
-async fn prune_all(store: &dyn RetainingStore, before: i64) {
-    for _ in 0..100 {
-        if prune_reports(store, before, 3).await.done {
-            return;
-        }
-    }
-    panic!("it never ends");
-}
-
-async fn prune_messages(store: &dyn RetainingStore, before: i64, rows: u32) -> Pruning {
-    let pruned = store.prune_messages(time(before), budget(rows)).await;
-    pruned.expect("the store is there")
-}
+use super::RetainingStore;
+use super::steps::{DAY, Retained, history, prune_all, prune_reports, record_all, sweep};
+use crate::builders::{key, report, time};
+use crate::contract::log::page;
+use crate::contract::reports::record;
 
 /// What is left of a log, read from the oldest there is.
 async fn left(stores: &Retained) -> Vec<LogEntry> {
@@ -203,10 +126,10 @@ pub async fn a_log_of_new_reports_stays_as_it_is(stores: Retained) {
         done: true,
     };
     assert_eq!(prune_reports(&*stores.one, DAY, 10).await, nothing);
-    assert_eq!(prune_messages(&*stores.one, DAY, 10).await, nothing);
+    assert_eq!(sweep(&*stores.one, 2 * DAY, 1, 10).await, [0]);
     let all = record_all(&stores, &history()).await;
     assert_eq!(prune_reports(&*stores.one, 0, 10).await, nothing);
-    assert_eq!(prune_messages(&*stores.one, 0, 10).await, nothing);
+    assert_eq!(sweep(&*stores.one, 3 * DAY, 3, 10).await, [0]);
     assert_gone(&stores, &all, 0).await;
 }
 
@@ -246,38 +169,6 @@ pub async fn a_report_after_those_that_are_gone_knows_what_they_said(stores: Ret
     assert_eq!(events[0].previous, Some(DeliveryStatus::Failed));
     assert_eq!(events[0].revision, 3);
     assert_eq!(events[0].timeline.steps().count(), 3);
-}
-
-pub async fn old_messages_go_when_their_reports_are_gone(stores: Retained) {
-    record_all(&stores, &history()).await;
-    let pruning = prune_messages(&*stores.one, 10 * DAY, 100).await;
-    assert_eq!((pruning.rows, pruning.done), (0, true), "the log has them");
-    prune_all(&*stores.one, 2 * DAY).await;
-    let pruning = prune_messages(&*stores.other, 10 * DAY, 100).await;
-    assert_eq!((pruning.rows, pruning.done), (4, true));
-    for n in 0..8 {
-        let found = stores.one.message(&key(&twilio_sid(n))).await;
-        assert_eq!(found.expect("readable").is_some(), n >= 4, "message {n}");
-    }
-    let anew = report(&twilio_sid(0)).status("sent").at(5 * DAY).build();
-    assert_eq!(record(&*stores.one, &[anew]).await, [Effect::Advanced]);
-}
-
-pub async fn a_message_that_was_heard_of_lately_stays(stores: Retained) {
-    let sent = |at| report("SM1").status("sent").at(at).build();
-    record_all(&stores, &[sent(0), sent(5 * DAY)]).await;
-    prune_all(&*stores.one, 3 * DAY).await;
-    assert_eq!(prune_messages(&*stores.one, 3 * DAY, 10).await.rows, 0);
-    assert_eq!(prune_messages(&*stores.one, 6 * DAY, 10).await.rows, 1);
-}
-
-pub async fn no_step_removes_more_messages_than_its_budget(stores: Retained) {
-    record_all(&stores, &history()).await;
-    prune_all(&*stores.one, 10 * DAY).await;
-    for (rows, done) in [(3, false), (3, false), (2, true), (0, true)] {
-        let pruning = prune_messages(&*stores.one, 10 * DAY, 3).await;
-        assert_eq!((pruning.rows, pruning.done), (rows, done));
-    }
 }
 
 pub async fn days_are_made_room_for_once(stores: Retained) {

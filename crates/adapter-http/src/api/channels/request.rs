@@ -1,0 +1,129 @@
+//! What is asked of channels.
+
+use domain::{Address, ChannelId, ChannelName, IntegratorName, KeepDays, PublicUrl};
+use serde::Deserialize;
+use usecases::manage_channels::{ChannelChanges, NewChannel, SigningToken};
+use utoipa::ToSchema;
+
+use crate::api::credentials::CredentialRequest;
+use crate::api::error::{ApiError, valid};
+use crate::api::query::given;
+
+/// A channel to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelRequest {
+    /// What the report path shall call it: letters, digits and `-._~`.
+    #[schema(example = "202105102694809992")]
+    pub id: String,
+    /// Who reports on its messages.
+    #[schema(example = "twilio")]
+    pub integrator: String,
+    /// What people call it.
+    #[schema(example = "Service desk")]
+    pub name: String,
+    /// The user name of its first credential: without a colon.
+    #[schema(example = "webhook")]
+    pub user: String,
+    /// The password, at least 8 characters; left out, one is made.
+    pub password: Option<String>,
+    /// The senders whose reports are taken; left out or empty takes all.
+    #[serde(default)]
+    pub senders: Vec<String>,
+    /// Where the integrator reaches it, if not at the service's address.
+    pub public_url: Option<String>,
+    /// The integrator's signing token, if reports must be signed.
+    pub signing_token: Option<String>,
+    /// For how many days its messages are kept after their last report; left out,
+    /// as many as the service keeps them.
+    #[schema(minimum = 1, maximum = 36_500, example = 30)]
+    pub keep_messages_days: Option<i64>,
+    /// What people call the credential.
+    pub label: Option<String>,
+    /// From when on the credential proves nobody.
+    #[schema(example = "2027-01-01T00:00:00Z")]
+    pub expires: Option<String>,
+}
+
+impl ChannelRequest {
+    pub(super) fn read(self) -> Result<NewChannel, ApiError> {
+        let public_url = self.public_url.as_deref().map(PublicUrl::parse).transpose();
+        let token = self.signing_token.as_deref().map(SigningToken::parse);
+        let days = self.keep_messages_days.map(KeepDays::new);
+        Ok(NewChannel {
+            id: valid("id", ChannelId::parse(&self.id))?,
+            integrator: valid("integrator", IntegratorName::parse(&self.integrator))?,
+            name: valid("name", ChannelName::parse(&self.name))?,
+            senders: senders(&self.senders)?,
+            public_url: valid("public_url", public_url)?,
+            signing_token: valid("signing_token", token.transpose())?,
+            keep_messages_days: valid("keep_messages_days", days.transpose())?,
+            credential: CredentialRequest {
+                user: self.user,
+                password: self.password,
+                label: self.label,
+                expires: self.expires,
+            }
+            .read()?,
+        })
+    }
+}
+
+/// What to change of a channel; what is left out stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelPatch {
+    /// What people call it.
+    pub name: Option<String>,
+    /// Whether its reports are taken.
+    pub enabled: Option<bool>,
+    /// The senders whose reports are taken; empty takes all.
+    pub senders: Option<Vec<String>>,
+    /// Where the integrator reaches it; `null` at the service's address.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub public_url: Option<Option<String>>,
+    /// The integrator's signing token; `null` asks for signatures no more.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub signing_token: Option<Option<String>>,
+    /// For how many days its messages are kept after their last report; `null` as
+    /// many as the service keeps them.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 36_500)]
+    pub keep_messages_days: Option<Option<i64>>,
+    /// The version the change is made to; another one is refused.
+    pub version: Option<i64>,
+}
+
+impl ChannelPatch {
+    pub(super) fn read(&self) -> Result<ChannelChanges, ApiError> {
+        let public_url = self.public_url.as_ref().map(|url| {
+            let url = url.as_deref().map(PublicUrl::parse).transpose();
+            valid("public_url", url)
+        });
+        let signing_token = self.signing_token.as_ref().map(|token| {
+            let token = token.as_deref().map(SigningToken::parse).transpose();
+            valid("signing_token", token)
+        });
+        let days = self.keep_messages_days.map(|days| {
+            let days = days.map(KeepDays::new).transpose();
+            valid("keep_messages_days", days)
+        });
+        let name = self.name.as_deref().map(ChannelName::parse).transpose();
+        Ok(ChannelChanges {
+            name: valid("name", name)?,
+            enabled: self.enabled,
+            senders: self.senders.as_deref().map(senders).transpose()?,
+            public_url: public_url.transpose()?,
+            signing_token: signing_token.transpose()?,
+            keep_messages_days: days.transpose()?,
+            version: self.version,
+        })
+    }
+}
+
+fn senders(texts: &[String]) -> Result<Vec<Address>, ApiError> {
+    let parsed: Result<_, _> = texts.iter().map(|text| Address::parse(text)).collect();
+    valid("senders", parsed)
+}

@@ -1,0 +1,117 @@
+//! Removing messages that have been kept for long enough.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use domain::{ChannelId, KeepDays, MessageKey, Timestamp};
+use ports::retention::Pruning;
+
+use super::Data;
+use super::reports::Reports;
+
+const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// Which messages a walk goes through.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Route {
+    /// All, those that were first heard of first, for a service with this time.
+    All(KeepDays),
+    /// Those of a channel with a shorter time.
+    Channel(ChannelId),
+}
+
+/// Where a message stands on its route.
+type Place = (Option<Timestamp>, MessageKey);
+
+#[derive(Debug)]
+struct Sweep {
+    keep: KeepDays,
+    begun_at: Timestamp,
+    finished: bool,
+    after: Option<Place>,
+}
+
+impl Sweep {
+    const fn begin(keep: KeepDays, now: Timestamp) -> Self {
+        Self {
+            keep,
+            begun_at: now,
+            finished: false,
+            after: None,
+        }
+    }
+
+    /// Whether it is time for the next one.
+    fn is_over(&self, keep: KeepDays, now: Timestamp) -> bool {
+        let of_today = self.begun_at > now.plus_micros(-DAY_MICROS) && self.begun_at <= now;
+        self.keep != keep || (self.finished && !of_today)
+    }
+}
+
+/// How far the walks through the messages have got.
+#[derive(Debug, Default)]
+pub(super) struct Sweeps(BTreeMap<Route, Sweep>);
+
+impl Data {
+    pub(super) fn prune_messages(
+        &mut self,
+        now: Timestamp,
+        keep: KeepDays,
+        budget: NonZeroU32,
+    ) -> Pruning {
+        let own = self.channels.keep_messages_days();
+        let mut routes = vec![(Route::All(keep), keep)];
+        let shorter = own.iter().filter(|(_, days)| **days < keep);
+        routes.extend(shorter.map(|(id, days)| (Route::Channel(id.clone()), *days)));
+        let budget = budget.get() as usize;
+        for (route, keep) in routes {
+            let sweep = self.sweeps.0.entry(route.clone());
+            let sweep = sweep.or_insert_with(|| Sweep::begin(keep, now));
+            if sweep.is_over(keep, now) {
+                *sweep = Sweep::begin(keep, now);
+            }
+            if sweep.finished {
+                continue;
+            }
+            let mut looked = look(&self.reports, &route, keep.cut(now), sweep.after.as_ref());
+            looked.truncate(budget);
+            sweep.finished = looked.len() < budget;
+            sweep.after = looked.last().cloned();
+            let mut rows = 0;
+            for (_, key) in &looked {
+                let keep = own.get(&key.channel).map_or(keep, |own| keep.max(*own));
+                if self.reports.is_old(key, keep.cut(now)) {
+                    self.reports.messages.remove(key);
+                    rows += 1;
+                }
+            }
+            return Pruning {
+                rows,
+                days: 0,
+                done: false,
+            };
+        }
+        Pruning {
+            rows: 0,
+            days: 0,
+            done: true,
+        }
+    }
+}
+
+/// What is still to be looked at, in the order of the route.
+fn look(reports: &Reports, route: &Route, cut: Timestamp, after: Option<&Place>) -> Vec<Place> {
+    let messages = reports.messages.iter();
+    let mut places: Vec<_> = messages
+        .filter_map(|(key, kept)| match route {
+            Route::All(_) => {
+                let first = kept.message.parties.first_reported_at;
+                (first < cut).then(|| (Some(first), key.clone()))
+            }
+            Route::Channel(id) => (key.channel == *id).then(|| (None, key.clone())),
+        })
+        .filter(|place| after.is_none_or(|after| place > after))
+        .collect();
+    places.sort();
+    places
+}
