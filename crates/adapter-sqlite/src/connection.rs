@@ -97,6 +97,11 @@ impl SqliteStore {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY_TIMEOUT)
+            // There from the beginning, and for good: each has a thread, and that has the
+            // priority of the one that made it.
+            .min_connections(READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .connect_lazy_with(options.clone().pragma("query_only", "on"));
         Ok(Self {
             readers,
@@ -151,12 +156,22 @@ impl SqliteStore {
         Ok(Write(self.writer().await?))
     }
 
+    /// A new writer. Its thread has the priority of the one that makes it, so that is one of
+    /// the runtime's own, whoever waits for it.
+    #[expect(clippy::disallowed_methods, reason = "awaited at once")]
+    async fn connect_again(&self) -> Result<SqliteConnection, sqlx::Error> {
+        let options = self.options.clone();
+        tokio::spawn(async move { connect_writer(&options).await })
+            .await
+            .unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    }
+
     /// Waits until nobody writes in this process, and keeps it so.
     pub(crate) async fn writer(&self) -> Result<Writer<'_>, sqlx::Error> {
         let mut place = self.writer.lock().await;
         let connection = match place.take() {
             Some(connection) => connection,
-            None => connect_writer(&self.options).await?,
+            None => self.connect_again().await?,
         };
         Ok(Writer { place, connection })
     }
