@@ -8,6 +8,7 @@ use ports::{AttemptLog, StoreError};
 
 use crate::PostgresStore;
 use crate::error::{corrupt, store_error};
+use crate::patience::Operation as _;
 use crate::rows::time;
 
 const DELIVERIES: &str = "deliveries";
@@ -32,6 +33,7 @@ impl AttemptLog for PostgresStore {
             limit(RECENT_MAX + 1),
         )
         .fetch_all(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(DELIVERIES))?;
         let open = sqlx::query_scalar!(
@@ -45,6 +47,7 @@ impl AttemptLog for PostgresStore {
             limit(OPEN_MAX),
         )
         .fetch_all(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(DELIVERIES))?;
 

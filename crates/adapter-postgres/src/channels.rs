@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 use crate::PostgresStore;
 use crate::channel_rows::{ChannelRow, fold};
 use crate::error::{lost_a_race, store_error};
+use crate::patience::Operation as _;
 
 const CHANNELS: &str = "channels";
 const CREDENTIALS: &str = "channel_credentials";
@@ -21,6 +22,7 @@ impl ChannelCredentialRepository for PostgresStore {
     async fn revision(&self) -> Result<i64, StoreError> {
         sqlx::query_scalar!("select revision from channel_directory")
             .fetch_one(&self.pool)
+            .in_time(self.patience)
             .await
             .map_err(store_error("channel_directory"))
     }
@@ -28,6 +30,7 @@ impl ChannelCredentialRepository for PostgresStore {
     async fn all(&self) -> Result<Vec<ChannelWithCredentials>, StoreError> {
         fold(
             self.channel_rows(None)
+                .in_time(self.patience)
                 .await
                 .map_err(store_error(CHANNELS))?,
         )
@@ -36,6 +39,7 @@ impl ChannelCredentialRepository for PostgresStore {
     async fn find(&self, id: &ChannelId) -> Result<Option<ChannelWithCredentials>, StoreError> {
         let rows = self
             .channel_rows(Some(id))
+            .in_time(self.patience)
             .await
             .map_err(store_error(CHANNELS))?;
         Ok(fold(rows)?.pop())
@@ -43,22 +47,28 @@ impl ChannelCredentialRepository for PostgresStore {
 
     async fn add(&self, channel: &Channel, credential: &Credential) -> Result<Change, StoreError> {
         self.try_add(channel, credential)
+            .in_time(self.patience)
             .await
             .map_err(store_error(CHANNELS))
     }
 
     async fn update(&self, channel: &Channel) -> Result<Change, StoreError> {
         self.try_update(channel)
+            .in_time(self.patience)
             .await
             .map_err(store_error(CHANNELS))
     }
 
     async fn remove(&self, id: &ChannelId) -> Result<Change, StoreError> {
-        self.try_remove(id).await.map_err(store_error(CHANNELS))
+        self.try_remove(id)
+            .in_time(self.patience)
+            .await
+            .map_err(store_error(CHANNELS))
     }
 
     async fn add_credential(&self, credential: &Credential) -> Result<Change, StoreError> {
         self.try_add_credential(credential)
+            .in_time(self.patience)
             .await
             .map_err(store_error(CREDENTIALS))
     }
@@ -69,6 +79,7 @@ impl ChannelCredentialRepository for PostgresStore {
         id: CredentialId,
     ) -> Result<Change, StoreError> {
         self.try_remove_credential(channel, id)
+            .in_time(self.patience)
             .await
             .map_err(store_error(CREDENTIALS))
     }
@@ -76,7 +87,7 @@ impl ChannelCredentialRepository for PostgresStore {
     async fn touch(&self, used: &[(CredentialId, Timestamp)]) -> Result<(), StoreError> {
         let mut races = 0;
         loop {
-            match self.try_touch(used).await {
+            match self.try_touch(used).in_time(self.patience).await {
                 Err(error) if lost_a_race(&error) && races < 5 => races += 1,
                 outcome => return outcome.map_err(store_error(CREDENTIALS)),
             }

@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::{corrupt, store_error};
+use crate::patience::is_well;
 use crate::warm::WarmConnections;
 use crate::{ids, partitions};
 
@@ -20,6 +21,8 @@ pub struct PostgresStore {
     pub(crate) recording: Arc<WarmConnections>,
     migrating: PgConnectOptions,
     acquire_timeout: Duration,
+    /// How long any operation may take.
+    pub(crate) patience: Duration,
 }
 
 /// How a [`PostgresStore`] behaves towards its server.
@@ -55,6 +58,9 @@ pub struct InvalidPostgresUrl(#[source] sqlx::Error);
 /// statement will tell, one round trip earlier.
 const TRUSTED_AFTER_USE: Duration = Duration::from_secs(1);
 
+/// How long connections may take to close, all together.
+const CLOSING: Duration = Duration::from_secs(2);
+
 impl PostgresStore {
     /// A store that connects when it is first used: a server that is away now is no error
     /// yet. Must be called within a Tokio runtime.
@@ -78,6 +84,7 @@ impl PostgresStore {
             // Statements over all partitions look dear to the planner and are not: few rows of
             // few of them are read. Compiling one takes a hundred times as long as running it.
             .options([("jit", "off")]);
+        let farewell = options.acquire_timeout;
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
@@ -91,6 +98,7 @@ impl PostgresStore {
                     Ok(true)
                 })
             })
+            .after_release(move |connection, _| Box::pin(is_well(connection, farewell)))
             .connect_lazy_with(limited);
         Ok(Self {
             pool,
@@ -100,6 +108,7 @@ impl PostgresStore {
             )),
             migrating: server,
             acquire_timeout: options.acquire_timeout,
+            patience: options.acquire_timeout + options.statement_timeout,
         })
     }
 
@@ -126,11 +135,14 @@ impl PostgresStore {
         migrated
     }
 
-    /// Closes the connections when what runs on them has ended.
+    /// Closes the connections when what runs on them has ended, and does not wait long for
+    /// those that do not answer.
     pub async fn close(&self) {
         let closing = self.pool.close();
         self.recording.release();
-        closing.await;
+        if tokio::time::timeout(CLOSING, closing).await.is_err() {
+            tracing::warn!("connections to the database do not answer and are left as they are");
+        }
     }
 }
 

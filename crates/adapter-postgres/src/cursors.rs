@@ -7,6 +7,7 @@ use ports::{LogCursors, StoreError};
 
 use crate::PostgresStore;
 use crate::error::store_error;
+use crate::patience::Operation as _;
 
 const CURSORS: &str = "log_cursors";
 
@@ -16,6 +17,7 @@ impl LogCursors for PostgresStore {
         let position =
             sqlx::query_scalar!("select position from log_cursors where name = $1", name)
                 .fetch_optional(&self.pool)
+                .in_time(self.patience)
                 .await
                 .map_err(store_error(CURSORS))?;
         Ok(position.map(LogPosition))
@@ -36,6 +38,7 @@ impl LogCursors for PostgresStore {
                     to.0,
                 )
                 .execute(&self.pool)
+                .in_time(self.patience)
                 .await
             }
             None => {
@@ -46,6 +49,7 @@ impl LogCursors for PostgresStore {
                     to.0,
                 )
                 .execute(&self.pool)
+                .in_time(self.patience)
                 .await
             }
         };
@@ -55,6 +59,7 @@ impl LogCursors for PostgresStore {
     async fn remove(&self, name: &str) -> Result<(), StoreError> {
         sqlx::query!("delete from log_cursors where name = $1", name)
             .execute(&self.pool)
+            .in_time(self.patience)
             .await
             .map(drop)
             .map_err(store_error(CURSORS))
@@ -63,6 +68,7 @@ impl LogCursors for PostgresStore {
     async fn cursors(&self) -> Result<Vec<Cursor>, StoreError> {
         let rows = sqlx::query!("select name, position from log_cursors order by name")
             .fetch_all(&self.pool)
+            .in_time(self.patience)
             .await
             .map_err(store_error(CURSORS))?;
         let cursors = rows.into_iter().map(|row| Cursor {

@@ -11,6 +11,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use crate::PostgresStore;
 use crate::delivery_rows::DeliveryRow;
 use crate::error::{lost_a_race, store_error};
+use crate::patience::Operation as _;
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 pub(crate) const DELIVERIES: &str = "deliveries";
@@ -29,6 +30,7 @@ impl DeliveryLog for PostgresStore {
         let rows: Vec<DeliveryRow> = page_of_deliveries(filter, after, size)
             .build_query_as()
             .fetch_all(&self.pool)
+            .in_time(self.patience)
             .await
             .map_err(store_error(DELIVERIES))?;
         let deliveries = rows.into_iter().map(Delivery::try_from);
@@ -50,18 +52,19 @@ impl DeliveryLog for PostgresStore {
             i16::from(key.part),
         )
         .fetch_optional(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(DELIVERIES))?;
         found.map(Delivery::try_from).transpose()
     }
 
     async fn retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, StoreError> {
-        let retried = self.try_retry(key, now).await;
+        let retried = self.try_retry(key, now).in_time(self.patience).await;
         retried.map_err(store_error(DELIVERIES))
     }
 
     async fn retry_all(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, StoreError> {
-        let retried = self.try_retry_all(filter, now).await;
+        let retried = self.try_retry_all(filter, now).in_time(self.patience).await;
         retried.map_err(store_error(DELIVERIES))
     }
 
@@ -72,7 +75,11 @@ impl DeliveryLog for PostgresStore {
     ) -> Result<bool, StoreError> {
         let mut races = 0;
         loop {
-            match self.write(subscription, deliveries, None).await {
+            match self
+                .write(subscription, deliveries, None)
+                .in_time(self.patience)
+                .await
+            {
                 Err(error) if lost_a_race(&error) && races < RACES => races += 1,
                 outcome => return outcome.map_err(store_error(DELIVERIES)),
             }
@@ -91,6 +98,7 @@ impl DeliveryLog for PostgresStore {
             to.0,
         )
         .execute(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(SUBSCRIPTIONS))?;
         Ok(moved.rows_affected() > 0)

@@ -13,6 +13,7 @@ use sqlx::PgConnection;
 use crate::PostgresStore;
 use crate::delivery_rows::{Columns, DeliveryRow};
 use crate::error::{lost_a_race, store_error};
+use crate::patience::Operation as _;
 use crate::record::sparse;
 use crate::rows::optional_time;
 use crate::subscription_rows::SubscriptionRow;
@@ -30,7 +31,7 @@ impl DeliveryQueue for PostgresStore {
         worker: &str,
         lease: Duration,
     ) -> Result<Option<LeasedSubscription>, StoreError> {
-        let claimed = self.try_claim(worker, lease).await;
+        let claimed = self.try_claim(worker, lease).in_time(self.patience).await;
         let Some((row, open)) = claimed.map_err(store_error(SUBSCRIPTIONS))? else {
             return Ok(None);
         };
@@ -61,6 +62,7 @@ impl DeliveryQueue for PostgresStore {
             duration.as_secs_f64(),
         )
         .execute(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(SUBSCRIPTIONS))?;
         Ok(if renewed.rows_affected() > 0 {
@@ -78,6 +80,7 @@ impl DeliveryQueue for PostgresStore {
             lease.token,
         )
         .execute(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(SUBSCRIPTIONS))?;
         Ok(())
@@ -92,6 +95,7 @@ impl DeliveryQueue for PostgresStore {
                     progress.deliveries,
                     Some((lease, &progress)),
                 )
+                .in_time(self.patience)
                 .await
             {
                 Err(error) if lost_a_race(&error) && races < RACES => races += 1,
@@ -114,6 +118,7 @@ impl DeliveryQueue for PostgresStore {
             state.since().map(Timestamp::to_date_time),
         )
         .execute(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(SUBSCRIPTIONS))?;
         Ok(finished.rows_affected() > 0)

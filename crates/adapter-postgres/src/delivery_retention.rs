@@ -13,6 +13,7 @@ use sqlx::PgConnection;
 use crate::PostgresStore;
 use crate::deliveries::{DELIVERIES, RACES};
 use crate::error::{lost_a_race, store_error};
+use crate::patience::Operation as _;
 
 #[async_trait]
 impl DeliveryRetention for PostgresStore {
@@ -39,6 +40,7 @@ impl DeliveryRetention for PostgresStore {
             budget,
         )
         .execute(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(DELIVERIES))?
         .rows_affected();
@@ -56,6 +58,7 @@ impl DeliveryRetention for PostgresStore {
             left,
         )
         .execute(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(DELIVERIES))?
         .rows_affected();
@@ -74,7 +77,11 @@ impl DeliveryRetention for PostgresStore {
     ) -> Result<u64, StoreError> {
         let mut races = 0;
         loop {
-            match self.try_forget_bodies(messages, now).await {
+            match self
+                .try_forget_bodies(messages, now)
+                .in_time(self.patience)
+                .await
+            {
                 Err(error) if lost_a_race(&error) && races < RACES => races += 1,
                 outcome => return outcome.map_err(store_error(DELIVERIES)),
             }

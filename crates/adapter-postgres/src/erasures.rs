@@ -15,6 +15,7 @@ use crate::PostgresStore;
 use crate::delivery_retention::forget_bodies;
 use crate::erasure_rows::{ERASURES, ErasureRow};
 use crate::error::{corrupt, lost_a_race, store_error};
+use crate::patience::Operation as _;
 use crate::rows::key;
 
 /// How often a step that lost a race is taken again.
@@ -42,6 +43,7 @@ impl Erasures for PostgresStore {
             addressee.address().reveal(),
         )
         .execute(&self.pool)
+        .in_time(self.patience)
         .await;
         begun.map(drop).map_err(store_error(ERASURES))
     }
@@ -54,7 +56,7 @@ impl Erasures for PostgresStore {
     ) -> Result<Option<Erasure>, StoreError> {
         let mut races = 0;
         loop {
-            match self.try_step(id, budget, now).await {
+            match self.try_step(id, budget, now).in_time(self.patience).await {
                 Err(StepError::Sql(error)) if lost_a_race(&error) && races < RACES => races += 1,
                 Err(StepError::Sql(error)) => return Err(store_error(ERASURES)(error)),
                 Err(StepError::Store(error)) => return Err(error),
@@ -68,6 +70,7 @@ impl Erasures for PostgresStore {
             "select id from erasures where finished_at is null order by id limit 1"
         )
         .fetch_optional(&self.pool)
+        .in_time(self.patience)
         .await;
         Ok(id.map_err(store_error(ERASURES))?.map(ErasureId))
     }
@@ -82,6 +85,7 @@ impl Erasures for PostgresStore {
             id.0,
         )
         .fetch_optional(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(ERASURES))?;
         row.map(Erasure::try_from).transpose()
@@ -104,6 +108,7 @@ impl Erasures for PostgresStore {
             i64::from(size.get()) + 1,
         )
         .fetch_all(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(ERASURES))?;
         let all: Vec<Erasure> = rows

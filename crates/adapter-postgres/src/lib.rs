@@ -24,6 +24,7 @@ mod ids;
 mod log;
 mod message_retention;
 mod partitions;
+mod patience;
 mod record;
 mod rejections;
 mod reports;

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::error::store_error;
+use crate::patience::Operation as _;
 use crate::rows::{ReportRow, optional_time};
 
 const REPORTS: &str = "reports";
@@ -36,6 +37,7 @@ impl ReportLog for PostgresStore {
     ) -> Result<LogRead, StoreError> {
         let rows = self
             .log_rows(after, limit)
+            .in_time(self.patience)
             .await
             .map_err(store_error(REPORTS))?;
         let complete = rows.len() < usize::from(limit.get());
@@ -60,6 +62,7 @@ impl ReportLog for PostgresStore {
                from report_log"#
         )
         .fetch_one(&self.pool)
+        .in_time(self.patience)
         .await;
         head.map(LogPosition).map_err(store_error(REPORT_LOG))
     }
@@ -79,6 +82,7 @@ impl ReportLog for PostgresStore {
             moment.to_date_time(),
         )
         .fetch_one(&self.pool)
+        .in_time(self.patience)
         .await;
         position.map(LogPosition).map_err(store_error(REPORTS))
     }
@@ -98,6 +102,7 @@ impl ReportLog for PostgresStore {
             i64::from(at_most.get()),
         )
         .fetch_one(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(REPORTS))?;
         Ok(LogRest {
@@ -231,6 +236,7 @@ impl PostgresStore {
     async fn pruned_through(&self) -> Result<LogPosition, StoreError> {
         let id = sqlx::query_scalar!("select pruned_through from report_log")
             .fetch_one(&self.pool)
+            .in_time(self.patience)
             .await;
         id.map(LogPosition).map_err(store_error(REPORT_LOG))
     }
@@ -311,6 +317,7 @@ impl PostgresStore {
             &until,
         )
         .fetch_all(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(REPORTS))?;
         rows.into_iter().map(LoggedReport::try_from).collect()
@@ -321,7 +328,7 @@ impl PostgresStore {
         let Some(LoggedReport { report, .. }) = logged else {
             return Ok(MessageState::default());
         };
-        let row = self.message_row(&report.key).await;
+        let row = self.message_row(&report.key).in_time(self.patience).await;
         let Some(row) = row.map_err(store_error("messages"))? else {
             return Ok(MessageState::default());
         };

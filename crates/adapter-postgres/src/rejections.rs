@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use crate::PostgresStore;
 use crate::error::{corrupt, store_error};
+use crate::patience::Operation as _;
 use crate::rows::time;
 
 const REJECTIONS: &str = "rejections";
@@ -47,6 +48,7 @@ impl RejectionLog for PostgresStore {
             i64::from(REJECTIONS_KEPT),
         )
         .execute(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error("rejection"))?;
         Ok(())
@@ -77,6 +79,7 @@ impl RejectionLog for PostgresStore {
         let rows: Vec<RejectionRow> = query
             .build_query_as()
             .fetch_all(&self.pool)
+            .in_time(self.patience)
             .await
             .map_err(store_error(REJECTIONS))?;
         let kept = rows

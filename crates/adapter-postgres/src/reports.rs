@@ -9,6 +9,7 @@ use sqlx::{Postgres, QueryBuilder};
 
 use crate::PostgresStore;
 use crate::error::{lost_a_race, store_error};
+use crate::patience::Operation as _;
 use crate::record::{self, BLOCK, BLOCKS};
 use crate::rows::{MessageRow, ReportRow};
 
@@ -24,7 +25,7 @@ impl ReportStore for PostgresStore {
         }
         let mut races = 0;
         loop {
-            match self.record_once(reports).await {
+            match self.record_once(reports).in_time(self.patience).await {
                 Err(error) if lost_a_race(&error) && races < RACES => {
                     races += 1;
                     tracing::warn!(%error, races, "a batch lost a race and is written again");
@@ -37,6 +38,7 @@ impl ReportStore for PostgresStore {
     async fn message(&self, key: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {
         let Some(row) = self
             .message_row(key)
+            .in_time(self.patience)
             .await
             .map_err(store_error("messages"))?
         else {
@@ -44,6 +46,7 @@ impl ReportStore for PostgresStore {
         };
         let reports = self
             .report_rows(&row)
+            .in_time(self.patience)
             .await
             .map_err(store_error("reports"))?;
         Ok(Some(MessageWithReports {
@@ -64,6 +67,7 @@ impl ReportStore for PostgresStore {
         let rows: Vec<MessageRow> = page_of_messages(filter, after, size)
             .build_query_as()
             .fetch_all(&self.pool)
+            .in_time(self.patience)
             .await
             .map_err(store_error("messages"))?;
         let messages: Vec<Message> = rows
@@ -82,6 +86,7 @@ impl ReportStore for PostgresStore {
                from (select from messages limit 0) as migrated right join (select) as one on true"#
         )
         .fetch_one(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error("messages"))?;
         if writable {

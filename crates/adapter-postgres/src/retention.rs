@@ -11,6 +11,7 @@ use time::Date;
 use crate::PostgresStore;
 use crate::error::store_error;
 use crate::partitions;
+use crate::patience::Operation as _;
 
 const REPORTS: &str = "reports";
 
@@ -22,7 +23,9 @@ impl Retention for PostgresStore {
             let mut connection = self.pool.acquire().await?;
             partitions::make(&mut connection, today).await
         };
-        made.await.map_err(store_error(REPORTS))
+        made.in_time(self.patience)
+            .await
+            .map_err(store_error(REPORTS))
     }
 
     async fn prune_reports(
@@ -31,7 +34,10 @@ impl Retention for PostgresStore {
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
         let pruned = self.try_prune_reports(before.to_date_time().date(), budget);
-        pruned.await.map_err(store_error(REPORTS))
+        pruned
+            .in_time(self.patience)
+            .await
+            .map_err(store_error(REPORTS))
     }
 
     async fn prune_messages(
@@ -41,7 +47,10 @@ impl Retention for PostgresStore {
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
         let pruned = self.try_prune_messages(now, keep, budget);
-        pruned.await.map_err(store_error("messages"))
+        pruned
+            .in_time(self.patience)
+            .await
+            .map_err(store_error("messages"))
     }
 }
 

@@ -8,6 +8,7 @@ use ports::subscriptions::{SubscriptionRepository, SubscriptionStatus};
 
 use crate::PostgresStore;
 use crate::error::store_error;
+use crate::patience::Operation as _;
 use crate::subscription_rows::{SubscriptionRow, channels, event_types};
 
 const SUBSCRIPTIONS: &str = "subscriptions";
@@ -20,12 +21,16 @@ impl SubscriptionRepository for PostgresStore {
         from: LogPosition,
     ) -> Result<bool, StoreError> {
         self.try_add_subscription(subscription, from)
+            .in_time(self.patience)
             .await
             .map_err(store_error(SUBSCRIPTIONS))
     }
 
     async fn find(&self, id: SubscriptionId) -> Result<Option<SubscriptionStatus>, StoreError> {
-        let rows = self.subscription_rows(Some(id)).await;
+        let rows = self
+            .subscription_rows(Some(id))
+            .in_time(self.patience)
+            .await;
         let rows = rows.map_err(store_error(SUBSCRIPTIONS))?;
         rows.into_iter()
             .next()
@@ -34,13 +39,14 @@ impl SubscriptionRepository for PostgresStore {
     }
 
     async fn list(&self) -> Result<Vec<SubscriptionStatus>, StoreError> {
-        let rows = self.subscription_rows(None).await;
+        let rows = self.subscription_rows(None).in_time(self.patience).await;
         let rows = rows.map_err(store_error(SUBSCRIPTIONS))?;
         rows.into_iter().map(SubscriptionStatus::try_from).collect()
     }
 
     async fn change(&self, subscription: &Subscription) -> Result<bool, StoreError> {
         self.try_change_subscription(subscription)
+            .in_time(self.patience)
             .await
             .map_err(store_error(SUBSCRIPTIONS))
     }
@@ -55,6 +61,7 @@ impl SubscriptionRepository for PostgresStore {
             id.0,
         )
         .execute(&self.pool)
+        .in_time(self.patience)
         .await
         .map_err(store_error(SUBSCRIPTIONS))?;
         Ok(removed.rows_affected() > 0)

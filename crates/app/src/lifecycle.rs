@@ -1,5 +1,7 @@
 //! When the process is asked to stop.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -16,4 +18,14 @@ pub fn asked_to_stop() -> Result<impl Future<Output = &'static str>> {
             _ = interrupt.recv() => "SIGINT",
         }
     })
+}
+
+/// What something comes to that is done before the process ends, if it is done
+/// in time: a store that does not answer must not keep the process from ending.
+pub async fn in_time<T>(what: &str, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let done = tokio::time::timeout(limit, work).await.ok();
+    if done.is_none() {
+        tracing::warn!(what, "not finished in time; the process ends");
+    }
+    done
 }

@@ -131,7 +131,8 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         writers,
     };
     running.end().await?;
-    if let Err(error) = directory.flush_uses().await {
+    let uses = directory.flush_uses();
+    if let Some(Err(error)) = lifecycle::in_time("uses", Duration::from_secs(2), uses).await {
         tracing::warn!(%error, "when credentials were last used was not written down");
     }
     stores.close().await;
@@ -161,7 +162,9 @@ impl Running {
         self.stop.cancel();
         self.workers.wait().await;
         if let Some(pushing) = self.pushing {
-            pushing.await.context("pushing died")?;
+            // What was not taken down is sent again, with the same ids.
+            let ended = lifecycle::in_time("pushing", Duration::from_secs(5), pushing);
+            ended.await.transpose().context("pushing died")?;
         }
         self.streams.send_replace(true);
         // The operator's listener goes last, so that one can watch.
@@ -169,12 +172,7 @@ impl Running {
         handle.stop(true).await;
         operator.await.context("the operator's listener died")??;
         // Every request is answered now, so nothing holds the intake any more.
-        if tokio::time::timeout(Duration::from_secs(4), self.writers)
-            .await
-            .is_err()
-        {
-            tracing::error!("the writers did not finish in time");
-        }
+        lifecycle::in_time("recording", Duration::from_secs(4), self.writers).await;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! A process that pushes events and clears up, and receives nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use adapter_http::Metrics;
 use anyhow::{Context as _, Result};
@@ -58,7 +59,8 @@ pub async fn run(settings: &Settings) -> Result<()> {
     tracing::info!(signal, "stopping: finishing the events under way");
     stop.cancel();
     workers.wait().await;
-    pushing.await.context("pushing died")?;
+    let ended = lifecycle::in_time("pushing", Duration::from_secs(5), pushing).await;
+    ended.transpose().context("pushing died")?;
     stores.close().await;
     tracing::info!("stopped");
     Ok(())
