@@ -131,13 +131,18 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         writers,
     };
     running.end().await?;
+    leave(&stores, &directory).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The last that is written, when nobody calls any more.
+async fn leave(stores: &Stores, directory: &ChannelDirectory) {
     let uses = directory.flush_uses();
     if let Some(Err(error)) = lifecycle::in_time("uses", Duration::from_secs(2), uses).await {
         tracing::warn!(%error, "when credentials were last used was not written down");
     }
     stores.close().await;
-    tracing::info!("stopped");
-    Ok(())
 }
 
 type Listener = (ServerHandle, JoinHandle<std::io::Result<()>>);
