@@ -114,14 +114,15 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// Until when the next event has to wait. To be asked when there is one.
-    pub(crate) fn wait_until(&mut self, now: Instant) -> Option<Instant> {
+    /// Whether an event may be sent now. To be asked when there is one: if not, its turn is
+    /// reserved.
+    pub(crate) fn may_send(&mut self, now: Instant) -> bool {
         if !self.pace.is_busy(now) {
             (self.left, self.next) = (0, None);
-            return None;
+            return true;
         }
         if self.left > 0 {
-            return None;
+            return true;
         }
         if self.next.is_none() {
             self.next = self.pace.reserve(now);
@@ -129,6 +130,11 @@ impl Turns {
         if self.next.take_if(|next| *next <= now).is_some() {
             self.left = TURN;
         }
+        self.next.is_none()
+    }
+
+    /// When the turn is that was reserved.
+    pub(crate) const fn next(&self) -> Option<Instant> {
         self.next
     }
 
@@ -162,7 +168,7 @@ mod tests {
             for (turns, sent) in all.iter_mut().zip(&mut sent) {
                 // As many as a target takes in a millisecond.
                 for _ in 0..20 {
-                    if turns.wait_until(now).is_none() {
+                    if turns.may_send(now) {
                         turns.sent();
                         *sent += 1;
                     }
@@ -204,7 +210,7 @@ mod tests {
         let pace = Arc::new(Pace::default());
         let now = after_batches(&pace, 20, Instant::now());
         pace.batch_taken(MOST, MOST, now);
-        assert_eq!(Pace::turns(pace).wait_until(now), None);
+        assert!(Pace::turns(pace).may_send(now));
     }
 
     #[test]
@@ -213,15 +219,16 @@ mod tests {
         let now = after_batches(&pace, MOST, Instant::now());
         let mut turns = Pace::turns(pace.clone());
         for _ in 0..TURN {
-            assert_eq!(turns.wait_until(now), None);
+            assert!(turns.may_send(now));
             turns.sent();
         }
-        assert_eq!(turns.wait_until(now), Some(now + TURN_EVERY));
+        assert!(!turns.may_send(now));
+        assert_eq!(turns.next(), Some(now + TURN_EVERY));
         let later = now + FORGET_AFTER;
-        assert_eq!(turns.wait_until(later), None);
+        assert!(turns.may_send(later));
         // What was before does not count when they come again.
         assert_eq!(pace.batch_taken(20, MOST, later), FORGET_AFTER);
-        assert_eq!(turns.wait_until(later), None);
+        assert!(turns.may_send(later));
         assert_eq!(pace.batch_taken(20, MOST, later), Duration::ZERO);
     }
 }

@@ -162,14 +162,9 @@ impl Lanes {
         self.due.first().map(|(at, ..)| *at)
     }
 
-    /// Whether one may be tried, as far as is known without a clock.
-    pub(super) fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
-    }
-
     /// Whether one may be tried then.
     pub(super) fn has_ready_at(&self, now: Timestamp) -> bool {
-        self.has_ready() || self.next_due().is_some_and(|due| due <= now)
+        !self.ready.is_empty() || self.next_due().is_some_and(|due| due <= now)
     }
 
     /// Up to where in the log everything is delivered or known to the store, if

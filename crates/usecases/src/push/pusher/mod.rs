@@ -1,21 +1,16 @@
 //! The work on one leased subscription.
 
 mod keeping;
+mod reading;
 
-use std::num::NonZeroU16;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::delivery::Attempts;
-use domain::event::{MessageEvent, events_of};
-use domain::subscription::{PauseReason, SubscriptionState};
-use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, Subscription, Timestamp};
+use domain::subscription::SubscriptionState;
+use domain::{Delivery, DeliveryState, LogPosition, Subscription, Timestamp};
 use ports::events::{SinkError, Target};
-use ports::log::{LogPage, LogRead};
 use ports::observer::{PushOutcome, StopReason};
 use ports::subscriptions::{Lease, LeasedSubscription};
-use ports::{ReportLog as _, StoreError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -25,15 +20,9 @@ use super::lanes::Lanes;
 use super::secrets::Secrets;
 use super::stopped::Stopped;
 use super::{PushParts, PushSettings, backoff};
-use crate::CloudEvent;
 use crate::intake::chain;
 use crate::pace::{Pace, Turns};
-
-/// How many reports are read at a time.
-const STEP: NonZeroU16 = NonZeroU16::new(500).unwrap();
-
-/// How long to wait for something new in the log before looking again.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+use reading::{Reading, poll_some};
 
 /// How long events under way may still take when the process stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
@@ -46,8 +35,6 @@ pub struct Pusher {
     subscription: Subscription,
     lanes: Lanes,
     turns: Turns,
-    /// When the next event may be sent, if one has to wait for its turn.
-    turn_at: Option<Instant>,
     flights: JoinSet<Landed>,
     /// What became of deliveries since the last time it was taken down.
     outcomes: Vec<Delivery>,
@@ -76,8 +63,6 @@ enum End {
     Finished,
 }
 
-type Reading = Pin<Box<dyn Future<Output = Result<LogRead, StoreError>> + Send>>;
-
 impl Pusher {
     pub(super) fn new(
         parts: Arc<PushParts>,
@@ -96,7 +81,6 @@ impl Pusher {
             subscription: leased.subscription,
             lanes,
             turns,
-            turn_at: None,
             flights: JoinSet::new(),
             outcomes: Vec::new(),
             outcomes_since: None,
@@ -167,79 +151,6 @@ impl Pusher {
         }
     }
 
-    /// Whether more events should be read from the log.
-    fn wants_more(&self) -> bool {
-        // A target that takes nothing is asked with one event, so one must be there.
-        (!self.health.is_tripped() || self.lanes.open() == 0)
-            && !self.more_open
-            && self.lanes.unrecorded() < self.settings.waiting
-            && self.lanes.open() < self.settings.open + self.settings.waiting
-            && self.store_rests_until.is_none()
-    }
-
-    fn reading(&self) -> Reading {
-        let (log, after) = (Arc::clone(&self.parts.log), self.read);
-        Box::pin(async move {
-            let mut news = log.news();
-            loop {
-                let read = log.read(Some(after), STEP).await?;
-                match &read {
-                    LogRead::Page(page) if page.next == after && page.complete => {
-                        news.wait(LOOK_AGAIN).await;
-                    }
-                    LogRead::Page(_) | LogRead::Pruned { .. } => return Ok(read),
-                }
-            }
-        })
-    }
-
-    /// Takes what was read. `true` if the subscription has ended.
-    async fn took(&mut self, read: Result<LogRead, StoreError>) -> bool {
-        match read {
-            Ok(LogRead::Page(page)) => self.add(&page),
-            Ok(LogRead::Pruned { .. }) => {
-                return self.pause(PauseReason::Pruned, StopReason::Pruned).await;
-            }
-            Err(error) => self.store_failed("the log was not read", &error),
-        }
-        false
-    }
-
-    fn add(&mut self, page: &LogPage) {
-        let now = self.parts.clock.now();
-        for entry in &page.entries {
-            for event in events_of(entry) {
-                if !self.subscription.filter.passes(&event) {
-                    continue;
-                }
-                let delivery = self.delivery(entry.report.id, &event, now);
-                if let Some(waiting) = self.lanes.add(delivery) {
-                    self.note(waiting);
-                }
-            }
-        }
-        self.read = page.next;
-    }
-
-    fn delivery(&self, report_id: i64, event: &MessageEvent, now: Timestamp) -> Delivery {
-        let channel = self.parts.directory.find(&event.key.channel);
-        let integrator = channel.as_ref().map(|known| &known.channel.integrator);
-        let form = CloudEvent::new(event, integrator, self.subscription.reveal);
-        Delivery {
-            key: DeliveryKey::new(self.subscription.id, report_id, event.event_type),
-            position: event.position,
-            event_type: event.event_type,
-            message: event.key.clone(),
-            revision: event.revision,
-            state: DeliveryState::Retrying,
-            attempts: Attempts::default(),
-            created_at: now,
-            next_attempt_at: None,
-            finished_at: None,
-            body: Some(form.to_json()),
-        }
-    }
-
     fn start_flights(&mut self, secrets: &Secrets) {
         let now = self.parts.clock.now();
         if self.health.is_tripped() {
@@ -252,16 +163,13 @@ impl Pusher {
             }
             return;
         }
-        self.turn_at = None;
-        while self.flights.len() < self.settings.window && self.lanes.has_ready_at(now) {
-            self.turn_at = self.turns.wait_until(Instant::now());
-            if self.turn_at.is_some() {
-                return;
-            }
-            if let Some(delivery) = self.lanes.next(now) {
-                self.start(delivery, secrets, now);
-                self.turns.sent();
-            }
+        while self.flights.len() < self.settings.window
+            && self.lanes.has_ready_at(now)
+            && self.turns.may_send(Instant::now())
+            && let Some(delivery) = self.lanes.next(now)
+        {
+            self.start(delivery, secrets, now);
+            self.turns.sent();
         }
     }
 
@@ -377,25 +285,16 @@ impl Pusher {
                 wake = wake.min(self.health.probe_at());
             }
         } else if self.flights.len() < self.settings.window {
-            if let Some(turn) = self.turn_at {
-                wake = wake.min(turn);
-            } else if self.lanes.has_ready() {
-                wake = Instant::now();
+            let now = self.parts.clock.now();
+            if self.lanes.has_ready_at(now) {
+                wake = wake.min(self.turns.next().unwrap_or_else(Instant::now));
             } else if let Some(due) = self.lanes.next_due() {
-                let left = due.unix_micros() - self.parts.clock.now().unix_micros();
+                let left = due.unix_micros() - now.unix_micros();
                 let left = Duration::from_micros(u64::try_from(left).unwrap_or_default());
                 wake = wake.min(Instant::now() + left);
             }
         }
         wake
-    }
-}
-
-/// What a future gives that may not be there; without one, for ever nothing.
-async fn poll_some(reading: &mut Option<Reading>) -> Result<LogRead, StoreError> {
-    match reading {
-        Some(reading) => reading.await,
-        None => std::future::pending().await,
     }
 }
 

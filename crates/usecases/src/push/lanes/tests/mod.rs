@@ -68,7 +68,7 @@ fn messages_go_side_by_side_and_the_events_of_one_after_each_other() {
         assert_eq!(lanes.ended(delivered(delivery)).len(), 1);
     }
     assert_eq!(positions(&all_ready(&mut lanes, 0)), [2]);
-    assert!(!lanes.has_ready());
+    assert!(!lanes.has_ready_at(at(0)));
 }
 
 #[test]

@@ -1,0 +1,108 @@
+//! How a pusher follows the log.
+
+use std::num::NonZeroU16;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::delivery::Attempts;
+use domain::event::{MessageEvent, events_of};
+use domain::subscription::PauseReason;
+use domain::{Delivery, DeliveryKey, DeliveryState, Timestamp};
+use ports::log::{LogPage, LogRead};
+use ports::observer::StopReason;
+use ports::{ReportLog as _, StoreError};
+
+use super::Pusher;
+use crate::CloudEvent;
+
+/// How many reports are read at a time.
+const STEP: NonZeroU16 = NonZeroU16::new(500).unwrap();
+
+/// How long to wait for something new in the log before looking again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+pub(super) type Reading = Pin<Box<dyn Future<Output = Result<LogRead, StoreError>> + Send>>;
+
+impl Pusher {
+    /// Whether more events should be read from the log.
+    pub(super) fn wants_more(&self) -> bool {
+        // A target that takes nothing is asked with one event, so one must be there.
+        (!self.health.is_tripped() || self.lanes.open() == 0)
+            && !self.more_open
+            && self.lanes.unrecorded() < self.settings.waiting
+            && self.lanes.open() < self.settings.open + self.settings.waiting
+            && self.store_rests_until.is_none()
+    }
+
+    pub(super) fn reading(&self) -> Reading {
+        let (log, after) = (Arc::clone(&self.parts.log), self.read);
+        Box::pin(async move {
+            let mut news = log.news();
+            loop {
+                let read = log.read(Some(after), STEP).await?;
+                match &read {
+                    LogRead::Page(page) if page.next == after && page.complete => {
+                        news.wait(LOOK_AGAIN).await;
+                    }
+                    LogRead::Page(_) | LogRead::Pruned { .. } => return Ok(read),
+                }
+            }
+        })
+    }
+
+    /// Takes what was read. `true` if the subscription has ended.
+    pub(super) async fn took(&mut self, read: Result<LogRead, StoreError>) -> bool {
+        match read {
+            Ok(LogRead::Page(page)) => self.add(&page),
+            Ok(LogRead::Pruned { .. }) => {
+                return self.pause(PauseReason::Pruned, StopReason::Pruned).await;
+            }
+            Err(error) => self.store_failed("the log was not read", &error),
+        }
+        false
+    }
+
+    fn add(&mut self, page: &LogPage) {
+        let now = self.parts.clock.now();
+        for entry in &page.entries {
+            for event in events_of(entry) {
+                if !self.subscription.filter.passes(&event) {
+                    continue;
+                }
+                let delivery = self.delivery(entry.report.id, &event, now);
+                if let Some(waiting) = self.lanes.add(delivery) {
+                    self.note(waiting);
+                }
+            }
+        }
+        self.read = page.next;
+    }
+
+    fn delivery(&self, report_id: i64, event: &MessageEvent, now: Timestamp) -> Delivery {
+        let channel = self.parts.directory.find(&event.key.channel);
+        let integrator = channel.as_ref().map(|known| &known.channel.integrator);
+        let form = CloudEvent::new(event, integrator, self.subscription.reveal);
+        Delivery {
+            key: DeliveryKey::new(self.subscription.id, report_id, event.event_type),
+            position: event.position,
+            event_type: event.event_type,
+            message: event.key.clone(),
+            revision: event.revision,
+            state: DeliveryState::Retrying,
+            attempts: Attempts::default(),
+            created_at: now,
+            next_attempt_at: None,
+            finished_at: None,
+            body: Some(form.to_json()),
+        }
+    }
+}
+
+/// What a future gives that may not be there; without one, for ever nothing.
+pub(super) async fn poll_some(reading: &mut Option<Reading>) -> Result<LogRead, StoreError> {
+    match reading {
+        Some(reading) => reading.await,
+        None => std::future::pending().await,
+    }
+}
