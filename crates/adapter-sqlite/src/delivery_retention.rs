@@ -13,7 +13,7 @@ use crate::SqliteStore;
 use crate::connection::Write;
 use crate::deliveries::DELIVERIES;
 use crate::error::store_error;
-use crate::json::JsonRows;
+use crate::json;
 
 #[async_trait]
 impl DeliveryRetention for SqliteStore {
@@ -102,13 +102,7 @@ pub(crate) async fn forget_bodies(
     messages: &[MessageKey],
     now: Timestamp,
 ) -> Result<u64, sqlx::Error> {
-    let mut rows = JsonRows::with_capacity(messages.len(), 64);
-    for key in messages {
-        rows.row()
-            .text(key.channel.as_str())
-            .bytes(&key.sid.to_compact());
-    }
-    let rows = rows.finish();
+    let rows = json::keys(messages);
     let mut erased = Attempts::default();
     erased.erase(now);
     let (erased, now) = (erased.last_to_json(), now.unix_micros());

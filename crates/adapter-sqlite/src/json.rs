@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use domain::MessageKey;
+
 /// A JSON array of arrays, one for each row.
 #[derive(Debug)]
 pub(crate) struct JsonRows(String);
@@ -79,6 +81,18 @@ impl Drop for JsonRow<'_> {
     fn drop(&mut self) {
         self.text.push(']');
     }
+}
+
+/// The keys of messages: a row of channel and sid for each.
+pub(crate) fn keys<'a>(keys: impl IntoIterator<Item = &'a MessageKey>) -> String {
+    let keys = keys.into_iter();
+    let mut rows = JsonRows::with_capacity(keys.size_hint().0, 64);
+    for key in keys {
+        rows.row()
+            .text(key.channel.as_str())
+            .bytes(&key.sid.to_compact());
+    }
+    rows.finish()
 }
 
 /// A list of numbers as JSON text.

@@ -3,13 +3,12 @@
 
 use std::num::NonZeroU32;
 
+use domain::keep_days::DAY_MICROS;
 use domain::{KeepDays, Timestamp};
 use ports::retention::Pruning;
 
 use crate::SqliteStore;
 use crate::connection::Write;
-
-const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// What a step goes by.
 #[derive(Clone, Copy)]

@@ -14,7 +14,7 @@ use sqlx::{FromRow as _, Row as _, SqliteConnection};
 
 use crate::bulk::{self, Then};
 use crate::error::store_error;
-use crate::json::JsonRows;
+use crate::json;
 use crate::rows::MessageRow;
 
 /// The greatest number of reports that are folded at once: what stands in memory and in the
@@ -83,7 +83,7 @@ impl<'a> Batch<'a> {
             Starts::Nothing => TEXTS.going_on,
         };
         let found = sqlx::query(text)
-            .bind(wanted(&keys))
+            .bind(json::keys(keys.iter().copied()))
             .fetch_all(connection)
             .await
             .map_err(store_error("messages"))?;
@@ -148,17 +148,6 @@ impl<'a> Batch<'a> {
         }
         effect
     }
-}
-
-/// The keys of the messages to look for.
-fn wanted(keys: &BTreeSet<&MessageKey>) -> String {
-    let mut rows = JsonRows::with_capacity(keys.len(), 64);
-    for key in keys {
-        rows.row()
-            .text(key.channel.as_str())
-            .bytes(&key.sid.to_compact());
-    }
-    rows.finish()
 }
 
 struct Texts {

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::Timestamp;
 
-const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+/// A day of 24 hours, in microseconds.
+pub const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// For how many days messages and their state are kept after their last report.
 /// A day has 24 hours.

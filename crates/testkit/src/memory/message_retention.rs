@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use domain::keep_days::DAY_MICROS;
 use domain::{ChannelId, KeepDays, MessageKey, Timestamp};
 use ports::retention::Pruning;
 
 use super::Data;
 use super::reports::Reports;
-
-const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// Which messages a walk goes through.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
