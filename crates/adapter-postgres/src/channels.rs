@@ -11,8 +11,9 @@ use sqlx::PgConnection;
 
 use crate::PostgresStore;
 use crate::channel_rows::{ChannelRow, fold};
-use crate::error::{lost_a_race, store_error};
+use crate::error::store_error;
 use crate::patience::Operation as _;
+use crate::races;
 
 const CHANNELS: &str = "channels";
 const CREDENTIALS: &str = "channel_credentials";
@@ -85,13 +86,9 @@ impl ChannelCredentialRepository for PostgresStore {
     }
 
     async fn touch(&self, used: &[(CredentialId, Timestamp)]) -> Result<(), StoreError> {
-        let mut races = 0;
-        loop {
-            match self.try_touch(used).in_time(self.patience).await {
-                Err(error) if lost_a_race(&error) && races < 5 => races += 1,
-                outcome => return outcome.map_err(store_error(CREDENTIALS)),
-            }
-        }
+        races::again(|| self.try_touch(used).in_time(self.patience))
+            .await
+            .map_err(store_error(CREDENTIALS))
     }
 }
 

@@ -112,8 +112,9 @@ impl PostgresStore {
         })
     }
 
-    /// Brings the tables up to date and makes the partitions of the days to come. Any number of processes may do it at once; steps that
-    /// a later release has added are left alone, so that both releases run side by side.
+    /// Brings the tables up to date and makes the partitions of the days to come. Any number
+    /// of processes may do it at once; steps that a later release has added are left alone, so
+    /// that both releases run side by side.
     ///
     /// [`StoreError::Corrupt`] if the steps applied there are not the ones known here.
     pub async fn migrate(&self) -> Result<(), StoreError> {

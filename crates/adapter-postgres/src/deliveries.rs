@@ -10,14 +10,12 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::PostgresStore;
 use crate::delivery_rows::DeliveryRow;
-use crate::error::{lost_a_race, store_error};
+use crate::error::store_error;
 use crate::patience::Operation as _;
+use crate::races;
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 pub(crate) const DELIVERIES: &str = "deliveries";
-
-/// How often what lost a race is written again.
-pub(crate) const RACES: usize = 5;
 
 #[async_trait]
 impl DeliveryLog for PostgresStore {
@@ -73,17 +71,12 @@ impl DeliveryLog for PostgresStore {
         subscription: SubscriptionId,
         deliveries: &[Delivery],
     ) -> Result<bool, StoreError> {
-        let mut races = 0;
-        loop {
-            match self
-                .write(subscription, deliveries, None)
+        races::again(|| {
+            self.write(subscription, deliveries, None)
                 .in_time(self.patience)
-                .await
-            {
-                Err(error) if lost_a_race(&error) && races < RACES => races += 1,
-                outcome => return outcome.map_err(store_error(DELIVERIES)),
-            }
-        }
+        })
+        .await
+        .map_err(store_error(DELIVERIES))
     }
 
     async fn rewind(

@@ -12,17 +12,15 @@ use sqlx::PgConnection;
 
 use crate::PostgresStore;
 use crate::delivery_rows::{Columns, DeliveryRow};
-use crate::error::{lost_a_race, store_error};
+use crate::error::store_error;
 use crate::patience::Operation as _;
+use crate::races;
 use crate::record::sparse;
 use crate::rows::optional_time;
 use crate::subscription_rows::SubscriptionRow;
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 const DELIVERIES: &str = "deliveries";
-
-/// How often what lost a race is written again.
-const RACES: usize = 5;
 
 #[async_trait]
 impl DeliveryQueue for PostgresStore {
@@ -87,21 +85,13 @@ impl DeliveryQueue for PostgresStore {
     }
 
     async fn record(&self, lease: &Lease, progress: Progress<'_>) -> Result<bool, StoreError> {
-        let mut races = 0;
-        loop {
-            match self
-                .write(
-                    lease.subscription,
-                    progress.deliveries,
-                    Some((lease, &progress)),
-                )
+        let leased = Some((lease, &progress));
+        races::again(|| {
+            self.write(lease.subscription, progress.deliveries, leased)
                 .in_time(self.patience)
-                .await
-            {
-                Err(error) if lost_a_race(&error) && races < RACES => races += 1,
-                outcome => return outcome.map_err(store_error(DELIVERIES)),
-            }
-        }
+        })
+        .await
+        .map_err(store_error(DELIVERIES))
     }
 
     async fn finish(&self, lease: &Lease, state: SubscriptionState) -> Result<bool, StoreError> {

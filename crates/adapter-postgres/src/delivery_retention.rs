@@ -11,9 +11,10 @@ use ports::subscriptions::DeliveryRetention;
 use sqlx::PgConnection;
 
 use crate::PostgresStore;
-use crate::deliveries::{DELIVERIES, RACES};
-use crate::error::{lost_a_race, store_error};
+use crate::deliveries::DELIVERIES;
+use crate::error::store_error;
 use crate::patience::Operation as _;
+use crate::races;
 
 #[async_trait]
 impl DeliveryRetention for PostgresStore {
@@ -75,17 +76,9 @@ impl DeliveryRetention for PostgresStore {
         messages: &[MessageKey],
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let mut races = 0;
-        loop {
-            match self
-                .try_forget_bodies(messages, now)
-                .in_time(self.patience)
-                .await
-            {
-                Err(error) if lost_a_race(&error) && races < RACES => races += 1,
-                outcome => return outcome.map_err(store_error(DELIVERIES)),
-            }
-        }
+        races::again(|| self.try_forget_bodies(messages, now).in_time(self.patience))
+            .await
+            .map_err(store_error(DELIVERIES))
     }
 }
 

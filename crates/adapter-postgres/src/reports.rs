@@ -8,14 +8,11 @@ use ports::{StoreError, error::Source};
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::PostgresStore;
-use crate::error::{lost_a_race, store_error};
+use crate::error::store_error;
 use crate::patience::Operation as _;
+use crate::races;
 use crate::record::{self, BLOCK, BLOCKS};
 use crate::rows::{MessageRow, ReportRow};
-
-/// How often a batch that lost a race is written again. Writers lock messages in one order,
-/// so it takes a batch of several statements or a stranger in the tables to lose one.
-const RACES: usize = 5;
 
 #[async_trait]
 impl ReportStore for PostgresStore {
@@ -23,16 +20,9 @@ impl ReportStore for PostgresStore {
         if reports.is_empty() {
             return Ok(Vec::new());
         }
-        let mut races = 0;
-        loop {
-            match self.record_once(reports).in_time(self.patience).await {
-                Err(error) if lost_a_race(&error) && races < RACES => {
-                    races += 1;
-                    tracing::warn!(%error, races, "a batch lost a race and is written again");
-                }
-                outcome => return outcome.map_err(store_error("report")),
-            }
-        }
+        races::again(|| self.record_once(reports).in_time(self.patience))
+            .await
+            .map_err(store_error("report"))
     }
 
     async fn message(&self, key: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {

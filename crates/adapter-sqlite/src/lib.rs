@@ -19,6 +19,7 @@ mod delivery_queue;
 mod delivery_retention;
 mod delivery_rows;
 mod erasure_rows;
+mod erasure_step;
 mod erasures;
 mod error;
 mod json;
