@@ -1,6 +1,7 @@
 //! What HTTP alone could take: the least a receiver on the same server library
 //! must do. Path, proof and form are read as the real one does, through the
-//! same use cases; the report then goes to a store that records nothing.
+//! same code. The report is then dropped, or it goes through the intake to a
+//! store that records nothing.
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -9,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
+use clap::ValueEnum as _;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::secret::ServerSecret;
 use domain::{Effect, Message, MessageKey, PublicUrl, Report, Timestamp};
+use ports::integrator::Reading;
 use ports::observer::Unobserved;
 use ports::reports::MessageWithReports;
 use ports::{
@@ -27,6 +30,15 @@ use usecases::{Admission, AdmitCaller, ChannelDirectory, Intake, ReceiveReport};
 
 use crate::{CHANNEL, PASSWORD, SECRET_KEY, USER, receiver};
 
+/// How far a report goes.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// It is proven and read, and answered at once.
+    Read,
+    /// It goes through the intake as well, to a store that records nothing.
+    Intake,
+}
+
 /// A process that is nothing but HTTP; ended when it is dropped.
 pub struct Process {
     child: Child,
@@ -36,10 +48,12 @@ pub struct Process {
 
 impl Process {
     /// Starts this program once more, as a server.
-    pub fn start() -> Result<Self> {
+    pub fn start(depth: Depth) -> Result<Self> {
         let address = receiver::free_address()?;
+        let depth = depth.to_possible_value().context("a depth has a name")?;
         let child = Command::new(std::env::current_exe()?)
             .args(["ceiling", "--listen", &address.to_string()])
+            .args(["--depth", depth.get_name()])
             .stdin(Stdio::null())
             .spawn()?;
         let process = Self { child, address };
@@ -80,11 +94,12 @@ impl Drop for Process {
 struct Ceiling {
     integrator: Arc<dyn Integrator>,
     admit: AdmitCaller,
-    receive: ReceiveReport,
+    /// Where reports go, if they go on.
+    receive: Option<ReceiveReport>,
 }
 
 /// Serves until the process is asked to stop.
-pub fn serve(listen: SocketAddr) -> Result<()> {
+pub fn serve(listen: SocketAddr, depth: Depth) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -96,7 +111,7 @@ pub fn serve(listen: SocketAddr) -> Result<()> {
         );
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(writers.run());
-        let state = web::Data::new(ceiling(intake).await?);
+        let state = web::Data::new(ceiling(intake, depth).await?);
         let server = HttpServer::new(move || {
             App::new().app_data(state.clone()).route(
                 "/social/on/whatsapp/twilio/report/{channel}",
@@ -113,7 +128,7 @@ pub fn serve(listen: SocketAddr) -> Result<()> {
     })
 }
 
-async fn ceiling(intake: Intake) -> Result<Ceiling> {
+async fn ceiling(intake: Intake, depth: Depth) -> Result<Ceiling> {
     let store = MemoryStore::new();
     let secret = ServerSecret::parse(SECRET_KEY)?;
     let credential = builders::credential(CHANNEL, 1)
@@ -126,16 +141,13 @@ async fn ceiling(intake: Intake) -> Result<Ceiling> {
     let directory = ChannelDirectory::new(store.clone(), secret.clone(), Arc::new(Unobserved));
     directory.refresh().await?;
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
+    let admit = AdmitCaller::new(Arc::new(directory), secret, Arc::clone(&clock));
+    let public_url = PublicUrl::parse("http://127.0.0.1")?;
+    let receive = ReceiveReport::new(intake, store, public_url, clock, Arc::new(Unobserved));
     Ok(Ceiling {
         integrator: Arc::new(adapter_integrators::twilio::Twilio::new()),
-        admit: AdmitCaller::new(Arc::new(directory), secret, Arc::clone(&clock)),
-        receive: ReceiveReport::new(
-            intake,
-            store,
-            PublicUrl::parse("http://127.0.0.1")?,
-            clock,
-            Arc::new(Unobserved),
-        ),
+        admit,
+        receive: (depth == Depth::Intake).then_some(receive),
     })
 }
 
@@ -153,16 +165,23 @@ async fn receive(
             .insert_header(challenge)
             .finish();
     };
-    let report = ReportRequest {
-        integrator,
-        caller,
-        headers,
-        query: None,
-        body: &body,
+    let taken = match &state.receive {
+        None => matches!(integrator.read(headers, &body), Reading::Reports(_)),
+        Some(receive) => {
+            let report = ReportRequest {
+                integrator,
+                caller,
+                headers,
+                query: None,
+                body: &body,
+            };
+            receive.run(report).await.is_ok()
+        }
     };
-    match state.receive.run(report).await {
-        Ok(()) => HttpResponse::NoContent().finish(),
-        Err(_) => HttpResponse::BadRequest().finish(),
+    if taken {
+        HttpResponse::NoContent().finish()
+    } else {
+        HttpResponse::BadRequest().finish()
     }
 }
 

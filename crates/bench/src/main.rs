@@ -91,6 +91,9 @@ enum Command {
         /// Where to listen
         #[arg(long)]
         listen: SocketAddr,
+        /// How far a report goes
+        #[arg(long, value_enum)]
+        depth: ceiling::Depth,
     },
 }
 
@@ -99,7 +102,8 @@ const NOTES: &str = "\
 Processor time (µs) is that of a request, or of a report where there is no HTTP; SQLite works
 within the receiver. A latency is that of a report: in two steps, of both requests together.
 - two steps: every report first without credentials, as Twilio sends it.
-- HTTP ceiling: the same server library, proof and form, and a store that records nothing.
+- HTTP ceiling: the same server library, proof, form and answer, and nothing else.
+- HTTP and intake, no store: the same, and the intake over a store that records nothing.
 - floor: the receiver's own statement, without HTTP, from one connection.
 - one report a statement: the same statement for single reports.
 - half of its most: at a fixed rate, from when each report was due.
@@ -112,7 +116,7 @@ Every report that was answered 204 was found in the database once.
 fn main() -> Result<()> {
     let cli = Cli::parse();
     match cli.command {
-        Some(Command::Ceiling { listen }) => ceiling::serve(listen),
+        Some(Command::Ceiling { listen, depth }) => ceiling::serve(listen, depth),
         None => measure(cli.options),
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::ceiling;
+use crate::ceiling::{self, Depth};
 use crate::database::{Database, Postgres, reports_in_file};
 use crate::direct::Direct;
 use crate::load::{Load, Mode, per_second};
@@ -70,7 +70,8 @@ impl Bench {
             Subject::BesideGuesses => self.beside_guesses(load),
             Subject::OnSqlite => self.receiver(load, false, &[]),
             Subject::OneTransactionEach => self.receiver(load, true, &ONE_EACH),
-            Subject::Ceiling => Self::ceiling(load),
+            Subject::Ceiling => Self::ceiling(load, Depth::Read),
+            Subject::NoStore => Self::ceiling(load, Depth::Intake),
             Subject::Batches(size) => self.direct(row, size, stream),
             Subject::BatchesAsReached => {
                 let size = reached.batch;
@@ -164,8 +165,8 @@ impl Bench {
         })
     }
 
-    fn ceiling(load: impl Fn(SocketAddr) -> Result<Load>) -> Result<Measured> {
-        let ceiling = ceiling::Process::start()?;
+    fn ceiling(load: impl Fn(SocketAddr) -> Result<Load>, depth: Depth) -> Result<Measured> {
+        let ceiling = ceiling::Process::start(depth)?;
         let load = load(ceiling.address)?;
         let (loaded, before, after) = load.run(|| Moment::of(ceiling.pid(), None, None))?;
         ceiling.stop()?;

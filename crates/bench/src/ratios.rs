@@ -34,6 +34,7 @@ pub fn of(results: &Results) -> Vec<Ratio> {
     let statement = find(suite::LONE_STATEMENT);
     let challenge = find(suite::CHALLENGES);
     let guesses = find(suite::GUESSES);
+    let half = find(suite::HALF);
     let writers = |count, connections| flood(Subject::Writers(count), connections).reports;
     let divided =
         |above: Option<f64>, below: Option<f64>| Some(above? / below.filter(|it| *it > 0.0)?);
@@ -75,6 +76,10 @@ pub fn of(results: &Results) -> Vec<Ratio> {
             divided(receiver.requests, ceiling.requests),
         ),
         ratio(
+            "PostgreSQL at 256 ÷ HTTP and intake, no store",
+            divided(receiver.requests, flood(Subject::NoStore, 256).requests),
+        ),
+        ratio(
             "SQLite at 64 ÷ PostgreSQL at 64",
             divided(
                 flood(Subject::OnSqlite, 64).reports,
@@ -85,10 +90,7 @@ pub fn of(results: &Results) -> Vec<Ratio> {
             "p99 ÷ p50 on PostgreSQL at 256",
             divided(receiver.p99, receiver.p50),
         ),
-        ratio(
-            "p99 on PostgreSQL at half of its most, ms",
-            find(suite::HALF).p99,
-        ),
+        ratio("p99 on PostgreSQL at half of its most, ms", half.p99),
         ratio(
             "a lone report on PostgreSQL ÷ a lone statement (p50)",
             divided(lone.p50, statement.p50),
@@ -104,6 +106,10 @@ pub fn of(results: &Results) -> Vec<Ratio> {
             guesses
                 .reports
                 .map(|reports| reports / f64::from(ONE_SENDER)),
+        ),
+        ratio(
+            "half of its most kept beside guesses",
+            divided(find(suite::MANY_BESIDE_GUESSES).reports, half.reports),
         ),
         ratio("memory grown beside guesses, MiB", guesses.grown),
         ratio(

@@ -20,8 +20,10 @@ pub enum Subject {
     /// The receiver on PostgreSQL with group commit switched off: 16 writers
     /// that each record one report in one transaction.
     OneTransactionEach,
-    /// HTTP alone.
+    /// HTTP alone: proof, form and answer.
     Ceiling,
+    /// HTTP and the intake, over a store that records nothing.
+    NoStore,
     /// Batches of this size straight into PostgreSQL from one connection.
     Batches(usize),
     /// Batches as large as the receiver's were, from one connection.
@@ -77,6 +79,7 @@ impl Row {
             Subject::OnSqlite => "receiver on SQLite".to_owned(),
             Subject::OneTransactionEach => "one transaction a request".to_owned(),
             Subject::Ceiling => "HTTP ceiling".to_owned(),
+            Subject::NoStore => "HTTP and intake, no store".to_owned(),
             Subject::Batches(size) => format!("floor: batches of {size}, no HTTP"),
             Subject::BatchesAsReached => "floor: batches as the receiver's, no HTTP".to_owned(),
             Subject::SingleStatements => "one report a statement, no HTTP".to_owned(),

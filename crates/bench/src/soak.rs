@@ -14,6 +14,9 @@ use crate::receiver::Receiver;
 use crate::table::number;
 use crate::traffic::Traffic;
 
+/// As many as the limits of memory are given for.
+const CONNECTIONS: usize = 256;
+
 /// What was seen at one time.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
@@ -49,7 +52,7 @@ pub fn run(bench: &Bench, minutes: u16, rate: u32, told: impl Fn(&str)) -> Resul
     let load = |receiver: &Receiver, stream| Load {
         address: receiver.public(),
         mode: Mode::AtOnce,
-        connections: 64,
+        connections: CONNECTIONS,
         rate: Some(rate),
         warm_up: Duration::ZERO,
         measured: Duration::from_secs(60 * u64::from(minutes)),

@@ -34,9 +34,11 @@ pub fn rows() -> Vec<Row> {
             special(Mode::TwoSteps, 64, Rate::Fixed(ONE_SENDER)),
             CHALLENGES,
             GUESSES,
+            MANY_BESIDE_GUESSES,
         ])
         .chain(of(Subject::Ceiling))
         .chain([
+            Row::flood(Subject::NoStore, 256),
             Row::flood(Subject::Batches(256), 1),
             Row::flood(Subject::BatchesAsReached, 1),
             Row::flood(Subject::SingleStatements, CLIENTS),
@@ -58,6 +60,12 @@ pub(crate) const CHALLENGES: Row = special(Mode::ChallengeOnly, 256, Rate::Most)
 pub(crate) const GUESSES: Row = Row {
     subject: Subject::BesideGuesses,
     ..special(Mode::AtOnce, 64, Rate::Fixed(ONE_SENDER))
+};
+
+/// Half of the receiver's most beside them.
+pub(crate) const MANY_BESIDE_GUESSES: Row = Row {
+    subject: Subject::BesideGuesses,
+    ..HALF
 };
 
 const fn special(mode: Mode, connections: usize, rate: Rate) -> Row {
