@@ -208,13 +208,15 @@ impl IntakeWriters {
             if taken == 0 {
                 return;
             }
+            let began = Instant::now();
+            self.keep(std::mem::take(&mut batch)).await;
             if let Some(pace) = &self.pace {
-                let slowed = pace.batch_taken(taken, self.settings.batch, Instant::now().into());
+                let (took, now) = (began.elapsed(), Instant::now().into());
+                let slowed = pace.batch_kept(taken, self.settings.batch, took, now);
                 if !slowed.is_zero() {
                     self.observer.pushing_slowed(slowed);
                 }
             }
-            self.keep(std::mem::take(&mut batch)).await;
         }
     }
 

@@ -3,7 +3,9 @@
 //! An integrator does not send a report twice; an event waits in the log. So
 //! while reports arrive as fast as they can be taken, the process that takes
 //! them pushes few events, and catches up afterwards. A busy intake is known by
-//! its batches: one that keeps up takes a handful of reports at a time.
+//! its batches: they are large, and recording one takes much longer than
+//! recording a few reports does. Large ones alone say little: over a network
+//! many reports gather during each commit, and nobody lacks a processor.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +22,16 @@ const TURN_EVERY: Duration = Duration::from_millis(32);
 /// How full batches are in the mean while the intake is busy, in thousandths.
 const BUSY: usize = 250;
 
+/// A batch is small up to here, in thousandths of what it might be.
+const SMALL: usize = 60;
+
+/// How many times as long as a small batch one takes at least while the intake is busy.
+const HURRIED: u32 = 2;
+
+/// A small batch that takes twice as long as the shortest is believed after this time: the
+/// database is further away now, and not only has much to do.
+const BELIEVED: Duration = Duration::from_mins(10);
+
 /// After how long without a batch nothing is known of the intake any more.
 const FORGET_AFTER: Duration = Duration::from_millis(500);
 
@@ -31,22 +43,37 @@ pub struct Pace(Mutex<Load>);
 struct Load {
     /// How full the last batches were, in thousandths; the latest counts an eighth.
     fill: usize,
-    taken_at: Option<Instant>,
+    /// How long they took; the latest counts an eighth.
+    took: Duration,
+    /// How long a small batch takes that has the database for itself.
+    unhurried: Duration,
+    small_at: Option<Instant>,
+    kept_at: Option<Instant>,
     next_turn: Option<Instant>,
 }
 
 impl Pace {
-    /// The intake took a batch of so many reports, where it might have taken
-    /// `at_most`. Says for how long events have been slowed down since the last one.
-    pub fn batch_taken(&self, reports: usize, at_most: usize, now: Instant) -> Duration {
+    /// The intake has kept a batch of so many reports, where it might have been `at_most`, and
+    /// that took so long. Says for how long events have been slowed down since the last one.
+    pub fn batch_kept(
+        &self,
+        reports: usize,
+        at_most: usize,
+        took: Duration,
+        now: Instant,
+    ) -> Duration {
         let mut load = self.load();
         let before = load.slow_for(now);
         if load.is_forgotten(now) {
-            load.fill = 0;
+            (load.fill, load.took) = (0, Duration::ZERO);
         }
         let fill = reports.saturating_mul(1_000) / at_most.max(1);
         load.fill = (load.fill * 7 + fill) / 8;
-        load.taken_at = Some(now);
+        load.took = (load.took * 7 + took) / 8;
+        load.kept_at = Some(now);
+        if fill <= SMALL {
+            load.small_took(took, now);
+        }
         before
     }
 
@@ -82,8 +109,22 @@ impl Pace {
 }
 
 impl Load {
+    fn small_took(&mut self, took: Duration, now: Instant) {
+        let last = self.small_at.replace(now);
+        self.unhurried = last.map_or(took, |last| {
+            let passed = now
+                .saturating_duration_since(last)
+                .div_duration_f64(BELIEVED);
+            took.min(self.unhurried.mul_f64(1.0 + passed.min(1.0)))
+        });
+    }
+
     fn is_busy(&self, now: Instant) -> bool {
-        self.fill >= BUSY && !self.is_forgotten(now)
+        self.is_hurried() && !self.is_forgotten(now)
+    }
+
+    fn is_hurried(&self) -> bool {
+        self.fill >= BUSY && self.took >= self.unhurried * HURRIED
     }
 
     fn is_forgotten(&self, now: Instant) -> bool {
@@ -91,7 +132,7 @@ impl Load {
     }
 
     fn slow_for(&self, now: Instant) -> Duration {
-        if self.fill >= BUSY {
+        if self.is_hurried() {
             self.since(now).min(FORGET_AFTER)
         } else {
             Duration::ZERO
@@ -99,7 +140,7 @@ impl Load {
     }
 
     fn since(&self, now: Instant) -> Duration {
-        self.taken_at
+        self.kept_at
             .map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
     }
 }
@@ -150,11 +191,21 @@ mod tests {
 
     const MOST: usize = 256;
 
+    /// How long recording so many takes where that is all there is to do.
+    fn work(reports: usize) -> Duration {
+        Duration::from_micros(500) + Duration::from_micros(40) * u32::try_from(reports).unwrap()
+    }
+
+    /// The same where every commit is a journey.
+    fn far(reports: usize) -> Duration {
+        Duration::from_millis(20) + work(reports)
+    }
+
     /// Fifty batches of so many reports, a millisecond apart; ends at the returned time.
     fn after_batches(pace: &Pace, reports: usize, mut now: Instant) -> Instant {
         for _ in 0..50 {
             now += Duration::from_millis(1);
-            pace.batch_taken(reports, MOST, now);
+            pace.batch_kept(reports, MOST, work(reports), now);
         }
         now
     }
@@ -164,7 +215,7 @@ mod tests {
         let mut sent = vec![0; all.len()];
         for ms in 0..1_000 {
             let now = from + Duration::from_millis(ms);
-            pace.batch_taken(reports, MOST, now);
+            pace.batch_kept(reports, MOST, work(reports), now);
             for (turns, sent) in all.iter_mut().zip(&mut sent) {
                 // As many as a target takes in a millisecond.
                 for _ in 0..20 {
@@ -206,10 +257,48 @@ mod tests {
     }
 
     #[test]
+    fn large_batches_slow_nothing_while_they_take_no_longer_than_small_ones() {
+        let pace = Arc::new(Pace::default());
+        let mut now = Instant::now();
+        for reports in [1, 2, 100, 120].into_iter().chain([110; 50]) {
+            now += far(reports);
+            pace.batch_kept(reports, MOST, far(reports), now);
+        }
+        assert!(Pace::turns(pace.clone()).may_send(now));
+        // Until the database has too much to do.
+        for _ in 0..20 {
+            now += far(110) * 3;
+            pace.batch_kept(110, MOST, far(110) * 3, now);
+        }
+        assert!(pace.is_busy(now));
+    }
+
+    #[test]
+    fn a_database_that_is_further_away_is_believed_in_time_and_a_busy_one_is_not() {
+        let pace = Pace::default();
+        let mut now = after_batches(&pace, 1, Instant::now());
+        let large_ones = |mut now: Instant| {
+            for _ in 0..20 {
+                now += far(110);
+                pace.batch_kept(110, MOST, far(110), now);
+            }
+            now
+        };
+        now = large_ones(now);
+        assert!(pace.is_busy(now));
+        for _ in 0..60 * 60 {
+            now += Duration::from_secs(1);
+            pace.batch_kept(1, MOST, far(1), now);
+        }
+        now = large_ones(now);
+        assert!(!pace.is_busy(now));
+    }
+
+    #[test]
     fn a_single_large_batch_slows_nothing() {
         let pace = Arc::new(Pace::default());
         let now = after_batches(&pace, 20, Instant::now());
-        pace.batch_taken(MOST, MOST, now);
+        pace.batch_kept(MOST, MOST, work(MOST), now);
         assert!(Pace::turns(pace).may_send(now));
     }
 
@@ -227,8 +316,8 @@ mod tests {
         let later = now + FORGET_AFTER;
         assert!(turns.may_send(later));
         // What was before does not count when they come again.
-        assert_eq!(pace.batch_taken(20, MOST, later), FORGET_AFTER);
+        assert_eq!(pace.batch_kept(20, MOST, work(20), later), FORGET_AFTER);
         assert!(turns.may_send(later));
-        assert_eq!(pace.batch_taken(20, MOST, later), Duration::ZERO);
+        assert_eq!(pace.batch_kept(20, MOST, work(20), later), Duration::ZERO);
     }
 }

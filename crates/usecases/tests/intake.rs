@@ -141,7 +141,7 @@ async fn batches_that_are_full_slow_down_events() {
     let pace = Arc::new(Pace::default());
     let (intake, writers) = Intake::new(Arc::new(store.clone()), Arc::new(Unobserved), SETTINGS);
     let writers = spawn(writers.slowing(pace.clone()).run());
-    let slowed = || pace.batch_taken(0, SETTINGS.batch, Instant::now().into());
+    let slowed = || pace.batch_kept(0, SETTINGS.batch, Duration::ZERO, Instant::now().into());
     intake.record(&twilio(), numbered(0)).await.unwrap();
     assert!(slowed().is_zero());
     store.set_paused(true);

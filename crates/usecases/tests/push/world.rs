@@ -213,11 +213,11 @@ impl World {
     pub(crate) fn flood(&self) -> JoinHandle<()> {
         let pace = self.pace.clone();
         for _ in 0..9 {
-            pace.batch_taken(256, 256, Instant::now());
+            pace.batch_kept(256, 256, Duration::from_millis(5), Instant::now());
         }
         spawn(async move {
             loop {
-                pace.batch_taken(256, 256, Instant::now());
+                pace.batch_kept(256, 256, Duration::from_millis(5), Instant::now());
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         })
