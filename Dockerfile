@@ -12,7 +12,7 @@ RUN --mount=type=cache,id=receiptd-cargo-registry,target=/usr/local/cargo/regist
     && install -m 0755 target/release/receiptd /usr/local/bin/receiptd
 
 FROM debian:bookworm-slim
-# Certificates: for TLS to PostgreSQL and to those who are told of events.
+# Certificates: for TLS to those who are told of events.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \

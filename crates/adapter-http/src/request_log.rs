@@ -1,5 +1,6 @@
 //! One line a request: who asks what of the operator's listener is worth
-//! knowing, reports are too many for that. Never a query, a header or a body.
+//! knowing, reports and the questions of monitors are too many for that. Never
+//! a query, a header or a body.
 
 use std::time::{Duration, Instant};
 
@@ -19,15 +20,19 @@ pub(crate) async fn operator(
     let began = Instant::now();
     let response = next.call(request).await?;
     let request = response.request();
-    tracing::info!(
-        method = %request.method(),
-        route = request.match_pattern().as_deref().unwrap_or("none"),
-        status = response.status().as_u16(),
-        ms = milliseconds(began.elapsed()),
-        "answered a request"
-    );
+    let pattern = request.match_pattern();
+    let route = pattern.as_deref().unwrap_or("none");
+    let (status, ms) = (response.status(), milliseconds(began.elapsed()));
+    if MONITORED.contains(&route) && status.is_success() {
+        tracing::debug!(method = %request.method(), route, status = status.as_u16(), ms, "answered a request");
+    } else {
+        tracing::info!(method = %request.method(), route, status = status.as_u16(), ms, "answered a request");
+    }
     Ok(response)
 }
+
+/// Asked every few seconds, by programs.
+const MONITORED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Writes the line of a request to the webhook, which only debugging shows.
 pub(crate) fn webhook(request: &HttpRequest, status: StatusCode, outcome: Outcome, took: Duration) {

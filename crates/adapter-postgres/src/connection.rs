@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ports::StoreError;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::{corrupt, store_error};
 use crate::patience::is_well;
+use crate::schema::MIGRATIONS;
 use crate::warm::WarmConnections;
-use crate::{ids, partitions};
+use crate::{ids, partitions, schema};
 
 /// All stores on one PostgreSQL database. Clones share their connections.
 #[derive(Clone, Debug)]
@@ -118,8 +119,7 @@ impl PostgresStore {
     ///
     /// [`StoreError::Corrupt`] if the steps applied there are not the ones known here.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut migrator: Migrator = sqlx::migrate!();
-        migrator.set_ignore_missing(true);
+        let migrator = schema::migrator();
         // A connection of its own: a step may take longer than any statement should. It comes
         // from a pool, since the migrator's future is not `Send` with one by reference.
         let pool = PgPoolOptions::new()
@@ -127,7 +127,7 @@ impl PostgresStore {
             .acquire_timeout(self.acquire_timeout)
             .connect_with(self.migrating.clone())
             .await
-            .map_err(store_error("_sqlx_migrations"))?;
+            .map_err(store_error(MIGRATIONS))?;
         let migrated = match migrator.run(&pool).await {
             Ok(()) => prepare_log(&pool).await.map_err(store_error("reports")),
             Err(error) => Err(migration_error(error)),
@@ -157,8 +157,8 @@ async fn prepare_log(pool: &PgPool) -> Result<(), sqlx::Error> {
 
 fn migration_error(error: MigrateError) -> StoreError {
     match error {
-        MigrateError::VersionMismatch(_) => corrupt("_sqlx_migrations", "checksum")(error),
-        MigrateError::Dirty(_) => corrupt("_sqlx_migrations", "success")(error),
+        MigrateError::VersionMismatch(_) => corrupt(MIGRATIONS, "checksum")(error),
+        MigrateError::Dirty(_) => corrupt(MIGRATIONS, "success")(error),
         _ => StoreError::Unavailable(error.into()),
     }
 }

@@ -32,6 +32,7 @@ mod rejections;
 mod reports;
 mod retention;
 mod rows;
+mod schema;
 mod subscription_rows;
 mod subscriptions;
 mod warm;

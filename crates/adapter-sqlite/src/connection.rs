@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ports::{StoreError, error::Source};
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
@@ -18,6 +18,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::{corrupt, store_error};
+use crate::schema::{self, MIGRATIONS};
 
 /// All stores on one SQLite file. Clones share their connections.
 ///
@@ -36,6 +37,12 @@ pub struct SqliteStore {
 /// Why a file cannot be opened as a store.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// There is none.
+    #[error("there is no database at {path}", path = .path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// It is named wrongly.
     #[error("a SQLite store is a path, or a URL like sqlite:data/receipts.db")]
     InvalidUrl(#[source] Source),
@@ -86,8 +93,24 @@ impl SqliteStore {
     /// [`SqliteStore::migrate`].
     pub async fn connect(url: &str) -> Result<Self, OpenError> {
         let options = connect_options(url)?;
+        create(options.get_filename())?;
+        Self::open(options).await
+    }
+
+    /// The same for a file that is there.
+    pub async fn connect_existing(url: &str) -> Result<Self, OpenError> {
+        let options = connect_options(url)?;
+        let path = options.get_filename();
+        if !path.exists() {
+            return Err(OpenError::Missing {
+                path: path.to_owned(),
+            });
+        }
+        Self::open(options).await
+    }
+
+    async fn open(options: SqliteConnectOptions) -> Result<Self, OpenError> {
         let path = options.get_filename().to_owned();
-        create(&path)?;
         let writer = connect_writer(&options)
             .await
             .map_err(|error| OpenError::Open {
@@ -115,8 +138,7 @@ impl SqliteStore {
     ///
     /// [`StoreError::Corrupt`] if the steps applied there are not the ones known here.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut migrator: Migrator = sqlx::migrate!();
-        migrator.set_ignore_missing(true);
+        let migrator = schema::migrator();
         let mut writer = self.writer().await.map_err(store_error(MIGRATIONS))?;
         let begun = writer.connection.begin_with("begin immediate").await;
         let mut transaction = begun.map_err(store_error(MIGRATIONS))?;
@@ -228,8 +250,6 @@ impl DerefMut for Write<'_> {
         &mut self.0.connection
     }
 }
-
-const MIGRATIONS: &str = "_sqlx_migrations";
 
 fn migration_error(error: MigrateError) -> StoreError {
     match error {

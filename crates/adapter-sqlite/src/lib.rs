@@ -30,6 +30,7 @@ mod rejections;
 mod reports;
 mod retention;
 mod rows;
+mod schema;
 mod subscription_rows;
 mod subscriptions;
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod at_home;
 mod cli;
 mod commands;
 mod config;
+mod event_sink;
 mod lifecycle;
 mod outage;
 mod output;

@@ -1,24 +1,39 @@
 //! Where log lines go: to standard error, since standard output is for answers.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
+use anyhow::{Context as _, Result};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::LogFormat;
+
+/// The HTTP server's own account of its threads, and of every malformed request that the
+/// internet sends, is no news to operators.
+const QUIET: &str = "actix_server=warn,actix_http=off";
+
+/// The parts of this program, which a filter calls `receiptd`.
+const PARTS: [&str; 10] = [
+    "receiptd",
+    "domain",
+    "ports",
+    "usecases",
+    "adapter_files",
+    "adapter_http",
+    "adapter_integrators",
+    "adapter_postgres",
+    "adapter_sqlite",
+    "adapter_webhook",
+];
 
 /// Starts writing log lines. A filter that cannot be read is said so and
 /// replaced by `info`: a typing error must not stop a receiver.
 pub fn start(filter: &str, format: LogFormat) {
-    // The HTTP server's own account of its threads, and of every malformed request that the
-    // internet sends, is no news to operators.
-    let (filter, error) =
-        match EnvFilter::try_new(format!("actix_server=warn,actix_http=off,{filter}")) {
-            Ok(filter) => (filter, None),
-            Err(error) => (
-                EnvFilter::new("actix_server=warn,actix_http=off,info"),
-                Some(error),
-            ),
-        };
+    let (filter, error) = match parse(filter) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new(format!("info,{QUIET}")), Some(error)),
+    };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -28,6 +43,63 @@ pub fn start(filter: &str, format: LogFormat) {
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
     if let Some(error) = error {
-        tracing::warn!(%error, "RECEIPTD_LOG is no log filter; writing lines from info on");
+        tracing::warn!(error = %format!("{error:#}"), "RECEIPTD_LOG is no log filter; writing lines from info on");
+    }
+}
+
+/// A level, or levels for parts of the program and its libraries.
+pub fn parse(filter: &str) -> Result<EnvFilter> {
+    let (mut all, mut directives) = (LevelFilter::INFO, QUIET.to_owned());
+    for directive in filter
+        .split(',')
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+    {
+        match directive.split_once('=') {
+            // A word alone would be taken for a module, and silence all others.
+            None => {
+                all = directive
+                    .parse()
+                    .with_context(|| format!("{directive:?} is no level like info or debug"))?;
+            }
+            Some(("receiptd", level)) => {
+                for part in PARTS {
+                    write!(directives, ",{part}={level}")?;
+                }
+            }
+            Some(_) => write!(directives, ",{directive}")?,
+        }
+    }
+    EnvFilter::try_new(format!("{all},{directives}")).context("a filter is like debug,sqlx=warn")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_levels_for_all_or_for_parts() {
+        for (filter, most) in [
+            ("", LevelFilter::INFO),
+            ("warn", LevelFilter::WARN),
+            ("debug,sqlx=warn", LevelFilter::DEBUG),
+            ("receiptd=trace", LevelFilter::TRACE),
+            ("sqlx=debug", LevelFilter::DEBUG),
+        ] {
+            let parsed = parse(filter).unwrap();
+            assert_eq!(parsed.max_level_hint(), Some(most), "{filter}");
+        }
+        let parts = parse("receiptd=debug").unwrap().to_string();
+        assert!(
+            parts.contains("usecases=debug") && parts.contains("info"),
+            "{parts}"
+        );
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_an_error_and_silences_nothing() {
+        for filter in ["inf", "receiptd", "bogus=level=x", "debug,inf"] {
+            assert!(parse(filter).is_err(), "{filter}");
+        }
     }
 }

@@ -1,25 +1,21 @@
 //! What is connected to what. The store is chosen here, by URL, and nowhere
 //! else does anybody know which one it is.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use adapter_postgres::PostgresStore;
 use adapter_sqlite::SqliteStore;
-use adapter_webhook::{WebhookSettings, WebhookSink};
-use anyhow::{Context as _, Result};
-use async_trait::async_trait;
+use anyhow::{Context as _, Result, ensure};
 use domain::PublicUrl;
 use domain::secret::ServerSecret;
-use ports::events::{Delivered, OutgoingEvent, SinkError, Target};
 use ports::subscriptions::DeliveryRetention;
 use ports::{
     AttemptLog, ChannelCredentialRepository, DeliveryLog, DeliveryQueue, Erasures, EventSink,
     LogCursors, RejectionLog, ReportLog, ReportStore, Retention, StoreError,
     SubscriptionRepository,
 };
-use usecases::intake::chain;
 use usecases::manage_subscriptions::SubscriptionParts;
 use usecases::{
     ChannelDirectory, EraseRecipient, Integrators, ManageChannels, ManageCursors,
@@ -55,33 +51,73 @@ enum Engine {
     Postgres(PostgresStore),
 }
 
+fn unusable(url: &DatabaseUrl) -> String {
+    format!("the database {url} cannot be used")
+}
+
+fn no_database(settings: &Settings, url: &DatabaseUrl) -> String {
+    let setting = match settings.database_url {
+        Some(_) => "RECEIPTD_DATABASE_URL",
+        None => "RECEIPTD_DATA_DIR",
+    };
+    format!("{}; is {setting} that of the server?", unusable(url))
+}
+
+fn postgres(settings: &Settings, text: &str, url: &DatabaseUrl) -> Result<PostgresStore> {
+    let options = adapter_postgres::Options {
+        max_connections: settings.limits.database_connections,
+        ..adapter_postgres::Options::default()
+    };
+    PostgresStore::connect(text, &options).with_context(|| unusable(url))
+}
+
 impl Stores {
-    /// Opens the configured database and brings it to this version's schema.
+    /// Opens the database of an installation that is there. A command in the wrong folder
+    /// must not make a new one and say that all is well.
     pub async fn open(settings: &Settings) -> Result<Self> {
-        let stores = Self::connect(settings).await?;
-        let unusable = || format!("the database {} cannot be used", stores.url);
-        stores.migrate().await.with_context(unusable)?;
+        let url = settings.database()?;
+        let engine = match &url {
+            DatabaseUrl::Sqlite(text) => {
+                let opened = SqliteStore::connect_existing(text).await;
+                Engine::Sqlite(opened.with_context(|| no_database(settings, &url))?)
+            }
+            DatabaseUrl::Postgres(text) => Engine::Postgres(postgres(settings, text, &url)?),
+        };
+        let stores = Self::of(engine, url);
+        let current = match &stores.engine {
+            Engine::Sqlite(store) => store.has_current_schema().await,
+            Engine::Postgres(store) => store.has_current_schema().await,
+        };
+        ensure!(
+            current.with_context(|| unusable(&stores.url))?,
+            "the database {} has no schema, or that of an earlier release: run `receiptd migrate`",
+            stores.url
+        );
         Ok(stores)
     }
 
-    /// Opens the configured database as it is. PostgreSQL may be away.
+    /// Opens the configured database, makes it if it is a file, and brings it to this
+    /// version's schema.
+    pub async fn create(settings: &Settings) -> Result<Self> {
+        let stores = Self::connect(settings).await?;
+        let migrated = stores.migrate().await;
+        migrated.with_context(|| unusable(&stores.url))?;
+        Ok(stores)
+    }
+
+    /// Opens the configured database as it is, and makes it if it is a file. PostgreSQL may be
+    /// away.
     pub async fn connect(settings: &Settings) -> Result<Self> {
         let url = settings.database()?;
-        let unusable = || format!("the database {url} cannot be used");
         let engine = match &url {
             DatabaseUrl::Sqlite(text) => {
                 if settings.database_url.is_none() {
                     settings.make_data_dir()?;
                 }
-                Engine::Sqlite(SqliteStore::connect(text).await.with_context(unusable)?)
+                let store = SqliteStore::connect(text).await;
+                Engine::Sqlite(store.with_context(|| unusable(&url))?)
             }
-            DatabaseUrl::Postgres(text) => {
-                let options = adapter_postgres::Options {
-                    max_connections: settings.limits.database_connections,
-                    ..adapter_postgres::Options::default()
-                };
-                Engine::Postgres(PostgresStore::connect(text, &options).with_context(unusable)?)
-            }
+            DatabaseUrl::Postgres(text) => Engine::Postgres(postgres(settings, text, &url)?),
         };
         Ok(Self::of(engine, url))
     }
@@ -207,54 +243,6 @@ pub fn manage_channels(
         Arc::new(SystemClock),
         Arc::new(SystemIds),
     )
-}
-
-/// Sends events to subscribers. What that takes is made when the first one is
-/// sent: the system's certificates are slow to read, and most runs of the program
-/// send none.
-pub fn event_sink(settings: &Settings) -> Result<Arc<dyn EventSink>> {
-    let extra_roots = settings.push.ca_file.as_ref().map(|file| {
-        std::fs::read(file)
-            .with_context(|| format!("RECEIPTD_PUSH_CA_FILE: {} cannot be read", file.display()))
-    });
-    Ok(Arc::new(LateSink {
-        settings: WebhookSettings {
-            private_targets: settings.push.private_targets,
-            extra_roots: extra_roots.transpose()?,
-            ..WebhookSettings::default()
-        },
-        sink: OnceLock::new(),
-    }))
-}
-
-/// A sink that is made when it is first used. Where it cannot be made, each try
-/// to send fails and says why.
-struct LateSink {
-    settings: WebhookSettings,
-    sink: OnceLock<Result<WebhookSink, String>>,
-}
-
-#[async_trait]
-impl EventSink for LateSink {
-    async fn deliver(
-        &self,
-        target: &Target,
-        event: &OutgoingEvent,
-    ) -> Result<Delivered, SinkError> {
-        let sink = self.sink.get_or_init(|| {
-            let sink = WebhookSink::new(self.settings.clone(), Arc::new(SystemClock));
-            sink.map_err(|error| chain(&error))
-        });
-        match sink {
-            Ok(sink) => sink.deliver(target, event).await,
-            Err(error) => Err(SinkError::Retry {
-                after: None,
-                answer: None,
-                took: Duration::ZERO,
-                source: error.clone().into(),
-            }),
-        }
-    }
 }
 
 /// The use case behind everything that manages cursors.

@@ -15,7 +15,11 @@ use crate::output;
 use crate::wiring::{self, Stores};
 
 pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Result<()> {
-    let stores = Stores::open(settings).await?;
+    let stores = match command {
+        // May well be the first command of an installation.
+        ChannelCommand::Add(_) => Stores::create(settings).await?,
+        _ => Stores::open(settings).await?,
+    };
     let manage =
         wiring::manage_channels(&stores, settings.server_secret()?, settings.public_url()?);
     let outcome = match command {

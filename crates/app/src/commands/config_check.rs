@@ -8,8 +8,8 @@ use serde::Serialize;
 use usecases::{ChannelDirectory, CheckHealth};
 
 use crate::config::Settings;
-use crate::output;
 use crate::wiring::Stores;
+use crate::{event_sink, output, telemetry};
 
 /// What the settings come to; no secret is in it.
 #[derive(Serialize)]
@@ -23,9 +23,16 @@ struct Checked {
 }
 
 pub async fn run(settings: &Settings, json: bool) -> Result<()> {
+    telemetry::parse(&settings.log).context("RECEIPTD_LOG")?;
+    event_sink::of(settings)?;
+    let (public, admin) = (settings.public_listen, settings.admin_listen);
+    ensure!(
+        public != admin || public.port() == 0,
+        "RECEIPTD_PUBLIC_LISTEN and RECEIPTD_ADMIN_LISTEN are both {public}"
+    );
     let secrets = settings.secrets()?;
     let public_url = settings.public_url()?;
-    let stores = Stores::open(settings).await?;
+    let stores = Stores::create(settings).await?;
     let channels = stores
         .channels
         .all()

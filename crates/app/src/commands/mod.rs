@@ -54,7 +54,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
 }
 
 async fn migrate(settings: &Settings) -> Result<()> {
-    let stores = Stores::open(settings).await?;
+    let stores = Stores::create(settings).await?;
     stores.close().await;
     output::line(format!(
         "{} has the schema of this version",

@@ -24,6 +24,7 @@ use super::demo;
 use crate::at_home::AtHome;
 use crate::cli::ServeArgs;
 use crate::config::{Secrets, Settings};
+use crate::event_sink;
 use crate::lifecycle;
 use crate::outage::Outage;
 use crate::system::SystemClock;
@@ -91,7 +92,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         metrics: &metrics,
         log: &log,
         pace: &pace,
-        sink: &wiring::event_sink(settings)?,
+        sink: &event_sink::of(settings)?,
         home,
     };
     let (stopping, streams_stop) = watch::channel(false);
@@ -307,7 +308,7 @@ impl Shared<'_> {
             log: Arc::clone(self.log),
             pace: Arc::clone(self.pace),
             // Its own: connections to targets belong to the thread that pushes.
-            sink: wiring::event_sink(self.settings)?,
+            sink: event_sink::of(self.settings)?,
             directory: Arc::clone(self.directory),
             secret: self.secrets.server.clone(),
             clock: Arc::new(SystemClock),

@@ -23,6 +23,7 @@ use usecases::{ChannelDirectory, ManageSubscriptions, SharedLog};
 use super::event;
 use crate::cli::{ReplayArgs, SubscriptionAddArgs, SubscriptionCommand};
 use crate::config::Settings;
+use crate::event_sink;
 use crate::output;
 use crate::wiring::{self, Stores};
 
@@ -50,7 +51,7 @@ async fn manage(settings: &Settings, stores: &Stores) -> Result<ManageSubscripti
         secret,
         Arc::new(SharedLog::new(Arc::clone(&stores.log))),
         Arc::new(directory),
-        wiring::event_sink(settings)?,
+        event_sink::of(settings)?,
     ))
 }
 

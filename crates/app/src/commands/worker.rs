@@ -11,6 +11,7 @@ use usecases::{ChannelDirectory, PushEvents, SharedLog};
 
 use super::serve::keep_directory;
 use crate::config::Settings;
+use crate::event_sink;
 use crate::system::SystemClock;
 use crate::wiring::{self, Stores};
 use crate::{lifecycle, pushing, system, workers};
@@ -18,7 +19,7 @@ use crate::{lifecycle, pushing, system, workers};
 /// Works until asked to stop.
 pub async fn run(settings: &Settings) -> Result<()> {
     let secret = settings.server_secret()?;
-    let stores = Stores::open(settings).await?;
+    let stores = Stores::create(settings).await?;
     let metrics = Arc::new(Metrics::new(
         env!("CARGO_PKG_VERSION"),
         &wiring::integrators(),
@@ -44,7 +45,7 @@ pub async fn run(settings: &Settings) -> Result<()> {
         log,
         // Reports are taken elsewhere.
         pace: Arc::default(),
-        sink: wiring::event_sink(settings)?,
+        sink: event_sink::of(settings)?,
         directory,
         secret,
         clock: Arc::new(SystemClock),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 /// A database URL whose engine is known.
 #[derive(Clone)]
@@ -19,7 +19,13 @@ impl DatabaseUrl {
     pub fn parse(text: &str) -> Result<Self> {
         match text.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => Ok(Self::Sqlite(text.to_owned())),
-            Some("postgres" | "postgresql") => Ok(Self::Postgres(text.to_owned())),
+            Some("postgres" | "postgresql") => {
+                ensure!(
+                    !has_bare_password(text),
+                    "RECEIPTD_DATABASE_URL: in a password / is written %2F, @ %40, ? %3F and # %23"
+                );
+                Ok(Self::Postgres(text.to_owned()))
+            }
             // The value may hold a password, so it is not repeated.
             _ => bail!("RECEIPTD_DATABASE_URL starts with sqlite: or postgres://"),
         }
@@ -29,6 +35,17 @@ impl DatabaseUrl {
     pub fn embedded_in(data_dir: &Path) -> Self {
         Self::Sqlite(format!("sqlite:{}", data_dir.join("receiptd.db").display()))
     }
+}
+
+/// Whether a part of the password would be taken for the host or the database, and shown.
+fn has_bare_password(url: &str) -> bool {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, behind) = rest.split_at(end);
+    let path = behind.split('?').next().unwrap_or_default();
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_cut_off = !authority.contains('@') && !port.bytes().all(|byte| byte.is_ascii_digit());
+    path.contains('@') || (is_cut_off && !authority.ends_with(']'))
 }
 
 /// The URL without user and password.
@@ -62,6 +79,24 @@ mod tests {
     fn a_password_in_the_url_does_not_show() {
         let url = DatabaseUrl::parse("postgres://me:p@ss@db:5432/receipts?password=x").unwrap();
         assert_eq!(url.to_string(), "postgres://db:5432/receipts");
+    }
+
+    #[test]
+    fn a_slash_in_the_password_is_refused_without_showing_any_of_it() {
+        for url in [
+            "postgres://me:p@ss/hidden@db/receipts",
+            "postgres://me:ss/hidden@db/x",
+            "postgres://me:a#b@db/x",
+            "postgres://me:a?b@db/x",
+        ] {
+            let error = DatabaseUrl::parse(url).unwrap_err().to_string();
+            assert!(
+                error.contains("%2F") && !error.contains("hidden"),
+                "{error}"
+            );
+        }
+        DatabaseUrl::parse("postgres://db/receipts?user=me@home").unwrap();
+        DatabaseUrl::parse("postgres://me:a%2Fb@db:5432/receipts?sslmode=require").unwrap();
     }
 
     #[test]

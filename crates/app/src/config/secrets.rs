@@ -14,6 +14,9 @@ use ports::Ids;
 use super::{DatabaseUrl, Settings};
 use crate::system::SystemIds;
 
+/// How the secrets begin that stand in docker-compose.yml.
+const PUBLISHED: &str = "for-development-only";
+
 /// What a server keeps to itself.
 pub struct Secrets {
     /// Hashes credentials and seals tokens.
@@ -34,6 +37,17 @@ impl Secrets {
     /// The configured secrets; on SQLite those that are not configured are
     /// made on first use.
     pub fn load(settings: &Settings) -> Result<Self> {
+        for (name, given) in [
+            ("RECEIPTD_SECRET_KEY", &settings.secret_key),
+            ("RECEIPTD_ADMIN_TOKEN", &settings.admin_token),
+        ] {
+            if given
+                .as_ref()
+                .is_some_and(|text| text.starts_with(PUBLISHED))
+            {
+                tracing::warn!("{name} is the one from docker-compose.yml, which everybody knows");
+            }
+        }
         Ok(Self {
             server: server_secret(settings)?,
             admin_token: admin_token(settings)?,

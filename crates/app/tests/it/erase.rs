@@ -138,6 +138,7 @@ async fn an_erasure_that_was_killed_is_finished_on_postgres() {
 #[tokio::test]
 async fn mistakes_of_an_erasure_are_named() {
     let home = Home::new(Engine::Sqlite).await;
+    home.run(&["migrate"]);
     for (args, said) in [
         (
             ["--recipient", "0171 5559999", "--reason", "x"],

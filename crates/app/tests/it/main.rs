@@ -24,4 +24,5 @@ mod retention;
 #[path = "../../../adapter-http/tests/it/service.rs"]
 #[expect(dead_code, reason = "the tests of the listeners use more of it")]
 mod service;
+mod settings;
 mod support;

@@ -1,0 +1,40 @@
+//! Which tables this program knows, and whether a database has them.
+
+use ports::StoreError;
+use sqlx::migrate::Migrator;
+
+use crate::PostgresStore;
+use crate::error::store_error;
+use crate::patience::Operation as _;
+
+pub(crate) const MIGRATIONS: &str = "_sqlx_migrations";
+
+/// Every step there is. Those that a later release has added are left alone.
+pub(crate) fn migrator() -> Migrator {
+    let mut migrator: Migrator = sqlx::migrate!();
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+impl PostgresStore {
+    /// Whether all steps of this release have been taken, which [`PostgresStore::migrate`]
+    /// does.
+    pub async fn has_current_schema(&self) -> Result<bool, StoreError> {
+        let latest = migrator().iter().map(|step| step.version).max();
+        let taken = async {
+            let there = sqlx::query_scalar!(
+                r#"select to_regclass('_sqlx_migrations') is not null as "there!""#
+            )
+            .fetch_one(&self.pool)
+            .await?;
+            if !there {
+                return Ok(None);
+            }
+            sqlx::query_scalar!("select max(version) from _sqlx_migrations where success")
+                .fetch_one(&self.pool)
+                .await
+        };
+        let taken = taken.in_time(self.patience).await;
+        Ok(taken.map_err(store_error(MIGRATIONS))? >= latest)
+    }
+}

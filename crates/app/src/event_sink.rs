@@ -1,0 +1,69 @@
+//! How events get to subscribers.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use adapter_webhook::{WebhookSettings, WebhookSink};
+use anyhow::{Context as _, Result};
+use async_trait::async_trait;
+use ports::EventSink;
+use ports::events::{Delivered, OutgoingEvent, SinkError, Target};
+use usecases::intake::chain;
+
+use crate::config::Settings;
+use crate::system::SystemClock;
+
+/// Sends events to subscribers. What that takes is made when the first one is
+/// sent: the system's certificates are slow to read, and most runs of the program
+/// send none.
+pub fn of(settings: &Settings) -> Result<Arc<dyn EventSink>> {
+    let Some(file) = &settings.push.ca_file else {
+        return Ok(Arc::new(LateSink {
+            settings: webhook(settings, None),
+            sink: OnceLock::new(),
+        }));
+    };
+    let named = || format!("RECEIPTD_PUSH_CA_FILE {}", file.display());
+    let extra_roots = std::fs::read(file).with_context(named)?;
+    // A wrong file is said at the start, not when the first event fails.
+    let sink = WebhookSink::new(webhook(settings, Some(extra_roots)), Arc::new(SystemClock));
+    Ok(Arc::new(sink.with_context(named)?))
+}
+
+fn webhook(settings: &Settings, extra_roots: Option<Vec<u8>>) -> WebhookSettings {
+    WebhookSettings {
+        private_targets: settings.push.private_targets,
+        extra_roots,
+        ..WebhookSettings::default()
+    }
+}
+
+/// A sink that is made when it is first used. Where it cannot be made, each try
+/// to send fails and says why.
+struct LateSink {
+    settings: WebhookSettings,
+    sink: OnceLock<Result<WebhookSink, String>>,
+}
+
+#[async_trait]
+impl EventSink for LateSink {
+    async fn deliver(
+        &self,
+        target: &Target,
+        event: &OutgoingEvent,
+    ) -> Result<Delivered, SinkError> {
+        let sink = self.sink.get_or_init(|| {
+            let sink = WebhookSink::new(self.settings.clone(), Arc::new(SystemClock));
+            sink.map_err(|error| chain(&error))
+        });
+        match sink {
+            Ok(sink) => sink.deliver(target, event).await,
+            Err(error) => Err(SinkError::Retry {
+                after: None,
+                answer: None,
+                took: Duration::ZERO,
+                source: error.clone().into(),
+            }),
+        }
+    }
+}

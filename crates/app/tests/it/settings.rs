@@ -1,0 +1,82 @@
+//! What is made of settings, and what a command does where nothing is.
+
+use super::support::{Engine, Home, USER, bare_command, run, text};
+
+#[tokio::test]
+async fn a_command_in_the_wrong_place_says_so_and_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [
+        &["channel", "list"][..],
+        &["message", "list"],
+        &["erase", "--recipient", "+15550100001"],
+        &["event", "list"],
+    ] {
+        let mut command = bare_command(args);
+        command.current_dir(folder.path());
+        let output = run(command, b"");
+        let stderr = text(&output.stderr);
+        assert!(
+            !output.status.success()
+                && stderr.contains("there is no database at")
+                && stderr.contains("RECEIPTD_DATA_DIR"),
+            "{args:?}: {stderr}"
+        );
+    }
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_command_leaves_the_schema_to_those_who_bring_it_up_to_date() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let home = Home::new(engine).await;
+        if engine == Engine::Sqlite {
+            std::fs::write(home.folder.path().join("test.db"), b"").unwrap();
+        }
+        let refused = home.run_with_input(&["message", "list"], b"");
+        let stderr = text(&refused.stderr);
+        assert!(
+            !refused.status.success() && stderr.contains("run `receiptd migrate`"),
+            "{stderr}"
+        );
+        home.run(&["migrate"]);
+        home.run(&["message", "list"]);
+    }
+}
+
+#[tokio::test]
+async fn the_check_finds_what_would_stop_the_server() {
+    let home = Home::new(Engine::Sqlite).await;
+    home.run(&["channel", "add", "1", "--name", "n", "--user", USER]);
+    let no_certificate = home.folder.path().join("no-certificate.pem");
+    std::fs::write(&no_certificate, "-----BEGIN NOTHING-----").unwrap();
+    let no_certificate = no_certificate.to_str().unwrap();
+    for (settings, said) in [
+        (
+            &[("RECEIPTD_PUSH_CA_FILE", "/nope")][..],
+            "RECEIPTD_PUSH_CA_FILE /nope",
+        ),
+        (&[("RECEIPTD_PUSH_CA_FILE", no_certificate)], "not in PEM"),
+        (&[("RECEIPTD_LOG", "inf")], "\"inf\" is no level"),
+        (&[("RECEIPTD_LOG", "bogus=level=x")], "a filter is like"),
+        (
+            &[
+                ("RECEIPTD_PUBLIC_LISTEN", "127.0.0.1:8080"),
+                ("RECEIPTD_ADMIN_LISTEN", "127.0.0.1:8080"),
+            ],
+            "are both 127.0.0.1:8080",
+        ),
+        (
+            &[("RECEIPTD_DATABASE_URL", "postgres://x:p@ss/w@db/receipts")],
+            "%2F",
+        ),
+    ] {
+        let mut command = home.command(&["config", "check"]);
+        command.envs(settings.iter().copied());
+        let output = run(command, b"");
+        let stderr = text(&output.stderr);
+        assert!(
+            !output.status.success() && stderr.contains(said),
+            "{settings:?}: {stderr}"
+        );
+    }
+}
