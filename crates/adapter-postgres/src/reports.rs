@@ -183,8 +183,9 @@ fn page_of_messages(
     }
     if let Some(recipient) = &filter.recipient {
         query
-            .push(" and recipient = ")
-            .push_bind(recipient.reveal().to_owned());
+            .push(" and recipient = any(")
+            .push_bind(recipient.forms())
+            .push(")");
     }
     if let Some(code) = &filter.error_code {
         query

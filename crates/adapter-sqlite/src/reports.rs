@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::{
-    Address, ChannelId, Effect, ErrorCode, LoggedReport, Message, MessageKey, Report, Timestamp,
+    Addressee, ChannelId, Effect, ErrorCode, LoggedReport, Message, MessageKey, Report, Timestamp,
 };
 use ports::StoreError;
 use ports::reports::{MessageWithReports, ReportStore};
@@ -166,7 +166,8 @@ impl SqliteStore {
         let after_sid = after.map(|after| after.key.sid.to_compact());
         let channel = filter.channel.as_ref().map(ChannelId::as_str);
         let rank = filter.status.map(|status| i64::from(status.rank()));
-        let recipient = filter.recipient.as_ref().map(Address::reveal);
+        let recipient = filter.recipient.as_ref().map(Addressee::forms);
+        let recipient = recipient.map(|forms| serde_json::Value::from(forms).to_string());
         let code = filter.error_code.as_ref().map(ErrorCode::as_str);
         let limit = i64::from(size.get()) + 1;
         sqlx::query_as!(
@@ -187,7 +188,7 @@ impl SqliteStore {
                          and (failed_at is not null or undelivered_at is not null)
                      )
                  )
-                 and (?9 is null or recipient = ?9)
+                 and (?9 is null or recipient in (select value from json_each(?9)))
                  and (?10 is null or error_code = ?10)
              order by first_reported_at desc, channel_id desc, sid desc
              limit ?11",

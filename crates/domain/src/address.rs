@@ -42,11 +42,31 @@ impl Address {
         &*self.0 == ERASED
     }
 
+    /// Whether both are one address, where either may lack its scheme, and a number its plus.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let (own_scheme, own) = self.parts();
+        let (scheme, name) = other.parts();
+        let schemes = own_scheme.zip(scheme);
+        schemes.is_none_or(|(own, other)| own == other) && without_plus(own) == without_plus(name)
+    }
+
+    fn parts(&self) -> (Option<&str>, &str) {
+        match self.0.split_once(':') {
+            Some((scheme, name)) => (Some(scheme), name),
+            None => (None, &self.0),
+        }
+    }
+
     /// The address itself. Never write it into a log line.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
+}
+
+fn without_plus(name: &str) -> &str {
+    name.strip_prefix('+').unwrap_or(name)
 }
 
 /// The mask: the scheme and the last four characters, `whatsapp:+***0001`.
@@ -57,10 +77,7 @@ impl fmt::Display for Address {
         if self.is_erased() {
             return f.write_str(ERASED);
         }
-        let (scheme, name) = match self.0.split_once(':') {
-            Some((scheme, name)) => (Some(scheme), name),
-            None => (None, &*self.0),
-        };
+        let (scheme, name) = self.parts();
         if let Some(scheme) = scheme {
             write!(f, "{scheme}:")?;
         }
@@ -101,6 +118,19 @@ mod tests {
         let address = Address::parse(address).unwrap();
         assert_eq!(address.to_string(), mask);
         assert_eq!(format!("{address:?}"), format!("Address({mask})"));
+    }
+
+    #[rstest]
+    #[case("whatsapp:+15550100001", "+15550100001", true)]
+    #[case("whatsapp:+15550100001", "15550100001", true)]
+    #[case("whatsapp:+15550100001", "whatsapp:15550100001", true)]
+    #[case("whatsapp:+15550100001", "rcs:+15550100001", false)]
+    #[case("whatsapp:+15550100001", "5550100001", false)]
+    #[case("rcs:brand_agent", "brand_agent", true)]
+    #[case("rcs:brand_agent", "Brand_agent", false)]
+    fn an_address_may_lack_its_scheme(#[case] one: &str, #[case] other: &str, #[case] same: bool) {
+        let [one, other] = [one, other].map(|text| Address::parse(text).unwrap());
+        assert_eq!((one.is_like(&other), other.is_like(&one)), (same, same));
     }
 
     #[rstest]

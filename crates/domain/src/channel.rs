@@ -162,10 +162,10 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Whether reports of messages from `sender` are taken.
+    /// Whether reports of messages from `sender` are taken. Its list may leave out schemes.
     #[must_use]
     pub fn allows(&self, sender: &Address) -> bool {
-        self.senders.is_empty() || self.senders.contains(sender)
+        self.senders.is_empty() || self.senders.iter().any(|allowed| allowed.is_like(sender))
     }
 
     /// The text that a sealed signing token is bound to, so that it opens for

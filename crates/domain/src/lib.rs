@@ -12,6 +12,7 @@
 //! message moves) and [`message`] (how reports join into a state).
 
 pub mod address;
+pub mod addressee;
 pub mod channel;
 pub mod credential;
 pub mod delivery;
@@ -34,10 +35,11 @@ pub mod timestamp;
 pub mod webhook;
 
 pub use address::Address;
+pub use addressee::Addressee;
 pub use channel::{Channel, ChannelId, ChannelName, PublicUrl};
 pub use credential::{Credential, CredentialId, Password, WebhookUser};
 pub use delivery::{Delivery, DeliveryKey, DeliveryState};
-pub use erasure::{Addressee, Erasure, ErasureId};
+pub use erasure::{Erasure, ErasureId};
 pub use error_code::{ErrorCode, ErrorExplanation, ErrorText};
 pub use event::{EventFilter, EventId, EventType, MessageEvent};
 pub use integrator::IntegratorName;

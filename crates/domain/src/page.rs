@@ -1,6 +1,6 @@
 //! Asking for part of a long list, by key and never by offset.
 
-use crate::{Address, ChannelId, DeliveryStatus, ErrorCode, MessageKey, Timestamp};
+use crate::{Addressee, ChannelId, DeliveryStatus, ErrorCode, MessageKey, Timestamp};
 
 /// How many items one page holds: 1 to 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +64,8 @@ pub struct MessageFilter {
     pub status: Option<DeliveryStatus>,
     /// Those that are, or are not, contradicted.
     pub contradicted: Option<bool>,
-    /// Those to one recipient, letter by letter.
-    pub recipient: Option<Address>,
+    /// Those to one recipient, however the address is written.
+    pub recipient: Option<Addressee>,
     /// Those with one error.
     pub error_code: Option<ErrorCode>,
     /// Those first heard of at this time or later.

@@ -11,9 +11,9 @@ pub use subscriptions::{delivery, failed_attempt, subscription, subscription_id}
 use domain::report::{ReportError, ReportFields};
 use domain::secret::{CredentialHash, KeyId, SealedSecret, ServerSecret};
 use domain::{
-    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, DeliveryStatus, ErrorCode,
-    ErrorText, IntegratorName, KeepDays, MessageKey, MessageSid, PublicUrl, Report, ReportedStatus,
-    Timestamp, WebhookUser,
+    Address, Addressee, Channel, ChannelId, ChannelName, Credential, CredentialId, DeliveryStatus,
+    ErrorCode, ErrorText, IntegratorName, KeepDays, MessageKey, MessageSid, PublicUrl, Report,
+    ReportedStatus, Timestamp, WebhookUser,
 };
 use uuid::Uuid;
 
@@ -30,6 +30,12 @@ pub fn channel_id(text: &str) -> ChannelId {
 #[must_use]
 pub fn address(text: &str) -> Address {
     Address::parse(text).expect("an address")
+}
+
+/// A person, as somebody would ask for them.
+#[must_use]
+pub fn addressee(text: &str) -> Addressee {
+    Addressee::parse(text).expect("somebody")
 }
 
 /// A point in time, by microseconds since 1970.

@@ -107,7 +107,7 @@ pub struct MessageListArgs {
     /// Those that both arrived and failed
     #[arg(long)]
     pub contradicted: bool,
-    /// Those to one recipient, like whatsapp:+15550100001
+    /// Those to one recipient, like +15550100001 or whatsapp:US.1349…
     #[arg(long)]
     pub to: Option<String>,
     /// Those with one error code

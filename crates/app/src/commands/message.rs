@@ -5,7 +5,9 @@ use std::sync::Arc;
 use adapter_http::wire::{MessageDetailView, MessageView};
 use anyhow::{Context as _, Result};
 use domain::page::{MessageFilter, PageSize};
-use domain::{Address, ChannelId, DeliveryStatus, ErrorCode, MessageKey, MessageSid, Timestamp};
+use domain::{
+    Address, Addressee, ChannelId, DeliveryStatus, ErrorCode, MessageKey, MessageSid, Timestamp,
+};
 use usecases::show_message::ShownMessage;
 use usecases::{ListMessages, ShowMessage};
 
@@ -53,7 +55,7 @@ async fn list(stores: &Stores, json: bool, args: MessageListArgs) -> Result<()> 
         channel: args.channel.as_deref().map(ChannelId::parse).transpose()?,
         status: status.transpose()?,
         contradicted: args.contradicted.then_some(true),
-        recipient: args.to.as_deref().map(Address::parse).transpose()?,
+        recipient: args.to.as_deref().map(Addressee::parse).transpose()?,
         error_code: args
             .error_code
             .as_deref()

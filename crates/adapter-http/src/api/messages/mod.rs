@@ -5,7 +5,7 @@ pub mod view;
 use actix_web::{HttpResponse, web};
 use domain::page::{MessageCursor, MessageFilter};
 use domain::{
-    Address, ChannelId, DeliveryStatus, ErrorCode, Message, MessageKey, MessageSid, Timestamp,
+    Addressee, ChannelId, DeliveryStatus, ErrorCode, Message, MessageKey, MessageSid, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -37,7 +37,7 @@ pub struct MessageQuery {
     /// Those that are, or are not, contradicted.
     #[param(value_type = Option<bool>)]
     contradicted: Option<String>,
-    /// Those to one recipient, letter by letter.
+    /// Those to one recipient: a number, with or without `whatsapp:`, or a user id.
     #[param(example = "whatsapp:+15550100001")]
     to: Option<String>,
     /// Those with one error.
@@ -60,7 +60,7 @@ pub struct MessageQuery {
 impl MessageQuery {
     fn filter(&self) -> Result<MessageFilter, ApiError> {
         let channel = self.channel.as_deref().map(ChannelId::parse).transpose();
-        let to = self.to.as_deref().map(address).transpose();
+        let to = self.to.as_deref().map(Addressee::parse).transpose();
         let error_code = self.error_code.as_deref().map(ErrorCode::parse).transpose();
         let time = |text: &Option<String>| {
             let text = text.as_deref().map(with_plus);
@@ -90,18 +90,6 @@ fn status(word: &str) -> Result<DeliveryStatus, ApiError> {
             format!("one of {words}")
         }),
     )
-}
-
-/// The recipient of a query, with a plus that was not escaped put right.
-fn address(text: &str) -> Result<Address, domain::address::InvalidAddress> {
-    let (scheme, name) = text
-        .rsplit_once(':')
-        .map_or(("", text), |(scheme, name)| (scheme, name));
-    match name.strip_prefix(' ') {
-        Some(number) if scheme.is_empty() => Address::parse(&format!("+{number}")),
-        Some(number) => Address::parse(&format!("{scheme}:+{number}")),
-        None => Address::parse(text),
-    }
 }
 
 fn to_text(cursor: &MessageCursor) -> String {
@@ -223,18 +211,6 @@ mod tests {
         assert_eq!(from_text(&to_text(&there)), Some(there));
         for bad in ["", "1", "1 c", "x c s", "1 c s s", "1 / s"] {
             assert_eq!(from_text(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_plus_that_was_not_escaped_is_put_right() {
-        for (sent, meant) in [
-            ("whatsapp: 1555", "whatsapp:+1555"),
-            (" 1555", "+1555"),
-            ("whatsapp:US.1 2", "whatsapp:US.1 2"),
-            ("rcs:brand", "rcs:brand"),
-        ] {
-            assert_eq!(address(sent).unwrap().reveal(), meant);
         }
     }
 }

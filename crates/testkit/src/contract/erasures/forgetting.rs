@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::steps::{Erasing, NUMBER, begin, entries, erase, finish, history, id, message, person};
 use crate::builders::{
-    address, delivery, key, report, subscription, subscription_id, time, twilio_sid,
+    addressee, delivery, key, report, subscription, subscription_id, time, twilio_sid,
 };
 use crate::contract::reports::record;
 use crate::contract::subscriptions::LONG;
@@ -46,7 +46,7 @@ pub async fn an_erased_person_is_found_nowhere(stores: Erasing) {
     );
     for form in person().forms() {
         let filter = MessageFilter {
-            recipient: Some(address(&form)),
+            recipient: Some(addressee(&form)),
             ..MessageFilter::default()
         };
         let listed = stores
