@@ -44,7 +44,13 @@ impl HealthView {
 }
 
 /// Is the process alive?
-#[utoipa::path(get, path = "/healthz", tag = "operating", responses((status = 200)))]
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "show_health",
+    tag = "operating",
+    responses((status = 200, description = "It is")),
+)]
 pub(crate) async fn alive() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain")
@@ -55,8 +61,12 @@ pub(crate) async fn alive() -> HttpResponse {
 #[utoipa::path(
     get,
     path = "/readyz",
+    operation_id = "show_readiness",
     tag = "operating",
-    responses((status = 200, body = HealthView), (status = 503, body = HealthView)),
+    responses(
+        (status = 200, body = HealthView, description = "They can"),
+        (status = 503, body = HealthView, description = "They cannot"),
+    ),
 )]
 pub(crate) async fn ready(operator: web::Data<Operator>) -> HttpResponse {
     let health = HealthView::new(operator.run(operator.state.health.run()).await);

@@ -5,6 +5,9 @@
 //! second request stop one timer and start no other, so that such a connection
 //! would be held for ever. What is seen here is when the last answer was given;
 //! longer after it than both timers together there is nothing to wait for.
+//!
+//! No timer ends an answer that has no end, so whoever makes one is given a way
+//! to end its connection.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -36,9 +39,9 @@ struct Connection {
 /// A request is being answered until this is dropped.
 pub(crate) struct Busy(Option<Rc<Connection>>);
 
-/// Notes a new connection, to be closed when its last answer is longer ago than
-/// `patience`.
-pub(crate) fn watch(stream: &dyn Any, data: &mut Extensions, patience: Duration) {
+/// Notes a new connection. With a `patience` it is closed when its last answer is
+/// longer ago than that.
+pub(crate) fn watch(stream: &dyn Any, data: &mut Extensions, patience: Option<Duration>) {
     let stream = stream.downcast_ref::<TcpStream>();
     // Without a second handle the connection is served all the same.
     let Some(Ok(handle)) = stream.map(|stream| stream.as_fd().try_clone_to_owned()) else {
@@ -51,6 +54,9 @@ pub(crate) fn watch(stream: &dyn Any, data: &mut Extensions, patience: Duration)
     });
     let entry = Rc::downgrade(&connection);
     data.insert(connection);
+    let Some(patience) = patience else {
+        return;
+    };
     OPEN.with_borrow_mut(|open| {
         if open.is_none() {
             // It ends with the runtime of this thread, as its connections do.
@@ -67,6 +73,25 @@ pub(crate) fn busy(request: &HttpRequest) -> Busy {
         connection.busy.set(true);
     }
     Busy(connection)
+}
+
+/// Ends a connection while it is being answered.
+pub(crate) struct Cut(Weak<Connection>);
+
+impl Cut {
+    /// That of the connection on which a request has come.
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let connection = request.conn_data::<Rc<Connection>>();
+        Self(connection.map_or_else(Weak::new, Rc::downgrade))
+    }
+
+    /// Closes it at once, whatever was still to be sent; one that is closed
+    /// already stays so.
+    pub(crate) fn cut(&self) {
+        if let Some(connection) = self.0.upgrade() {
+            connection.close();
+        }
+    }
 }
 
 impl Drop for Busy {
@@ -97,8 +122,12 @@ async fn look_after(patience: Duration) {
 impl Connection {
     fn close_if_forgotten(&self, patience: Duration) {
         if !self.busy.get() && self.since.get().elapsed() > patience {
-            // It may be closed already; then there is nothing to do.
-            let _ = self.socket.shutdown(Shutdown::Both);
+            self.close();
         }
+    }
+
+    fn close(&self) {
+        // It may be closed already; then there is nothing to do.
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 }

@@ -34,6 +34,7 @@ use usecases::{
 use utoipa_swagger_ui::SwaggerUi;
 
 pub use api::auth::AdminToken;
+pub use api::events::stream::StreamSettings;
 pub use metrics::Metrics;
 use problem::Problem;
 pub use server::{Home, PublicSettings, bind, serve_operator, serve_public};
@@ -63,6 +64,8 @@ pub struct OperatorState {
     pub list: Arc<ListMessages>,
     /// Gives out events.
     pub events: Arc<ReadEvents>,
+    /// How they are streamed.
+    pub streams: StreamSettings,
     /// Shows, moves and forgets places in the log.
     pub cursors: Arc<ManageCursors>,
     /// Adds, changes and removes subscriptions, and shows their deliveries.

@@ -35,6 +35,10 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     field: Option<Cow<'static, str>>,
+    /// Where to go on, if the place asked for is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    resume_after: Option<Box<str>>,
 }
 
 impl Problem {
@@ -52,6 +56,7 @@ impl Problem {
             detail: detail.into(),
             code,
             field: None,
+            resume_after: None,
         }
     }
 
@@ -60,6 +65,15 @@ impl Problem {
     pub fn of(self, field: impl Into<Cow<'static, str>>) -> Self {
         Self {
             field: Some(field.into()),
+            ..self
+        }
+    }
+
+    /// The same, with a place to go on from.
+    #[must_use]
+    pub fn resuming_after(self, place: String) -> Self {
+        Self {
+            resume_after: Some(place.into()),
             ..self
         }
     }

@@ -126,11 +126,7 @@ fn serve(
         .client_disconnect_timeout(settings.disconnect_timeout.max(SHORTEST))
         .shutdown_timeout(settings.shutdown_timeout.as_secs())
         .tcp_nodelay(true)
-        .on_connect(move |stream, data| {
-            if let Some(patience) = patience {
-                idle::watch(stream, data, patience);
-            }
-        })
+        .on_connect(move |stream, data| idle::watch(stream, data, patience))
         // The process decides when to stop, not one of its listeners.
         .disable_signals()
         .listen(listener)?;

@@ -1,5 +1,7 @@
 //! What became of deliveries, and asking for more of them.
 
+use std::ops::RangeInclusive;
+
 use async_trait::async_trait;
 use domain::delivery::DeliveryFilter;
 use domain::page::{Page, PageSize};
@@ -84,11 +86,34 @@ impl DeliveryLog for PostgresStore {
         subscription: SubscriptionId,
         to: LogPosition,
     ) -> Result<bool, StoreError> {
+        self.hold_position(subscription, LogPosition::START..=to)
+            .await
+    }
+
+    async fn skip(
+        &self,
+        subscription: SubscriptionId,
+        to: LogPosition,
+    ) -> Result<bool, StoreError> {
+        self.hold_position(subscription, to..=LogPosition(i64::MAX))
+            .await
+    }
+}
+
+impl PostgresStore {
+    /// Moves a position by as little as it takes to have it within these.
+    async fn hold_position(
+        &self,
+        subscription: SubscriptionId,
+        within: RangeInclusive<LogPosition>,
+    ) -> Result<bool, StoreError> {
         let moved = sqlx::query!(
-            "update subscriptions set position = $2, fence = fence + 1
+            "update subscriptions
+             set position = greatest($2, least($3, position)), fence = fence + 1
              where id = $1 and not removed",
             subscription.0,
-            to.0,
+            within.start().0,
+            within.end().0,
         )
         .execute(&self.pool)
         .in_time(self.patience)
@@ -96,9 +121,7 @@ impl DeliveryLog for PostgresStore {
         .map_err(store_error(SUBSCRIPTIONS))?;
         Ok(moved.rows_affected() > 0)
     }
-}
 
-impl PostgresStore {
     async fn try_retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         if !lock(&mut transaction, key.subscription).await? {

@@ -1,5 +1,7 @@
 //! What became of deliveries, and asking for more of them.
 
+use std::ops::RangeInclusive;
+
 use async_trait::async_trait;
 use domain::delivery::DeliveryFilter;
 use domain::page::{Page, PageSize};
@@ -74,8 +76,17 @@ impl DeliveryLog for SqliteStore {
         subscription: SubscriptionId,
         to: LogPosition,
     ) -> Result<bool, StoreError> {
-        let rewound = self.try_rewind(subscription, to).await;
-        rewound.map_err(store_error(SUBSCRIPTIONS))
+        let moved = self.hold_position(subscription, LogPosition::START..=to);
+        moved.await.map_err(store_error(SUBSCRIPTIONS))
+    }
+
+    async fn skip(
+        &self,
+        subscription: SubscriptionId,
+        to: LogPosition,
+    ) -> Result<bool, StoreError> {
+        let moved = self.hold_position(subscription, to..=LogPosition(i64::MAX));
+        moved.await.map_err(store_error(SUBSCRIPTIONS))
     }
 }
 
@@ -271,18 +282,21 @@ impl SqliteStore {
         Ok(true)
     }
 
-    async fn try_rewind(
+    /// Moves a position by as little as it takes to have it within these.
+    async fn hold_position(
         &self,
         subscription: SubscriptionId,
-        to: LogPosition,
+        within: RangeInclusive<LogPosition>,
     ) -> Result<bool, sqlx::Error> {
         let id = subscription.0.as_bytes().as_slice();
+        let (first, last) = (within.start().0, within.end().0);
         let mut write = self.begin().await?;
         let moved = sqlx::query!(
-            "update subscriptions set position = ?2, fence = fence + 1
+            "update subscriptions set position = max(?2, min(?3, position)), fence = fence + 1
              where id = ?1 and not removed",
             id,
-            to.0,
+            first,
+            last,
         )
         .execute(&mut *write)
         .await?;

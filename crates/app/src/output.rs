@@ -4,6 +4,7 @@
 
 use std::io::Write as _;
 
+use adapter_http::wire::LagView;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -38,6 +39,23 @@ pub fn error(error: &anyhow::Error) {
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     print(&serde_json::to_string_pretty(value)?);
     Ok(())
+}
+
+/// How far somebody is behind, for people.
+pub fn lag(lag: &LagView) -> String {
+    let LagView {
+        reports,
+        events,
+        seconds,
+        ..
+    } = lag;
+    let more = if lag.more { "more than " } else { "" };
+    let gone = if lag.pruned {
+        ", and some are gone"
+    } else {
+        ""
+    };
+    format!("{more}{reports} reports, {events} events, {seconds} s{gone}")
 }
 
 /// Prints a table for people.

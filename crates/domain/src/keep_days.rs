@@ -82,6 +82,6 @@ mod tests {
     fn a_day_has_24_hours() {
         let now = Timestamp::parse("2026-03-30T06:00:00Z").unwrap();
         let cut = KeepDays::new(2).unwrap().cut(now);
-        assert_eq!(cut.to_string(), "2026-03-28T06:00:00Z");
+        assert_eq!(cut.to_string(), "2026-03-28T06:00:00.000000Z");
     }
 }

@@ -74,14 +74,19 @@ impl TryFrom<OffsetDateTime> for Timestamp {
     }
 }
 
-/// RFC 3339 in UTC, like `2026-11-22T18:06:17.000001Z`.
+/// RFC 3339 in UTC, always with six digits of the second, so that times sort as
+/// texts and columns of them stand: `2026-11-22T18:06:17.000000Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self
-            .to_date_time()
-            .format(&Rfc3339)
-            .map_err(|_| fmt::Error)?;
-        f.write_str(&text)
+        let moment = self.to_date_time();
+        let (date, (hour, minute, second, micros)) = (moment.date(), moment.time().as_hms_micro());
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+        )
     }
 }
 
@@ -102,9 +107,21 @@ mod tests {
     }
 
     #[test]
+    fn a_time_always_has_six_digits_of_the_second() {
+        for (micros, text) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (1_795_370_777_120_000, "2026-11-22T18:06:17.120000Z"),
+            (-62_135_596_799_999_999, "0001-01-01T00:00:00.000001Z"),
+        ] {
+            let time = Timestamp::from_unix_micros(micros).unwrap();
+            assert_eq!(time.to_string(), text);
+        }
+    }
+
+    #[test]
     fn an_offset_is_taken_into_account() {
         let east = Timestamp::parse("2026-11-22T20:06:17+02:00").unwrap();
-        assert_eq!(east.to_string(), "2026-11-22T18:06:17Z");
+        assert_eq!(east.to_string(), "2026-11-22T18:06:17.000000Z");
     }
 
     #[test]

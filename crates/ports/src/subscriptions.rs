@@ -49,6 +49,14 @@ pub struct SubscriptionStatus {
     pub leased_by: Option<String>,
 }
 
+impl SubscriptionStatus {
+    /// Whether its events are sent and its target takes nothing at the moment.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.subscription.state == SubscriptionState::Active && self.failing_since.is_some()
+    }
+}
+
 /// Keeps subscriptions.
 #[async_trait]
 pub trait SubscriptionRepository: Send + Sync {
@@ -227,13 +235,19 @@ pub trait DeliveryLog: Send + Sync {
         deliveries: &[Delivery],
     ) -> Result<bool, StoreError>;
 
-    /// Moves the position of a subscription, back or on. Its deliveries and its
-    /// state stay. `false` if there is no such subscription.
+    /// Moves the position of a subscription back, so that what is behind `to` is
+    /// read again; one that has not come there yet stays where it is. Its
+    /// deliveries and its state stay. `false` if there is no such subscription.
     async fn rewind(
         &self,
         subscription: SubscriptionId,
         to: LogPosition,
     ) -> Result<bool, StoreError>;
+
+    /// Moves the position of a subscription on, past what is gone; one that is
+    /// there already stays where it is. Otherwise as [`DeliveryLog::rewind`].
+    async fn skip(&self, subscription: SubscriptionId, to: LogPosition)
+    -> Result<bool, StoreError>;
 }
 
 /// How many deliveries of all subscriptions that have ended lately are looked at

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::event::EventFilter;
 use domain::{CursorName, LogPosition};
 use ports::log::Cursor;
-use ports::{Clock, LogCursors, ReportLog as _, StoreError};
+use ports::{Clock, LogCursors, StoreError};
 
 use crate::SharedLog;
 use crate::lag::Lag;
@@ -90,7 +90,7 @@ impl ManageCursors {
         from: MovedFrom,
         to: LogPosition,
     ) -> Result<bool, CursorError> {
-        if to > self.log.head().await? {
+        if !self.log.reaches(to).await? {
             return Err(CursorError::BeyondTheEnd);
         }
         let races = match from {

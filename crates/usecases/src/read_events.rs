@@ -47,6 +47,9 @@ pub enum EventsRead {
         /// The oldest position that can be read from.
         oldest: LogPosition,
     },
+    /// The log has not come to the position: what is recorded up to it would be
+    /// missed.
+    BeyondTheEnd,
 }
 
 /// Some events, in the order of the log.
@@ -75,6 +78,11 @@ impl ReadEvents {
 
     /// The next events, as soon as there are some.
     pub async fn run(&self, wanted: &EventsWanted) -> Result<EventsRead, StoreError> {
+        if let Some(after) = wanted.after
+            && !self.log.reaches(after).await?
+        {
+            return Ok(EventsRead::BeyondTheEnd);
+        }
         let until = Instant::now() + wanted.wait;
         let mut after = wanted.after;
         loop {

@@ -82,6 +82,16 @@ impl SharedLog {
         *self.recent.lock().await = None;
     }
 
+    /// Whether the log has come to a position. One that comes from outside may
+    /// lie beyond its end, and its reader would miss what is recorded up to it.
+    pub async fn reaches(&self, position: LogPosition) -> Result<bool, StoreError> {
+        let kept = self.recent.lock().await;
+        let known = kept.as_ref().is_some_and(|recent| position <= recent.end);
+        drop(kept);
+        // Another process may have recorded, and told of, what is not known here.
+        Ok(known || position <= self.log.head().await?)
+    }
+
     /// To be taken before reading: what is recorded afterwards ends the wait.
     #[must_use]
     pub fn news(&self) -> News {

@@ -92,9 +92,9 @@ impl SubscriptionCondition {
         }
     }
 
-    const fn of(status: &SubscriptionStatus) -> Self {
+    fn of(status: &SubscriptionStatus) -> Self {
         match status.subscription.state {
-            SubscriptionState::Active if status.failing_since.is_some() => Self::Failing,
+            SubscriptionState::Active if status.is_failing() => Self::Failing,
             SubscriptionState::Active => Self::Active,
             SubscriptionState::Paused { reason, .. } => match reason {
                 PauseReason::Operator => Self::Paused,

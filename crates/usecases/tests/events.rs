@@ -80,7 +80,7 @@ async fn read(
 ) -> EventsPage {
     match events.run(&wanted(after, limit, wait)).await.unwrap() {
         EventsRead::Page(page) => page,
-        pruned @ EventsRead::Pruned { .. } => panic!("{pruned:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -195,15 +195,20 @@ async fn a_hundred_that_follow_ask_the_store_as_often_as_one() {
 }
 
 #[tokio::test]
-async fn a_position_beyond_the_end_keeps_nobody_from_sharing() {
+async fn a_position_beyond_the_end_is_refused_and_keeps_nobody_from_sharing() {
     let (store, counted, log) = counted();
     let events = ReadEvents::new(log.clone());
     store.record(&[report("SM1").build()]).await.unwrap();
     let head = store.head().await.unwrap();
-    for after in [head, LogPosition(i64::MAX)] {
-        let page = read(&events, Some(after), 10, Duration::ZERO).await;
-        assert_eq!((page.events.len(), page.next), (0, after));
+    let beyond = [head.0 + 1, i64::MAX].map(LogPosition);
+    for after in beyond {
+        // It does not wait for what it would not be told of.
+        let wanted = wanted(Some(after), 10, Duration::from_mins(1));
+        let read = events.run(&wanted).await.unwrap();
+        assert_eq!(read, EventsRead::BeyondTheEnd);
     }
+    let page = read(&events, Some(head), 10, Duration::ZERO).await;
+    assert_eq!((page.events.len(), page.next), (0, head));
     store.record(&[report("SM2").build()]).await.unwrap();
     log.recorded();
     let before = counted.asked.load(Ordering::Relaxed);
@@ -214,6 +219,21 @@ async fn a_position_beyond_the_end_keeps_nobody_from_sharing() {
         );
     }
     assert_eq!(counted.asked.load(Ordering::Relaxed), before + 1);
+}
+
+#[tokio::test]
+async fn a_position_that_another_process_has_just_given_is_read_from() {
+    let (store, _, log) = counted();
+    let events = ReadEvents::new(log);
+    store.record(&[report("SM1").build()]).await.unwrap();
+    let all = read(&events, None, 10, Duration::ZERO).await;
+    assert_eq!(all.events.len(), 1);
+    // Nobody here is told of it.
+    store.record(&[report("SM2").build()]).await.unwrap();
+    let given = store.head().await.unwrap();
+    assert!(given > all.next);
+    let page = read(&events, Some(given), 10, Duration::ZERO).await;
+    assert_eq!((page.events.len(), page.next), (0, given));
 }
 
 #[tokio::test]

@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 use super::Operator;
 use super::channels::channel_id;
 use super::error::{ApiError, missing, valid};
-use crate::problem::Problem;
 
 /// A credential. Its password is not kept and never shown again.
 #[derive(Debug, Serialize, ToSchema)]
@@ -112,13 +111,12 @@ fn label(text: &str) -> Result<String, ApiError> {
 #[utoipa::path(
     post,
     path = "/api/v1/channels/{channel}/credentials",
+    operation_id = "add_credential",
     tag = "channels",
     params(("channel" = String, Path, description = "The channel id")),
     request_body = CredentialRequest,
     responses(
         (status = 201, body = IssuedView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -145,6 +143,7 @@ pub(crate) async fn add(
 #[utoipa::path(
     delete,
     path = "/api/v1/channels/{channel}/credentials/{credential}",
+    operation_id = "remove_credential",
     tag = "channels",
     params(
         ("channel" = String, Path, description = "The channel id"),
@@ -152,8 +151,6 @@ pub(crate) async fn add(
     ),
     responses(
         (status = 204),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use domain::erasure::{AskedThrough, ErasureReason};
+use domain::page::Page;
 use domain::{Addressee, Erasure, ErasureId};
 use serde::{Deserialize, Serialize};
 use usecases::erase_recipient::EraseRequest;
@@ -13,7 +14,6 @@ use utoipa::ToSchema;
 use super::Operator;
 use super::error::{ApiError, missing, valid};
 use super::query::{cursor, from_cursor, limit};
-use crate::problem::Problem;
 
 /// How long a request goes on erasing; the rest is done by a worker.
 const WITHIN: Duration = Duration::from_secs(3);
@@ -89,6 +89,17 @@ pub struct ErasureList {
     pub next: Option<String>,
 }
 
+impl ErasureList {
+    /// A page as it is shown.
+    #[must_use]
+    pub fn new(page: &Page<Erasure, ErasureId>) -> Self {
+        Self {
+            items: page.items.iter().map(ErasureView::new).collect(),
+            next: page.next.map(|next| cursor(&next.to_string())),
+        }
+    }
+}
+
 /// Which erasures are listed.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -109,13 +120,12 @@ pub struct ErasureQuery {
 #[utoipa::path(
     post,
     path = "/api/v1/erasures",
+    operation_id = "erase_recipient",
     tag = "messages",
     request_body = ErasureRequest,
     responses(
         (status = 201, body = ErasureView, description = "It is done"),
         (status = 202, body = ErasureView, description = "It goes on"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -146,12 +156,11 @@ pub(crate) async fn add(
 #[utoipa::path(
     get,
     path = "/api/v1/erasures",
+    operation_id = "list_erasures",
     tag = "messages",
     params(ErasureQuery),
     responses(
         (status = 200, body = ErasureList),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -164,22 +173,18 @@ pub(crate) async fn list(
     let size = limit(query.limit.as_deref())?;
     let listing = operator.state.erasures.run(after.transpose()?, size);
     let page = operator.run(listing).await?;
-    Ok(HttpResponse::Ok().json(ErasureList {
-        items: page.items.iter().map(ErasureView::new).collect(),
-        next: page.next.map(|id| cursor(&id.to_string())),
-    }))
+    Ok(HttpResponse::Ok().json(ErasureList::new(&page)))
 }
 
 /// Show an erasure
 #[utoipa::path(
     get,
     path = "/api/v1/erasures/{erasure}",
+    operation_id = "show_erasure",
     tag = "messages",
     params(("erasure" = String, Path, description = "The erasure's id")),
     responses(
         (status = 200, body = ErasureView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]

@@ -99,12 +99,14 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = self.problem().response();
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            let again = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, again);
+        }
         if let Self::Store(error) = self {
             match error {
                 StoreError::Unavailable(_) => {
                     tracing::warn!(error = %chain(error), "a request was not done");
-                    let again = HeaderValue::from_static("1");
-                    response.headers_mut().insert(header::RETRY_AFTER, again);
                 }
                 StoreError::Rejected { .. } => {
                     tracing::info!(error = %chain(error), "a request was not done");
@@ -169,6 +171,7 @@ fn of_subscription(error: &SubscriptionError) -> Problem {
             return Problem::new(private, "private_target", error.to_string()).of("url");
         }
         SubscriptionError::Outdated => (StatusCode::CONFLICT, "outdated"),
+        SubscriptionError::BeyondTheEnd => return beyond_the_end("after"),
         SubscriptionError::NotRetriable => (StatusCode::CONFLICT, "not_retriable"),
         SubscriptionError::Unsealable => (StatusCode::CONFLICT, "unsealable_secret"),
         SubscriptionError::Store(error) => return of_store(error),
@@ -181,12 +184,20 @@ fn of_cursor(error: &CursorError) -> Problem {
     match error {
         CursorError::NoSuchCursor(_) => Problem::new(StatusCode::NOT_FOUND, NO_SUCH_CURSOR, detail),
         CursorError::Outdated => Problem::new(StatusCode::CONFLICT, "outdated", detail).of("from"),
-        CursorError::BeyondTheEnd => {
-            let early = StatusCode::UNPROCESSABLE_ENTITY;
-            Problem::new(early, "beyond_the_end", detail).of("position")
-        }
+        CursorError::BeyondTheEnd => beyond_the_end("position"),
         CursorError::Store(error) => of_store(error),
     }
+}
+
+/// A position that the log has not come to: what is recorded up to it would be
+/// missed.
+pub(crate) fn beyond_the_end(field: &'static str) -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "beyond_the_end",
+        "the log has not come to this position yet",
+    )
+    .of(field)
 }
 
 fn of_store(error: &StoreError) -> Problem {

@@ -13,18 +13,28 @@ pub mod query;
 pub mod rejections;
 pub mod subscriptions;
 
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
 use crate::OperatorState;
 use crate::server::Home;
 
 /// What the operator's handlers need.
 pub struct Operator {
     pub(crate) state: OperatorState,
+    /// A place for each stream of events that there may be at a time.
+    streams: Arc<Semaphore>,
     home: Home,
 }
 
 impl Operator {
-    pub(crate) const fn new(state: OperatorState, home: Home) -> Self {
-        Self { state, home }
+    pub(crate) fn new(state: OperatorState, home: Home) -> Self {
+        Self {
+            streams: Arc::new(Semaphore::new(state.streams.most)),
+            state,
+            home,
+        }
     }
 
     /// Runs a use case where the store lives.

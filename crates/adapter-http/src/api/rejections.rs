@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use domain::ChannelId;
+use domain::page::Page;
 use ports::rejections::KeptRejection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,7 +10,6 @@ use utoipa::ToSchema;
 use super::Operator;
 use super::error::{ApiError, valid};
 use super::query::{cursor, from_cursor, limit};
-use crate::problem::Problem;
 
 /// A refused report.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,6 +70,17 @@ pub struct RejectionList {
     pub next: Option<String>,
 }
 
+impl RejectionList {
+    /// A page as it is shown.
+    #[must_use]
+    pub fn new(page: &Page<KeptRejection, i64>) -> Self {
+        Self {
+            items: page.items.iter().map(RejectionView::new).collect(),
+            next: page.next.map(|next| cursor(&next.to_string())),
+        }
+    }
+}
+
 /// Which refused reports are listed.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -88,12 +99,11 @@ pub struct RejectionQuery {
 #[utoipa::path(
     get,
     path = "/api/v1/rejections",
+    operation_id = "list_rejections",
     tag = "messages",
     params(RejectionQuery),
     responses(
         (status = 200, body = RejectionList),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -111,8 +121,5 @@ pub(crate) async fn list(
         .rejections
         .run(channel.as_ref(), after.transpose()?, size);
     let page = operator.run(listing).await?;
-    Ok(HttpResponse::Ok().json(RejectionList {
-        items: page.items.iter().map(RejectionView::new).collect(),
-        next: page.next.map(|id| cursor(&id.to_string())),
-    }))
+    Ok(HttpResponse::Ok().json(RejectionList::new(&page)))
 }

@@ -29,7 +29,6 @@ use usecases::Integrators;
 use usecases::survey_subscriptions::Survey;
 
 use crate::api::Operator;
-use crate::problem::Problem;
 use histogram::Histogram;
 pub(crate) use outcome::Outcome;
 use pushes::PushCounters;
@@ -114,10 +113,10 @@ impl Metrics {
 #[utoipa::path(
     get,
     path = "/metrics",
+    operation_id = "show_metrics",
     tag = "operating",
     responses(
         (status = 200, body = String, content_type = "application/openmetrics-text"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]

@@ -50,8 +50,8 @@ async fn a_channel_is_made_with_its_first_credential() {
         "public_url": "https://***@other.example.com",
         "signature_required": true,
         "keep_messages_days": 30,
-        "created": "2026-11-22T18:06:17Z",
-        "updated": "2026-11-22T18:06:17Z",
+        "created": "2026-11-22T18:06:17.000000Z",
+        "updated": "2026-11-22T18:06:17.000000Z",
         "version": 1,
     });
     assert_eq!(made["channel"], channel);
@@ -59,8 +59,8 @@ async fn a_channel_is_made_with_its_first_credential() {
         "id": made["credential"]["id"],
         "user": "webhook",
         "label": "first",
-        "created": "2026-11-22T18:06:17Z",
-        "expires": "2027-01-01T00:00:00Z",
+        "created": "2026-11-22T18:06:17.000000Z",
+        "expires": "2027-01-01T00:00:00.000000Z",
         "last_used": null,
     });
     assert_eq!(made["credential"], credential);
@@ -272,8 +272,8 @@ async fn a_channel_is_changed_field_by_field() {
     assert_eq!(changed["public_url"], "https://a.example.com");
     assert_eq!(changed["signature_required"], true);
     assert_eq!(changed["keep_messages_days"], 1);
-    assert_eq!(changed["created"], "2026-11-22T18:06:17Z");
-    assert_eq!(changed["updated"], "2026-11-22T18:07:17Z");
+    assert_eq!(changed["created"], "2026-11-22T18:06:17.000000Z");
+    assert_eq!(changed["updated"], "2026-11-22T18:07:17.000000Z");
     let wanted = json!({"public_url": null, "signing_token": null, "senders": ["rcs:brand"]});
     let changed = send(service, "PATCH", path, wanted).await.json();
     assert_eq!(changed["public_url"], json!(null));

@@ -107,6 +107,15 @@ impl Request {
             .body(body.to_string())
     }
 
+    pub fn verb(&self) -> &str {
+        &self.method
+    }
+
+    /// Its path without a query.
+    pub fn path_alone(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
+    }
+
     /// The value of its `Authorization`.
     pub fn authorization(&self) -> &str {
         let mut headers = self.headers.iter();

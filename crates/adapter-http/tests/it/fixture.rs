@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapter_http::{AdminToken, Metrics, OperatorState, PublicSettings, PublicState};
+use adapter_http::{
+    AdminToken, Metrics, OperatorState, PublicSettings, PublicState, StreamSettings,
+};
 use async_trait::async_trait;
 use domain::PublicUrl;
 use domain::webhook::AnswerExcerpt;
@@ -84,6 +86,7 @@ impl EventSink for Takes {
 pub struct Size {
     pub public: PublicSettings,
     pub intake: IntakeSettings,
+    pub streams: StreamSettings,
 }
 
 /// A running service, and what a test may turn.
@@ -188,6 +191,7 @@ pub async fn start_with(
         ),
         erasures: Arc::new(ListErasures::new(stores.erasures.clone())),
         events: Arc::new(ReadEvents::new(log)),
+        streams: size.streams,
         stop: watch::channel(false).1,
         rejections: Arc::new(ListRejections::new(stores.rejections.clone())),
         health: Arc::new(CheckHealth::new(stores.reports.clone(), directory.clone())),

@@ -21,6 +21,8 @@ mod fixture;
 mod messages;
 mod operating;
 mod parrot;
+mod places;
 mod pushed;
 mod service;
+mod streams;
 mod webhook;

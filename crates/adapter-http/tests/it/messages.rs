@@ -53,18 +53,18 @@ async fn a_message_is_shown_with_all_that_led_there() {
             "from": "whatsapp:+***9999",
             "error": null,
             "timeline": [
-                {"status": "undelivered", "first_reported_at": "2026-11-22T18:06:18Z"},
-                {"status": "read", "first_reported_at": "2026-11-22T18:06:19Z"},
+                {"status": "undelivered", "first_reported_at": "2026-11-22T18:06:18.000000Z"},
+                {"status": "read", "first_reported_at": "2026-11-22T18:06:19.000000Z"},
             ],
-            "first_reported_at": "2026-11-22T18:06:18Z",
-            "last_reported_at": "2026-11-22T18:06:20Z",
+            "first_reported_at": "2026-11-22T18:06:18.000000Z",
+            "last_reported_at": "2026-11-22T18:06:20.000000Z",
             "counters": {"reports": 2, "duplicates": 1},
             "reports": null,
         })
     );
     assert_eq!(error["code"], "63016");
     assert_eq!(error["text"], "outside");
-    assert_eq!(error["reported_at"], "2026-11-22T18:06:18Z");
+    assert_eq!(error["reported_at"], "2026-11-22T18:06:18.000000Z");
     for explained in ["title", "explanation", "actor", "permanence"] {
         assert!(error[explained].is_string(), "{explained}");
     }
@@ -72,7 +72,7 @@ async fn a_message_is_shown_with_all_that_led_there() {
     let first = json!({
         "id": reports[0]["id"],
         "revision": 1,
-        "arrived_at": "2026-11-22T18:06:18Z",
+        "arrived_at": "2026-11-22T18:06:18.000000Z",
         "status": "undelivered",
         "effect": "advanced",
         "error_code": "63016",
@@ -281,7 +281,7 @@ async fn refused_reports_are_listed_with_what_was_wrong() {
     assert_eq!(newest["channel_id"], "2");
     assert_eq!(newest["integrator"], "twilio");
     assert_eq!(newest["reason"], "sender_not_allowed");
-    assert_eq!(newest["arrived_at"], "2026-11-22T18:06:19Z");
+    assert_eq!(newest["arrived_at"], "2026-11-22T18:06:19.000000Z");
     let oldest = &page["items"][1];
     assert_eq!(oldest["reason"], "invalid_report");
     assert!(oldest["detail"].as_str().unwrap().starts_with("From: "));

@@ -2,6 +2,7 @@
 //! here knows what it is made of.
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -26,7 +27,10 @@ pub struct MadeChannel {
 impl Service {
     /// Sends a request to the operator's listener, with the admin token.
     pub async fn operator(&self, request: Request) -> Answer {
-        request.bearer(&self.admin_token).send(self.operator).await
+        let request = request.bearer(&self.admin_token);
+        let answer = request.send(self.operator).await;
+        assert_documented(&request, &answer);
+        answer
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -71,6 +75,42 @@ impl Service {
         let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.map(|value| value.parse().expect("a number"))
     }
+}
+
+/// The document of the API, as it describes itself.
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let document = adapter_http::api::openapi::document();
+    serde_json::to_value(document).expect("it is JSON")
+});
+
+/// Whatever an operation of the API answers, its document says that it may.
+fn assert_documented(request: &Request, answer: &Answer) {
+    let Some(operation) = operation(request) else {
+        return;
+    };
+    let (id, status) = (&operation["operationId"], answer.status);
+    let documented = &operation["responses"][status.to_string()];
+    let said = documented["description"].as_str();
+    let said = said.unwrap_or_else(|| panic!("{id} answers {status}: {}", answer.text()));
+    if answer.header("content-type") == Some("application/problem+json") {
+        let code = answer.problem();
+        assert!(
+            said.contains(&format!("`{code}`")),
+            "{id} answers {status} {code}"
+        );
+    }
+}
+
+fn operation(request: &Request) -> Option<&'static Value> {
+    let path = request.path_alone().split('/');
+    let fits = |template: &str| {
+        let mut parts = template.split('/').zip(path.clone());
+        template.split('/').count() == path.clone().count()
+            && parts.all(|(known, part)| known.starts_with('{') || known == part)
+    };
+    let mut paths = DOCUMENT["paths"].as_object()?.iter();
+    let (_, operations) = paths.find(|(template, _)| fits(template))?;
+    operations.get(request.verb().to_ascii_lowercase())
 }
 
 impl MadeChannel {

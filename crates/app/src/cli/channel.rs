@@ -19,8 +19,13 @@ pub enum ChannelCommand {
         #[arg(long)]
         reveal: bool,
     },
-    /// Change a channel
-    Update(ChannelUpdateArgs),
+    /// Change a channel; what is not named stays as it is
+    Update {
+        /// The channel's id
+        id: String,
+        #[command(flatten)]
+        changes: ChannelUpdateArgs,
+    },
     /// Take the reports of a channel again
     Enable {
         /// The channel's id
@@ -67,13 +72,34 @@ pub struct ChannelAddArgs {
 }
 
 #[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
 pub struct ChannelUpdateArgs {
-    /// The channel's id
-    pub id: String,
+    /// What people call it
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Take only reports of messages from this sender, like whatsapp:+15550100001 (repeatable)
+    #[arg(long = "sender", value_name = "ADDRESS")]
+    pub senders: Vec<String>,
+    /// Take reports of messages from any sender
+    #[arg(long, conflicts_with = "senders")]
+    pub any_sender: bool,
+    /// Where the integrator reaches this channel: a base like https://reports.example.com or the
+    /// whole callback URL
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// The integrator reaches it where RECEIPTD_PUBLIC_URL says
+    #[arg(long, conflicts_with = "public_url")]
+    pub default_public_url: bool,
+    /// Ask for X-Twilio-Signature, made with the auth token in this file
+    #[arg(long, value_name = "FILE")]
+    pub signature_token_file: Option<PathBuf>,
+    /// Ask for signatures no more
+    #[arg(long, conflicts_with = "signature_token_file")]
+    pub no_signature: bool,
     /// For how many days its messages are kept after their last report, or `default`: as many as
     /// the service keeps them, RECEIPTD_KEEP_MESSAGES_DAYS
     #[arg(long, value_name = "DAYS", value_parser = keep_days)]
-    pub keep_messages_days: OwnKeepDays,
+    pub keep_messages_days: Option<OwnKeepDays>,
 }
 
 /// What a channel is to have for a time of its own.

@@ -6,9 +6,14 @@
 )]
 
 mod channel;
+mod event;
+mod subscription;
 
 pub use channel::*;
+pub use event::*;
+pub use subscription::*;
 
+use clap::builder::RangedI64ValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::simulate::SimulateArgs;
@@ -53,12 +58,21 @@ pub enum Command {
     /// List or follow what happens to messages
     #[command(subcommand)]
     Event(EventCommand),
+    /// Manage cursors: places in the log that pullers keep here
+    #[command(subcommand)]
+    Cursor(CursorCommand),
     /// Manage subscriptions: who is told of events, and how that goes
     #[command(subcommand)]
     Subscription(SubscriptionCommand),
+    /// Look at one delivery of an event, or try it again
+    #[command(subcommand)]
+    Delivery(DeliveryCommand),
     /// Forget a recipient: their address and all that may tell it goes, what became of their
     /// messages stays
     Erase(EraseArgs),
+    /// Show what was erased, and not of whom
+    #[command(subcommand)]
+    Erasure(ErasureCommand),
     /// List reports that were refused, and why
     Rejections(RejectionsArgs),
     /// Look at the settings
@@ -119,166 +133,38 @@ pub struct MessageListArgs {
     /// Those first heard of before this time
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
+    #[command(flatten)]
+    pub page: PageArgs,
+    /// Show addresses without masks
+    #[arg(long)]
+    pub reveal: bool,
+}
+
+/// Part of a long list.
+#[derive(Args, Debug)]
+pub struct PageArgs {
     /// How many at most, 1 to 500
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = limit())]
     pub limit: u16,
-    /// Show addresses without masks
-    #[arg(long)]
-    pub reveal: bool,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum EventCommand {
-    /// Print events as they happen; with --json one object a line
-    Tail {
-        #[command(flatten)]
-        args: EventArgs,
-    },
-    /// List events, the oldest first
-    List {
-        #[command(flatten)]
-        args: EventArgs,
-        /// How many at most
-        #[arg(long, default_value_t = 50)]
-        limit: u16,
-    },
-    /// Send events to a subscription again, with the same ids
-    Replay {
-        /// The subscription's id
-        subscription: String,
-        #[command(flatten)]
-        from: ReplayArgs,
-    },
-}
-
-#[derive(Args, Debug)]
-pub struct EventArgs {
-    /// Those of this channel (repeatable)
-    #[arg(long = "channel", value_name = "ID")]
-    pub channels: Vec<String>,
-    /// Those of this type, like message.failed (repeatable)
-    #[arg(long = "type", value_name = "TYPE")]
-    pub types: Vec<String>,
-    /// Those of reports that arrived at this time or later
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Those behind the position of this cursor, which stays where it is
-    #[arg(long, value_name = "NAME", conflicts_with = "since")]
+    /// Those behind a page: its `next`
+    #[arg(long, value_name = "NEXT")]
     pub cursor: Option<String>,
-    /// Show addresses without masks
-    #[arg(long)]
-    pub reveal: bool,
+}
+
+/// How many items any list has.
+fn limit() -> RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=500)
 }
 
 #[derive(Subcommand, Debug)]
-pub enum SubscriptionCommand {
-    /// Add a subscription: events are sent to a URL, signed
-    Add(SubscriptionAddArgs),
-    /// List all subscriptions
-    List,
-    /// Show one subscription, and how far it is behind
+pub enum ErasureCommand {
+    /// List erasures, the latest first
+    List(PageArgs),
+    /// Show one erasure
     Show {
-        /// The subscription's id
+        /// The erasure's id
         id: String,
     },
-    /// Send nothing for the time being; the log keeps the events
-    Pause {
-        /// The subscription's id
-        id: String,
-    },
-    /// Go on from where it stands, whatever it was paused or ended for
-    Resume {
-        /// The subscription's id
-        id: String,
-    },
-    /// Remove a subscription and its deliveries
-    Remove {
-        /// The subscription's id
-        id: String,
-    },
-    /// Replace the signing secret; the old one goes on signing for a while
-    Rotate {
-        /// The subscription's id
-        id: String,
-        /// How many hours the old secret goes on signing
-        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(0..=720))]
-        overlap_hours: u16,
-        /// Read the new secret from standard input; without this one is made
-        #[arg(long)]
-        secret_stdin: bool,
-    },
-    /// Send a made-up event now, and say what the target did
-    Test {
-        /// The subscription's id
-        id: String,
-    },
-    /// Send events again, with the same ids
-    Replay {
-        /// The subscription's id
-        id: String,
-        #[command(flatten)]
-        from: ReplayArgs,
-    },
-    /// List what became of events, those of later reports first
-    Deliveries {
-        /// The subscription's id
-        id: String,
-        /// Those in one state: delivered, retrying, waiting or dead
-        #[arg(long)]
-        state: Option<String>,
-        /// How many at most, 1 to 500
-        #[arg(long, default_value_t = 50)]
-        limit: u16,
-    },
-    /// Try all dead and failing deliveries again, now
-    Retry {
-        /// The subscription's id
-        id: String,
-    },
-}
-
-#[derive(Args, Debug)]
-pub struct SubscriptionAddArgs {
-    /// Where events are sent: https:// or http://
-    pub url: String,
-    /// Those of this channel (repeatable); without it of all
-    #[arg(long = "channel", value_name = "ID")]
-    pub channels: Vec<String>,
-    /// Those of this type, like message.failed (repeatable); without it of all
-    #[arg(long = "type", value_name = "TYPE")]
-    pub types: Vec<String>,
-    /// Addresses stand in them in the clear instead of masked
-    #[arg(long)]
-    pub reveal: bool,
-    /// What it is for
-    #[arg(long)]
-    pub description: Option<String>,
-    /// Begin with reports that arrived at this time or later; without it with the next one
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Read the signing secret (whsec_...) from standard input; without this one is made
-    #[arg(long)]
-    pub secret_stdin: bool,
-}
-
-#[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
-pub struct ReplayArgs {
-    /// All of reports that arrived at this time or later
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Those of one message
-    #[arg(long, num_args = 2, value_names = ["CHANNEL", "SID"])]
-    pub message: Option<Vec<String>>,
-    /// All behind a position, as the API shows it
-    #[arg(long, value_name = "POSITION")]
-    pub after: Option<String>,
-    /// All behind the position of a cursor
-    #[arg(long, value_name = "NAME")]
-    pub cursor: Option<String>,
-    /// All there are
-    #[arg(long)]
-    pub all: bool,
 }
 
 #[derive(Args, Debug)]
@@ -296,9 +182,8 @@ pub struct RejectionsArgs {
     /// Those of one channel
     #[arg(long)]
     pub channel: Option<String>,
-    /// How many at most, 1 to 500
-    #[arg(long, default_value_t = 50)]
-    pub limit: u16,
+    #[command(flatten)]
+    pub page: PageArgs,
 }
 
 #[derive(Subcommand, Debug)]

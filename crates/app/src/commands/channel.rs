@@ -1,8 +1,9 @@
 //! Channels, the configured accesses that reports come in for.
 
 use std::fs;
+use std::path::Path;
 
-use adapter_http::wire::{ChannelCreatedView, ChannelView};
+use adapter_http::wire::{ChannelCreatedView, ChannelList, ChannelView};
 use anyhow::{Context as _, Result};
 use domain::{Address, Channel, ChannelId, ChannelName, IntegratorName, KeepDays, PublicUrl};
 use usecases::ManageChannels;
@@ -26,7 +27,7 @@ pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Re
         ChannelCommand::Add(args) => add(&manage, json, args).await,
         ChannelCommand::List => list(&manage, json).await,
         ChannelCommand::Show { id, reveal } => show(&manage, json, &id, reveal).await,
-        ChannelCommand::Update(args) => update(&manage, json, &args).await,
+        ChannelCommand::Update { id, changes } => update(&manage, json, &id, &changes).await,
         ChannelCommand::Enable { id } => switch(&manage, json, &id, true).await,
         ChannelCommand::Disable { id } => switch(&manage, json, &id, false).await,
         ChannelCommand::Remove { id } => remove(&manage, &id).await,
@@ -37,30 +38,14 @@ pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Re
 
 async fn add(manage: &ManageChannels, json: bool, args: ChannelAddArgs) -> Result<()> {
     let given = args.credential.password_stdin;
-    let signing_token = match &args.signature_token_file {
-        Some(path) => {
-            let text = fs::read_to_string(path)
-                .with_context(|| format!("{} cannot be read", path.display()))?;
-            Some(SigningToken::parse(text.trim_end())?)
-        }
-        None => None,
-    };
-    let senders: Result<Vec<_>, _> = args
-        .senders
-        .iter()
-        .map(|each| Address::parse(each))
-        .collect();
+    let signing_token = args.signature_token_file.as_deref().map(signing_token);
     let new = NewChannel {
         id: ChannelId::parse(&args.id)?,
         integrator: IntegratorName::parse(&args.integrator)?,
         name: ChannelName::parse(&args.name)?,
-        senders: senders?,
-        public_url: args
-            .public_url
-            .as_deref()
-            .map(PublicUrl::parse)
-            .transpose()?,
-        signing_token,
+        senders: senders(&args.senders)?,
+        public_url: public_url(args.public_url.as_deref())?,
+        signing_token: signing_token.transpose()?,
         keep_messages_days: args.keep_messages_days,
         credential: new_credential(args.credential)?,
     };
@@ -76,17 +61,9 @@ async fn add(manage: &ManageChannels, json: bool, args: ChannelAddArgs) -> Resul
 async fn list(manage: &ManageChannels, json: bool) -> Result<()> {
     let channels = manage.list().await?;
     if json {
-        let views: Result<Vec<_>, _> = channels
-            .iter()
-            .map(|each| {
-                Ok::<_, anyhow::Error>(ChannelView::new(
-                    each,
-                    manage.callback_url(&each.channel).ok(),
-                    false,
-                ))
-            })
-            .collect();
-        return output::json(&views?);
+        let view = |each| ChannelView::new(each, manage.callback_url(&each.channel).ok(), false);
+        let items = channels.iter().map(view).collect();
+        return output::json(&ChannelList { items });
     }
     let rows = channels.iter().map(|each| {
         let used = each
@@ -168,16 +145,52 @@ async fn show(manage: &ManageChannels, json: bool, id: &str, reveal: bool) -> Re
     Ok(())
 }
 
-async fn update(manage: &ManageChannels, json: bool, args: &ChannelUpdateArgs) -> Result<()> {
+async fn update(
+    manage: &ManageChannels,
+    json: bool,
+    id: &str,
+    args: &ChannelUpdateArgs,
+) -> Result<()> {
+    let name = args.name.as_deref().map(ChannelName::parse).transpose();
+    let token = args.signature_token_file.as_deref().map(signing_token);
+    let (url, token) = (public_url(args.public_url.as_deref())?, token.transpose()?);
+    let named = args.any_sender || !args.senders.is_empty();
     let changes = ChannelChanges {
-        keep_messages_days: Some(args.keep_messages_days.0),
+        name: name.context("--name")?,
+        senders: named.then(|| senders(&args.senders)).transpose()?,
+        public_url: (args.default_public_url || url.is_some()).then_some(url),
+        signing_token: (args.no_signature || token.is_some()).then_some(token),
+        keep_messages_days: args.keep_messages_days.map(|days| days.0),
         ..ChannelChanges::default()
     };
-    change(manage, json, &args.id, changes, |channel| {
+    let days = args.keep_messages_days.is_some();
+    change(manage, json, id, changes, |channel| {
         let kept = kept_for(channel.keep_messages_days);
-        format!("Messages of channel {} are kept {kept}.", channel.id)
+        if days {
+            format!("Messages of channel {} are kept {kept}.", channel.id)
+        } else {
+            format!("Channel {} is changed.", channel.id)
+        }
     })
     .await
+}
+
+fn senders(texts: &[String]) -> Result<Vec<Address>> {
+    let parsed: Result<_, _> = texts.iter().map(|text| Address::parse(text)).collect();
+    parsed.context("--sender")
+}
+
+fn public_url(text: Option<&str>) -> Result<Option<PublicUrl>> {
+    text.map(PublicUrl::parse)
+        .transpose()
+        .context("--public-url")
+}
+
+/// The signing token in a file.
+fn signing_token(path: &Path) -> Result<SigningToken> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    SigningToken::parse(text.trim_end()).context("--signature-token-file")
 }
 
 async fn switch(manage: &ManageChannels, json: bool, id: &str, enabled: bool) -> Result<()> {

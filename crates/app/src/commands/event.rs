@@ -1,9 +1,11 @@
 //! What happened to messages, and what happens now.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapter_http::wire::{position, position_text};
 use anyhow::{Context as _, Result, bail};
 use domain::event::{EventFilter, EventType, MessageEvent};
 use domain::{ChannelId, CursorName, IntegratorName, LogPosition, Timestamp};
@@ -12,7 +14,7 @@ use usecases::read_events::{EventsPage, EventsRead, EventsWanted};
 use usecases::{CloudEvent, ReadEvents, SharedLog};
 
 use super::subscription;
-use crate::cli::{EventArgs, EventCommand, SubscriptionCommand};
+use crate::cli::{EventArgs, EventCommand, StartArgs, SubscriptionCommand};
 use crate::config::Settings;
 use crate::output;
 use crate::wiring::{self, Stores};
@@ -49,7 +51,7 @@ async fn list(stores: &Stores, json: bool, args: &EventArgs, limit: u16) -> Resu
     let events = ReadEvents::new(Arc::new(SharedLog::new(Arc::clone(&stores.log))));
     let mut after = start(stores, &events, args).await?;
     let mut left = limit;
-    while let Some(limit) = NonZeroU16::new(left.min(500)) {
+    while let Some(limit) = NonZeroU16::new(left) {
         let page = read(&events, after, args, limit, Duration::ZERO).await?;
         if !printer.print(&page) {
             return Ok(());
@@ -61,9 +63,12 @@ async fn list(stores: &Stores, json: bool, args: &EventArgs, limit: u16) -> Resu
             return Ok(());
         }
     }
-    output::hint(format!(
-        "There may be more than {limit}; narrow the filter or raise --limit."
-    ));
+    if let Some(next) = after {
+        output::hint(format!(
+            "There may be more: --after {}",
+            position_text(next)
+        ));
+    }
     Ok(())
 }
 
@@ -95,10 +100,10 @@ async fn start(
     events: &ReadEvents,
     args: &EventArgs,
 ) -> Result<Option<LogPosition>> {
-    if let Some(name) = &args.cursor {
-        return cursor(stores, events.log(), name).await.map(Some);
+    match &args.cursor {
+        Some(name) => cursor(stores, events.log(), name).await.map(Some),
+        None => begin(events.log(), &args.start).await,
     }
-    position_at(events.log(), args.since.as_deref()).await
 }
 
 /// Where the cursor stands that `--cursor` names.
@@ -108,13 +113,27 @@ pub async fn cursor(stores: &Stores, log: &Arc<SharedLog>, name: &str) -> Result
     Ok(cursors.find(&name).await?)
 }
 
-/// Where the reports begin that `--since` names; `None` without it.
-pub async fn position_at(log: &SharedLog, since: Option<&str>) -> Result<Option<LogPosition>> {
-    let Some(text) = since else {
+/// Where `--since` or `--after` says to begin; `None` without both.
+pub async fn begin(log: &SharedLog, start: &StartArgs) -> Result<Option<LogPosition>> {
+    if let Some(text) = &start.after {
+        return place(log, "--after", text).await.map(Some);
+    }
+    let Some(text) = &start.since else {
         return Ok(None);
     };
     let moment = Timestamp::parse(text).with_context(|| format!("--since is {text:?}"))?;
     Ok(Some(log.position_at(moment).await?))
+}
+
+/// The position that an argument of this name says.
+pub async fn place(log: &SharedLog, name: &str, text: &str) -> Result<LogPosition> {
+    match text {
+        "latest" => Ok(log.head().await?),
+        "oldest" => Ok(log.position_at(Timestamp::EPOCH).await?),
+        text => position(text).with_context(|| {
+            format!("{name} is {text:?}; it is a position as the API shows it, latest or oldest")
+        }),
+    }
 }
 
 /// What `--channel` and `--type` let through; without them all.
@@ -147,25 +166,22 @@ async fn read(
         EventsRead::Pruned { .. } => {
             bail!("retention has removed reports behind this place; begin at a later --since")
         }
+        EventsRead::BeyondTheEnd => bail!("the log has not come to this position yet"),
     }
 }
 
 /// Prints events as lines.
 struct Printer {
-    /// The integrators of all channels, which explain errors.
-    integrators: Vec<(ChannelId, IntegratorName)>,
+    /// They explain errors.
+    integrators: BTreeMap<ChannelId, IntegratorName>,
     json: bool,
     reveal: bool,
 }
 
 impl Printer {
     async fn new(stores: &Stores, json: bool, args: &EventArgs) -> Result<Self> {
-        let channels = stores.channels.all().await?;
-        let channels = channels.into_iter().map(|each| each.channel);
         Ok(Self {
-            integrators: channels
-                .map(|channel| (channel.id, channel.integrator))
-                .collect(),
+            integrators: super::integrators(stores).await?,
             json,
             reveal: args.reveal,
         })
@@ -174,9 +190,8 @@ impl Printer {
     /// `false` if nobody reads any more.
     fn print(&self, page: &EventsPage) -> bool {
         page.events.iter().all(|event| {
-            let mut channels = self.integrators.iter();
-            let channel = channels.find(|(id, _)| *id == event.key.channel);
-            let form = CloudEvent::new(event, channel.map(|(_, name)| name), self.reveal);
+            let integrator = self.integrators.get(&event.key.channel);
+            let form = CloudEvent::new(event, integrator, self.reveal);
             output::streamed(&if self.json {
                 form.to_json()
             } else {

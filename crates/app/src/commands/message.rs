@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use adapter_http::wire::{MessageDetailView, MessageView};
+use adapter_http::wire::{self, MessageDetailView, MessageList};
 use anyhow::{Context as _, Result};
-use domain::page::{MessageFilter, PageSize};
+use domain::page::MessageFilter;
 use domain::{
     Address, Addressee, ChannelId, DeliveryStatus, ErrorCode, MessageKey, MessageSid, Timestamp,
 };
@@ -64,17 +64,15 @@ async fn list(stores: &Stores, json: bool, args: MessageListArgs) -> Result<()> 
         since: args.since.as_deref().map(Timestamp::parse).transpose()?,
         until: args.until.as_deref().map(Timestamp::parse).transpose()?,
     };
-    let size = PageSize::new(args.limit)?;
+    let (size, after) = super::page(&args.page, wire::next_message)?;
     let page = ListMessages::new(Arc::clone(&stores.reports))
-        .run(&filter, None, size)
+        .run(&filter, after.as_ref(), size)
         .await?;
+    let integrators = super::integrators(stores).await?;
+    let integrator = |channel: &ChannelId| integrators.get(channel).cloned();
+    let list = MessageList::new(&page, integrator, args.reveal);
     if json {
-        let views: Vec<_> = page
-            .items
-            .iter()
-            .map(|message| MessageView::new(message, args.reveal))
-            .collect();
-        return output::json(&views);
+        return output::json(&list);
     }
     let rows = page.items.iter().map(|message| {
         let error = message
@@ -101,12 +99,7 @@ async fn list(stores: &Stores, json: bool, args: MessageListArgs) -> Result<()> 
         ],
         rows,
     );
-    if page.next.is_some() {
-        output::hint(format!(
-            "There are more than {}; narrow the filter or raise --limit.",
-            args.limit
-        ));
-    }
+    super::hint_of(list.next.as_deref());
     Ok(())
 }
 

@@ -3,8 +3,10 @@
 mod channel;
 mod config_check;
 mod credential;
+mod cursor;
 mod demo;
 mod erase;
+mod erasure;
 mod event;
 mod health;
 mod message;
@@ -14,9 +16,13 @@ pub mod simulate;
 mod subscription;
 mod worker;
 
-use anyhow::{Context as _, Result};
+use std::collections::BTreeMap;
 
-use crate::cli::{Cli, Command, ConfigCommand};
+use anyhow::{Context as _, Result};
+use domain::page::PageSize;
+use domain::{ChannelId, IntegratorName};
+
+use crate::cli::{Cli, Command, ConfigCommand, PageArgs};
 use crate::config::Settings;
 use crate::output;
 use crate::wiring::Stores;
@@ -44,8 +50,11 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Credential(command) => credential::run(&settings, json, command).await,
         Command::Message(command) => message::run(&settings, json, command).await,
         Command::Event(command) => event::run(&settings, json, command).await,
+        Command::Cursor(command) => cursor::run(&settings, json, command).await,
         Command::Subscription(command) => subscription::run(&settings, json, command).await,
+        Command::Delivery(command) => subscription::deliveries::run(&settings, json, command).await,
         Command::Erase(args) => erase::run(&settings, json, args).await,
+        Command::Erasure(command) => erasure::run(&settings, json, command).await,
         Command::Rejections(args) => rejections::run(&settings, json, args).await,
         Command::Config(ConfigCommand::Check) => config_check::run(&settings, json).await,
         Command::Simulate(args) => simulate::run(&settings, json, args).await,
@@ -61,6 +70,28 @@ async fn migrate(settings: &Settings) -> Result<()> {
         settings.database()?
     ));
     Ok(())
+}
+
+/// The integrators of all channels, which explain errors.
+async fn integrators(stores: &Stores) -> Result<BTreeMap<ChannelId, IntegratorName>> {
+    let channels = stores.channels.all().await?.into_iter();
+    let channels = channels.map(|each| (each.channel.id, each.channel.integrator));
+    Ok(channels.collect())
+}
+
+/// How long a page is, and where it begins.
+fn page<T>(args: &PageArgs, read: impl Fn(&str) -> Option<T>) -> Result<(PageSize, Option<T>)> {
+    let after = args.cursor.as_deref().map(|text| {
+        read(text).with_context(|| format!("--cursor is {text:?}; it is the `next` of a page"))
+    });
+    Ok((PageSize::new(args.limit)?, after.transpose()?))
+}
+
+/// Says how to go on behind a page.
+fn hint_of(next: Option<&str>) {
+    if let Some(next) = next {
+        output::hint(format!("There are more: --cursor {next}"));
+    }
 }
 
 /// A client for HTTP and HTTPS.

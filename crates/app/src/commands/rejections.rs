@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use adapter_http::wire::RejectionView;
+use adapter_http::wire::{self, RejectionList};
 use anyhow::Result;
 use domain::ChannelId;
-use domain::page::PageSize;
 use usecases::ListRejections;
 
 use crate::cli::RejectionsArgs;
@@ -15,24 +14,20 @@ use crate::wiring::Stores;
 
 pub async fn run(settings: &Settings, json: bool, args: RejectionsArgs) -> Result<()> {
     let channel = args.channel.as_deref().map(ChannelId::parse).transpose()?;
-    let size = PageSize::new(args.limit)?;
+    let (size, after) = super::page(&args.page, wire::next)?;
     let stores = Stores::open(settings).await?;
-    let list = ListRejections::new(Arc::clone(&stores.rejections));
-    let page = list.run(channel.as_ref(), None, size).await?;
+    let rejections = ListRejections::new(Arc::clone(&stores.rejections));
+    let page = rejections.run(channel.as_ref(), after, size).await;
     stores.close().await;
-    let views: Vec<_> = page.items.iter().map(RejectionView::new).collect();
+    let list = RejectionList::new(&page?);
     if json {
-        return output::json(&views);
+        return output::json(&list);
     }
-    let rows = page.items.iter().map(|kept| {
-        let rejection = &kept.rejection;
-        [
-            rejection.arrived_at.to_string(),
-            rejection.channel.to_string(),
-            rejection.reason.as_str().to_owned(),
-            rejection.detail.clone(),
-        ]
-    });
+    let rows = list
+        .items
+        .into_iter()
+        .map(|view| [view.arrived_at, view.channel_id, view.reason, view.detail]);
     output::table(["ARRIVED", "CHANNEL", "REASON", "DETAIL"], rows);
+    super::hint_of(list.next.as_deref());
     Ok(())
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use adapter_http::{AdminToken, Home, Metrics, OperatorState, PublicSettings, PublicState};
+use adapter_http::{
+    AdminToken, Home, Metrics, OperatorState, PublicSettings, PublicState, StreamSettings,
+};
 use anyhow::{Context as _, Result, bail};
 use domain::PublicUrl;
 use ports::{EventSink, StoreError};
@@ -275,6 +277,7 @@ impl Shared<'_> {
             )),
             list: Arc::new(ListMessages::new(Arc::clone(&stores.reports))),
             events: Arc::new(ReadEvents::new(Arc::clone(self.log))),
+            streams: StreamSettings::default(),
             cursors: Arc::new(wiring::manage_cursors(stores, Arc::clone(self.log))),
             subscriptions: Arc::new(subscriptions),
             survey: Arc::new(SurveySubscriptions::new(

@@ -28,15 +28,18 @@ async fn channels_are_listed_shown_switched_and_removed() {
     let home = Home::new(Engine::Sqlite).await;
     home.add_channel();
     let listed = home.json(&["channel", "list"]);
-    assert_eq!(listed[0]["id"], CHANNEL);
-    assert_eq!(listed[0]["enabled"], true);
+    assert_eq!(listed["items"][0]["id"], CHANNEL);
+    assert_eq!(listed["items"][0]["enabled"], true);
     home.run(&["channel", "disable", CHANNEL]);
     assert_eq!(home.json(&["channel", "show", CHANNEL])["enabled"], false);
     assert!(home.run(&["channel", "list"]).contains("disabled"));
     home.run(&["channel", "enable", CHANNEL]);
     assert_eq!(home.json(&["channel", "show", CHANNEL])["enabled"], true);
     home.run(&["channel", "remove", CHANNEL]);
-    assert_eq!(home.json(&["channel", "list"]), serde_json::json!([]));
+    assert_eq!(
+        home.json(&["channel", "list"]),
+        serde_json::json!({"items": []})
+    );
     let again = home.run_with_input(&["channel", "remove", CHANNEL], b"");
     assert!(!again.status.success());
     assert!(text(&again.stderr).contains("there is no channel"));

@@ -129,7 +129,11 @@ async fn events_arrive_over_kills(engine: Engine) {
     })
     .await;
     let deliveries = home.json(&["subscription", "deliveries", id, "--state", "delivered"]);
-    assert_eq!(deliveries.as_array().unwrap().len(), 45);
+    assert_eq!(deliveries["items"].as_array().unwrap().len(), 45);
+    assert_eq!(deliveries["items"][0]["state"], "delivered");
+    let first = deliveries["items"][0]["id"].as_str().unwrap();
+    let shown = home.run(&["delivery", "show", first]);
+    assert!(shown.contains("tried 1 times"), "{shown}");
 
     let (_, status) = server.get(&format!("/api/v1/subscriptions/{id}")).await;
     assert_eq!(status["rates"]["hour"]["delivered"], 45);
@@ -204,6 +208,11 @@ async fn events_are_read_and_replayed_from_a_cursor(
             &["event", "replay", id, "--cursor", "nowhere"],
             1,
             "no cursor nowhere",
+        ),
+        (
+            &["event", "replay", id, "--after", "latest"],
+            1,
+            "nothing behind it",
         ),
         (&["event", "replay", id], 2, "--since"),
         (

@@ -20,6 +20,7 @@ mod client;
 mod erase;
 mod feed;
 mod life;
+mod operator;
 mod retention;
 #[path = "../../../adapter-http/tests/it/service.rs"]
 #[expect(dead_code, reason = "the tests of the listeners use more of it")]

@@ -25,13 +25,14 @@ pub enum ReplayFrom {
 
 impl ManageSubscriptions {
     /// Sends events again; they have the same ids. Says how many if it is known.
+    /// Nothing is passed by: what it has not come to is sent in its turn.
     pub async fn replay(
         &self,
         id: SubscriptionId,
         from: ReplayFrom,
     ) -> Result<Option<usize>, SubscriptionError> {
         let position = match from {
-            ReplayFrom::Position(position) => position,
+            ReplayFrom::Position(position) => self.reached(position).await?,
             ReplayFrom::Time(time) => self.0.log.position_at(time).await?,
             ReplayFrom::Message(key) => return self.replay_message(id, &key).await.map(Some),
         };

@@ -99,6 +99,16 @@ pub struct SubscriptionChanges {
     pub version: Option<i64>,
 }
 
+/// A subscription that goes on.
+#[derive(Debug)]
+pub struct Resumed {
+    /// The subscription.
+    pub subscription: Subscription,
+    /// Whether events it was not told of are gone: it goes on from the oldest
+    /// there is.
+    pub skipped: bool,
+}
+
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum SubscriptionError {
@@ -117,6 +127,10 @@ pub enum SubscriptionError {
     /// Somebody else has changed it meanwhile.
     #[error("the subscription was changed meanwhile; look at it again")]
     Outdated,
+    /// The log has not come to this position yet: what is recorded up to it would
+    /// be missed.
+    #[error("the log has not come to this position yet")]
+    BeyondTheEnd,
     /// It was delivered already, waits for another one, or has nothing to send.
     #[error("the delivery is not one that can be tried again")]
     NotRetriable,
@@ -148,7 +162,7 @@ impl ManageSubscriptions {
     ) -> Result<(Subscription, SigningSecret), SubscriptionError> {
         self.check(&new.url)?;
         let from = match new.from {
-            Some(position) => position,
+            Some(position) => self.reached(position).await?,
             None => self.0.log.head().await?,
         };
         let id = SubscriptionId(self.0.ids.uuid());
@@ -241,16 +255,20 @@ impl ManageSubscriptions {
 
     /// Goes on from where it stands. One that fell behind the retention goes on
     /// from the oldest there is.
-    pub async fn resume(&self, id: SubscriptionId) -> Result<Subscription, SubscriptionError> {
+    pub async fn resume(&self, id: SubscriptionId) -> Result<Resumed, SubscriptionError> {
         let status = self.find(id).await?;
         let step = NonZeroU16::MIN;
-        if let LogRead::Pruned { oldest } = self.0.log.read(Some(status.position), step).await? {
-            self.0.deliveries.rewind(id, oldest).await?;
+        let read = self.0.log.read(Some(status.position), step).await?;
+        if let LogRead::Pruned { oldest } = read {
+            self.0.deliveries.skip(id, oldest).await?;
         }
-        self.with(id, None, |subscription| {
+        let resumed = self.with(id, None, |subscription| {
             subscription.state = SubscriptionState::Active;
+        });
+        Ok(Resumed {
+            subscription: resumed.await?,
+            skipped: matches!(read, LogRead::Pruned { .. }),
         })
-        .await
     }
 
     /// Removes one, with its deliveries.
@@ -326,6 +344,15 @@ impl ManageSubscriptions {
             Ok(subscription)
         } else {
             Err(SubscriptionError::Outdated)
+        }
+    }
+
+    /// A position from outside, if the log has come to it.
+    async fn reached(&self, position: LogPosition) -> Result<LogPosition, SubscriptionError> {
+        if self.0.log.reaches(position).await? {
+            Ok(position)
+        } else {
+            Err(SubscriptionError::BeyondTheEnd)
         }
     }
 

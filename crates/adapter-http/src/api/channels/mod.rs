@@ -14,7 +14,6 @@ use super::Operator;
 use super::credentials::{CredentialView, IssuedView};
 use super::error::{ApiError, missing};
 use super::query::reveal;
-use crate::problem::Problem;
 use request::{ChannelPatch, ChannelRequest};
 
 /// A channel.
@@ -155,12 +154,11 @@ pub struct ChannelQuery {
 #[utoipa::path(
     post,
     path = "/api/v1/channels",
+    operation_id = "add_channel",
     tag = "channels",
     request_body = ChannelRequest,
     responses(
         (status = 201, body = ChannelCreatedView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -181,12 +179,11 @@ pub(crate) async fn add(
 #[utoipa::path(
     get,
     path = "/api/v1/channels",
+    operation_id = "list_channels",
     tag = "channels",
     params(ChannelQuery),
     responses(
         (status = 200, body = ChannelList),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -208,12 +205,11 @@ pub(crate) async fn list(
 #[utoipa::path(
     get,
     path = "/api/v1/channels/{channel}",
+    operation_id = "show_channel",
     tag = "channels",
     params(("channel" = String, Path, description = "The channel id"), ChannelQuery),
     responses(
         (status = 200, body = ChannelView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -230,13 +226,12 @@ pub(crate) async fn show(
 #[utoipa::path(
     patch,
     path = "/api/v1/channels/{channel}",
+    operation_id = "change_channel",
     tag = "channels",
     params(("channel" = String, Path, description = "The channel id")),
     request_body = ChannelPatch,
     responses(
         (status = 200, body = ChannelView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -258,12 +253,11 @@ pub(crate) async fn change(
 #[utoipa::path(
     delete,
     path = "/api/v1/channels/{channel}",
+    operation_id = "remove_channel",
     tag = "channels",
     params(("channel" = String, Path, description = "The channel id")),
     responses(
         (status = 204),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use domain::{CursorName, LogPosition};
+use ports::log::Cursor;
 use serde::{Deserialize, Serialize};
 use usecases::Lag;
 use usecases::manage_cursors::{CursorError, MovedFrom};
@@ -29,9 +30,11 @@ pub struct CursorView {
 }
 
 impl CursorView {
-    fn new(name: String, position: LogPosition) -> Self {
+    /// A cursor as it is shown.
+    #[must_use]
+    pub fn new(name: &str, position: LogPosition) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             position: position_text(position),
         }
     }
@@ -47,11 +50,33 @@ pub struct CursorDetailView {
     pub lag: LagView,
 }
 
+impl CursorDetailView {
+    /// A cursor and how far it is behind.
+    #[must_use]
+    pub fn new(name: &str, position: LogPosition, lag: &Lag) -> Self {
+        Self {
+            cursor: CursorView::new(name, position),
+            lag: LagView::new(lag),
+        }
+    }
+}
+
 /// All cursors.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct CursorList {
+pub struct CursorList {
     /// The cursors, by name.
     pub items: Vec<CursorView>,
+}
+
+impl CursorList {
+    /// All cursors as they are shown.
+    #[must_use]
+    pub fn new(all: &[Cursor]) -> Self {
+        let view = |cursor: &Cursor| CursorView::new(&cursor.name, cursor.position);
+        Self {
+            items: all.iter().map(view).collect(),
+        }
+    }
 }
 
 /// Where a cursor is put.
@@ -76,33 +101,27 @@ pub(crate) struct CursorRequest {
 #[utoipa::path(
     get,
     path = "/api/v1/cursors",
+    operation_id = "list_cursors",
     tag = "events",
     responses(
         (status = 200, body = CursorList),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
 pub(crate) async fn list(operator: web::Data<Operator>) -> Result<HttpResponse, ApiError> {
     let all = operator.run(operator.state.cursors.list()).await?;
-    let all = all.into_iter();
-    Ok(HttpResponse::Ok().json(CursorList {
-        items: all
-            .map(|cursor| CursorView::new(cursor.name, cursor.position))
-            .collect(),
-    }))
+    Ok(HttpResponse::Ok().json(CursorList::new(&all)))
 }
 
 /// Show a cursor, and how far it is behind
 #[utoipa::path(
     get,
     path = "/api/v1/cursors/{name}",
+    operation_id = "show_cursor",
     tag = "events",
     params(("name" = String, Path, description = "The name of the cursor")),
     responses(
         (status = 200, body = CursorDetailView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -114,7 +133,7 @@ pub(crate) async fn show(
     let cursors = &operator.state.cursors;
     let position = operator.run(cursors.find(&name)).await?;
     let lag = operator.run(cursors.lag(position)).await?;
-    Ok(HttpResponse::Ok().json(detail(&name, position, &lag)))
+    Ok(HttpResponse::Ok().json(CursorDetailView::new(name.as_str(), position, &lag)))
 }
 
 /// Make a cursor, or move it on or back
@@ -124,6 +143,7 @@ pub(crate) async fn show(
 #[utoipa::path(
     put,
     path = "/api/v1/cursors/{name}",
+    operation_id = "put_cursor",
     tag = "events",
     params(("name" = String, Path, description = "1 to 64 letters, digits and `-._~`")),
     request_body = CursorRequest,
@@ -131,8 +151,6 @@ pub(crate) async fn show(
         (status = 200, body = CursorView, description = "It was moved"),
         (status = 201, body = CursorView, description = "It was made"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It does not stand at `from`"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -156,19 +174,18 @@ pub(crate) async fn put(
     } else {
         HttpResponse::Ok()
     };
-    Ok(answer.json(CursorView::new(name.to_string(), to)))
+    Ok(answer.json(CursorView::new(name.as_str(), to)))
 }
 
 /// Forget a cursor
 #[utoipa::path(
     delete,
     path = "/api/v1/cursors/{name}",
+    operation_id = "remove_cursor",
     tag = "events",
     params(("name" = String, Path, description = "The name of the cursor")),
     responses(
         (status = 204),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -192,13 +209,6 @@ pub(super) async fn position(operator: &Operator, name: &str) -> Result<LogPosit
         }
         error => error.into(),
     })
-}
-
-fn detail(name: &CursorName, position: LogPosition, lag: &Lag) -> CursorDetailView {
-    CursorDetailView {
-        cursor: CursorView::new(name.to_string(), position),
-        lag: LagView::new(lag),
-    }
 }
 
 fn name_in_path(text: &str) -> Result<CursorName, ApiError> {

@@ -2,7 +2,7 @@
 //! by page here, or live from the [`stream`].
 
 pub mod cursors;
-pub(crate) mod stream;
+pub mod stream;
 
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use usecases::read_events::{EventsRead, EventsWanted};
 use utoipa::ToSchema;
 
 use super::Operator;
-use super::error::{ApiError, valid};
+use super::error::{ApiError, beyond_the_end, valid};
 use super::query::{cursor, limit, parameter_cursor, reveal, set, with_plus};
 use crate::problem::Problem;
 
@@ -72,6 +72,17 @@ pub struct EventQuery {
     reveal: Option<String>,
 }
 
+impl EventQuery {
+    /// Which parameter says where to begin.
+    const fn field(&self) -> &'static str {
+        if self.cursor.is_some() {
+            "cursor"
+        } else {
+            "after"
+        }
+    }
+}
+
 /// Pull events
 ///
 /// The same log as the stream and the subscriptions. Keep `next` once you are
@@ -79,13 +90,12 @@ pub struct EventQuery {
 #[utoipa::path(
     get,
     path = "/api/v1/events",
+    operation_id = "pull_events",
     tag = "events",
     params(EventQuery),
     responses(
         (status = 200, body = EventList),
         (status = 410, body = Problem, content_type = "application/problem+json", description = "Events behind `after` are gone: retention has removed their reports"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -108,9 +118,9 @@ pub(crate) async fn list(
     let page = match operator.run(operator.state.events.run(&wanted)).await? {
         EventsRead::Page(page) => page,
         EventsRead::Pruned { oldest } => {
-            let field = query.cursor.as_ref().map_or("after", |_| "cursor");
-            return Err(pruned(field, oldest));
+            return Err(pruned(query.field(), oldest));
         }
+        EventsRead::BeyondTheEnd => return Err(ApiError::Problem(beyond_the_end(query.field()))),
     };
     let form = |event: &MessageEvent| form(&operator, event, reveal);
     Ok(HttpResponse::Ok().json(EventList {
@@ -194,7 +204,9 @@ fn form(operator: &Operator, event: &MessageEvent, reveal: bool) -> CloudEvent {
     CloudEvent::new(event, integrator, reveal)
 }
 
-pub(crate) fn position_text(position: LogPosition) -> String {
+/// A position as it is shown: an `after`.
+#[must_use]
+pub fn position_text(position: LogPosition) -> String {
     cursor(&position.to_string())
 }
 
@@ -209,13 +221,10 @@ fn pruned(field: &'static str, oldest: LogPosition) -> ApiError {
     let problem = Problem::new(
         StatusCode::GONE,
         "pruned",
-        format!(
-            "the reports behind this position were removed by retention; the oldest event there \
-             is comes after {}",
-            position_text(oldest)
-        ),
+        "the reports behind this position were removed by retention; the oldest event there is \
+         comes after resume_after",
     );
-    ApiError::Problem(problem.of(field))
+    ApiError::Problem(problem.of(field).resuming_after(position_text(oldest)))
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -12,18 +14,16 @@ use domain::event::{EventFilter, MessageEvent};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use ports::StoreError;
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use usecases::intake::chain;
 use usecases::read_events::{EventsPage, EventsRead, EventsWanted};
 
 use super::{filter, form, position_of, position_text, start};
 use crate::api::Operator;
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, beyond_the_end};
 use crate::api::query::{parameter_cursor, reveal};
+use crate::idle::Cut;
 use crate::problem::Problem;
-
-/// How long it is silent at most.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How many pages wait for a client that reads slowly.
 const BUFFERED_PAGES: usize = 8;
@@ -31,11 +31,35 @@ const BUFFERED_PAGES: usize = 8;
 /// How many events a page has at most.
 const PAGE: NonZeroU16 = NonZeroU16::new(64).unwrap();
 
-/// How long a client may let them wait.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The header of a client that goes on where it was cut off.
+const LAST_EVENT_ID: &str = "Last-Event-ID";
 
 /// How long a client waits before it connects again.
 const RETRY: &str = "retry: 2000\n\n";
+
+/// How streams of events are dimensioned.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamSettings {
+    /// How many there are at a time; whoever comes then is asked to come again.
+    pub most: usize,
+    /// How long one is silent at most.
+    pub heartbeat: Duration,
+    /// How long a client may let events wait.
+    pub patience: Duration,
+    /// How long it then has to take what is left, and to hear why it ends.
+    pub farewell: Duration,
+}
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        Self {
+            most: 200,
+            heartbeat: Duration::from_secs(15),
+            patience: Duration::from_secs(10),
+            farewell: Duration::from_secs(5),
+        }
+    }
+}
 
 /// Which events are streamed.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -61,12 +85,14 @@ pub(crate) struct StreamQuery {
 /// Stream events
 ///
 /// Server-Sent Events: `event` is the type, `data` the event, `id` what
-/// `Last-Event-ID` resumes from. A client that does not keep up is told so by an
-/// event `dropped`, and may resume. `pruned` says that events behind the given
-/// position are gone.
+/// `Last-Event-ID` resumes from. An event that is none of a message is the last
+/// one: `dropped`, the client does not keep up; `interrupted`, the store cannot be
+/// read; `pruned`, events behind the given position are gone. Its `id`, which is
+/// the `resume_after` of its `data` too, is where to go on.
 #[utoipa::path(
     get,
     path = "/api/v1/events/stream",
+    operation_id = "stream_events",
     tag = "events",
     params(
         StreamQuery,
@@ -74,8 +100,6 @@ pub(crate) struct StreamQuery {
     ),
     responses(
         (status = 200, body = String, content_type = "text/event-stream"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -88,7 +112,9 @@ pub(crate) async fn follow(
     let reveal = reveal(query.reveal.as_deref())?;
     // The header is of a client that has lost the connection, so it counts more
     // than the query it began with.
-    let after = if let Some(position) = last_event_id(request.headers())? {
+    let last = last_event_id(request.headers())?;
+    let resumes = last.is_some();
+    let after = if let Some(position) = last {
         position
     } else {
         let latest = query.after.is_none() && query.since.is_none();
@@ -96,25 +122,40 @@ pub(crate) async fn follow(
         let begun = start(&operator, after, query.since.as_deref()).await?;
         begun.unwrap_or(LogPosition::START)
     };
+    let log = operator.state.events.log();
+    if !operator.run(log.reaches(after)).await? {
+        let field = if resumes { LAST_EVENT_ID } else { "after" };
+        return Err(ApiError::Problem(beyond_the_end(field)));
+    }
+    let place = Arc::clone(&operator.streams).try_acquire_owned();
+    let place = place.map_err(|_| {
+        ApiError::Problem(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_streams",
+            "there are as many streams of events as there may be; try again",
+        ))
+    })?;
     let follower = Follower {
         operator,
         filter,
         reveal,
     };
     Ok(HttpResponse::Ok()
+        // What follows its end would follow on another connection.
+        .force_close()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         // Some proxies would gather events otherwise.
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(follower.begin(after)))
+        .streaming(follower.begin(after, place, Cut::of(&request))))
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<LogPosition>, ApiError> {
-    let Some(value) = headers.get("last-event-id") else {
+    let Some(value) = headers.get(LAST_EVENT_ID) else {
         return Ok(None);
     };
     let text = value.to_str().unwrap_or_default();
-    parameter_cursor("Last-Event-ID", text, position_of).map(Some)
+    parameter_cursor(LAST_EVENT_ID, text, position_of).map(Some)
 }
 
 /// Reads events for one client.
@@ -125,58 +166,73 @@ struct Follower {
 }
 
 impl Follower {
-    /// The stream, and a task that fills it until the client is gone.
+    /// The stream, which has its `place` as long as it lasts, and a task that fills
+    /// it until the client is gone.
     fn begin(
         self,
         after: LogPosition,
+        place: OwnedSemaphorePermit,
+        connection: Cut,
     ) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
         let (pages, mut filled) = mpsc::channel(BUFFERED_PAGES);
         let (farewell, last) = oneshot::channel();
         actix_web::rt::spawn(async move {
             let operator = self.operator.clone();
             let parting = operator.run(self.fill(after, &pages)).await;
+            let slow = matches!(parting, Parting::Dropped(_));
             // A client that has gone hears nothing any more.
             let _ = farewell.send(parting);
             drop(pages);
+            if slow {
+                // It may never take what is left, and the server would wait for it.
+                tokio::time::sleep(operator.state.streams.farewell).await;
+                connection.cut();
+            }
         });
-        let filled = stream::poll_fn(move |context| filled.poll_recv(context));
-        let last = stream::once(last).filter_map(async |parting| parting.ok().flatten());
+        let filled = stream::poll_fn(move |context| {
+            let _ = &place;
+            filled.poll_recv(context)
+        });
+        let last = stream::once(last).filter_map(async |parting| parting.ok()?.text());
         filled.chain(last).map(Ok)
     }
 
-    /// Returns what is said at the end, if anybody still listens.
-    async fn fill(self, mut after: LogPosition, pages: &mpsc::Sender<Bytes>) -> Option<Bytes> {
+    async fn fill(self, mut after: LogPosition, pages: &mpsc::Sender<Bytes>) -> Parting {
         let mut stop = self.operator.state.stop.clone();
-        if pages
-            .send(Bytes::from_static(RETRY.as_bytes()))
-            .await
-            .is_err()
-        {
-            return None;
+        let patience = self.operator.state.streams.patience;
+        let retry = Bytes::from_static(RETRY.as_bytes());
+        if pages.send(retry).await.is_err() {
+            return Parting::Silent;
         }
         loop {
             let read = tokio::select! {
                 read = self.read(after) => read,
-                () = pages.closed() => return None,
+                () = pages.closed() => return Parting::Silent,
                 // The client connects again, to a server that is there then.
-                Ok(_) = stop.wait_for(|stop| *stop) => return None,
+                Ok(_) = stop.wait_for(|stop| *stop) => return Parting::Silent,
             };
             let page = match read {
                 Ok(EventsRead::Page(page)) => page,
-                Ok(EventsRead::Pruned { oldest }) => return Some(notice("pruned", oldest)),
+                Ok(EventsRead::Pruned { oldest }) => {
+                    return Parting::Said(notice("pruned", oldest));
+                }
+                // The client connects again, and is told what is wrong.
+                Ok(EventsRead::BeyondTheEnd) => {
+                    return Parting::Said(notice("interrupted", after));
+                }
                 Err(error) => {
                     // The client connects again and resumes.
                     tracing::warn!(error = %chain(&error), "a stream of events ended");
-                    return Some(notice("interrupted", after));
+                    return Parting::Said(notice("interrupted", after));
                 }
             };
             let text = self.text(&page);
-            let Ok(sent) = tokio::time::timeout(PATIENCE, pages.send(text)).await else {
+            let Ok(sent) = tokio::time::timeout(patience, pages.send(text)).await else {
                 tracing::info!("a client of the stream of events does not keep up");
-                return Some(notice("dropped", after));
+                return Parting::Dropped(notice("dropped", after));
             };
             if sent.is_err() {
-                return None;
+                return Parting::Silent;
             }
             after = page.next;
         }
@@ -187,7 +243,7 @@ impl Follower {
             after: Some(after),
             filter: self.filter.clone(),
             limit: PAGE,
-            wait: HEARTBEAT,
+            wait: self.operator.state.streams.heartbeat,
         };
         self.operator.state.events.run(&wanted).await
     }
@@ -214,8 +270,28 @@ impl Follower {
     }
 }
 
-/// The last event of a stream, and where to go on.
+/// How a stream ends.
+enum Parting {
+    /// The client has gone, or the server goes.
+    Silent,
+    /// The client is told why.
+    Said(Bytes),
+    /// The client is told that it does not keep up, and may not hear it.
+    Dropped(Bytes),
+}
+
+impl Parting {
+    fn text(self) -> Option<Bytes> {
+        match self {
+            Self::Silent => None,
+            Self::Said(text) | Self::Dropped(text) => Some(text),
+        }
+    }
+}
+
+/// The last event of a stream, and where to go on, also for a client that resumes
+/// by itself from the last id it has heard.
 fn notice(event: &str, resume: LogPosition) -> Bytes {
     let resume = position_text(resume);
-    format!("event: {event}\ndata: {{\"resume_after\":\"{resume}\"}}\n\n").into()
+    format!("id: {resume}\nevent: {event}\ndata: {{\"resume_after\":\"{resume}\"}}\n\n").into()
 }

@@ -3,9 +3,10 @@
 pub mod view;
 
 use actix_web::{HttpResponse, web};
-use domain::page::{MessageCursor, MessageFilter};
+use domain::page::{MessageCursor, MessageFilter, Page};
 use domain::{
-    Addressee, ChannelId, DeliveryStatus, ErrorCode, Message, MessageKey, MessageSid, Timestamp,
+    Addressee, ChannelId, DeliveryStatus, ErrorCode, IntegratorName, Message, MessageKey,
+    MessageSid, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,7 +14,6 @@ use utoipa::ToSchema;
 use super::Operator;
 use super::error::{ApiError, valid};
 use super::query::{cursor, flag, from_cursor, limit, reveal, with_plus};
-use crate::problem::Problem;
 use view::{MessageDetailView, MessageView};
 
 /// A page of messages.
@@ -23,6 +23,26 @@ pub struct MessageList {
     pub items: Vec<MessageView>,
     /// The `cursor` of the next page; `null` on the last one.
     pub next: Option<String>,
+}
+
+impl MessageList {
+    /// A page as it is shown. Errors of channels whose integrator is known are
+    /// explained.
+    #[must_use]
+    pub fn new(
+        page: &Page<Message, MessageCursor>,
+        integrator: impl Fn(&ChannelId) -> Option<IntegratorName>,
+        reveal: bool,
+    ) -> Self {
+        let view = |message: &Message| {
+            let integrator = integrator(&message.key.channel);
+            MessageView::new(message, integrator.as_ref(), reveal)
+        };
+        Self {
+            items: page.items.iter().map(view).collect(),
+            next: page.next.as_ref().map(|next| cursor(&to_text(next))),
+        }
+    }
 }
 
 /// Which messages are listed.
@@ -105,7 +125,7 @@ fn to_text(cursor: &MessageCursor) -> String {
     )
 }
 
-fn from_text(text: &str) -> Option<MessageCursor> {
+pub(crate) fn from_text(text: &str) -> Option<MessageCursor> {
     let mut parts = text.split(' ');
     let found = MessageCursor {
         first_reported_at: Timestamp::from_unix_micros(parts.next()?.parse().ok()?).ok()?,
@@ -121,12 +141,11 @@ fn from_text(text: &str) -> Option<MessageCursor> {
 #[utoipa::path(
     get,
     path = "/api/v1/messages",
+    operation_id = "list_messages",
     tag = "messages",
     params(MessageQuery),
     responses(
         (status = 200, body = MessageList),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -141,15 +160,11 @@ pub(crate) async fn list(
     let size = limit(query.limit.as_deref())?;
     let listing = operator.state.list.run(&filter, after.as_ref(), size);
     let page = operator.run(listing).await?;
-    let view = |message: &Message| {
-        let channel = operator.state.directory.find(&message.key.channel);
-        let integrator = channel.as_ref().map(|known| &known.channel.integrator);
-        MessageView::of(message, integrator, reveal)
+    let integrator = |channel: &ChannelId| {
+        let found = operator.state.directory.find(channel)?;
+        Some(found.channel.integrator.clone())
     };
-    Ok(HttpResponse::Ok().json(MessageList {
-        items: page.items.iter().map(view).collect(),
-        next: page.next.as_ref().map(|next| cursor(&to_text(next))),
-    }))
+    Ok(HttpResponse::Ok().json(MessageList::new(&page, integrator, reveal)))
 }
 
 /// How a message is shown.
@@ -166,6 +181,7 @@ pub struct ShowQuery {
 #[utoipa::path(
     get,
     path = "/api/v1/messages/{channel}/{sid}",
+    operation_id = "show_message",
     tag = "messages",
     params(
         ("channel" = String, Path, description = "The channel id"),
@@ -174,8 +190,6 @@ pub struct ShowQuery {
     ),
     responses(
         (status = 200, body = MessageDetailView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]

@@ -120,15 +120,9 @@ pub struct CountersView {
 }
 
 impl MessageView {
-    /// A message of a channel of which nothing else is known.
+    /// A message as it is shown. If its integrator is known its error is explained.
     #[must_use]
-    pub fn new(message: &Message, reveal: bool) -> Self {
-        Self::of(message, None, reveal)
-    }
-
-    /// A message of an integrator's, whose error can be explained.
-    #[must_use]
-    pub fn of(message: &Message, integrator: Option<&IntegratorName>, reveal: bool) -> Self {
+    pub fn new(message: &Message, integrator: Option<&IntegratorName>, reveal: bool) -> Self {
         let state = &message.state;
         let error = state.error().map(|error| {
             let explanation = integrator.map(|name| explain(name, &error.error.code));
@@ -174,7 +168,7 @@ impl MessageDetailView {
     pub fn new(found: &ShownMessage, reveal: bool) -> Self {
         let reports = found.message.reports.iter();
         Self {
-            message: MessageView::of(&found.message.message, found.integrator.as_ref(), reveal),
+            message: MessageView::new(&found.message.message, found.integrator.as_ref(), reveal),
             reports: reports.map(|each| ReportView::new(each, reveal)).collect(),
         }
     }

@@ -2,7 +2,8 @@
 
 use actix_web::{HttpResponse, web};
 use domain::delivery::DeliveryFilter;
-use domain::{ChannelId, DeliveryKey, MessageKey, MessageSid, SubscriptionId, Timestamp};
+use domain::page::Page;
+use domain::{ChannelId, Delivery, DeliveryKey, MessageKey, MessageSid, SubscriptionId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,15 +12,25 @@ use super::view::DeliveryView;
 use crate::api::Operator;
 use crate::api::error::{ApiError, missing, valid};
 use crate::api::query::{cursor, from_cursor, limit, with_plus};
-use crate::problem::Problem;
 
 /// A page of deliveries.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct DeliveryList {
+pub struct DeliveryList {
     /// The deliveries, those of later reports first.
     pub items: Vec<DeliveryView>,
     /// The `cursor` of the next page; `null` on the last one.
     pub next: Option<String>,
+}
+
+impl DeliveryList {
+    /// A page as it is shown.
+    #[must_use]
+    pub fn new(page: &Page<Delivery, DeliveryKey>) -> Self {
+        Self {
+            items: page.items.iter().map(DeliveryView::new).collect(),
+            next: page.next.map(|next| cursor(&next.to_string())),
+        }
+    }
 }
 
 /// Which deliveries.
@@ -81,7 +92,7 @@ impl DeliveryQuery {
 
 /// What trying again came to.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RetryView {
+pub struct RetryView {
     /// How many deliveries are tried again.
     pub retried: u64,
 }
@@ -90,12 +101,11 @@ pub(crate) struct RetryView {
 #[utoipa::path(
     get,
     path = "/api/v1/subscriptions/{subscription}/deliveries",
+    operation_id = "list_deliveries",
     tag = "events",
     params(("subscription" = String, Path, description = "The subscription id"), DeliveryQuery),
     responses(
         (status = 200, body = DeliveryList),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -113,22 +123,18 @@ pub(crate) async fn list(
         .subscriptions
         .deliveries(&filter, after.transpose()?, size);
     let page = operator.run(listing).await?;
-    Ok(HttpResponse::Ok().json(DeliveryList {
-        items: page.items.iter().map(DeliveryView::new).collect(),
-        next: page.next.map(|next| cursor(&next.to_string())),
-    }))
+    Ok(HttpResponse::Ok().json(DeliveryList::new(&page)))
 }
 
 /// Show a delivery with its last attempts
 #[utoipa::path(
     get,
     path = "/api/v1/deliveries/{delivery}",
+    operation_id = "show_delivery",
     tag = "events",
     params(("delivery" = String, Path, description = "The delivery id")),
     responses(
         (status = 200, body = DeliveryView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -147,12 +153,11 @@ pub(crate) async fn show(
 #[utoipa::path(
     post,
     path = "/api/v1/deliveries/{delivery}/retry",
+    operation_id = "retry_delivery",
     tag = "events",
     params(("delivery" = String, Path, description = "The delivery id")),
     responses(
         (status = 202, body = RetryView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -171,12 +176,11 @@ pub(crate) async fn retry(
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription}/deliveries/retry",
+    operation_id = "retry_deliveries",
     tag = "events",
     params(("subscription" = String, Path, description = "The subscription id"), DeliveryQuery),
     responses(
         (status = 202, body = RetryView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]

@@ -1,17 +1,18 @@
 //! Subscriptions: events pushed to others.
 
-pub(crate) mod deliveries;
+pub mod deliveries;
 pub mod request;
 pub mod view;
 
 use std::time::Duration;
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, web};
 use domain::SubscriptionId;
 use domain::event::EventFilter;
 use domain::subscription::Description;
 use domain::webhook::TargetUrl;
+use ports::subscriptions::SubscriptionStatus;
 use serde::Serialize;
 use usecases::manage_subscriptions::{NewSubscription, OVERLAP, ReplayFrom, SubscriptionChanges};
 use utoipa::ToSchema;
@@ -36,6 +37,16 @@ pub struct SubscriptionList {
     pub items: Vec<SubscriptionView>,
 }
 
+impl SubscriptionList {
+    /// All subscriptions as they are shown.
+    #[must_use]
+    pub fn new(all: &[SubscriptionStatus]) -> Self {
+        Self {
+            items: all.iter().map(SubscriptionView::of_status).collect(),
+        }
+    }
+}
+
 /// What a replay does.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReplayView {
@@ -55,12 +66,11 @@ pub(crate) fn subscription_id(text: &str) -> Result<SubscriptionId, ApiError> {
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions",
+    operation_id = "add_subscription",
     tag = "events",
     request_body = SubscriptionRequest,
     responses(
         (status = 201, body = IssuedSubscriptionView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -98,30 +108,27 @@ pub(crate) async fn add(
 #[utoipa::path(
     get,
     path = "/api/v1/subscriptions",
+    operation_id = "list_subscriptions",
     tag = "events",
     responses(
         (status = 200, body = SubscriptionList),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
 pub(crate) async fn list(operator: web::Data<Operator>) -> Result<HttpResponse, ApiError> {
     let all = operator.run(operator.state.subscriptions.list()).await?;
-    Ok(HttpResponse::Ok().json(SubscriptionList {
-        items: all.iter().map(SubscriptionView::of_status).collect(),
-    }))
+    Ok(HttpResponse::Ok().json(SubscriptionList::new(&all)))
 }
 
 /// Show a subscription, and how far it is behind
 #[utoipa::path(
     get,
     path = "/api/v1/subscriptions/{subscription}",
+    operation_id = "show_subscription",
     tag = "events",
     params(("subscription" = String, Path, description = "The subscription id")),
     responses(
         (status = 200, body = SubscriptionDetailView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -141,13 +148,12 @@ pub(crate) async fn show(
 #[utoipa::path(
     patch,
     path = "/api/v1/subscriptions/{subscription}",
+    operation_id = "change_subscription",
     tag = "events",
     params(("subscription" = String, Path, description = "The subscription id")),
     request_body = SubscriptionPatch,
     responses(
         (status = 200, body = SubscriptionView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -176,20 +182,20 @@ pub(crate) async fn change(
         version: wanted.version.or(Some(before.subscription.version)),
     };
     let change = operator.state.subscriptions.change(id, changes);
-    let after = operator.run(change).await?;
-    Ok(HttpResponse::Ok().json(SubscriptionView::new(&after)))
+    operator.run(change).await?;
+    let after = operator.run(operator.state.subscriptions.find(id)).await?;
+    Ok(HttpResponse::Ok().json(SubscriptionView::of_status(&after)))
 }
 
 /// Remove a subscription and its deliveries
 #[utoipa::path(
     delete,
     path = "/api/v1/subscriptions/{subscription}",
+    operation_id = "remove_subscription",
     tag = "events",
     params(("subscription" = String, Path, description = "The subscription id")),
     responses(
         (status = 204),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -208,12 +214,11 @@ pub(crate) async fn remove(
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription}/pause",
+    operation_id = "pause_subscription",
     tag = "events",
     params(("subscription" = String, Path, description = "The subscription id")),
     responses(
         (status = 200, body = SubscriptionView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -230,12 +235,11 @@ pub(crate) async fn pause(
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription}/resume",
+    operation_id = "resume_subscription",
     tag = "events",
     params(("subscription" = String, Path, description = "The subscription id")),
     responses(
         (status = 200, body = SubscriptionView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -247,20 +251,19 @@ pub(crate) async fn resume(
     let resumed = operator
         .run(operator.state.subscriptions.resume(id))
         .await?;
-    Ok(HttpResponse::Ok().json(SubscriptionView::new(&resumed)))
+    Ok(HttpResponse::Ok().json(SubscriptionView::new(&resumed.subscription)))
 }
 
 /// Replace the signing secret; the old one goes on signing for a while
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription}/secret",
+    operation_id = "rotate_secret",
     tag = "events",
     params(("subscription" = String, Path, description = "The subscription id")),
     request_body = RotateRequest,
     responses(
         (status = 200, body = IssuedSubscriptionView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -285,12 +288,11 @@ pub(crate) async fn rotate(
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription}/test",
+    operation_id = "test_subscription",
     tag = "events",
     params(("subscription" = String, Path, description = "The subscription id")),
     responses(
         (status = 200, body = TestView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -306,17 +308,17 @@ pub(crate) async fn test(
 /// Send events again, with the same ids
 ///
 /// From a position or a time on the subscription goes back and sends everything
-/// from there; of one message, just its events.
+/// from there; of one message, just its events. Nothing is ever passed by: one
+/// that has not come to the position yet stays where it is.
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription}/replay",
+    operation_id = "replay_events",
     tag = "events",
     params(("subscription" = String, Path, description = "The subscription id")),
     request_body = ReplayRequest,
     responses(
         (status = 202, body = ReplayView),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("admin" = [])),
 )]
@@ -327,6 +329,14 @@ pub(crate) async fn replay(
 ) -> Result<HttpResponse, ApiError> {
     let id = subscription_id(&path)?;
     let (after, since) = (request.after.as_deref(), request.since.as_deref());
+    if after == Some("latest") {
+        let nothing = Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "nothing_to_replay",
+            "there is nothing behind latest to be sent again",
+        );
+        return Err(ApiError::Problem(nothing.of("after")));
+    }
     let from = match (&request.message, start(&operator, after, since).await?) {
         (Some(_), Some(_)) => {
             let expected = "a message is replayed whole, without after and since";

@@ -31,7 +31,8 @@ pub struct SubscriptionView {
     pub reveal: bool,
     /// What it is for.
     pub description: String,
-    /// `active`, `paused` or `ended` (its target has answered 410).
+    /// `active`, `failing` (its target takes nothing at the moment), `paused` or
+    /// `ended` (its target has answered 410).
     #[schema(example = "active")]
     pub state: &'static str,
     /// Why it is paused: `operator`, `failing` or `pruned`.
@@ -89,7 +90,12 @@ impl SubscriptionView {
     /// The subscription of a status.
     #[must_use]
     pub fn of_status(status: &SubscriptionStatus) -> Self {
-        Self::new(&status.subscription)
+        let view = Self::new(&status.subscription);
+        if status.is_failing() {
+            let state = "failing";
+            return Self { state, ..view };
+        }
+        view
     }
 }
 
@@ -340,5 +346,35 @@ impl TestView {
             error: outcome.as_ref().err().map(|error| chain(error)),
             answer: answer.map(|answer| answer.excerpt.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::LogPosition;
+    use domain::subscription::SubscriptionState;
+    use testkit::builders::{subscription, time};
+
+    use super::*;
+
+    #[test]
+    fn a_subscription_whose_target_takes_nothing_is_shown_as_failing() {
+        let mut status = SubscriptionStatus {
+            subscription: subscription(1),
+            position: LogPosition::START,
+            open: 0,
+            dead: 0,
+            last_delivered_at: None,
+            last_error: None,
+            failing_since: None,
+            leased_by: None,
+        };
+        let state = |status: &_| SubscriptionView::of_status(status).state;
+        assert_eq!(state(&status), "active");
+        status.failing_since = Some(time(1));
+        assert_eq!(state(&status), "failing");
+        let (reason, since) = (PauseReason::Failing, time(2));
+        status.subscription.state = SubscriptionState::Paused { reason, since };
+        assert_eq!(state(&status), "paused");
     }
 }

@@ -266,11 +266,20 @@ pub async fn a_rewound_subscription_is_read_from_there(stores: Pushing) {
     add(&*stores.one, &subscription(2)).await;
     let open = several(1..3, DeliveryState::Retrying);
     assert!(record(&*stores.one, &lease, 7, &open).await);
-    for to in [LogPosition(3), LogPosition(i64::MAX), LogPosition::START] {
-        let rewound = stores.other.rewind(id(), to).await;
+    // A place it has not come to is no way to have it pass something by.
+    for (to, stands) in [
+        (i64::MAX, 7),
+        (8, 7),
+        (7, 7),
+        (3, 3),
+        (4, 3),
+        (0, 0),
+        (7, 0),
+    ] {
+        let rewound = stores.other.rewind(id(), LogPosition(to)).await;
         assert!(rewound.expect("the store is there"));
         let found = status(&*stores.one, id()).await;
-        assert_eq!((found.position, found.open), (to, 2));
+        assert_eq!((found.position.0, found.open), (stands, 2), "back to {to}");
     }
     release(&*stores.one, &lease).await;
     let leased = [claim(&*stores.one).await, claim(&*stores.one).await];
@@ -278,5 +287,24 @@ pub async fn a_rewound_subscription_is_read_from_there(stores: Pushing) {
     let leased = leased.expect("one of the two");
     assert_eq!((leased.position, &leased.open), (LogPosition::START, &open));
     let none = stores.one.rewind(subscription_id(3), LogPosition(1)).await;
+    assert!(!none.expect("the store is there"));
+}
+
+pub async fn a_subscription_skips_what_is_gone_and_no_more(stores: Pushing) {
+    let lease = claimed(&stores).await;
+    add(&*stores.one, &subscription(2)).await;
+    let open = several(1..3, DeliveryState::Retrying);
+    assert!(record(&*stores.one, &lease, 7, &open).await);
+    for (to, stands) in [(0, 7), (7, 7), (9, 9), (8, 9)] {
+        let skipped = stores.other.skip(id(), LogPosition(to)).await;
+        assert!(skipped.expect("the store is there"));
+        let found = status(&*stores.one, id()).await;
+        assert_eq!((found.position.0, found.open), (stands, 2), "on to {to}");
+    }
+    // Whoever served it goes on from a place that is gone.
+    assert!(!record(&*stores.one, &lease, 8, &open).await);
+    let other = status(&*stores.one, subscription_id(2)).await;
+    assert_eq!(other.position, LogPosition::START);
+    let none = stores.one.skip(subscription_id(3), LogPosition(1)).await;
     assert!(!none.expect("the store is there"));
 }

@@ -66,6 +66,7 @@ macro_rules! __subscriptions_contract {
             retrying_all_is_done_in_steps
             enqueued_deliveries_are_open_for_the_next_claim
             a_rewound_subscription_is_read_from_there
+            a_subscription_skips_what_is_gone_and_no_more
 
             a_subscription_is_claimed_by_one
             what_is_paused_or_ended_is_not_claimed

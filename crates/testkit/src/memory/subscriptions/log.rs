@@ -97,7 +97,20 @@ impl DeliveryLog for MemoryStore {
         let mut data = self.open()?;
         let all = &mut data.subscriptions;
         if let Some(kept) = all.by_id.get_mut(&subscription) {
-            kept.position = to;
+            kept.position = kept.position.min(to);
+        }
+        Ok(all.raise_fence(subscription))
+    }
+
+    async fn skip(
+        &self,
+        subscription: SubscriptionId,
+        to: LogPosition,
+    ) -> Result<bool, StoreError> {
+        let mut data = self.open()?;
+        let all = &mut data.subscriptions;
+        if let Some(kept) = all.by_id.get_mut(&subscription) {
+            kept.position = kept.position.max(to);
         }
         Ok(all.raise_fence(subscription))
     }

@@ -1,5 +1,7 @@
 //! The OpenAPI document, made from the handlers and what they read and write.
 
+mod answers;
+
 use domain::EventType;
 use serde::Serialize;
 use usecases::CloudEvent;
@@ -9,6 +11,7 @@ use utoipa::openapi::{OpenApi as Document, Paths, RefOr};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::problem::Problem;
+use answers::Answers;
 
 /// The name of what is pushed.
 const PUSHED: &str = "message";
@@ -23,45 +26,45 @@ const PUSHED: &str = "message";
     paths(
         report,
         pushed,
-        super::channels::add,
-        super::channels::list,
-        super::channels::show,
-        super::channels::change,
-        super::channels::remove,
-        super::credentials::add,
-        super::credentials::remove,
-        super::messages::list,
-        super::messages::show,
-        super::events::list,
-        super::events::stream::follow,
-        super::events::cursors::list,
-        super::events::cursors::show,
-        super::events::cursors::put,
-        super::events::cursors::remove,
-        super::subscriptions::add,
-        super::subscriptions::list,
-        super::subscriptions::show,
-        super::subscriptions::change,
-        super::subscriptions::remove,
-        super::subscriptions::pause,
-        super::subscriptions::resume,
-        super::subscriptions::rotate,
-        super::subscriptions::test,
-        super::subscriptions::replay,
-        super::subscriptions::deliveries::list,
-        super::subscriptions::deliveries::show,
-        super::subscriptions::deliveries::retry,
-        super::subscriptions::deliveries::retry_all,
-        super::erasures::add,
-        super::erasures::list,
-        super::erasures::show,
-        super::rejections::list,
+        crate::api::channels::add,
+        crate::api::channels::list,
+        crate::api::channels::show,
+        crate::api::channels::change,
+        crate::api::channels::remove,
+        crate::api::credentials::add,
+        crate::api::credentials::remove,
+        crate::api::messages::list,
+        crate::api::messages::show,
+        crate::api::events::list,
+        crate::api::events::stream::follow,
+        crate::api::events::cursors::list,
+        crate::api::events::cursors::show,
+        crate::api::events::cursors::put,
+        crate::api::events::cursors::remove,
+        crate::api::subscriptions::add,
+        crate::api::subscriptions::list,
+        crate::api::subscriptions::show,
+        crate::api::subscriptions::change,
+        crate::api::subscriptions::remove,
+        crate::api::subscriptions::pause,
+        crate::api::subscriptions::resume,
+        crate::api::subscriptions::rotate,
+        crate::api::subscriptions::test,
+        crate::api::subscriptions::replay,
+        crate::api::subscriptions::deliveries::list,
+        crate::api::subscriptions::deliveries::show,
+        crate::api::subscriptions::deliveries::retry,
+        crate::api::subscriptions::deliveries::retry_all,
+        crate::api::erasures::add,
+        crate::api::erasures::list,
+        crate::api::erasures::show,
+        crate::api::rejections::list,
         crate::health::alive,
         crate::health::ready,
         crate::metrics::show,
     ),
     components(schemas(Problem)),
-    modifiers(&Schemes, &Pushed),
+    modifiers(&Schemes, &Pushed, &Answers),
     tags(
         (name = "webhook", description = "Where integrators report: the public listener"),
         (name = "channels", description = "Channels and the credentials that prove their callers"),
@@ -141,6 +144,7 @@ struct TwilioReport {
 #[utoipa::path(
     post,
     path = "/social/on/whatsapp/twilio/report/{channel}",
+    operation_id = "report_message",
     tag = "webhook",
     params(
         ("channel" = String, Path, description = "The channel id"),
@@ -175,6 +179,7 @@ fn report() {}
 #[utoipa::path(
     post,
     path = "message",
+    operation_id = "push_event",
     tag = "events",
     params(
         ("webhook-id" = String, Header, description = "The `id` of the event", example = "evt_4b0c0301be13f9d2ea214ab5b0910b19"),

@@ -1,27 +1,27 @@
 //! Subscriptions: who is told of events, and how that goes.
 
+pub mod deliveries;
+
 use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_http::Metrics;
 use adapter_http::wire::{
-    DeliveryView, IssuedSubscriptionView, RateView, SubscriptionDetailView, SubscriptionView,
-    TestView,
+    IssuedSubscriptionView, RateView, ReplayView, SubscriptionDetailView, SubscriptionList,
+    SubscriptionView, TestView,
 };
 use anyhow::{Context as _, Result, bail};
-use domain::delivery::DeliveryFilter;
-use domain::page::PageSize;
 use domain::subscription::Description;
 use domain::webhook::{SigningSecret, TargetUrl};
-use domain::{ChannelId, DeliveryState, MessageKey, MessageSid, SubscriptionId, Timestamp};
+use domain::{ChannelId, MessageKey, MessageSid, SubscriptionId, Timestamp};
 use ports::ReportLog as _;
 use ports::subscriptions::SubscriptionStatus;
-use usecases::manage_subscriptions::{NewSubscription, ReplayFrom};
+use usecases::manage_subscriptions::{NewSubscription, ReplayFrom, SubscriptionChanges};
 use usecases::{ChannelDirectory, ManageSubscriptions, SharedLog};
 
 use super::event;
-use crate::cli::{ReplayArgs, SubscriptionAddArgs, SubscriptionCommand};
+use crate::cli::{ReplayArgs, SubscriptionAddArgs, SubscriptionCommand, SubscriptionUpdateArgs};
 use crate::config::Settings;
 use crate::event_sink;
 use crate::output;
@@ -65,17 +65,25 @@ async fn execute(
         SubscriptionCommand::Add(args) => add(manage, json, args).await,
         SubscriptionCommand::List => list(manage, json).await,
         SubscriptionCommand::Show { id } => show(manage, json, parse(&id)?).await,
+        SubscriptionCommand::Update { id, changes } => {
+            update(manage, json, parse(&id)?, &changes).await
+        }
         SubscriptionCommand::Pause { id } => {
-            manage.pause(parse(&id)?).await?;
-            output::line(format!(
-                "Subscription {id} is paused; the log keeps its events."
-            ));
-            Ok(())
+            let paused = manage.pause(parse(&id)?).await?;
+            let said = format!("Subscription {id} is paused; the log keeps its events.");
+            print_changed(json, &SubscriptionView::new(&paused), &said)
         }
         SubscriptionCommand::Resume { id } => {
-            manage.resume(parse(&id)?).await?;
-            output::line(format!("Subscription {id} goes on from where it stood."));
-            Ok(())
+            let resumed = manage.resume(parse(&id)?).await?;
+            let said = if resumed.skipped {
+                format!(
+                    "Subscription {id} goes on from the oldest event there is; retention has \
+                     removed some that it was not told of."
+                )
+            } else {
+                format!("Subscription {id} goes on from where it stood.")
+            };
+            print_changed(json, &SubscriptionView::new(&resumed.subscription), &said)
         }
         SubscriptionCommand::Remove { id } => {
             manage.remove(parse(&id)?).await?;
@@ -105,23 +113,24 @@ async fn execute(
             }
         }
         SubscriptionCommand::Replay { id, from } => {
-            replay(manage, stores, parse(&id)?, &from).await
+            replay(manage, stores, json, parse(&id)?, &from).await
         }
-        SubscriptionCommand::Deliveries { id, state, limit } => {
-            let mut filter = DeliveryFilter::of(parse(&id)?);
-            filter.state = state
-                .as_deref()
-                .map(str::parse::<DeliveryState>)
-                .transpose()?;
-            deliveries(manage, json, &filter, PageSize::new(limit)?).await
+        SubscriptionCommand::Deliveries { id, filter, page } => {
+            deliveries::list(manage, json, parse(&id)?, &filter, &page).await
         }
-        SubscriptionCommand::Retry { id } => {
-            let filter = DeliveryFilter::of(parse(&id)?);
-            let count = manage.retry_all(&filter).await?;
-            output::line(format!("{count} deliveries are tried again."));
-            Ok(())
+        SubscriptionCommand::Retry { id, filter } => {
+            deliveries::retry_all(manage, json, parse(&id)?, &filter).await
         }
     }
+}
+
+/// Says to people what was done, and shows programs how it is now.
+fn print_changed(json: bool, view: &SubscriptionView, said: &str) -> Result<()> {
+    if json {
+        return output::json(view);
+    }
+    output::line(said);
+    Ok(())
 }
 
 fn parse(id: &str) -> Result<SubscriptionId> {
@@ -144,7 +153,7 @@ fn secret(from_stdin: bool) -> Result<Option<SigningSecret>> {
 }
 
 async fn add(manage: &ManageSubscriptions, json: bool, args: SubscriptionAddArgs) -> Result<()> {
-    let from = event::position_at(manage.log(), args.since.as_deref()).await?;
+    let from = event::begin(manage.log(), &args.start).await?;
     let new = NewSubscription {
         url: TargetUrl::parse(&args.url)?,
         filter: event::filter(&args.channels, &args.types)?,
@@ -155,6 +164,36 @@ async fn add(manage: &ManageSubscriptions, json: bool, args: SubscriptionAddArgs
     };
     let (subscription, secret) = manage.add(new).await?;
     print_issued(json, &IssuedSubscriptionView::new(&subscription, &secret))
+}
+
+async fn update(
+    manage: &ManageSubscriptions,
+    json: bool,
+    id: SubscriptionId,
+    args: &SubscriptionUpdateArgs,
+) -> Result<()> {
+    let before = manage.find(id).await?.subscription;
+    let wanted = event::filter(&args.channels, &args.types)?;
+    let mut filter = before.filter;
+    if args.all_channels || wanted.channels.is_some() {
+        filter.channels = wanted.channels;
+    }
+    if args.all_types || wanted.types.is_some() {
+        filter.types = wanted.types;
+    }
+    let url = args.url.as_deref().map(TargetUrl::parse).transpose();
+    let description = args.description.as_deref().map(Description::parse);
+    let changes = SubscriptionChanges {
+        url: url.context("--url")?,
+        filter: Some(filter),
+        reveal: args.reveal,
+        description: description.transpose().context("--description")?,
+        // The filter was put together from what was just read.
+        version: Some(before.version),
+    };
+    manage.change(id, changes).await?;
+    let view = SubscriptionView::of_status(&manage.find(id).await?);
+    print_changed(json, &view, &format!("Subscription {id} is changed."))
 }
 
 fn print_issued(json: bool, view: &IssuedSubscriptionView) -> Result<()> {
@@ -171,8 +210,7 @@ fn print_issued(json: bool, view: &IssuedSubscriptionView) -> Result<()> {
 async fn list(manage: &ManageSubscriptions, json: bool) -> Result<()> {
     let all = manage.list().await?;
     if json {
-        let views: Vec<_> = all.iter().map(SubscriptionView::of_status).collect();
-        return output::json(&views);
+        return output::json(&SubscriptionList::new(&all));
     }
     let rows = all.iter().map(|status| {
         [
@@ -223,11 +261,7 @@ async fn show(manage: &ManageSubscriptions, json: bool, id: SubscriptionId) -> R
     output::line(format!("  target     {}", view.subscription.url));
     output::line(format!("  state      {}", state(&status)));
     output::line(format!("  events     {}", wanted(&view.subscription)));
-    let more = if view.lag.more { "more than " } else { "" };
-    output::line(format!(
-        "  behind     {more}{} reports, {} events, {} s",
-        view.lag.reports, view.lag.events, view.lag.seconds
-    ));
+    output::line(format!("  behind     {}", output::lag(&view.lag)));
     output::line(format!("  open       {}, dead {}", view.open, view.dead));
     let last = view.last_delivered.as_deref().unwrap_or("never");
     output::line(format!("  delivered  last {last}"));
@@ -272,71 +306,44 @@ fn wanted(view: &SubscriptionView) -> String {
 async fn replay(
     manage: &ManageSubscriptions,
     stores: &Stores,
+    json: bool,
     id: SubscriptionId,
     args: &ReplayArgs,
 ) -> Result<()> {
     let from = if let Some(text) = &args.since {
         let time = Timestamp::parse(text).with_context(|| format!("--since is {text:?}"))?;
         ReplayFrom::Time(time)
-    } else if let Some([channel, sid]) = args.message.as_deref() {
-        ReplayFrom::Message(MessageKey {
-            channel: ChannelId::parse(channel)?,
-            sid: MessageSid::parse(sid)?,
-        })
+    } else if let Some(key) = message_key(args.message.as_deref())? {
+        ReplayFrom::Message(key)
     } else if let Some(text) = &args.after {
-        let position = adapter_http::wire::position(text);
-        let expected = || format!("--after is {text:?}; it is a position as the API shows it");
-        ReplayFrom::Position(position.with_context(expected)?)
+        if text == "latest" {
+            bail!("--after is latest; there is nothing behind it to be sent again");
+        }
+        ReplayFrom::Position(event::place(manage.log(), "--after", text).await?)
     } else if let Some(name) = &args.cursor {
         ReplayFrom::Position(event::cursor(stores, manage.log(), name).await?)
     } else {
         // One of them was given.
         ReplayFrom::Position(manage.log().position_at(Timestamp::EPOCH).await?)
     };
-    match manage.replay(id, from).await? {
+    let events = manage.replay(id, from).await?;
+    if json {
+        return output::json(&ReplayView { events });
+    }
+    match events {
         Some(events) => output::line(format!("{events} events are sent again.")),
         None => output::line("Everything from there is sent again."),
     }
     Ok(())
 }
 
-async fn deliveries(
-    manage: &ManageSubscriptions,
-    json: bool,
-    filter: &DeliveryFilter,
-    size: PageSize,
-) -> Result<()> {
-    let page = manage.deliveries(filter, None, size).await?;
-    let views: Vec<_> = page.items.iter().map(DeliveryView::new).collect();
-    if json {
-        return output::json(&views);
-    }
-    let rows = views.into_iter().map(|view| {
-        let last = view.attempts.last();
-        let said = last.and_then(|last| last.error.clone());
-        [
-            view.created,
-            view.event_type.to_owned(),
-            view.channel_id,
-            view.message_sid,
-            view.state.to_owned(),
-            view.attempt_count.to_string(),
-            view.next_attempt.unwrap_or_default(),
-            said.unwrap_or_default(),
-        ]
-    });
-    output::table(
-        [
-            "FIRST DEALT WITH",
-            "EVENT",
-            "CHANNEL",
-            "MESSAGE",
-            "STATE",
-            "TRIES",
-            "NEXT TRY",
-            "LAST ERROR",
-        ],
-        rows,
-    );
-    Ok(())
+/// The message that `--message` names with its two values.
+fn message_key(names: Option<&[String]>) -> Result<Option<MessageKey>> {
+    let Some([channel, sid]) = names else {
+        return Ok(None);
+    };
+    Ok(Some(MessageKey {
+        channel: ChannelId::parse(channel).context("--message")?,
+        sid: MessageSid::parse(sid).context("--message")?,
+    }))
 }
