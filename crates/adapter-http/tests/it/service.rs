@@ -94,6 +94,10 @@ fn assert_documented(request: &Request, answer: &Answer) {
     let said = said.unwrap_or_else(|| panic!("{id} answers {status}: {}", answer.text()));
     if answer.header("content-type") == Some("application/problem+json") {
         let code = answer.problem();
+        // The path looks like that of the operation, and is none.
+        if code == "not_found" {
+            return;
+        }
         assert!(
             said.contains(&format!("`{code}`")),
             "{id} answers {status} {code}"

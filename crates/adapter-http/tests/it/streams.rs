@@ -202,6 +202,8 @@ async fn a_client_that_fell_behind_is_told_where_to_go_on() {
 async fn there_are_as_many_streams_as_there_may_be() {
     let (running, _) = streaming(StreamSettings {
         most: 2,
+        // What is said to a client that has gone shows that it has.
+        heartbeat: Duration::from_millis(50),
         ..StreamSettings::default()
     })
     .await;

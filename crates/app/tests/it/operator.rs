@@ -143,6 +143,10 @@ async fn lists_are_the_same(engine: Engine) {
                 // It grows from second to second.
                 lag["seconds"] = json!(0);
             }
+            if command[0] == "channel" {
+                // It has the port, which the server chooses.
+                list["items"][0]["callback_url"] = Value::Null;
+            }
         }
         assert_eq!(told, shown, "{command:?}");
     }
