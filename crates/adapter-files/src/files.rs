@@ -1,9 +1,9 @@
 //! Files and folders that are on the disk when a function returns.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Makes a folder that only its owner may look into.
 pub(super) fn make_folder(path: &Path) -> io::Result<()> {
@@ -40,4 +40,26 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&new, path)?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Gives a file a name under which nobody uses it but people.
+pub(super) fn set_aside(path: &Path) -> io::Result<()> {
+    fs::rename(path, free_name(path)?)
+}
+
+/// Keeps the bytes of a file under such a name, whatever becomes of the file.
+pub(super) fn keep_copy(path: &Path) -> io::Result<PathBuf> {
+    let copy = free_name(path)?;
+    // A second name takes no room and reads nothing; not every disk knows them.
+    match fs::hard_link(path, &copy) {
+        Ok(()) => Ok(copy),
+        Err(_) => fs::copy(path, &copy).map(|_| copy),
+    }
+}
+
+/// A file may be found damaged a second time.
+fn free_name(path: &Path) -> io::Result<PathBuf> {
+    let names = ["damaged", "damaged2"].map(|name| path.with_extension(name));
+    let mut free = names.into_iter().filter(|name| !name.exists());
+    free.next().ok_or_else(|| ErrorKind::AlreadyExists.into())
 }

@@ -163,6 +163,7 @@ async fn a_damaged_part_is_used_as_it_is_where_nothing_can_be_written() {
     fs::write(segment, bytes).unwrap();
     // As on a full disk, neither the copy nor the whole part can be made.
     fs::create_dir(segment.with_extension("damaged")).unwrap();
+    fs::create_dir(segment.with_extension("damaged2")).unwrap();
     fs::create_dir(segment.with_extension("new")).unwrap();
 
     let journal = FileJournal::open(folder.path(), ROOMY).unwrap();

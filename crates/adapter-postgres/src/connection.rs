@@ -13,7 +13,7 @@ use crate::error::{corrupt, store_error};
 use crate::patience::is_well;
 use crate::schema::MIGRATIONS;
 use crate::warm::WarmConnections;
-use crate::{ids, partitions, schema};
+use crate::{durability, ids, partitions, schema};
 
 /// All stores on one PostgreSQL database. Clones share their connections.
 #[derive(Clone, Debug)]
@@ -86,11 +86,18 @@ impl PostgresStore {
             // few of them are read. Compiling one takes a hundred times as long as running it.
             .options([("jit", "off")]);
         let farewell = options.acquire_timeout;
+        let told = Arc::new(durability::Told::default());
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
-            .after_connect(|connection, _| Box::pin(ids::raise(connection)))
+            .after_connect(move |connection, _| {
+                let told = Arc::clone(&told);
+                Box::pin(async move {
+                    durability::insist(connection, &told).await?;
+                    ids::raise(connection).await
+                })
+            })
             .before_acquire(|connection, age| {
                 Box::pin(async move {
                     if age.idle_for > TRUSTED_AFTER_USE {

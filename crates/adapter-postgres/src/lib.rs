@@ -17,6 +17,7 @@ mod deliveries;
 mod delivery_queue;
 mod delivery_retention;
 mod delivery_rows;
+mod durability;
 mod erasure_rows;
 mod erasure_step;
 mod erasures;

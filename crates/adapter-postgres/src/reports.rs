@@ -8,6 +8,7 @@ use ports::{StoreError, error::Source};
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::PostgresStore;
+use crate::durability;
 use crate::error::store_error;
 use crate::patience::Operation as _;
 use crate::races;
@@ -68,6 +69,10 @@ impl ReportStore for PostgresStore {
             first_reported_at: message.parties.first_reported_at,
             key: message.key.clone(),
         }))
+    }
+
+    async fn risk(&self) -> Result<Option<String>, StoreError> {
+        durability::risk(&self.pool, self.patience).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

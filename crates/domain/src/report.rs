@@ -67,6 +67,11 @@ pub struct ReportError {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReportFields(String);
 
+/// The most bytes that the fields of a report may take as JSON; what JSON escapes
+/// takes up to six times as many as it came in. Stores refuse more with the
+/// constraint `reports_fields_size_check`.
+pub const FIELDS_LENGTH_MAX: usize = 262_144;
+
 impl ReportFields {
     /// Keeps fields as they came. NUL, which PostgreSQL cannot keep, becomes
     /// U+FFFD.
@@ -105,6 +110,13 @@ impl ReportFields {
         }
         json.push(b'}');
         Self(String::from_utf8(json).unwrap_or_default())
+    }
+
+    /// Whether they take more than [`FIELDS_LENGTH_MAX`] bytes: no store will ever
+    /// keep them.
+    #[must_use]
+    pub const fn are_too_long(&self) -> bool {
+        self.0.len() > FIELDS_LENGTH_MAX
     }
 
     /// Names and values.

@@ -117,6 +117,8 @@ pub enum DefectKind {
     Missing,
     /// It stands there more than once with different values.
     Conflicting,
+    /// It is more than any store keeps.
+    TooLong,
     /// It has a value that it cannot have.
     Invalid,
 }

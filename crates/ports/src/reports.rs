@@ -41,6 +41,12 @@ pub trait ReportStore: Send + Sync {
 
     /// Answers if the store could record a report now.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// What about the store may undo, when its machine crashes, what was durable;
+    /// in words, `None` if nothing is known.
+    async fn risk(&self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// A message and the reports that led there.

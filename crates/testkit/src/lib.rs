@@ -1,6 +1,7 @@
 //! What tests of several crates share: the promises of the store ports as
 //! tests, a store in memory that keeps them, a clock and ids that do as they
-//! are told, builders of valid values, and a throw-away PostgreSQL server.
+//! are told, builders of valid values, a throw-away PostgreSQL server, and a
+//! count of what reaches the disk.
 //!
 //! It deliberately knows no store but the one in memory: an adapter hands its
 //! own to [`contract_tests!`]. It is a dev-dependency only.
@@ -12,3 +13,4 @@ pub mod clock;
 pub mod cluster;
 pub mod contract;
 pub mod memory;
+pub mod syncs;

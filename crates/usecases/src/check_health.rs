@@ -107,26 +107,33 @@ impl CheckHealth {
 
     /// How every part is. Returns within about two seconds.
     pub async fn run(&self) -> Vec<Part> {
-        let store = match tokio::time::timeout(DEADLINE, self.store.ping()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(chain(&error)),
-            Err(_elapsed) => Some(format!("no answer within {} s", DEADLINE.as_secs())),
-        };
-        let subscriptions = if store.is_none() {
-            self.subscriptions_part().await
-        } else {
-            None
-        };
         let journal = self.journal_part();
         let without_store = match &journal {
             Some(part) if part.condition != Condition::Down => Condition::Degraded,
             Some(_) | None => Condition::Down,
         };
-        let mut parts = vec![
-            Part::new("store", store, without_store),
-            self.channels_part(),
-            self.secret_key_part(),
-        ];
+        let asked = async {
+            self.store.ping().await?;
+            self.store.risk().await
+        };
+        let (store, answers) = match tokio::time::timeout(DEADLINE, asked).await {
+            // Reports are taken all the same.
+            Ok(Ok(risk)) => (Part::new("store", risk, Condition::Degraded), true),
+            Ok(Err(error)) => {
+                let wrong = chain(&error);
+                (Part::new("store", Some(wrong), without_store), false)
+            }
+            Err(_elapsed) => {
+                let wrong = format!("no answer within {} s", DEADLINE.as_secs());
+                (Part::new("store", Some(wrong), without_store), false)
+            }
+        };
+        let subscriptions = if answers {
+            self.subscriptions_part().await
+        } else {
+            None
+        };
+        let mut parts = vec![store, self.channels_part(), self.secret_key_part()];
         parts.extend(journal);
         parts.extend(subscriptions);
         parts
@@ -192,22 +199,28 @@ impl CheckHealth {
     fn journal_part(&self) -> Option<Part> {
         let (journal, gate) = self.journal.as_ref()?;
         let usage = journal.usage();
-        let full = usage.bytes >= usage.capacity;
-        let wrong = if full {
+        let wrong = if let Some(refusing) = usage.refusing {
+            let seconds = refusing.since.elapsed().as_secs();
+            let why = refusing.why.as_str();
+            Some(format!("it has taken nothing for {seconds} s: {why}"))
+        } else if usage.is_closed() {
             Some(format!("full: {} bytes", usage.bytes))
         } else if usage.is_filling_up() {
             Some(format!(
                 "filling up: {} of {} bytes",
                 usage.bytes, usage.capacity
             ))
-        } else if usage.set_aside > 0 {
-            Some(format!("{} damaged files were set aside", usage.set_aside))
+        } else if usage.damaged > 0 {
+            Some(format!(
+                "{} damaged places were found, and {} files are set aside",
+                usage.damaged, usage.set_aside
+            ))
         } else if usage.entries > 0 {
             Some(format!("{} reports wait for the store", usage.entries))
         } else {
             None
         };
-        let then = if full && gate.is_away() {
+        let then = if usage.is_closed() && gate.is_away() {
             Condition::Down
         } else {
             Condition::Degraded

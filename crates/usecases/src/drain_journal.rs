@@ -71,17 +71,28 @@ impl DrainJournal {
         }
     }
 
-    /// Moves one step. It also is the probe that finds the store back.
+    /// Moves one step. It also is the probe that finds the store back, and the
+    /// journal able to take something again.
     pub async fn run(&self) -> Result<Drained, DrainError> {
+        if self.journal.usage().refusing.is_some() {
+            // What it says now is seen in its usage.
+            let _ = self.journal.append(&[]).await;
+        }
+        match self.move_step().await {
+            Err(failed @ DrainError::Journal(_)) => {
+                self.look_for_store().await?;
+                Err(failed)
+            }
+            done => done,
+        }
+    }
+
+    async fn move_step(&self) -> Result<Drained, DrainError> {
         let (entries, mark) = self.journal.oldest(self.step).await?;
         if entries.is_empty() {
             // Parts that became unreadable must not stand before the others.
             self.journal.remove(mark).await?;
-            // Nothing to probe with, as when the journal failed too: ask.
-            if self.gate.is_away() {
-                self.within(self.store.ping()).await?;
-                self.gate.worked();
-            }
+            self.look_for_store().await?;
             return Ok(Drained {
                 moved: 0,
                 more: self.journal.usage().entries > 0,
@@ -92,13 +103,18 @@ impl DrainJournal {
             .within(record_by_halves(self.store.as_ref(), &reports))
             .await?;
         self.gate.worked();
+        for (entry, outcome) in entries.iter().zip(&outcomes) {
+            if let Recorded::Refused(error) = outcome {
+                self.reject(entry, error).await?;
+            }
+        }
         for (entry, outcome) in entries.iter().zip(outcomes) {
             match outcome {
                 Recorded::Durable(effect) => {
                     self.observer
                         .recorded(&entry.integrator, &entry.report.status, effect);
                 }
-                Recorded::Refused(error) => self.reject(entry, &error).await,
+                Recorded::Refused(_) => self.observer.rejected(RejectionReason::RefusedByStore),
             }
         }
         self.journal.remove(mark).await?;
@@ -108,6 +124,16 @@ impl DrainJournal {
             moved: entries.len(),
             more,
         })
+    }
+
+    /// Asks a store that is known to be away, where nothing in the journal can
+    /// be tried on it.
+    async fn look_for_store(&self) -> Result<(), DrainError> {
+        if self.gate.is_away() {
+            self.within(self.store.ping()).await?;
+            self.gate.worked();
+        }
+        Ok(())
     }
 
     async fn within<T>(
@@ -121,11 +147,11 @@ impl DrainJournal {
     }
 
     /// A report that the store will never take was answered long ago: what is
-    /// left of it is a rejection.
-    async fn reject(&self, entry: &JournalEntry, error: &StoreError) {
+    /// left of it is a rejection. While that cannot be kept the report stays in
+    /// the journal; those before it in the step may be kept twice then.
+    async fn reject(&self, entry: &JournalEntry, error: &StoreError) -> Result<(), DrainError> {
         let channel = entry.report.key.channel.clone();
         tracing::error!(%channel, sid = %entry.report.key.sid, error = %chain(error), "the store will never take an acknowledged report");
-        self.observer.rejected(RejectionReason::RefusedByStore);
         let fields = [
             ("message_sid", entry.report.key.sid.to_string()),
             ("status", entry.report.status.to_string()),
@@ -140,8 +166,13 @@ impl DrainJournal {
             detail: chain(error),
             fields: MaskedFields::new(fields.map(|(name, value)| (name.to_owned(), value))),
         };
-        if let Err(error) = self.rejections.keep(&rejection).await {
-            tracing::error!(error = %chain(&error), "a rejection was not kept");
+        match self.within(self.rejections.keep(&rejection)).await {
+            // It never will be, and others wait behind it.
+            Err(DrainError::Store(error @ StoreError::Rejected { .. })) => {
+                tracing::error!(error = %chain(&error), "a rejection was not kept");
+                Ok(())
+            }
+            kept => kept,
         }
     }
 }

@@ -12,7 +12,10 @@ const MARK: [u8; 4] = [0xff, b'R', b'C', 0xfe];
 const HEAD: usize = 12;
 
 /// No payload is longer: a length beyond it is damage.
-pub(super) const PAYLOAD_MAX: usize = 1024 * 1024;
+const PAYLOAD_MAX: usize = 1024 * 1024;
+
+/// No record is longer.
+pub(super) const LENGTH_MAX: usize = HEAD + PAYLOAD_MAX;
 
 /// Adds a record to a buffer. `false` if the payload is too long to be one.
 pub(super) fn write(buffer: &mut Vec<u8>, payload: &[u8]) -> bool {

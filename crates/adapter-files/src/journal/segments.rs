@@ -1,45 +1,50 @@
-//! The files of a journal.
+//! The files of a journal: what is appended, and what is removed.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use ports::journal::{JournalEntry, JournalError, JournalMark, JournalUsage};
+use ports::journal::{JournalError, JournalMark, JournalUsage};
 
-use super::record::Found;
-use super::{OpenError, entry, failed, record};
+use super::{OpenError, failed};
 use crate::files;
 
 /// A segment that has this many bytes gets no more.
 const SEGMENT: u64 = 16 * 1024 * 1024;
 
-/// How much of a segment is read at once; several times the longest record.
-const READ_AT_ONCE: u64 = 4 * 1024 * 1024;
-
 pub(super) struct Segments {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     capacity: u64,
     /// The oldest first. The last one may be open for appending.
-    parts: VecDeque<Segment>,
+    pub(super) parts: VecDeque<Segment>,
     /// The last segment, while it takes more.
     open: Option<File>,
     /// How far the entries of the first segment were removed.
-    front: u64,
+    pub(super) front: u64,
     /// Where the last reading ended, and how many entries of that segment it gave.
-    read_to: (JournalMark, u64),
-    next_number: u64,
-    set_aside: u64,
+    pub(super) read_to: (JournalMark, u64),
+    pub(super) next_number: u64,
+    pub(super) set_aside: u64,
+    /// Damaged places that were found.
+    pub(super) damaged: u64,
+    /// How many bytes were to be appended the last time.
+    refused: u64,
     warned: bool,
     /// Held as long as the journal is open.
     _lock: File,
 }
 
-struct Segment {
-    number: u64,
-    bytes: u64,
+pub(super) struct Segment {
+    pub(super) number: u64,
+    pub(super) bytes: u64,
     /// Entries that were not removed.
-    entries: u64,
+    pub(super) entries: u64,
+    /// Whether people should look at it: it is set aside instead of deleted.
+    pub(super) keep: bool,
+    /// Damage before this place is known.
+    pub(super) checked: u64,
 }
 
 impl Segments {
@@ -65,6 +70,8 @@ impl Segments {
             ),
             next_number: 1,
             set_aside: 0,
+            damaged: 0,
+            refused: 0,
             warned: false,
             _lock: lock,
         };
@@ -72,130 +79,40 @@ impl Segments {
         Ok(this)
     }
 
-    /// Reads what an earlier process has left. New entries go to a new segment.
-    fn recover(&mut self) -> io::Result<()> {
-        let mut numbers: Vec<u64> = Vec::new();
-        for file in fs::read_dir(&self.folder)? {
-            numbers.extend(number_of(&file?.path()));
-        }
-        numbers.sort_unstable();
-        for number in numbers {
-            self.next_number = number.saturating_add(1);
-            // One segment that cannot be read must not hide the others.
-            match self.recover_segment(number) {
-                Ok(Some(segment)) => self.parts.push_back(segment),
-                Ok(None) => {}
-                Err(error) => {
-                    self.set_aside = self.set_aside.saturating_add(1);
-                    tracing::error!(segment = %self.path(number).display(), %error, "a part of the journal cannot be read");
-                }
-            }
-        }
-        let usage = self.usage();
-        if usage.entries > 0 {
-            tracing::warn!(
-                entries = usage.entries,
-                "the journal holds reports that the store has not taken yet"
-            );
-        }
-        Ok(())
-    }
-
-    fn recover_segment(&mut self, number: u64) -> io::Result<Option<Segment>> {
-        let path = self.path(number);
-        let bytes = fs::read(&path)?;
-        let (mut good, mut entries, mut damaged, mut at) = (Vec::new(), 0_u64, 0_usize, 0_usize);
-        let mut torn = false;
-        loop {
-            let rest = bytes.get(at..).unwrap_or_default();
-            match record::read(rest) {
-                Found::End => break,
-                Found::Record(payload, length) => {
-                    if entry::decode(payload).is_ok() {
-                        entries = entries.saturating_add(1);
-                        good.extend_from_slice(rest.get(..length).unwrap_or_default());
-                    } else {
-                        damaged = damaged.saturating_add(length);
-                    }
-                    at = at.saturating_add(length);
-                }
-                Found::Damage(length) => {
-                    at = at.saturating_add(length);
-                    // At the end it is what a crash left of an append that was
-                    // never answered; anywhere else it is damage.
-                    torn = at >= bytes.len();
-                    if !torn {
-                        damaged = damaged.saturating_add(length);
-                    }
-                }
-            }
-        }
-        if torn && damaged == 0 {
-            tracing::warn!(segment = %path.display(), bytes = bytes.len().saturating_sub(good.len()), "cut off the torn end of the journal");
-        }
-        let set_aside = damaged == 0 || self.set_segment_aside(&path, damaged);
-        if entries == 0 {
-            // Where no copy could be made this is the only one.
-            if set_aside {
-                fs::remove_file(&path)?;
-            }
-            return Ok(None);
-        }
-        let mut length = length_of(&bytes);
-        if good.len() < bytes.len() {
-            match files::replace(&path, &good) {
-                Ok(()) => length = length_of(&good),
-                // As on a full disk. Whoever reads it passes over what is no record.
-                Err(error) => {
-                    tracing::warn!(segment = %path.display(), %error, "a part of the journal is used as it is");
-                }
-            }
-        }
-        Ok(Some(Segment {
-            number,
-            bytes: length,
-            entries,
-        }))
-    }
-
-    /// Keeps a copy of a damaged segment for people to look at. `false` if there
-    /// is no room for one.
-    fn set_segment_aside(&mut self, path: &Path, damaged: usize) -> bool {
-        let copy = path.with_extension("damaged");
-        self.set_aside = self.set_aside.saturating_add(1);
-        if let Err(error) = fs::copy(path, &copy) {
-            tracing::error!(
-                segment = %path.display(),
-                bytes = damaged,
-                %error,
-                "a part of the journal is damaged, and no copy could be made; the rest is used"
-            );
-            return false;
-        }
-        tracing::error!(
-            segment = %copy.display(),
-            bytes = damaged,
-            "a part of the journal is damaged; a copy was set aside, the rest is used"
-        );
-        true
-    }
-
     pub(super) fn append(&mut self, buffer: &[u8], entries: u64) -> Result<(), JournalError> {
-        if self.bytes().saturating_add(length_of(buffer)) > self.capacity {
-            return Err(JournalError::Full);
-        }
+        self.refused = length_of(buffer);
+        self.must_have_room()?;
         let outcome = self.append_durably(buffer, entries);
-        if let Err(error) = &outcome {
+        if outcome.is_err() {
             // Whatever reached the disk was never answered. After a failed sync
             // nobody knows what the file holds, so nothing more goes into it.
             self.open = None;
             self.remove_empty_end();
-            if error.kind() == ErrorKind::StorageFull || error.kind() == ErrorKind::QuotaExceeded {
-                return Err(JournalError::Full);
-            }
         }
         self.warn_when_filling_up();
-        outcome.map_err(failed)
+        outcome.map_err(refused)
+    }
+
+    /// Whether the append that failed last would work now: as much is written.
+    pub(super) fn probe(&self) -> Result<(), JournalError> {
+        self.must_have_room()?;
+        let length = usize::try_from(self.refused).map_err(failed)?;
+        let path = self.folder.join("probe");
+        let tried = files::open(&path).and_then(|mut file| {
+            file.write_all(&vec![0; length])?;
+            file.sync_data()
+        });
+        // One that stays is written over the next time.
+        let _ = fs::remove_file(&path);
+        tried.map_err(refused)
+    }
+
+    /// For the bytes that are to be appended, or were refused.
+    fn must_have_room(&self) -> Result<(), JournalError> {
+        if self.bytes().saturating_add(self.refused) > self.capacity {
+            return Err(JournalError::Full);
+        }
+        Ok(())
     }
 
     /// Removes the last segment if it holds nothing: on a full disk every append
@@ -209,7 +126,9 @@ impl Segments {
 
     fn append_durably(&mut self, buffer: &[u8], entries: u64) -> io::Result<()> {
         let full = self.parts.back().is_none_or(|last| last.bytes >= SEGMENT);
-        if self.open.is_none() || full {
+        // A file that somebody has deleted would take everything and keep nothing.
+        let usable = |file: &File| file.metadata().is_ok_and(|it| it.nlink() > 0);
+        if full || !self.open.as_ref().is_some_and(usable) {
             let number = self.next_number;
             self.next_number = number.saturating_add(1);
             self.open = Some(files::open(&self.path(number))?);
@@ -218,6 +137,8 @@ impl Segments {
                 number,
                 bytes: 0,
                 entries: 0,
+                keep: false,
+                checked: 0,
             });
         }
         let (Some(file), Some(last)) = (self.open.as_mut(), self.parts.back_mut()) else {
@@ -237,63 +158,6 @@ impl Segments {
         Ok(())
     }
 
-    pub(super) fn oldest(
-        &mut self,
-        max: usize,
-    ) -> Result<(Vec<JournalEntry>, JournalMark), JournalError> {
-        let mut entries = Vec::new();
-        let mut mark = JournalMark {
-            segment: 0,
-            offset: 0,
-        };
-        let mut given = 0_u64;
-        for (place, segment) in self.parts.iter().enumerate() {
-            let from = if place == 0 { self.front } else { 0 };
-            let to = segment.bytes.min(from.saturating_add(READ_AT_ONCE));
-            let bytes = read_part(&self.path(segment.number), from, to).map_err(failed)?;
-            mark = JournalMark {
-                segment: segment.number,
-                offset: from,
-            };
-            given = 0;
-            let mut rest = bytes.as_slice();
-            while entries.len() < max {
-                let length = match record::read(rest) {
-                    Found::End => break,
-                    Found::Record(payload, length) => {
-                        given = given.saturating_add(1);
-                        match entry::decode(payload) {
-                            Ok(entry) => entries.push(entry),
-                            Err(error) => {
-                                tracing::error!(%error, "an entry of the journal makes no sense");
-                            }
-                        }
-                        length
-                    }
-                    // The record goes on where this reading ends.
-                    Found::Damage(_) if to < segment.bytes && mark.offset > from => break,
-                    Found::Damage(length) => {
-                        tracing::error!(
-                            segment = segment.number,
-                            bytes = length,
-                            "a part of the journal became unreadable"
-                        );
-                        length
-                    }
-                };
-                rest = rest.get(length..).unwrap_or_default();
-                mark.offset = mark
-                    .offset
-                    .saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
-            }
-            if entries.len() >= max || mark.offset < segment.bytes {
-                break;
-            }
-        }
-        self.read_to = (mark, given);
-        Ok((entries, mark))
-    }
-
     pub(super) fn remove(&mut self, mark: JournalMark) -> Result<(), JournalError> {
         while let Some(first) = self.parts.front_mut() {
             if first.number > mark.segment {
@@ -306,13 +170,26 @@ impl Segments {
                 self.front = self.front.max(mark.offset);
                 break;
             }
-            let number = first.number;
+            let (number, keep) = (first.number, first.keep);
             if self.parts.len() == 1 {
                 self.open = None;
             }
             self.parts.pop_front();
             self.front = 0;
-            fs::remove_file(self.path(number)).map_err(failed)?;
+            let path = self.path(number);
+            let removed = if keep {
+                files::set_aside(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            match removed {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                // It stays for people under its old name.
+                Err(error) if keep => {
+                    tracing::error!(segment = %path.display(), %error, "a damaged part of the journal could not be set aside");
+                }
+                removed => removed.map_err(failed)?,
+            }
         }
         Ok(())
     }
@@ -323,6 +200,8 @@ impl Segments {
             bytes: self.bytes(),
             capacity: self.capacity,
             set_aside: self.set_aside,
+            damaged: self.damaged,
+            refusing: None,
         }
     }
 
@@ -342,28 +221,18 @@ impl Segments {
         self.warned = usage.is_filling_up();
     }
 
-    fn path(&self, number: u64) -> PathBuf {
+    pub(super) fn path(&self, number: u64) -> PathBuf {
         self.folder.join(format!("journal-{number:020}.log"))
     }
 }
 
-fn number_of(path: &Path) -> Option<u64> {
-    let name = path.file_name()?.to_str()?;
-    name.strip_prefix("journal-")?
-        .strip_suffix(".log")?
-        .parse()
-        .ok()
-}
-
-fn read_part(path: &Path, from: u64, to: u64) -> io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(from))?;
-    let mut bytes = Vec::new();
-    file.take(to.saturating_sub(from)).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn length_of(bytes: &[u8]) -> u64 {
+pub(super) fn length_of(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+fn refused(error: io::Error) -> JournalError {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => JournalError::Full,
+        _ => failed(error),
+    }
 }

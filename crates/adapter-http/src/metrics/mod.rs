@@ -341,7 +341,7 @@ fn encode_journal(encoder: &mut DescriptorEncoder<'_>, usage: JournalUsage) -> f
         ),
         (
             "receiptd_journal_set_aside_files",
-            "Damaged files of the journal that were set aside at the start",
+            "Damaged files of the journal that are set aside",
             usage.set_aside,
         ),
     ] {
@@ -350,5 +350,12 @@ fn encode_journal(encoder: &mut DescriptorEncoder<'_>, usage: JournalUsage) -> f
             .encode_descriptor(name, help, None, MetricType::Gauge)?
             .encode_gauge(&value)?;
     }
-    Ok(())
+    encoder
+        .encode_descriptor(
+            "receiptd_journal_damaged",
+            "Damaged places found in the journal; at each, one acknowledged report or more is lost",
+            None,
+            MetricType::Counter,
+        )?
+        .encode_counter(&usage.damaged, NoExemplar::None)
 }

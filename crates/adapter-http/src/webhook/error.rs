@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
+use ports::integrator::DefectKind;
 use usecases::ReceiveError;
 use usecases::intake::IntakeError;
 
@@ -141,7 +142,13 @@ fn not_taken(error: ReceiveError) -> HttpResponse {
         )
         .response(),
         ReceiveError::Defective(defect) => {
-            Problem::new(StatusCode::BAD_REQUEST, "invalid_report", defect.expected)
+            let (status, code) = match defect.kind {
+                DefectKind::Missing | DefectKind::Invalid | DefectKind::Conflicting => {
+                    (StatusCode::BAD_REQUEST, "invalid_report")
+                }
+                DefectKind::TooLong => (StatusCode::UNPROCESSABLE_ENTITY, "report_refused"),
+            };
+            Problem::new(status, code, defect.expected)
                 .of(defect.field)
                 .response()
         }

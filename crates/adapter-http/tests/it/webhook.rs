@@ -114,6 +114,23 @@ async fn a_report_the_store_will_never_take_is_refused_and_kept_as_a_rejection()
 }
 
 #[tokio::test]
+async fn fields_that_no_store_keeps_are_refused_while_the_store_is_away_too() {
+    let (running, store) = on_memory().await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    store.set_unavailable(true);
+    // Each of them takes six bytes in JSON.
+    let mut body = b"MessageSid=SM1&MessageStatus=sent&To=1&From=2&Note=".to_vec();
+    body.resize(50_000, 1);
+    let request = channel.report("SM1", "sent").body(body);
+    let answer = request.send(running.service.public).await;
+    assert_eq!(
+        (answer.status, answer.problem().as_str()),
+        (422, "report_refused")
+    );
+    assert_eq!(answer.json()["field"], "fields");
+}
+
+#[tokio::test]
 async fn too_many_waiting_reports_are_told_to_come_again() {
     let store = MemoryStore::new();
     let size = Size {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use domain::report::{ReportError, ReportFields};
+use domain::report::{FIELDS_LENGTH_MAX, ReportError, ReportFields};
 use domain::{Address, ErrorCode, ErrorText, MessageSid, ReportedStatus};
 use memchr::{memchr, memchr_iter, memchr2};
 use percent_encoding::percent_decode;
@@ -11,6 +11,9 @@ use ports::integrator::{Defect, DefectKind, ReadReport, Reading};
 
 /// The most fields a report may have; real ones have about twenty.
 pub const FIELDS_MAX: usize = 500;
+
+/// As much of a name stands in an answer.
+const NAME_SHOWN: usize = 64;
 
 /// A field: its name and its value, decoded to bytes.
 pub type Field<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
@@ -126,15 +129,33 @@ impl<'a> Form<'a> {
             }
             None
         };
+        let fields = ReportFields::new(&self.others);
+        if fields.are_too_long() {
+            return Err(self.too_long());
+        }
         Ok(ReadReport {
             sid,
             status,
             error,
             recipient,
             sender,
-            fields: ReportFields::new(&self.others),
+            fields,
             idempotency_token,
         })
+    }
+
+    /// Names the field that is to blame most.
+    fn too_long(&self) -> Defect {
+        let longest = self.others.iter().max_by_key(|(_, value)| value.len());
+        let name = longest.map_or("", |(name, _)| name);
+        let start: String = name.chars().take(NAME_SHOWN).collect();
+        Defect {
+            field: "fields",
+            kind: DefectKind::TooLong,
+            expected: format!(
+                "all fields together take at most {FIELDS_LENGTH_MAX} bytes as JSON; {start} is the longest"
+            ),
+        }
     }
 }
 

@@ -265,8 +265,12 @@ mod tests {
             functions(&subscriptions.concat()),
             crate::__subscriptions_contract!([names] subscriptions, (), none)
         );
+        let journal = [
+            include_str!("journal/mod.rs"),
+            include_str!("journal/room.rs"),
+        ];
         assert_eq!(
-            functions(include_str!("journal.rs")),
+            functions(&journal.concat()),
             crate::__journal_contract!([names] journal, (), none)
         );
     }

@@ -1,10 +1,11 @@
 //! A journal in memory, full or failing when a test says so.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use ports::ReportJournal;
-use ports::journal::{JournalEntry, JournalError, JournalMark, JournalUsage};
+use ports::journal::{JournalEntry, JournalError, JournalMark, JournalUsage, Refusal, Refusing};
 
 /// A journal that keeps every promise of the port but durability. Clones share
 /// the entries.
@@ -22,6 +23,8 @@ struct Data {
     entries: Vec<JournalEntry>,
     removed: u64,
     full: bool,
+    /// What it took nothing of: so many entries, since then.
+    refused: Option<(usize, Instant)>,
 }
 
 impl Default for MemoryJournal {
@@ -63,10 +66,17 @@ impl MemoryJournal {
 impl ReportJournal for MemoryJournal {
     async fn append(&self, entries: &[JournalEntry]) -> Result<(), JournalError> {
         let mut data = self.lock();
-        let after = bytes(data.entries.len()).saturating_add(bytes(entries.len()));
-        if data.full || after > self.capacity && !entries.is_empty() {
+        let asked = match data.refused {
+            Some((refused, _)) if entries.is_empty() => refused,
+            _ => entries.len(),
+        };
+        let after = bytes(data.entries.len()).saturating_add(bytes(asked));
+        if asked > 0 && (data.full || after > self.capacity) {
+            let since = data.refused.map_or_else(Instant::now, |(_, since)| since);
+            data.refused = Some((asked, since));
             return Err(JournalError::Full);
         }
+        data.refused = None;
         data.entries.extend_from_slice(entries);
         Ok(())
     }
@@ -89,12 +99,16 @@ impl ReportJournal for MemoryJournal {
 
     fn usage(&self) -> JournalUsage {
         let data = self.lock();
-        let bytes = bytes(data.entries.len());
+        let refusing = |(_, since)| Refusing {
+            why: Refusal::Full,
+            since,
+        };
         JournalUsage {
             entries: data.entries.len() as u64,
-            bytes,
-            capacity: if data.full { bytes } else { self.capacity },
-            set_aside: 0,
+            bytes: bytes(data.entries.len()),
+            capacity: self.capacity,
+            refusing: data.refused.map(refusing),
+            ..JournalUsage::default()
         }
     }
 }

@@ -37,6 +37,7 @@ struct Data {
     sweeps: message_retention::Sweeps,
     subscriptions: subscriptions::Subscriptions,
     unavailable: bool,
+    risk: Option<String>,
     refused: HashSet<MessageSid>,
     record_calls: usize,
 }
@@ -61,6 +62,11 @@ impl MemoryStore {
     /// longer.
     pub fn set_unavailable(&self, unavailable: bool) {
         self.lock().unavailable = unavailable;
+    }
+
+    /// From now on there is something about it that may undo what is durable.
+    pub fn set_risk(&self, risk: &str) {
+        self.lock().risk = Some(risk.to_owned());
     }
 
     /// From now on `record` waits, or goes on: for tests of what happens while

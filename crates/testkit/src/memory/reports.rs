@@ -12,9 +12,6 @@ use ports::{ReportStore, StoreError};
 
 use super::MemoryStore;
 
-/// What the engines' constraint `reports_fields_size_check` allows.
-const FIELDS_BYTES_MAX: usize = 262_144;
-
 #[derive(Debug, Default)]
 pub(super) struct Reports {
     pub(super) messages: HashMap<MessageKey, Kept>,
@@ -127,10 +124,9 @@ impl ReportStore for MemoryStore {
         self.lock().record_calls += 1;
         self.until_resumed().await;
         let mut data = self.open()?;
-        let refused = reports.iter().any(|report| {
-            data.refused.contains(&report.key.sid)
-                || report.fields.as_json().len() > FIELDS_BYTES_MAX
-        });
+        let refused = reports
+            .iter()
+            .any(|report| data.refused.contains(&report.key.sid) || report.fields.are_too_long());
         if refused {
             return Err(StoreError::Rejected {
                 what: "report",
@@ -180,5 +176,9 @@ impl ReportStore for MemoryStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.open().map(drop)
+    }
+
+    async fn risk(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.open()?.risk.clone())
     }
 }

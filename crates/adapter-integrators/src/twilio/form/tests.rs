@@ -25,6 +25,22 @@ fn defect(body: &[u8]) -> Defect {
     }
 }
 
+#[test]
+fn fields_that_no_store_keeps_are_no_report() {
+    // Every byte takes six in JSON.
+    let with = |bytes: usize| [GOOD.as_bytes(), b"&a=b&Note=", &vec![1; bytes]].concat();
+    let room = FIELDS_LENGTH_MAX - r#"{"a":"b","Note":""}"#.len();
+    let Reading::Reports(_) = read(&with(room / 6), None) else {
+        panic!("there is room for it")
+    };
+    let refused = defect(&with(room / 6 + 1));
+    assert_eq!(
+        (refused.field, refused.kind),
+        ("fields", DefectKind::TooLong)
+    );
+    assert!(refused.expected.ends_with("; Note is the longest"));
+}
+
 fn split(body: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     fields(body)
         .map(|(name, value)| (name.into_owned(), value.into_owned()))

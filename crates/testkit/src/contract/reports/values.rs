@@ -1,5 +1,6 @@
 //! What comes back of odd values, and what is refused.
 
+use domain::report::FIELDS_LENGTH_MAX;
 use domain::{MessageKey, Report};
 use ports::reports::{Recorded, record_by_halves};
 use ports::{ReportStore, StoreError};
@@ -9,10 +10,6 @@ use crate::builders::{key, report, twilio_sid};
 use crate::contract::Stores;
 
 type Reports = Stores<dyn ReportStore>;
-
-/// The greatest size of the fields of a report, as JSON text in bytes. Stores
-/// refuse more with the constraint `reports_fields_size_check`.
-const FIELDS_BYTES_MAX: usize = 262_144;
 
 /// A report whose fields take this many bytes as JSON.
 fn report_with_fields_of(sid: &str, bytes: usize) -> Report {
@@ -166,7 +163,7 @@ pub async fn fields_keep_their_order_and_their_repetitions(stores: Reports) {
 }
 
 pub async fn fields_of_the_greatest_size_are_taken(stores: Reports) {
-    assert_comes_back(&stores, &[report_with_fields_of("SM1", FIELDS_BYTES_MAX)]).await;
+    assert_comes_back(&stores, &[report_with_fields_of("SM1", FIELDS_LENGTH_MAX)]).await;
 }
 
 pub async fn a_refused_report_leaves_nothing_of_its_batch(stores: Reports) {
@@ -174,7 +171,7 @@ pub async fn a_refused_report_leaves_nothing_of_its_batch(stores: Reports) {
     record(&*stores.one, std::slice::from_ref(&before)).await;
     let batch = [
         report("SM1").status("read").build(),
-        report_with_fields_of("SM2", FIELDS_BYTES_MAX + 1),
+        report_with_fields_of("SM2", FIELDS_LENGTH_MAX + 1),
         report("SM3").build(),
     ];
     let refused = stores
@@ -198,7 +195,9 @@ pub async fn one_refused_report_costs_the_others_nothing(stores: Reports) {
     let refused: MessageKey = key(&twilio_sid(613));
     let batch: Vec<_> = (0..1_000)
         .map(|n| match twilio_sid(n) {
-            sid if sid == refused.sid.as_str() => report_with_fields_of(&sid, FIELDS_BYTES_MAX + 1),
+            sid if sid == refused.sid.as_str() => {
+                report_with_fields_of(&sid, FIELDS_LENGTH_MAX + 1)
+            }
             sid => report(&sid).build(),
         })
         .collect();

@@ -1,0 +1,140 @@
+//! How much is in a journal, and what happens when there is no room.
+
+use ports::ReportJournal;
+use ports::journal::{JournalError, Refusal};
+
+use super::{Places, ROOMY, all, append, entries, take};
+
+/// Room for some entries, not for many.
+const NARROW: u64 = 16 * 1024;
+
+/// Appends one entry after the other until the journal is full; how many it took.
+async fn fill(journal: &dyn ReportJournal) -> u64 {
+    for number in 0..NARROW {
+        match journal.append(&entries(number..number + 1)).await {
+            Ok(()) => {}
+            Err(JournalError::Full) => return number,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("it takes more entries than it has bytes");
+}
+
+pub async fn usage_tells_what_is_in_it(places: Places) {
+    let journal = places.one.open(ROOMY);
+    let usage = journal.usage();
+    assert_eq!((usage.entries, usage.bytes), (0, 0));
+    assert_eq!((usage.capacity, usage.set_aside), (ROOMY, 0));
+    append(&*journal, &entries(0..3)).await;
+    let some = journal.usage();
+    assert_eq!(some.entries, 3);
+    assert!(some.bytes > 0);
+    append(&*journal, &entries(3..6)).await;
+    assert!(journal.usage().bytes > some.bytes);
+    take(&*journal, 100).await;
+    let usage = journal.usage();
+    assert_eq!((usage.entries, usage.bytes), (0, 0));
+}
+
+pub async fn a_full_journal_keeps_what_it_has_and_takes_nothing_more(places: Places) {
+    let journal = places.one.open(NARROW);
+    let count = fill(&*journal).await;
+    assert!(count > 0);
+    let usage = journal.usage();
+    assert_eq!(usage.entries, count);
+    assert!(usage.bytes <= NARROW, "{} bytes are too many", usage.bytes);
+    assert_eq!(all(&*journal).await, entries(0..count));
+    drop(journal);
+    assert_eq!(all(&*places.one.open(NARROW)).await, entries(0..count));
+}
+
+pub async fn a_batch_that_does_not_fit_is_not_kept_in_part(places: Places) {
+    let journal = places.one.open(NARROW);
+    append(&*journal, &entries(0..2)).await;
+    let before = journal.usage();
+    let refused = journal.append(&entries(2..1_000)).await;
+    assert!(matches!(refused, Err(JournalError::Full)));
+    let after = journal.usage();
+    assert_eq!((after.entries, after.bytes), (before.entries, before.bytes));
+    assert_eq!(all(&*journal).await, entries(0..2));
+    // One that fits still does.
+    append(&*journal, &entries(2..3)).await;
+    drop(journal);
+    assert_eq!(all(&*places.one.open(NARROW)).await, entries(0..3));
+}
+
+pub async fn a_journal_that_was_full_takes_again_when_it_was_emptied(places: Places) {
+    let journal = places.one.open(NARROW);
+    for _ in 0..2 {
+        let count = fill(&*journal).await;
+        assert_eq!(take(&*journal, usize::MAX).await, entries(0..count));
+    }
+    append(&*journal, &entries(0..2)).await;
+    assert_eq!(all(&*journal).await, entries(0..2));
+}
+
+/// Why it takes nothing, if it does not.
+fn refusal(journal: &dyn ReportJournal) -> Option<Refusal> {
+    journal.usage().refusing.map(|refusing| refusing.why)
+}
+
+pub async fn a_journal_that_took_nothing_says_so_until_it_takes_again(places: Places) {
+    let journal = places.one.open(NARROW);
+    append(&*journal, &entries(0..1)).await;
+    assert_eq!(refusal(&*journal), None);
+    assert!(!journal.usage().is_closed());
+    fill(&*journal).await;
+    let first = journal.usage();
+    assert_eq!(refusal(&*journal), Some(Refusal::Full));
+    assert!(first.is_closed());
+    assert!(journal.append(&entries(0..1)).await.is_err());
+    assert_eq!(journal.usage().refusing, first.refusing);
+    // Room alone is no proof.
+    take(&*journal, usize::MAX).await;
+    assert!(journal.usage().is_closed());
+    append(&*journal, &entries(0..1)).await;
+    assert_eq!(refusal(&*journal), None);
+    assert!(!journal.usage().is_closed());
+}
+
+pub async fn appending_nothing_asks_whether_there_is_room_again(places: Places) {
+    let journal = places.one.open(NARROW);
+    fill(&*journal).await;
+    let refused = journal.append(&[]).await;
+    assert!(matches!(refused, Err(JournalError::Full)));
+    assert_eq!(refusal(&*journal), Some(Refusal::Full));
+    // Room for one entry is none for the batch that was refused last.
+    let refused = journal.append(&entries(0..8)).await;
+    assert!(matches!(refused, Err(JournalError::Full)));
+    take(&*journal, 1).await;
+    assert!(journal.append(&[]).await.is_err());
+    take(&*journal, usize::MAX).await;
+    append(&*journal, &[]).await;
+    assert_eq!(refusal(&*journal), None);
+    assert_eq!(journal.usage().entries, 0);
+}
+
+pub async fn four_fifths_of_the_capacity_are_filling_up(places: Places) {
+    let journal = places.one.open(NARROW);
+    append(&*journal, &entries(0..1)).await;
+    assert!(!journal.usage().is_filling_up());
+    fill(&*journal).await;
+    assert!(journal.usage().is_filling_up());
+    take(&*journal, usize::MAX).await;
+    assert!(!journal.usage().is_filling_up());
+}
+
+pub async fn the_capacity_holds_when_the_journal_is_opened_again(places: Places) {
+    let journal = places.one.open(ROOMY);
+    append(&*journal, &entries(0..200)).await;
+    assert!(journal.usage().bytes > NARROW);
+    drop(journal);
+    let journal = places.one.open(NARROW);
+    assert!(matches!(
+        journal.append(&entries(200..201)).await,
+        Err(JournalError::Full)
+    ));
+    // What is too much is there all the same.
+    assert_eq!(take(&*journal, usize::MAX).await, entries(0..200));
+    append(&*journal, &entries(200..201)).await;
+}

@@ -1,0 +1,97 @@
+//! The way from the journal into the store, when the journal or the log of rejections fails.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::IntegratorName;
+use domain::page::PageSize;
+use ports::journal::{JournalError, JournalMark, JournalUsage};
+use ports::observer::Unobserved;
+use ports::{JournalEntry, RejectionLog as _, ReportJournal};
+use testkit::builders::{report, twilio_sid};
+use testkit::memory::{MemoryJournal, MemoryStore};
+use usecases::drain_journal::DrainError;
+use usecases::{DrainJournal, StoreGate};
+
+fn entries(numbers: std::ops::Range<u64>) -> Vec<JournalEntry> {
+    let entry = |number| JournalEntry {
+        integrator: IntegratorName::parse("twilio").unwrap(),
+        report: report(&twilio_sid(number)).build(),
+    };
+    numbers.map(entry).collect()
+}
+
+fn drain(
+    journal: Arc<dyn ReportJournal>,
+    store: &MemoryStore,
+    rejections: &MemoryStore,
+    gate: &Arc<StoreGate>,
+) -> DrainJournal {
+    DrainJournal::new(
+        journal,
+        Arc::new(store.clone()),
+        Arc::new(rejections.clone()),
+        Arc::clone(gate),
+        Arc::new(Unobserved),
+        10,
+    )
+}
+
+#[tokio::test]
+async fn poison_stays_in_the_journal_until_its_rejection_is_kept() {
+    let (store, rejections) = (MemoryStore::new(), MemoryStore::new());
+    let journal = MemoryJournal::default();
+    journal.append(&entries(0..4)).await.unwrap();
+    store.refuse(&twilio_sid(2));
+    rejections.set_unavailable(true);
+    let gate = Arc::default();
+    let drain = drain(Arc::new(journal.clone()), &store, &rejections, &gate);
+    for _ in 0..2 {
+        assert!(matches!(drain.run().await, Err(DrainError::Store(_))));
+        assert_eq!(journal.entries(), entries(0..4));
+    }
+    rejections.set_unavailable(false);
+    assert_eq!(drain.run().await.unwrap().moved, 4);
+    assert_eq!(journal.entries(), []);
+    assert_eq!(store.logged_reports(), 3);
+    let kept = rejections.list(None, None, PageSize::default()).await;
+    assert_eq!(kept.unwrap().items.len(), 1);
+}
+
+/// A journal whose disk does not answer.
+struct Stalled;
+
+#[async_trait]
+impl ReportJournal for Stalled {
+    async fn append(&self, _: &[JournalEntry]) -> Result<(), JournalError> {
+        Err(JournalError::TooSlow)
+    }
+
+    async fn oldest(&self, _: usize) -> Result<(Vec<JournalEntry>, JournalMark), JournalError> {
+        Err(JournalError::TooSlow)
+    }
+
+    async fn remove(&self, _: JournalMark) -> Result<(), JournalError> {
+        Err(JournalError::TooSlow)
+    }
+
+    fn usage(&self) -> JournalUsage {
+        JournalUsage::default()
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_back_is_found_whatever_the_journal_does() {
+    let store = MemoryStore::new();
+    let gate = Arc::<StoreGate>::default();
+    let drain = drain(Arc::new(Stalled), &store, &store, &gate);
+    gate.failed();
+    store.set_unavailable(true);
+    assert!(matches!(drain.run().await, Err(DrainError::Store(_))));
+    assert!(gate.is_away());
+    store.set_unavailable(false);
+    assert!(matches!(drain.run().await, Err(DrainError::Journal(_))));
+    assert!(!gate.is_away());
+}
