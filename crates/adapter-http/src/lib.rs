@@ -10,6 +10,7 @@
 //! report, and at [`server`], which says how connections are treated.
 
 pub mod api;
+mod connections;
 pub mod health;
 mod idle;
 pub mod metrics;
@@ -34,6 +35,7 @@ use usecases::{
 use utoipa_swagger_ui::SwaggerUi;
 
 pub use api::auth::AdminToken;
+pub use connections::Farewell;
 pub use metrics::Metrics;
 use problem::Problem;
 pub use server::{Home, PublicSettings, bind, serve_operator, serve_public};
