@@ -8,6 +8,7 @@ mod events;
 mod outage;
 mod poison;
 mod replicas;
+mod restart;
 mod slow;
 mod speed;
 mod stop;
@@ -49,7 +50,7 @@ const SERVER: &[Engine] = &[Engine::Postgres];
 const EMBEDDED: &[Engine] = &[Engine::Sqlite];
 
 /// All of them, in the order in which they are played.
-pub const SCENARIOS: [Scenario; 27] = [
+pub const SCENARIOS: [Scenario; 32] = [
     quick("kill", "killed at random moments", BOTH, crash::kill),
     quick("outage", "database away", SERVER, outage::outage),
     quick(
@@ -71,6 +72,30 @@ pub const SCENARIOS: [Scenario; 27] = [
         "tables locked, all connections taken",
         SERVER,
         slow::locks,
+    ),
+    slow(
+        "crowd",
+        "tables locked, 3,000 reports a second whatever comes of them",
+        SERVER,
+        slow::crowd,
+    ),
+    slow(
+        "restart-late",
+        "restarted, database 3 s late",
+        SERVER,
+        restart::late,
+    ),
+    slow(
+        "restart-silence",
+        "restarted, database silent",
+        SERVER,
+        restart::silence,
+    ),
+    slow(
+        "restart-locks",
+        "restarted, tables locked",
+        SERVER,
+        restart::locks,
     ),
     quick(
         "idle",
@@ -117,6 +142,12 @@ pub const SCENARIOS: [Scenario; 27] = [
         "SIGTERM, tables locked",
         SERVER,
         stop::in_locks,
+    ),
+    slow(
+        "stop-slow",
+        "SIGTERM, database silent, 64 slow clients",
+        SERVER,
+        stop::beside_slow_clients,
     ),
     slow("slowloris", "500 slow clients", SERVER, clients::slowloris),
     Scenario {
