@@ -63,7 +63,7 @@ bench-growth: ## what a report costs with up to 10 million stored (25 GB of disk
 
 faults: ## kill and starve the service, and count what was lost (takes minutes)
 	cargo build --release --workspace --bin receiptd --bin faults
-	$(RELEASE)/faults $(ARGS)
+	ulimit -n "$$(ulimit -Hn)" && $(RELEASE)/faults $(ARGS)
 
 faults-quick: with-postgres ## the quick half of them, on the debug build
 	cargo build --workspace --bin receiptd --bin faults

@@ -10,6 +10,7 @@
 //! report, and at [`server`], which says how connections are treated.
 
 pub mod api;
+mod connections;
 pub mod health;
 mod idle;
 pub mod metrics;
@@ -35,6 +36,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 pub use api::auth::AdminToken;
 pub use api::events::stream::StreamSettings;
+pub use connections::Farewell;
 pub use metrics::Metrics;
 use problem::Problem;
 pub use server::{Home, PublicSettings, bind, serve_operator, serve_public};

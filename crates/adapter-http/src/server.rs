@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -11,6 +12,7 @@ use tokio::net::TcpSocket;
 use tokio::runtime::{Handle, TryCurrentError};
 
 use crate::api::Operator;
+use crate::connections::{Connections, Farewell};
 use crate::webhook::Webhook;
 use crate::{OperatorState, PublicState, idle};
 
@@ -82,7 +84,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves the public listener until the returned server is stopped; it does
-/// nothing until it is awaited.
+/// nothing until it is awaited. Say farewell before it is stopped.
 ///
 /// Must be called within the tokio runtime that the store lives in: the threads
 /// that answer requests have runtimes of their own, which end with the server,
@@ -91,12 +93,26 @@ pub fn serve_public(
     listener: TcpListener,
     state: PublicState,
     settings: PublicSettings,
-) -> io::Result<Server> {
+) -> io::Result<(Server, Farewell)> {
+    let connections = Arc::clone(&state.metrics.connections);
+    connections.allow(settings.max_connections);
+    let socket = listener.try_clone()?;
     let webhook = web::Data::new(Webhook::new(state, settings, home()?));
-    let patience = settings.keep_alive + settings.request_timeout;
-    serve(listener, settings, Some(patience), move |routes| {
+    let watched = Watched {
+        connections: Arc::clone(&connections),
+        patience: settings.keep_alive + settings.request_timeout,
+    };
+    let server = serve(listener, settings, Some(watched), move |routes| {
         crate::public(webhook.clone())(routes);
-    })
+    })?;
+    let farewell = Farewell::new(socket, server.handle(), connections);
+    Ok((server, farewell))
+}
+
+/// Where connections are counted, and how long nothing may come on one.
+struct Watched {
+    connections: Arc<Connections>,
+    patience: Duration,
 }
 
 /// Serves the operator's listener; see [`serve_public`].
@@ -110,7 +126,7 @@ pub fn serve_operator(listener: TcpListener, state: OperatorState) -> io::Result
 fn serve(
     listener: TcpListener,
     settings: PublicSettings,
-    patience: Option<Duration>,
+    watched: Option<Watched>,
     routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static,
 ) -> io::Result<Server> {
     let threads = settings
@@ -126,7 +142,12 @@ fn serve(
         .client_disconnect_timeout(settings.disconnect_timeout.max(SHORTEST))
         .shutdown_timeout(settings.shutdown_timeout.as_secs())
         .tcp_nodelay(true)
-        .on_connect(move |stream, data| idle::watch(stream, data, patience))
+        .on_connect(move |stream, data| {
+            if let Some(watched) = &watched {
+                watched.connections.count(data);
+            }
+            idle::watch(stream, data, watched.as_ref().map(|watched| watched.patience));
+        })
         // The process decides when to stop, not one of its listeners.
         .disable_signals()
         .listen(listener)?;

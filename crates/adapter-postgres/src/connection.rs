@@ -9,7 +9,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use crate::error::{corrupt, store_error};
+use crate::error::{corrupt, is_locked, store_error};
 use crate::patience::is_well;
 use crate::schema::MIGRATIONS;
 use crate::warm::WarmConnections;
@@ -58,6 +58,9 @@ pub struct InvalidPostgresUrl(#[source] sqlx::Error);
 /// A connection that was used this recently is not asked whether it still lives: the next
 /// statement will tell, one round trip earlier.
 const TRUSTED_AFTER_USE: Duration = Duration::from_secs(1);
+
+/// How long the schema may wait for a lock, unless told otherwise.
+const LOCKS: Duration = Duration::from_secs(30);
 
 /// How long connections may take to close, all together.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -126,13 +129,21 @@ impl PostgresStore {
     ///
     /// [`StoreError::Corrupt`] if the steps applied there are not the ones known here.
     pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.migrate_within(LOCKS).await
+    }
+
+    /// The same, waiting no longer than this for a lock that somebody else has: a table that is
+    /// being dumped, a process that does the same and was lost.
+    pub async fn migrate_within(&self, lock_timeout: Duration) -> Result<(), StoreError> {
         let migrator = schema::migrator();
         // A connection of its own: a step may take longer than any statement should. It comes
         // from a pool, since the migrator's future is not `Send` with one by reference.
+        let lock_timeout = format!("{}ms", lock_timeout.as_millis());
+        let server = self.migrating.clone();
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(self.acquire_timeout)
-            .connect_with(self.migrating.clone())
+            .connect_with(server.options([("lock_timeout", lock_timeout)]))
             .await
             .map_err(store_error(MIGRATIONS))?;
         let migrated = match migrator.run(&pool).await {
@@ -159,7 +170,14 @@ async fn prepare_log(pool: &PgPool) -> Result<(), sqlx::Error> {
     let mut connection = pool.acquire().await?;
     ids::raise(&mut connection).await?;
     let today = partitions::today(&mut connection).await?;
-    partitions::make(&mut connection, today).await.map(drop)
+    match partitions::make(&mut connection, today).await {
+        Err(error) if is_locked(&error) => {
+            // There are some for days to come, and one for all other days; a worker makes them.
+            tracing::warn!(%error, "no partition was made for the reports of days to come");
+            Ok(())
+        }
+        made => made.map(drop),
+    }
 }
 
 fn migration_error(error: MigrateError) -> StoreError {

@@ -57,6 +57,13 @@ pub(crate) fn is_unmigrated(error: &sqlx::Error) -> bool {
     code.as_deref() == Some(UNDEFINED_TABLE)
 }
 
+/// Whether somebody else held a lock for longer than the statement may wait.
+pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
+    const LOCK_NOT_AVAILABLE: &str = "55P03";
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.as_deref() == Some(LOCK_NOT_AVAILABLE)
+}
+
 /// Whether the server will refuse the same values for ever: a value it cannot keep (class
 /// 22), a broken constraint (23), more than it can handle at once (54). Everything else has
 /// to do with the server and passes: connections (08), locks (55), resources (53), an

@@ -27,9 +27,15 @@ pub(crate) async fn make(connection: &mut PgConnection, today: Date) -> Result<u
     .await?;
     let mut made = 0;
     for day in missing {
-        let new = sqlx::query_scalar!(r#"select reports_make_partition($1) as "new!""#, day)
-            .fetch_one(&mut *connection)
-            .await?;
+        // Whoever waits for its lock holds up all who read the log behind him, so he does not
+        // wait long, and tries again later.
+        let new = sqlx::query_scalar!(
+            r#"select reports_make_partition($1) as "new!"
+               from set_config('lock_timeout', '1s', true)"#,
+            day,
+        )
+        .fetch_one(&mut *connection)
+        .await?;
         if new {
             made += 1;
         } else {

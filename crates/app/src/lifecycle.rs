@@ -1,6 +1,6 @@
 //! When the process is asked to stop.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,4 +28,26 @@ pub async fn in_time<T>(what: &str, limit: Duration, work: impl Future<Output = 
         tracing::warn!(what, "not finished in time; the process ends");
     }
     done
+}
+
+/// When the process has to have ended, whatever it is waiting for.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    pub fn after(whole: Duration) -> Self {
+        Self(Instant::now() + whole)
+    }
+
+    /// What a step comes to that is done before the process ends, if it is done in time. It
+    /// takes no more than what the steps before have left.
+    pub async fn step<T>(
+        self,
+        what: &str,
+        at_most: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let left = self.0.saturating_duration_since(Instant::now());
+        in_time(what, at_most.min(left), work).await
+    }
 }

@@ -14,6 +14,7 @@ mod commands;
 mod config;
 mod event_sink;
 mod lifecycle;
+mod open_files;
 mod outage;
 mod output;
 mod pushing;

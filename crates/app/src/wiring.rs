@@ -2,7 +2,6 @@
 //! else does anybody know which one it is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use adapter_postgres::PostgresStore;
@@ -25,6 +24,9 @@ use usecases::{
 use crate::config::{DatabaseUrl, Settings};
 use crate::system::{SystemClock, SystemIds};
 use crate::workers::Worker;
+
+/// How long the schema waits for a lock where nothing can be done without it.
+pub const PATIENT: Duration = Duration::from_secs(30);
 
 /// The stores behind their ports.
 #[derive(Clone)]
@@ -100,7 +102,7 @@ impl Stores {
     /// version's schema.
     pub async fn create(settings: &Settings) -> Result<Self> {
         let stores = Self::connect(settings).await?;
-        let migrated = stores.migrate().await;
+        let migrated = stores.migrate(PATIENT).await;
         migrated.with_context(|| unusable(&stores.url))?;
         Ok(stores)
     }
@@ -122,31 +124,13 @@ impl Stores {
         Ok(Self::of(engine, url))
     }
 
-    /// Brings the database to this version's schema.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
+    /// Brings the database to this version's schema, waiting no longer than this for a lock that
+    /// somebody else has.
+    pub async fn migrate(&self, lock_timeout: Duration) -> Result<(), StoreError> {
         match &self.engine {
             Engine::Sqlite(store) => store.migrate().await,
-            Engine::Postgres(store) => store.migrate().await,
+            Engine::Postgres(store) => store.migrate_within(lock_timeout).await,
         }
-    }
-
-    /// A worker that brings the schema up to date once the store is there; only
-    /// a remote one can have been away when it should have been done.
-    pub fn migrate_later(&self) -> Option<Worker> {
-        let Engine::Postgres(store) = &self.engine else {
-            return None;
-        };
-        let (store, done) = (store.clone(), Arc::new(AtomicBool::new(false)));
-        Some(Worker::new("migrate", Duration::from_secs(1), move || {
-            let (store, done) = (store.clone(), Arc::clone(&done));
-            async move {
-                if !done.load(Ordering::Relaxed) {
-                    store.migrate().await?;
-                    done.store(true, Ordering::Relaxed);
-                }
-                Ok(())
-            }
-        }))
     }
 
     /// Whether the store can be away while this machine is well, so that a

@@ -1,11 +1,13 @@
 //! Loops around steps that do a bounded amount: run, wait, stop.
 
+use std::collections::HashMap;
+use std::future::pending;
 use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Result;
+use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// One step of a worker.
 pub type Step = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
@@ -35,16 +37,44 @@ impl Worker {
     }
 }
 
+/// How long a worker rests at most after a step that failed.
+const AFTER_FAILURE: Duration = Duration::from_mins(1);
+
+/// Workers that run.
+pub struct Workers {
+    tasks: JoinSet<()>,
+    names: HashMap<Id, &'static str>,
+}
+
+impl Workers {
+    /// Waits for as long as all live, and says which one does not. They are told to stop by
+    /// what they were started with, and not waited for here then.
+    pub async fn died(&mut self) -> &'static str {
+        let id = match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            Some(Err(error)) => error.id(),
+            None => pending().await,
+        };
+        self.names.get(&id).copied().unwrap_or_default()
+    }
+
+    /// Waits until all have ended.
+    pub async fn wait(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
 /// Runs workers until told to stop. A step under way is given up then: a store
 /// that does not answer must not keep the process from ending, and whatever a
 /// step has not finished is done again after the next start.
-pub fn start(workers: Vec<Worker>, stop: &CancellationToken) -> TaskTracker {
-    let tracker = TaskTracker::new();
+pub fn start(workers: Vec<Worker>, stop: &CancellationToken) -> Workers {
+    let (mut tasks, mut names) = (JoinSet::new(), HashMap::new());
     for worker in workers {
-        tracker.spawn(repeat(worker, stop.clone()));
+        let name = worker.name;
+        let task = tasks.spawn(repeat(worker, stop.clone()));
+        names.insert(task.id(), name);
     }
-    tracker.close();
-    tracker
+    Workers { tasks, names }
 }
 
 async fn repeat(worker: Worker, stop: CancellationToken) {
@@ -71,9 +101,14 @@ async fn repeat(worker: Worker, stop: CancellationToken) {
                 );
             }
         }
+        let rest = if failing {
+            worker.every.min(AFTER_FAILURE)
+        } else {
+            worker.every
+        };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(worker.every) => {}
+            () = tokio::time::sleep(rest) => {}
         }
     }
 }

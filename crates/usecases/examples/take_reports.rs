@@ -96,7 +96,8 @@ async fn main() {
         }
     };
     // The writers end when the last intake is dropped, with the reports.
-    tokio::join!(writers.run(), take);
+    let (recorded, ()) = tokio::join!(writers.run(), take);
+    recorded.expect("the writers live");
 }
 
 struct Lines {

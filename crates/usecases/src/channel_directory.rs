@@ -2,7 +2,7 @@
 //! store.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -23,6 +23,9 @@ pub struct ChannelDirectory {
     observer: Arc<dyn Observer>,
     copy: Option<Arc<dyn ChannelSnapshot>>,
     snapshot: ArcSwap<Snapshot>,
+    /// The revision that the copy has. Held while the directory is refreshed.
+    copied: tokio::sync::Mutex<Option<i64>>,
+    copy_is_behind: AtomicBool,
     used: Mutex<HashMap<CredentialId, Timestamp>>,
 }
 
@@ -89,6 +92,8 @@ impl ChannelDirectory {
             observer,
             copy: None,
             snapshot: ArcSwap::default(),
+            copied: tokio::sync::Mutex::default(),
+            copy_is_behind: AtomicBool::new(false),
             used: Mutex::default(),
         }
     }
@@ -113,22 +118,50 @@ impl ChannelDirectory {
         Ok(true)
     }
 
-    /// Reads the channels again if anything changed. `true` if it did.
+    /// Reads the channels again if anything changed. `true` if it did. A copy that could not be
+    /// saved is saved again, whether anything changed or not.
     pub async fn refresh(&self) -> Result<bool, StoreError> {
+        // One at a time: of two the one that has read earlier could have the last word.
+        let mut copied = self.copied.lock().await;
         // Asked first: a change that comes between is read again next time.
         let revision = self.repository.revision().await?;
-        if self.snapshot.load().revision == Some(revision) {
+        let is_known = self.snapshot.load().revision == Some(revision);
+        if is_known && (self.copy.is_none() || *copied == Some(revision)) {
             return Ok(false);
         }
         let channels = self.repository.all().await?;
-        if let Some(copy) = &self.copy {
-            // The receiver works without it as long as the repository is there.
-            if let Err(error) = copy.save(&channels) {
+        if self.save_copy(&channels) {
+            *copied = Some(revision);
+        }
+        if !is_known {
+            self.use_channels(Some(revision), channels);
+        }
+        Ok(!is_known)
+    }
+
+    /// Whether the copy, if there is one, is as these channels are. The receiver works without
+    /// it as long as the repository is there.
+    fn save_copy(&self, channels: &[ChannelWithCredentials]) -> bool {
+        let saved = self
+            .copy
+            .as_ref()
+            .map_or(Ok(()), |copy| copy.save(channels));
+        let was_behind = self.copy_is_behind.swap(saved.is_err(), Ordering::Relaxed);
+        match &saved {
+            // Said once; it is tried again and again.
+            Err(error) if !was_behind => {
                 tracing::error!(%error, "the copy of the channels was not saved");
             }
+            Ok(()) if was_behind => tracing::info!("the copy of the channels is saved again"),
+            Ok(()) | Err(_) => {}
         }
-        self.use_channels(Some(revision), channels);
-        Ok(true)
+        saved.is_ok()
+    }
+
+    /// Whether the copy could not be saved, so that it is not what the directory knows.
+    #[must_use]
+    pub fn copy_is_behind(&self) -> bool {
+        self.copy_is_behind.load(Ordering::Relaxed)
     }
 
     fn use_channels(&self, revision: Option<i64>, channels: Vec<ChannelWithCredentials>) {

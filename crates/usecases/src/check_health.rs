@@ -141,6 +141,10 @@ impl CheckHealth {
 
     fn channels_part(&self) -> Part {
         let (wrong, then) = match self.directory.origin() {
+            Origin::Repository if self.directory.copy_is_behind() => (
+                Some("their copy for a start without the store cannot be saved"),
+                Condition::Degraded,
+            ),
             Origin::Repository => (None, Condition::Ready),
             Origin::Copy => (
                 Some("as they were when the store was last reached"),

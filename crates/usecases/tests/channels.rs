@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,10 +14,13 @@ use testkit::builders::{channel_id, server_secret};
 use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::MemoryStore;
 use usecases::channel_directory::Origin;
+use usecases::check_health::Condition;
 use usecases::manage_channels::{
     ChannelChanges, IssuedCredential, ManageError, NewChannel, NewCredential, SigningToken,
 };
-use usecases::{Admission, AdmitCaller, ChannelDirectory, Integrators, ManageChannels};
+use usecases::{
+    Admission, AdmitCaller, ChannelDirectory, CheckHealth, Integrators, ManageChannels,
+};
 
 /// Everything around one memory store.
 struct World {
@@ -28,17 +32,31 @@ struct World {
 }
 
 #[derive(Default)]
-struct MemoryCopy(Mutex<Option<Vec<ChannelWithCredentials>>>);
+struct MemoryCopy {
+    saved: Mutex<Option<Vec<ChannelWithCredentials>>>,
+    is_full: AtomicBool,
+}
+
+impl MemoryCopy {
+    fn count(&self) -> Option<usize> {
+        let saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        saved.as_ref().map(Vec::len)
+    }
+}
 
 impl ChannelSnapshot for MemoryCopy {
     fn save(&self, channels: &[ChannelWithCredentials]) -> Result<(), Source> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(channels.to_vec());
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err("no space left on device".into());
+        }
+        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        *saved = Some(channels.to_vec());
         Ok(())
     }
 
     fn load(&self) -> Result<Option<Vec<ChannelWithCredentials>>, Source> {
         Ok(self
-            .0
+            .saved
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone())
@@ -292,6 +310,44 @@ async fn a_receiver_that_starts_without_the_store_knows_its_callers_from_the_cop
     world.store.set_unavailable(false);
     assert!(restarted.directory.refresh().await.unwrap());
     assert_eq!(restarted.directory.origin(), Origin::Repository);
+}
+
+#[tokio::test]
+async fn a_copy_that_could_not_be_saved_is_saved_as_soon_as_it_can_be() {
+    let copy = Arc::new(MemoryCopy::default());
+    let world = World::with_copy(MemoryStore::new(), copy.clone());
+    world.add("1").await;
+    assert!(world.directory.refresh().await.unwrap());
+    copy.is_full.store(true, Ordering::Relaxed);
+    let issued = world.add("2").await;
+    assert!(world.directory.refresh().await.unwrap());
+    // It is used all the same, and said that the copy is behind.
+    assert!(world.admits("2", issued.password.reveal()));
+    assert!(world.directory.copy_is_behind());
+    assert!(!world.directory.refresh().await.unwrap(), "nothing is new");
+    assert_eq!(copy.count(), Some(1));
+
+    copy.is_full.store(false, Ordering::Relaxed);
+    assert!(!world.directory.refresh().await.unwrap(), "nothing is new");
+    assert!(!world.directory.copy_is_behind());
+    assert_eq!(copy.count(), Some(2));
+}
+
+#[tokio::test]
+async fn the_channels_are_degraded_while_their_copy_cannot_be_saved() {
+    let copy = Arc::new(MemoryCopy::default());
+    let world = World::with_copy(MemoryStore::new(), copy.clone());
+    copy.is_full.store(true, Ordering::Relaxed);
+    world.directory.refresh().await.unwrap();
+    let check = CheckHealth::new(Arc::new(world.store.clone()), world.directory.clone());
+    let channels = async || {
+        let parts = check.run().await;
+        parts.into_iter().find(|part| part.name == "channels")
+    };
+    assert_eq!(channels().await.unwrap().condition, Condition::Degraded);
+    copy.is_full.store(false, Ordering::Relaxed);
+    world.directory.refresh().await.unwrap();
+    assert_eq!(channels().await.unwrap().condition, Condition::Ready);
 }
 
 #[tokio::test]

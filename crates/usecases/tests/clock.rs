@@ -15,7 +15,7 @@ use testkit::builders::{channel_id, key, server_secret, twilio_sid};
 use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::{MemoryJournal, MemoryStore};
 use tokio::task::JoinHandle;
-use usecases::intake::IntakeSettings;
+use usecases::intake::{IntakeSettings, WriterDied};
 use usecases::manage_channels::{NewChannel, NewCredential};
 use usecases::receive_report::ReportRequest;
 use usecases::{
@@ -35,7 +35,7 @@ struct Receiver {
     receive: ReceiveReport,
     drain: DrainJournal,
     /// Ends with the intake.
-    _writers: JoinHandle<()>,
+    _writers: JoinHandle<Result<(), WriterDied>>,
 }
 
 struct Basic;
@@ -137,7 +137,7 @@ fn drain(journal: &Arc<MemoryJournal>, store: &MemoryStore, gate: Arc<StoreGate>
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests outlive what they start")]
-fn spawn(writers: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+fn spawn<T: Send + 'static>(writers: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(writers)
 }
 

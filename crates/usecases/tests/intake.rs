@@ -12,7 +12,7 @@ use testkit::builders::{key, report, twilio_sid};
 use testkit::memory::{MemoryJournal, MemoryStore};
 use tokio::task::JoinHandle;
 use usecases::drain_journal::{DrainError, Drained};
-use usecases::intake::{IntakeError, IntakeSettings, Kept};
+use usecases::intake::{IntakeError, IntakeSettings, Kept, WriterDied};
 use usecases::{DrainJournal, Intake, Pace, StoreGate};
 
 const SETTINGS: IntakeSettings = IntakeSettings {
@@ -42,7 +42,7 @@ struct Running {
     journal: Arc<MemoryJournal>,
     gate: Arc<StoreGate>,
     intake: Intake,
-    writers: JoinHandle<()>,
+    writers: JoinHandle<Result<(), WriterDied>>,
 }
 
 impl Running {
@@ -158,7 +158,7 @@ async fn batches_that_are_full_slow_down_events() {
     }
     assert!(!slowed().is_zero());
     drop(intake);
-    writers.await.unwrap();
+    writers.await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -370,7 +370,7 @@ async fn what_had_queued_is_kept_when_the_intake_stops() {
     }
     drop(running.intake);
     running.store.set_paused(false);
-    running.writers.await.unwrap();
+    running.writers.await.unwrap().unwrap();
     for waiting in waiting {
         assert!(waiting.await.unwrap().is_ok());
     }

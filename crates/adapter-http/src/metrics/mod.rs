@@ -3,6 +3,7 @@
 //! Counting is adding to a number that is already there: no allocation, no lock
 //! and no look-up of labels on the way of a report.
 
+mod gauges;
 mod histogram;
 mod outcome;
 mod pushes;
@@ -16,7 +17,6 @@ use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use domain::{Effect, IntegratorName, RejectionReason, ReportedStatus};
-use ports::journal::JournalUsage;
 use ports::observer::{PushOutcome, StopReason};
 use ports::{Observer, ReportJournal};
 use prometheus_client::collector::Collector;
@@ -26,9 +26,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 use usecases::Integrators;
+use usecases::intake::Backlog;
 use usecases::survey_subscriptions::Survey;
 
 use crate::api::Operator;
+use crate::connections::Connections;
 use histogram::Histogram;
 pub(crate) use outcome::Outcome;
 use pushes::PushCounters;
@@ -58,6 +60,8 @@ pub struct Metrics {
     pushes: PushCounters,
     channels: AtomicU64,
     journal: OnceLock<Arc<dyn ReportJournal>>,
+    pub(crate) connections: Arc<Connections>,
+    backlog: OnceLock<Backlog>,
 }
 
 impl Metrics {
@@ -79,6 +83,8 @@ impl Metrics {
             pushes: PushCounters::new(),
             channels: AtomicU64::new(0),
             journal: OnceLock::new(),
+            connections: Arc::default(),
+            backlog: OnceLock::new(),
         }
     }
 
@@ -86,6 +92,12 @@ impl Metrics {
     pub fn watch(&self, journal: Arc<dyn ReportJournal>) {
         // The first one stays; there is only one.
         let _ = self.journal.set(journal);
+    }
+
+    /// Shows how many reports wait in an intake, from now on.
+    pub fn watch_backlog(&self, backlog: Backlog) {
+        // The first one stays; there is only one.
+        let _ = self.backlog.set(backlog);
     }
 
     /// A request to the webhook was answered.
@@ -212,6 +224,8 @@ impl Collector for Shown {
             pushes,
             channels,
             journal,
+            connections,
+            backlog,
         } = self.metrics.as_ref();
 
         let mut shown = encoder.encode_descriptor(
@@ -270,9 +284,15 @@ impl Collector for Shown {
             subscriptions::encode(&mut encoder, survey)?;
         }
         if let Some(journal) = journal.get() {
-            encode_journal(&mut encoder, journal.usage())?;
+            gauges::encode_journal(&mut encoder, journal.usage())?;
         }
 
+        let backlog = backlog.get().map(Backlog::usage);
+        gauges::encode_crowd(
+            &mut encoder,
+            connections.usage(),
+            backlog.unwrap_or_default(),
+        )?;
         encoder
             .encode_descriptor(
                 "receiptd_channels",
@@ -320,42 +340,4 @@ fn encode_counters(
             .encode_counter(&count.load(Ordering::Relaxed), NoExemplar::None)?;
     }
     Ok(())
-}
-
-fn encode_journal(encoder: &mut DescriptorEncoder<'_>, usage: JournalUsage) -> fmt::Result {
-    for (name, help, value) in [
-        (
-            "receiptd_journal_entries",
-            "Reports in the journal that wait for the store",
-            usage.entries,
-        ),
-        (
-            "receiptd_journal_bytes",
-            "Bytes that the journal takes on the disk",
-            usage.bytes,
-        ),
-        (
-            "receiptd_journal_capacity_bytes",
-            "Bytes that the journal may take",
-            usage.capacity,
-        ),
-        (
-            "receiptd_journal_set_aside_files",
-            "Damaged files of the journal that are set aside",
-            usage.set_aside,
-        ),
-    ] {
-        let value = i64::try_from(value).unwrap_or(i64::MAX);
-        encoder
-            .encode_descriptor(name, help, None, MetricType::Gauge)?
-            .encode_gauge(&value)?;
-    }
-    encoder
-        .encode_descriptor(
-            "receiptd_journal_damaged",
-            "Damaged places found in the journal; at each, one acknowledged report or more is lost",
-            None,
-            MetricType::Counter,
-        )?
-        .encode_counter(&usage.damaged, NoExemplar::None)
 }

@@ -106,7 +106,11 @@ pub(crate) async fn receive(
             (refusal.outcome(), refusal.response())
         }
     };
-    let response = body.answer(response);
+    let mut response = body.answer(response);
+    // Who is asked for credentials comes again, and nobody else would take the report.
+    if outcome != Outcome::Challenge && webhook.state.metrics.connections.are_leaving() {
+        response = body::closing(response);
+    }
     let took = began.elapsed();
     webhook.state.metrics.answered(outcome, took);
     request_log::webhook(&request, response.status(), outcome, took);

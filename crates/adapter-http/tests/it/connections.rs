@@ -173,3 +173,81 @@ async fn a_second_request_that_does_not_go_on_is_given_up() {
     store.set_paused(false);
     assert_eq!(connection.answer().await.status, 204);
 }
+
+#[tokio::test]
+async fn no_more_connections_are_taken_than_are_allowed() {
+    let store = MemoryStore::new();
+    let size = Size {
+        public: PublicSettings {
+            max_connections: 2,
+            ..PublicSettings::default()
+        },
+        ..Size::default()
+    };
+    let running = start(Stores::from(&store), size).await;
+    let service = &running.service;
+    let channel = service.add_channel("1", json!({})).await;
+    let mut held = Vec::new();
+    for number in 0..2 {
+        let mut connection = Connection::open(service.public).await;
+        let report = channel.report(&format!("SM{number}"), "sent");
+        connection.write(&report.bytes()).await;
+        assert_eq!(connection.answer().await.status, 204);
+        held.push(connection);
+    }
+    let gauge = async |name: &str| service.metric(name).await;
+    assert_eq!(gauge("receiptd_connections").await, Some(2.0));
+    assert_eq!(gauge("receiptd_connections_allowed").await, Some(2.0));
+
+    let mut third = Connection::open(service.public).await;
+    third.write(&channel.report("SM3", "sent").bytes()).await;
+    let answered = tokio::time::timeout(Duration::from_millis(300), third.answer()).await;
+    assert!(
+        answered.is_err(),
+        "it has its turn when another one is gone"
+    );
+    drop(held.pop());
+    assert_eq!(third.answer().await.status, 204);
+    assert_eq!(gauge("receiptd_connections").await, Some(2.0));
+}
+
+#[tokio::test]
+async fn after_the_farewell_everything_that_was_sent_is_answered_and_nothing_is_taken() {
+    let (running, store) = on_memory().await;
+    let address = running.service.public;
+    let channel = running.service.add_channel("1", json!({})).await;
+    let mut idle = Connection::open(address).await;
+    idle.write(&channel.report("SM1", "sent").bytes()).await;
+    assert_eq!(idle.answer().await.status, 204);
+    store.set_paused(true);
+    let mut waiting = Connection::open(address).await;
+    waiting.write(&channel.report("SM2", "sent").bytes()).await;
+
+    let began = Instant::now();
+    let farewell = running.farewell.say(Duration::from_secs(20));
+    let meanwhile = async {
+        while tokio::net::TcpStream::connect(address).await.is_ok() {
+            assert!(began.elapsed() < Duration::from_secs(5), "it is taken");
+            tokio::task::yield_now().await;
+        }
+        store.set_paused(false);
+        let answer = waiting.answer().await;
+        assert_eq!(answer.status, 204);
+        // Who is asked for credentials may show them.
+        idle.write(&channel.unproven("SM1", "read").bytes()).await;
+        let answer = idle.answer().await;
+        assert_eq!((answer.status, answer.header("connection")), (401, None));
+        idle.write(&channel.report("SM1", "read").bytes()).await;
+        let answer = idle.answer().await;
+        assert_eq!(
+            (answer.status, answer.header("connection")),
+            (204, Some("close"))
+        );
+        assert!(idle.is_closed().await);
+        // It was on its way when the farewell was said, and has had its answer.
+        drop(waiting);
+    };
+    tokio::join!(farewell, meanwhile);
+    assert!(began.elapsed() < Duration::from_secs(15));
+    assert_eq!(store.logged_reports(), 3);
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_http::{
-    AdminToken, Metrics, OperatorState, PublicSettings, PublicState, StreamSettings,
+    AdminToken, Farewell, Metrics, OperatorState, PublicSettings, PublicState, StreamSettings,
 };
 use async_trait::async_trait;
 use domain::PublicUrl;
@@ -93,6 +93,8 @@ pub struct Size {
 pub struct Running {
     pub service: Service,
     pub clock: Arc<FixedClock>,
+    /// Prepares the public listener for its end.
+    pub farewell: Farewell,
 }
 
 /// A service on a memory store.
@@ -126,6 +128,7 @@ pub async fn start_with(
     directory.refresh().await.unwrap();
     let dyn_clock: Arc<dyn Clock> = clock.clone();
     let (intake, writers) = Intake::new(stores.reports.clone(), observer.clone(), size.intake);
+    metrics.watch_backlog(intake.backlog());
     let log = Arc::new(SharedLog::new(stores.log.clone()));
     spawn(writers.telling(log.clone()).run());
     let public = PublicState {
@@ -199,9 +202,11 @@ pub async fn start_with(
         metrics,
         admin_token: AdminToken::new(ADMIN_TOKEN),
     };
+    let (service, farewell) = listen(public, operator, size.public).await;
     Running {
-        service: listen(public, operator, size.public).await,
+        service,
         clock,
+        farewell,
     }
 }
 
@@ -210,7 +215,7 @@ async fn listen(
     public: PublicState,
     operator: OperatorState,
     public_size: PublicSettings,
-) -> Service {
+) -> (Service, Farewell) {
     let anywhere = "127.0.0.1:0".parse().unwrap();
     let settings = PublicSettings {
         threads: Some(1),
@@ -219,7 +224,8 @@ async fn listen(
     };
     let listener = adapter_http::bind(anywhere).unwrap();
     let public_address = listener.local_addr().unwrap();
-    spawn(adapter_http::serve_public(listener, public, settings).unwrap());
+    let (server, farewell) = adapter_http::serve_public(listener, public, settings).unwrap();
+    spawn(server);
     let listener = adapter_http::bind(anywhere).unwrap();
     let operator_address = listener.local_addr().unwrap();
     spawn(adapter_http::serve_operator(listener, operator).unwrap());
@@ -232,7 +238,7 @@ async fn listen(
     // Connections wait in the backlog until the listeners accept them.
     let alive = Request::get("/healthz").send(service.operator).await;
     assert_eq!(alive.status, 200);
-    service
+    (service, farewell)
 }
 
 #[expect(

@@ -163,6 +163,9 @@ async fn metrics_count_what_happened() {
         ("receiptd_commit_failures_total", 1.0),
         ("receiptd_journaled_reports_total", 0.0),
         ("receiptd_channels", 1.0),
+        ("receiptd_connections", 0.0),
+        ("receiptd_queue_reports", 0.0),
+        ("receiptd_queue_allowed_reports", 4096.0),
         ("receiptd_request_duration_seconds_count", 10.0),
         (
             "receiptd_request_duration_seconds_bucket{le=\"+Inf\"}",

@@ -10,7 +10,7 @@ use usecases::{ChannelDirectory, CheckHealth};
 
 use crate::config::Settings;
 use crate::wiring::Stores;
-use crate::{event_sink, output, telemetry};
+use crate::{event_sink, open_files, output, telemetry};
 
 /// What the settings come to; no secret is in it.
 #[derive(Serialize)]
@@ -23,6 +23,8 @@ struct Checked {
     channels: usize,
     /// What about the database may undo what it has taken.
     warnings: Vec<String>,
+    max_connections: u32,
+    open_files: Option<u64>,
 }
 
 pub async fn run(settings: &Settings, json: bool) -> Result<()> {
@@ -67,10 +69,19 @@ pub async fn run(settings: &Settings, json: bool) -> Result<()> {
         data_dir: settings.data_dir.display().to_string(),
         channels: channels.len(),
         warnings,
+        max_connections: settings.connections(open_files::limit()),
+        open_files: open_files::limit(),
     };
     if json {
         return output::json(&checked);
     }
+    let (wanted, allowed) = (settings.limits.max_connections, checked.max_connections);
+    let connections = match checked.open_files {
+        Some(files) if allowed < wanted => {
+            format!("{allowed} instead of {wanted}: {files} files may be open")
+        }
+        Some(_) | None => allowed.to_string(),
+    };
     let rows = [
         ["database".to_owned(), checked.database],
         ["public listener".to_owned(), checked.public_listen],
@@ -78,6 +89,7 @@ pub async fn run(settings: &Settings, json: bool) -> Result<()> {
         ["public URL".to_owned(), checked.public_url],
         ["data folder".to_owned(), checked.data_dir],
         ["channels".to_owned(), checked.channels.to_string()],
+        ["connections at most".to_owned(), connections],
     ];
     output::table(["SETTING", "VALUE"], rows);
     if checked.warnings.is_empty() {

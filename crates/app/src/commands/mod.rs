@@ -17,6 +17,7 @@ mod subscription;
 mod worker;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use domain::page::PageSize;
@@ -27,13 +28,19 @@ use crate::config::Settings;
 use crate::output;
 use crate::wiring::Stores;
 
+/// How long what still runs in a thread of its own may take at the end.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// Does what was asked.
 pub fn run(cli: Cli) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    runtime.block_on(dispatch(cli))
+    let done = runtime.block_on(dispatch(cli));
+    // A thread that waits for a disk or the name of a host keeps nobody from leaving.
+    runtime.shutdown_timeout(LEAVING);
+    done
 }
 
 async fn dispatch(cli: Cli) -> Result<()> {
@@ -95,7 +102,7 @@ fn hint_of(next: Option<&str>) {
 }
 
 /// A client for HTTP and HTTPS.
-fn http_client(timeout: std::time::Duration) -> Result<reqwest::Client> {
+fn http_client(timeout: Duration) -> Result<reqwest::Client> {
     // Somebody else may have installed it; either way there is one now.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()

@@ -18,6 +18,8 @@ use usecases::intake::IntakeSettings;
 use usecases::prune::KeepFor;
 use usecases::push::PushSettings;
 
+use crate::open_files;
+
 pub use database::DatabaseUrl;
 pub use secrets::Secrets;
 
@@ -158,7 +160,7 @@ pub struct Limits {
     #[arg(
         long,
         env = "RECEIPTD_QUEUE",
-        default_value_t = 8192,
+        default_value_t = 4096,
         global = true,
         hide_short_help = true
     )]
@@ -265,6 +267,16 @@ impl Settings {
             pause_after: Duration::from_hours(self.push.pause_after_hours.into()),
             ..PushSettings::default()
         }
+    }
+
+    /// How many connections the public listener holds, where so many files may be open.
+    pub fn connections(&self, open_files: Option<u64>) -> u32 {
+        let Limits {
+            max_connections,
+            database_connections,
+            ..
+        } = self.limits;
+        open_files::connections(max_connections, database_connections, open_files)
     }
 
     /// How the intake is dimensioned.

@@ -26,4 +26,5 @@ mod retention;
 #[expect(dead_code, reason = "the tests of the listeners use more of it")]
 mod service;
 mod settings;
+mod starting;
 mod support;

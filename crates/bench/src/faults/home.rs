@@ -1,12 +1,12 @@
 //! A receiver's place on the disk, which outlives it: data, settings, addresses
 //! and log.
 
-use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
@@ -27,7 +27,7 @@ pub struct Home {
     database_url: String,
     variables: Vec<(&'static str, &'static str)>,
     /// Whether its receivers can be kept from writing to files, and are.
-    limit: Option<Cell<bool>>,
+    limit: Option<AtomicBool>,
     public: SocketAddr,
     operator: SocketAddr,
 }
@@ -64,14 +64,14 @@ impl Home {
 
     /// With receivers that can be kept from writing to files.
     pub fn with_limit(mut self) -> Self {
-        self.limit = Some(Cell::new(false));
+        self.limit = Some(AtomicBool::new(false));
         self
     }
 
     /// Whether receivers that are started from now on may write to files.
     pub fn may_write(&self, may: bool) {
         if let Some(limited) = &self.limit {
-            limited.set(!may);
+            limited.store(!may, Ordering::Relaxed);
         }
     }
 
@@ -182,7 +182,11 @@ impl Home {
             Some(limited) => {
                 // What goes beyond the limit fails, and does not end the process.
                 let mut shell = Command::new("/bin/sh");
-                let limited = if limited.get() { "0" } else { "unlimited" };
+                let limited = if limited.load(Ordering::Relaxed) {
+                    "0"
+                } else {
+                    "unlimited"
+                };
                 let script = r#"trap '' XFSZ; ulimit -S -f "$0"; exec "$@""#;
                 shell.args(["-c", script, limited]).arg(&self.program);
                 shell

@@ -16,6 +16,7 @@
 )]
 
 mod connection;
+mod crowd;
 mod finding;
 mod happened;
 mod home;

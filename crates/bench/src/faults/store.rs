@@ -224,13 +224,17 @@ impl Postgres {
 
     /// Keeps everybody away from the messages until the lock is dropped.
     pub fn lock_messages(&self) -> Result<Lock> {
+        self.lock("messages")
+    }
+
+    /// The same with any tables.
+    pub fn lock(&self, tables: &str) -> Result<Lock> {
         let runtime = runtime()?;
+        let lock = AssertSqlSafe(format!("lock table {tables} in access exclusive mode"));
         let connection = runtime.block_on(async {
             let mut connection = PgConnection::connect(&self.url()).await?;
             connection.execute("begin").await?;
-            connection
-                .execute("lock table messages in access exclusive mode")
-                .await?;
+            connection.execute(lock).await?;
             Ok::<_, sqlx::Error>(connection)
         })?;
         Ok(Lock {

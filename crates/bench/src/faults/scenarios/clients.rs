@@ -33,7 +33,7 @@ pub fn slowloris(stage: &Stage) -> Result<Finding> {
     let load = good_traffic(&home).start();
     pause(2.0);
     let (address, began) = (home.public(), load.elapsed());
-    let slow = thread::spawn(move || slow_clients(address));
+    let slow = thread::spawn(move || slow_clients(address, SLOW));
     let slow = slow.join().ok().context("the slow clients died")??;
     let ended = load.elapsed();
     pause(1.0);
@@ -62,18 +62,22 @@ fn good_traffic(home: &Home) -> Load {
     load
 }
 
-struct Slow {
-    closed: usize,
-    longest: Duration,
+/// What became of slow clients.
+pub struct Slow {
+    /// How many were closed by the receiver.
+    pub closed: usize,
+    /// How long that took.
+    pub longest: Duration,
 }
 
-fn slow_clients(address: SocketAddr) -> Result<Slow> {
+/// So many slow clients at a time, until they are closed.
+pub fn slow_clients(address: SocketAddr, count: usize) -> Result<Slow> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let mut clients = JoinSet::new();
-        for number in 0..SLOW {
+        for number in 0..count {
             clients.spawn(slow_client(address, number % 2 == 0, number % 4 < 2));
         }
         let mut slow = Slow {

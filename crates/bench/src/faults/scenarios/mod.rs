@@ -9,6 +9,7 @@ mod events;
 mod outage;
 mod poison;
 mod replicas;
+mod restart;
 mod slow;
 mod speed;
 mod stop;
@@ -47,7 +48,7 @@ const SERVER: &[Engine] = &[Engine::Postgres];
 const EMBEDDED: &[Engine] = &[Engine::Sqlite];
 
 /// All of them, in the order in which they are played.
-pub const SCENARIOS: [Scenario; 27] = [
+pub const SCENARIOS: [Scenario; 32] = [
     quick("kill", "killed at random moments", BOTH, crash::kill),
     quick("outage", "database away", SERVER, outage::outage),
     quick(
@@ -69,6 +70,30 @@ pub const SCENARIOS: [Scenario; 27] = [
         "tables locked, all connections taken",
         SERVER,
         slow::locks,
+    ),
+    slow(
+        "crowd",
+        "tables locked, 3,000 reports a second whatever comes of them",
+        SERVER,
+        slow::crowd,
+    ),
+    slow(
+        "restart-late",
+        "restarted, database 3 s late",
+        SERVER,
+        restart::late,
+    ),
+    slow(
+        "restart-silence",
+        "restarted, database silent",
+        SERVER,
+        restart::silence,
+    ),
+    slow(
+        "restart-locks",
+        "restarted, tables locked",
+        SERVER,
+        restart::locks,
     ),
     Scenario {
         waits: true,
@@ -118,6 +143,12 @@ pub const SCENARIOS: [Scenario; 27] = [
         "SIGTERM, tables locked",
         SERVER,
         stop::in_locks,
+    ),
+    slow(
+        "stop-slow",
+        "SIGTERM, database silent, 64 slow clients",
+        SERVER,
+        stop::beside_slow_clients,
     ),
     slow("slowloris", "500 slow clients", BOTH, clients::slowloris),
     quick("clock", "clock set back by an hour", BOTH, clock::set_back),

@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use super::{DEADLINE, pause, settle};
 use crate::Stage;
+use crate::crowd::Crowd;
 use crate::finding::Finding;
 use crate::home::Home;
 use crate::load::Load;
@@ -100,6 +101,42 @@ fn beside_readers(receiver: &Receiver<'_>, work: impl FnOnce() -> Result<()>) ->
         done.store(true, Ordering::Relaxed);
         outcome
     })
+}
+
+/// Somebody holds the lock on a table while reports come one after the other, whether those
+/// before were answered or not.
+pub fn crowd(stage: &Stage) -> Result<Finding> {
+    let store = Store::new(stage.engine)?;
+    let home = Home::new(stage, &store.url())?;
+    home.add_channel()?;
+    let receiver = home.start()?;
+    let crowd = Crowd {
+        receiver: home.public(),
+        rate: 3_000,
+        lasting: Duration::from_secs(12),
+        connections: 12_000,
+    };
+    let crowd = crowd.start();
+    pause(1.0);
+    let lock = store.postgres()?.lock_messages()?;
+    pause(9.0);
+    drop(lock);
+    let (ledger, connections) = crowd.finish()?;
+    let mut finding = settle(&store, receiver, &ledger)?;
+    let refused = ledger.entries.iter();
+    let refused = refused.filter(|entry| entry.status.is_some_and(|status| status != 204));
+    let slowest = refused.map(|entry| entry.took).max().unwrap_or_default();
+    finding.note(format!("{connections} connections at most"));
+    finding.expect_in_time(
+        slowest < Duration::from_secs(1),
+        format!("a refusal took {slowest:.1?}"),
+    );
+    finding.expect(finding.unanswered == 0, "requests were not answered");
+    finding.expect_in_time(
+        finding.slowest <= DEADLINE,
+        format!("an answer took {:.1?}", finding.slowest),
+    );
+    Ok(finding)
 }
 
 /// Somebody holds the lock on a table, and whoever looks at messages holds the

@@ -4,9 +4,12 @@
 //! There is no timer. While one batch is being committed the next one gathers,
 //! so the batch grows with the load and a lone report waits for nobody.
 //!
-//! What the store does not take in time goes to the journal, if there is one,
-//! and is answered when it is durable there. Either way an answer comes within
+//! What the store does not take in time, or before the queue is half full, goes
+//! to the journal, if there is one, and is answered when it is durable there.
+//! Either way an answer comes within
 //! the deadline and the time of one append.
+
+mod backlog;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,8 +19,10 @@ use ports::journal::JournalError;
 use ports::reports::{Recorded, record_by_halves};
 use ports::{JournalEntry, Observer, ReportJournal, ReportStore, StoreError};
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::{JoinError, JoinSet};
 
 use crate::{Pace, SharedLog, StoreGate};
+pub use backlog::Backlog;
 
 /// How the intake is dimensioned.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +40,7 @@ pub struct IntakeSettings {
 impl Default for IntakeSettings {
     fn default() -> Self {
         Self {
-            queue: 8_192,
+            queue: 4_096,
             batch: 256,
             writers: 1,
             deadline: Duration::from_secs(5),
@@ -80,6 +85,11 @@ pub enum NotKept {
     Journal(JournalError),
 }
 
+/// A writer of the intake died: without it reports are recorded late, or not at all.
+#[derive(Debug, thiserror::Error)]
+#[error("a writer died")]
+pub struct WriterDied(#[source] JoinError);
+
 /// Where proven reports are handed over.
 #[derive(Clone)]
 pub struct Intake {
@@ -97,6 +107,7 @@ struct Waiting {
 /// whatever had queued is kept.
 pub struct IntakeWriters {
     queue: Arc<Mutex<mpsc::Receiver<Waiting>>>,
+    backlog: Backlog,
     store: Arc<dyn ReportStore>,
     journal: Option<Arc<dyn ReportJournal>>,
     log: Option<Arc<SharedLog>>,
@@ -119,6 +130,7 @@ impl Intake {
         let gate = Arc::default();
         let writers = IntakeWriters {
             queue: queue_end,
+            backlog: Backlog::of(&queue),
             store,
             journal: None,
             log: None,
@@ -128,6 +140,12 @@ impl Intake {
             settings,
         };
         (Self { queue }, writers)
+    }
+
+    /// Says how many reports wait.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        Backlog::of(&self.queue)
     }
 
     /// Keeps a report and returns when it is durable.
@@ -178,21 +196,22 @@ impl IntakeWriters {
         self
     }
 
-    /// Keeps what is handed over until every [`Intake`] is dropped.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the writers end with the queue and are awaited"
-    )]
-    pub async fn run(self) {
+    /// Keeps what is handed over until every [`Intake`] is dropped. Returns earlier if a writer
+    /// dies; others go on, but nobody should count on them.
+    pub async fn run(self) -> Result<(), WriterDied> {
         let this = Arc::new(self);
-        let writers: Vec<_> = (0..this.settings.writers.max(1))
-            .map(|_| tokio::spawn(Arc::clone(&this).write()))
-            .collect();
-        for writer in writers {
-            if let Err(error) = writer.await {
-                tracing::error!(%error, "a writer of the intake died");
+        let mut writers = JoinSet::new();
+        for _ in 0..this.settings.writers.max(1) {
+            writers.spawn(Arc::clone(&this).write());
+        }
+        drop(this);
+        while let Some(ended) = writers.join_next().await {
+            if let Err(error) = ended {
+                writers.detach_all();
+                return Err(WriterDied(error));
             }
         }
+        Ok(())
     }
 
     async fn write(self: Arc<Self>) {
@@ -267,8 +286,13 @@ impl IntakeWriters {
         };
         let began = Instant::now();
         let recording = record_by_halves(self.store.as_ref(), reports);
-        match tokio::time::timeout(left, recording).await {
-            Ok(Ok(outcomes)) => {
+        let recording = tokio::time::timeout(left, recording);
+        let recorded = tokio::select! {
+            recorded = recording => recorded.ok(),
+            () = self.backlog.crowds(), if has_journal => None,
+        };
+        match recorded {
+            Some(Ok(outcomes)) => {
                 self.gate.worked();
                 self.observer.committed(reports.len(), began.elapsed());
                 if let Some(log) = &self.log {
@@ -276,7 +300,7 @@ impl IntakeWriters {
                 }
                 Ok(outcomes)
             }
-            Ok(Err(error)) => {
+            Some(Err(error)) => {
                 self.observer.commit_failed(reports.len());
                 tracing::warn!(reports = reports.len(), error = %chain(&error), "the store did not take a batch");
                 if has_journal {
@@ -284,7 +308,7 @@ impl IntakeWriters {
                 }
                 Err(NotKept::Store(error))
             }
-            Err(_elapsed) => {
+            None => {
                 self.observer.commit_failed(reports.len());
                 tracing::warn!(
                     reports = reports.len(),

@@ -1,20 +1,20 @@
 //! The life of the server: open, listen, work, stop.
 
+mod begin;
+mod end;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
 use adapter_http::{
     AdminToken, Home, Metrics, OperatorState, PublicSettings, PublicState, StreamSettings,
 };
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use domain::PublicUrl;
-use ports::{EventSink, StoreError};
+use ports::EventSink;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use usecases::push::PushParts;
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, Intake, ListErasures, ListMessages, ListRejections,
@@ -22,17 +22,19 @@ use usecases::{
     SurveySubscriptions,
 };
 
-use super::demo;
+use super::demo::{self, Demo};
 use crate::at_home::AtHome;
 use crate::cli::ServeArgs;
 use crate::config::{Secrets, Settings};
 use crate::event_sink;
-use crate::lifecycle;
+use crate::lifecycle::{self, Deadline};
 use crate::outage::Outage;
 use crate::system::SystemClock;
 use crate::wiring::{self, Stores};
 use crate::workers::{self, Worker};
-use crate::{output, pushing, system};
+use crate::{open_files, output, pushing, system};
+use begin::Start;
+use end::{Running, Tasks};
 
 /// Serves until asked to stop.
 pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
@@ -54,27 +56,23 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         secrets.server.clone(),
         metrics.clone(),
     )));
-    let schema_is_there = begin(&stores, &directory).await?;
+    let start = begin::begin(&stores, &directory).await?;
     let manage = wiring::manage_channels(&stores, secrets.server.clone(), public_url.clone());
-    let demo = if args.demo && schema_is_there {
-        demo::prepare(settings, &manage).await?
-    } else {
-        None
+    let demo = match &start {
+        Start::Complete if args.demo => prepare_demo(settings, &manage, &directory).await?,
+        Start::Complete => None,
+        Start::WithoutDatabase(_) => {
+            outage.begin();
+            None
+        }
     };
-    if schema_is_there {
-        directory
-            .refresh()
-            .await
-            .context("the channels cannot be read")?;
-    } else {
-        outage.begin();
-    }
 
     let (intake, writers) = Intake::new(
         Arc::clone(&stores.reports),
         metrics.clone(),
         settings.intake(),
     );
+    metrics.watch_backlog(intake.backlog());
     let home = Home::here()?;
     let log = AtHome::new(Arc::clone(&stores.log), home.clone());
     let log = Arc::new(SharedLog::new(Arc::new(log)));
@@ -102,7 +100,8 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let operator_state = shared.operator_state(manage, &outage, streams_stop);
 
     let asked_to_stop = lifecycle::asked_to_stop()?;
-    let public = adapter_http::serve_public(public, public_state, server_settings(settings))?;
+    let (public, farewell) =
+        adapter_http::serve_public(public, public_state, server_settings(settings))?;
     let operator = adapter_http::serve_operator(operator, operator_state)?;
     let (public_handle, operator_handle) = (public.handle(), operator.handle());
     #[expect(clippy::disallowed_methods, reason = "stopped and awaited below")]
@@ -110,8 +109,8 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
 
     let stop = CancellationToken::new();
     let mut chores = shared.chores(&outage, args);
-    if !schema_is_there {
-        chores.extend(stores.migrate_later());
+    if let Start::WithoutDatabase(under_way) = start {
+        chores.push(begin::migrate_later(&stores, under_way));
     }
     let workers = workers::start(chores, &stop);
     let pushing = (!args.no_workers).then(|| shared.start_pushing(&stop));
@@ -122,103 +121,66 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         demo.print();
     }
 
-    let signal = asked_to_stop.await;
-    tracing::info!(signal, "stopping: finishing the reports in flight");
     let running = Running {
-        public: (public_handle, public),
-        operator: (operator_handle, operator),
+        tasks: Tasks {
+            public,
+            operator,
+            writers,
+            workers,
+            pushing,
+        },
+        public: public_handle,
+        farewell,
+        operator: operator_handle,
         streams: stopping,
         stop,
-        workers,
-        pushing,
-        writers,
     };
-    running.end().await?;
-    leave(&stores, &directory).await;
+    until_the_end(running, asked_to_stop, &stores, &directory).await
+}
+
+/// Goes on until it is asked to stop, or cannot go on, and ends in good order.
+async fn until_the_end(
+    mut running: Running,
+    asked_to_stop: impl Future<Output = &'static str>,
+    stores: &Stores,
+    directory: &ChannelDirectory,
+) -> Result<()> {
+    let died = tokio::select! {
+        signal = asked_to_stop => {
+            tracing::info!(signal, "stopping: finishing the reports in flight");
+            None
+        }
+        died = running.tasks.died() => {
+            tracing::error!(error = format!("{died:#}"), "stopping: it has to be started anew");
+            Some(died)
+        }
+    };
+    let deadline = Deadline::after(end::WHOLE);
+    let ended = running.end(deadline).await;
+    end::leave(stores, directory, deadline).await;
+    if let Some(died) = died {
+        return Err(died);
+    }
+    ended?;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// The last that is written, when nobody calls any more.
-async fn leave(stores: &Stores, directory: &ChannelDirectory) {
-    let uses = directory.flush_uses();
-    if let Some(Err(error)) = lifecycle::in_time("uses", Duration::from_secs(2), uses).await {
-        tracing::warn!(%error, "when credentials were last used was not written down");
-    }
-    stores.close().await;
-}
-
-type Listener = (ServerHandle, JoinHandle<std::io::Result<()>>);
-
-/// What has to be ended.
-struct Running {
-    public: Listener,
-    operator: Listener,
-    streams: watch::Sender<bool>,
-    stop: CancellationToken,
-    workers: TaskTracker,
-    pushing: Option<oneshot::Receiver<()>>,
-    writers: JoinHandle<()>,
-}
-
-impl Running {
-    /// Ends everything that uses the stores, and loses no report over it.
-    async fn end(self) -> Result<()> {
-        let (handle, public) = self.public;
-        handle.stop(true).await;
-        public.await.context("the public listener died")??;
-        self.stop.cancel();
-        self.workers.wait().await;
-        if let Some(pushing) = self.pushing {
-            // What was not taken down is sent again, with the same ids.
-            let ended = lifecycle::in_time("pushing", Duration::from_secs(5), pushing);
-            ended.await.transpose().context("pushing died")?;
-        }
-        self.streams.send_replace(true);
-        // The operator's listener goes last, so that one can watch.
-        let (handle, operator) = self.operator;
-        handle.stop(true).await;
-        operator.await.context("the operator's listener died")??;
-        // Every request is answered now, so nothing holds the intake any more.
-        lifecycle::in_time("recording", Duration::from_secs(4), self.writers).await;
-        Ok(())
-    }
+/// The demo channel, known from now on.
+async fn prepare_demo(
+    settings: &Settings,
+    manage: &ManageChannels,
+    directory: &ChannelDirectory,
+) -> Result<Option<Demo>> {
+    let demo = demo::prepare(settings, manage).await?;
+    let refreshed = directory.refresh().await;
+    refreshed.context("the channels cannot be read")?;
+    Ok(demo)
 }
 
 fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     let listener = adapter_http::bind(address);
     listener.with_context(|| format!("{setting}: {address} cannot be listened on"))
-}
-
-/// Brings the schema up to date, or, while the store is away, takes the
-/// channels from the copy. `true` if the schema is there.
-async fn begin(stores: &Stores, directory: &ChannelDirectory) -> Result<bool> {
-    match stores.migrate().await {
-        Ok(()) => Ok(true),
-        Err(error @ StoreError::Unavailable(_)) => {
-            let filled = directory.fill_from_copy();
-            if !filled
-                .map_err(|error| anyhow::anyhow!(error))
-                .context("the copy of the channels cannot be read")?
-            {
-                return Err(error).context(
-                    "the database cannot be used, and there is no copy of its channels to start with",
-                );
-            }
-            let error = usecases::intake::chain(&error);
-            tracing::warn!(
-                error,
-                "started without the database: callers are proven by the copy of the channels, reports go to the journal"
-            );
-            Ok(false)
-        }
-        Err(error @ (StoreError::Rejected { .. } | StoreError::Corrupt { .. })) => {
-            bail!(
-                anyhow::Error::new(error)
-                    .context("the database has a schema that is not this program's")
-            )
-        }
-    }
 }
 
 /// What the parts of a server have in common.
@@ -334,11 +296,22 @@ impl Shared<'_> {
 }
 
 fn server_settings(settings: &Settings) -> PublicSettings {
+    let limit = open_files::raise();
+    let (wanted, allowed) = (settings.limits.max_connections, settings.connections(limit));
+    if allowed < wanted {
+        tracing::warn!(
+            wanted,
+            allowed,
+            open_files = limit,
+            "fewer connections are held than RECEIPTD_MAX_CONNECTIONS: too few files may be open"
+        );
+    }
     let number = |setting: u32| usize::try_from(setting).unwrap_or(usize::MAX);
     PublicSettings {
         threads: settings.limits.http_threads.map(number),
-        max_connections: number(settings.limits.max_connections),
-        shutdown_timeout: Duration::from_secs(12),
+        max_connections: number(allowed),
+        // Longer than it is given: whoever stops it gives up first.
+        shutdown_timeout: end::WHOLE,
         ..PublicSettings::default()
     }
 }
