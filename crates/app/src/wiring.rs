@@ -12,8 +12,8 @@ use domain::PublicUrl;
 use domain::secret::ServerSecret;
 use ports::subscriptions::DeliveryRetention;
 use ports::{
-    AttemptLog, ChannelCredentialRepository, DeliveryLog, DeliveryQueue, Erasures, EventSink,
-    LogCursors, RejectionLog, ReportLog, ReportStore, Retention, StoreError,
+    AttemptLog, ChannelCredentialRepository, Clock as _, DeliveryLog, DeliveryQueue, Erasures,
+    EventSink, LogCursors, RejectionLog, ReportLog, ReportStore, Retention, StoreError,
     SubscriptionRepository,
 };
 use usecases::manage_subscriptions::SubscriptionParts;
@@ -206,7 +206,16 @@ impl Stores {
                     },
                 )]
             }
-            Engine::Postgres(_) => Vec::new(),
+            Engine::Postgres(store) => {
+                let store = store.clone();
+                vec![Worker::new("marks", Duration::from_mins(1), move || {
+                    let store = store.clone();
+                    async move {
+                        let head = store.head().await?;
+                        Ok(store.mark(SystemClock.now(), head).await?)
+                    }
+                })]
+            }
         }
     }
 
