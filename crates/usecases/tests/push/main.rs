@@ -7,6 +7,7 @@
     reason = "a test may panic, its helpers too"
 )]
 
+mod sharing;
 mod stopping;
 mod world;
 

@@ -50,8 +50,9 @@ impl Pusher {
             return Some(End::Finished);
         }
         // The rest of the open ones comes with another lease.
-        (self.more_open && self.lanes.open() == 0 && self.outcomes.is_empty())
-            .then_some(End::Release)
+        let is_done = self.more_open && self.lanes.open() == 0;
+        let gives_back = self.surplus && self.flights.is_empty();
+        ((is_done || gives_back) && self.outcomes.is_empty()).then_some(End::Release)
     }
 
     pub(super) async fn record(&mut self) -> Option<End> {
@@ -94,8 +95,9 @@ impl Pusher {
             .renew(&self.lease, self.settings.lease)
             .await
         {
-            Ok(Renewal::Kept) => {
+            Ok(renewal @ (Renewal::Kept | Renewal::Surplus)) => {
                 self.renewed_at = asked_at;
+                self.surplus = renewal == Renewal::Surplus;
                 None
             }
             Ok(Renewal::Lost) => Some(End::Lost),

@@ -50,12 +50,15 @@ pub struct Pusher {
     store_rests_until: Option<Instant>,
     /// The deliveries that the lease brought are not all there are.
     more_open: bool,
+    /// Another worker is to have it: nothing new is sent.
+    surplus: bool,
     stopped: Arc<Stopped>,
 }
 
 /// Why a pusher stops.
 enum End {
-    /// The process stops, or there is work that only a new lease brings.
+    /// The process stops, another worker is to have it, or there is work that only
+    /// a new lease brings.
     Release,
     /// Somebody else has the subscription, or it was changed.
     Lost,
@@ -91,6 +94,7 @@ impl Pusher {
             health: TargetHealth::new(leased.failing_since, leased.lease.token.unsigned_abs()),
             store_rests_until: None,
             more_open: leased.more_open,
+            surplus: false,
             stopped,
         }
     }
@@ -110,9 +114,11 @@ impl Pusher {
         self.stopped.readable(self.subscription.id);
         let mut reading: Option<Reading> = None;
         let end = loop {
-            self.start_flights(&secrets);
-            if reading.is_none() && self.wants_more() {
-                reading = Some(self.reading());
+            if !self.surplus {
+                self.start_flights(&secrets);
+                if reading.is_none() && self.wants_more() {
+                    reading = Some(self.reading());
+                }
             }
             let wake = self.wakes_at();
             tokio::select! {
@@ -279,6 +285,9 @@ impl Pusher {
         let mut wake = renewal.min(self.records_at());
         if let Some(until) = self.store_rests_until {
             wake = until;
+        }
+        if self.surplus {
+            return wake;
         }
         if self.health.is_tripped() {
             if self.flights.is_empty() && self.lanes.open() > 0 {
