@@ -5,7 +5,7 @@ use serde::Serialize;
 use usecases::check_health::{Condition, Part};
 use utoipa::ToSchema;
 
-use crate::api::Operator;
+use crate::watch::Watch;
 
 /// How the service is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,8 +58,8 @@ pub(crate) async fn alive() -> HttpResponse {
     tag = "operating",
     responses((status = 200, body = HealthView), (status = 503, body = HealthView)),
 )]
-pub(crate) async fn ready(operator: web::Data<Operator>) -> HttpResponse {
-    let health = HealthView::new(operator.run(operator.state.health.run()).await);
+pub(crate) async fn ready(watch: web::Data<Watch>) -> HttpResponse {
+    let health = HealthView::new(watch.run(watch.state.health.run()).await);
     let mut answer = if health.ready {
         HttpResponse::Ok()
     } else {

@@ -146,7 +146,8 @@ async fn leave(stores: &Stores, directory: &ChannelDirectory) {
     stores.close().await;
 }
 
-type Listener = (ServerHandle, JoinHandle<std::io::Result<()>>);
+/// A listener that is served, and what stops it.
+pub type Listener = (ServerHandle, JoinHandle<std::io::Result<()>>);
 
 /// What has to be ended.
 struct Running {
@@ -183,7 +184,8 @@ impl Running {
     }
 }
 
-fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener> {
+/// Opens the listening socket of a setting.
+pub fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     let listener = adapter_http::bind(address);
     listener.with_context(|| format!("{setting}: {address} cannot be listened on"))
 }

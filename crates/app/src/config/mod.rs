@@ -144,6 +144,16 @@ pub struct PushOptions {
     #[arg(long = "push-lease-seconds", env = "RECEIPTD_PUSH_LEASE_SECONDS", default_value_t = 30,
           global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(2..=600))]
     pub lease_seconds: u32,
+    /// Where `receiptd worker` listens: metrics and health [default: nowhere]
+    #[arg(
+        long = "worker-listen",
+        env = "RECEIPTD_WORKER_LISTEN",
+        value_name = "ADDRESS",
+        global = true,
+        hide_short_help = true,
+        value_parser = listen_address
+    )]
+    pub worker_listen: Option<SocketAddr>,
     /// After how many hours without success a subscription is paused
     #[arg(long = "push-pause-after", env = "RECEIPTD_PUSH_PAUSE_AFTER_HOURS", default_value_t = 24,
           global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=8760))]

@@ -26,3 +26,4 @@ mod retention;
 mod service;
 mod settings;
 mod support;
+mod worker;
