@@ -5,7 +5,7 @@ use serde::Serialize;
 use usecases::check_health::{Condition, Part};
 use utoipa::ToSchema;
 
-use crate::api::Operator;
+use crate::watch::Watch;
 
 /// How the service is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -68,8 +68,8 @@ pub(crate) async fn alive() -> HttpResponse {
         (status = 503, body = HealthView, description = "They cannot"),
     ),
 )]
-pub(crate) async fn ready(operator: web::Data<Operator>) -> HttpResponse {
-    let health = HealthView::new(operator.run(operator.state.health.run()).await);
+pub(crate) async fn ready(watch: web::Data<Watch>) -> HttpResponse {
+    let health = HealthView::new(watch.run(watch.state.health.run()).await);
     let mut answer = if health.ready {
         HttpResponse::Ok()
     } else {

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod problem;
 pub mod request_log;
 pub mod server;
+pub mod watch;
 pub mod webhook;
 pub mod wire;
 
@@ -39,8 +40,9 @@ pub use api::events::stream::StreamSettings;
 pub use connections::Farewell;
 pub use metrics::Metrics;
 use problem::Problem;
-pub use server::{Home, PublicSettings, bind, serve_operator, serve_public};
-use tokio::sync::watch;
+pub use server::{Home, PublicSettings, bind, serve_operator, serve_public, serve_watch};
+use tokio::sync::watch::Receiver;
+pub use watch::WatchState;
 
 /// What the public listener needs.
 #[derive(Clone)]
@@ -76,7 +78,7 @@ pub struct OperatorState {
     pub survey: Arc<SurveySubscriptions>,
     /// Becomes true when the process is about to stop: what never ends by
     /// itself ends then.
-    pub stop: watch::Receiver<bool>,
+    pub stop: Receiver<bool>,
     /// Forgets a recipient.
     pub erase: Arc<EraseRecipient>,
     /// Lists erasures.
@@ -108,7 +110,10 @@ pub fn public(webhook: web::Data<webhook::Webhook>) -> impl FnOnce(&mut ServiceC
 
 /// The routes of the operator's listener. All that holds data is behind the
 /// admin token.
-pub fn operator(operator: web::Data<api::Operator>) -> impl FnOnce(&mut ServiceConfig) {
+pub fn operator(
+    operator: web::Data<api::Operator>,
+    watch: web::Data<watch::Watch>,
+) -> impl FnOnce(&mut ServiceConfig) {
     move |routes| {
         let api = web::scope("/api/v1")
             .wrap(from_fn(api::auth::only_with_token))
@@ -152,21 +157,16 @@ pub fn operator(operator: web::Data<api::Operator>) -> impl FnOnce(&mut ServiceC
             )
             .service(resource("/rejections", "GET").route(web::get().to(api::rejections::list)))
             .default_service(web::to(nothing_here));
-        let metrics = web::resource("/metrics")
-            .wrap(from_fn(api::auth::only_with_token))
-            .route(web::get().to(metrics::show))
-            .default_service(web::to(|| async { not_allowed("GET") }));
         routes
             .app_data(operator)
+            .app_data(watch)
             .app_data(web::JsonConfig::default().error_handler(api::error::of_json))
             .app_data(web::QueryConfig::default().error_handler(api::error::of_query))
             .service(
                 web::scope("")
                     .wrap(from_fn(request_log::operator))
                     .service(api)
-                    .service(metrics)
-                    .service(resource("/healthz", "GET").route(web::get().to(health::alive)))
-                    .service(resource("/readyz", "GET").route(web::get().to(health::ready)))
+                    .configure(watching)
                     .service(web::redirect("/docs", "/docs/"))
                     .service(
                         SwaggerUi::new("/docs/{_:.*}")
@@ -175,6 +175,29 @@ pub fn operator(operator: web::Data<api::Operator>) -> impl FnOnce(&mut ServiceC
                     .default_service(web::to(nothing_here)),
             );
     }
+}
+
+/// The routes of a worker's listener: what is there to watch it by, and nothing
+/// else.
+pub fn watched(watch: web::Data<watch::Watch>) -> impl FnOnce(&mut ServiceConfig) {
+    move |routes| {
+        routes
+            .app_data(watch)
+            .configure(watching)
+            .default_service(web::to(nothing_here));
+    }
+}
+
+/// The routes that tell how the process is.
+fn watching(routes: &mut ServiceConfig) {
+    let metrics = web::resource("/metrics")
+        .wrap(from_fn(api::auth::only_with_token))
+        .route(web::get().to(metrics::show))
+        .default_service(web::to(|| async { not_allowed("GET") }));
+    routes
+        .service(metrics)
+        .service(resource("/healthz", "GET").route(web::get().to(health::alive)))
+        .service(resource("/readyz", "GET").route(web::get().to(health::ready)));
 }
 
 /// The routes of cursors.

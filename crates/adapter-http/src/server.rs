@@ -13,6 +13,7 @@ use tokio::runtime::{Handle, TryCurrentError};
 
 use crate::api::Operator;
 use crate::connections::{Connections, Farewell};
+use crate::watch::{Watch, WatchState};
 use crate::webhook::Webhook;
 use crate::{OperatorState, PublicState, idle};
 
@@ -117,9 +118,18 @@ struct Watched {
 
 /// Serves the operator's listener; see [`serve_public`].
 pub fn serve_operator(listener: TcpListener, state: OperatorState) -> io::Result<Server> {
+    let watch = web::Data::new(Watch::new((&state).into(), home()?));
     let operator = web::Data::new(Operator::new(state, home()?));
     serve(listener, OPERATOR, None, move |routes| {
-        crate::operator(operator.clone())(routes);
+        crate::operator(operator.clone(), watch.clone())(routes);
+    })
+}
+
+/// Serves what a process is watched by, and nothing else; see [`serve_public`].
+pub fn serve_watch(listener: TcpListener, state: WatchState) -> io::Result<Server> {
+    let watch = web::Data::new(Watch::new(state, home()?));
+    serve(listener, OPERATOR, None, move |routes| {
+        crate::watched(watch.clone())(routes);
     })
 }
 

@@ -8,7 +8,7 @@ use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::subscriptions::{DeliveryQueue, Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal};
 use ports::{DeliveryLog as _, StoreError};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 
 use crate::PostgresStore;
 use crate::delivery_rows::{Columns, OpenRow};
@@ -21,6 +21,7 @@ use crate::subscription_rows::SubscriptionRow;
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 const DELIVERIES: &str = "deliveries";
+const WORKERS: &str = "workers";
 
 /// Before every open delivery.
 const FIRST: Place = (LogPosition(i64::MIN), 0, 0);
@@ -70,21 +71,30 @@ impl DeliveryQueue for PostgresStore {
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {
-        let renewed = sqlx::query!(
-            "update subscriptions set free_at = now() + make_interval(secs => $3)
-             where id = $1 and fence = $2 and leased_fence = $2",
+        let surplus = sqlx::query_scalar!(
+            r#"with renewed as (
+                   update subscriptions set free_at = now() + make_interval(secs => $3)
+                   where id = $1 and fence = $2 and leased_fence = $2
+                   returning leased_by
+               )
+               select (
+                   select count(*) from subscriptions
+                   where leased_by = renewed.leased_by and leased_fence = fence
+                       and free_at > now() and not removed and id < $1
+               ) >= (select subscriptions from worker_share) as "surplus!"
+               from renewed"#,
             lease.subscription.0,
             lease.token,
             duration.as_secs_f64(),
         )
-        .execute(&self.pool)
+        .fetch_optional(&self.pool)
         .in_time(self.patience)
         .await
         .map_err(store_error(SUBSCRIPTIONS))?;
-        Ok(if renewed.rows_affected() > 0 {
-            Renewal::Kept
-        } else {
-            Renewal::Lost
+        Ok(match surplus {
+            Some(false) => Renewal::Kept,
+            Some(true) => Renewal::Surplus,
+            None => Renewal::Lost,
         })
     }
 
@@ -99,6 +109,15 @@ impl DeliveryQueue for PostgresStore {
         .in_time(self.patience)
         .await
         .map_err(store_error(SUBSCRIPTIONS))?;
+        Ok(())
+    }
+
+    async fn leave(&self, worker: &str) -> Result<(), StoreError> {
+        sqlx::query!("delete from workers where name = $1", worker)
+            .execute(&self.pool)
+            .in_time(self.patience)
+            .await
+            .map_err(store_error(WORKERS))?;
         Ok(())
     }
 
@@ -141,6 +160,7 @@ impl PostgresStore {
         lease: Duration,
     ) -> Result<Option<(SubscriptionRow, Vec<OpenRow>)>, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
+        be_alive(&mut transaction, worker, lease).await?;
         // A row that somebody else is claiming is passed over; one that was claimed since this
         // statement began is looked at again when its lock is had, and is not free then.
         let claimed = sqlx::query_as!(
@@ -151,6 +171,11 @@ impl PostgresStore {
                where id = (
                    select id from subscriptions
                    where state = 'active' and free_at <= now() and not removed
+                       and (
+                           select count(*) from subscriptions
+                           where leased_by = $1 and leased_fence = fence and free_at > now()
+                               and not removed
+                       ) < (select subscriptions from worker_share)
                    order by free_at, id
                    limit 1
                    for no key update skip locked
@@ -166,7 +191,7 @@ impl PostgresStore {
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(claimed) = claimed else {
-            transaction.rollback().await?;
+            transaction.commit().await?;
             return Ok(None);
         };
         let id = SubscriptionId(claimed.id);
@@ -271,6 +296,32 @@ select exists (select from held) as "held!"
         .fetch_one(&self.pool)
         .await
     }
+}
+
+/// Takes down that a worker is there, if that would be forgotten before long, and forgets those
+/// that have been gone for a day.
+async fn be_alive(
+    connection: &mut PgConnection,
+    worker: &str,
+    lease: Duration,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "with gone as (
+             delete from workers where alive_until < now() - interval '1 day' and name <> $1
+         )
+         insert into workers (name, alive_until)
+         select $1, now() + make_interval(secs => $2)
+         where not exists (
+             select from workers
+             where name = $1 and alive_until > now() + make_interval(secs => $2 * 2 / 3)
+         )
+         on conflict (name) do update set alive_until = excluded.alive_until",
+        worker,
+        lease.as_secs_f64(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// So many rows behind a place, or all that there are.

@@ -24,6 +24,7 @@ mod erasures;
 mod error;
 mod ids;
 mod log;
+mod log_marks;
 mod message_retention;
 mod partitions;
 mod patience;

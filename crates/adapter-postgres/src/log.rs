@@ -68,23 +68,10 @@ impl ReportLog for PostgresStore {
     }
 
     async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
-        // `least` passes over the null of no such report.
-        let position = sqlx::query_scalar!(
-            r#"select greatest(
-                   pruned_through,
-                   least(
-                       ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + xact_offset) << 16)
-                           - 1,
-                       (select id - 1 from reports where arrived_at >= $1 order by id limit 1)
-                   )
-               ) as "position!"
-               from report_log"#,
-            moment.to_date_time(),
-        )
-        .fetch_one(&self.pool)
-        .in_time(self.patience)
-        .await;
-        position.map(LogPosition).map_err(store_error(REPORTS))
+        self.try_position_at(moment)
+            .in_time(self.patience)
+            .await
+            .map_err(store_error(REPORTS))
     }
 
     async fn behind(

@@ -8,7 +8,7 @@ use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::subscriptions::{DeliveryQueue, Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal};
 use ports::{DeliveryLog as _, StoreError};
-use sqlx::SqliteExecutor;
+use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::SqliteStore;
 use crate::delivery_rows::{self, OpenRow};
@@ -18,6 +18,7 @@ use crate::subscription_rows::SubscriptionRow;
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 const DELIVERIES: &str = "deliveries";
+const WORKERS: &str = "workers";
 
 /// Before every open delivery.
 const FIRST: Place = (LogPosition(i64::MIN), 0, 0);
@@ -75,6 +76,11 @@ impl DeliveryQueue for SqliteStore {
         released.map_err(store_error(SUBSCRIPTIONS))
     }
 
+    async fn leave(&self, worker: &str) -> Result<(), StoreError> {
+        let left = self.try_leave(worker).await;
+        left.map_err(store_error(WORKERS))
+    }
+
     async fn record(&self, lease: &Lease, progress: Progress<'_>) -> Result<bool, StoreError> {
         let recorded = self.try_record(lease, &progress).await;
         recorded.map_err(store_error(DELIVERIES))
@@ -92,19 +98,26 @@ impl SqliteStore {
         worker: &str,
         lease: Duration,
     ) -> Result<Option<(SubscriptionRow, Vec<OpenRow>)>, sqlx::Error> {
+        let duration = micros(lease);
         // Workers without work ask all the time; whoever records reports need not wait for that.
         let any = sqlx::query_scalar!(
             r#"select exists (
                    select 1 from subscriptions
                    where state = 'active' and not removed
                        and free_at <= cast(unixepoch('subsec') * 1000000 as integer)
-               ) as "any!: bool""#
+               ) or not exists (
+                   select 1 from workers
+                   where name = ?1
+                       and alive_until > cast(unixepoch('subsec') * 1000000 as integer) + ?2 * 2 / 3
+               ) as "any!: bool""#,
+            worker,
+            duration,
         );
         if !any.fetch_one(&self.readers).await? {
             return Ok(None);
         }
-        let duration = micros(lease);
         let mut write = self.begin().await?;
+        be_alive(&mut write, worker, duration).await?;
         let claimed = sqlx::query_as!(
             SubscriptionRow,
             r#"update subscriptions
@@ -114,6 +127,11 @@ impl SqliteStore {
                    select id from subscriptions
                    where state = 'active' and not removed
                        and free_at <= cast(unixepoch('subsec') * 1000000 as integer)
+                       and (
+                           select count(*) from subscriptions
+                           where leased_by = ?1 and leased_fence = fence and not removed
+                               and free_at > cast(unixepoch('subsec') * 1000000 as integer)
+                       ) < (select subscriptions from worker_share)
                    order by free_at, id
                    limit 1
                )
@@ -131,7 +149,7 @@ impl SqliteStore {
         .fetch_optional(&mut *write)
         .await?;
         let Some(claimed) = claimed else {
-            write.roll_back().await;
+            write.commit().await?;
             return Ok(None);
         };
         // One more than a worker is handed, if there are as many.
@@ -154,11 +172,24 @@ impl SqliteStore {
         )
         .execute(&mut *write)
         .await?;
+        let surplus = sqlx::query_scalar!(
+            r#"select (
+                   select count(*) from subscriptions as theirs
+                   where theirs.leased_by = mine.leased_by and theirs.leased_fence = theirs.fence
+                       and theirs.free_at > cast(unixepoch('subsec') * 1000000 as integer)
+                       and not theirs.removed and theirs.id < mine.id
+               ) >= (select subscriptions from worker_share) as "surplus!: bool"
+               from subscriptions as mine
+               where id = ?"#,
+            id,
+        )
+        .fetch_optional(&mut *write)
+        .await?;
         write.commit().await?;
-        Ok(if renewed.rows_affected() > 0 {
-            Renewal::Kept
-        } else {
-            Renewal::Lost
+        Ok(match surplus {
+            Some(_) | None if renewed.rows_affected() == 0 => Renewal::Lost,
+            Some(true) => Renewal::Surplus,
+            Some(false) | None => Renewal::Kept,
         })
     }
 
@@ -175,6 +206,14 @@ impl SqliteStore {
         )
         .execute(&mut *write)
         .await?;
+        write.commit().await
+    }
+
+    async fn try_leave(&self, worker: &str) -> Result<(), sqlx::Error> {
+        let mut write = self.begin().await?;
+        sqlx::query!("delete from workers where name = ?", worker)
+            .execute(&mut *write)
+            .await?;
         write.commit().await
     }
 
@@ -281,6 +320,30 @@ fn open_deliveries(
 ) -> Result<Vec<OpenDelivery>, StoreError> {
     let rows = rows.into_iter();
     rows.map(|row| row.delivery(subscription)).collect()
+}
+
+/// Takes down that a worker is there, and forgets those that have been gone for a day.
+async fn be_alive(
+    connection: &mut SqliteConnection,
+    worker: &str,
+    micros: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "delete from workers
+         where alive_until < cast((unixepoch('subsec') - 86400) * 1000000 as integer)"
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "insert into workers (name, alive_until)
+         values (?1, cast(unixepoch('subsec') * 1000000 as integer) + ?2)
+         on conflict (name) do update set alive_until = excluded.alive_until",
+        worker,
+        micros,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 fn micros(duration: Duration) -> i64 {

@@ -85,6 +85,10 @@ impl DeliveryQueue for AtHome<dyn DeliveryQueue> {
         self.home.run(self.store.release(lease)).await
     }
 
+    async fn leave(&self, worker: &str) -> Result<(), StoreError> {
+        self.home.run(self.store.leave(worker)).await
+    }
+
     async fn record(&self, lease: &Lease, progress: Progress<'_>) -> Result<bool, StoreError> {
         self.home.run(self.store.record(lease, progress)).await
     }

@@ -80,5 +80,9 @@ pub async fn run(push: Arc<PushEvents>, stop: CancellationToken) {
             }
         }
     }
+    if let Err(error) = push.leave().await {
+        // The others find out when its time is over.
+        tracing::debug!(error = %chain(&error), "the other workers do not know yet that this one ends");
+    }
     while pushers.join_next().await.is_some() {}
 }

@@ -11,11 +11,12 @@ use domain::PublicUrl;
 use domain::secret::ServerSecret;
 use ports::subscriptions::DeliveryRetention;
 use ports::{
-    AttemptLog, ChannelCredentialRepository, DeliveryLog, DeliveryQueue, Erasures, EventSink,
-    LogCursors, RejectionLog, ReportLog, ReportStore, Retention, StoreError,
+    AttemptLog, ChannelCredentialRepository, Clock as _, DeliveryLog, DeliveryQueue, Erasures,
+    EventSink, LogCursors, RejectionLog, ReportLog, ReportStore, Retention, StoreError,
     SubscriptionRepository,
 };
 use usecases::manage_subscriptions::SubscriptionParts;
+use usecases::prune::Kind;
 use usecases::{
     ChannelDirectory, EraseRecipient, Integrators, ManageChannels, ManageCursors,
     ManageSubscriptions, Prune, SharedLog,
@@ -190,7 +191,16 @@ impl Stores {
                     },
                 )]
             }
-            Engine::Postgres(_) => Vec::new(),
+            Engine::Postgres(store) => {
+                let store = store.clone();
+                vec![Worker::new("marks", Duration::from_mins(1), move || {
+                    let store = store.clone();
+                    async move {
+                        let head = store.head().await?;
+                        Ok(store.mark(SystemClock.now(), head).await?)
+                    }
+                })]
+            }
         }
     }
 
@@ -283,7 +293,7 @@ fn erasing(erase: Arc<EraseRecipient>) -> Worker {
 
 /// Workers that make room, for the reports of the days to come, and remove what
 /// is too old, and who asked to be forgotten.
-pub fn clearing_up(stores: &Stores, settings: &Settings, log: &Arc<SharedLog>) -> [Worker; 3] {
+pub fn clearing_up(stores: &Stores, settings: &Settings, log: &Arc<SharedLog>) -> Vec<Worker> {
     let erase = erase_recipient(stores).telling(Arc::clone(log));
     let prune = Arc::new(Prune::new(
         Arc::clone(&stores.retention),
@@ -304,29 +314,33 @@ pub fn clearing_up(stores: &Stores, settings: &Settings, log: &Arc<SharedLog>) -
             }
         })
     };
-    let pruning = Worker::new("prune", Duration::from_mins(1), move || {
+    let mut workers = vec![partitions, erasing(Arc::new(erase))];
+    workers.extend(Kind::ALL.map(|kind| pruning(kind, Arc::clone(&prune))));
+    workers
+}
+
+/// A worker that removes what is too old of a kind.
+fn pruning(kind: Kind, prune: Arc<Prune>) -> Worker {
+    let name = match kind {
+        Kind::Reports => "prune reports",
+        Kind::Messages => "prune messages",
+        Kind::Deliveries => "prune deliveries",
+    };
+    Worker::new(name, Duration::from_mins(1), move || {
         let prune = Arc::clone(&prune);
         async move {
             loop {
-                let pruned = prune.run().await?;
-                let (reports, days) = (pruned.reports.rows, pruned.reports.days);
-                let (messages, deliveries) = (pruned.messages.rows, pruned.deliveries.rows);
-                if reports + messages + deliveries > 0 || days > 0 {
-                    tracing::info!(
-                        reports,
-                        days,
-                        messages,
-                        deliveries,
-                        "removed what was too old"
-                    );
+                let pruned = prune.run(kind).await?;
+                let (rows, days) = (pruned.rows, pruned.days);
+                if rows > 0 || days > 0 {
+                    tracing::info!(worker = name, rows, days, "removed what was too old");
                 }
-                if pruned.is_done() {
+                if pruned.done {
                     return Ok(());
                 }
                 // Between two steps others have their turn.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
-    });
-    [partitions, pruning, erasing(Arc::new(erase))]
+    })
 }

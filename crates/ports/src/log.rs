@@ -40,7 +40,9 @@ pub trait ReportLog: Send + Sync {
     /// earlier ones may be among them. The head if there are none, the oldest
     /// position there is if some of them may be gone.
     ///
-    /// This may look at all reports of a day.
+    /// What it costs is bounded where the store is fit for many reports a day: it
+    /// begins up to some minutes earlier then, if many came in these. Clocks of
+    /// receivers that are ahead by more than a minute may be believed too much.
     async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError>;
 
     /// How much there is behind a position, without reading it: at most `at_most`

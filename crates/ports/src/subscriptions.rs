@@ -119,6 +119,10 @@ pub struct LeasedSubscription {
 pub enum Renewal {
     /// It is held for some more time.
     Kept,
+    /// It is held for some more time, and to be given back: the worker holds more
+    /// than its share ([`DeliveryQueue::claim`]), and this one is over. Which of
+    /// its leases are does not change while it waits for events under way.
+    Surplus,
     /// It is not held any more.
     Lost,
 }
@@ -161,8 +165,14 @@ impl Progress<'_> {
 #[async_trait]
 pub trait DeliveryQueue: Send + Sync {
     /// Leases an active subscription that nobody has leased, or whose lease is
-    /// over: the one that has waited longest. `None` if there is none. Of many
-    /// that claim at once no two get the same one.
+    /// over: the one that has waited longest. `None` if there is none, or if the
+    /// worker holds its share. Of many that claim at once no two get the same
+    /// one.
+    ///
+    /// A worker's share is what comes to each if the active subscriptions are
+    /// dealt out to all workers that have asked lately, whether they got any:
+    /// within about as long as the lease they asked for. A part counts as a whole
+    /// one, so nothing is left over.
     ///
     /// A lease that was lost by a change still keeps others away until it is
     /// released or over: its holder may not have noticed yet.
@@ -190,6 +200,10 @@ pub trait DeliveryQueue: Send + Sync {
     /// can be claimed at once. One that somebody else has claimed since is left
     /// alone.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
+
+    /// A worker asks no more: the others have its share at once. What it holds it
+    /// holds until it is released or over.
+    async fn leave(&self, worker: &str) -> Result<(), StoreError>;
 
     /// Takes down what was done: deliveries by their keys, the position, how
     /// the target does. Whole or not at all: `false`, and nothing is written,

@@ -31,23 +31,21 @@ pub struct Prune {
     keep_for: KeepFor,
 }
 
-/// What a step removed.
+/// What is removed, each for itself: one that cannot be removed just now does not
+/// keep the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pruned {
-    /// Of the log of reports.
-    pub reports: Pruning,
-    /// Of the messages.
-    pub messages: Pruning,
-    /// Of the deliveries.
-    pub deliveries: Pruning,
+pub enum Kind {
+    /// Reports of the log.
+    Reports,
+    /// Messages; they go after their reports.
+    Messages,
+    /// Deliveries.
+    Deliveries,
 }
 
-impl Pruned {
-    /// Whether there was nothing more to remove.
-    #[must_use]
-    pub const fn is_done(&self) -> bool {
-        self.reports.done && self.messages.done && self.deliveries.done
-    }
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Reports, Self::Messages, Self::Deliveries];
 }
 
 impl Prune {
@@ -74,25 +72,23 @@ impl Prune {
     }
 
     /// One step; to be called again until it is done.
-    pub async fn run(&self) -> Result<Pruned, StoreError> {
+    pub async fn run(&self, kind: Kind) -> Result<Pruning, StoreError> {
         let now = self.clock.now();
-        let KeepFor {
-            reports,
-            messages,
-            deliveries,
-        } = self.keep_for;
-        // Messages go after their reports.
-        Ok(Pruned {
-            reports: self
-                .retention
-                .prune_reports(before(now, reports), BUDGET)
-                .await?,
-            messages: self.retention.prune_messages(now, messages, BUDGET).await?,
-            deliveries: self
-                .deliveries
-                .prune_deliveries(before(now, deliveries), BUDGET)
-                .await?,
-        })
+        let keep_for = &self.keep_for;
+        match kind {
+            Kind::Reports => {
+                let before = before(now, keep_for.reports);
+                self.retention.prune_reports(before, BUDGET).await
+            }
+            Kind::Messages => {
+                let keep = keep_for.messages;
+                self.retention.prune_messages(now, keep, BUDGET).await
+            }
+            Kind::Deliveries => {
+                let before = before(now, keep_for.deliveries);
+                self.deliveries.prune_deliveries(before, BUDGET).await
+            }
+        }
     }
 }
 

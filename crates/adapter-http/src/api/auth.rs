@@ -11,8 +11,8 @@ use actix_web::{Error, HttpResponse, web};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::Operator;
 use crate::problem::Problem;
+use crate::watch::Watch;
 
 /// The SHA-256 of the token that opens the operator's listener.
 #[derive(Clone, Copy)]
@@ -48,13 +48,13 @@ impl fmt::Debug for AdminToken {
 /// Lets a request with the admin token pass. Answers hold personal data and
 /// secrets, so nobody on the way may keep them.
 pub(crate) async fn only_with_token(
-    operator: web::Data<Operator>,
+    watch: web::Data<Watch>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let shown = request.headers().get(header::AUTHORIZATION);
     let token = shown.and_then(|value| bearer(value.as_bytes()));
-    let mut response = if token.is_some_and(|token| operator.state.admin_token.is(token)) {
+    let mut response = if token.is_some_and(|token| watch.state.admin_token.is(token)) {
         next.call(request).await?.map_into_boxed_body()
     } else {
         request.into_response(unauthorized())

@@ -29,8 +29,8 @@ use usecases::Integrators;
 use usecases::intake::Backlog;
 use usecases::survey_subscriptions::Survey;
 
-use crate::api::Operator;
 use crate::connections::Connections;
+use crate::watch::Watch;
 use histogram::Histogram;
 pub(crate) use outcome::Outcome;
 use pushes::PushCounters;
@@ -132,11 +132,11 @@ impl Metrics {
     ),
     security(("admin" = [])),
 )]
-pub(crate) async fn show(operator: web::Data<Operator>) -> HttpResponse {
-    let survey = operator.run(operator.state.survey.run()).await;
+pub(crate) async fn show(watch: web::Data<Watch>) -> HttpResponse {
+    let survey = watch.run(watch.state.survey.run()).await;
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(operator.state.metrics.text(survey))
+        .body(watch.state.metrics.text(survey))
 }
 
 impl Observer for Metrics {

@@ -1,15 +1,17 @@
 //! A process that pushes events and clears up, and receives nothing.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapter_http::Metrics;
+use adapter_http::{AdminToken, Metrics, WatchState};
 use anyhow::{Context as _, Result};
+use domain::secret::ServerSecret;
 use tokio_util::sync::CancellationToken;
 use usecases::push::PushParts;
-use usecases::{ChannelDirectory, PushEvents, SharedLog};
+use usecases::{ChannelDirectory, CheckHealth, PushEvents, SharedLog, SurveySubscriptions};
 
-use super::serve::keep_directory;
+use super::serve::{Listener, keep_directory, listen};
 use crate::config::Settings;
 use crate::event_sink;
 use crate::system::SystemClock;
@@ -19,6 +21,9 @@ use crate::{lifecycle, pushing, system, workers};
 /// Works until asked to stop.
 pub async fn run(settings: &Settings) -> Result<()> {
     let secret = settings.server_secret()?;
+    let socket = settings.push.worker_listen;
+    let socket = socket.map(|at| listen(at, "RECEIPTD_WORKER_LISTEN"));
+    let socket = socket.transpose()?;
     let stores = Stores::create(settings).await?;
     let metrics = Arc::new(Metrics::new(
         env!("CARGO_PKG_VERSION"),
@@ -40,6 +45,15 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let log = Arc::new(SharedLog::new(Arc::clone(&stores.log)));
     chores.extend(wiring::clearing_up(&stores, settings, &log));
     let workers = workers::start(chores, &stop);
+    let watched = Watched {
+        settings,
+        stores: &stores,
+        directory: &directory,
+        metrics: &metrics,
+        log: &log,
+        secret: &secret,
+    };
+    let listener = socket.map(|socket| watched.serve(socket)).transpose()?;
     let parts = PushParts {
         queue: Arc::clone(&stores.queue),
         log,
@@ -62,7 +76,51 @@ pub async fn run(settings: &Settings) -> Result<()> {
     workers.wait().await;
     let ended = lifecycle::in_time("pushing", Duration::from_secs(5), pushing).await;
     ended.transpose().context("pushing died")?;
+    if let Some((handle, listener)) = listener {
+        handle.stop(true).await;
+        listener.await.context("the worker's listener died")??;
+    }
     stores.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What a worker is watched by.
+struct Watched<'a> {
+    settings: &'a Settings,
+    stores: &'a Stores,
+    directory: &'a Arc<ChannelDirectory>,
+    metrics: &'a Arc<Metrics>,
+    log: &'a Arc<SharedLog>,
+    secret: &'a ServerSecret,
+}
+
+impl Watched<'_> {
+    fn serve(&self, socket: TcpListener) -> Result<Listener> {
+        let address = socket.local_addr()?;
+        let subscriptions = &self.stores.subscriptions;
+        let health = CheckHealth::new(Arc::clone(&self.stores.reports), Arc::clone(self.directory));
+        let token = self.settings.secrets()?.admin_token;
+        let state = WatchState {
+            survey: Arc::new(SurveySubscriptions::new(
+                Arc::clone(subscriptions),
+                Arc::clone(self.log),
+                Arc::new(SystemClock),
+            )),
+            health: Arc::new(
+                health.with_subscriptions(Arc::clone(subscriptions), self.secret.clone()),
+            ),
+            metrics: Arc::clone(self.metrics),
+            admin_token: AdminToken::new(&token.token),
+        };
+        let server = adapter_http::serve_watch(socket, state)?;
+        tracing::info!("metrics and health are on {address}");
+        let handle = server.handle();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "stopped and awaited when stopping"
+        )]
+        let server = tokio::spawn(server);
+        Ok((handle, server))
+    }
 }

@@ -150,6 +150,16 @@ pub struct PushOptions {
     #[arg(long = "push-open-max", env = "RECEIPTD_PUSH_OPEN_MAX", default_value_t = 50_000,
           global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub open_max: u32,
+    /// Where `receiptd worker` listens: metrics and health [default: nowhere]
+    #[arg(
+        long = "worker-listen",
+        env = "RECEIPTD_WORKER_LISTEN",
+        value_name = "ADDRESS",
+        global = true,
+        hide_short_help = true,
+        value_parser = listen_address
+    )]
+    pub worker_listen: Option<SocketAddr>,
     /// After how many hours without success a subscription is paused
     #[arg(long = "push-pause-after", env = "RECEIPTD_PUSH_PAUSE_AFTER_HOURS", default_value_t = 24,
           global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=8760))]

@@ -28,3 +28,4 @@ mod service;
 mod settings;
 mod starting;
 mod support;
+mod worker;

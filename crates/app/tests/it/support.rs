@@ -171,7 +171,8 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A server that runs. It is killed when dropped.
+/// A server that runs, or a worker that is watched where a server has the operator's
+/// listener. It is killed when dropped.
 pub struct Server {
     child: Child,
     pub public: String,
@@ -296,18 +297,18 @@ impl Drop for Server {
 }
 
 fn addresses_in(line: &str) -> Option<(String, String)> {
-    let (_, rest) = line.split_once("receiving reports on ")?;
-    let (public, rest) = rest.split_once(", the operator's API is on ")?;
-    let operator = rest.split_whitespace().next()?;
-    let plain = |text: &str| {
-        text.chars()
-            .filter(|c| c.is_ascii_digit() || ".:".contains(*c))
-            .collect::<String>()
+    let url = |text: &str| {
+        let address = text.split_whitespace().next()?;
+        let plain = |c: &char| c.is_ascii_digit() || ".:".contains(*c);
+        let address: String = address.chars().filter(plain).collect();
+        Some(format!("http://{address}"))
     };
-    Some((
-        format!("http://{}", plain(public)),
-        format!("http://{}", plain(operator)),
-    ))
+    if let Some((_, watched)) = line.split_once("metrics and health are on ") {
+        return Some((String::new(), url(watched)?));
+    }
+    let (_, rest) = line.split_once("receiving reports on ")?;
+    let (public, operator) = rest.split_once(", the operator's API is on ")?;
+    Some((url(public)?, url(operator)?))
 }
 
 pub fn client() -> reqwest::Client {

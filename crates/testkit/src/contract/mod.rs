@@ -256,6 +256,7 @@ mod tests {
             include_str!("subscriptions/entries.rs"),
             include_str!("subscriptions/history.rs"),
             include_str!("subscriptions/leases.rs"),
+            include_str!("subscriptions/sharing.rs"),
             include_str!("subscriptions/losses.rs"),
             include_str!("subscriptions/recording.rs"),
             include_str!("subscriptions/retention.rs"),

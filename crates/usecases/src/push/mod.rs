@@ -4,7 +4,8 @@
 //! stands, and sends its events: those of one message one after the other,
 //! those of different messages side by side. What was sent is taken down in
 //! batches, and then the position moves on; a worker that dies has the events
-//! behind the position sent again by the next one, with the same ids.
+//! behind the position sent again by the next one, with the same ids. Of several
+//! workers each has its share of the subscriptions.
 //!
 //! A target that takes nothing costs one try a minute: the log keeps its
 //! events, and is read no further than is needed to have one to ask with. An
@@ -104,8 +105,8 @@ impl PushEvents {
         }
     }
 
-    /// Leases a subscription that nobody serves, if there is one. Its pusher is
-    /// to be run.
+    /// Leases a subscription that nobody serves, if there is one and this worker
+    /// has not its share of them. Its pusher is to be run.
     pub async fn claim(&self) -> Result<Option<Pusher>, StoreError> {
         let (worker, lease) = (&self.worker, self.settings.lease);
         // The lease runs since some time between here and the answer.
@@ -120,6 +121,11 @@ impl PushEvents {
             let (parts, stopped) = (Arc::clone(&self.parts), Arc::clone(&self.stopped));
             Pusher::new(parts, self.settings, leased, asked_at, stopped)
         }))
+    }
+
+    /// Leaves this worker's share to the others: it claims no more.
+    pub async fn leave(&self) -> Result<(), StoreError> {
+        self.parts.queue.leave(&self.worker).await
     }
 }
 

@@ -13,6 +13,7 @@ mod masks;
 mod open;
 mod rests;
 mod retrying;
+mod sharing;
 mod stopping;
 mod world;
 

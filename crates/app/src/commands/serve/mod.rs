@@ -178,7 +178,8 @@ async fn prepare_demo(
     Ok(demo)
 }
 
-fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener> {
+/// Opens the listening socket of a setting.
+pub fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     let listener = adapter_http::bind(address);
     listener.with_context(|| format!("{setting}: {address} cannot be listened on"))
 }

@@ -8,6 +8,7 @@ pub mod leases;
 pub mod losses;
 pub mod recording;
 pub mod retention;
+pub mod sharing;
 
 mod steps;
 
@@ -18,6 +19,7 @@ pub use leases::*;
 pub use losses::*;
 pub use recording::*;
 pub use retention::*;
+pub use sharing::*;
 pub(super) use steps::LONG;
 
 use ports::{
@@ -81,6 +83,12 @@ macro_rules! __subscriptions_contract {
             every_lease_has_a_greater_token
             of_many_claims_at_once_no_two_get_the_same
             a_finished_subscription_has_another_state_and_is_free
+
+            workers_that_ask_share_what_there_is
+            a_share_is_never_too_small_for_all_to_be_served
+            a_worker_that_leaves_has_no_share
+            a_worker_that_asks_no_more_has_no_share_after_a_while
+            racing_workers_come_to_their_shares
 
             a_lease_is_lost_by_what_its_holder_does_not_know_of
             a_lost_lease_keeps_others_away_until_it_is_released

@@ -56,7 +56,15 @@ pub(super) async fn try_claim(
     store: &dyn PushingStore,
     duration: Duration,
 ) -> Option<LeasedSubscription> {
-    let claimed = store.claim("worker", duration).await;
+    claim_as(store, "worker", duration).await
+}
+
+pub(super) async fn claim_as(
+    store: &dyn PushingStore,
+    worker: &str,
+    duration: Duration,
+) -> Option<LeasedSubscription> {
+    let claimed = store.claim(worker, duration).await;
     claimed.expect("the store is there")
 }
 

@@ -23,6 +23,9 @@ pub(super) struct Subscriptions {
     /// Those that were removed: no id comes again.
     removed: Vec<SubscriptionId>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
+    /// Who has asked for subscriptions, and until when they are believed to be
+    /// there.
+    workers: BTreeMap<String, Instant>,
 }
 
 #[derive(Debug)]

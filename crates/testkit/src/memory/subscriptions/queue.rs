@@ -20,6 +20,27 @@ impl Subscriptions {
         (kept.fence == lease.token && leased == Some(lease.token)).then_some(kept)
     }
 
+    /// How many subscriptions each worker has at most.
+    fn share(&self) -> usize {
+        let active = self.by_id.values();
+        let active = active.filter(|kept| kept.subscription.state == SubscriptionState::Active);
+        let now = Instant::now();
+        let alive = self.workers.values().filter(|until| **until > now);
+        active.count().div_ceil(alive.count().max(1))
+    }
+
+    /// How many a worker holds, those with ids below one.
+    fn held_by(&self, worker: &str, below: Option<SubscriptionId>) -> usize {
+        let now = Instant::now();
+        let held = self.by_id.iter().filter(|(id, kept)| {
+            let mine = kept.leased.as_ref().is_some_and(|(token, holder)| {
+                *token == kept.fence && holder == worker && kept.free_at > now
+            });
+            mine && below.is_none_or(|below| **id < below)
+        });
+        held.count()
+    }
+
     fn open(
         &self,
         subscription: SubscriptionId,
@@ -46,6 +67,10 @@ impl DeliveryQueue for MemoryStore {
         let mut data = self.open()?;
         let all = &mut data.subscriptions;
         let now = Instant::now();
+        all.workers.insert(worker.to_owned(), now + lease);
+        if all.held_by(worker, None) >= all.share() {
+            return Ok(None);
+        }
         let free = all.by_id.values_mut().filter(|kept| {
             kept.subscription.state == SubscriptionState::Active && kept.free_at <= now
         });
@@ -89,11 +114,25 @@ impl DeliveryQueue for MemoryStore {
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {
         let mut data = self.open()?;
-        let Some(kept) = data.subscriptions.held(lease) else {
+        let all = &mut data.subscriptions;
+        let Some(kept) = all.held(lease) else {
             return Ok(Renewal::Lost);
         };
         kept.free_at = Instant::now() + duration;
-        Ok(Renewal::Kept)
+        let Some((_, worker)) = kept.leased.clone() else {
+            return Ok(Renewal::Lost);
+        };
+        let before = all.held_by(&worker, Some(lease.subscription));
+        Ok(if before < all.share() {
+            Renewal::Kept
+        } else {
+            Renewal::Surplus
+        })
+    }
+
+    async fn leave(&self, worker: &str) -> Result<(), StoreError> {
+        self.open()?.subscriptions.workers.remove(worker);
+        Ok(())
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {

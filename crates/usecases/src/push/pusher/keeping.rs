@@ -50,6 +50,10 @@ impl Pusher {
         {
             return Some(End::Finished);
         }
+        if self.surplus {
+            let gives_back = self.flights.is_empty() && self.outcomes.is_empty();
+            return gives_back.then_some(End::Release);
+        }
         if let Some(after) = self.behind.filter(|_| self.may_take_over()) {
             self.take_over(after).await;
         }
@@ -142,8 +146,9 @@ impl Pusher {
             .renew(&self.lease, self.settings.lease)
             .await
         {
-            Ok(Renewal::Kept) => {
+            Ok(renewal @ (Renewal::Kept | Renewal::Surplus)) => {
                 self.renewed_at = asked_at;
+                self.surplus = renewal == Renewal::Surplus;
                 None
             }
             Ok(Renewal::Lost) => Some(End::Lost),

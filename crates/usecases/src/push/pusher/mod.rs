@@ -51,12 +51,15 @@ pub struct Pusher {
     behind: Option<Place>,
     /// It was told that nothing more is read, since so much is open.
     told_full: bool,
+    /// Another worker is to have it: nothing new is sent.
+    surplus: bool,
     stopped: Arc<Stopped>,
 }
 
 /// Why a pusher stops.
 enum End {
-    /// The process stops, or there is work that only a new lease brings.
+    /// The process stops, another worker is to have it, or there is work that only
+    /// a new lease brings.
     Release,
     /// Somebody else has the subscription, or it was changed.
     Lost,
@@ -101,6 +104,7 @@ impl Pusher {
             store_rests_until: None,
             behind: last.filter(|_| leased.more_open),
             told_full: false,
+            surplus: false,
             stopped,
         }
     }
@@ -120,9 +124,11 @@ impl Pusher {
         self.stopped.readable(self.subscription.id);
         let mut reading: Option<Reading> = None;
         let end = loop {
-            self.start_flights(&secrets);
-            if reading.is_none() && self.wants_more() {
-                reading = Some(self.reading());
+            if !self.surplus {
+                self.start_flights(&secrets);
+                if reading.is_none() && self.wants_more() {
+                    reading = Some(self.reading());
+                }
             }
             let wake = self.wakes_at();
             tokio::select! {
@@ -237,6 +243,9 @@ impl Pusher {
         let mut wake = renewal.min(self.records_at());
         if let Some(until) = self.store_rests_until {
             wake = until.min(self.renewed_at + self.settings.lease);
+        }
+        if self.surplus {
+            return wake;
         }
         if self.may_take_over() {
             wake = Instant::now();

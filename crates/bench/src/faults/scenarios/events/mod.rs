@@ -69,15 +69,11 @@ struct Member {
 }
 
 impl Audience {
-    /// So many subscriptions, made one after the other: workers have the time to
-    /// take some each.
+    /// So many subscriptions.
     fn new(home: &Home, count: usize) -> Result<Self> {
         let operator = home.operator();
         let mut members = Vec::new();
-        for place in 0..count {
-            if place > 0 {
-                super::pause(0.4);
-            }
+        for _ in 0..count {
             let subscriber = Subscriber::start()?;
             members.push(Member {
                 subscription: feed::subscribe(operator, &subscriber.url(), From::Now)?,
@@ -117,11 +113,21 @@ impl Audience {
         })
     }
 
-    /// Which workers serve the subscriptions now.
-    fn workers(&self) -> HashSet<String> {
-        let status = |member: &Member| feed::status(self.operator, &member.subscription).ok();
-        let statuses = self.members.iter().filter_map(status);
-        statuses.filter_map(|status| status.leased_by).collect()
+    /// Waits until the subscriptions are served by workers of which each has so
+    /// many, the one with the fewest first; whether that came in time.
+    fn until_shared(&self, wanted: &[usize], limit: Duration) -> bool {
+        until(limit, || {
+            let mut shares: HashMap<String, usize> = HashMap::new();
+            for member in &self.members {
+                let status = feed::status(self.operator, &member.subscription);
+                if let Some(worker) = status.ok().and_then(|status| status.leased_by) {
+                    *shares.entry(worker).or_default() += 1;
+                }
+            }
+            let mut shares: Vec<_> = shares.into_values().collect();
+            shares.sort_unstable();
+            shares == wanted
+        })
     }
 
     /// Lets everything recover and be told, stops the receiver, and compares.

@@ -16,6 +16,10 @@ use crate::store::Store;
 /// looked for it.
 const REPLACED: Duration = Duration::from_secs(15);
 
+/// A worker asks for its share every second, and another gives back what is too
+/// much within a third of a lease, when the events under way have ended.
+const SHARED: Duration = Duration::from_secs(10);
+
 /// A worker beside a receiver that only takes reports is killed at random moments
 /// and started again. Every other time it had not taken up its work.
 pub fn killed(stage: &Stage) -> Result<Finding> {
@@ -53,17 +57,13 @@ pub fn killed(stage: &Stage) -> Result<Finding> {
     Ok(finding)
 }
 
-/// Two workers have five subscriptions; one is killed, the other takes over; it is
-/// started again, and the other is killed.
+/// A worker has five subscriptions, another one comes and takes its share; one is
+/// killed, the other takes over; it is started again, and the other is killed.
 pub fn shared(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let home = home(stage, &store)?;
     let receiver = home.start_without_workers()?;
     let first = home.launch_worker()?;
-    // They look for subscriptions every second, and so in turn.
-    pause(1.5);
-    let second = home.launch_worker()?;
-    pause(1.5);
     let audience = Audience::new(&home, 5)?;
     audience.set(LATE);
     let mut load = load(stage, &home);
@@ -71,10 +71,14 @@ pub fn shared(stage: &Stage) -> Result<Finding> {
     load.rate = load.rate.map(|rate| rate / 2);
     let load = load.start();
     audience.until_taken(500, REPLACED);
-    let workers = audience.workers().len();
+    let alone = audience.until_shared(&[5], SHARED);
+    let second = home.launch_worker()?;
+    let shared = audience.until_shared(&[2, 3], SHARED);
+    audience.until_taken(500, REPLACED);
     first.kill()?;
-    pause(4.0);
+    let taken_over = audience.until_shared(&[5], REPLACED);
     let first = home.launch_worker()?;
+    let shared_again = audience.until_shared(&[2, 3], SHARED);
     audience.until_taken(500, REPLACED);
     second.kill()?;
     let again = audience.until_taken(500, REPLACED);
@@ -83,10 +87,13 @@ pub fn shared(stage: &Stage) -> Result<Finding> {
     let mut finding = audience.settle(&store, receiver, &ledger)?;
     first.kill()?;
     finding.note("five subscriptions");
-    // Which of them takes up a subscription is a matter of chance.
-    if workers < 2 {
-        finding.note("one worker had them all");
-    }
+    finding.expect_in_time(alone, "one worker alone did not have them all");
+    finding.expect_in_time(shared, "a second worker did not get its share");
+    finding.expect_in_time(taken_over, "one worker did not take over from the other");
+    finding.expect_in_time(
+        shared_again,
+        "a worker that came back did not get its share",
+    );
     finding.expect_in_time(again, "nothing was pushed after the last kill");
     finding.expect_all_taken_within(DEADLINE);
     Ok(finding)
