@@ -46,7 +46,8 @@ pub struct StreamSettings {
     pub heartbeat: Duration,
     /// How long a client may let events wait.
     pub patience: Duration,
-    /// How long it then has to take what is left, and to hear why it ends.
+    /// How long a client has to take what is left when its stream ends, and to hear
+    /// why.
     pub farewell: Duration,
 }
 
@@ -179,60 +180,58 @@ impl Follower {
         actix_web::rt::spawn(async move {
             let operator = self.operator.clone();
             let parting = operator.run(self.fill(after, &pages)).await;
-            let slow = matches!(parting, Parting::Dropped(_));
             // A client that has gone hears nothing any more.
             let _ = farewell.send(parting);
             drop(pages);
-            if slow {
-                // It may never take what is left, and the server would wait for it.
-                tokio::time::sleep(operator.state.streams.farewell).await;
-                connection.cut();
-            }
+            // It may never take what is left, and the server would wait for it.
+            tokio::time::sleep(operator.state.streams.farewell).await;
+            connection.cut();
         });
         let filled = stream::poll_fn(move |context| {
             let _ = &place;
             filled.poll_recv(context)
         });
-        let last = stream::once(last).filter_map(async |parting| parting.ok()?.text());
+        let last = stream::once(last).filter_map(async |parting| parting.ok().flatten());
         filled.chain(last).map(Ok)
     }
 
-    async fn fill(self, mut after: LogPosition, pages: &mpsc::Sender<Bytes>) -> Parting {
+    /// Returns what is said at the end, if anybody still listens.
+    async fn fill(self, mut after: LogPosition, pages: &mpsc::Sender<Bytes>) -> Option<Bytes> {
         let mut stop = self.operator.state.stop.clone();
         let patience = self.operator.state.streams.patience;
         let retry = Bytes::from_static(RETRY.as_bytes());
         if pages.send(retry).await.is_err() {
-            return Parting::Silent;
+            return None;
         }
         loop {
             let read = tokio::select! {
                 read = self.read(after) => read,
-                () = pages.closed() => return Parting::Silent,
+                () = pages.closed() => return None,
                 // The client connects again, to a server that is there then.
-                Ok(_) = stop.wait_for(|stop| *stop) => return Parting::Silent,
+                Ok(_) = stop.wait_for(|stop| *stop) => return None,
             };
             let page = match read {
                 Ok(EventsRead::Page(page)) => page,
                 Ok(EventsRead::Pruned { oldest }) => {
-                    return Parting::Said(notice("pruned", oldest));
+                    return Some(notice("pruned", oldest));
                 }
                 // The client connects again, and is told what is wrong.
                 Ok(EventsRead::BeyondTheEnd) => {
-                    return Parting::Said(notice("interrupted", after));
+                    return Some(notice("interrupted", after));
                 }
                 Err(error) => {
                     // The client connects again and resumes.
                     tracing::warn!(error = %chain(&error), "a stream of events ended");
-                    return Parting::Said(notice("interrupted", after));
+                    return Some(notice("interrupted", after));
                 }
             };
             let text = self.text(&page);
             let Ok(sent) = tokio::time::timeout(patience, pages.send(text)).await else {
                 tracing::info!("a client of the stream of events does not keep up");
-                return Parting::Dropped(notice("dropped", after));
+                return Some(notice("dropped", after));
             };
             if sent.is_err() {
-                return Parting::Silent;
+                return None;
             }
             after = page.next;
         }
@@ -267,25 +266,6 @@ impl Follower {
             text = format!(": nothing new\nid: {}\n\n", position_text(page.next));
         }
         text.into()
-    }
-}
-
-/// How a stream ends.
-enum Parting {
-    /// The client has gone, or the server goes.
-    Silent,
-    /// The client is told why.
-    Said(Bytes),
-    /// The client is told that it does not keep up, and may not hear it.
-    Dropped(Bytes),
-}
-
-impl Parting {
-    fn text(self) -> Option<Bytes> {
-        match self {
-            Self::Silent => None,
-            Self::Said(text) | Self::Dropped(text) => Some(text),
-        }
     }
 }
 
