@@ -44,9 +44,12 @@ impl Connections {
         (held, self.allowed.load(Ordering::Relaxed))
     }
 
-    /// Whether the next answer on a connection is its last one.
+    /// Whether the next answer on a connection is its last one: there will be no listener any
+    /// more, or others wait, who would wait for as long as this one is idle.
     pub(crate) fn are_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Relaxed)
+        let (held, allowed) = self.usage();
+        let are_scarce = held >= allowed - allowed / 10;
+        self.leaving.load(Ordering::Relaxed) || are_scarce
     }
 
     /// Whether none is held.

@@ -32,11 +32,11 @@ async fn is_up_in_time_while_these_are_locked(tables: &str) {
         "{}",
         server.log()
     );
+    assert!(server.log().contains("started without the database"));
     assert_eq!(server.report("SM2", "sent").await, 204);
     let ready = client().get(format!("{}/readyz", server.operator));
     let ready = ready.send().await.unwrap();
     assert_eq!(ready.status().as_u16(), 200);
-    assert!(ready.text().await.unwrap().contains("degraded"));
 
     somebody.execute("rollback").await.unwrap();
     until("the journal to be drained", async || {
@@ -90,7 +90,7 @@ async fn connections_allowed(server: &Server) -> u64 {
 #[tokio::test]
 async fn the_limit_of_open_files_is_raised_as_far_as_it_may() {
     let home = Home::new(Engine::Sqlite).await;
-    let server = server_with_limits(&home, "ulimit -Hn 18000 && ulimit -Sn 200");
+    let server = server_with_limits(&home, "ulimit -Sn 200 && ulimit -Hn 18000");
     assert_eq!(connections_allowed(&server).await, 8192);
     assert!(!server.log().contains("RECEIPTD_MAX_CONNECTIONS"));
 }
@@ -98,7 +98,7 @@ async fn the_limit_of_open_files_is_raised_as_far_as_it_may() {
 #[tokio::test]
 async fn no_more_connections_are_allowed_than_files_may_be_open() {
     let home = Home::new(Engine::Sqlite).await;
-    let server = server_with_limits(&home, "ulimit -Hn 1024");
+    let server = server_with_limits(&home, "ulimit -n 1024");
     assert_eq!(connections_allowed(&server).await, 475);
     let log = server.log();
     assert!(

@@ -114,7 +114,7 @@ pub fn crowd(stage: &Stage) -> Result<Finding> {
         receiver: home.public(),
         rate: 3_000,
         lasting: Duration::from_secs(12),
-        connections: 12_000,
+        connections: 8_000,
     };
     let crowd = crowd.start();
     pause(1.0);
