@@ -2,10 +2,12 @@
 //! and log.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
 use bench::receiver::free_address;
@@ -24,6 +26,8 @@ pub struct Home {
     pub data: PathBuf,
     database_url: String,
     variables: Vec<(&'static str, &'static str)>,
+    /// Whether its receivers can be kept from writing to files, and are.
+    limit: Option<AtomicBool>,
     public: SocketAddr,
     operator: SocketAddr,
 }
@@ -40,6 +44,7 @@ impl Home {
             folder,
             database_url: database_url.to_owned(),
             variables: Vec::new(),
+            limit: None,
             public: free_address()?,
             operator: free_address()?,
         })
@@ -55,6 +60,19 @@ impl Home {
     pub fn with_data(mut self, data: &Path) -> Self {
         data.clone_into(&mut self.data);
         self
+    }
+
+    /// With receivers that can be kept from writing to files.
+    pub fn with_limit(mut self) -> Self {
+        self.limit = Some(AtomicBool::new(false));
+        self
+    }
+
+    /// Whether receivers that are started from now on may write to files.
+    pub fn may_write(&self, may: bool) {
+        if let Some(limited) = &self.limit {
+            limited.store(!may, Ordering::SeqCst);
+        }
     }
 
     /// Where reports are sent to.
@@ -116,13 +134,21 @@ impl Home {
             .create(true)
             .append(true)
             .open(self.log_path())?;
-        self.command()
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("{} does not start", self.program.display()))
+        let mut command = self.command();
+        command.args(arguments).stdin(Stdio::null());
+        let no_start = || format!("{} does not start", self.program.display());
+        if self.limit.is_none() {
+            command.stdout(log.try_clone()?).stderr(log);
+            return command.spawn().with_context(no_start);
+        }
+        // The limit is one of files, and not of pipes.
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(no_start)?;
+        if let Some(mut said) = child.stderr.take() {
+            let mut log = log;
+            thread::spawn(move || io::copy(&mut said, &mut log));
+        }
+        Ok(child)
     }
 
     /// What all its receivers and workers have logged.
@@ -151,7 +177,21 @@ impl Home {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = match &self.limit {
+            None => Command::new(&self.program),
+            Some(limited) => {
+                // What goes beyond the limit fails, and does not end the process.
+                let mut shell = Command::new("/bin/sh");
+                let limited = if limited.load(Ordering::SeqCst) {
+                    "0"
+                } else {
+                    "unlimited"
+                };
+                let script = r#"trap '' XFSZ; ulimit -S -f "$0"; exec "$@""#;
+                shell.args(["-c", script, limited]).arg(&self.program);
+                shell
+            }
+        };
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("RECEIPTD_") {
                 command.env_remove(name);

@@ -31,13 +31,15 @@ mod worker;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
 
 use finding::Finding;
-use scenarios::{Place, SCENARIOS, Scenario};
+use scenarios::{SCENARIOS, Scenario};
 use store::Engine;
 
 /// Breaks what the receiver depends on, and the receiver itself, under load,
@@ -107,38 +109,9 @@ fn main() -> Result<ExitCode> {
     };
 
     let began = Instant::now();
-    let (mut rows, mut good) = (Vec::new(), true);
-    for scenario in chosen {
-        match scenario.place {
-            Place::Here(engines, run) => {
-                for engine in engines {
-                    if cli.only.is_empty() && cli.quick && !scenario.quick.contains(engine) {
-                        continue;
-                    }
-                    let stage = Stage {
-                        program: program.clone(),
-                        engine: *engine,
-                        quick: cli.quick,
-                        seed: cli.seed,
-                    };
-                    let began = Instant::now();
-                    let finding = run(&stage).map(|mut finding| {
-                        finding.judge_times(!cli.quick);
-                        finding
-                    });
-                    let row = row(scenario, *engine, &finding);
-                    good &= finding.is_ok_and(|finding| finding.is_good());
-                    eprintln!(
-                        "{} ({:.0} s)",
-                        row.join(" | "),
-                        began.elapsed().as_secs_f64()
-                    );
-                    rows.push(row);
-                }
-            }
-            Place::Elsewhere(place) => rows.push(elsewhere(scenario, place)),
-        }
-    }
+    let played = play(turns(&cli, &chosen), &cli, &program);
+    let good = played.iter().all(|played| played.good);
+    let rows: Vec<_> = played.into_iter().map(|played| played.row).collect();
     println!("{}", table::table(HEADER, &rows));
     let verdict = if good { "all good" } else { "FAILED" };
     println!("{verdict} after {:.0} s", began.elapsed().as_secs_f64());
@@ -147,6 +120,97 @@ fn main() -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// How many scenarios that mostly wait are played at a time.
+const AT_ONCE: usize = 4;
+
+/// A scenario on an engine.
+struct Turn {
+    /// Its line in the table.
+    place: usize,
+    scenario: &'static Scenario,
+    engine: Engine,
+}
+
+/// What came of a turn.
+struct Played {
+    place: usize,
+    row: [String; 13],
+    good: bool,
+}
+
+fn turns(cli: &Cli, chosen: &[&'static Scenario]) -> Vec<Turn> {
+    let all = chosen.iter().flat_map(|scenario| {
+        let engines = scenario.engines.iter();
+        engines.map(move |engine| (*scenario, *engine))
+    });
+    let left_out = |scenario: &Scenario, engine| {
+        cli.only.is_empty() && cli.quick && !scenario.quick.contains(&engine)
+    };
+    all.filter(|(scenario, engine)| !left_out(scenario, *engine))
+        .enumerate()
+        .map(|(place, (scenario, engine))| Turn {
+            place,
+            scenario,
+            engine,
+        })
+        .collect()
+}
+
+/// Plays one after the other, and at last those side by side that mostly wait. The quick
+/// ones are for machines that may be busy, where nothing is played beside anything.
+fn play(turns: Vec<Turn>, cli: &Cli, program: &Path) -> Vec<Played> {
+    let (beside, alone): (Vec<_>, Vec<_>) = turns
+        .into_iter()
+        .partition(|turn| turn.scenario.waits && !cli.quick);
+    let mut played: Vec<_> = alone
+        .iter()
+        .map(|turn| play_one(turn, cli, program))
+        .collect();
+    // From the last one on: the longest stand there.
+    let queue = Mutex::new(beside);
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let lane = || {
+        let mut played = Vec::new();
+        while let Some(turn) = next() {
+            played.push(play_one(&turn, cli, program));
+        }
+        played
+    };
+    thread::scope(|scope| {
+        let lanes: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(lane)).collect();
+        for lane in lanes {
+            played.extend(lane.join().expect("a scenario fails and does not panic"));
+        }
+    });
+    played.sort_unstable_by_key(|played| played.place);
+    played
+}
+
+fn play_one(turn: &Turn, cli: &Cli, program: &Path) -> Played {
+    let stage = Stage {
+        program: program.to_owned(),
+        engine: turn.engine,
+        quick: cli.quick,
+        seed: cli.seed,
+    };
+    let began = Instant::now();
+    let finding = (turn.scenario.run)(&stage).map(|mut finding| {
+        finding.judge_times(!cli.quick);
+        finding
+    });
+    let row = row(turn.scenario, turn.engine, &finding);
+    eprintln!(
+        "{} ({:.0} s)",
+        row.join(" | "),
+        began.elapsed().as_secs_f64()
+    );
+    Played {
+        place: turn.place,
+        row,
+        good: finding.is_ok_and(|finding| finding.is_good()),
+    }
 }
 
 /// The one that was built together with this program.
@@ -194,13 +258,6 @@ fn row(scenario: &Scenario, engine: Engine, finding: &Result<Finding>) -> [Strin
     for (place, cell) in row.iter_mut().zip(named.into_iter().chain(cells)) {
         *place = cell;
     }
-    row
-}
-
-fn elsewhere(scenario: &Scenario, place: &str) -> [String; 13] {
-    let mut row = std::array::from_fn(|_| nothing());
-    scenario.title.clone_into(&mut row[0]);
-    place.clone_into(&mut row[12]);
     row
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bench::http;
 use bench::process::Usage;
 use bench::receiver::{terminate, wait};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
 
 use crate::home::Home;
@@ -73,6 +74,18 @@ impl<'a> Receiver<'a> {
         )
     }
 
+    /// Whether it may write to files from now on.
+    pub fn may_write(&self, may: bool) -> Result<()> {
+        let process = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let before = getrlimit(Resource::Fsize);
+        let limit = Rlimit {
+            current: if may { before.maximum } else { Some(0) },
+            maximum: before.maximum,
+        };
+        prlimit(process, Resource::Fsize, limit).context("its limit cannot be set")?;
+        Ok(())
+    }
+
     /// Ends it as a power cut would.
     pub fn kill(mut self) -> Result<()> {
         self.child.kill()?;
@@ -106,6 +119,32 @@ impl<'a> Receiver<'a> {
 
     /// Waits until it takes reports.
     pub fn wait_until_ready(&mut self) -> Result<()> {
+        self.wait_until(|health| matches!(health, Ok((200, _))))
+    }
+
+    /// Waits until it answers, whether it takes reports or not.
+    pub fn wait_until_up(&mut self) -> Result<()> {
+        self.wait_until(Result::is_ok)
+    }
+
+    /// Waits until `/readyz` says that it takes reports, or that it takes none
+    /// because its journal does not; whether that came in time.
+    pub fn comes_to_say(&self, ready: bool, limit: Duration) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < limit {
+            let said = self.health().is_ok_and(|(status, health)| match status {
+                200 => ready,
+                _ => !ready && is(&health, "journal", "down"),
+            });
+            if said {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
+    fn wait_until(&mut self, holds: impl Fn(&Result<(u16, Value)>) -> bool) -> Result<()> {
         let began = Instant::now();
         while began.elapsed() < READY {
             if let Some(status) = self.child.try_wait()? {
@@ -114,7 +153,7 @@ impl<'a> Receiver<'a> {
                     end_of(&self.home.log())
                 );
             }
-            if matches!(self.health(), Ok((200, _))) {
+            if holds(&self.health()) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -127,14 +166,8 @@ impl<'a> Receiver<'a> {
     }
 
     fn store_is_ready(&self) -> bool {
-        let Ok((_, health)) = self.health() else {
-            return false;
-        };
-        let parts = health.get("parts").and_then(Value::as_array);
-        parts.into_iter().flatten().any(|part| {
-            part.get("name").is_some_and(|name| name == "store")
-                && part.get("condition").is_some_and(|it| it == "ready")
-        })
+        let health = self.health();
+        health.is_ok_and(|(_, health)| is(&health, "store", "ready"))
     }
 }
 
@@ -144,6 +177,15 @@ impl Drop for Receiver<'_> {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether a part is in this condition.
+fn is(health: &Value, name: &str, condition: &str) -> bool {
+    let parts = health.get("parts").and_then(Value::as_array);
+    parts.into_iter().flatten().any(|part| {
+        part.get("name").is_some_and(|it| it == name)
+            && part.get("condition").is_some_and(|it| it == condition)
+    })
 }
 
 fn end_of(log: &str) -> String {

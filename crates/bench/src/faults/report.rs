@@ -78,6 +78,15 @@ impl Report {
 
     /// The request that reports it. `more` are further fields.
     pub fn request(&self, host: SocketAddr, password: &str, more: &[u8]) -> Vec<u8> {
+        let form = self.form();
+        let mut request = head(host, password, form.len() + more.len());
+        request.extend_from_slice(form.as_bytes());
+        request.extend_from_slice(more);
+        request
+    }
+
+    /// The body of that request.
+    pub fn form(&self) -> String {
         let Self { sid, status, .. } = self;
         let mut form = format!(
             "ChannelPrefix=whatsapp&ApiVersion=2010-04-01&MessageStatus={status}&SmsSid={sid}\
@@ -89,10 +98,7 @@ impl Report {
             // Writing to a string cannot fail.
             let _ = write!(form, "&ErrorCode={code}&ErrorMessage=Not+taken");
         }
-        let mut request = head(host, password, form.len() + more.len());
-        request.extend_from_slice(form.as_bytes());
-        request.extend_from_slice(more);
-        request
+        form
     }
 }
 

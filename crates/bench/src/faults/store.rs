@@ -86,6 +86,35 @@ impl Store {
         }
     }
 
+    /// From now on it refuses every report with this word in one of its fields.
+    pub fn refuse(&self, word: &str) -> Result<()> {
+        let url = self.url();
+        runtime()?.block_on(async {
+            match self {
+                Self::File(_) => {
+                    let refuse = format!(
+                        "create trigger refuse before insert on reports \
+                         when new.fields like '%{word}%' \
+                         begin select raise(abort, 'refused'); end"
+                    );
+                    let mut connection = SqliteConnectOptions::from_str(&url)?.connect().await?;
+                    connection.execute(AssertSqlSafe(refuse)).await?;
+                    connection.close().await?;
+                }
+                Self::Server(_) => {
+                    let refuse = format!(
+                        "alter table reports add constraint refuse \
+                         check (fields::text not like '%{word}%')"
+                    );
+                    let mut connection = PgConnection::connect(&url).await?;
+                    connection.execute(AssertSqlSafe(refuse)).await?;
+                    connection.close().await?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// What is in it.
     pub fn kept(&self) -> Result<Kept> {
         Self::kept_in(&self.url())

@@ -14,10 +14,14 @@ use crate::finding::Finding;
 use crate::home::Home;
 use crate::ledger::Ledger;
 use crate::load::{Load, Running};
+use crate::receiver::Receiver;
 use crate::store::{Engine, Store};
 
 /// "At once", on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How long `/readyz` may take to say what reports are answered.
+const SAID: Duration = Duration::from_secs(5);
 
 /// The receiver was not started again.
 const NEVER: Range<Duration> = Duration::ZERO..Duration::ZERO;
@@ -35,42 +39,56 @@ pub fn journal_full(stage: &Stage) -> Result<Finding> {
     pause(1.0);
     store.postgres()?.stop()?;
     load.until_refused();
+    let closed = receiver.comes_to_say(false, SAID);
     pause(8.0);
     store.postgres()?.start_again()?;
     let (ledger, again) = until_taken_again(load)?;
+    let open = receiver.comes_to_say(true, SAID);
     let mut finding = settle(&store, receiver, &ledger)?;
+    expect_said(&mut finding, closed, open);
     expect_refused_at_once(&mut finding, &ledger, &NEVER, again);
     Ok(finding)
 }
 
 /// The disk that the journal, or the embedded database, is on has no more room.
 pub fn disk_full(stage: &Stage) -> Result<Finding> {
-    let disk = Disk::mount("4m")?;
-    match stage.engine {
-        Engine::Postgres => full_under_journal(stage, &disk),
-        Engine::Sqlite => full_under_database(stage, &disk),
+    let disk = Disk::new("4m")?;
+    let mut finding = match stage.engine {
+        Engine::Postgres => full_under_journal(stage, &disk)?,
+        Engine::Sqlite => full_under_database(stage, &disk)?,
+    };
+    if let Disk::Forbidden(_) = disk {
+        finding.note("writing forbidden, since only root may mount a small disk");
     }
+    Ok(finding)
 }
 
 fn full_under_journal(stage: &Stage, disk: &Disk) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let home = Home::new(stage, &store.url())?.with_data(&disk.path().join("data"));
+    let home = disk.under(home);
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
     pause(1.0);
     store.postgres()?.stop()?;
-    pause(13.0);
+    pause(3.0);
+    disk.fill(&home, &receiver)?;
+    pause(10.0);
+    let closed = receiver.comes_to_say(false, SAID);
     let files = home.journal().len();
     // It starts on a full disk too.
     let killed = load.elapsed();
     receiver.kill()?;
-    let receiver = home.start()?;
+    let mut receiver = home.launch()?;
+    receiver.wait_until_up()?;
     let starting = killed..load.elapsed();
     pause(1.0);
     store.postgres()?.start_again()?;
     let (ledger, again) = until_taken_again(load)?;
+    let open = receiver.comes_to_say(true, SAID);
     let mut finding = settle(&store, receiver, &ledger)?;
+    expect_said(&mut finding, closed, open);
     expect_refused_at_once(&mut finding, &ledger, &starting, again);
     finding.expect(
         files <= FILES,
@@ -81,15 +99,17 @@ fn full_under_journal(stage: &Stage, disk: &Disk) -> Result<Finding> {
 
 fn full_under_database(stage: &Stage, disk: &Disk) -> Result<Finding> {
     let url = format!("sqlite:{}", disk.path().join("receipts.db").display());
-    let home = Home::new(stage, &url)?;
+    let home = disk.under(Home::new(stage, &url)?);
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
-    pause(6.0);
+    pause(3.0);
+    disk.fill(&home, &receiver)?;
+    pause(3.0);
     let killed = load.elapsed();
     receiver.kill()?;
     let receiver = home.start();
-    disk.resize("64m")?;
+    disk.make_room("64m", &home, receiver.as_ref().ok())?;
     // On a full disk it may refuse to start, but not once there is room.
     let receiver = receiver.or_else(|_| home.start())?;
     let starting = killed..load.elapsed();
@@ -98,6 +118,12 @@ fn full_under_database(stage: &Stage, disk: &Disk) -> Result<Finding> {
     let mut finding = Finding::compare(&ledger, &Store::kept_in(&url)?);
     expect_refused_at_once(&mut finding, &ledger, &starting, again);
     Ok(finding)
+}
+
+/// `/readyz` told load balancers what became of reports.
+fn expect_said(finding: &mut Finding, closed: bool, open: bool) {
+    finding.expect(closed, "/readyz did not say that nothing is taken");
+    finding.expect(open, "/readyz did not say that reports are taken again");
 }
 
 /// Goes on until reports are taken again, and some more.
@@ -128,34 +154,69 @@ fn expect_refused_at_once(
     finding.expect_answers_within(DEADLINE);
 }
 
-/// A small disk in memory.
-struct Disk(TempDir);
+/// A disk that comes to have no room.
+enum Disk {
+    /// A small one in memory.
+    Small(TempDir),
+    /// A folder in which nothing can be written any more, at some time: for those
+    /// who may not mount one.
+    Forbidden(TempDir),
+}
 
 impl Disk {
-    /// Only root may.
-    fn mount(size: &str) -> Result<Self> {
-        let disk = Self(
-            tempfile::Builder::new()
-                .prefix("receiptd-faults-")
-                .tempdir()?,
-        );
+    fn new(size: &str) -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("receiptd-faults-")
+            .tempdir()?;
         let options = format!("size={size},mode=0700");
-        mount(&["-t", "tmpfs", "-o", &options, "tmpfs"], disk.path())?;
-        Ok(disk)
+        let mounted = mount(&["-t", "tmpfs", "-o", &options, "tmpfs"], folder.path());
+        Ok(match mounted {
+            Ok(()) => Self::Small(folder),
+            Err(_) => Self::Forbidden(folder),
+        })
     }
 
-    fn resize(&self, size: &str) -> Result<()> {
-        mount(&["-o", &format!("remount,size={size}")], self.path())
+    /// A home whose data is here.
+    fn under(&self, home: Home) -> Home {
+        match self {
+            Self::Small(_) => home,
+            Self::Forbidden(_) => home.with_limit(),
+        }
+    }
+
+    /// From now on it is full; a small one is so by itself.
+    fn fill(&self, home: &Home, receiver: &Receiver<'_>) -> Result<()> {
+        home.may_write(false);
+        match self {
+            Self::Small(_) => Ok(()),
+            Self::Forbidden(_) => receiver.may_write(false),
+        }
+    }
+
+    /// From now on it has room.
+    fn make_room(&self, size: &str, home: &Home, receiver: Option<&Receiver<'_>>) -> Result<()> {
+        home.may_write(true);
+        match (self, receiver) {
+            (Self::Small(folder), _) => {
+                mount(&["-o", &format!("remount,size={size}")], folder.path())
+            }
+            (Self::Forbidden(_), Some(receiver)) => receiver.may_write(true),
+            (Self::Forbidden(_), None) => Ok(()),
+        }
     }
 
     fn path(&self) -> &Path {
-        self.0.path()
+        match self {
+            Self::Small(folder) | Self::Forbidden(folder) => folder.path(),
+        }
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.path()).status();
+        if let Self::Small(folder) = self {
+            let _ = Command::new("umount").arg(folder.path()).status();
+        }
     }
 }
 

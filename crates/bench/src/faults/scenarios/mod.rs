@@ -1,6 +1,7 @@
 //! What can go wrong, one function each.
 
 mod clients;
+mod clock;
 mod crash;
 mod damage;
 mod disk;
@@ -29,18 +30,15 @@ pub struct Scenario {
     pub name: &'static str,
     /// What it is called in the table.
     pub title: &'static str,
-    /// On which engines it is one of the quick ones.
+    /// On which engines it is played.
+    pub engines: &'static [Engine],
+    /// On which of them it is one of the quick ones.
     pub quick: &'static [Engine],
-    /// Where it is played.
-    pub place: Place,
-}
-
-/// Where a scenario is played.
-pub enum Place {
-    /// Here, on these engines.
-    Here(&'static [Engine], fn(&Stage) -> Result<Finding>),
-    /// In a test, for what a whole process cannot be made to see.
-    Elsewhere(&'static str),
+    /// Whether most of it is waiting, and no rate is judged, so that others may
+    /// be played at the same time.
+    pub waits: bool,
+    /// Plays it.
+    pub run: fn(&Stage) -> Result<Finding>,
 }
 
 const BOTH: &[Engine] = &[Engine::Postgres, Engine::Sqlite];
@@ -58,26 +56,29 @@ pub const SCENARIOS: [Scenario; 27] = [
         SERVER,
         outage::killed_meanwhile,
     ),
-    slow("late", "database 3 s late", SERVER, slow::late),
-    slow("silence", "database silent for 12 s", SERVER, slow::silence),
-    slow(
+    waiting("late", "database 3 s late", SERVER, slow::late),
+    waiting("silence", "database silent for 12 s", SERVER, slow::silence),
+    waiting(
         "forgotten",
         "connections silent for good",
         SERVER,
         slow::forgotten,
     ),
-    slow(
+    waiting(
         "locks",
         "tables locked, all connections taken",
         SERVER,
         slow::locks,
     ),
-    quick(
-        "idle",
-        "database restarted while idle",
-        SERVER,
-        outage::idle,
-    ),
+    Scenario {
+        waits: true,
+        ..quick(
+            "idle",
+            "database restarted while idle",
+            SERVER,
+            outage::idle,
+        )
+    },
     quick("journal-full", "journal full", SERVER, disk::journal_full),
     slow("disk-full", "disk full", BOTH, disk::disk_full),
     quick(
@@ -100,48 +101,43 @@ pub const SCENARIOS: [Scenario; 27] = [
         poison::in_journal,
     ),
     quick("stop", "SIGTERM under load", BOTH, stop::under_load),
-    slow(
+    waiting(
         "stop-outage",
         "SIGTERM, database away",
         SERVER,
         stop::in_outage,
     ),
-    slow(
+    waiting(
         "stop-silence",
         "SIGTERM, database silent",
         SERVER,
         stop::in_silence,
     ),
-    slow(
+    waiting(
         "stop-locks",
         "SIGTERM, tables locked",
         SERVER,
         stop::in_locks,
     ),
-    slow("slowloris", "500 slow clients", SERVER, clients::slowloris),
-    Scenario {
-        name: "clock",
-        title: "clock set back by an hour",
-        quick: BOTH,
-        place: Place::Elsewhere("by `make test`: crates/usecases/tests/clock.rs"),
-    },
+    slow("slowloris", "500 slow clients", BOTH, clients::slowloris),
+    quick("clock", "clock set back by an hour", BOTH, clock::set_back),
     slow(
         "passwords",
         "flood of wrong passwords",
-        SERVER,
+        BOTH,
         clients::wrong_passwords,
     ),
     slow("speed", "journal at full speed", SERVER, speed::speed),
     Scenario {
         quick: EMBEDDED,
-        ..slow(
+        ..waiting(
             "subscriber",
             "subscriber away",
             BOTH,
             events::subscriber::away,
         )
     },
-    slow(
+    waiting(
         "subscriber-fails",
         "subscriber fails now and then",
         BOTH,
@@ -155,14 +151,14 @@ pub const SCENARIOS: [Scenario; 27] = [
     ),
     Scenario {
         quick: SERVER,
-        ..slow(
+        ..waiting(
             "workers",
             "two workers, each killed once",
             BOTH,
             events::workers::shared,
         )
     },
-    slow(
+    waiting(
         "push-outage",
         "database away while events are pushed",
         SERVER,
@@ -179,8 +175,10 @@ const fn quick(
     Scenario {
         name,
         title,
+        engines,
         quick: engines,
-        place: Place::Here(engines, run),
+        waits: false,
+        run,
     }
 }
 
@@ -193,8 +191,22 @@ const fn slow(
     Scenario {
         name,
         title,
+        engines,
         quick: &[],
-        place: Place::Here(engines, run),
+        waits: false,
+        run,
+    }
+}
+
+const fn waiting(
+    name: &'static str,
+    title: &'static str,
+    engines: &'static [Engine],
+    run: fn(&Stage) -> Result<Finding>,
+) -> Scenario {
+    Scenario {
+        waits: true,
+        ..slow(name, title, engines, run)
     }
 }
 

@@ -14,14 +14,15 @@ use crate::store::Store;
 /// The number of the poison, which the load does not repeat.
 const POISON: u64 = 500;
 
-/// A thousand reports, one of which is small enough for HTTP and, with every
-/// control character written out in JSON, too large for the store.
+/// What the store is made to refuse: nothing that the receiver lets pass is
+/// refused by itself.
+const WORD: &str = "arsenic";
+
+/// A thousand reports, one of which the store will never take.
 fn load(home: &Home) -> Load {
-    let mut more = b"&Note=".to_vec();
-    more.resize(60_000, 1);
     let mut load = Load::flood(home.public(), 64);
     load.reports = 1_000;
-    load.special = Some((POISON, more));
+    load.special = Some((POISON, format!("&Note={WORD}").into_bytes()));
     load
 }
 
@@ -30,6 +31,7 @@ pub fn poison(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let home = Home::new(stage, &store.url())?;
     home.add_channel()?;
+    store.refuse(WORD)?;
     let receiver = home.start()?;
     let ledger = load(&home).start().finish()?;
     let mut finding = settle(&store, receiver, &ledger)?;
@@ -49,6 +51,7 @@ pub fn in_journal(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let home = Home::new(stage, &store.url())?;
     home.add_channel()?;
+    store.refuse(WORD)?;
     let receiver = home.start()?;
     store.postgres()?.stop()?;
     let ledger = load(&home).start().finish()?;

@@ -1,0 +1,168 @@
+//! The machine's clock is set back while reports come.
+//!
+//! A whole process cannot be shown another time without help, so the receiver is
+//! put together here, of the same parts and without HTTP, on a clock that does
+//! as it is told.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use adapter_postgres::{Options, PostgresStore};
+use adapter_sqlite::SqliteStore;
+use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bench::{CHANNEL, PASSWORD, SECRET_KEY, USER};
+use domain::secret::ServerSecret;
+use domain::{IntegratorName, PublicUrl};
+use ports::observer::Unobserved;
+use ports::{ChannelCredentialRepository, Headers, RejectionLog, ReportStore};
+use testkit::clock::FixedClock;
+use tokio::task::{JoinSet, LocalSet};
+use usecases::intake::IntakeSettings;
+use usecases::receive_report::ReportRequest;
+use usecases::{Admission, AdmitCaller, ChannelDirectory, Intake, Integrators, ReceiveReport};
+
+use crate::Stage;
+use crate::finding::Finding;
+use crate::home::Home;
+use crate::ledger::{Entry, Ledger};
+use crate::report::Report;
+use crate::store::{Engine, Store};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// How many reports come before the clock is set back, and again afterwards.
+const REPORTS: u64 = 2_000;
+
+/// How many come at a time.
+const AT_ONCE: u64 = 64;
+
+/// The reports of a message lie on both sides of the jump.
+pub fn set_back(stage: &Stage) -> Result<Finding> {
+    let store = Store::new(stage.engine)?;
+    let home = Home::new(stage, &store.url())?;
+    home.add_channel()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    // A request's head need not be one that threads share.
+    let ledger = LocalSet::new().block_on(&runtime, async {
+        let url = store.url();
+        match stage.engine {
+            Engine::Sqlite => {
+                let store = SqliteStore::connect(&url).await?;
+                let ledger = receive(Arc::new(store.clone())).await;
+                store.close().await?;
+                ledger
+            }
+            Engine::Postgres => {
+                let store = PostgresStore::connect(&url, &Options::default())?;
+                let ledger = receive(Arc::new(store.clone())).await;
+                store.close().await;
+                ledger
+            }
+        }
+    })?;
+    let mut finding = Finding::compare(&ledger, &store.kept()?);
+    finding.note("without HTTP");
+    finding.expect(finding.refused == 0, "reports were refused");
+    Ok(finding)
+}
+
+async fn receive<S>(store: Arc<S>) -> Result<Ledger>
+where
+    S: ReportStore + RejectionLog + ChannelCredentialRepository + 'static,
+{
+    let clock = Arc::new(FixedClock::default());
+    let secret = || ServerSecret::parse(SECRET_KEY);
+    let directory = ChannelDirectory::new(store.clone(), secret()?, Arc::new(Unobserved));
+    directory.refresh().await?;
+    let (intake, writers) = Intake::new(
+        store.clone(),
+        Arc::new(Unobserved),
+        IntakeSettings::default(),
+    );
+    let mut running = JoinSet::new();
+    running.spawn(writers.run());
+    let receiver = Rc::new(Receiver {
+        integrators: Integrators::new(adapter_integrators::all()),
+        admit: AdmitCaller::new(Arc::new(directory), secret()?, clock.clone()),
+        receive: ReceiveReport::new(
+            intake,
+            store,
+            PublicUrl::parse("http://localhost")?,
+            clock.clone(),
+            Arc::new(Unobserved),
+        ),
+    });
+    let mut ledger = Ledger::default();
+    let began = Instant::now();
+    for first in (0..2 * REPORTS).step_by(usize::try_from(AT_ONCE)?) {
+        if first >= REPORTS && first < REPORTS + AT_ONCE {
+            clock.turn_back(HOUR);
+        }
+        clock.advance(Duration::from_millis(100));
+        let mut batch = JoinSet::new();
+        for number in first..(first + AT_ONCE).min(2 * REPORTS) {
+            let receiver = Rc::clone(&receiver);
+            batch.spawn_local(async move { receiver.take(number, began).await });
+        }
+        while let Some(entry) = batch.join_next().await {
+            ledger.entries.push(entry??);
+        }
+    }
+    // The writers end with the last intake.
+    drop(receiver);
+    while let Some(ended) = running.join_next().await {
+        ended?;
+    }
+    Ok(ledger)
+}
+
+struct Receiver {
+    integrators: Integrators,
+    admit: AdmitCaller,
+    receive: ReceiveReport,
+}
+
+struct Basic(String);
+
+impl Headers for Basic {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        name.eq_ignore_ascii_case("authorization")
+            .then_some(self.0.as_bytes())
+    }
+}
+
+impl Receiver {
+    /// Sends it a report, as a caller that proves itself.
+    async fn take(&self, number: u64, began: Instant) -> Result<Entry> {
+        let sent = began.elapsed();
+        let integrator = self.integrators.find(&IntegratorName::parse("twilio")?);
+        let integrator = integrator.context("there is no such integrator")?;
+        let pair = STANDARD.encode(format!("{USER}:{PASSWORD}"));
+        let headers = Basic(format!("Basic {pair}"));
+        let admission = self.admit.run(integrator.as_ref(), CHANNEL, &headers);
+        let Admission::Admitted(caller) = admission else {
+            bail!("the caller is not admitted");
+        };
+        let body = Report::nth(1, number).form();
+        let taken = self.receive.run(ReportRequest {
+            integrator: integrator.as_ref(),
+            caller,
+            headers: &headers,
+            query: None,
+            body: body.as_bytes(),
+        });
+        let status = if taken.await.is_ok() { 204 } else { 503 };
+        Ok(Entry {
+            stream: 1,
+            number,
+            sent,
+            took: began.elapsed().saturating_sub(sent),
+            status: Some(status),
+        })
+    }
+}
