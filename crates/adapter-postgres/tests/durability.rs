@@ -1,6 +1,8 @@
 //! Whether a batch that was recorded is on the disk: what was written survives a killed server
 //! in any case, so no other test would see it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 #[expect(dead_code, reason = "others make theirs on a server they share")]
 mod database;
 
@@ -82,7 +84,6 @@ async fn assert_every_batch_is_synced(settings: &[&str], meanwhile: &str) {
     record(&store, 1..BATCHES).await;
     store.close().await;
     let synced = syncs(&mut observer).await - before;
-    println!("{synced} syncs of {BATCHES} batches");
     assert!(synced >= BATCHES, "{synced} syncs of {BATCHES} batches");
     assert!(synced <= 2 * BATCHES, "{synced} syncs of {BATCHES} batches");
 }

@@ -1,6 +1,8 @@
 //! What a batch costs the engine and the disk. A change that breaks one of these has made the
 //! hot path dearer, or its answers less true.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

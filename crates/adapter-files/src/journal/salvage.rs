@@ -80,7 +80,8 @@ mod tests {
     const LENGTH: u64 = 40 * BLOCK;
 
     fn read_except(bad: &[u64], from: u64) -> Salvaged {
-        let file: Vec<u8> = (0..LENGTH).map(|at| (at / BLOCK) as u8 + 1).collect();
+        let file = (0..LENGTH).map(|at| u8::try_from(at / BLOCK).unwrap() + 1);
+        let file: Vec<u8> = file.collect();
         let read_at = |buffer: &mut [u8], at: u64| {
             let good = (at / BLOCK..LENGTH / BLOCK).take_while(|block| !bad.contains(block));
             let end = good.last().map_or(at, |block| (block + 1) * BLOCK);

@@ -96,7 +96,7 @@ pub async fn run(settings: &Settings, json: bool) -> Result<()> {
         output::line("All settings are good, and the database takes reports.");
     }
     for warning in checked.warnings {
-        output::line(&format!("The database takes reports, but {warning}."));
+        output::line(format!("The database takes reports, but {warning}."));
     }
     Ok(())
 }

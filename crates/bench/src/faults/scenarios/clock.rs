@@ -100,7 +100,7 @@ where
     let mut ledger = Ledger::default();
     let began = Instant::now();
     for first in (0..2 * REPORTS).step_by(usize::try_from(AT_ONCE)?) {
-        if first >= REPORTS && first < REPORTS + AT_ONCE {
+        if (REPORTS..REPORTS + AT_ONCE).contains(&first) {
             clock.turn_back(HOUR);
         }
         clock.advance(Duration::from_millis(100));
