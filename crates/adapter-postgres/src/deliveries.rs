@@ -39,9 +39,9 @@ impl DeliveryLog for PostgresStore {
     async fn delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
         let found = sqlx::query_as!(
             DeliveryRow,
-            r#"select subscription_id, report_id, position, created_at, next_attempt_at,
-                   finished_at, revision, attempts, part, state, event_type, channel_id, sid,
-                   last_attempts::text as "last_attempts!", body
+            r#"select subscription_id, report_id, position, created_at, retrying_since,
+                   next_attempt_at, rests_until, finished_at, revision, attempts, part, state,
+                   event_type, channel_id, sid, last_attempts::text as "last_attempts!", body
                from deliveries
                where subscription_id = $1 and report_id = $2 and part = $3
                    and exists (select from subscriptions where id = $1 and not removed)"#,
@@ -79,6 +79,16 @@ impl DeliveryLog for PostgresStore {
         .map_err(store_error(DELIVERIES))
     }
 
+    async fn replace_bodies(
+        &self,
+        subscription: SubscriptionId,
+        bodies: &[(DeliveryKey, String)],
+    ) -> Result<u64, StoreError> {
+        let replaced = self.try_replace_bodies(subscription, bodies);
+        let replaced = replaced.in_time(self.patience).await;
+        replaced.map_err(store_error(DELIVERIES))
+    }
+
     async fn rewind(
         &self,
         subscription: SubscriptionId,
@@ -107,7 +117,8 @@ impl PostgresStore {
         }
         let retried = sqlx::query!(
             "update deliveries
-             set state = 'retrying', next_attempt_at = $4, finished_at = null
+             set state = 'retrying', next_attempt_at = $4, finished_at = null,
+                 retrying_since = $4, rests_until = null
              where subscription_id = $1 and report_id = $2 and part = $3 and body is not null
                  and (
                      state = 'dead'
@@ -154,6 +165,38 @@ impl PostgresStore {
         }
         Ok(retried)
     }
+
+    async fn try_replace_bodies(
+        &self,
+        subscription: SubscriptionId,
+        bodies: &[(DeliveryKey, String)],
+    ) -> Result<u64, sqlx::Error> {
+        let report_ids: Vec<_> = bodies.iter().map(|(key, _)| key.report_id).collect();
+        let parts: Vec<_> = bodies.iter().map(|(key, _)| i16::from(key.part)).collect();
+        let texts: Vec<_> = bodies.iter().map(|(_, body)| body.as_str()).collect();
+        let mut transaction = self.pool.begin().await?;
+        if !lock(&mut transaction, subscription).await? {
+            transaction.rollback().await?;
+            return Ok(0);
+        }
+        let replaced = sqlx::query!(
+            "update deliveries set body = incoming.body
+             from unnest($2::bigint[], $3::smallint[], $4::text[])
+                 as incoming (report_id, part, body)
+             where deliveries.subscription_id = $1
+                 and deliveries.report_id = incoming.report_id
+                 and deliveries.part = incoming.part and deliveries.body is not null",
+            subscription.0,
+            &report_ids,
+            &parts,
+            &texts as _,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        raise_fence(&mut transaction, subscription).await?;
+        transaction.commit().await?;
+        Ok(replaced.rows_affected())
+    }
 }
 
 /// Locks a subscription before its deliveries, as everybody does who writes them. Whether it
@@ -191,9 +234,9 @@ fn page_of_deliveries(
     size: PageSize,
 ) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
-        "select subscription_id, report_id, position, created_at, next_attempt_at, finished_at,
-             revision, attempts, part, state, event_type, channel_id, sid,
-             last_attempts::text as last_attempts, body
+        "select subscription_id, report_id, position, created_at, retrying_since,
+             next_attempt_at, rests_until, finished_at, revision, attempts, part, state,
+             event_type, channel_id, sid, last_attempts::text as last_attempts, body
          from deliveries
          where exists (select from subscriptions where id = subscription_id and not removed)",
     );
@@ -215,9 +258,12 @@ fn page_of_deliveries(
 fn retry_of_deliveries(filter: &DeliveryFilter, now: Timestamp) -> QueryBuilder<Postgres> {
     let now = now.to_date_time();
     let mut query = QueryBuilder::new(
-        "update deliveries set state = 'retrying', finished_at = null, next_attempt_at = ",
+        "update deliveries
+         set state = 'retrying', finished_at = null, rests_until = null, next_attempt_at = ",
     );
     query
+        .push_bind(now)
+        .push(", retrying_since = ")
         .push_bind(now)
         .push(
             " where ctid = any (array(

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::delivery::Attempt;
+use domain::delivery::{Attempt, OpenDelivery, Place};
 use domain::subscription::{PauseReason, SubscriptionState};
-use domain::{Delivery, LogPosition, SubscriptionId, Timestamp};
-use ports::StoreError;
+use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::subscriptions::{DeliveryQueue, Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal};
-use sqlx::PgConnection;
+use ports::{DeliveryLog as _, StoreError};
+use sqlx::PgExecutor;
 
 use crate::PostgresStore;
-use crate::delivery_rows::{Columns, DeliveryRow};
+use crate::delivery_rows::{Columns, OpenRow};
 use crate::error::store_error;
 use crate::patience::Operation as _;
 use crate::races;
@@ -21,6 +21,9 @@ use crate::subscription_rows::SubscriptionRow;
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 const DELIVERIES: &str = "deliveries";
+
+/// Before every open delivery.
+const FIRST: Place = (LogPosition(i64::MIN), 0, 0);
 
 #[async_trait]
 impl DeliveryQueue for PostgresStore {
@@ -34,8 +37,7 @@ impl DeliveryQueue for PostgresStore {
             return Ok(None);
         };
         let subscription = row.subscription()?;
-        let open = open.into_iter().map(Delivery::try_from);
-        let mut open = open.collect::<Result<Vec<_>, _>>()?;
+        let mut open = open_deliveries(open, subscription.id)?;
         let more_open = open.len() > OPEN_MAX;
         open.truncate(OPEN_MAX);
         Ok(Some(LeasedSubscription {
@@ -49,6 +51,22 @@ impl DeliveryQueue for PostgresStore {
             open,
             more_open,
         }))
+    }
+
+    async fn more_open(
+        &self,
+        subscription: SubscriptionId,
+        after: Place,
+    ) -> Result<Vec<OpenDelivery>, StoreError> {
+        let rows = open_rows(&self.pool, subscription, after, OPEN_MAX)
+            .in_time(self.patience)
+            .await;
+        open_deliveries(rows.map_err(store_error(DELIVERIES))?, subscription)
+    }
+
+    async fn open_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
+        let found = self.delivery(key).await?;
+        Ok(found.filter(|delivery| delivery.state.is_open()))
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {
@@ -121,7 +139,7 @@ impl PostgresStore {
         &self,
         worker: &str,
         lease: Duration,
-    ) -> Result<Option<(SubscriptionRow, Vec<DeliveryRow>)>, sqlx::Error> {
+    ) -> Result<Option<(SubscriptionRow, Vec<OpenRow>)>, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         // A row that somebody else is claiming is passed over; one that was claimed since this
         // statement began is looked at again when its lock is had, and is not free then.
@@ -151,7 +169,9 @@ impl PostgresStore {
             transaction.rollback().await?;
             return Ok(None);
         };
-        let open = open_rows(&mut transaction, SubscriptionId(claimed.id)).await?;
+        let id = SubscriptionId(claimed.id);
+        // One more than a worker is handed, if there are as many.
+        let open = open_rows(&mut *transaction, id, FIRST, OPEN_MAX + 1).await?;
         transaction.commit().await?;
         Ok(Some((claimed, open)))
     }
@@ -193,19 +213,23 @@ with held as (
 written as (
     insert into deliveries (
         subscription_id, report_id, position, created_at, next_attempt_at, finished_at,
-        revision, attempts, part, state, event_type, channel_id, sid, last_attempts, body
+        revision, attempts, part, state, event_type, channel_id, sid, last_attempts, body,
+        retrying_since, rests_until
     )
     select
         held.id, report_id, position, created_at, next_attempt_at, finished_at, revision,
-        attempts, part, state, event_type, channel_id, sid, last_attempts::json, body
+        attempts, part, state, event_type, channel_id, sid, last_attempts::json, body,
+        retrying_since, rests_until
     from held
     cross join unnest(
         $8::bigint[], $9::bigint[], $10::timestamptz[], $11::timestamptz[],
         $12::timestamptz[], $13::integer[], $14::integer[], $15::smallint[], $16::text[],
-        $17::text[], $18::text[], $19::bytea[], $20::text[], $21::text[]
+        $17::text[], $18::text[], $19::bytea[], $20::text[], $21::text[], $22::timestamptz[],
+        $23::timestamptz[]
     ) with ordinality as incoming (
         report_id, position, created_at, next_attempt_at, finished_at, revision, attempts,
-        part, state, event_type, channel_id, sid, last_attempts, body, nth
+        part, state, event_type, channel_id, sid, last_attempts, body, retrying_since,
+        rests_until, nth
     )
     order by nth
     on conflict (subscription_id, report_id, part) do update
@@ -214,7 +238,9 @@ written as (
         attempts = excluded.attempts,
         state = excluded.state,
         last_attempts = excluded.last_attempts,
-        body = excluded.body
+        body = excluded.body,
+        retrying_since = coalesce(excluded.retrying_since, excluded.created_at),
+        rests_until = excluded.rests_until
 )
 select exists (select from held) as "held!"
 "#,
@@ -239,29 +265,43 @@ select exists (select from held) as "held!"
             &columns.sid,
             &columns.last_attempts,
             sparse(&columns.body) as _,
+            sparse(&columns.retrying_since) as _,
+            sparse(&columns.rests_until) as _,
         )
         .fetch_one(&self.pool)
         .await
     }
 }
 
-/// One row more than a worker is handed, if there are as many.
+/// So many rows behind a place, or all that there are.
 async fn open_rows(
-    connection: &mut PgConnection,
+    executor: impl PgExecutor<'_>,
     subscription: SubscriptionId,
-) -> Result<Vec<DeliveryRow>, sqlx::Error> {
+    (position, revision, part): Place,
+    limit: usize,
+) -> Result<Vec<OpenRow>, sqlx::Error> {
     sqlx::query_as!(
-        DeliveryRow,
-        r#"select subscription_id, report_id, position, created_at, next_attempt_at, finished_at,
-               revision, attempts, part, state, event_type, channel_id, sid,
-               last_attempts::text as "last_attempts!", body
-           from deliveries
-           where subscription_id = $1 and state in ('retrying', 'waiting')
-           order by position, revision, part
-           limit $2"#,
+        OpenRow,
+        "select report_id, position, next_attempt_at, rests_until, revision, part, channel_id, sid
+         from deliveries
+         where subscription_id = $1 and state in ('retrying', 'waiting')
+             and (position, revision, part) > ($2, $3, $4)
+         order by position, revision, part
+         limit $5",
         subscription.0,
-        i64::try_from(OPEN_MAX + 1).unwrap_or(i64::MAX),
+        position.0,
+        i32::try_from(revision).unwrap_or(i32::MAX),
+        i16::from(part),
+        i64::try_from(limit).unwrap_or(i64::MAX),
     )
-    .fetch_all(connection)
+    .fetch_all(executor)
     .await
+}
+
+fn open_deliveries(
+    rows: Vec<OpenRow>,
+    subscription: SubscriptionId,
+) -> Result<Vec<OpenDelivery>, StoreError> {
+    let rows = rows.into_iter();
+    rows.map(|row| row.delivery(subscription)).collect()
 }

@@ -11,6 +11,7 @@ use crate::SqliteStore;
 use crate::connection::Write;
 use crate::delivery_rows::{self, DeliveryRow};
 use crate::error::store_error;
+use crate::json::JsonRows;
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 pub(crate) const DELIVERIES: &str = "deliveries";
@@ -34,9 +35,9 @@ impl DeliveryLog for SqliteStore {
         let subscription = key.subscription.0.as_bytes().as_slice();
         let found = sqlx::query_as!(
             DeliveryRow,
-            "select subscription_id, report_id, part, position, created_at, next_attempt_at,
-                 finished_at, revision, attempts, state, event_type, channel_id, sid,
-                 last_attempts, body
+            "select subscription_id, report_id, part, position, created_at, retrying_since,
+                 next_attempt_at, rests_until, finished_at, revision, attempts, state,
+                 event_type, channel_id, sid, last_attempts, body
              from deliveries
              where subscription_id = ?1 and report_id = ?2 and part = ?3
                  and exists (select 1 from subscriptions where id = ?1 and not removed)",
@@ -67,6 +68,15 @@ impl DeliveryLog for SqliteStore {
     ) -> Result<bool, StoreError> {
         let enqueued = self.try_enqueue(subscription, deliveries).await;
         enqueued.map_err(store_error(DELIVERIES))
+    }
+
+    async fn replace_bodies(
+        &self,
+        subscription: SubscriptionId,
+        bodies: &[(DeliveryKey, String)],
+    ) -> Result<u64, StoreError> {
+        let replaced = self.try_replace_bodies(subscription, bodies).await;
+        replaced.map_err(store_error(DELIVERIES))
     }
 
     async fn rewind(
@@ -108,7 +118,8 @@ impl SqliteStore {
                     DeliveryRow,
                     r#"select subscription_id as "subscription_id!", report_id as "report_id!",
                            part as "part!", position as "position!", created_at as "created_at!",
-                           next_attempt_at, finished_at, revision as "revision!",
+                           retrying_since, next_attempt_at, rests_until, finished_at,
+                           revision as "revision!",
                            attempts as "attempts!", state as "state!",
                            event_type as "event_type!", channel_id as "channel_id!",
                            sid as "sid!", last_attempts as "last_attempts!", body
@@ -170,7 +181,8 @@ impl SqliteStore {
         let mut write = self.begin().await?;
         let retried = sqlx::query!(
             "update deliveries
-             set state = 'retrying', next_attempt_at = ?4, finished_at = null
+             set state = 'retrying', next_attempt_at = ?4, finished_at = null,
+                 retrying_since = ?4, rests_until = null
              where subscription_id = ?1 and report_id = ?2 and part = ?3 and body is not null
                  and (
                      state = 'dead'
@@ -210,7 +222,8 @@ impl SqliteStore {
         // What is dead and what is retrying, each along its index.
         let retried = sqlx::query!(
             "update deliveries
-             set state = 'retrying', next_attempt_at = ?2, finished_at = null
+             set state = 'retrying', next_attempt_at = ?2, finished_at = null,
+                 retrying_since = ?2, rests_until = null
              from (
                  select report_id, part
                  from deliveries indexed by deliveries_subscription_id_report_id_part_idx
@@ -269,6 +282,43 @@ impl SqliteStore {
         delivery_rows::write(&mut write, subscription, deliveries).await?;
         write.committed();
         Ok(true)
+    }
+
+    async fn try_replace_bodies(
+        &self,
+        subscription: SubscriptionId,
+        bodies: &[(DeliveryKey, String)],
+    ) -> Result<u64, sqlx::Error> {
+        let id = subscription.0.as_bytes().as_slice();
+        let mut rows = JsonRows::with_capacity(bodies.len(), 1_024);
+        for (key, body) in bodies {
+            let mut row = rows.row();
+            row.integer(key.report_id)
+                .integer(key.part.into())
+                .text(body);
+        }
+        let rows = rows.finish();
+        let mut write = self.begin().await?;
+        if !raise_fence(&mut write, subscription).await? {
+            write.roll_back().await;
+            return Ok(0);
+        }
+        let replaced = sqlx::query!(
+            "update deliveries set body = incoming.body
+             from (
+                 select value ->> 0 as report_id, value ->> 1 as part, value ->> 2 as body
+                 from jsonb_each(?2)
+             ) as incoming
+             where deliveries.subscription_id = ?1
+                 and deliveries.report_id = incoming.report_id
+                 and deliveries.part = incoming.part and deliveries.body is not null",
+            id,
+            rows,
+        )
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(replaced.rows_affected())
     }
 
     async fn try_rewind(

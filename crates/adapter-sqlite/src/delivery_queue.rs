@@ -3,20 +3,24 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::delivery::Attempt;
+use domain::delivery::{Attempt, OpenDelivery, Place};
 use domain::subscription::{PauseReason, SubscriptionState};
-use domain::{Delivery, LogPosition, Timestamp};
-use ports::StoreError;
+use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::subscriptions::{DeliveryQueue, Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal};
+use ports::{DeliveryLog as _, StoreError};
+use sqlx::SqliteExecutor;
 
 use crate::SqliteStore;
-use crate::delivery_rows::{self, DeliveryRow};
+use crate::delivery_rows::{self, OpenRow};
 use crate::error::store_error;
 use crate::rows::optional_time;
 use crate::subscription_rows::SubscriptionRow;
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 const DELIVERIES: &str = "deliveries";
+
+/// Before every open delivery.
+const FIRST: Place = (LogPosition(i64::MIN), 0, 0);
 
 #[async_trait]
 impl DeliveryQueue for SqliteStore {
@@ -30,8 +34,7 @@ impl DeliveryQueue for SqliteStore {
             return Ok(None);
         };
         let subscription = row.subscription()?;
-        let open = open.into_iter().map(Delivery::try_from);
-        let mut open = open.collect::<Result<Vec<_>, _>>()?;
+        let mut open = open_deliveries(open, subscription.id)?;
         let more_open = open.len() > OPEN_MAX;
         open.truncate(OPEN_MAX);
         Ok(Some(LeasedSubscription {
@@ -45,6 +48,21 @@ impl DeliveryQueue for SqliteStore {
             open,
             more_open,
         }))
+    }
+
+    async fn more_open(
+        &self,
+        subscription: SubscriptionId,
+        after: Place,
+    ) -> Result<Vec<OpenDelivery>, StoreError> {
+        let id = subscription.0.as_bytes().as_slice();
+        let rows = open_rows(&self.readers, id, after, OPEN_MAX).await;
+        open_deliveries(rows.map_err(store_error(DELIVERIES))?, subscription)
+    }
+
+    async fn open_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
+        let found = self.delivery(key).await?;
+        Ok(found.filter(|delivery| delivery.state.is_open()))
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {
@@ -73,7 +91,7 @@ impl SqliteStore {
         &self,
         worker: &str,
         lease: Duration,
-    ) -> Result<Option<(SubscriptionRow, Vec<DeliveryRow>)>, sqlx::Error> {
+    ) -> Result<Option<(SubscriptionRow, Vec<OpenRow>)>, sqlx::Error> {
         // Workers without work ask all the time; whoever records reports need not wait for that.
         let any = sqlx::query_scalar!(
             r#"select exists (
@@ -116,22 +134,8 @@ impl SqliteStore {
             write.roll_back().await;
             return Ok(None);
         };
-        let limit = i64::try_from(OPEN_MAX + 1).unwrap_or(i64::MAX);
-        let open = sqlx::query_as!(
-            DeliveryRow,
-            r#"select subscription_id, report_id as "report_id!", part as "part!",
-                   position as "position!", created_at, next_attempt_at, finished_at,
-                   revision as "revision!", attempts, state, event_type, channel_id, sid,
-                   last_attempts, body
-               from deliveries indexed by deliveries_subscription_id_position_idx
-               where subscription_id = ? and state in ('retrying', 'waiting')
-               order by position, revision, part
-               limit ?"#,
-            claimed.id,
-            limit,
-        )
-        .fetch_all(&mut *write)
-        .await?;
+        // One more than a worker is handed, if there are as many.
+        let open = open_rows(&mut *write, &claimed.id, FIRST, OPEN_MAX + 1).await?;
         write.commit().await?;
         Ok(Some((claimed, open)))
     }
@@ -242,6 +246,41 @@ impl SqliteStore {
         write.commit().await?;
         Ok(finished.rows_affected() > 0)
     }
+}
+
+/// So many rows behind a place, or all that there are.
+async fn open_rows(
+    executor: impl SqliteExecutor<'_>,
+    subscription: &[u8],
+    (position, revision, part): Place,
+    limit: usize,
+) -> Result<Vec<OpenRow>, sqlx::Error> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    sqlx::query_as!(
+        OpenRow,
+        r#"select report_id as "report_id!", part as "part!", position as "position!",
+               next_attempt_at, rests_until, revision as "revision!", channel_id, sid
+           from deliveries indexed by deliveries_subscription_id_position_idx
+           where subscription_id = ? and state in ('retrying', 'waiting')
+               and (position, revision, part) > (?, ?, ?)
+           order by position, revision, part
+           limit ?"#,
+        subscription,
+        position.0,
+        revision,
+        part,
+        limit,
+    )
+    .fetch_all(executor)
+    .await
+}
+
+fn open_deliveries(
+    rows: Vec<OpenRow>,
+    subscription: SubscriptionId,
+) -> Result<Vec<OpenDelivery>, StoreError> {
+    let rows = rows.into_iter();
+    rows.map(|row| row.delivery(subscription)).collect()
 }
 
 fn micros(duration: Duration) -> i64 {

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use domain::delivery::{Attempts, by_key};
+use domain::delivery::{Attempts, OpenDelivery, by_key};
 use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::StoreError;
 use sqlx::error::BoxDynError;
@@ -14,7 +14,7 @@ use crate::error::corrupt;
 use crate::rows::{key, optional_time, time, uuid};
 
 const DELIVERIES: &str = "deliveries";
-const COLUMNS: usize = 15;
+const COLUMNS: usize = 17;
 
 #[derive(Debug)]
 pub(crate) struct DeliveryRow {
@@ -23,7 +23,9 @@ pub(crate) struct DeliveryRow {
     pub(crate) part: i64,
     pub(crate) position: i64,
     pub(crate) created_at: i64,
+    pub(crate) retrying_since: Option<i64>,
     pub(crate) next_attempt_at: Option<i64>,
+    pub(crate) rests_until: Option<i64>,
     pub(crate) finished_at: Option<i64>,
     pub(crate) revision: i64,
     pub(crate) attempts: i64,
@@ -42,6 +44,8 @@ impl TryFrom<DeliveryRow> for Delivery {
         let subscription = uuid(&row.subscription_id, DELIVERIES, "subscription_id")?;
         let attempts = u32::try_from(row.attempts).map_err(corrupt(DELIVERIES, "attempts"))?;
         let event_type = row.event_type.parse();
+        let created_at = time(row.created_at, DELIVERIES, "created_at")?;
+        let retrying_since = optional_time(row.retrying_since, DELIVERIES, "retrying_since")?;
         Ok(Self {
             key: DeliveryKey {
                 subscription: SubscriptionId(subscription),
@@ -55,10 +59,42 @@ impl TryFrom<DeliveryRow> for Delivery {
             state: row.state.parse().map_err(corrupt(DELIVERIES, "state"))?,
             attempts: Attempts::from_parts(attempts, &row.last_attempts)
                 .map_err(corrupt(DELIVERIES, "last_attempts"))?,
-            created_at: time(row.created_at, DELIVERIES, "created_at")?,
+            created_at,
+            retrying_since: retrying_since.unwrap_or(created_at),
             next_attempt_at: optional_time(row.next_attempt_at, DELIVERIES, "next_attempt_at")?,
+            rests_until: optional_time(row.rests_until, DELIVERIES, "rests_until")?,
             finished_at: optional_time(row.finished_at, DELIVERIES, "finished_at")?,
             body: row.body,
+        })
+    }
+}
+
+/// What is read of an open delivery to choose the next one.
+#[derive(Debug)]
+pub(crate) struct OpenRow {
+    pub(crate) report_id: i64,
+    pub(crate) part: i64,
+    pub(crate) position: i64,
+    pub(crate) next_attempt_at: Option<i64>,
+    pub(crate) rests_until: Option<i64>,
+    pub(crate) revision: i64,
+    pub(crate) channel_id: String,
+    pub(crate) sid: Vec<u8>,
+}
+
+impl OpenRow {
+    pub(crate) fn delivery(self, subscription: SubscriptionId) -> Result<OpenDelivery, StoreError> {
+        Ok(OpenDelivery {
+            key: DeliveryKey {
+                subscription,
+                report_id: self.report_id,
+                part: u8::try_from(self.part).map_err(corrupt(DELIVERIES, "part"))?,
+            },
+            position: LogPosition(self.position),
+            message: key(&self.channel_id, &self.sid, DELIVERIES)?,
+            revision: self.revision,
+            next_attempt_at: optional_time(self.next_attempt_at, DELIVERIES, "next_attempt_at")?,
+            rests_until: optional_time(self.rests_until, DELIVERIES, "rests_until")?,
         })
     }
 }
@@ -127,7 +163,10 @@ fn bind(
     values.add(delivery.message.channel.as_str())?;
     values.add(delivery.message.sid.to_compact())?;
     values.add(delivery.attempts.last_to_json())?;
-    values.add(delivery.kept_body())
+    values.add(delivery.kept_body())?;
+    let again = Some(delivery.retrying_since).filter(|since| *since != delivery.created_at);
+    values.add(again.map(Timestamp::unix_micros))?;
+    values.add(delivery.rests_until.map(Timestamp::unix_micros))
 }
 
 /// The texts for some number of rows.
@@ -155,7 +194,7 @@ fn text(rows: usize) -> String {
         "insert into deliveries (
              subscription_id, report_id, part, position, created_at, next_attempt_at,
              finished_at, revision, attempts, state, event_type, channel_id, sid,
-             last_attempts, body
+             last_attempts, body, retrying_since, rests_until
          )
          select * from (values {rows}) where column1 is not null
          on conflict (subscription_id, report_id, part) do update
@@ -164,6 +203,8 @@ fn text(rows: usize) -> String {
              attempts = excluded.attempts,
              state = excluded.state,
              last_attempts = excluded.last_attempts,
-             body = excluded.body"
+             body = excluded.body,
+             retrying_since = coalesce(excluded.retrying_since, excluded.created_at),
+             rests_until = excluded.rests_until"
     )
 }

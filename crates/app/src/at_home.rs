@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use adapter_http::Home;
 use async_trait::async_trait;
+use domain::delivery::{OpenDelivery, Place};
 use domain::subscription::SubscriptionState;
-use domain::{LogPosition, Timestamp};
+use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::log::{LogRead, LogRest};
 use ports::subscriptions::{Lease, LeasedSubscription, Progress, Renewal};
 use ports::{DeliveryQueue, ReportLog, StoreError};
@@ -61,6 +62,19 @@ impl DeliveryQueue for AtHome<dyn DeliveryQueue> {
         lease: Duration,
     ) -> Result<Option<LeasedSubscription>, StoreError> {
         self.home.run(self.store.claim(worker, lease)).await
+    }
+
+    async fn more_open(
+        &self,
+        subscription: SubscriptionId,
+        after: Place,
+    ) -> Result<Vec<OpenDelivery>, StoreError> {
+        let more = self.store.more_open(subscription, after);
+        self.home.run(more).await
+    }
+
+    async fn open_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
+        self.home.run(self.store.open_delivery(key)).await
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {

@@ -1,8 +1,10 @@
 //! Deliveries: what became of one event at one subscription.
 
 mod attempt;
+mod open;
 
 pub use attempt::{Attempt, AttemptError, Attempts, InvalidAttempts, LAST_ATTEMPTS_MAX};
+pub use open::OpenDelivery;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +27,9 @@ pub struct DeliveryKey {
     /// Which of the report's events: 0 the move, 1 the contradiction.
     pub part: u8,
 }
+
+/// Where a delivery stands among those of its subscription: the place of its event in the log.
+pub type Place = (LogPosition, i64, u8);
 
 /// The text is no key of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -155,8 +160,14 @@ pub struct Delivery {
     pub attempts: Attempts,
     /// When it was first dealt with.
     pub created_at: Timestamp,
+    /// From when on it counts for how long it has been tried: it was first dealt
+    /// with then, or somebody asked for it again.
+    pub retrying_since: Timestamp,
     /// When it is tried next, if it is retrying.
     pub next_attempt_at: Option<Timestamp>,
+    /// Until when its target asked to be left alone when it was last tried, if
+    /// it did.
+    pub rests_until: Option<Timestamp>,
     /// When it was delivered or given up.
     pub finished_at: Option<Timestamp>,
     /// The JSON to send, while it is not delivered.
@@ -173,7 +184,7 @@ impl Delivery {
     /// Its place among the deliveries of a subscription: that of its event in
     /// the log.
     #[must_use]
-    pub const fn place(&self) -> (LogPosition, i64, u8) {
+    pub const fn place(&self) -> Place {
         (self.position, self.revision, self.key.part)
     }
 
@@ -191,8 +202,8 @@ impl Delivery {
             .filter(|_| self.state == DeliveryState::Delivered)
     }
 
-    /// Has it tried again at `now`, if it was given up or is to be tried later.
-    /// `false`, and nothing is changed, if it was delivered, waits for another
+    /// Has it tried again at `now` and as long as a new one, if it was given up or
+    /// is to be tried later. `false`, and nothing is changed, if it was delivered, waits for another
     /// one, is due already, or has nothing that could be sent.
     pub fn retry(&mut self, now: Timestamp) -> bool {
         let later = match self.state {
@@ -204,7 +215,9 @@ impl Delivery {
             return false;
         }
         self.state = DeliveryState::Retrying;
+        self.retrying_since = now;
         self.next_attempt_at = Some(now);
+        self.rests_until = None;
         self.finished_at = None;
         true
     }

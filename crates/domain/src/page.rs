@@ -12,9 +12,12 @@ pub struct PageSize(u16);
 pub struct InvalidPageSize;
 
 impl PageSize {
+    /// The largest one.
+    pub const MAX: Self = Self(500);
+
     /// Takes a number of items.
     pub fn new(items: u16) -> Result<Self, InvalidPageSize> {
-        if (1..=500).contains(&items) {
+        if (1..=Self::MAX.0).contains(&items) {
             Ok(Self(items))
         } else {
             Err(InvalidPageSize)

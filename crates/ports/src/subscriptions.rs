@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::delivery::{Attempt, Attempts, DeliveryFilter};
+use domain::delivery::{Attempt, Attempts, DeliveryFilter, OpenDelivery, Place};
 use domain::page::{Page, PageSize};
 use domain::subscription::SubscriptionState;
 use domain::{
@@ -21,7 +21,7 @@ use domain::{
 use crate::StoreError;
 use crate::retention::Pruning;
 
-/// How many open deliveries a worker is handed at once.
+/// How many open deliveries are looked at in one step: handed to a worker, or counted.
 pub const OPEN_MAX: usize = 2_000;
 
 /// How many deliveries one call has tried again.
@@ -100,9 +100,9 @@ pub struct LeasedSubscription {
     /// The deliveries that are still to be made, in the order of their events
     /// ([`Delivery::place`]), at most [`OPEN_MAX`]. Which of them waits for
     /// which follows from that order, whatever their states say.
-    pub open: Vec<Delivery>,
-    /// Whether there are more than these. They come with the next claim;
-    /// whoever reads on in the log before that may overtake them.
+    pub open: Vec<OpenDelivery>,
+    /// Whether there are more than these: [`DeliveryQueue::more_open`] has them.
+    /// Whoever reads on in the log before that may overtake them.
     pub more_open: bool,
 }
 
@@ -163,6 +163,17 @@ pub trait DeliveryQueue: Send + Sync {
         worker: &str,
         lease: Duration,
     ) -> Result<Option<LeasedSubscription>, StoreError>;
+
+    /// The open deliveries of a subscription behind a place, in the order of their
+    /// events: [`OPEN_MAX`] of them, or all that there are.
+    async fn more_open(
+        &self,
+        subscription: SubscriptionId,
+        after: Place,
+    ) -> Result<Vec<OpenDelivery>, StoreError>;
+
+    /// All of a delivery that is open. `None` if it is not any more.
+    async fn open_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError>;
 
     /// Holds a lease for so long from now on.
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError>;
@@ -226,6 +237,14 @@ pub trait DeliveryLog: Send + Sync {
         subscription: SubscriptionId,
         deliveries: &[Delivery],
     ) -> Result<bool, StoreError>;
+
+    /// Puts other bodies in the place of those that deliveries of a subscription
+    /// still have. Says how many; none if there is no such subscription.
+    async fn replace_bodies(
+        &self,
+        subscription: SubscriptionId,
+        bodies: &[(DeliveryKey, String)],
+    ) -> Result<u64, StoreError>;
 
     /// Moves the position of a subscription, back or on. Its deliveries and its
     /// state stay. `false` if there is no such subscription.

@@ -20,7 +20,13 @@ pub struct CheckHealth {
     store: Arc<dyn ReportStore>,
     directory: Arc<ChannelDirectory>,
     journal: Option<(Arc<dyn ReportJournal>, Arc<StoreGate>)>,
-    subscriptions: Option<(Arc<dyn SubscriptionRepository>, ServerSecret)>,
+    subscriptions: Option<Subscriptions>,
+}
+
+struct Subscriptions {
+    repository: Arc<dyn SubscriptionRepository>,
+    secret: ServerSecret,
+    open_max: usize,
 }
 
 /// How one part is.
@@ -94,14 +100,20 @@ impl CheckHealth {
     }
 
     /// Says as well which subscriptions need somebody to look at them. `secret`
-    /// opens their signing secrets, or does not.
+    /// opens their signing secrets, or does not; with more than `open_max` open
+    /// deliveries nothing more is read for one.
     #[must_use]
     pub fn with_subscriptions(
         mut self,
         repository: Arc<dyn SubscriptionRepository>,
         secret: ServerSecret,
+        open_max: usize,
     ) -> Self {
-        self.subscriptions = Some((repository, secret));
+        self.subscriptions = Some(Subscriptions {
+            repository,
+            secret,
+            open_max,
+        });
         self
     }
 
@@ -154,7 +166,11 @@ impl CheckHealth {
 
     /// Those that a worker has paused or ended, or whose targets take nothing.
     async fn subscriptions_part(&self) -> Option<Part> {
-        let (repository, secret) = self.subscriptions.as_ref()?;
+        let Subscriptions {
+            repository,
+            secret,
+            open_max,
+        } = self.subscriptions.as_ref()?;
         let Ok(Ok(all)) = tokio::time::timeout(DEADLINE, repository.list()).await else {
             return Some(Part::new(
                 "subscriptions",
@@ -172,8 +188,15 @@ impl CheckHealth {
                     Some(format!("{id} is not served: {secret}"))
                 }
                 SubscriptionState::Active => {
-                    let since = status.failing_since?;
-                    Some(format!("{id} takes nothing since {since}"))
+                    let open = status.open;
+                    let full = usize::try_from(open).is_ok_and(|open| open >= *open_max);
+                    match status.failing_since {
+                        Some(since) => Some(format!("{id} takes nothing since {since}")),
+                        None if full => {
+                            Some(format!("{id} is not read on: {open} deliveries are open"))
+                        }
+                        None => None,
+                    }
                 }
                 SubscriptionState::Paused { reason, .. } => match reason {
                     PauseReason::Operator => None,

@@ -2,6 +2,7 @@
 
 mod answers;
 mod faults;
+mod pushing;
 mod reach;
 mod server;
 mod support;

@@ -61,6 +61,11 @@ fn named(name: &str) -> CertificateParams {
     CertificateParams::new(vec![name.to_owned()]).expect("a name")
 }
 
+/// A server whose certificate nobody trusts.
+pub(crate) fn stranger() -> Server {
+    Authority::new("a stranger").server(&named("127.0.0.1"))
+}
+
 fn url(host: &str, server: &Server) -> String {
     format!("https://{host}:{}/", server.port())
 }
@@ -77,7 +82,7 @@ async fn a_right_certificate_is_taken() {
 
 #[tokio::test]
 async fn a_certificate_of_an_unknown_authority_is_not_taken() {
-    let server = Authority::new("a stranger").server(&named("127.0.0.1"));
+    let server = stranger();
     for settings in [settings(), Authority::new("a friend").trusted()] {
         let retry = retry(settings, &url("127.0.0.1", &server)).await;
         assert!(retry.said.contains("UnknownIssuer"), "{}", retry.said);

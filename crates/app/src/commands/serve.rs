@@ -292,6 +292,7 @@ impl Shared<'_> {
                         .with_subscriptions(
                             Arc::clone(&stores.subscriptions),
                             self.secrets.server.clone(),
+                            self.settings.push().open,
                         ),
                 ),
             ),

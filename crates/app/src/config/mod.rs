@@ -144,6 +144,10 @@ pub struct PushOptions {
     #[arg(long = "push-lease-seconds", env = "RECEIPTD_PUSH_LEASE_SECONDS", default_value_t = 30,
           global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(2..=600))]
     pub lease_seconds: u32,
+    /// How many open deliveries a subscription may have before nothing more is read for it
+    #[arg(long = "push-open-max", env = "RECEIPTD_PUSH_OPEN_MAX", default_value_t = 50_000,
+          global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub open_max: u32,
     /// After how many hours without success a subscription is paused
     #[arg(long = "push-pause-after", env = "RECEIPTD_PUSH_PAUSE_AFTER_HOURS", default_value_t = 24,
           global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=8760))]
@@ -261,6 +265,7 @@ impl Settings {
     pub fn push(&self) -> PushSettings {
         PushSettings {
             window: usize::try_from(self.push.window).unwrap_or(usize::MAX),
+            open: usize::try_from(self.push.open_max).unwrap_or(usize::MAX),
             lease: Duration::from_secs(self.push.lease_seconds.into()),
             pause_after: Duration::from_hours(self.push.pause_after_hours.into()),
             ..PushSettings::default()

@@ -119,6 +119,17 @@ impl Attempts {
         self.count
     }
 
+    /// How many there were at this time or later; all that there ever were if it
+    /// is more than are kept.
+    #[must_use]
+    pub fn count_since(&self, since: Timestamp) -> u32 {
+        let recent = self.last.iter().filter(|each| each.at >= since).count();
+        if recent == LAST_ATTEMPTS_MAX {
+            return self.count;
+        }
+        u32::try_from(recent).unwrap_or(self.count)
+    }
+
     /// The last ones, oldest first.
     #[must_use]
     pub fn last(&self) -> &[Attempt] {

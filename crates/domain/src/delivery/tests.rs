@@ -38,7 +38,9 @@ fn delivery(state: DeliveryState) -> Delivery {
         state,
         attempts: Attempts::default(),
         created_at: at(1),
+        retrying_since: at(1),
         next_attempt_at: (state == DeliveryState::Retrying).then_some(at(50)),
+        rests_until: (state == DeliveryState::Retrying).then_some(at(50)),
         finished_at: (!state.is_open()).then_some(at(50)),
         body: (state != DeliveryState::Delivered).then(|| "{}".to_owned()),
     }
@@ -89,7 +91,9 @@ fn what_is_dead_or_due_later_can_be_retried(
     let wanted = if done {
         Delivery {
             state: DeliveryState::Retrying,
+            retrying_since: at(now),
             next_attempt_at: Some(at(now)),
+            rests_until: None,
             finished_at: None,
             ..before
         }
@@ -130,6 +134,22 @@ fn of_many_attempts_the_last_are_kept_and_all_are_counted() {
     let kept = attempts.last().iter().map(|it| it.at.unix_micros());
     assert!(kept.eq(15..25));
     assert_eq!(attempts.last_error(), Some(&attempt(17, Some("no"))));
+}
+
+#[test]
+fn attempts_are_counted_from_a_time_on() {
+    let mut attempts = Attempts::default();
+    let since = |attempts: &Attempts, micros| attempts.count_since(at(micros));
+    assert_eq!(since(&attempts, 0), 0);
+    for n in 0..25 {
+        attempts.push(attempt(n, Some("no")));
+    }
+    // More are not kept, and all of these may have been after it.
+    assert_eq!([14, 15].map(|micros| since(&attempts, micros)), [25; 2]);
+    assert_eq!(
+        [16, 20, 24, 25].map(|micros| since(&attempts, micros)),
+        [9, 5, 1, 0]
+    );
 }
 
 #[test]

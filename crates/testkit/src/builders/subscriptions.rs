@@ -75,7 +75,9 @@ pub fn delivery(subscription: SubscriptionId, report_id: i64, state: DeliverySta
         state,
         attempts,
         created_at: time(MADE_AT),
+        retrying_since: time(MADE_AT),
         next_attempt_at: (state == DeliveryState::Retrying).then(|| time(MADE_AT + 5_000_000)),
+        rests_until: None,
         finished_at,
         body: (state != DeliveryState::Delivered).then(|| format!(r#"{{"report":{report_id}}}"#)),
     }

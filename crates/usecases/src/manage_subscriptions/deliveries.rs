@@ -81,7 +81,9 @@ impl ManageSubscriptions {
                     },
                     attempts: Attempts::default(),
                     created_at: now,
+                    retrying_since: now,
                     next_attempt_at: first.then_some(now),
+                    rests_until: None,
                     finished_at: None,
                     body: Some(form.to_json()),
                 });
@@ -92,6 +94,36 @@ impl ManageSubscriptions {
         }
         self.0.deliveries.enqueue(id, &deliveries).await?;
         Ok(deliveries.len())
+    }
+
+    /// Masks the addresses in what is kept to be sent. None goes out plainly
+    /// anyway; but people see dead letters.
+    pub(super) async fn mask_bodies(&self, id: SubscriptionId) -> Result<(), SubscriptionError> {
+        let states = DeliveryState::ALL.into_iter();
+        for state in states.filter(|state| *state != DeliveryState::Delivered) {
+            let filter = DeliveryFilter {
+                state: Some(state),
+                ..DeliveryFilter::of(id)
+            };
+            let mut after = None;
+            loop {
+                let page = self.0.deliveries.deliveries(&filter, after, PageSize::MAX);
+                let page = page.await?;
+                let plain = page.items.iter().filter_map(|delivery| {
+                    let masked = CloudEvent::mask(delivery.body.as_deref()?)?;
+                    Some((delivery.key, masked))
+                });
+                let masked: Vec<_> = plain.collect();
+                if !masked.is_empty() {
+                    self.0.deliveries.replace_bodies(id, &masked).await?;
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// One page of deliveries.

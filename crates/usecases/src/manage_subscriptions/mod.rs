@@ -200,7 +200,8 @@ impl ManageSubscriptions {
         })
     }
 
-    /// Changes one.
+    /// Changes one. If addresses are not to be seen any more, they are masked in
+    /// what is kept of its events as well.
     pub async fn change(
         &self,
         id: SubscriptionId,
@@ -209,8 +210,8 @@ impl ManageSubscriptions {
         if let Some(url) = &changes.url {
             self.check(url)?;
         }
-        let version = changes.version;
-        self.with(id, version, |subscription| {
+        let (version, masks) = (changes.version, changes.reveal == Some(false));
+        let made = self.with(id, version, |subscription| {
             let SubscriptionChanges {
                 url,
                 filter,
@@ -223,8 +224,12 @@ impl ManageSubscriptions {
             subscription.reveal = reveal.unwrap_or(subscription.reveal);
             subscription.description =
                 description.unwrap_or_else(|| subscription.description.clone());
-        })
-        .await
+        });
+        let subscription = made.await?;
+        if masks {
+            self.mask_bodies(id).await?;
+        }
+        Ok(subscription)
     }
 
     /// Sends nothing more for the time being.

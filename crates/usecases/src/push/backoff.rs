@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Delivery, Timestamp};
+use domain::Timestamp;
 
 /// How long after the first failure it is tried again.
 const FIRST: Duration = Duration::from_secs(5);
@@ -38,11 +38,10 @@ fn with_chance(pause: Duration, dice: u64) -> Duration {
     pause.saturating_mul(thousandths) / 1_000
 }
 
-/// Whether a delivery that has just failed is not tried any more.
-pub(super) fn is_given_up(delivery: &Delivery, now: Timestamp) -> bool {
-    let tried = now
-        .unix_micros()
-        .saturating_sub(delivery.created_at.unix_micros());
+/// Whether a delivery that has just failed, and is tried since then, is not tried
+/// any more.
+pub(super) fn is_given_up(since: Timestamp, now: Timestamp) -> bool {
+    let tried = now.unix_micros().saturating_sub(since.unix_micros());
     u128::try_from(tried).is_ok_and(|tried| tried >= GIVEN_UP_AFTER.as_micros())
 }
 

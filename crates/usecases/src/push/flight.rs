@@ -3,36 +3,71 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::delivery::{Attempt, AttemptError};
+use domain::delivery::{Attempt, AttemptError, OpenDelivery};
 use domain::event::EventId;
 use domain::webhook::WebhookId;
 use domain::{Delivery, Timestamp};
-use ports::EventSink;
+use ports::StoreError;
 use ports::events::{Answer, Delivered, OutgoingEvent, SinkError, Target};
 
+use super::PushParts;
+use super::lanes::Entry;
+use crate::CloudEvent;
 use crate::intake::chain;
 
 /// A try that has ended.
-pub(super) struct Landed {
-    pub(super) delivery: Delivery,
-    pub(super) began: Timestamp,
-    pub(super) outcome: Result<Delivered, SinkError>,
+pub(super) enum Landed {
+    /// The target was asked.
+    Tried {
+        delivery: Delivery,
+        began: Timestamp,
+        outcome: Result<Delivered, SinkError>,
+    },
+    /// What was to be sent was not read.
+    Unread {
+        delivery: OpenDelivery,
+        /// `None`: it is not there any more.
+        error: Option<StoreError>,
+    },
 }
 
-/// Tries once.
+/// Tries once. What only the store has of a delivery is read first. Without
+/// `reveal` no address goes out plainly, whatever was kept.
 pub(super) async fn fly(
-    sink: Arc<dyn EventSink>,
+    parts: Arc<PushParts>,
     target: Target,
-    delivery: Delivery,
-    began: Timestamp,
+    entry: Entry,
+    reveal: bool,
 ) -> Landed {
+    let mut delivery = match entry {
+        Entry::Here(delivery) => *delivery,
+        Entry::Stored(open) => match parts.queue.open_delivery(open.key).await {
+            Ok(Some(delivery)) => delivery,
+            Ok(None) => {
+                return Landed::Unread {
+                    delivery: open,
+                    error: None,
+                };
+            }
+            Err(error) => {
+                return Landed::Unread {
+                    delivery: open,
+                    error: Some(error),
+                };
+            }
+        },
+    };
+    if !reveal && let Some(masked) = delivery.body.as_deref().and_then(CloudEvent::mask) {
+        delivery.body = Some(masked);
+    }
     let body = delivery.body.as_deref().unwrap_or_default();
     let event = OutgoingEvent {
         id: webhook_id(delivery.event_id()),
         body: body.as_bytes().into(),
     };
-    let outcome = sink.deliver(&target, &event).await;
-    Landed {
+    let began = parts.clock.now();
+    let outcome = parts.sink.deliver(&target, &event).await;
+    Landed::Tried {
         delivery,
         began,
         outcome,

@@ -1,55 +1,76 @@
 //! Whether a target takes anything at all, and when it is asked again if not.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::Timestamp;
-use tokio::time::Instant;
+use domain::{MessageKey, Timestamp};
 
-use super::backoff;
+use super::{backoff, later};
 
-/// So many failed tries in a row mean that the target takes nothing.
-const TRIPPED_AFTER: u32 = 5;
+/// Events of so many messages that failed, and none taken in between, mean that
+/// the target takes nothing. One that cannot be taken is not enough.
+const TRIPPED_AFTER: usize = 5;
+
+/// The longest time for which all events wait because the target asked for it
+/// when it did not take one.
+pub(super) const LONGEST_REST: Duration = Duration::from_hours(1);
 
 /// How a target has done lately.
 #[derive(Debug)]
 pub(super) struct TargetHealth {
     failing_since: Option<Timestamp>,
-    failed_in_a_row: u32,
-    /// How many of those were asked for since it takes nothing.
+    /// Messages of which it has not taken an event since it last took one at all.
+    failed: HashSet<MessageKey>,
+    /// Messages of which it has not taken an event although it took others later:
+    /// they say nothing about the target.
+    stubborn: HashSet<MessageKey>,
+    /// How many tries failed that were made since it takes nothing.
     failed_probes: u32,
-    /// Whether one is under way that was.
+    /// Whether one is under way.
     probing: bool,
-    probe_at: Instant,
+    probe_at: Timestamp,
+    rests_until: Timestamp,
     dice: u64,
 }
 
 impl TargetHealth {
-    /// One that was failing is asked with one event first, at once. `seed` is any
-    /// number.
-    pub(super) fn new(failing_since: Option<Timestamp>, seed: u64) -> Self {
+    /// One that was taking nothing is asked with one event first, as soon as it
+    /// may be. `seed` is any number.
+    pub(super) fn new(
+        failing_since: Option<Timestamp>,
+        rests_until: Option<Timestamp>,
+        now: Timestamp,
+        seed: u64,
+    ) -> Self {
         Self {
             failing_since,
-            failed_in_a_row: failing_since.map_or(0, |_| TRIPPED_AFTER),
+            failed: HashSet::new(),
+            stubborn: HashSet::new(),
             failed_probes: 0,
             probing: false,
-            probe_at: Instant::now(),
+            probe_at: now,
+            rests_until: rests_until.unwrap_or(now),
             dice: seed,
         }
     }
 
-    /// Since when it has taken nothing.
+    /// Since when it takes nothing, if it does not.
     pub(super) const fn failing_since(&self) -> Option<Timestamp> {
         self.failing_since
     }
 
     /// Whether it takes nothing, so that it is asked with one event now and then.
     pub(super) const fn is_tripped(&self) -> bool {
-        self.failed_in_a_row >= TRIPPED_AFTER
+        self.failing_since.is_some()
     }
 
-    /// When it is asked again, if it takes nothing.
-    pub(super) const fn probe_at(&self) -> Instant {
-        self.probe_at
+    /// From when on it may be sent something.
+    pub(super) fn free_at(&self) -> Timestamp {
+        if self.is_tripped() {
+            self.probe_at.max(self.rests_until)
+        } else {
+            self.rests_until
+        }
     }
 
     /// It takes nothing, and is asked with one event, alone.
@@ -57,39 +78,67 @@ impl TargetHealth {
         self.probing = true;
     }
 
-    /// It has taken an event. Whether it had been taking nothing.
-    pub(super) fn worked(&mut self) -> bool {
-        let was_tripped = self.is_tripped();
-        self.failing_since = None;
-        self.failed_in_a_row = 0;
-        self.failed_probes = 0;
+    /// The event that was to be asked with was not sent.
+    pub(super) const fn not_probed(&mut self) {
         self.probing = false;
-        was_tripped
     }
 
-    /// It has not taken an event, and asks to be left alone for so long. Whether
-    /// it is from now on that it takes nothing.
-    pub(super) fn failed(&mut self, now: Timestamp, asked: Duration) -> bool {
-        self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
-        self.failing_since.get_or_insert(now);
-        let trips = self.failed_in_a_row == TRIPPED_AFTER;
+    /// Whether it has not taken an event of this message although it took others
+    /// later.
+    pub(super) fn is_stubborn(&self, message: &MessageKey) -> bool {
+        self.stubborn.contains(message)
+    }
+
+    /// It has taken an event of this message.
+    pub(super) fn worked(&mut self, message: &MessageKey) {
+        self.stubborn.extend(self.failed.drain());
+        self.stubborn.remove(message);
+        self.failing_since = None;
+        self.failed_probes = 0;
+        self.probing = false;
+    }
+
+    /// An event of this message is not tried any more.
+    pub(super) fn given_up(&mut self, message: &MessageKey) {
+        self.stubborn.remove(message);
+    }
+
+    /// It has not taken an event of this message. Whether it is from now on that
+    /// it takes nothing.
+    pub(super) fn failed(&mut self, message: &MessageKey, now: Timestamp) -> bool {
+        if !self.stubborn.contains(message) {
+            self.failed.insert(message.clone());
+        }
+        let trips = !self.is_tripped() && self.failed.len() >= TRIPPED_AFTER;
+        // What was under way when it tripped says nothing new. Dozens may be, and must
+        // not put off the next one each.
         let probed = std::mem::take(&mut self.probing);
+        if trips {
+            self.failing_since = Some(now);
+        }
         if trips || probed {
             self.failed_probes = self.failed_probes.saturating_add(u32::from(probed));
             let pause = backoff::probe_pause(self.failed_probes.saturating_add(1), self.dice());
-            self.probe_at = Instant::now() + pause.max(asked);
-        } else if self.is_tripped() {
-            // It was under way when the others failed and says nothing new. Dozens
-            // may be, and must not put off the probe each.
-            self.probe_at = self.probe_at.max(Instant::now() + asked);
+            self.probe_at = later(now, pause);
         }
         trips
     }
 
+    /// It asks to be left alone for so long. Until when nothing is sent to it.
+    pub(super) fn asked_for_rest(&mut self, now: Timestamp, asked: Duration) -> Timestamp {
+        let until = later(now, asked.min(LONGEST_REST));
+        self.rest_until(until);
+        until
+    }
+
+    /// Nothing is sent to it until then.
+    pub(super) fn rest_until(&mut self, until: Timestamp) {
+        self.rests_until = self.rests_until.max(until);
+    }
+
     /// Whether it takes nothing and has not for so long.
     pub(super) fn has_failed_for(&self, duration: Duration, now: Timestamp) -> bool {
-        let failing = self.failing_since.filter(|_| self.is_tripped());
-        failing.is_some_and(|since| {
+        self.failing_since.is_some_and(|since| {
             let micros = now.unix_micros().saturating_sub(since.unix_micros());
             u128::try_from(micros).is_ok_and(|micros| micros >= duration.as_micros())
         })
@@ -112,60 +161,113 @@ impl TargetHealth {
 
 #[cfg(test)]
 mod tests {
+    use testkit::builders::key;
+
     use super::*;
 
+    const START: Timestamp = Timestamp::EPOCH;
+
+    fn healthy() -> TargetHealth {
+        TargetHealth::new(None, None, START, 1)
+    }
+
+    fn message(number: u32) -> MessageKey {
+        key(&format!("SM{number}"))
+    }
+
+    fn soon(seconds: u64) -> Timestamp {
+        later(START, Duration::from_secs(seconds))
+    }
+
     #[test]
-    fn five_failures_in_a_row_trip_it_and_one_success_mends_it() {
-        let mut health = TargetHealth::new(None, 1);
-        let now = Timestamp::EPOCH;
-        let tripped: Vec<_> = (0..7).map(|_| health.failed(now, Duration::ZERO)).collect();
+    fn failures_of_five_messages_trip_it_and_one_success_mends_it() {
+        let mut health = healthy();
+        let tripped: Vec<_> = (0..7).map(|n| health.failed(&message(n), START)).collect();
         assert_eq!(tripped, [false, false, false, false, true, false, false]);
-        assert!(health.is_tripped() && health.probe_at() > Instant::now());
-        assert!(health.worked());
-        assert!(!health.is_tripped() && !health.worked());
+        assert!(health.is_tripped() && health.free_at() > START);
+        health.worked(&message(9));
+        assert!(!health.is_tripped());
+        assert_eq!(health.free_at(), START);
+    }
+
+    #[test]
+    fn one_message_never_trips_it_however_often_it_fails() {
+        let mut health = healthy();
+        for _ in 0..100 {
+            assert!(!health.failed(&message(1), START));
+        }
         assert_eq!(health.failing_since(), None);
     }
 
     #[test]
+    fn messages_that_failed_while_others_were_taken_do_not_trip_it() {
+        let mut health = healthy();
+        for n in 0..20 {
+            health.failed(&message(n), START);
+        }
+        health.worked(&message(99));
+        for n in (0..20).chain([100, 101, 102, 103]) {
+            assert!(!health.failed(&message(n), START), "{n}");
+        }
+        assert!(health.failed(&message(104), soon(1)));
+        assert_eq!(health.failing_since(), Some(soon(1)));
+        // Once it was taken it counts like any other.
+        for n in 0..20 {
+            health.worked(&message(n));
+        }
+        let tripped: Vec<_> = (0..5).map(|n| health.failed(&message(n), START)).collect();
+        assert_eq!(tripped, [false, false, false, false, true]);
+    }
+
+    #[test]
     fn what_was_under_way_when_it_tripped_does_not_put_off_the_first_probe() {
-        let mut health = TargetHealth::new(None, 1);
-        let now = Timestamp::EPOCH;
-        let soon = |seconds| Instant::now() + Duration::from_secs(seconds);
-        for _ in 0..64 {
-            health.failed(now, Duration::ZERO);
+        let mut health = healthy();
+        for n in 0..64 {
+            health.failed(&message(n), START);
         }
-        assert!(health.probe_at() < soon(7), "5 s, and a quarter by chance");
+        assert!(health.free_at() < soon(7), "5 s, and a quarter by chance");
         health.probing();
-        assert!(!health.failed(now, Duration::ZERO));
-        let second = health.probe_at();
+        assert!(!health.failed(&message(1), START));
+        let second = health.free_at();
         assert!(second > soon(7) && second < soon(13), "10 s, by chance");
-        assert!(health.worked());
-        for _ in 0..64 {
-            health.failed(now, Duration::ZERO);
+        health.worked(&message(1));
+        for n in 100..164 {
+            health.failed(&message(n), START);
         }
-        assert!(health.probe_at() < soon(7), "it begins anew");
+        assert!(health.free_at() < soon(7), "it begins anew");
     }
 
     #[test]
-    fn what_a_target_asks_for_is_the_least_it_gets() {
-        let mut health = TargetHealth::new(Some(Timestamp::EPOCH), 1);
+    fn what_a_target_asks_for_is_the_least_it_gets_up_to_an_hour() {
+        for failing_since in [None, Some(START)] {
+            let mut health = TargetHealth::new(failing_since, None, START, 1);
+            assert_eq!(health.free_at(), START);
+            assert_eq!(
+                health.asked_for_rest(START, Duration::from_secs(90)),
+                soon(90)
+            );
+            health.asked_for_rest(START, Duration::from_secs(30));
+            health.worked(&message(1));
+            assert_eq!(health.free_at(), soon(90));
+            health.asked_for_rest(START, Duration::from_hours(20));
+            assert_eq!(health.free_at(), soon(3_600));
+        }
+        let restored = TargetHealth::new(Some(START), Some(soon(9)), START, 1);
+        assert_eq!(restored.free_at(), soon(9));
         let asked = Duration::from_hours(5);
-        health.failed(Timestamp::EPOCH, asked);
-        assert!(health.probe_at() > Instant::now() + asked - Duration::from_mins(1));
-        assert_eq!(health.pause(1, asked), asked);
+        assert_eq!(healthy().pause(1, asked), asked);
     }
 
     #[test]
-    fn it_has_failed_for_long_only_if_it_takes_nothing() {
-        let mut health = TargetHealth::new(None, 1);
+    fn it_has_failed_for_long_only_since_it_takes_nothing() {
+        let mut health = healthy();
         let hour = Duration::from_hours(1);
-        let later = Timestamp::EPOCH.plus_micros(3_600_000_000);
-        health.failed(Timestamp::EPOCH, Duration::ZERO);
-        assert!(!health.has_failed_for(hour, later));
-        for _ in 0..4 {
-            health.failed(later, Duration::ZERO);
+        for n in 0..4 {
+            health.failed(&message(n), START);
         }
-        assert!(health.has_failed_for(hour, later));
-        assert!(!health.has_failed_for(hour * 2, later));
+        assert!(!health.has_failed_for(hour, soon(7_200)));
+        health.failed(&message(4), soon(3_600));
+        assert!(!health.has_failed_for(hour, soon(7_199)));
+        assert!(health.has_failed_for(hour, soon(7_200)));
     }
 }

@@ -7,7 +7,8 @@
 //! behind the position sent again by the next one, with the same ids.
 //!
 //! A target that takes nothing costs one try a minute: the log keeps its
-//! events, and reading on stops until it is back.
+//! events, and is read no further than is needed to have one to ask with. An
+//! event that cannot be taken holds up only those of its message.
 
 mod backoff;
 mod flight;
@@ -20,8 +21,10 @@ mod stopped;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Timestamp;
 use domain::secret::ServerSecret;
 use ports::{Clock, DeliveryQueue, EventSink, Observer, StoreError};
+use tokio::time::Instant;
 
 use crate::{ChannelDirectory, Pace, SharedLog};
 pub use pusher::Pusher;
@@ -34,8 +37,8 @@ pub struct PushSettings {
     pub window: usize,
     /// How many events of one subscription wait in memory.
     pub waiting: usize,
-    /// How many open deliveries a subscription may have before nothing more is
-    /// read for it.
+    /// How many open deliveries a subscription may have in the store before
+    /// nothing more is read for it.
     pub open: usize,
     /// How long a lease lasts, unless it is renewed. A third of it is how often
     /// it is.
@@ -51,7 +54,7 @@ impl Default for PushSettings {
         Self {
             window: 64,
             waiting: 1_000,
-            open: 1_000,
+            open: 50_000,
             lease: Duration::from_secs(30),
             record_every: Duration::from_millis(200),
             pause_after: Duration::from_hours(24),
@@ -105,6 +108,8 @@ impl PushEvents {
     /// to be run.
     pub async fn claim(&self) -> Result<Option<Pusher>, StoreError> {
         let (worker, lease) = (&self.worker, self.settings.lease);
+        // The lease runs since some time between here and the answer.
+        let asked_at = Instant::now();
         let leased = self.parts.queue.claim(worker, lease).await?;
         if leased.is_some() {
             // The lease may have been lost because a message was erased, and what is made
@@ -113,7 +118,11 @@ impl PushEvents {
         }
         Ok(leased.map(|leased| {
             let (parts, stopped) = (Arc::clone(&self.parts), Arc::clone(&self.stopped));
-            Pusher::new(parts, self.settings, leased, stopped)
+            Pusher::new(parts, self.settings, leased, asked_at, stopped)
         }))
     }
+}
+
+fn later(now: Timestamp, pause: Duration) -> Timestamp {
+    now.plus_micros(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX))
 }

@@ -7,6 +7,12 @@
     reason = "a test may panic, its helpers too"
 )]
 
+mod failing;
+mod leases;
+mod masks;
+mod open;
+mod rests;
+mod retrying;
 mod stopping;
 mod world;
 
@@ -149,7 +155,7 @@ async fn a_target_that_takes_nothing_is_asked_rarely_and_catches_up_at_once() {
     })
     .await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let tries: usize = world.sink.tries.lock().unwrap().values().sum();
+    let tries = world.tries();
     assert!(tries <= 13, "{tries} tries at a target that takes nothing");
     world.now_behaves(|_, _| 200);
     // The next one to claim it asks at once; waiting for the probe takes seconds.

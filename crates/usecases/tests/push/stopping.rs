@@ -22,10 +22,13 @@ async fn state(world: &World, id: SubscriptionId) -> SubscriptionState {
 }
 
 /// What health says of subscriptions that somebody has to look at.
-async fn detail(world: &World) -> Option<String> {
+pub(crate) async fn detail(world: &World) -> Option<String> {
     let store = Arc::new(world.store.clone());
-    let health = CheckHealth::new(store.clone(), Arc::new(world.directory()))
-        .with_subscriptions(store, server_secret());
+    let health = CheckHealth::new(store.clone(), Arc::new(world.directory())).with_subscriptions(
+        store,
+        server_secret(),
+        world.settings.open,
+    );
     let parts = health.run().await;
     let mut parts = parts.into_iter();
     let part = parts.find(|part| part.name == "subscriptions").unwrap();

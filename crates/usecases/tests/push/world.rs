@@ -16,6 +16,7 @@ use domain::{
 };
 use ports::events::{Answer, Delivered, EventSink, OutgoingEvent, SinkError, Target};
 use ports::observer::{StopReason, Unobserved};
+use ports::subscriptions::SubscriptionStatus;
 use ports::{
     Clock as _, DeliveryLog as _, Observer, ReportStore as _, SubscriptionRepository as _,
 };
@@ -29,15 +30,17 @@ use tokio::time::Instant;
 use usecases::push::{PushParts, PushSettings};
 use usecases::{ChannelDirectory, Pace, PushEvents, SharedLog};
 
-/// What a target does with an event: its HTTP status, by message and how often
-/// it has come.
-type Behaviour = dyn Fn(&str, usize) -> u16 + Send + Sync;
+/// What a target does with an event: its HTTP status and for how long it asks to
+/// be left alone, by message and how often it has come.
+type Behaviour = dyn Fn(&str, usize) -> (u16, Option<Duration>) + Send + Sync;
 
 /// A target in memory.
 pub(crate) struct Heard {
     /// Message and revision of every event that was taken, in order.
     taken: Mutex<Vec<(String, i64)>>,
     pub(crate) tries: Mutex<HashMap<String, usize>>,
+    /// The recipient that each try has shown.
+    pub(crate) shown: Mutex<Vec<String>>,
     pub(crate) under_way: Mutex<HashSet<String>>,
     behaviour: Mutex<Arc<Behaviour>>,
 }
@@ -56,9 +59,11 @@ impl EventSink for Heard {
             *tries += 1;
             *tries
         };
+        let to = body["data"]["to"].as_str().unwrap().to_owned();
+        self.shown.lock().unwrap().push(to);
         tokio::task::yield_now().await;
         let behaviour = self.behaviour.lock().unwrap().clone();
-        let status = behaviour(&sid, tries);
+        let (status, after) = behaviour(&sid, tries);
         self.under_way.lock().unwrap().remove(&sid);
         let answer = Answer {
             status,
@@ -73,7 +78,7 @@ impl EventSink for Heard {
             }
             410 => Err(SinkError::Gone { answer, took }),
             _ => Err(SinkError::Retry {
-                after: None,
+                after,
                 answer: Some(answer),
                 took,
                 source: "the answer says no".into(),
@@ -110,6 +115,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(behaviour: impl Fn(&str, usize) -> u16 + Send + Sync + 'static) -> Self {
+        let behaviour = move |sid: &str, tries| (behaviour(sid, tries), None);
         let store = MemoryStore::new();
         Self {
             log: Arc::new(SharedLog::new(Arc::new(store.clone()))),
@@ -119,6 +125,7 @@ impl World {
             sink: Arc::new(Heard {
                 taken: Mutex::default(),
                 tries: Mutex::default(),
+                shown: Mutex::default(),
                 under_way: Mutex::default(),
                 behaviour: Mutex::new(Arc::new(behaviour)),
             }),
@@ -135,6 +142,13 @@ impl World {
     pub(crate) fn now_behaves(
         &self,
         behaviour: impl Fn(&str, usize) -> u16 + Send + Sync + 'static,
+    ) {
+        self.now_answers(move |sid, tries| (behaviour(sid, tries), None));
+    }
+
+    pub(crate) fn now_answers(
+        &self,
+        behaviour: impl Fn(&str, usize) -> (u16, Option<Duration>) + Send + Sync + 'static,
     ) {
         *self.sink.behaviour.lock().unwrap() = Arc::new(behaviour);
     }
@@ -176,8 +190,12 @@ impl World {
     }
 
     pub(crate) fn worker(&self, name: &str) -> PushEvents {
+        self.worker_on(Arc::new(self.store.clone()), name)
+    }
+
+    pub(crate) fn worker_on(&self, queue: Arc<dyn ports::DeliveryQueue>, name: &str) -> PushEvents {
         let parts = PushParts {
-            queue: Arc::new(self.store.clone()),
+            queue,
             log: self.log.clone(),
             pace: self.pace.clone(),
             sink: self.sink.clone(),
@@ -233,6 +251,39 @@ impl World {
 
     fn clock_micros(&self) -> i64 {
         self.clock.now().unix_micros()
+    }
+
+    /// How often events were tried.
+    pub(crate) fn tries(&self) -> usize {
+        self.sink.tries.lock().unwrap().values().sum()
+    }
+
+    /// Whether the first event of a message was taken.
+    pub(crate) fn has(&self, sid: &str) -> bool {
+        !self.revisions(sid).is_empty()
+    }
+
+    pub(crate) async fn status(&self, id: SubscriptionId) -> SubscriptionStatus {
+        self.store.find(id).await.unwrap().unwrap()
+    }
+
+    /// Has all tried again that can be.
+    pub(crate) async fn retry_all(&self, id: SubscriptionId) -> u64 {
+        let (filter, now) = (DeliveryFilter::of(id), self.clock.now());
+        self.store.retry_all(&filter, now).await.unwrap()
+    }
+
+    /// Long enough for a worker to do what it should not.
+    pub(crate) async fn rest(&self) {
+        self.log.recorded();
+        tokio::time::sleep(self.settings.lease).await;
+    }
+
+    /// As when its process is killed.
+    pub(crate) async fn kill(&self, worker: JoinHandle<()>) {
+        worker.abort();
+        let _ = worker.await;
+        self.sink.under_way.lock().unwrap().clear();
     }
 
     pub(crate) fn taken(&self) -> Vec<(String, i64)> {

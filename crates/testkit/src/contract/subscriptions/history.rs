@@ -9,7 +9,7 @@ use ports::ReportStore;
 use ports::subscriptions::RETRY_MAX;
 
 use super::steps::{
-    Pushing, add, claim, claimed, id, kept, listed, record, release, reports, several, status,
+    Pushing, add, claim, claimed, id, kept, listed, open, record, release, reports, several, status,
 };
 use crate::builders::{delivery, key, report, subscription, subscription_id, time};
 
@@ -177,7 +177,7 @@ pub async fn a_retried_delivery_is_open_with_its_history(stores: Pushing) {
     assert!(record(&*stores.one, &lease, 5, &all).await);
     release(&*stores.one, &lease).await;
     let now = time(9);
-    let mut open = Vec::new();
+    let mut left = Vec::new();
     for delivery in all {
         let mut wanted = delivery.clone();
         let done = wanted.retry(now);
@@ -187,11 +187,61 @@ pub async fn a_retried_delivery_is_open_with_its_history(stores: Pushing) {
             let found = kept(&*stores.one, delivery.key).await;
             assert_eq!(found.as_ref(), Some(&wanted));
         }
-        open.extend(Some(wanted).filter(|it| it.state.is_open()));
+        left.extend(Some(wanted).filter(|it| it.state.is_open()));
     }
-    assert_eq!(claim(&*stores.one).await.open, open);
+    assert_eq!(claim(&*stores.one).await.open, open(&left));
     let found = status(&*stores.one, id()).await;
     assert_eq!((found.open, found.dead), (3, 1));
+}
+
+/// Whoever asks for it, one by one, all of them, or by a replay.
+pub async fn a_retried_delivery_has_as_long_as_a_new_one(stores: Pushing) {
+    let lease = claimed(&stores).await;
+    let told = |n, state| Delivery {
+        retrying_since: time(70),
+        rests_until: Some(time(80)),
+        ..delivery(id(), n, state)
+    };
+    let all = [
+        told(1, DeliveryState::Dead),
+        told(2, DeliveryState::Dead),
+        told(3, DeliveryState::Retrying),
+        told(4, DeliveryState::Dead),
+    ];
+    assert!(record(&*stores.one, &lease, 4, &all).await);
+    for delivery in &all {
+        assert_eq!(
+            kept(&*stores.other, delivery.key).await.as_ref(),
+            Some(delivery)
+        );
+    }
+    let store = &*stores.other;
+    assert!(
+        store
+            .retry(all[0].key, time(90))
+            .await
+            .expect("it is there")
+    );
+    let again = Delivery {
+        created_at: time(91),
+        retrying_since: time(91),
+        ..delivery(id(), 4, DeliveryState::Retrying)
+    };
+    let enqueued = store.enqueue(id(), &[again]).await;
+    assert!(enqueued.expect("the store is there"));
+    let found = kept(store, all[3].key).await.expect("it is there");
+    assert_eq!(found.retrying_since, time(91));
+    let retried = store.retry_all(&DeliveryFilter::of(id()), time(92)).await;
+    // All but the first, whose time it is.
+    assert_eq!(retried.expect("the store is there"), 3);
+    for (delivery, since) in all.iter().zip([90, 92, 92, 92]) {
+        let found = kept(&*stores.one, delivery.key).await.expect("it is there");
+        assert_eq!(
+            (found.retrying_since, found.rests_until),
+            (time(since), None)
+        );
+        assert_eq!(found.created_at, delivery.created_at);
+    }
 }
 
 pub async fn retrying_all_takes_what_the_filter_lets_through(stores: Pushing) {
@@ -257,15 +307,50 @@ pub async fn enqueued_deliveries_are_open_for_the_next_claim(stores: Pushing) {
     let none = stores.other.enqueue(subscription_id(2), &again).await;
     assert!(!none.expect("the store is there"));
     let leased = claim(&*stores.one).await;
-    assert_eq!((leased.open, leased.position.0), (again, 7));
+    assert_eq!((leased.open, leased.position.0), (open(&again), 7));
     assert_eq!(status(&*stores.one, id()).await.open, 3);
+}
+
+pub async fn bodies_are_replaced_where_there_are_any(stores: Pushing) {
+    let store = &*stores.one;
+    let lease = claimed(&stores).await;
+    let states = DeliveryState::ALL.into_iter().cycle();
+    let mut all: Vec<_> = (0..12)
+        .zip(states)
+        .map(|(n, state)| delivery(id(), n, state))
+        .collect();
+    assert!(record(store, &lease, 12, &all).await);
+    // Some, one that nobody recorded, and one of another subscription.
+    let other = delivery(subscription_id(2), 1, DeliveryState::Dead).key;
+    let keys = all[..8].iter().map(|it| it.key);
+    let keys = keys.chain([delivery(id(), 99, DeliveryState::Dead).key]);
+    let body = "{\"größe\":\"服务 \\u0000 \\\"👍\"}";
+    let bodies: Vec<_> = keys.map(|key| (key, body.to_owned())).collect();
+    for _ in 0..2 {
+        let replaced = stores.other.replace_bodies(id(), &bodies).await;
+        assert_eq!(replaced.expect("the store is there"), 6);
+    }
+    for delivery in &mut all[..8] {
+        delivery.body = delivery.body.take().map(|_| body.to_owned());
+    }
+    for delivery in &all {
+        assert_eq!(kept(store, delivery.key).await.as_ref(), Some(delivery));
+    }
+    let bodies = [(other, body.to_owned())];
+    let replaced = stores
+        .other
+        .replace_bodies(other.subscription, &bodies)
+        .await;
+    assert_eq!(replaced.expect("the store is there"), 0);
+    // Whoever holds the old ones in memory must not record them.
+    assert!(!record(store, &lease, 12, &all).await);
 }
 
 pub async fn a_rewound_subscription_is_read_from_there(stores: Pushing) {
     let lease = claimed(&stores).await;
     add(&*stores.one, &subscription(2)).await;
-    let open = several(1..3, DeliveryState::Retrying);
-    assert!(record(&*stores.one, &lease, 7, &open).await);
+    let left = several(1..3, DeliveryState::Retrying);
+    assert!(record(&*stores.one, &lease, 7, &left).await);
     for to in [LogPosition(3), LogPosition(i64::MAX), LogPosition::START] {
         let rewound = stores.other.rewind(id(), to).await;
         assert!(rewound.expect("the store is there"));
@@ -276,7 +361,10 @@ pub async fn a_rewound_subscription_is_read_from_there(stores: Pushing) {
     let leased = [claim(&*stores.one).await, claim(&*stores.one).await];
     let leased = leased.iter().find(|it| it.lease.subscription == id());
     let leased = leased.expect("one of the two");
-    assert_eq!((leased.position, &leased.open), (LogPosition::START, &open));
+    assert_eq!(
+        (leased.position, &leased.open),
+        (LogPosition::START, &open(&left))
+    );
     let none = stores.one.rewind(subscription_id(3), LogPosition(1)).await;
     assert!(!none.expect("the store is there"));
 }

@@ -62,9 +62,11 @@ macro_rules! __subscriptions_contract {
             deliveries_of_a_known_message_are_found
             a_delivery_nobody_recorded_is_none
             a_retried_delivery_is_open_with_its_history
+            a_retried_delivery_has_as_long_as_a_new_one
             retrying_all_takes_what_the_filter_lets_through
             retrying_all_is_done_in_steps
             enqueued_deliveries_are_open_for_the_next_claim
+            bodies_are_replaced_where_there_are_any
             a_rewound_subscription_is_read_from_there
 
             a_subscription_is_claimed_by_one
@@ -93,6 +95,7 @@ macro_rules! __subscriptions_contract {
             progress_is_taken_down
             a_claim_hands_out_open_deliveries_in_log_order
             a_claim_hands_out_no_more_than_it_may
+            what_is_open_is_read_whole
             many_deliveries_are_recorded_at_once
             subscriptions_do_not_see_each_others_deliveries
 

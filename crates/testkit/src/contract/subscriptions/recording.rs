@@ -7,7 +7,7 @@ use ports::DeliveryQueue;
 use ports::subscriptions::{OPEN_MAX, Progress};
 
 use super::steps::{
-    Pushing, add, claim, claimed, id, kept, listed, record, release, reports, several, status,
+    Pushing, add, claim, claimed, id, kept, listed, open, record, release, reports, several, status,
 };
 use crate::builders::{delivery, failed_attempt, key_on, subscription, subscription_id, time};
 
@@ -19,7 +19,9 @@ fn full(report_id: i64) -> Delivery {
         message: key_on("Tenant-7_main~x.1", "aSM-\"foreign\"-{id}"),
         revision: i64::from(i32::MAX),
         created_at: time(-1_234_567),
+        retrying_since: time(-1_234_566),
         next_attempt_at: Some(time(253_402_300_799_999_999)),
+        rests_until: Some(time(253_402_300_799_999_998)),
         body: Some(format!(
             "{{\"größe\":\"服务 👍 \\u0000\",\"long\":\"{}\"}}",
             "x".repeat(20_000)
@@ -76,6 +78,7 @@ pub async fn what_a_delivery_is_about_stays_as_it_was(stores: Pushing) {
         key: first.key,
         state: DeliveryState::Dead,
         next_attempt_at: None,
+        rests_until: None,
         finished_at: Some(time(77)),
         ..full(1)
     };
@@ -188,7 +191,7 @@ pub async fn a_claim_hands_out_open_deliveries_in_log_order(stores: Pushing) {
     assert!(record(&*stores.one, &lease, 10, &all).await);
     release(&*stores.one, &lease).await;
     let leased = claim(&*stores.other).await;
-    assert_eq!((&leased.open[..], leased.more_open), (&wanted[..], false));
+    assert_eq!((leased.open, leased.more_open), (open(&wanted), false));
 }
 
 pub async fn a_claim_hands_out_no_more_than_it_may(stores: Pushing) {
@@ -198,12 +201,39 @@ pub async fn a_claim_hands_out_no_more_than_it_may(stores: Pushing) {
     assert!(record(&*stores.one, &lease, most + 1, &all).await);
     release(&*stores.one, &lease).await;
     let leased = claim(&*stores.other).await;
-    assert!(leased.open == all[..OPEN_MAX] && leased.more_open);
+    assert!(leased.open == open(&all[..OPEN_MAX]) && leased.more_open);
+    for (after, left) in [(most - 1, 2), (most, 1), (most + 1, 0)] {
+        let after = delivery(id(), after, DeliveryState::Retrying).place();
+        let more = stores.one.more_open(id(), after).await;
+        let wanted = open(&all[all.len() - left..]);
+        assert_eq!(more.expect("the store is there"), wanted);
+    }
+    let none = stores
+        .one
+        .more_open(subscription_id(2), all[0].place())
+        .await;
+    assert_eq!(none.expect("the store is there"), []);
     let done = several(1..2, DeliveryState::Delivered);
     assert!(record(&*stores.other, &leased.lease, most + 1, &done).await);
     release(&*stores.other, &leased.lease).await;
     let leased = claim(&*stores.other).await;
-    assert!(leased.open == all[1..] && !leased.more_open);
+    assert!(leased.open == open(&all[1..]) && !leased.more_open);
+    let more = stores.one.more_open(id(), all[0].place()).await;
+    assert!(more.expect("the store is there") == open(&all[1..]));
+}
+
+pub async fn what_is_open_is_read_whole(stores: Pushing) {
+    let lease = claimed(&stores).await;
+    let states = DeliveryState::ALL.into_iter().zip(2..);
+    let mut all: Vec<_> = states.map(|(state, n)| delivery(id(), n, state)).collect();
+    all.push(full(1));
+    let nobodys = delivery(id(), 99, DeliveryState::Retrying);
+    assert!(record(&*stores.one, &lease, 9, &all).await);
+    for delivery in all.into_iter().chain([nobodys.clone()]) {
+        let found = stores.other.open_delivery(delivery.key).await;
+        let wanted = Some(delivery).filter(|it| it.state.is_open() && *it != nobodys);
+        assert_eq!(found.expect("the store is there"), wanted);
+    }
 }
 
 pub async fn many_deliveries_are_recorded_at_once(stores: Pushing) {

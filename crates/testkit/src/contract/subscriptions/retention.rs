@@ -5,7 +5,7 @@ use domain::{Delivery, DeliveryState};
 use ports::retention::Pruning;
 
 use super::steps::{
-    Pushing, add, claim, claimed, id, kept, listed, prune, record, release, remove, reports,
+    Pushing, add, claim, claimed, id, kept, listed, open, prune, record, release, remove, reports,
     several, status,
 };
 use crate::builders::{delivery, key, subscription, subscription_id, time};
@@ -56,19 +56,19 @@ pub async fn finished_deliveries_are_pruned_the_oldest_first(stores: Pushing) {
 
 pub async fn open_deliveries_are_never_pruned(stores: Pushing) {
     let lease = claimed(&stores).await;
-    let mut open = several(1..3, DeliveryState::Retrying);
-    open.extend(several(3..5, DeliveryState::Waiting));
-    for delivery in &mut open {
+    let mut left = several(1..3, DeliveryState::Retrying);
+    left.extend(several(3..5, DeliveryState::Waiting));
+    for delivery in &mut left {
         delivery.created_at = time(-1);
     }
-    assert!(record(&*stores.one, &lease, 5, &open).await);
+    assert!(record(&*stores.one, &lease, 5, &left).await);
     let pruned = prune(&*stores.one, 253_402_300_799_999_999, 100).await;
     assert_eq!(pruned, pruning(0, true));
     let mut found = listed(&*stores.one, &DeliveryFilter::of(id()), 10).await;
     found.reverse();
-    assert_eq!(found, open);
+    assert_eq!(found, left);
     release(&*stores.one, &lease).await;
-    assert_eq!(claim(&*stores.other).await.open, open);
+    assert_eq!(claim(&*stores.other).await.open, open(&left));
 }
 
 pub async fn deliveries_of_removed_subscriptions_are_pruned_first(stores: Pushing) {
@@ -129,9 +129,6 @@ pub async fn forgotten_bodies_are_sent_no_more(stores: Pushing) {
     assert!(!record(store, &lease, 24, &all).await);
     release(store, &lease).await;
     let open = claim(store).await.open;
-    assert!(
-        open.iter()
-            .all(|it| it.message != key("SM1") && it.body.is_some())
-    );
+    assert!(open.iter().all(|it| it.message != key("SM1")));
     assert_eq!(open.len(), 12);
 }

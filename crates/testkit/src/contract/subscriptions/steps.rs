@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use domain::delivery::DeliveryFilter;
+use domain::delivery::{DeliveryFilter, OpenDelivery};
 use domain::page::PageSize;
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, Subscription, SubscriptionId};
 use ports::retention::Pruning;
@@ -100,6 +100,11 @@ pub(super) async fn record(
 pub(super) fn several(ids: impl IntoIterator<Item = i64>, state: DeliveryState) -> Vec<Delivery> {
     let ids = ids.into_iter();
     ids.map(|report| delivery(id(), report, state)).collect()
+}
+
+/// What a claim says of these deliveries.
+pub(super) fn open(deliveries: &[Delivery]) -> Vec<OpenDelivery> {
+    deliveries.iter().map(OpenDelivery::from).collect()
 }
 
 pub(super) async fn kept(store: &dyn PushingStore, key: DeliveryKey) -> Option<Delivery> {

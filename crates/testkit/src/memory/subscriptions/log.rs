@@ -89,6 +89,30 @@ impl DeliveryLog for MemoryStore {
         Ok(there)
     }
 
+    async fn replace_bodies(
+        &self,
+        subscription: SubscriptionId,
+        bodies: &[(DeliveryKey, String)],
+    ) -> Result<u64, StoreError> {
+        let mut data = self.open()?;
+        let all = &mut data.subscriptions;
+        if !all.raise_fence(subscription) {
+            return Ok(0);
+        }
+        let mut replaced = 0;
+        for (key, new) in bodies
+            .iter()
+            .filter(|(key, _)| key.subscription == subscription)
+        {
+            let found = all.deliveries.get_mut(key);
+            if let Some(body) = found.and_then(|delivery| delivery.body.as_mut()) {
+                body.clone_from(new);
+                replaced += 1;
+            }
+        }
+        Ok(replaced)
+    }
+
     async fn rewind(
         &self,
         subscription: SubscriptionId,

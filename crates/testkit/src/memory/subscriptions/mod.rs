@@ -67,7 +67,9 @@ impl Subscriptions {
                 key,
                 state: new.state,
                 attempts: new.attempts.clone(),
+                retrying_since: new.retrying_since,
                 next_attempt_at: new.next_attempt_at,
+                rests_until: new.rests_until,
                 finished_at: new.finished_at,
                 body: new.kept_body().map(str::to_owned),
                 ..about

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::Delivery;
+use domain::delivery::{OpenDelivery, Place};
 use domain::subscription::{Subscription, SubscriptionState};
+use domain::{Delivery, DeliveryKey, SubscriptionId};
 use ports::subscriptions::{Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal};
 use ports::{DeliveryQueue, StoreError};
 use tokio::time::Instant;
@@ -19,10 +20,16 @@ impl Subscriptions {
         (kept.fence == lease.token && leased == Some(lease.token)).then_some(kept)
     }
 
-    fn open(&self, kept: &Kept) -> (Vec<Delivery>, bool) {
-        let of = self.of(kept.subscription.id).map(|(_, delivery)| delivery);
-        let mut open: Vec<_> = of.filter(|it| it.state.is_open()).cloned().collect();
-        open.sort_by_key(Delivery::place);
+    fn open(
+        &self,
+        subscription: SubscriptionId,
+        after: Option<Place>,
+    ) -> (Vec<OpenDelivery>, bool) {
+        let of = self.of(subscription).map(|(_, delivery)| delivery);
+        let behind = |it: &&Delivery| after.is_none_or(|after| it.place() > after);
+        let open = of.filter(|it| it.state.is_open()).filter(behind);
+        let mut open: Vec<_> = open.map(OpenDelivery::from).collect();
+        open.sort_by_key(OpenDelivery::place);
         let more = open.len() > OPEN_MAX;
         open.truncate(OPEN_MAX);
         (open, more)
@@ -50,7 +57,7 @@ impl DeliveryQueue for MemoryStore {
         kept.free_at = now + lease;
         let id = kept.subscription.id;
         Ok(all.by_id.get(&id).map(|kept| {
-            let (open, more_open) = all.open(kept);
+            let (open, more_open) = all.open(id, None);
             LeasedSubscription {
                 lease: Lease {
                     subscription: id,
@@ -63,6 +70,21 @@ impl DeliveryQueue for MemoryStore {
                 more_open,
             }
         }))
+    }
+
+    async fn more_open(
+        &self,
+        subscription: SubscriptionId,
+        after: Place,
+    ) -> Result<Vec<OpenDelivery>, StoreError> {
+        let data = MemoryStore::open(self)?;
+        Ok(data.subscriptions.open(subscription, Some(after)).0)
+    }
+
+    async fn open_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
+        let data = MemoryStore::open(self)?;
+        let found = data.subscriptions.deliveries.get(&key);
+        Ok(found.filter(|it| it.state.is_open()).cloned())
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {

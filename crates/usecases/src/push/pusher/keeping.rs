@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use domain::delivery::{OpenDelivery, Place};
 use domain::subscription::{PauseReason, SubscriptionState};
 use ports::StoreError;
 use ports::observer::StopReason;
-use ports::subscriptions::{Progress, Renewal};
+use ports::subscriptions::{OPEN_MAX, Progress, Renewal};
 use tokio::time::Instant;
 
 use super::{End, Pusher};
@@ -49,9 +50,56 @@ impl Pusher {
         {
             return Some(End::Finished);
         }
-        // The rest of the open ones comes with another lease.
-        (self.more_open && self.lanes.open() == 0 && self.outcomes.is_empty())
-            .then_some(End::Release)
+        if let Some(after) = self.behind.filter(|_| self.may_take_over()) {
+            self.take_over(after).await;
+        }
+        self.tell_if_full();
+        None
+    }
+
+    /// Whether there are more open deliveries in the store, and room for them.
+    pub(super) fn may_take_over(&self) -> bool {
+        self.behind.is_some() && !self.is_full() && self.store_rests_until.is_none()
+    }
+
+    /// Takes over more of the open deliveries.
+    async fn take_over(&mut self, after: Place) {
+        let more = self.parts.queue.more_open(self.subscription.id, after);
+        match more.await {
+            Ok(more) => {
+                let last = more.last().map(OpenDelivery::place);
+                self.behind = last.filter(|_| more.len() >= OPEN_MAX);
+                for until in more.iter().filter_map(|open| open.rests_until) {
+                    self.health.rest_until(until);
+                }
+                self.lanes.restore(more);
+            }
+            Err(error) => self.store_failed("open deliveries were not read yet", &error),
+        }
+    }
+
+    /// Whether so much is open that nothing more is read.
+    pub(super) fn is_full(&self) -> bool {
+        self.lanes.recorded() >= self.settings.open
+    }
+
+    fn tell_if_full(&mut self) {
+        if self.is_full() && !self.told_full {
+            self.told_full = true;
+            // Programs look for the name of the event: docs/logging.md.
+            tracing::error!(
+                event = "subscription_full",
+                subscription = %self.subscription.id,
+                open = self.lanes.recorded(),
+                "a subscription has too many open deliveries; nothing more is read for it until some are made or given up"
+            );
+        } else if self.lanes.recorded() < self.settings.open / 2 && self.told_full {
+            self.told_full = false;
+            tracing::info!(
+                subscription = %self.subscription.id,
+                "a subscription has room for open deliveries again"
+            );
+        }
     }
 
     pub(super) async fn record(&mut self) -> Option<End> {

@@ -1,26 +1,25 @@
 //! The work on one leased subscription.
 
 mod keeping;
+mod landing;
 mod reading;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::subscription::SubscriptionState;
-use domain::{Delivery, DeliveryState, LogPosition, Subscription, Timestamp};
-use ports::events::{SinkError, Target};
-use ports::observer::{PushOutcome, StopReason};
+use domain::delivery::{OpenDelivery, Place};
+use domain::{Delivery, LogPosition, Subscription, Timestamp};
+use ports::events::Target;
 use ports::subscriptions::{Lease, LeasedSubscription};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::flight::{self, Landed};
 use super::health::TargetHealth;
-use super::lanes::Lanes;
+use super::lanes::{Entry, Lanes};
 use super::secrets::Secrets;
 use super::stopped::Stopped;
-use super::{PushParts, PushSettings, backoff};
-use crate::intake::chain;
+use super::{PushParts, PushSettings};
 use crate::pace::{Pace, Turns};
 use reading::{Reading, poll_some};
 
@@ -48,8 +47,10 @@ pub struct Pusher {
     health: TargetHealth,
     /// After a failure of the store.
     store_rests_until: Option<Instant>,
-    /// The deliveries that the lease brought are not all there are.
-    more_open: bool,
+    /// The place of the last delivery that was taken over, if there are more.
+    behind: Option<Place>,
+    /// It was told that nothing more is read, since so much is open.
+    told_full: bool,
     stopped: Arc<Stopped>,
 }
 
@@ -68,11 +69,19 @@ impl Pusher {
         parts: Arc<PushParts>,
         settings: PushSettings,
         leased: LeasedSubscription,
+        asked_at: Instant,
         stopped: Arc<Stopped>,
     ) -> Self {
         let mut lanes = Lanes::default();
+        let last = leased.open.last().map(OpenDelivery::place);
+        let rest = leased.open.iter().filter_map(|open| open.rests_until);
+        let health = TargetHealth::new(
+            leased.failing_since,
+            rest.max(),
+            parts.clock.now(),
+            leased.lease.token.unsigned_abs(),
+        );
         lanes.restore(leased.open);
-        let now = Instant::now();
         let turns = Pace::turns(Arc::clone(&parts.pace));
         Self {
             parts,
@@ -86,11 +95,12 @@ impl Pusher {
             outcomes_since: None,
             read: leased.position,
             recorded: leased.position,
-            recorded_at: now,
-            renewed_at: now,
-            health: TargetHealth::new(leased.failing_since, leased.lease.token.unsigned_abs()),
+            recorded_at: asked_at,
+            renewed_at: asked_at,
+            health,
             store_rests_until: None,
-            more_open: leased.more_open,
+            behind: last.filter(|_| leased.more_open),
+            told_full: false,
             stopped,
         }
     }
@@ -119,8 +129,8 @@ impl Pusher {
                 Some(landed) = self.flights.join_next(), if !self.flights.is_empty() => {
                     // A flight that panicked is tried again under the next lease.
                     let Ok(landed) = landed else { break End::Release };
-                    if self.landed(landed).await {
-                        break End::Finished;
+                    if let Some(end) = self.landed(landed).await {
+                        break end;
                     }
                 }
                 read = poll_some(&mut reading) => {
@@ -153,102 +163,50 @@ impl Pusher {
 
     fn start_flights(&mut self, secrets: &Secrets) {
         let now = self.parts.clock.now();
+        if self.health.free_at() > now {
+            return;
+        }
         if self.health.is_tripped() {
-            if self.flights.is_empty()
-                && self.health.probe_at() <= Instant::now()
-                && let Some(delivery) = self.lanes.probe()
+            if self.may_probe()
+                && let Some(entry) = self.lanes.probe(now)
             {
                 self.health.probing();
-                self.start(delivery, secrets, now);
+                self.start(entry, secrets, now);
             }
             return;
         }
         while self.flights.len() < self.settings.window
             && self.lanes.has_ready_at(now)
             && self.turns.may_send(Instant::now())
-            && let Some(delivery) = self.lanes.next(now)
+            && let Some(entry) = self.lanes.next(now)
         {
-            self.start(delivery, secrets, now);
+            self.start(entry, secrets, now);
             self.turns.sent();
         }
     }
 
-    fn start(&mut self, delivery: Delivery, secrets: &Secrets, began: Timestamp) {
-        let sink = Arc::clone(&self.parts.sink);
+    fn may_probe(&self) -> bool {
+        self.flights.is_empty() && self.store_rests_until.is_none()
+    }
+
+    fn start(&mut self, entry: Entry, secrets: &Secrets, now: Timestamp) {
         let target = Target {
             url: self.subscription.url.clone(),
-            secrets: secrets.at(began),
+            secrets: secrets.at(now),
         };
+        let entry = match entry {
+            // What became of it last may not be taken down yet.
+            Entry::Stored(open) => {
+                let mut latest = self.outcomes.iter().rev();
+                let noted = latest.find(|outcome| outcome.key == open.key).cloned();
+                noted.map_or(Entry::Stored(open), |noted| Entry::Here(Box::new(noted)))
+            }
+            Entry::Here(_) => entry,
+        };
+        let parts = Arc::clone(&self.parts);
+        let reveal = self.subscription.reveal;
         self.flights
-            .spawn(flight::fly(sink, target, delivery, began));
-    }
-
-    /// Takes the end of a try. `true` if the subscription has ended with it.
-    async fn landed(&mut self, landed: Landed) -> bool {
-        let Landed {
-            mut delivery,
-            began,
-            outcome,
-        } = landed;
-        let now = self.parts.clock.now();
-        let gone = matches!(outcome, Err(SinkError::Gone { .. }));
-        let attempt = flight::attempt(began, &outcome);
-        let took = Duration::from_millis(attempt.took_ms.into());
-        delivery.attempts.push(attempt);
-        match outcome {
-            Ok(_) => {
-                delivery.state = DeliveryState::Delivered;
-                delivery.next_attempt_at = None;
-                delivery.finished_at = Some(now);
-                delivery.body = None;
-                self.parts.observer.pushed(PushOutcome::Delivered, took);
-                self.worked();
-            }
-            Err(error) => {
-                let asked = match &error {
-                    SinkError::Retry { after, .. } => after.unwrap_or_default(),
-                    SinkError::Gone { .. } | SinkError::Refused { .. } => Duration::ZERO,
-                };
-                self.failed(now, asked, &error);
-                if backoff::is_given_up(&delivery, now) {
-                    delivery.state = DeliveryState::Dead;
-                    delivery.next_attempt_at = None;
-                    delivery.finished_at = Some(now);
-                    self.parts.observer.pushed(PushOutcome::GivenUp, took);
-                } else {
-                    let pause = self.health.pause(delivery.attempts.count(), asked);
-                    delivery.state = DeliveryState::Retrying;
-                    delivery.next_attempt_at = Some(later(now, pause));
-                    self.parts.observer.pushed(PushOutcome::Failed, took);
-                }
-            }
-        }
-        for ended in self.lanes.ended(delivery) {
-            self.note(ended);
-        }
-        if !gone {
-            return false;
-        }
-        let since = now;
-        self.finish(SubscriptionState::Ended { since }, StopReason::Gone)
-            .await
-    }
-
-    fn worked(&mut self) {
-        if self.health.worked() {
-            tracing::info!(subscription = %self.subscription.id, "a target takes events again");
-            self.lanes.make_all_due();
-        }
-    }
-
-    fn failed(&mut self, now: Timestamp, asked: Duration, error: &SinkError) {
-        if self.health.failed(now, asked) {
-            tracing::warn!(
-                subscription = %self.subscription.id,
-                error = %chain(error),
-                "a target takes nothing; it is asked now and then"
-            );
-        }
+            .spawn(flight::fly(parts, target, entry, reveal));
     }
 
     fn note(&mut self, outcome: Delivery) {
@@ -262,7 +220,7 @@ impl Pusher {
         while let Ok(Some(Ok(landed))) =
             tokio::time::timeout_at(deadline, self.flights.join_next()).await
         {
-            if self.landed(landed).await {
+            if self.landed(landed).await.is_some() {
                 return;
             }
         }
@@ -278,26 +236,33 @@ impl Pusher {
         let renewal = self.renewed_at + self.settings.lease / 3;
         let mut wake = renewal.min(self.records_at());
         if let Some(until) = self.store_rests_until {
-            wake = until;
+            wake = until.min(self.renewed_at + self.settings.lease);
         }
-        if self.health.is_tripped() {
-            if self.flights.is_empty() && self.lanes.open() > 0 {
-                wake = wake.min(self.health.probe_at());
-            }
-        } else if self.flights.len() < self.settings.window {
-            let now = self.parts.clock.now();
-            if self.lanes.has_ready_at(now) {
-                wake = wake.min(self.turns.next().unwrap_or_else(Instant::now));
-            } else if let Some(due) = self.lanes.next_due() {
-                let left = due.unix_micros() - now.unix_micros();
-                let left = Duration::from_micros(u64::try_from(left).unwrap_or_default());
-                wake = wake.min(Instant::now() + left);
-            }
+        if self.may_take_over() {
+            wake = Instant::now();
         }
-        wake
+        self.sends_at().map_or(wake, |at| wake.min(at))
     }
-}
 
-fn later(now: Timestamp, pause: Duration) -> Timestamp {
-    now.plus_micros(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX))
+    /// When the next event may be sent, if none has to end before.
+    fn sends_at(&self) -> Option<Instant> {
+        let now = self.parts.clock.now();
+        let tripped = self.health.is_tripped();
+        let at = if tripped {
+            self.lanes.next_probe(now).filter(|_| self.may_probe())?
+        } else if self.flights.len() >= self.settings.window {
+            return None;
+        } else if self.lanes.has_ready_at(now) {
+            now
+        } else {
+            self.lanes.next_due()?
+        };
+        let at = at.max(self.health.free_at());
+        if at <= now {
+            let turn = self.turns.next().filter(|_| !tripped);
+            return Some(turn.unwrap_or_else(Instant::now));
+        }
+        let left = at.unix_micros().saturating_sub(now.unix_micros());
+        Some(Instant::now() + Duration::from_micros(left.unsigned_abs()))
+    }
 }

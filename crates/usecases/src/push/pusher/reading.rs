@@ -27,11 +27,12 @@ pub(super) type Reading = Pin<Box<dyn Future<Output = Result<LogRead, StoreError
 impl Pusher {
     /// Whether more events should be read from the log.
     pub(super) fn wants_more(&self) -> bool {
-        // A target that takes nothing is asked with one event, so one must be there.
-        (!self.health.is_tripped() || self.lanes.open() == 0)
-            && !self.more_open
+        // A target that takes nothing is asked with one event after the other: what it has
+        // not seen yet may be what it takes.
+        (!self.health.is_tripped() || !self.lanes.has_untried())
+            && self.behind.is_none()
             && self.lanes.unrecorded() < self.settings.waiting
-            && self.lanes.open() < self.settings.open + self.settings.waiting
+            && !self.is_full()
             && self.store_rests_until.is_none()
     }
 
@@ -92,7 +93,9 @@ impl Pusher {
             state: DeliveryState::Retrying,
             attempts: Attempts::default(),
             created_at: now,
+            retrying_since: now,
             next_attempt_at: None,
+            rests_until: None,
             finished_at: None,
             body: Some(form.to_json()),
         }

@@ -104,21 +104,21 @@ impl World {
             Step::Start { window, after } => {
                 self.now += after;
                 while self.flying.len() < window
-                    && let Some(delivery) = self.lanes.next(at(self.now))
+                    && let Some(entry) = self.lanes.next(at(self.now))
                 {
-                    self.start(delivery);
+                    self.start(entry);
                 }
             }
             Step::Probe if self.flying.is_empty() => {
-                if let Some(delivery) = self.lanes.probe() {
-                    self.start(delivery);
+                if let Some(entry) = self.lanes.probe(at(self.now)) {
+                    self.start(entry);
                 }
             }
             Step::Land { which, how } if !self.flying.is_empty() => {
                 self.land(which % self.flying.len(), how);
             }
             Step::Probe | Step::Land { .. } => {}
-            Step::AllDue => self.lanes.make_all_due(),
+            Step::AllDue => self.lanes.make_all_due(at(self.now), |_| false),
             Step::Record => self.record(),
             Step::Die => self.die(),
         }
@@ -143,7 +143,18 @@ impl World {
         self.noted.extend(self.lanes.add(next));
     }
 
-    fn start(&mut self, delivery: Delivery) {
+    /// What only the store has is read there, or in what is to be recorded.
+    fn start(&mut self, entry: Entry) {
+        let delivery = match entry {
+            Entry::Here(delivery) => *delivery,
+            Entry::Stored(open) => {
+                let noted = self.noted.iter().rev().find(|it| it.key == open.key);
+                let known = noted.or_else(|| self.stored.get(&open.position.0));
+                let known = known.expect("it was recorded");
+                assert_eq!(OpenDelivery::from(known), open);
+                known.clone()
+            }
+        };
         let position = delivery.position.0;
         assert!(self.held.contains(&position), "it is one of these");
         assert!(!self.ended_here.contains(&position), "it comes once");
@@ -198,7 +209,8 @@ impl World {
         self.taken_over = self.held.clone();
         self.lanes = Lanes::default();
         // The store promises the order; the lanes do not rely on it.
-        self.lanes.restore(open.into_iter().rev().collect());
+        let open = open.iter().rev().map(OpenDelivery::from);
+        self.lanes.restore(open.collect());
         self.flying.clear();
         self.noted.clear();
         self.ended_here.clear();
@@ -206,7 +218,7 @@ impl World {
     }
 
     fn check(&self) {
-        assert_eq!(self.lanes.open(), self.held.len());
+        assert_eq!(self.lanes.open, self.held.len());
         let known = self.noted.iter().map(|each| each.position.0);
         let known: BTreeSet<_> = known.chain(self.stored.keys().copied()).collect();
         let only_here = self.held.difference(&known).count();
@@ -250,7 +262,7 @@ proptest! {
         }
         world.finish();
         prop_assert_eq!(world.ended.len(), messages.len());
-        prop_assert_eq!((world.lanes.open(), world.lanes.unrecorded()), (0, 0));
+        prop_assert_eq!((world.lanes.open, world.lanes.unrecorded()), (0, 0));
         prop_assert_eq!(world.position, world.read_up_to());
         prop_assert!(world.stored.values().all(|each| !each.state.is_open()));
         prop_assert_eq!(world.lanes.next(at(i64::from(i32::MAX))), None);

@@ -1,0 +1,153 @@
+//! Targets that take nothing, and events that no target takes: the second kind
+//! holds up nobody.
+
+use std::time::Duration;
+
+use domain::subscription::{PauseReason, SubscriptionState};
+
+use crate::world::{World, until};
+
+/// Takes all but those whose id begins so.
+fn all_but_bad(sid: &str, _: usize) -> u16 {
+    if sid.starts_with("SMbad") { 500 } else { 200 }
+}
+
+#[tokio::test]
+async fn one_event_that_is_never_taken_holds_up_no_other_until_it_is_a_dead_letter() {
+    let world = World::new(all_but_bad);
+    let id = world.subscribe(1).await;
+    world.record("SMbad", &["sent"]).await;
+    let worker = world.work("one");
+    until("it was tried", async || world.tries() == 1).await;
+    let (mut hours, mut minutes) = (0, 0);
+    while world.status(id).await.dead == 0 {
+        let sid = format!("SM{hours}h{minutes}");
+        world.record(&sid, &["sent"]).await;
+        until("the others arrive", async || world.has(&sid)).await;
+        world.clock.advance(Duration::from_mins(20));
+        minutes = (minutes + 20) % 60;
+        hours += i32::from(minutes == 0);
+        assert!(hours < 80, "it is tried for three days");
+    }
+    assert!(hours >= 72, "{hours} hours");
+    let status = world.status(id).await;
+    assert_eq!(status.subscription.state, SubscriptionState::Active);
+    assert_eq!((status.open, status.failing_since), (0, None));
+    assert_eq!(world.told(), []);
+    world.end([worker]).await;
+}
+
+#[tokio::test]
+async fn five_events_that_are_never_taken_hold_up_the_others_for_seconds_and_once() {
+    let world = World::new(all_but_bad);
+    let id = world.subscribe(1).await;
+    for number in 0..5 {
+        world.record(&format!("SMbad{number}"), &["sent"]).await;
+    }
+    let worker = world.work("one");
+    until("the target seems to take nothing", async || {
+        world.status(id).await.failing_since.is_some()
+    })
+    .await;
+    for number in 0..100 {
+        world.record(&format!("SM{number}"), &["sent"]).await;
+    }
+    let mut waited = Duration::ZERO;
+    until("the others arrive", async || {
+        let moment = Duration::from_millis(100);
+        world.clock.advance(moment);
+        waited += moment;
+        world.taken().len() == 100
+    })
+    .await;
+    assert!(waited < Duration::from_secs(30), "{waited:?}");
+    for round in 0..20 {
+        world.clock.advance(Duration::from_mins(1));
+        let sid = format!("SMround{round}");
+        world.record(&sid, &["sent"]).await;
+        until("nothing waits any more", async || world.has(&sid)).await;
+    }
+    until("it counts as well", async || {
+        world.status(id).await.failing_since.is_none()
+    })
+    .await;
+    world.end([worker]).await;
+}
+
+#[tokio::test]
+async fn many_events_that_are_never_taken_are_not_tried_more_often_for_the_others() {
+    let world = World::new(all_but_bad);
+    let id = world.subscribe(1).await;
+    // Enough at the beginning that it seems to take nothing.
+    for number in 0..200 {
+        let bad = if number < 40 || number % 2 == 0 {
+            "bad"
+        } else {
+            ""
+        };
+        world.record(&format!("SM{bad}{number}"), &["sent"]).await;
+    }
+    let worker = world.work("one");
+    let mut seconds = 0;
+    until("the others arrive", async || {
+        world.clock.advance(Duration::from_secs(1));
+        seconds += 1;
+        world.taken().len() == 80
+    })
+    .await;
+    for round in 0..50 {
+        world.clock.advance(Duration::from_secs(1));
+        let sid = format!("SMround{round}");
+        world.record(&sid, &["sent"]).await;
+        until("later ones arrive at once", async || world.has(&sid)).await;
+    }
+    let most = world.sink.tries.lock().unwrap().values().copied().max();
+    // At 0, 4, 11, 26 and 56 seconds at the earliest, and once when one was taken.
+    let allowed = if seconds < 60 { 7 } else { 12 };
+    assert!(most.unwrap() <= allowed, "{most:?} in {seconds} + 50 s");
+    let status = world.status(id).await;
+    assert_eq!((status.open, status.failing_since), (120, None));
+    assert_eq!(status.subscription.state, SubscriptionState::Active);
+    world.end([worker]).await;
+}
+
+#[tokio::test]
+async fn a_target_that_is_gone_is_asked_with_one_event_at_a_time_and_paused_after_a_day() {
+    let mut world = World::new(|_, _| 503);
+    world.settings.window = 8;
+    // A busy machine must not take it away: a new worker asks at once.
+    world.settings.lease = Duration::from_millis(600);
+    let id = world.subscribe(1).await;
+    for number in 0..100 {
+        world.record(&format!("SM{number}"), &["sent"]).await;
+    }
+    let worker = world.work("one");
+    until("it takes nothing", async || {
+        world.status(id).await.failing_since.is_some()
+    })
+    .await;
+    world.rest().await;
+    let first = world.tries();
+    assert!(first <= 13, "{first} tries");
+    for more in 1..=20 {
+        until("it is asked", async || {
+            world.clock.advance(Duration::from_secs(1));
+            world.tries() > first + more - 1
+        })
+        .await;
+        assert_eq!(world.tries(), first + more);
+    }
+    // Each with another message.
+    assert_eq!(world.sink.tries.lock().unwrap().len(), first + 20);
+    let since = world.status(id).await.failing_since.unwrap();
+    assert_eq!(world.told(), []);
+    until("it is paused", async || {
+        world.clock.advance(Duration::from_mins(10));
+        let reason = world.status(id).await.subscription.state.reason();
+        reason == Some(PauseReason::Failing)
+    })
+    .await;
+    let paused = world.status(id).await.subscription.state.since().unwrap();
+    assert!(paused >= since.plus_micros(24 * 3_600_000_000), "{paused}");
+    world.end([worker]).await;
+}
