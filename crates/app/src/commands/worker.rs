@@ -4,14 +4,16 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
 use adapter_http::{AdminToken, Metrics, WatchState};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use domain::secret::ServerSecret;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use usecases::push::PushParts;
 use usecases::{ChannelDirectory, CheckHealth, PushEvents, SharedLog, SurveySubscriptions};
 
-use super::serve::{Listener, keep_directory, listen};
+use super::serve::{keep_directory, listen};
 use crate::config::Settings;
 use crate::event_sink;
 use crate::system::SystemClock;
@@ -44,7 +46,7 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let mut chores = vec![keep_directory(Arc::clone(&directory))];
     let log = Arc::new(SharedLog::new(Arc::clone(&stores.log)));
     chores.extend(wiring::clearing_up(&stores, settings, &log));
-    let workers = workers::start(chores, &stop);
+    let mut workers = workers::start(chores, &stop);
     let watched = Watched {
         settings,
         stores: &stores,
@@ -67,23 +69,37 @@ pub async fn run(settings: &Settings) -> Result<()> {
     };
     let push = PushEvents::new(parts, settings.push(), system::worker_name());
     #[expect(clippy::disallowed_methods, reason = "awaited when stopping")]
-    let pushing = tokio::spawn(pushing::run(Arc::new(push), stop.clone()));
+    let mut pushing = tokio::spawn(pushing::run(Arc::new(push), stop.clone()));
     tracing::info!(database = %settings.database()?, "working");
 
-    let signal = asked_to_stop.await;
-    tracing::info!(signal, "stopping: finishing the events under way");
+    let died = tokio::select! {
+        signal = asked_to_stop => {
+            tracing::info!(signal, "stopping: finishing the events under way");
+            None
+        }
+        name = workers.died() => Some(anyhow!("the worker {name} died")),
+        _ = &mut pushing => Some(anyhow!("pushing died")),
+    };
     stop.cancel();
     workers.wait().await;
-    let ended = lifecycle::in_time("pushing", Duration::from_secs(5), pushing).await;
-    ended.transpose().context("pushing died")?;
+    if !pushing.is_finished() {
+        let ended = lifecycle::in_time("pushing", Duration::from_secs(5), pushing).await;
+        ended.transpose().context("pushing died")?;
+    }
     if let Some((handle, listener)) = listener {
         handle.stop(true).await;
         listener.await.context("the worker's listener died")??;
     }
     stores.close().await;
+    if let Some(died) = died {
+        return Err(died);
+    }
     tracing::info!("stopped");
     Ok(())
 }
+
+/// A listener that is served, and what stops it.
+type Listener = (ServerHandle, JoinHandle<std::io::Result<()>>);
 
 /// What a worker is watched by.
 struct Watched<'a> {
@@ -107,9 +123,11 @@ impl Watched<'_> {
                 Arc::clone(self.log),
                 Arc::new(SystemClock),
             )),
-            health: Arc::new(
-                health.with_subscriptions(Arc::clone(subscriptions), self.secret.clone()),
-            ),
+            health: Arc::new(health.with_subscriptions(
+                Arc::clone(subscriptions),
+                self.secret.clone(),
+                self.settings.push().open,
+            )),
             metrics: Arc::clone(self.metrics),
             admin_token: AdminToken::new(&token.token),
         };

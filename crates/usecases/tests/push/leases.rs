@@ -46,6 +46,10 @@ impl DeliveryQueue for SlowToClaim {
         self.0.renew(lease, duration).await
     }
 
+    async fn leave(&self, worker: &str) -> Result<(), StoreError> {
+        self.0.leave(worker).await
+    }
+
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         self.0.release(lease).await
     }

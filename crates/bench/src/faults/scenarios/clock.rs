@@ -116,7 +116,7 @@ where
     // The writers end with the last intake.
     drop(receiver);
     while let Some(ended) = running.join_next().await {
-        ended?;
+        ended??;
     }
     Ok(ledger)
 }
