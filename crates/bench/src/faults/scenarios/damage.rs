@@ -62,7 +62,7 @@ pub fn damage(stage: &Stage) -> Result<Finding> {
         "the log does not tell of the damage",
     );
     finding.expect(
-        health.to_string().contains("damaged files were set aside"),
+        health.to_string().contains("damaged places were found"),
         "/readyz does not tell of the damage",
     );
     Ok(finding)
