@@ -33,6 +33,9 @@ pub struct PublicSettings {
     /// How long the rest of a small body is waited for when the answer does not
     /// depend on it. If it is there by then, the connection can be used again.
     pub drain_timeout: Duration,
+    /// How long whoever shows wrong credentials waits for the answer: without this, a few
+    /// connections that guess as fast as they are refused take all processors.
+    pub refusal_delay: Duration,
     /// How long a connection may take to close.
     pub disconnect_timeout: Duration,
     /// How long requests may take to end when the listener is stopped.
@@ -47,6 +50,7 @@ impl Default for PublicSettings {
             keep_alive: Duration::from_secs(75),
             request_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(1),
+            refusal_delay: Duration::from_millis(200),
             disconnect_timeout: Duration::from_secs(3),
             shutdown_timeout: Duration::from_secs(10),
         }
@@ -60,6 +64,7 @@ const OPERATOR: PublicSettings = PublicSettings {
     keep_alive: Duration::from_secs(75),
     request_timeout: Duration::from_secs(10),
     drain_timeout: Duration::from_secs(1),
+    refusal_delay: Duration::ZERO,
     disconnect_timeout: Duration::from_secs(3),
     shutdown_timeout: Duration::from_secs(5),
 };

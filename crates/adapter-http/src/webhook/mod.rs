@@ -106,6 +106,9 @@ pub(crate) async fn receive(
             (refusal.outcome(), refusal.response())
         }
     };
+    if outcome == Outcome::Refused {
+        tokio::time::sleep(webhook.settings.refusal_delay).await;
+    }
     let mut response = body.answer(response);
     // Who is asked for credentials comes again, and nobody else would take the report.
     if outcome != Outcome::Challenge && webhook.state.metrics.connections.are_leaving() {

@@ -50,6 +50,34 @@ async fn an_answer_without_a_body_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn who_guesses_waits_for_the_answer_and_who_is_asked_for_credentials_does_not() {
+    let store = MemoryStore::new();
+    let delay = Duration::from_secs(2);
+    let size = Size {
+        public: PublicSettings {
+            refusal_delay: delay,
+            ..PublicSettings::default()
+        },
+        ..Size::default()
+    };
+    let running = start(Stores::from(&store), size).await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    let unproven = channel.unproven("SM1", "sent");
+    let mut connection = Connection::open(running.service.public).await;
+    for (request, status, waits) in [
+        (unproven.clone(), 401, false),
+        (channel.report("SM1", "sent"), 204, false),
+        (unproven.basic("twilio", "a guess"), 401, true),
+        (channel.report("SM1", "sent"), 204, false),
+    ] {
+        let began = Instant::now();
+        connection.write(&request.bytes()).await;
+        assert_eq!(connection.answer().await.status, status);
+        assert_eq!(began.elapsed() >= delay, waits, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_comes_a_little_later_does_not_cost_the_connection() {
     let (running, _) = on_memory().await;
     let channel = running.service.add_channel("1", json!({})).await;
