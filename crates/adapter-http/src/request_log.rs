@@ -25,6 +25,9 @@ pub(crate) async fn operator(
     let (status, ms) = (response.status(), milliseconds(began.elapsed()));
     if MONITORED.contains(&route) && status.is_success() {
         tracing::debug!(method = %request.method(), route, status = status.as_u16(), ms, "answered a request");
+    } else if status.is_success() && !request.method().is_safe() {
+        // Who changes something names it in the path: ids and names, nothing personal.
+        tracing::info!(method = %request.method(), route, path = request.path(), status = status.as_u16(), ms, "answered a request");
     } else {
         tracing::info!(method = %request.method(), route, status = status.as_u16(), ms, "answered a request");
     }
