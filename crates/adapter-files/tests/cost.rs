@@ -1,5 +1,7 @@
 //! What an append costs the disk.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 use adapter_files::FileJournal;
 use domain::IntegratorName;
 use ports::ReportJournal as _;
@@ -9,15 +11,13 @@ use testkit::syncs;
 
 #[test]
 fn every_append_is_synced_and_once_only() {
-    assert_eq!(syncs::of_one_step("appends_for_another_test"), 1);
+    syncs::are_one_a_step("every_append_is_synced_and_once_only", append);
 }
 
-#[tokio::test]
-#[ignore = "a part of another test"]
-async fn appends_for_another_test() {
+async fn append(times: u64) {
     let folder = tempfile::tempdir().unwrap();
     let journal = FileJournal::open(folder.path(), 1 << 30).unwrap();
-    for number in 0..syncs::steps() {
+    for number in 0..times {
         let batch = (0..5).map(|n| JournalEntry {
             integrator: IntegratorName::parse("twilio").unwrap(),
             report: report(&twilio_sid(number * 5 + n)).build(),

@@ -34,15 +34,13 @@ fn batch(number: u64) -> Vec<Report> {
 
 #[test]
 fn every_batch_is_synced_and_once_only() {
-    assert_eq!(syncs::of_one_step("batches_for_another_test"), 1);
+    syncs::are_one_a_step("every_batch_is_synced_and_once_only", record);
 }
 
-#[tokio::test]
-#[ignore = "a part of another test"]
-async fn batches_for_another_test() {
+async fn record(batches: u64) {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder).await;
-    for number in 0..syncs::steps() {
+    for number in 0..batches {
         store.record(&batch(number)).await.unwrap();
     }
     store.close().await.unwrap();

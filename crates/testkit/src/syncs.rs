@@ -9,39 +9,35 @@ use std::process::{Command, Stdio};
 /// Tells a child how much it has to do.
 const STEPS: &str = "RECEIPTD_TEST_STEPS";
 
-/// How many syncs one step takes of a test of the calling program, which is marked
-/// `#[ignore]` and does [`steps`] steps. What it does before and after them is left out.
+/// Asserts that each step that `take` takes is one sync. `test` is the name of the test that
+/// calls this: it is started twice more, with few steps and with many, so that what comes before
+/// and after them is left out.
 ///
 /// # Panics
 ///
-/// If `strace` is not installed, if the test fails, or if not every step takes as many.
-#[must_use]
-pub fn of_one_step(test: &str) -> u64 {
+/// If `strace` is not installed, if `take` does, or if a step takes more syncs or none.
+pub fn are_one_a_step<F: Future<Output = ()>>(test: &str, take: impl FnOnce(u64) -> F) {
     const FEW: u64 = 10;
     const MANY: u64 = 60;
+    if let Some(steps) = asked_for() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime can be made");
+        return runtime.block_on(take(steps));
+    }
     let syncs = of_steps(test, MANY) - of_steps(test, FEW);
-    assert_eq!(
-        syncs % (MANY - FEW),
-        0,
-        "{syncs} syncs of {} steps",
-        MANY - FEW
-    );
-    syncs / (MANY - FEW)
+    assert_eq!(syncs, MANY - FEW, "syncs of {} steps", MANY - FEW);
 }
 
-/// How many steps a test has to do that [`of_one_step`] has started.
-///
-/// # Panics
-///
-/// If it was started otherwise.
-#[must_use]
+/// How many steps this process has to take, if it was started for them.
 #[expect(
     clippy::disallowed_methods,
     reason = "a child has no other way to be told"
 )]
-pub fn steps() -> u64 {
-    let steps = std::env::var(STEPS).ok().and_then(|it| it.parse().ok());
-    steps.expect("this test is started by another one, which counts its syncs")
+fn asked_for() -> Option<u64> {
+    let steps = std::env::var(STEPS).ok()?;
+    Some(steps.parse().expect("a number of steps"))
 }
 
 fn of_steps(test: &str, steps: u64) -> u64 {
@@ -52,7 +48,7 @@ fn of_steps(test: &str, steps: u64) -> u64 {
         .args(["-f", "-qq", "-e", "trace=fsync,fdatasync", "-o"])
         .arg(&trace)
         .arg(program)
-        .args(["--exact", test, "--ignored", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env(STEPS, steps.to_string())
         .stdin(Stdio::null())
         .output()

@@ -204,12 +204,8 @@ const fn quick(
     run: fn(&Stage) -> Result<Finding>,
 ) -> Scenario {
     Scenario {
-        name,
-        title,
-        engines,
         quick: engines,
-        waits: false,
-        run,
+        ..slow(name, title, engines, run)
     }
 }
 

@@ -22,6 +22,18 @@ impl Subscriptions {
         let kept = self.by_id.get_mut(&id);
         kept.map(|kept| kept.fence += 1).is_some()
     }
+
+    /// Moves a position, and takes the lease. Whether there is such a subscription.
+    fn place(
+        &mut self,
+        id: SubscriptionId,
+        moved: impl FnOnce(LogPosition) -> LogPosition,
+    ) -> bool {
+        if let Some(kept) = self.by_id.get_mut(&id) {
+            kept.position = moved(kept.position);
+        }
+        self.raise_fence(id)
+    }
 }
 
 #[async_trait]
@@ -119,11 +131,7 @@ impl DeliveryLog for MemoryStore {
         to: LogPosition,
     ) -> Result<bool, StoreError> {
         let mut data = self.open()?;
-        let all = &mut data.subscriptions;
-        if let Some(kept) = all.by_id.get_mut(&subscription) {
-            kept.position = kept.position.min(to);
-        }
-        Ok(all.raise_fence(subscription))
+        Ok(data.subscriptions.place(subscription, |at| at.min(to)))
     }
 
     async fn skip(
@@ -132,11 +140,7 @@ impl DeliveryLog for MemoryStore {
         to: LogPosition,
     ) -> Result<bool, StoreError> {
         let mut data = self.open()?;
-        let all = &mut data.subscriptions;
-        if let Some(kept) = all.by_id.get_mut(&subscription) {
-            kept.position = kept.position.max(to);
-        }
-        Ok(all.raise_fence(subscription))
+        Ok(data.subscriptions.place(subscription, |at| at.max(to)))
     }
 }
 
