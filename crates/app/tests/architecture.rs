@@ -1,8 +1,9 @@
 //! Holds the arrows between the crates to the picture in `docs/architecture.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
-use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+use serde::Deserialize;
 
 /// Which of our crates a crate may use, and which foreign ones it never uses.
 const PICTURE: [(&str, &[&str], &[&str]); 10] = [
@@ -45,27 +46,46 @@ const PICTURE: [(&str, &[&str], &[&str]); 10] = [
 /// The crates that are known by nobody: the program, and the one that measures it.
 const OUTERMOST: [&str; 2] = ["receiptd", "bench"];
 
+/// The part of `cargo metadata` that is compared. A crate that parses all of it would give
+/// `serde_json` a feature more, and have half of the dependencies compiled a second time.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    /// `None` for a normal dependency, else `dev` or `build`.
+    kind: Option<String>,
+}
+
 fn packages() -> BTreeMap<String, Package> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
-    let metadata = MetadataCommand::new()
-        .manifest_path(manifest)
-        .no_deps()
-        .other_options(vec!["--offline".to_owned()])
-        .exec()
-        .expect("cargo tells about the workspace");
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .args(["--manifest-path", manifest])
+        .output()
+        .expect("cargo can be run");
+    let metadata: Metadata =
+        serde_json::from_slice(&output.stdout).expect("cargo describes the workspace");
     metadata
         .packages
         .into_iter()
-        .map(|package| (package.name.to_string(), package))
+        .map(|package| (package.name.clone(), package))
         .collect()
 }
 
-fn dependencies(package: &Package, kind: DependencyKind) -> BTreeSet<&str> {
-    let of_kind = package
-        .dependencies
-        .iter()
-        .filter(|dependency| dependency.kind == kind);
-    of_kind.map(|dependency| dependency.name.as_str()).collect()
+/// The names of the crates that `package` uses outside of its tests and build scripts.
+fn normal_dependencies(package: &Package) -> BTreeSet<&str> {
+    let normal = package.dependencies.iter().filter(|it| it.kind.is_none());
+    normal.map(|dependency| dependency.name.as_str()).collect()
 }
 
 #[test]
@@ -85,7 +105,7 @@ fn every_crate_is_in_the_picture() {
 fn arrows_point_inwards_only() {
     let packages = packages();
     for (name, may_use, never_uses) in PICTURE {
-        let used = dependencies(&packages[name], DependencyKind::Normal);
+        let used = normal_dependencies(&packages[name]);
         for ours in packages
             .keys()
             .map(String::as_str)
@@ -102,7 +122,7 @@ fn arrows_point_inwards_only() {
 #[test]
 fn the_testkit_is_for_tests_and_measuring_only() {
     for (name, package) in packages() {
-        let used = dependencies(&package, DependencyKind::Normal);
+        let used = normal_dependencies(&package);
         assert!(
             name == "bench" || !used.contains("testkit"),
             "{name} must not ship the testkit"
