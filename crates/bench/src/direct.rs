@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::traffic::{self, STATUSES};
-use crate::{CHANNEL, histogram::Histogram};
+use crate::{CHANNEL, latencies::Latencies};
 
 /// How reports are handed to the store.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ pub struct Recorded {
     /// Reports that were recorded in the measured time.
     pub reports: u64,
     /// How long each statement took in that time.
-    pub latencies: Histogram,
+    pub latencies: Latencies,
     /// How long that time was.
     pub window: Duration,
 }
@@ -85,7 +85,7 @@ impl Direct {
         let mut recorded = Recorded {
             taken: 0,
             reports: 0,
-            latencies: Histogram::default(),
+            latencies: Latencies::default(),
             window,
         };
         while let Some(writer) = writers.join_next().await {
@@ -103,7 +103,7 @@ impl Direct {
 struct Part {
     taken: u64,
     reports: u64,
-    latencies: Histogram,
+    latencies: Latencies,
 }
 
 async fn make(

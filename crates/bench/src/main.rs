@@ -11,13 +11,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bench::database::Postgres;
 use bench::events::{self, row::Row as EventRow};
 use bench::machine::Machine;
 use bench::measure::{Bench, program_beside_us};
 use bench::ratios::Ratio;
-use bench::row::Measured;
+use bench::row::{Measured, Row};
+use bench::suite::Failures;
 use bench::table::{markdown, number};
 use bench::{ceiling, growth, ratios, soak, suite};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -48,9 +49,9 @@ struct Options {
     /// Only these, beside each other
     #[arg(long, value_enum)]
     compare: Option<Compare>,
-    /// Only this table
-    #[arg(long, value_enum, conflicts_with = "compare")]
-    only: Option<Table>,
+    /// Only the table `reports` or `events`, or only the rows whose names contain this text
+    #[arg(long, value_name = "TABLE|TEXT", conflicts_with = "compare")]
+    only: Option<String>,
     /// What a report costs with 0, 1 and 10 million reports stored
     #[arg(long, conflicts_with_all = ["compare", "only", "quick", "json"])]
     growth: bool,
@@ -73,15 +74,6 @@ struct Options {
 enum Compare {
     /// One writer and two, at 64 and 256 connections
     Writers,
-}
-
-/// The tables that are printed.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Table {
-    /// Reports
-    Reports,
-    /// Events that follow from them
-    Events,
 }
 
 #[derive(Subcommand, Debug)]
@@ -158,20 +150,17 @@ fn measure(options: Options) -> Result<()> {
         println!("{} reports a second each; {machine}", options.rate);
         return Ok(());
     }
-    let rows = match (options.compare, options.only) {
-        (Some(Compare::Writers), _) => Some(suite::writers()),
-        (None, Some(Table::Events)) => None,
-        (None, Some(Table::Reports) | None) => Some(suite::rows()),
-    };
-    let reports = rows.map(|rows| suite::run(&bench, rows, rounds, told));
-    let reports = reports.transpose()?.unwrap_or_default();
-    let events = if options.compare.is_none() && options.only != Some(Table::Reports) {
-        events::suite::run(&bench, rounds, backlog, told)?
-    } else {
-        Vec::new()
+    let (reports, events) = selected_rows(options.compare, options.only.as_deref())?;
+    let mut failures = Failures::default();
+    let results = Results {
+        reports: if reports.is_empty() {
+            suite::Results::default()
+        } else {
+            suite::run(&bench, reports, rounds, &mut failures, told)
+        },
+        events: events::suite::run(&bench, events, rounds, backlog, &mut failures, told),
     };
     let machine = machine.after_all();
-    let results = Results { reports, events };
     if options.json {
         let all = results.json(rounds, seconds, &machine);
         println!("{}", serde_json::to_string_pretty(&all)?);
@@ -180,7 +169,32 @@ fn measure(options: Options) -> Result<()> {
         results.print();
         println!("{machine}");
     }
-    Ok(())
+    failures.into_result()
+}
+
+/// The rows of both tables that the options ask for.
+fn selected_rows(
+    compare: Option<Compare>,
+    only: Option<&str>,
+) -> Result<(Vec<Row>, Vec<EventRow>)> {
+    if matches!(compare, Some(Compare::Writers)) {
+        return Ok((suite::writers(), Vec::new()));
+    }
+    let (mut reports, mut events) = (suite::rows(), events::suite::rows());
+    match only {
+        None => {}
+        Some("reports") => events.clear(),
+        Some("events") => reports.clear(),
+        Some(text) => {
+            suite::select(&mut reports, text);
+            events::suite::select(&mut events, text);
+            ensure!(
+                !reports.is_empty() || !events.is_empty(),
+                "--only {text}: no row has this in its name"
+            );
+        }
+    }
+    Ok((reports, events))
 }
 
 /// Both tables; one of them may be empty.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::database::Postgres;
-use crate::histogram::Histogram;
 use crate::http;
+use crate::latencies::Latencies;
 use crate::load::Loaded;
 use crate::process::{self, Usage};
 use crate::receiver::Receiver;
@@ -118,9 +118,9 @@ pub(crate) fn memory_grown(before: &Moment, after: &Moment) -> f64 {
 }
 
 /// p50, p99 and p99.9 in milliseconds.
-pub(crate) fn latencies(all: &Histogram) -> [Option<f64>; 3] {
-    [500, 990, 999]
-        .map(|per_mille| (all.count() > 0).then(|| all.quantile(per_mille).as_secs_f64() * 1e3))
+pub(crate) fn latencies(all: &Latencies) -> [Option<f64>; 3] {
+    [0.5, 0.99, 0.999]
+        .map(|fraction| (all.count() > 0).then(|| all.quantile(fraction).as_secs_f64() * 1e3))
 }
 
 /// Processor time each of `count` took, in microseconds.

@@ -1,7 +1,7 @@
 //! Everything that is measured, in alternation: a change of the machine's mood
 //! meets all rows alike.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use crate::load::Mode;
 use crate::measure::{Bench, Reached, Start};
@@ -93,8 +93,41 @@ pub struct Results {
     pub starts: [Vec<Start>; 2],
 }
 
-/// Measures all rows in every round. `told` hears of each as it is done.
-pub fn run(bench: &Bench, rows: Vec<Row>, rounds: u32, told: impl Fn(&str)) -> Result<Results> {
+/// What was measured before a failure is kept; these are the failures, to be reported at the end.
+#[derive(Default)]
+pub struct Failures(Vec<String>);
+
+impl Failures {
+    /// Keeps a result, or notes that measuring `name` failed.
+    pub fn sort<T>(&mut self, name: &str, result: Result<T>) -> Option<T> {
+        result.map_err(|error| self.add(name, &error)).ok()
+    }
+
+    fn add(&mut self, name: &str, error: &Error) {
+        self.0.push(format!("{name}: {error:#}"));
+    }
+
+    /// An error that names every failure; `Ok` if there was none.
+    pub fn into_result(self) -> Result<()> {
+        anyhow::ensure!(
+            self.0.is_empty(),
+            "{} measurements failed:\n  {}",
+            self.0.len(),
+            self.0.join("\n  ")
+        );
+        Ok(())
+    }
+}
+
+/// Measures all rows in every round. `told` hears of each as it is done. A row that fails is
+/// left out of that round and noted in `failures`.
+pub fn run(
+    bench: &Bench,
+    rows: Vec<Row>,
+    rounds: u32,
+    failures: &mut Failures,
+    told: impl Fn(&str),
+) -> Results {
     let rows = rows.into_iter().map(|row| (row, Vec::new())).collect();
     let mut results = Results {
         rows,
@@ -103,26 +136,70 @@ pub fn run(bench: &Bench, rows: Vec<Row>, rounds: u32, told: impl Fn(&str)) -> R
     let mut stream = 0;
     for round in 1..=rounds {
         for (on_postgres, starts) in [true, false].into_iter().zip(&mut results.starts) {
-            starts.push(bench.start(on_postgres)?);
+            starts.extend(failures.sort("start on an empty database", bench.start(on_postgres)));
         }
         let mut reached = Reached::default();
         for (row, measured) in &mut results.rows {
             stream += 1;
-            let result = bench.row(*row, stream, reached)?;
+            let name = format!("{}, {} connections", row.name(), row.connections);
+            let progress = format!("round {round} of {rounds}: {name}");
+            let Some(result) = failures.sort(&name, bench.row(*row, stream, reached)) else {
+                told(&format!("{progress}: FAILED"));
+                continue;
+            };
             if *row == MOST {
                 reached = Reached {
                     batch: result.batch,
                     most: result.reports,
                 };
             }
-            told(&format!(
-                "round {round} of {rounds}: {}, {} connections: {} a second",
-                row.name(),
-                row.connections,
-                crate::table::number(result.requests.or(result.reports)),
-            ));
+            let rate = crate::table::number(result.requests.or(result.reports));
+            told(&format!("{progress}: {rate} a second"));
             measured.push(result);
         }
     }
-    Ok(results)
+    results
+}
+
+/// Leaves the rows whose names contain `part`, and those that they need the results of.
+pub fn select(rows: &mut Vec<Row>, part: &str) {
+    let wanted = |row: &Row| row.name().contains(part);
+    let needs_most = rows.iter().any(|row| {
+        wanted(row) && (row.rate == Rate::HalfOfMost || row.subject == Subject::BatchesAsReached)
+    });
+    rows.retain(|row| wanted(row) || (needs_most && *row == MOST));
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn failures_keep_results_and_are_reported_at_the_end() {
+        let mut failures = Failures::default();
+        assert_eq!(failures.sort("good", Ok(1)), Some(1));
+        assert_eq!(failures.sort::<u8>("bad", Err(anyhow!("no room"))), None);
+        let message = failures.into_result().unwrap_err().to_string();
+        assert!(message.contains("bad: no room"), "{message}");
+        assert!(Failures::default().into_result().is_ok());
+    }
+
+    #[test]
+    fn selected_rows_bring_the_row_they_depend_on() {
+        let selected = |part| {
+            let mut selected = rows();
+            select(&mut selected, part);
+            selected
+        };
+        let half = selected("half of its most");
+        assert!(half.contains(&MOST) && half.contains(&HALF), "{half:?}");
+        assert!(
+            selected("SQLite")
+                .iter()
+                .all(|row| row.subject == Subject::OnSqlite)
+        );
+        assert!(selected("no such row").is_empty());
+    }
 }

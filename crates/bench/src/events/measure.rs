@@ -13,7 +13,7 @@ use super::row::{Beside, Row, Subject};
 use super::subscriber::{Arrival, Manner, Subscriber};
 use super::told::Told;
 use crate::database::Database;
-use crate::histogram::Histogram;
+use crate::latencies::Latencies;
 use crate::load::{Load, Loaded, Mode, per_second};
 use crate::measure::Bench;
 use crate::moment::{self, Moment, latencies};
@@ -238,14 +238,14 @@ fn measured(loaded: &Loaded, before: &(Moment, u64), after: &(Moment, u64)) -> M
 
 /// How long after its answer the event of each report came. One that came before
 /// its answer had no delay.
-fn delays(loaded: &Loaded, arrivals: &[Arrival]) -> Histogram {
+fn delays(loaded: &Loaded, arrivals: &[Arrival]) -> Latencies {
     let mut came: HashMap<(&str, &str), Instant> = HashMap::new();
     for Arrival { event, at, .. } in arrivals {
         if let EventType::Moved(status) = event.event_type {
             came.entry((&event.sid, status.as_str())).or_insert(*at);
         }
     }
-    let mut delays = Histogram::default();
+    let mut delays = Latencies::default();
     for (report, answered) in &loaded.answers {
         let status = STATUSES.get(report.step).copied().unwrap_or_default();
         if let Some(at) = came.get(&(report.sid.text().as_str(), status)) {

@@ -1,10 +1,9 @@
 //! Everything that is measured of events, in alternation.
 
-use anyhow::Result;
-
 use super::row::{Beside, Row, Subject};
 use crate::measure::Bench;
 use crate::row::Measured;
+use crate::suite::Failures;
 use crate::table::number;
 
 /// The rows of the table. One that needs another's result follows it.
@@ -30,10 +29,33 @@ pub fn rows() -> Vec<Row> {
 /// The rows and their rounds.
 pub type Results = Vec<(Row, Vec<Measured>)>;
 
+/// Leaves the rows whose names contain `part`, and those that they need the results of.
+pub fn select(rows: &mut Vec<Row>, part: &str) {
+    let wanted: Vec<_> = rows
+        .iter()
+        .filter(|row| row.name().contains(part))
+        .copied()
+        .collect();
+    rows.retain(|row| {
+        let is_needed = row.subject == Subject::Most(Beside::Nothing)
+            && wanted.iter().any(|it| {
+                it.on_postgres == row.on_postgres && matches!(it.subject, Subject::HalfOfMost(_))
+            });
+        wanted.contains(row) || is_needed
+    });
+}
+
 /// Measures all rows in every round. A backlog has so many events. `told` hears
-/// of each row as it is done.
-pub fn run(bench: &Bench, rounds: u32, backlog: u64, told: impl Fn(&str)) -> Result<Results> {
-    let rows = rows().into_iter().map(|row| (row, Vec::new()));
+/// of each row as it is done. A row that fails is left out of that round and noted in `failures`.
+pub fn run(
+    bench: &Bench,
+    rows: Vec<Row>,
+    rounds: u32,
+    backlog: u64,
+    failures: &mut Failures,
+    told: impl Fn(&str),
+) -> Results {
+    let rows = rows.into_iter().map(|row| (row, Vec::new()));
     let mut results: Results = rows.collect();
     // Not those of the other table.
     let mut stream = 1 << 40;
@@ -41,20 +63,25 @@ pub fn run(bench: &Bench, rounds: u32, backlog: u64, told: impl Fn(&str)) -> Res
         let mut most = None;
         for (row, measured) in &mut results {
             stream += 1;
-            let result = bench.events(*row, stream, most, backlog)?;
+            let name = row.name();
+            let progress = format!("round {round} of {rounds}: {name}");
+            let result = bench.events(*row, stream, most, backlog);
+            let Some(result) = failures.sort(&name, result) else {
+                told(&format!("{progress}: FAILED"));
+                continue;
+            };
             if row.subject == Subject::Most(Beside::Nothing) {
                 most = result.reports;
             }
             told(&format!(
-                "round {round} of {rounds}: {}: {} reports and {} events a second",
-                row.name(),
+                "{progress}: {} reports and {} events a second",
                 number(result.reports),
                 number(result.events),
             ));
             measured.push(result);
         }
     }
-    Ok(results)
+    results
 }
 
 /// What the table does not say of itself.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use tokio::task::JoinSet;
 
-use crate::histogram::Histogram;
+use crate::latencies::Latencies;
 use crate::traffic::{Report, Traffic};
 
 /// What every report is asked for.
@@ -68,7 +68,7 @@ pub struct Loaded {
     /// Requests that were answered as expected while it was measured.
     pub requests: u64,
     /// Latencies of reports (of all their requests together) in that time.
-    pub latencies: Histogram,
+    pub latencies: Latencies,
     /// When each report was answered in that time, if that is kept.
     pub answers: Vec<(Report, Instant)>,
     /// How long that time was.
