@@ -86,7 +86,7 @@ pub fn run(bench: &Bench, rounds: u32, told: impl Fn(&str)) -> Result<Vec<Line>>
                 None => cost(bench, &bench.postgres.fresh()?, true, stream, traffic)?,
             };
             told(&format!(
-                "round {round} of {rounds}: {}: {} a second",
+                "round {round} of {rounds}: {}: {} per second",
                 line.name(),
                 number(cost.measured.reports)
             ));

@@ -89,20 +89,20 @@ enum Command {
     },
 }
 
-/// What the table does not say of itself.
+/// Explains the rows and columns of the table of reports.
 const NOTES: &str = "\
-Processor time (µs) is that of a request, or of a report where there is no HTTP; SQLite works
-within the receiver. A latency is that of a report: in two steps, of both requests together.
-- two steps: every report first without credentials, as Twilio sends it.
-- HTTP ceiling: the same server library, proof, form and answer, and nothing else.
-- HTTP and intake, no store: the same, and the intake over a store that records nothing.
-- floor: the receiver's own statement, without HTTP, from one connection.
-- one report a statement: the same statement for single reports.
-- half of its most: at a fixed rate, from when each report was due.
-- beside guesses: while 64 more connections send wrong passwords, as fast as they are refused.
-  Those are among the requests, and their processor time is; the other columns are good traffic's.
-- one transaction a request: the receiver with group commit switched off, 16 writers.
-Every report that was answered 204 was found in the database once.
+Times in µs are CPU time per request, or per report where there is no HTTP; SQLite runs inside
+the receiver. Latencies are per report; with two steps, of both requests together.
+- two steps: each report is first sent without credentials, as Twilio does.
+- HTTP ceiling: the same HTTP server, authentication, parsing and answer, and nothing else.
+- HTTP and ingest queue, no store: the same plus the ingest queue over a store that records nothing.
+- floor: the receiver's own statement without HTTP, from one connection.
+- one report per statement: the same statement for single reports.
+- 50 % of peak: at a fixed rate; latency counts from the moment a report was due.
+- beside password guessing: 64 more connections send wrong passwords as fast as they are refused.
+  Those count as requests and in the CPU time; the other columns show good traffic only.
+- one transaction per request: the receiver with group commit switched off, 16 writers.
+Every report that was answered 204 was found in the database exactly once.
 ";
 
 fn main() -> Result<()> {

@@ -29,13 +29,13 @@ pub struct Bench {
     pub measured: Duration,
 }
 
-/// What the receiver reached at its most.
+/// What the receiver reached at its peak.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reached {
     /// Reports in one commit.
     pub batch: Option<f64>,
     /// Reports a second.
-    pub most: Option<f64>,
+    pub peak: Option<f64>,
 }
 
 /// A start of the program on an empty database.
@@ -52,11 +52,11 @@ impl Bench {
     pub fn row(&self, row: Row, stream: u64, reached: Reached) -> Result<Measured> {
         let load = |address| {
             let rate = match row.rate {
-                Rate::Most => None,
+                Rate::Peak => None,
                 Rate::Fixed(rate) => Some(rate),
-                Rate::HalfOfMost => {
-                    let most = reached.most.context("its most was not measured before")?;
-                    Some(u32::try_from(rounded(most / 2.0))?)
+                Rate::HalfOfPeak => {
+                    let peak = reached.peak.context("the peak was not measured before")?;
+                    Some(u32::try_from(rounded(peak / 2.0))?)
                 }
             };
             Ok(self.load(row, rate, address, stream))
@@ -67,7 +67,7 @@ impl Bench {
                 let count = count.to_string();
                 self.receiver(load, true, &[("RECEIPTD_WRITERS", &count)])
             }
-            Subject::BesideGuesses => self.beside_guesses(load),
+            Subject::BesidePasswordGuessing => self.beside_guesses(load),
             Subject::OnSqlite => self.receiver(load, false, &[]),
             Subject::OneTransactionEach => self.receiver(load, true, &ONE_EACH),
             Subject::Ceiling => Self::ceiling(load, Depth::Read),
@@ -152,7 +152,7 @@ impl Bench {
             (guessing.join(), loaded)
         });
         let (mut loaded, before, after) = loaded?;
-        let other = other.ok().context("who guesses passwords died")?;
+        let other = other.ok().context("the password-guessing load died")?;
         self.check(alone.taken + loaded.taken, Some(&database), &receiver)?;
         receiver.stop()?;
         let (quiet, after) = (quiet?, after?);

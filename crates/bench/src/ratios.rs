@@ -33,8 +33,8 @@ pub fn of(results: &Results) -> Vec<Ratio> {
     let lone = flood(Subject::OnPostgres, 1);
     let statement = find(suite::LONE_STATEMENT);
     let challenge = find(suite::CHALLENGES);
-    let guesses = find(suite::GUESSES);
-    let half = find(suite::HALF);
+    let guesses = find(suite::PASSWORD_GUESSING);
+    let half = find(suite::HALF_OF_PEAK);
     let writers = |count, connections| flood(Subject::Writers(count), connections).reports;
     let divided =
         |above: Option<f64>, below: Option<f64>| Some(above? / below.filter(|it| *it > 0.0)?);
@@ -51,21 +51,21 @@ pub fn of(results: &Results) -> Vec<Ratio> {
             divided(receiver.reports, flood(Subject::Batches(256), 1).reports),
         ),
         ratio(
-            "PostgreSQL at 256 ÷ floor (batches as reached)",
+            "PostgreSQL at 256 ÷ floor (batches of the same size)",
             divided(
                 receiver.reports,
                 flood(Subject::BatchesAsReached, 1).reports,
             ),
         ),
         ratio(
-            "PostgreSQL at 256 ÷ one report a statement",
+            "PostgreSQL at 256 ÷ one report per statement",
             divided(
                 receiver.reports,
                 flood(Subject::SingleStatements, 64).reports,
             ),
         ),
         ratio(
-            "PostgreSQL at 256 ÷ one transaction a request",
+            "PostgreSQL at 256 ÷ one transaction per request",
             divided(
                 receiver.reports,
                 flood(Subject::OneTransactionEach, 256).reports,
@@ -76,7 +76,7 @@ pub fn of(results: &Results) -> Vec<Ratio> {
             divided(receiver.requests, ceiling.requests),
         ),
         ratio(
-            "PostgreSQL at 256 ÷ HTTP and intake, no store",
+            "PostgreSQL at 256 ÷ HTTP and ingest queue, no store",
             divided(receiver.requests, flood(Subject::NoStore, 256).requests),
         ),
         ratio(
@@ -90,28 +90,31 @@ pub fn of(results: &Results) -> Vec<Ratio> {
             "p99 ÷ p50 on PostgreSQL at 256",
             divided(receiver.p99, receiver.p50),
         ),
-        ratio("p99 on PostgreSQL at half of its most, ms", half.p99),
+        ratio("p99 on PostgreSQL at 50 % of peak, ms", half.p99),
         ratio(
-            "a lone report on PostgreSQL ÷ a lone statement (p50)",
+            "a single report on PostgreSQL ÷ a single statement (p50)",
             divided(lone.p50, statement.p50),
         ),
         ratio(
-            "a lone report on PostgreSQL − a lone statement (p50), ms",
+            "a single report on PostgreSQL − a single statement (p50), ms",
             lone.p50
                 .zip(statement.p50)
                 .map(|(report, statement)| report - statement),
         ),
         ratio(
-            "good traffic kept beside guesses",
+            "good traffic kept beside password guessing",
             guesses
                 .reports
                 .map(|reports| reports / f64::from(ONE_SENDER)),
         ),
         ratio(
-            "half of its most kept beside guesses",
-            divided(find(suite::MANY_BESIDE_GUESSES).reports, half.reports),
+            "50 % of peak kept beside password guessing",
+            divided(
+                find(suite::HALF_OF_PEAK_BESIDE_GUESSING).reports,
+                half.reports,
+            ),
         ),
-        ratio("memory grown beside guesses, MiB", guesses.grown),
+        ratio("memory grown beside password guessing, MiB", guesses.grown),
         ratio(
             "2 writers ÷ 1 at 64",
             divided(writers(2, 64), writers(1, 64)),

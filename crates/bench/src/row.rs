@@ -14,7 +14,7 @@ pub enum Subject {
     Writers(u8),
     /// The receiver on PostgreSQL, while 64 more connections guess passwords as
     /// fast as they are refused.
-    BesideGuesses,
+    BesidePasswordGuessing,
     /// The receiver on its embedded database.
     OnSqlite,
     /// The receiver on PostgreSQL with group commit switched off: 16 writers
@@ -48,12 +48,12 @@ pub struct Row {
 /// How many reports are sent a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
-    /// As many as go.
-    Most,
+    /// As many as the receiver accepts.
+    Peak,
     /// So many.
     Fixed(u32),
-    /// Half of the most that the receiver took in the same round.
-    HalfOfMost,
+    /// Half of the peak that the receiver reached in the same round.
+    HalfOfPeak,
 }
 
 impl Row {
@@ -64,7 +64,7 @@ impl Row {
             subject,
             mode: Mode::AtOnce,
             connections,
-            rate: Rate::Most,
+            rate: Rate::Peak,
         }
     }
 
@@ -75,14 +75,16 @@ impl Row {
             Subject::OnPostgres => "receiver on PostgreSQL".to_owned(),
             Subject::Writers(1) => "receiver on PostgreSQL, 1 writer".to_owned(),
             Subject::Writers(count) => format!("receiver on PostgreSQL, {count} writers"),
-            Subject::BesideGuesses => "receiver on PostgreSQL beside guesses".to_owned(),
+            Subject::BesidePasswordGuessing => {
+                "receiver on PostgreSQL beside password guessing".to_owned()
+            }
             Subject::OnSqlite => "receiver on SQLite".to_owned(),
-            Subject::OneTransactionEach => "one transaction a request".to_owned(),
+            Subject::OneTransactionEach => "one transaction per request".to_owned(),
             Subject::Ceiling => "HTTP ceiling".to_owned(),
-            Subject::NoStore => "HTTP and intake, no store".to_owned(),
+            Subject::NoStore => "HTTP and ingest queue, no store".to_owned(),
             Subject::Batches(size) => format!("floor: batches of {size}, no HTTP"),
-            Subject::BatchesAsReached => "floor: batches as the receiver's, no HTTP".to_owned(),
-            Subject::SingleStatements => "one report a statement, no HTTP".to_owned(),
+            Subject::BatchesAsReached => "floor: batches of the same size, no HTTP".to_owned(),
+            Subject::SingleStatements => "one report per statement, no HTTP".to_owned(),
         };
         let mode = match self.mode {
             Mode::AtOnce => "",
@@ -91,9 +93,9 @@ impl Row {
             Mode::WrongPassword => ", wrong passwords",
         };
         let rate = match self.rate {
-            Rate::Most => String::new(),
-            Rate::Fixed(rate) => format!(", {rate} a second"),
-            Rate::HalfOfMost => ", half of its most".to_owned(),
+            Rate::Peak => String::new(),
+            Rate::Fixed(rate) => format!(", {rate} per second"),
+            Rate::HalfOfPeak => ", 50 % of peak".to_owned(),
         };
         format!("{subject}{mode}{rate}")
     }

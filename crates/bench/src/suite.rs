@@ -7,12 +7,12 @@ use crate::load::Mode;
 use crate::measure::{Bench, Reached, Start};
 use crate::row::{Measured, Rate, Row, Subject};
 
-/// One sender of a contact centre at its most: 400 messages a second with
+/// One sender of a contact centre at its peak: 400 messages a second with
 /// three reports each.
 pub const ONE_SENDER: u32 = 1_200;
 
-/// What the receiver's most is measured with.
-const MOST: Row = Row::flood(Subject::OnPostgres, 256);
+/// What the receiver's peak is measured with.
+const PEAK: Row = Row::flood(Subject::OnPostgres, 256);
 
 /// From how many connections single statements are sent.
 const CLIENTS: usize = 64;
@@ -27,14 +27,14 @@ pub fn rows() -> Vec<Row> {
     [LONE_STATEMENT]
         .into_iter()
         .chain(of(Subject::OnPostgres))
-        .chain([HALF])
+        .chain([HALF_OF_PEAK])
         .chain(of(Subject::OnSqlite))
         .chain([
-            special(Mode::TwoSteps, 256, Rate::Most),
+            special(Mode::TwoSteps, 256, Rate::Peak),
             special(Mode::TwoSteps, 64, Rate::Fixed(ONE_SENDER)),
             CHALLENGES,
-            GUESSES,
-            MANY_BESIDE_GUESSES,
+            PASSWORD_GUESSING,
+            HALF_OF_PEAK_BESIDE_GUESSING,
         ])
         .chain(of(Subject::Ceiling))
         .chain([
@@ -47,25 +47,25 @@ pub fn rows() -> Vec<Row> {
         .collect()
 }
 
-/// What a lone report is compared with, and so measured right before it.
+/// What a single report is compared with, and so measured right before it.
 pub(crate) const LONE_STATEMENT: Row = Row::flood(Subject::SingleStatements, 1);
 
-/// Half of the receiver's most, at a fixed rate: what a latency is worth.
-pub(crate) const HALF: Row = special(Mode::AtOnce, 256, Rate::HalfOfMost);
+/// Half of the receiver's peak, at a fixed rate, where latency is meaningful.
+pub(crate) const HALF_OF_PEAK: Row = special(Mode::AtOnce, 256, Rate::HalfOfPeak);
 
 /// Nothing but answers to callers who show nothing.
-pub(crate) const CHALLENGES: Row = special(Mode::ChallengeOnly, 256, Rate::Most);
+pub(crate) const CHALLENGES: Row = special(Mode::ChallengeOnly, 256, Rate::Peak);
 
 /// One sender beside many who guess passwords.
-pub(crate) const GUESSES: Row = Row {
-    subject: Subject::BesideGuesses,
+pub(crate) const PASSWORD_GUESSING: Row = Row {
+    subject: Subject::BesidePasswordGuessing,
     ..special(Mode::AtOnce, 64, Rate::Fixed(ONE_SENDER))
 };
 
-/// Half of the receiver's most beside them.
-pub(crate) const MANY_BESIDE_GUESSES: Row = Row {
-    subject: Subject::BesideGuesses,
-    ..HALF
+/// The same beside password guessing.
+pub(crate) const HALF_OF_PEAK_BESIDE_GUESSING: Row = Row {
+    subject: Subject::BesidePasswordGuessing,
+    ..HALF_OF_PEAK
 };
 
 const fn special(mode: Mode, connections: usize, rate: Rate) -> Row {
@@ -147,14 +147,14 @@ pub fn run(
                 told(&format!("{progress}: FAILED"));
                 continue;
             };
-            if *row == MOST {
+            if *row == PEAK {
                 reached = Reached {
                     batch: result.batch,
-                    most: result.reports,
+                    peak: result.reports,
                 };
             }
             let rate = crate::table::number(result.requests.or(result.reports));
-            told(&format!("{progress}: {rate} a second"));
+            told(&format!("{progress}: {rate} per second"));
             measured.push(result);
         }
     }
@@ -164,10 +164,10 @@ pub fn run(
 /// Leaves the rows whose names contain `part`, and those that they need the results of.
 pub fn select(rows: &mut Vec<Row>, part: &str) {
     let wanted = |row: &Row| row.name().contains(part);
-    let needs_most = rows.iter().any(|row| {
-        wanted(row) && (row.rate == Rate::HalfOfMost || row.subject == Subject::BatchesAsReached)
+    let needs_peak = rows.iter().any(|row| {
+        wanted(row) && (row.rate == Rate::HalfOfPeak || row.subject == Subject::BatchesAsReached)
     });
-    rows.retain(|row| wanted(row) || (needs_most && *row == MOST));
+    rows.retain(|row| wanted(row) || (needs_peak && *row == PEAK));
 }
 
 #[cfg(test)]
@@ -193,8 +193,11 @@ mod tests {
             select(&mut selected, part);
             selected
         };
-        let half = selected("half of its most");
-        assert!(half.contains(&MOST) && half.contains(&HALF), "{half:?}");
+        let half = selected("50 % of peak");
+        assert!(
+            half.contains(&PEAK) && half.contains(&HALF_OF_PEAK),
+            "{half:?}"
+        );
         assert!(
             selected("SQLite")
                 .iter()

@@ -34,12 +34,12 @@ const TAKING: usize = 4;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 impl Bench {
-    /// Measures a row. `most` is what was taken beside nothing in that round.
+    /// Measures a row. `peak` is the rate without subscriptions in that round.
     pub fn events(
         &self,
         row: Row,
         stream: u64,
-        most: Option<f64>,
+        peak: Option<f64>,
         backlog: u64,
     ) -> Result<Measured> {
         let database = row.on_postgres.then(|| self.postgres.fresh()).transpose()?;
@@ -51,14 +51,14 @@ impl Bench {
             stream,
         };
         let half = || {
-            let most = most.context("its most was not measured before")?;
-            anyhow::Ok(Some(u32::try_from(moment::rounded(most / 2.0))?))
+            let peak = peak.context("the peak was not measured before")?;
+            anyhow::Ok(Some(u32::try_from(moment::rounded(peak / 2.0))?))
         };
         let measured = match row.subject {
             Subject::Delay => place.delay(),
             Subject::Backlog => place.backlog(backlog),
-            Subject::Most(beside) => place.intake(beside, None),
-            Subject::HalfOfMost(beside) => half().and_then(|rate| place.intake(beside, rate)),
+            Subject::Peak(beside) => place.intake(beside, None),
+            Subject::HalfOfPeak(beside) => half().and_then(|rate| place.intake(beside, rate)),
         };
         let measured = measured.with_context(|| row.name())?;
         place.receiver.stop()?;

@@ -35,28 +35,28 @@ pub fn of(results: &Results) -> Vec<Ratio> {
             find(false, Subject::Delay).p99,
         ),
         ratio(
-            "events pushed a second on PostgreSQL",
+            "events delivered per second on PostgreSQL",
             find(true, Subject::Backlog).events,
         ),
         ratio(
-            "events pushed a second on SQLite",
+            "events delivered per second on SQLite",
             find(false, Subject::Backlog).events,
         ),
         ratio(
-            "half of its most beside 5 subscriptions ÷ beside none, PostgreSQL",
-            slower(true, Subject::HalfOfMost, rate),
+            "50 % of peak beside 5 subscriptions ÷ beside none, PostgreSQL",
+            slower(true, Subject::HalfOfPeak, rate),
         ),
         ratio(
-            "half of its most beside 5 subscriptions ÷ beside none, SQLite",
-            slower(false, Subject::HalfOfMost, rate),
+            "50 % of peak beside 5 subscriptions ÷ beside none, SQLite",
+            slower(false, Subject::HalfOfPeak, rate),
         ),
         ratio(
-            "most beside 5 subscriptions ÷ beside none, PostgreSQL",
-            slower(true, Subject::Most, rate),
+            "peak beside 5 subscriptions ÷ beside none, PostgreSQL",
+            slower(true, Subject::Peak, rate),
         ),
         ratio(
-            "most beside 5 subscriptions ÷ beside none, SQLite",
-            slower(false, Subject::Most, rate),
+            "peak beside 5 subscriptions ÷ beside none, SQLite",
+            slower(false, Subject::Peak, rate),
         ),
     ];
     all.into_iter()

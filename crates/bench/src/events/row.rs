@@ -19,10 +19,10 @@ pub enum Subject {
     Delay,
     /// Events that were stored before, pushed as fast as they are taken.
     Backlog,
-    /// Reports taken, as many as go.
-    Most(Beside),
-    /// Reports taken at half of the most that are taken beside nothing.
-    HalfOfMost(Beside),
+    /// Reports accepted at saturation.
+    Peak(Beside),
+    /// Reports accepted at 50 % of the peak measured without subscriptions.
+    HalfOfPeak(Beside),
 }
 
 /// What else the receiver has to do.
@@ -49,9 +49,9 @@ impl Row {
         };
         match self.subject {
             Subject::Delay => format!("event after its 204, {engine}"),
-            Subject::Backlog => format!("backlog pushed, {engine}"),
-            Subject::Most(it) => format!("intake on {engine}, most{}", beside(it)),
-            Subject::HalfOfMost(it) => format!("intake on {engine}, half{}", beside(it)),
+            Subject::Backlog => format!("backlog delivered, {engine}"),
+            Subject::Peak(it) => format!("receiver on {engine}, peak{}", beside(it)),
+            Subject::HalfOfPeak(it) => format!("receiver on {engine}, 50 % of peak{}", beside(it)),
         }
     }
 

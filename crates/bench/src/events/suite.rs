@@ -12,10 +12,10 @@ pub fn rows() -> Vec<Row> {
     let subjects = [
         Subject::Delay,
         Subject::Backlog,
-        Subject::Most(Beside::Nothing),
-        Subject::Most(Beside::Subscriptions),
-        Subject::HalfOfMost(Beside::Nothing),
-        Subject::HalfOfMost(Beside::Subscriptions),
+        Subject::Peak(Beside::Nothing),
+        Subject::Peak(Beside::Subscriptions),
+        Subject::HalfOfPeak(Beside::Nothing),
+        Subject::HalfOfPeak(Beside::Subscriptions),
     ];
     let on = |on_postgres| {
         subjects.map(|subject| Row {
@@ -37,9 +37,9 @@ pub fn select(rows: &mut Vec<Row>, part: &str) {
         .copied()
         .collect();
     rows.retain(|row| {
-        let is_needed = row.subject == Subject::Most(Beside::Nothing)
+        let is_needed = row.subject == Subject::Peak(Beside::Nothing)
             && wanted.iter().any(|it| {
-                it.on_postgres == row.on_postgres && matches!(it.subject, Subject::HalfOfMost(_))
+                it.on_postgres == row.on_postgres && matches!(it.subject, Subject::HalfOfPeak(_))
             });
         wanted.contains(row) || is_needed
     });
@@ -60,21 +60,21 @@ pub fn run(
     // Not those of the other table.
     let mut stream = 1 << 40;
     for round in 1..=rounds {
-        let mut most = None;
+        let mut peak = None;
         for (row, measured) in &mut results {
             stream += 1;
             let name = row.name();
             let progress = format!("round {round} of {rounds}: {name}");
-            let result = bench.events(*row, stream, most, backlog);
+            let result = bench.events(*row, stream, peak, backlog);
             let Some(result) = failures.sort(&name, result) else {
                 told(&format!("{progress}: FAILED"));
                 continue;
             };
-            if row.subject == Subject::Most(Beside::Nothing) {
-                most = result.reports;
+            if row.subject == Subject::Peak(Beside::Nothing) {
+                peak = result.reports;
             }
             told(&format!(
-                "{progress}: {} reports and {} events a second",
+                "{progress}: {} reports and {} events per second",
                 number(result.reports),
                 number(result.events),
             ));
@@ -84,13 +84,13 @@ pub fn run(
     results
 }
 
-/// What the table does not say of itself.
+/// Explains the rows of the table of events.
 pub const NOTES: &str = "\
-- event after its 204: from when the integrator had its answer until the subscriber had the event;
-  1,000 reports a second, 64 connections.
-- backlog pushed: events stored before, pushed to a new subscription from the first to the last;
-  processor time is that of an event, elsewhere that of a report.
-- intake: 256 connections, as many as go, or half of what went beside nothing in the same round;
-  latency is that of a report. The 5 subscriptions are of everything; the target of one hangs.
-Every event was told, in the order of its message; only intake beside subscriptions ends before.
+- event after its 204: from the integrator's answer until the subscriber has the event;
+  1,000 reports per second, 64 connections.
+- backlog delivered: events stored before, delivered to a new subscription; CPU time is per
+  event there, per report elsewhere.
+- receiver: 256 connections at peak, or at 50 % of the peak measured without subscriptions. The
+  5 subscriptions receive every event; the endpoint of one hangs.
+Every event was delivered in the order of its message; only the receiver rows end before that.
 ";

@@ -43,7 +43,7 @@ pub struct Load {
     pub mode: Mode,
     /// How many connections.
     pub connections: usize,
-    /// Reports a second, all connections together; `None` sends as fast as the
+    /// Reports per second, all connections together; `None` sends as fast as the
     /// answers come. Latencies are then taken from when a report was due.
     pub rate: Option<u32>,
     /// How long to run before anything is measured.
