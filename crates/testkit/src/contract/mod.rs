@@ -1,11 +1,16 @@
-//! What a store must do, as tests that every store passes.
+//! The contract suites: what every store must do, as tests that every store passes.
 //!
-//! Each sentence of the documentation of a store port is a function here,
-//! named for what is true when it passes. An adapter multiplies them into
-//! tests of its engine, one line for each port:
+//! Each documented promise of a store port is a function in this module, named for the behaviour
+//! that holds when it passes. The suites run on the in-memory store, on SQLite and on PostgreSQL, so
+//! use cases that are tested in memory behave the same on a real engine.
+//!
+//! # How an adapter runs the suites
+//!
+//! It provides an empty store, opened twice on the same data as two processes would, and names the
+//! suites. The macro turns every function of a suite into a test of its own:
 //!
 //! ```ignore
-//! async fn fresh() -> Fresh<SqliteStore> { … }
+//! async fn fresh() -> Fresh<SqliteStore> { /* a new file, opened twice */ }
 //!
 //! testkit::contract_tests!(reports, fresh);
 //! testkit::contract_tests!(channels, fresh);
@@ -17,6 +22,32 @@
 //! testkit::contract_tests!(retention, fresh);
 //! testkit::contract_tests!(erasures, fresh);
 //! ```
+//!
+//! A failing test is then found under the engine and the suite, for example
+//! `adapter-sqlite::contract reports::late_report_does_not_regress_status`.
+//!
+//! # How to add a promise
+//!
+//! 1. Write it into the documentation of the port's method.
+//! 2. Write a `pub async fn` in the suite's folder that takes `Stores<dyn Port>`. Its two stores
+//!    share their data: use `store.one` alone for a sequential promise, both for a race.
+//! 3. Add its name to the list in the suite's `mod.rs`. A test in this file fails if a function is
+//!    missing from its list.
+//! 4. Run it on all engines: `make test ARGS='name_of_the_function'`.
+//!
+//! # How to write one
+//!
+//! - Build values with [`crate::builders`] and fix the time: `report(&sid).status("read").build()`.
+//! - Compute the expected result with the domain (for example by folding reports into a message
+//!   state), never by repeating the store's logic in the test.
+//! - For a race start many tasks on both stores and assert what must hold for every interleaving.
+//! - Never sleep; wait for a condition. [`in_time`] fails a test that hangs.
+//!
+//! # How to add a suite
+//!
+//! Create a module with a `macro_rules! __<suite>_contract` that lists its functions (copy the
+//! shortest one, `cursors.rs`), add an arm to [`contract_tests!`](crate::contract_tests) and a line to
+//! every adapter's `tests/contract.rs`.
 
 #![expect(
     missing_docs,
@@ -40,18 +71,18 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A store that nobody has used yet, for one test.
+/// An empty store for one test.
 pub struct Fresh<S> {
     /// The store.
     pub store: Arc<S>,
     /// Another store on the same data, opened as a second process would.
     pub other: Arc<S>,
-    /// What must live as long as the two, such as a temporary folder.
+    /// A guard that must outlive both stores, such as a temporary folder.
     pub kept: Box<dyn Any + Send>,
 }
 
 impl<S> Fresh<S> {
-    /// Puts together two stores on the same data and what they live on.
+    /// Combines two stores on the same data with the guard that keeps the data alive.
     pub fn new(store: S, other: S, kept: impl Any + Send) -> Self {
         Self {
             store: Arc::new(store),
@@ -70,7 +101,7 @@ pub struct Stores<P: ?Sized> {
 }
 
 impl<P: ?Sized> Stores<P> {
-    /// Now the one, now the other: the store for a racer of this number.
+    /// Alternates between the two stores: even racers get the first, odd ones the second.
     fn nth(&self, racer: usize) -> Arc<P> {
         Arc::clone(if racer.is_multiple_of(2) {
             &self.one
@@ -80,7 +111,7 @@ impl<P: ?Sized> Stores<P> {
     }
 }
 
-/// Waits for a test, but not for ever: a deadlock is a failure.
+/// Runs a test with a time limit, so that a deadlock fails it.
 pub async fn in_time(test: impl Future<Output = ()>) {
     tokio::time::timeout(Duration::from_mins(2), test)
         .await
