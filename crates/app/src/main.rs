@@ -14,6 +14,7 @@ mod commands;
 mod config;
 mod event_sink;
 mod lifecycle;
+mod log_queue;
 mod open_files;
 mod outage;
 mod output;
@@ -25,16 +26,32 @@ mod workers;
 
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Result};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    telemetry::start(&cli.settings.log, cli.settings.log_format);
-    match commands::run(cli) {
+    let code = match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);
             ExitCode::FAILURE
         }
-    }
+    };
+    telemetry::flush();
+    code
+}
+
+fn run() -> Result<()> {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(help) if !help.use_stderr() => {
+            output::printed(help.print());
+            return output::finish();
+        }
+        Err(mistake) => mistake.exit(),
+    };
+    let log = telemetry::start(&cli.settings.log, cli.settings.log_format);
+    log.context("log lines cannot be written")?;
+    commands::run(cli)?;
+    output::finish()
 }

@@ -1,13 +1,24 @@
 //! Where log lines go: to standard error, since standard output is for answers.
 
-use std::fmt::Write as _;
-use std::io::IsTerminal as _;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt::{Display, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::panic;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::LogFormat;
+use crate::log_queue::LogQueue;
+
+/// How long the end of the process may wait for its last lines to be written.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Everything that is written to standard error goes through it.
+static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
 /// The HTTP server's own account of its threads, and of every malformed request that the
 /// internet sends, is no news to operators.
@@ -29,21 +40,55 @@ const PARTS: [&str; 10] = [
 
 /// Starts writing log lines. A filter that cannot be read is said so and
 /// replaced by `info`: a typing error must not stop a receiver.
-pub fn start(filter: &str, format: LogFormat) {
+///
+/// Fails if the thread that writes them cannot be started.
+pub fn start(filter: &str, format: LogFormat) -> io::Result<()> {
     let (filter, error) = match parse(filter) {
         Ok(filter) => (filter, None),
         Err(error) => (EnvFilter::new(format!("info,{QUIET}")), Some(error)),
     };
+    let queue = LogQueue::start(io::stderr())?;
+    let queue = QUEUE.get_or_init(|| queue);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_writer(queue.clone())
+        .with_ansi(io::stderr().is_terminal());
     match format {
         LogFormat::Text => lines.with_target(false).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
+    // The default hook writes to standard error itself, which may block.
+    panic::set_hook(Box::new(|panic| {
+        write_line(panic);
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            write_line(backtrace);
+        }
+    }));
     if let Some(error) = error {
         tracing::warn!(error = %format!("{error:#}"), "RECEIPTD_LOG is no log filter; writing lines from info on");
+    }
+    Ok(())
+}
+
+/// Writes a line for people to standard error, whatever the log filter says.
+pub fn write_line(text: impl Display) {
+    match QUEUE.get() {
+        Some(queue) => queue.push(format!("{text}\n").as_bytes()),
+        // Nothing else runs yet.
+        None => drop(writeln!(io::stderr(), "{text}")),
+    }
+}
+
+/// Returns how many lines standard error did not take.
+pub fn dropped_lines() -> u64 {
+    QUEUE.get().map_or(0, LogQueue::dropped)
+}
+
+/// Waits until all lines are written, but not for long.
+pub fn flush() {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(FLUSH_TIMEOUT);
     }
 }
 

@@ -62,6 +62,7 @@ pub struct Metrics {
     journal: OnceLock<Arc<dyn ReportJournal>>,
     pub(crate) connections: Arc<Connections>,
     backlog: OnceLock<Backlog>,
+    dropped_log_lines: OnceLock<fn() -> u64>,
 }
 
 impl Metrics {
@@ -85,6 +86,7 @@ impl Metrics {
             journal: OnceLock::new(),
             connections: Arc::default(),
             backlog: OnceLock::new(),
+            dropped_log_lines: OnceLock::new(),
         }
     }
 
@@ -98,6 +100,12 @@ impl Metrics {
     pub fn watch_backlog(&self, backlog: Backlog) {
         // The first one stays; there is only one.
         let _ = self.backlog.set(backlog);
+    }
+
+    /// Shows what `dropped` returns as the number of log lines that were not written.
+    pub fn watch_log(&self, dropped: fn() -> u64) {
+        // The first one stays; there is only one.
+        let _ = self.dropped_log_lines.set(dropped);
     }
 
     /// A request to the webhook was answered.
@@ -226,6 +234,7 @@ impl Collector for Shown {
             journal,
             connections,
             backlog,
+            dropped_log_lines,
         } = self.metrics.as_ref();
 
         let mut shown = encoder.encode_descriptor(
@@ -279,6 +288,9 @@ impl Collector for Shown {
             MetricType::Histogram,
         )?)?;
         encode_counters(&mut encoder, commit_failures, journaled, drained)?;
+        if let Some(dropped) = dropped_log_lines.get() {
+            encode_dropped_log_lines(&mut encoder, dropped())?;
+        }
         pushes.encode(&mut encoder)?;
         if let Some(survey) = &self.survey {
             subscriptions::encode(&mut encoder, survey)?;
@@ -310,6 +322,17 @@ impl Collector for Shown {
             )?
             .encode_info(&[("version", *version)])
     }
+}
+
+fn encode_dropped_log_lines(encoder: &mut DescriptorEncoder<'_>, dropped: u64) -> fmt::Result {
+    encoder
+        .encode_descriptor(
+            "receiptd_log_lines_dropped",
+            "Log lines that standard error did not take",
+            None,
+            MetricType::Counter,
+        )?
+        .encode_counter(&dropped, NoExemplar::None)
 }
 
 fn encode_counters(

@@ -18,7 +18,10 @@ use crate::wiring::{self, Stores};
 pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Result<()> {
     let stores = match command {
         // May well be the first command of an installation.
-        ChannelCommand::Add(_) => Stores::create(settings).await?,
+        ChannelCommand::Add(_) => {
+            output::check_writable()?;
+            Stores::create(settings).await?
+        }
         _ => Stores::open(settings).await?,
     };
     let manage =
@@ -51,11 +54,18 @@ async fn add(manage: &ManageChannels, json: bool, args: ChannelAddArgs) -> Resul
     };
     let (channel, issued) = manage.add(new).await?;
     if json {
-        return output::json(&ChannelCreatedView::new(&channel, &issued));
+        output::json(&ChannelCreatedView::new(&channel, &issued))?;
+    } else {
+        output::line(format!("Added channel {} ({}).", channel.id, channel.name));
+        print_issued(&issued, given);
     }
-    output::line(format!("Added channel {} ({}).", channel.id, channel.name));
-    print_issued(&issued, given);
-    Ok(())
+    output::ensure_shown(|| {
+        let id = &channel.id;
+        format!(
+            "channel {id} was added, but its password may not have been shown; `receiptd \
+             credential add {id}` issues another one"
+        )
+    })
 }
 
 async fn list(manage: &ManageChannels, json: bool) -> Result<()> {

@@ -14,6 +14,9 @@ use crate::output;
 use crate::wiring::{self, Stores};
 
 pub async fn run(settings: &Settings, json: bool, command: CredentialCommand) -> Result<()> {
+    if matches!(command, CredentialCommand::Add { .. }) {
+        output::check_writable()?;
+    }
     let stores = Stores::open(settings).await?;
     let manage =
         wiring::manage_channels(&stores, settings.server_secret()?, settings.public_url()?);
@@ -40,15 +43,19 @@ async fn add(
     let issued = manage
         .add_credential(&channel, new_credential(args)?)
         .await?;
+    let id = issued.credential.id;
     if json {
-        return output::json(&IssuedView::new(&issued));
+        output::json(&IssuedView::new(&issued))?;
+    } else {
+        output::line(format!("Added credential {id} to channel {channel}."));
+        print_issued(&issued, given);
     }
-    output::line(format!(
-        "Added credential {} to channel {channel}.",
-        issued.credential.id
-    ));
-    print_issued(&issued, given);
-    Ok(())
+    output::ensure_shown(|| {
+        format!(
+            "credential {id} was added to channel {channel}, but its password may not have been \
+             shown; `receiptd credential remove {channel} {id}`, then add another one"
+        )
+    })
 }
 
 async fn list(manage: &ManageChannels, json: bool, channel: &str) -> Result<()> {

@@ -18,7 +18,7 @@ use crate::config::Settings;
 use crate::event_sink;
 use crate::system::SystemClock;
 use crate::wiring::{self, Stores};
-use crate::{lifecycle, pushing, system, workers};
+use crate::{lifecycle, pushing, system, telemetry, workers};
 
 /// Works until asked to stop.
 pub async fn run(settings: &Settings) -> Result<()> {
@@ -31,6 +31,7 @@ pub async fn run(settings: &Settings) -> Result<()> {
         env!("CARGO_PKG_VERSION"),
         &wiring::integrators(),
     ));
+    metrics.watch_log(telemetry::dropped_lines);
     let directory = Arc::new(ChannelDirectory::new(
         Arc::clone(&stores.channels),
         secret.clone(),

@@ -21,6 +21,7 @@ mod erase;
 mod feed;
 mod life;
 mod operator;
+mod output;
 mod retention;
 #[path = "../../../adapter-http/tests/it/service.rs"]
 #[expect(dead_code, reason = "the tests of the listeners use more of it")]

@@ -207,6 +207,22 @@ impl Server {
         }
     }
 
+    /// A server that was started with these addresses; nothing reads its log.
+    pub fn running(child: Child, public: &str, operator: &str) -> Self {
+        Self {
+            child,
+            public: format!("http://{public}"),
+            operator: format!("http://{operator}"),
+            lines: std::sync::Arc::default(),
+        }
+    }
+
+    /// Whether it answers.
+    pub async fn is_alive(&self) -> bool {
+        let request = client().get(format!("{}/healthz", self.operator));
+        request.send().await.is_ok()
+    }
+
     /// Name and niceness of each of its threads.
     pub fn threads(&self) -> Vec<(String, i32)> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
@@ -263,6 +279,17 @@ impl Server {
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
         (status, answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// The value of a metric without labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let request = client().get(format!("{}/metrics", self.operator));
+        let answer = request.bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+        let metrics = answer.text().await.unwrap();
+        let mut lines = metrics.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = value.unwrap_or_else(|| panic!("there is no {name}: {metrics}"));
+        value.parse().unwrap()
     }
 
     pub fn signal(&self, name: &str) {

@@ -32,7 +32,7 @@ use crate::outage::Outage;
 use crate::system::SystemClock;
 use crate::wiring::{self, Stores};
 use crate::workers::{self, Worker};
-use crate::{open_files, output, pushing, system};
+use crate::{open_files, output, pushing, system, telemetry};
 use begin::Start;
 use end::{Running, Tasks};
 
@@ -50,6 +50,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         env!("CARGO_PKG_VERSION"),
         &wiring::integrators(),
     ));
+    metrics.watch_log(telemetry::dropped_lines);
     outage.watch(&metrics);
     let directory = Arc::new(outage.keep_copy(ChannelDirectory::new(
         Arc::clone(&stores.channels),

@@ -28,6 +28,12 @@ use crate::output;
 use crate::wiring::{self, Stores};
 
 pub async fn run(settings: &Settings, json: bool, command: SubscriptionCommand) -> Result<()> {
+    if matches!(
+        command,
+        SubscriptionCommand::Add(_) | SubscriptionCommand::Rotate { .. }
+    ) {
+        output::check_writable()?;
+    }
     let stores = Stores::open(settings).await?;
     let outcome = match manage(settings, &stores).await {
         Ok(manage) => execute(&manage, &stores, json, command).await,
@@ -197,14 +203,21 @@ async fn update(
 }
 
 fn print_issued(json: bool, view: &IssuedSubscriptionView) -> Result<()> {
+    let id = &view.subscription.id;
     if json {
-        return output::json(view);
+        output::json(view)?;
+    } else {
+        output::line(format!("Subscription {id}"));
+        output::line(format!("  target  {}", view.subscription.url));
+        output::line(format!("  secret  {}", view.secret));
+        output::hint("The secret is shown this once; the subscriber checks signatures with it.");
     }
-    output::line(format!("Subscription {}", view.subscription.id));
-    output::line(format!("  target  {}", view.subscription.url));
-    output::line(format!("  secret  {}", view.secret));
-    output::hint("The secret is shown this once; the subscriber checks signatures with it.");
-    Ok(())
+    output::ensure_shown(|| {
+        format!(
+            "subscription {id} has a new signing secret, which may not have been shown; `receiptd \
+             subscription rotate {id}` makes another one"
+        )
+    })
 }
 
 async fn list(manage: &ManageSubscriptions, json: bool) -> Result<()> {
