@@ -129,6 +129,15 @@ impl Home {
         Ok(Worker::of(self.spawn(&["worker"])?))
     }
 
+    /// Starts a receiver whose standard error this is, and returns at once.
+    pub fn spawn_with_stderr(&self, stderr: Stdio) -> Result<Child> {
+        let mut command = self.command();
+        command.arg("serve").stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(stderr);
+        let no_start = || format!("{} does not start", self.program.display());
+        command.spawn().with_context(no_start)
+    }
+
     fn spawn(&self, arguments: &[&str]) -> Result<Child> {
         let log = File::options()
             .create(true)

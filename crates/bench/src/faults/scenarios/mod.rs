@@ -12,6 +12,7 @@ mod replicas;
 mod restart;
 mod slow;
 mod speed;
+mod stderr;
 mod stop;
 
 use std::thread;
@@ -48,7 +49,7 @@ const SERVER: &[Engine] = &[Engine::Postgres];
 const EMBEDDED: &[Engine] = &[Engine::Sqlite];
 
 /// All of them, in the order in which they are played.
-pub const SCENARIOS: [Scenario; 32] = [
+pub const SCENARIOS: [Scenario; 33] = [
     quick("kill", "killed at random moments", BOTH, crash::kill),
     quick("outage", "database away", SERVER, outage::outage),
     quick(
@@ -159,6 +160,12 @@ pub const SCENARIOS: [Scenario; 32] = [
         clients::wrong_passwords,
     ),
     slow("speed", "journal at full speed", SERVER, speed::speed),
+    waiting(
+        "stderr",
+        "standard error unread, closed, full; database away",
+        SERVER,
+        stderr::unwritable,
+    ),
     Scenario {
         quick: EMBEDDED,
         ..waiting(
