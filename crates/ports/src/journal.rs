@@ -19,9 +19,9 @@ use crate::error::Source;
 #[async_trait]
 pub trait ReportJournal: Send + Sync {
     /// Adds entries at the end, all of them or none. They are durable when this
-    /// returns `Ok`. Adding none asks a journal that took nothing the last time
-    /// ([`JournalUsage::refusing`]) whether it would take the same now, and
-    /// otherwise does nothing.
+    /// returns `Ok`. Adding none asks the journal whether it would take entries
+    /// now: as many bytes as it refused the last time ([`JournalUsage::refusing`]),
+    /// or those of one entry.
     async fn append(&self, entries: &[JournalEntry]) -> Result<(), JournalError>;
 
     /// The oldest entries, at most `max`, in the order they were appended, and

@@ -113,9 +113,6 @@ impl FileJournal {
 #[async_trait]
 impl ReportJournal for FileJournal {
     async fn append(&self, entries: &[JournalEntry]) -> Result<(), JournalError> {
-        if entries.is_empty() && self.usage().refusing.is_none() {
-            return Ok(());
-        }
         let mut buffer = Vec::with_capacity(entries.len().saturating_mul(640));
         for entry in entries {
             let payload = entry::encode(entry).map_err(failed)?;

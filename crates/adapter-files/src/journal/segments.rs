@@ -14,6 +14,9 @@ use crate::files;
 /// A segment that has this many bytes gets no more.
 const SEGMENT: u64 = 16 * 1024 * 1024;
 
+/// A probe writes at least as much as one entry takes.
+const MIN_PROBE_BYTES: u64 = 1024;
+
 pub(super) struct Segments {
     pub(super) folder: PathBuf,
     capacity: u64,
@@ -81,7 +84,7 @@ impl Segments {
 
     pub(super) fn append(&mut self, buffer: &[u8], entries: u64) -> Result<(), JournalError> {
         self.refused = length_of(buffer);
-        self.must_have_room()?;
+        self.must_have_room(self.refused)?;
         let outcome = self.append_durably(buffer, entries);
         if outcome.is_err() {
             // Whatever reached the disk was never answered. After a failed sync
@@ -93,10 +96,12 @@ impl Segments {
         outcome.map_err(refused)
     }
 
-    /// Whether the append that failed last would work now: as much is written.
+    /// Whether an append of as many bytes as the last one that failed would work now: as
+    /// many are written to a file of their own.
     pub(super) fn probe(&self) -> Result<(), JournalError> {
-        self.must_have_room()?;
-        let length = usize::try_from(self.refused).map_err(failed)?;
+        let bytes = self.refused.max(MIN_PROBE_BYTES);
+        self.must_have_room(bytes)?;
+        let length = usize::try_from(bytes).map_err(failed)?;
         let path = self.folder.join("probe");
         let tried = files::open(&path).and_then(|mut file| {
             file.write_all(&vec![0; length])?;
@@ -107,9 +112,8 @@ impl Segments {
         tried.map_err(refused)
     }
 
-    /// For the bytes that are to be appended, or were refused.
-    fn must_have_room(&self) -> Result<(), JournalError> {
-        if self.bytes().saturating_add(self.refused) > self.capacity {
+    fn must_have_room(&self, bytes: u64) -> Result<(), JournalError> {
+        if self.bytes().saturating_add(bytes) > self.capacity {
             return Err(JournalError::Full);
         }
         Ok(())

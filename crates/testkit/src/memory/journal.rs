@@ -68,10 +68,10 @@ impl ReportJournal for MemoryJournal {
         let mut data = self.lock();
         let asked = match data.refused {
             Some((refused, _)) if entries.is_empty() => refused,
-            _ => entries.len(),
+            _ => entries.len().max(1),
         };
         let after = bytes(data.entries.len()).saturating_add(bytes(asked));
-        if asked > 0 && (data.full || after > self.capacity) {
+        if data.full || after > self.capacity {
             let since = data.refused.map_or_else(Instant::now, |(_, since)| since);
             data.refused = Some((asked, since));
             return Err(JournalError::Full);

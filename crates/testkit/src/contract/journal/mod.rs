@@ -41,6 +41,7 @@ macro_rules! __journal_contract {
             a_journal_that_was_full_takes_again_when_it_was_emptied
             a_journal_that_took_nothing_says_so_until_it_takes_again
             appending_nothing_asks_whether_there_is_room_again
+            appending_nothing_tells_that_there_is_no_room_for_an_entry
             four_fifths_of_the_capacity_are_filling_up
             the_capacity_holds_when_the_journal_is_opened_again
         }

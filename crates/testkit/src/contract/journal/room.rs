@@ -114,6 +114,18 @@ pub async fn appending_nothing_asks_whether_there_is_room_again(places: Places) 
     assert_eq!(journal.usage().entries, 0);
 }
 
+pub async fn appending_nothing_tells_that_there_is_no_room_for_an_entry(places: Places) {
+    let journal = places.one.open(ROOMY);
+    append(&*journal, &[]).await;
+    append(&*journal, &entries(0..200)).await;
+    drop(journal);
+    let journal = places.one.open(NARROW);
+    assert_eq!(refusal(&*journal), None);
+    let refused = journal.append(&[]).await;
+    assert!(matches!(refused, Err(JournalError::Full)));
+    assert_eq!(refusal(&*journal), Some(Refusal::Full));
+}
+
 pub async fn four_fifths_of_the_capacity_are_filling_up(places: Places) {
     let journal = places.one.open(NARROW);
     append(&*journal, &entries(0..1)).await;
