@@ -81,15 +81,30 @@ impl ReportStore for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        // Without the lock, the disk's consent and the tables nothing could be recorded.
-        let mut write = self.begin().await.map_err(store_error("messages"))?;
-        let there =
-            sqlx::query_scalar!(r#"select exists (select 1 from messages) as "any!: bool""#)
-                .fetch_one(&mut *write)
-                .await;
-        there.map_err(store_error("messages"))?;
-        write.roll_back().await;
-        Ok(())
+        self.try_ping().await.map_err(store_error("messages"))
+    }
+}
+
+impl SqliteStore {
+    /// Takes the lock, looks at the tables and commits a change: a full disk is noticed only
+    /// by a commit that writes.
+    async fn try_ping(&self) -> Result<(), sqlx::Error> {
+        let mut write = self.begin().await?;
+        sqlx::query_scalar!(r#"select exists (select 1 from messages) as "any!: bool""#)
+            .fetch_one(&mut *write)
+            .await?;
+        // The one number of the file that nothing else uses; it alternates, since a value that
+        // stays the same is not written.
+        let before: i64 = sqlx::query_scalar("pragma user_version")
+            .fetch_one(&mut *write)
+            .await?;
+        let change = if before == 0 {
+            "pragma user_version = 1"
+        } else {
+            "pragma user_version = 0"
+        };
+        sqlx::query(change).execute(&mut *write).await?;
+        write.commit().await
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use adapter_sqlite::{OpenError, SqliteStore};
 use ports::{ReportStore as _, StoreError};
+use sqlx::ConnectOptions as _;
 use testkit::builders::{key, report, twilio_sid};
 
 async fn open(path: &Path) -> SqliteStore {
@@ -186,5 +187,39 @@ async fn checkpoints_beside_a_busy_writer_lose_nothing() {
                 .unwrap()
                 .is_some()
         );
+    }
+}
+
+/// A connection of another process that holds the write lock.
+async fn hold_write_lock(path: &Path) -> sqlx::SqliteConnection {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let mut holder = options.connect().await.unwrap();
+    sqlx::query("begin immediate")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    holder
+}
+
+#[tokio::test]
+async fn a_current_file_is_opened_and_migrated_while_another_process_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.db");
+    open(&path).await.migrate().await.unwrap();
+    let _holder = hold_write_lock(&path).await;
+    open(&path).await.migrate().await.unwrap();
+}
+
+#[tokio::test]
+async fn ping_writes_so_that_a_full_disk_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.db");
+    let store = open(&path).await;
+    store.migrate().await.unwrap();
+    let log = path.with_extension("db-wal");
+    for _ in 0..3 {
+        let before = fs::metadata(&log).unwrap().len();
+        store.ping().await.unwrap();
+        assert!(fs::metadata(&log).unwrap().len() > before);
     }
 }

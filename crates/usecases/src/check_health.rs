@@ -15,6 +15,9 @@ use crate::{ChannelDirectory, StoreGate};
 /// How long a part may take to answer.
 const DEADLINE: Duration = Duration::from_secs(2);
 
+/// How long the journal may take to say whether it takes entries, when the store has failed.
+const JOURNAL_DEADLINE: Duration = Duration::from_millis(500);
+
 /// Checks every part the service depends on.
 pub struct CheckHealth {
     store: Arc<dyn ReportStore>,
@@ -119,27 +122,27 @@ impl CheckHealth {
 
     /// How every part is. Returns within about two seconds.
     pub async fn run(&self) -> Vec<Part> {
-        let journal = self.journal_part();
-        let without_store = match &journal {
-            Some(part) if part.condition != Condition::Down => Condition::Degraded,
-            Some(_) | None => Condition::Down,
-        };
         let asked = async {
             self.store.ping().await?;
             self.store.risk().await
         };
-        let (store, answers) = match tokio::time::timeout(DEADLINE, asked).await {
-            // Reports are taken all the same.
-            Ok(Ok(risk)) => (Part::new("store", risk, Condition::Degraded), true),
-            Ok(Err(error)) => {
-                let wrong = chain(&error);
-                (Part::new("store", Some(wrong), without_store), false)
-            }
+        let (wrong, answers) = match tokio::time::timeout(DEADLINE, asked).await {
+            Ok(Ok(risk)) => (risk, true),
+            Ok(Err(error)) => (Some(chain(&error)), false),
             Err(_elapsed) => {
                 let wrong = format!("no answer within {} s", DEADLINE.as_secs());
-                (Part::new("store", Some(wrong), without_store), false)
+                (Some(wrong), false)
             }
         };
+        let journal = self.journal_part(answers).await;
+        // Reports are taken all the same, by the store or by the journal.
+        let is_kept = |part: &Part| part.condition != Condition::Down;
+        let then = if answers || journal.as_ref().is_some_and(is_kept) {
+            Condition::Degraded
+        } else {
+            Condition::Down
+        };
+        let store = Part::new("store", wrong, then);
         let subscriptions = if answers {
             self.subscriptions_part().await
         } else {
@@ -223,8 +226,14 @@ impl CheckHealth {
         Some(Part::new("subscriptions", wrong, Condition::Degraded))
     }
 
-    fn journal_part(&self) -> Option<Part> {
+    /// Where the store does not answer, the journal is asked whether it takes entries: it may
+    /// be on the same full disk, and no report may have come yet to find that out.
+    async fn journal_part(&self, store_answers: bool) -> Option<Part> {
         let (journal, gate) = self.journal.as_ref()?;
+        if !store_answers {
+            // What it says is seen in its usage.
+            let _ = tokio::time::timeout(JOURNAL_DEADLINE, journal.append(&[])).await;
+        }
         let usage = journal.usage();
         let wrong = if let Some(refusing) = usage.refusing {
             let seconds = refusing.since.elapsed().as_secs();
@@ -247,7 +256,7 @@ impl CheckHealth {
         } else {
             None
         };
-        let then = if usage.is_closed() && gate.is_away() {
+        let then = if usage.is_closed() && (gate.is_away() || !store_answers) {
             Condition::Down
         } else {
             Condition::Degraded

@@ -19,6 +19,7 @@ pub mod lag;
 pub mod list_erasures;
 pub mod list_messages;
 pub mod list_rejections;
+mod log_limit;
 pub mod manage_channels;
 pub mod manage_cursors;
 pub mod manage_subscriptions;

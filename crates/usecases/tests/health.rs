@@ -126,3 +126,14 @@ async fn a_store_that_may_lose_what_it_has_taken_degrades_the_service() {
     assert_eq!(part.condition, Degraded);
     assert_eq!(part.detail.as_deref(), Some("fsync is off"));
 }
+
+#[tokio::test]
+async fn store_and_journal_on_one_full_disk_are_down_before_a_report_was_refused() {
+    let service = Service::new().await;
+    service.store.set_unavailable(true);
+    assert_eq!(service.conditions().await, [Degraded, Ready]);
+    service.journal.set_full(true);
+    assert_eq!(service.conditions().await, [Down, Down]);
+    service.journal.set_full(false);
+    assert_eq!(service.conditions().await, [Degraded, Ready]);
+}

@@ -21,6 +21,7 @@ use ports::{JournalEntry, Observer, ReportJournal, ReportStore, StoreError};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
 
+use crate::log_limit::LogLimit;
 use crate::{Pace, SharedLog, StoreGate};
 pub use backlog::Backlog;
 
@@ -115,6 +116,8 @@ pub struct IntakeWriters {
     gate: Arc<StoreGate>,
     observer: Arc<dyn Observer>,
     settings: IntakeSettings,
+    commit_lines: LogLimit,
+    refusal_lines: LogLimit,
 }
 
 impl Intake {
@@ -138,6 +141,8 @@ impl Intake {
             gate,
             observer,
             settings,
+            commit_lines: LogLimit::default(),
+            refusal_lines: LogLimit::default(),
         };
         (Self { queue }, writers)
     }
@@ -302,7 +307,9 @@ impl IntakeWriters {
             }
             Some(Err(error)) => {
                 self.observer.commit_failed(reports.len());
-                tracing::warn!(reports = reports.len(), error = %chain(&error), "the store did not take a batch");
+                if let Some(left_out) = self.commit_lines.allow(Instant::now()) {
+                    tracing::warn!(reports = reports.len(), error = %chain(&error), left_out, "the store did not take a batch");
+                }
                 if has_journal {
                     self.gate.failed();
                 }
@@ -310,10 +317,13 @@ impl IntakeWriters {
             }
             None => {
                 self.observer.commit_failed(reports.len());
-                tracing::warn!(
-                    reports = reports.len(),
-                    "the store did not take a batch in time"
-                );
+                if let Some(left_out) = self.commit_lines.allow(Instant::now()) {
+                    tracing::warn!(
+                        reports = reports.len(),
+                        left_out,
+                        "the store did not take a batch in time"
+                    );
+                }
                 if has_journal {
                     self.gate.failed();
                 }
@@ -345,7 +355,9 @@ impl IntakeWriters {
                 Ok(Kept::InJournal)
             }
             Err(error) => {
-                tracing::error!(reports = count, error = %chain(&error), "reports were refused: nothing could keep them");
+                if let Some(left_out) = self.refusal_lines.allow(Instant::now()) {
+                    tracing::error!(reports = count, error = %chain(&error), left_out, "reports were refused: nothing could keep them");
+                }
                 Err(IntakeError::Unavailable(Arc::new(error)))
             }
         };
