@@ -134,11 +134,15 @@ impl SqliteStore {
     }
 
     /// Brings the tables up to date, all steps or none. Several processes may do it at once.
-    /// Steps that a later release has added are left alone.
+    /// Steps that a later release has added are left alone. Takes the write lock only if there
+    /// is something to do, so that a start does not wait for a process that holds it.
     ///
     /// [`StoreError::Corrupt`] if the steps applied there are not the ones known here.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let migrator = schema::migrator();
+        if self.is_migrated(&migrator).await? {
+            return Ok(());
+        }
         let mut writer = self.writer().await.map_err(store_error(MIGRATIONS))?;
         let begun = writer.connection.begin_with("begin immediate").await;
         let mut transaction = begun.map_err(store_error(MIGRATIONS))?;
