@@ -134,12 +134,6 @@ impl Stores {
         }
     }
 
-    /// Whether the store can be away while this machine is well, so that a
-    /// journal adds something. An embedded store shares its disk with the journal.
-    pub const fn is_remote(&self) -> bool {
-        matches!(self.engine, Engine::Postgres(_))
-    }
-
     fn of(engine: Engine, url: DatabaseUrl) -> Self {
         match &engine {
             Engine::Sqlite(store) => Self {

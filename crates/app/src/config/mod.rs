@@ -191,7 +191,7 @@ pub struct Limits {
     #[arg(long, env = "RECEIPTD_COMMIT_DEADLINE", default_value_t = 5, global = true,
           hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=10))]
     pub commit_deadline: u32,
-    /// How many MiB of reports the journal keeps while PostgreSQL is away
+    /// How many MiB of reports the journal keeps while the database cannot record
     #[arg(long, env = "RECEIPTD_JOURNAL_MIB", default_value_t = 1024, global = true,
           hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub journal_mib: u32,

@@ -249,32 +249,6 @@ fn without_any_setting_it_runs_on_sqlite_with_secrets_of_its_own() {
     assert!(!server.log().contains(token.trim()), "and not again");
 }
 
-#[tokio::test]
-async fn a_store_that_takes_nothing_is_answered_503_and_then_taken_again() {
-    use sqlx::Connection as _;
-    let home = Home::new(Engine::Sqlite).await;
-    home.add_channel();
-    let mut command = home.command(&["serve"]);
-    command.env("RECEIPTD_COMMIT_DEADLINE", "1");
-    let server = Server::start(command);
-    assert_eq!(server.report("SM1", "sent").await, 204);
-    let mut other = sqlx::SqliteConnection::connect(&home.database_url)
-        .await
-        .unwrap();
-    sqlx::query("begin immediate")
-        .execute(&mut other)
-        .await
-        .unwrap();
-    assert_eq!(server.report("SM1", "delivered").await, 503);
-    sqlx::query("rollback").execute(&mut other).await.unwrap();
-    until("the store", async || {
-        server.report("SM1", "delivered").await == 204
-    })
-    .await;
-    let (_, message) = server.get(&format!("/api/v1/messages/{CHANNEL}/SM1")).await;
-    assert_eq!(message["status"], "delivered");
-}
-
 #[test]
 fn on_postgresql_the_secret_key_is_asked_for() {
     let mut command = bare_command(&["serve"]);

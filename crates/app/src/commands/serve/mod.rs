@@ -45,7 +45,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let public_url = settings.public_url_at(addresses.0)?;
 
     let stores = Stores::connect(settings).await?;
-    let outage = Outage::prepare(settings, &stores)?;
+    let outage = Outage::prepare(settings)?;
     let metrics = Arc::new(Metrics::new(
         env!("CARGO_PKG_VERSION"),
         &wiring::integrators(),
@@ -290,7 +290,7 @@ impl Shared<'_> {
         let batch = self.settings.intake().batch;
         let mut chores = self.stores.workers();
         chores.push(keep_directory(Arc::clone(self.directory)));
-        chores.extend(outage.worker(self.stores, self.metrics.clone(), batch));
+        chores.push(outage.worker(self.stores, self.metrics.clone(), batch));
         if !args.no_workers {
             chores.extend(wiring::clearing_up(self.stores, self.settings, self.log));
         }
