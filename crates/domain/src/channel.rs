@@ -106,6 +106,20 @@ impl PublicUrl {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// The URL without user name, password, query, fragment and slash at its end.
+    #[must_use]
+    pub fn without_credentials(&self) -> String {
+        let url = self.0.split(['?', '#']).next().unwrap_or_default();
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return String::new();
+        };
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let path = path.trim_end_matches('/');
+        format!("{scheme}://{host}{path}")
+    }
 }
 
 /// The URL without the credentials that may stand in it.
@@ -201,6 +215,15 @@ mod tests {
     #[case("https://example.com/a@b", "https://example.com/a@b")]
     fn a_public_url_hides_its_credentials(#[case] url: &str, #[case] shown: &str) {
         assert_eq!(PublicUrl::parse(url).unwrap().to_string(), shown);
+    }
+
+    #[rstest]
+    #[case("https://u:p@example.com/x/?a=1#b", "https://example.com/x")]
+    #[case("http://example.com:8080", "http://example.com:8080")]
+    #[case("https://example.com/a@b", "https://example.com/a@b")]
+    fn a_public_url_can_be_shown_without_credentials(#[case] url: &str, #[case] shown: &str) {
+        let url = PublicUrl::parse(url).unwrap();
+        assert_eq!(url.without_credentials(), shown);
     }
 
     #[rstest]

@@ -70,7 +70,10 @@ pub enum SinkError {
     },
     /// Nothing was sent, since events may not go there. Trying again helps only
     /// after somebody has changed the target, its name or the settings.
-    #[error("events may not go to {host}: {address} is {network} address")]
+    #[error(
+        "events may not go to {host}: {address} is {network} address; to allow it set \
+         RECEIPTD_PUSH_PRIVATE_TARGETS=true"
+    )]
     Refused {
         /// The host of the target.
         host: String,

@@ -22,6 +22,13 @@ impl Integrators {
         self.iter().find(|integrator| integrator.name() == name)
     }
 
+    /// Their names, separated by commas.
+    #[must_use]
+    pub fn names(&self) -> String {
+        let names: Vec<_> = self.iter().map(|each| each.name().as_str()).collect();
+        names.join(", ")
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Integrator>> {
         self.0.iter()

@@ -130,8 +130,13 @@ pub enum ManageError {
     #[error("the channel has no credential {0}")]
     NoSuchCredential(CredentialId),
     /// This program does not speak with the integrator.
-    #[error("the integrator {0} is not known")]
-    UnknownIntegrator(IntegratorName),
+    #[error("unknown integrator {name}; known: {known}")]
+    UnknownIntegrator {
+        /// The name that is not known.
+        name: IntegratorName,
+        /// The known names, separated by commas.
+        known: String,
+    },
     /// The channel has two live credentials; a third would serve no rotation.
     #[error("the channel has two live credentials already; remove one first")]
     TooManyCredentials,
@@ -165,6 +170,12 @@ impl ManageChannels {
             clock,
             ids,
         }
+    }
+
+    /// Where the internet reaches channels that have no URL of their own.
+    #[must_use]
+    pub const fn public_url(&self) -> &PublicUrl {
+        &self.public_url
     }
 
     /// All channels, by id.
@@ -343,10 +354,12 @@ impl ManageChannels {
         channel: &Channel,
         credentials: Option<(&str, &str)>,
     ) -> Result<String, ManageError> {
-        let integrator = self
-            .integrators
-            .find(&channel.integrator)
-            .ok_or_else(|| ManageError::UnknownIntegrator(channel.integrator.clone()))?;
+        let integrator = self.integrators.find(&channel.integrator).ok_or_else(|| {
+            ManageError::UnknownIntegrator {
+                name: channel.integrator.clone(),
+                known: self.integrators.names(),
+            }
+        })?;
         let base = channel.public_url.as_ref().unwrap_or(&self.public_url);
         Ok(integrator.callback_url(base, &channel.id, credentials))
     }

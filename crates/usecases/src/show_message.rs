@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::error_code::{ErrorExplanation, explain};
-use domain::{IntegratorName, MessageKey};
+use domain::{ChannelId, IntegratorName, MessageKey};
 use ports::reports::MessageWithReports;
 use ports::{ChannelCredentialRepository, ReportStore, StoreError};
 
@@ -23,6 +23,20 @@ pub struct ShownMessage {
     pub explanation: Option<ErrorExplanation>,
 }
 
+/// Why a message is not shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ShowError {
+    /// Nothing was reported of the message, and its channel does not exist.
+    #[error("there is no channel {0}")]
+    NoSuchChannel(ChannelId),
+    /// Nothing was reported of the message on its channel.
+    #[error("nothing was reported of message {} on channel {}", .0.sid, .0.channel)]
+    NoSuchMessage(MessageKey),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl ShowMessage {
     /// Shows messages of a store.
     #[must_use]
@@ -33,25 +47,24 @@ impl ShowMessage {
         Self { store, channels }
     }
 
-    /// The message of a key.
-    pub async fn run(&self, key: &MessageKey) -> Result<Option<ShownMessage>, StoreError> {
-        let Some(message) = self.store.message(key).await? else {
-            return Ok(None);
-        };
-        let integrator = self
-            .channels
-            .find(&key.channel)
-            .await?
-            .map(|found| found.channel.integrator);
+    /// Returns the message of a key. It outlives its channel.
+    pub async fn run(&self, key: &MessageKey) -> Result<ShownMessage, ShowError> {
+        let message = self.store.message(key).await?;
+        let channel = self.channels.find(&key.channel).await?;
+        let message = message.ok_or_else(|| match &channel {
+            None => ShowError::NoSuchChannel(key.channel.clone()),
+            Some(_) => ShowError::NoSuchMessage(key.clone()),
+        })?;
+        let integrator = channel.map(|found| found.channel.integrator);
         let error = message.message.state.error();
         let explanation = integrator
             .as_ref()
             .zip(error)
             .map(|(integrator, error)| explain(integrator, &error.error.code));
-        Ok(Some(ShownMessage {
+        Ok(ShownMessage {
             message,
             integrator,
             explanation,
-        }))
+        })
     }
 }

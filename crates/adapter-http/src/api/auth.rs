@@ -54,10 +54,18 @@ pub(crate) async fn only_with_token(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let shown = request.headers().get(header::AUTHORIZATION);
     let token = shown.and_then(|value| bearer(value.as_bytes()));
-    let mut response = if token.is_some_and(|token| watch.state.admin_token.is(token)) {
-        next.call(request).await?.map_into_boxed_body()
-    } else {
-        request.into_response(unauthorized())
+    let mut response = match token {
+        Some(token) if watch.state.admin_token.is(token) => {
+            next.call(request).await?.map_into_boxed_body()
+        }
+        Some(_) => request.into_response(unauthorized(
+            "this is not the admin token",
+            r#"Bearer realm="receiptd", error="invalid_token""#,
+        )),
+        None => request.into_response(unauthorized(
+            "send the admin token: Authorization: Bearer TOKEN",
+            r#"Bearer realm="receiptd""#,
+        )),
     };
     let no_store = HeaderValue::from_static("no-store");
     response
@@ -68,19 +76,15 @@ pub(crate) async fn only_with_token(
 
 fn bearer(header: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = header.split_at_checked(b"Bearer ".len())?;
-    scheme
+    let token = scheme
         .eq_ignore_ascii_case(b"Bearer ")
-        .then(|| token.trim_ascii())
+        .then(|| token.trim_ascii());
+    token.filter(|token| !token.is_empty())
 }
 
-fn unauthorized() -> HttpResponse {
-    let problem = Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "unauthorized",
-        "show the admin token as a bearer token",
-    );
-    let mut response = problem.response();
-    let challenge = HeaderValue::from_static(r#"Bearer realm="receiptd""#);
+fn unauthorized(detail: &'static str, challenge: &'static str) -> HttpResponse {
+    let mut response = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).response();
+    let challenge = HeaderValue::from_static(challenge);
     response
         .headers_mut()
         .insert(header::WWW_AUTHENTICATE, challenge);
@@ -97,6 +101,7 @@ mod tests {
         assert_eq!(bearer(b"bearer  abc "), Some(&b"abc"[..]));
         assert_eq!(bearer(b"Basic abc"), None);
         assert_eq!(bearer(b"Bearer"), None);
+        assert_eq!(bearer(b"Bearer  "), None);
     }
 
     #[test]

@@ -13,9 +13,13 @@ use usecases::intake::chain;
 use usecases::manage_channels::ManageError;
 use usecases::manage_cursors::CursorError;
 use usecases::manage_subscriptions::SubscriptionError;
+use usecases::show_message::ShowError;
 
 use super::events::cursors::NO_SUCH_CURSOR;
 use crate::problem::Problem;
+
+/// The code of a path that names no message.
+pub(crate) const NO_SUCH_MESSAGE: &str = "no_such_message";
 
 /// Why a request to the API was not done.
 #[derive(Debug)]
@@ -29,8 +33,8 @@ pub enum ApiError {
     },
     /// The request is no request of this API.
     Problem(Problem),
-    /// Nothing was reported of the message.
-    NoSuchMessage,
+    /// A message is not shown.
+    Show(ShowError),
     /// A change was not made.
     Manage(ManageError),
     /// Something about a subscription was not done.
@@ -46,6 +50,15 @@ impl From<ManageError> for ApiError {
         match error {
             ManageError::Store(error) => Self::Store(error),
             error => Self::Manage(error),
+        }
+    }
+}
+
+impl From<ShowError> for ApiError {
+    fn from(error: ShowError) -> Self {
+        match error {
+            ShowError::Store(error) => Self::Store(error),
+            error => Self::Show(error),
         }
     }
 }
@@ -127,11 +140,7 @@ impl ApiError {
                 Problem::new(StatusCode::BAD_REQUEST, "invalid_value", expected.clone()).of(*field)
             }
             Self::Problem(problem) => problem.clone(),
-            Self::NoSuchMessage => Problem::new(
-                StatusCode::NOT_FOUND,
-                "no_such_message",
-                "nothing was reported of this message on this channel",
-            ),
+            Self::Show(error) => of_show(error),
             Self::Manage(error) => {
                 let (status, code) = of_manage(error);
                 Problem::new(status, code, error.to_string())
@@ -143,12 +152,21 @@ impl ApiError {
     }
 }
 
+fn of_show(error: &ShowError) -> Problem {
+    match error {
+        ShowError::NoSuchChannel(_) | ShowError::NoSuchMessage(_) => {
+            Problem::new(StatusCode::NOT_FOUND, NO_SUCH_MESSAGE, error.to_string())
+        }
+        ShowError::Store(error) => of_store(error),
+    }
+}
+
 fn of_manage(error: &ManageError) -> (StatusCode, &'static str) {
     match error {
         ManageError::ChannelExists(_) => (StatusCode::CONFLICT, "channel_exists"),
         ManageError::NoSuchChannel(_) => (StatusCode::NOT_FOUND, "no_such_channel"),
         ManageError::NoSuchCredential(_) => (StatusCode::NOT_FOUND, "no_such_credential"),
-        ManageError::UnknownIntegrator(_) => {
+        ManageError::UnknownIntegrator { .. } => {
             (StatusCode::UNPROCESSABLE_ENTITY, "unknown_integrator")
         }
         ManageError::TooManyCredentials => (StatusCode::CONFLICT, "too_many_credentials"),
@@ -165,7 +183,7 @@ fn of_subscription(error: &SubscriptionError) -> Problem {
     let (status, code) = match error {
         SubscriptionError::NoSuchSubscription(_) => (StatusCode::NOT_FOUND, "no_such_subscription"),
         SubscriptionError::NoSuchDelivery(_) => (StatusCode::NOT_FOUND, "no_such_delivery"),
-        SubscriptionError::NoSuchMessage => (StatusCode::NOT_FOUND, "no_such_message"),
+        SubscriptionError::NoSuchMessage(_) => (StatusCode::NOT_FOUND, NO_SUCH_MESSAGE),
         SubscriptionError::PrivateTarget(_) => {
             let private = StatusCode::UNPROCESSABLE_ENTITY;
             return Problem::new(private, "private_target", error.to_string()).of("url");
@@ -311,10 +329,29 @@ fn of_serde(words: &str, what: &'static str) -> Problem {
         .of(name);
     }
     let detail = match words.rsplit_once("expected ") {
-        Some((_, expected)) => format!("a value has the wrong type; expected {expected}"),
+        Some((_, expected)) => {
+            format!(
+                "a value has the wrong type; expected {}",
+                json_type(expected)
+            )
+        }
         None => "a value has the wrong type".to_owned(),
     };
     problem("wrong_type", detail.into())
+}
+
+/// What serde expects, and at which place, in JSON's words instead of Rust's.
+fn json_type(expected: &str) -> String {
+    let (name, place) = match expected.find(" at line ") {
+        Some(at) => expected.split_at(at),
+        None => (expected, ""),
+    };
+    let name = match name {
+        "i64" => "a whole number",
+        "a sequence" => "an array",
+        known => known,
+    };
+    format!("{name}{place}")
 }
 
 #[cfg(test)]
@@ -330,6 +367,14 @@ mod tests {
         assert_eq!(
             problem.to_string(),
             "wrong_type: a value has the wrong type; expected a boolean at line 1 column 9"
+        );
+        let problem = of_serde(
+            "invalid type: string \"x\", expected i64 at line 1 column 9",
+            "field",
+        );
+        assert_eq!(
+            problem.to_string(),
+            "wrong_type: a value has the wrong type; expected a whole number at line 1 column 9"
         );
         let problem = of_serde("unknown field `x`, expected `a` or `b`", "parameter");
         assert_eq!(

@@ -8,6 +8,7 @@ use domain::page::PageSize;
 use serde::{Deserialize, Deserializer};
 
 use super::error::{ApiError, valid};
+use super::events::stream::LAST_EVENT_ID;
 
 /// `true` or `false`.
 pub(crate) fn flag(name: &'static str, text: &str) -> Result<bool, ApiError> {
@@ -61,7 +62,12 @@ pub(crate) fn parameter_cursor<T>(
     let plain = URL_SAFE_NO_PAD.decode(text).ok();
     let plain = plain.and_then(|bytes| String::from_utf8(bytes).ok());
     let value = plain.and_then(|text| read(&text));
-    valid(name, value.ok_or("the next of the page before, as it came"))
+    let source = match name {
+        LAST_EVENT_ID => "`id` of the last event",
+        _ => "`next` of the previous page",
+    };
+    let expected = || format!("{name} is not valid: pass the {source} unchanged");
+    valid(name, value.ok_or_else(expected))
 }
 
 /// Tells `null`, which becomes `Some(None)`, from a field that is left out.

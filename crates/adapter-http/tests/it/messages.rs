@@ -131,6 +131,23 @@ async fn a_message_nobody_reported_is_not_found() {
             (404, "no_such_message")
         );
     }
+    let said = async |path: &str| {
+        let answer = running.service.get(path).await.json();
+        answer["detail"].as_str().unwrap().to_owned()
+    };
+    let gone = said("/api/v1/messages/999/SM1").await;
+    assert_eq!(gone, "there is no channel 999");
+    running.service.add_channel("999", json!({})).await;
+    let unknown = said("/api/v1/messages/999/SM1").await;
+    assert_eq!(
+        unknown,
+        "nothing was reported of message SM1 on channel 999"
+    );
+    let cursor = said("/api/v1/messages?cursor=x").await;
+    assert_eq!(
+        cursor,
+        "cursor is not valid: pass the `next` of the previous page unchanged"
+    );
 }
 
 #[tokio::test]

@@ -69,7 +69,8 @@ async fn the_refusal_says_which_address() {
     let error = deliver(public_only(), "http://127.1/").await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "events may not go to 127.0.0.1: 127.0.0.1 is a loopback address"
+        "events may not go to 127.0.0.1: 127.0.0.1 is a loopback address; to allow it set \
+         RECEIPTD_PUSH_PRIVATE_TARGETS=true"
     );
 }
 

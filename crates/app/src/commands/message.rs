@@ -37,8 +37,6 @@ async fn show(stores: &Stores, json: bool, channel: &str, sid: &str, reveal: boo
     };
     let show = ShowMessage::new(Arc::clone(&stores.reports), Arc::clone(&stores.channels));
     let shown = show.run(&key).await?;
-    let shown = shown
-        .with_context(|| format!("nothing was reported of message {sid} on channel {channel}"))?;
     if json {
         return output::json(&MessageDetailView::new(&shown, reveal));
     }

@@ -121,12 +121,12 @@ async fn mistakes_are_explained() {
                 "u",
             ],
             b"",
-            "the integrator carrier is not known",
+            "unknown integrator carrier; known: twilio",
         ),
         (
             &["message", "show", "1", "SM1"],
             b"",
-            "nothing was reported",
+            "there is no channel 1",
         ),
         (
             &["message", "list", "--status", "gone"],

@@ -50,7 +50,9 @@ impl ManageSubscriptions {
     ) -> Result<usize, SubscriptionError> {
         let subscription = self.find(id).await?.subscription;
         let found = self.0.reports.message(key).await?;
-        let reports = found.ok_or(SubscriptionError::NoSuchMessage)?.reports;
+        let reports = found
+            .ok_or_else(|| SubscriptionError::NoSuchMessage(key.clone()))?
+            .reports;
         let channel = self.0.directory.find(&key.channel);
         let integrator = channel.as_ref().map(|known| &known.channel.integrator);
         let now = self.0.clock.now();
@@ -91,7 +93,7 @@ impl ManageSubscriptions {
             }
         }
         if deliveries.is_empty() {
-            return Err(SubscriptionError::NoSuchMessage);
+            return Err(SubscriptionError::NoSuchMessage(key.clone()));
         }
         self.0.deliveries.enqueue(id, &deliveries).await?;
         Ok(deliveries.len())

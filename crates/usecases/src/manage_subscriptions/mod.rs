@@ -10,7 +10,9 @@ use std::time::Duration;
 use domain::secret::ServerSecret;
 use domain::subscription::{Description, PauseReason, SubscriptionSecret, SubscriptionState};
 use domain::webhook::{SigningSecret, SpecialNetwork, TargetUrl, WebhookId, special_network};
-use domain::{DeliveryKey, EventFilter, LogPosition, Subscription, SubscriptionId, Timestamp};
+use domain::{
+    DeliveryKey, EventFilter, LogPosition, MessageKey, Subscription, SubscriptionId, Timestamp,
+};
 use ports::events::{Delivered, EventSink, OutgoingEvent, SinkError, Target};
 use ports::log::LogRead;
 use ports::subscriptions::{RecentAttempts, SubscriptionStatus};
@@ -119,10 +121,10 @@ pub enum SubscriptionError {
     #[error("there is no delivery {0}")]
     NoSuchDelivery(DeliveryKey),
     /// Nothing was reported of the message, or its reports are gone.
-    #[error("there are no events of this message")]
-    NoSuchMessage,
+    #[error("there are no events of message {} on channel {}", .0.sid, .0.channel)]
+    NoSuchMessage(MessageKey),
     /// Events may not go to where the URL leads.
-    #[error("events may not go to {0} address; RECEIPTD_PUSH_PRIVATE_TARGETS allows it")]
+    #[error("events may not go to {0} address; to allow it set RECEIPTD_PUSH_PRIVATE_TARGETS=true")]
     PrivateTarget(SpecialNetwork),
     /// Somebody else has changed it meanwhile.
     #[error("the subscription was changed meanwhile; look at it again")]

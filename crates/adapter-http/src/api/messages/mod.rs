@@ -2,6 +2,7 @@
 
 pub mod view;
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use domain::page::{MessageCursor, MessageFilter, Page};
 use domain::{
@@ -12,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Operator;
-use super::error::{ApiError, valid};
+use super::error::{ApiError, NO_SUCH_MESSAGE, valid};
 use super::query::{cursor, flag, from_cursor, limit, reveal, with_plus};
+use crate::problem::Problem;
 use view::{MessageDetailView, MessageView};
 
 /// A page of messages.
@@ -201,13 +203,18 @@ pub(crate) async fn show(
     let reveal = reveal(query.reveal.as_deref())?;
     let (channel, sid) = path.into_inner();
     // What is no id names no message.
-    let key = ChannelId::parse(&channel)
-        .ok()
-        .zip(MessageSid::parse(&sid).ok());
-    let (channel, sid) = key.ok_or(ApiError::NoSuchMessage)?;
-    let key = MessageKey { channel, sid };
+    let missing = |expected: String| {
+        ApiError::Problem(Problem::new(
+            StatusCode::NOT_FOUND,
+            NO_SUCH_MESSAGE,
+            expected,
+        ))
+    };
+    let key = MessageKey {
+        channel: ChannelId::parse(&channel).map_err(|error| missing(error.to_string()))?,
+        sid: MessageSid::parse(&sid).map_err(|error| missing(error.to_string()))?,
+    };
     let found = operator.run(operator.state.show.run(&key)).await?;
-    let found = found.ok_or(ApiError::NoSuchMessage)?;
     Ok(HttpResponse::Ok().json(MessageDetailView::new(&found, reveal)))
 }
 
