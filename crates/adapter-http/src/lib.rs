@@ -27,13 +27,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, Resource};
+use actix_web::{HttpResponse, Resource, Route, guard};
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, EraseRecipient, Integrators, ListErasures,
     ListMessages, ListRejections, ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents,
     ReceiveReport, ShowMessage, SurveySubscriptions,
 };
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use api::auth::AdminToken;
 pub use api::events::stream::StreamSettings;
@@ -118,13 +118,13 @@ pub fn operator(
         let api = web::scope("/api/v1")
             .wrap(from_fn(api::auth::only_with_token))
             .service(
-                resource("/channels", "GET, POST")
-                    .route(web::get().to(api::channels::list))
+                resource("/channels", "GET, HEAD, POST")
+                    .route(get().to(api::channels::list))
                     .route(web::post().to(api::channels::add)),
             )
             .service(
-                resource("/channels/{channel}", "DELETE, GET, PATCH")
-                    .route(web::get().to(api::channels::show))
+                resource("/channels/{channel}", "DELETE, GET, HEAD, PATCH")
+                    .route(get().to(api::channels::show))
                     .route(web::patch().to(api::channels::change))
                     .route(web::delete().to(api::channels::remove)),
             )
@@ -136,26 +136,27 @@ pub fn operator(
                 resource("/channels/{channel}/credentials/{credential}", "DELETE")
                     .route(web::delete().to(api::credentials::remove)),
             )
-            .service(resource("/messages", "GET").route(web::get().to(api::messages::list)))
+            .service(resource("/messages", "GET, HEAD").route(get().to(api::messages::list)))
             .service(
-                resource("/messages/{channel}/{sid}", "GET")
-                    .route(web::get().to(api::messages::show)),
+                resource("/messages/{channel}/{sid}", "GET, HEAD")
+                    .route(get().to(api::messages::show)),
             )
-            .service(resource("/events", "GET").route(web::get().to(api::events::list)))
+            .service(resource("/events", "GET, HEAD").route(get().to(api::events::list)))
             .service(
-                resource("/events/stream", "GET").route(web::get().to(api::events::stream::follow)),
+                resource("/events/stream", "GET, HEAD")
+                    .route(get().to(api::events::stream::follow)),
             )
             .configure(cursors)
             .configure(subscriptions)
             .service(
-                resource("/erasures", "GET, POST")
-                    .route(web::get().to(api::erasures::list))
+                resource("/erasures", "GET, HEAD, POST")
+                    .route(get().to(api::erasures::list))
                     .route(web::post().to(api::erasures::add)),
             )
             .service(
-                resource("/erasures/{erasure}", "GET").route(web::get().to(api::erasures::show)),
+                resource("/erasures/{erasure}", "GET, HEAD").route(get().to(api::erasures::show)),
             )
-            .service(resource("/rejections", "GET").route(web::get().to(api::rejections::list)))
+            .service(resource("/rejections", "GET, HEAD").route(get().to(api::rejections::list)))
             .default_service(web::to(nothing_here));
         routes
             .app_data(operator)
@@ -167,11 +168,11 @@ pub fn operator(
                     .wrap(from_fn(request_log::operator))
                     .service(api)
                     .configure(watching)
-                    .service(web::redirect("/docs", "/docs/"))
                     .service(
-                        SwaggerUi::new("/docs/{_:.*}")
-                            .url("/openapi.json", api::openapi::document()),
+                        resource("/openapi.json", "GET, HEAD").route(get().to(api::openapi::show)),
                     )
+                    .service(web::redirect("/docs", "/docs/"))
+                    .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")))
                     .default_service(web::to(nothing_here)),
             );
     }
@@ -192,22 +193,22 @@ pub fn watched(watch: web::Data<watch::Watch>) -> impl FnOnce(&mut ServiceConfig
 fn watching(routes: &mut ServiceConfig) {
     let metrics = web::resource("/metrics")
         .wrap(from_fn(api::auth::only_with_token))
-        .route(web::get().to(metrics::show))
-        .default_service(web::to(|| async { not_allowed("GET") }));
+        .route(get().to(metrics::show))
+        .default_service(web::to(|| async { not_allowed("GET, HEAD") }));
     routes
         .service(metrics)
-        .service(resource("/healthz", "GET").route(web::get().to(health::alive)))
-        .service(resource("/readyz", "GET").route(web::get().to(health::ready)));
+        .service(resource("/healthz", "GET, HEAD").route(get().to(health::alive)))
+        .service(resource("/readyz", "GET, HEAD").route(get().to(health::ready)));
 }
 
 /// The routes of cursors.
 fn cursors(routes: &mut ServiceConfig) {
     use api::events::cursors;
     routes
-        .service(resource("/cursors", "GET").route(web::get().to(cursors::list)))
+        .service(resource("/cursors", "GET, HEAD").route(get().to(cursors::list)))
         .service(
-            resource("/cursors/{name}", "DELETE, GET, PUT")
-                .route(web::get().to(cursors::show))
+            resource("/cursors/{name}", "DELETE, GET, HEAD, PUT")
+                .route(get().to(cursors::show))
                 .route(web::put().to(cursors::put))
                 .route(web::delete().to(cursors::remove)),
         );
@@ -218,13 +219,13 @@ fn subscriptions(routes: &mut ServiceConfig) {
     use api::subscriptions::{self, deliveries};
     routes
         .service(
-            resource("/subscriptions", "GET, POST")
-                .route(web::get().to(subscriptions::list))
+            resource("/subscriptions", "GET, HEAD, POST")
+                .route(get().to(subscriptions::list))
                 .route(web::post().to(subscriptions::add)),
         )
         .service(
-            resource("/subscriptions/{subscription}", "DELETE, GET, PATCH")
-                .route(web::get().to(subscriptions::show))
+            resource("/subscriptions/{subscription}", "DELETE, GET, HEAD, PATCH")
+                .route(get().to(subscriptions::show))
                 .route(web::patch().to(subscriptions::change))
                 .route(web::delete().to(subscriptions::remove)),
         )
@@ -249,18 +250,23 @@ fn subscriptions(routes: &mut ServiceConfig) {
                 .route(web::post().to(subscriptions::replay)),
         )
         .service(
-            resource("/subscriptions/{subscription}/deliveries", "GET")
-                .route(web::get().to(deliveries::list)),
+            resource("/subscriptions/{subscription}/deliveries", "GET, HEAD")
+                .route(get().to(deliveries::list)),
         )
         .service(
             resource("/subscriptions/{subscription}/deliveries/retry", "POST")
                 .route(web::post().to(deliveries::retry_all)),
         )
-        .service(resource("/deliveries/{delivery}", "GET").route(web::get().to(deliveries::show)))
+        .service(resource("/deliveries/{delivery}", "GET, HEAD").route(get().to(deliveries::show)))
         .service(
             resource("/deliveries/{delivery}/retry", "POST")
                 .route(web::post().to(deliveries::retry)),
         );
+}
+
+/// A route for GET and for HEAD, whose answers are sent without their body.
+fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// A resource that answers 405 to methods it has no route for.

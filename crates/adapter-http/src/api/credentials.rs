@@ -8,6 +8,7 @@ use usecases::manage_channels::{IssuedCredential, NewCredential};
 use utoipa::ToSchema;
 
 use super::Operator;
+use super::body::Body;
 use super::channels::channel_id;
 use super::error::{ApiError, missing, valid};
 
@@ -123,7 +124,7 @@ fn label(text: &str) -> Result<String, ApiError> {
 pub(crate) async fn add(
     operator: web::Data<Operator>,
     path: web::Path<String>,
-    request: web::Json<CredentialRequest>,
+    request: Body<CredentialRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let channel = channel_id(&path)?;
     let new = request.read()?;

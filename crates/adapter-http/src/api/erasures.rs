@@ -12,6 +12,7 @@ use usecases::erase_recipient::EraseRequest;
 use utoipa::ToSchema;
 
 use super::Operator;
+use super::body::Body;
 use super::error::{ApiError, missing, valid};
 use super::query::{cursor, from_cursor, limit};
 
@@ -131,7 +132,7 @@ pub struct ErasureQuery {
 )]
 pub(crate) async fn add(
     operator: web::Data<Operator>,
-    request: web::Json<ErasureRequest>,
+    request: Body<ErasureRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let reason = request.reason.as_deref().map(ErasureReason::parse);
     let request = EraseRequest {

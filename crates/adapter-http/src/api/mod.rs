@@ -2,6 +2,7 @@
 //! events, subscriptions, erasures, rejections.
 
 pub mod auth;
+pub(crate) mod body;
 pub mod channels;
 pub mod credentials;
 pub mod erasures;
@@ -15,6 +16,7 @@ pub mod subscriptions;
 
 use std::sync::Arc;
 
+use actix_web::web::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::OperatorState;
@@ -26,11 +28,14 @@ pub struct Operator {
     /// A place for each stream of events that there may be at a time.
     streams: Arc<Semaphore>,
     home: Home,
+    /// The OpenAPI document as JSON.
+    document: Bytes,
 }
 
 impl Operator {
     pub(crate) fn new(state: OperatorState, home: Home) -> Self {
         Self {
+            document: openapi::json(state.manage.public_url()),
             streams: Arc::new(Semaphore::new(state.streams.most)),
             state,
             home,

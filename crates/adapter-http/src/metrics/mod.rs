@@ -9,13 +9,15 @@ mod outcome;
 mod pushes;
 mod reports;
 mod subscriptions;
+mod text;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix_web::{HttpResponse, web};
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
 use domain::{Effect, IntegratorName, RejectionReason, ReportedStatus};
 use ports::observer::{PushOutcome, StopReason};
 use ports::{Observer, ReportJournal};
@@ -35,6 +37,7 @@ use histogram::Histogram;
 pub(crate) use outcome::Outcome;
 use pushes::PushCounters;
 use reports::ReportCounters;
+use text::Format;
 
 /// Bounds of durations, in microseconds.
 const MICROSECONDS: &[u32] = &[
@@ -116,8 +119,8 @@ impl Metrics {
         self.request_duration.observe(micros(took));
     }
 
-    /// Everything as text, and how subscriptions are if that is known.
-    fn text(self: &Arc<Self>, survey: Option<Survey>) -> String {
+    /// Everything as OpenMetrics, and how subscriptions are if that is known.
+    fn open_metrics(self: &Arc<Self>, survey: Option<Survey>) -> String {
         let mut registry = Registry::default();
         let metrics = Arc::clone(self);
         registry.register_collector(Box::new(Shown { metrics, survey }));
@@ -130,21 +133,33 @@ impl Metrics {
 }
 
 /// Show metrics to Prometheus
+///
+/// As OpenMetrics to clients whose `Accept` names it, else in the classic text format.
 #[utoipa::path(
     get,
     path = "/metrics",
     operation_id = "show_metrics",
     tag = "operating",
     responses(
-        (status = 200, body = String, content_type = "application/openmetrics-text"),
+        (status = 200, content(
+            (String = "text/plain"),
+            (String = "application/openmetrics-text"),
+        )),
     ),
     security(("admin" = [])),
 )]
-pub(crate) async fn show(watch: web::Data<Watch>) -> HttpResponse {
+pub(crate) async fn show(watch: web::Data<Watch>, request: HttpRequest) -> HttpResponse {
     let survey = watch.run(watch.state.survey.run()).await;
+    let format = Format::wanted(request.headers());
+    let metrics = watch.state.metrics.open_metrics(survey);
+    let text = match format {
+        Format::OpenMetrics => metrics,
+        Format::Classic => text::classic(&metrics),
+    };
     HttpResponse::Ok()
-        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(watch.state.metrics.text(survey))
+        .content_type(format.media_type())
+        .insert_header((header::VARY, "Accept"))
+        .body(text)
 }
 
 impl Observer for Metrics {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::client::Request;
+use crate::client::{Connection, Request};
 use crate::fixture::on_memory;
+use crate::service::DOCUMENT;
 
 #[tokio::test]
 async fn only_the_admin_token_opens_what_holds_data() {
@@ -26,7 +27,6 @@ async fn only_the_admin_token_opens_what_holds_data() {
             plain(),
             plain().header("Authorization", ""),
             plain().header("Authorization", "Bearer"),
-            plain().bearer("wrong"),
             plain().basic("admin", &running.service.admin_token),
             plain().method("POST"),
         ] {
@@ -41,6 +41,15 @@ async fn only_the_admin_token_opens_what_holds_data() {
             assert_eq!(*first, answer);
         }
     }
+    let wrong = Request::get("/metrics").bearer("wrong");
+    let wrong = wrong.send(address).await;
+    assert_eq!(
+        (wrong.status, wrong.problem().as_str()),
+        (401, "unauthorized")
+    );
+    let challenge = "Bearer realm=\"receiptd\", error=\"invalid_token\"";
+    assert_eq!(wrong.header("www-authenticate"), Some(challenge));
+    assert_eq!(wrong.json()["detail"], "this is not the admin token");
     let lower = format!("bearer {}", running.service.admin_token);
     let request = Request::get("/api/v1/channels").header("authorization", &lower);
     assert_eq!(request.send(address).await.status, 200);
@@ -85,7 +94,7 @@ async fn what_is_nowhere_and_what_a_path_does_not_know_are_problems() {
         (answer.status, answer.problem().as_str()),
         (405, "method_not_allowed")
     );
-    assert_eq!(answer.header("allow"), Some("GET, POST"));
+    assert_eq!(answer.header("allow"), Some("GET, HEAD, POST"));
 }
 
 #[tokio::test]
@@ -179,10 +188,180 @@ async fn metrics_count_what_happened() {
         assert_eq!(metric(name).await, Some(value), "{name}");
     }
     let text = service.get("/metrics").await;
-    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    assert_eq!(text.header("content-type"), Some(media_type));
-    assert!(text.text().ends_with("# EOF\n"));
     assert!(!text.text().contains("made-up"));
+}
+
+#[tokio::test]
+async fn metrics_are_openmetrics_when_asked_for_and_classic_text_else() {
+    let (running, _) = on_memory().await;
+    let classic = running.service.get("/metrics").await;
+    let media_type = "text/plain; version=0.0.4; charset=utf-8";
+    assert_eq!(classic.header("content-type"), Some(media_type));
+    let classic = classic.text();
+    assert!(classic.contains("# TYPE receiptd_requests_total counter\n"));
+    assert!(classic.contains("# TYPE receiptd_build_info gauge\n"));
+    assert!(!classic.contains("# EOF"));
+
+    let request = Request::get("/metrics").header("Accept", "application/openmetrics-text");
+    let open = running.service.operator(request).await;
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(open.header("content-type"), Some(media_type));
+    let open = open.text();
+    assert!(open.contains("# TYPE receiptd_requests counter\n"));
+    assert!(open.ends_with("# EOF\n"));
+    let samples = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(samples(classic), samples(open));
+}
+
+#[tokio::test]
+async fn head_is_answered_like_get_without_the_body() {
+    let (running, _) = on_memory().await;
+    let service = &running.service;
+    service.add_channel("1", json!({})).await;
+    let cursor = json!({"position": "oldest"});
+    let cursor = Request::new("PUT", "/api/v1/cursors/1").json(&cursor);
+    assert_eq!(service.operator(cursor).await.status, 201);
+    let subscription = json!({"url": "https://subscriber.example.com/"});
+    let subscription = Request::post("/api/v1/subscriptions").json(&subscription);
+    let subscription = service.operator(subscription).await.json();
+    let id = subscription["id"].as_str().unwrap();
+    let subscription = format!("/api/v1/subscriptions/{id}");
+    let recipient = json!({"recipient": "+15550100001"});
+    let erasure = Request::post("/api/v1/erasures").json(&recipient);
+    let erasure = service.operator(erasure).await;
+    let erasure = erasure.header("location").unwrap();
+    let mut seen = 0;
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/api/v1/channels",
+        "/api/v1/channels/1",
+        "/api/v1/messages",
+        "/api/v1/messages/1/SM1",
+        "/api/v1/events",
+        "/api/v1/cursors",
+        "/api/v1/cursors/1",
+        "/api/v1/subscriptions",
+        &subscription,
+        &format!("{subscription}/deliveries"),
+        "/api/v1/deliveries/1",
+        "/api/v1/erasures",
+        erasure,
+        "/api/v1/rejections",
+    ] {
+        let get = service.get(path).await.undated();
+        let request = Request::new("HEAD", path).bearer(&service.admin_token);
+        let head = request.send(service.operator).await.undated();
+        assert_eq!(
+            (head.status, &head.headers),
+            (get.status, &get.headers),
+            "{path}"
+        );
+        seen += 1;
+    }
+    // The stream never ends by itself, so its head comes alone.
+    let request = Request::new("HEAD", "/api/v1/events/stream").bearer(&service.admin_token);
+    let mut connection = Connection::open(service.operator).await;
+    connection.write(&request.bytes()).await;
+    let head = connection.head_of_answer().await;
+    assert_eq!(
+        (head.status, head.header("content-type")),
+        (200, Some("text/event-stream"))
+    );
+    assert!(connection.is_closed().await);
+    let gets = DOCUMENT["paths"].as_object().unwrap().values();
+    let gets = gets.filter(|item| item["get"].is_object()).count();
+    // The document itself is not in it.
+    assert_eq!(seen, gets);
+}
+
+/// Every body that an operation reads, as its method, its path and its schema.
+fn bodies() -> Vec<(String, String, &'static Value)> {
+    let paths = DOCUMENT["paths"].as_object().unwrap().iter();
+    let operations = paths.flat_map(|(path, item)| {
+        let operations = item.as_object().unwrap().iter();
+        operations.map(move |(method, operation)| (method, path, operation))
+    });
+    let read = |(method, path, operation): (&String, &String, &'static Value)| {
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        let named = schema["$ref"].as_str()?.trim_start_matches('#');
+        let path = path.replace(['{', '}'], "");
+        Some((method.to_uppercase(), path, DOCUMENT.pointer(named)?))
+    };
+    operations.filter_map(read).collect()
+}
+
+#[tokio::test]
+async fn only_objects_are_accepted_where_objects_are_expected() {
+    let (running, store) = on_memory().await;
+    let service = &running.service;
+    let bodies = bodies();
+    assert!(bodies.len() >= 8, "{bodies:?}");
+    for (method, path, schema) in &bodies {
+        let fields = schema["properties"].as_object().unwrap();
+        let by_position: Vec<_> = fields.iter().map(|_| json!("+15550100001")).collect();
+        let nulls = vec![Value::Null; fields.len()];
+        for body in [
+            json!([]),
+            json!(by_position),
+            json!(nulls),
+            json!("x"),
+            json!(1),
+            json!(null),
+        ] {
+            let answer = service
+                .operator(Request::new(method, path).json(&body))
+                .await;
+            assert_eq!(answer.problem(), "wrong_type", "{method} {path} {body}");
+            let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+            assert!(detail.contains("expected an object"), "{detail}");
+        }
+    }
+    let message = json!({"message": ["1", "SM1"]});
+    let replay = Request::post("/api/v1/subscriptions/x/replay").json(&message);
+    assert_eq!(service.operator(replay).await.problem(), "wrong_type");
+    let erased = ports::Erasures::list(&store, None, domain::page::PageSize::default()).await;
+    assert!(erased.unwrap().items.is_empty());
+}
+
+#[tokio::test]
+async fn errors_name_types_of_json_and_not_of_rust() {
+    let (running, _) = on_memory().await;
+    let service = &running.service;
+    let schemas = DOCUMENT["components"]["schemas"].as_object().unwrap();
+    for (method, path, schema) in bodies() {
+        for name in schema["properties"].as_object().unwrap().keys() {
+            for value in [
+                json!({"x": 1}),
+                json!([1]),
+                json!("x"),
+                json!(1.5),
+                json!(true),
+            ] {
+                let body = json!({name: value});
+                let answer = service
+                    .operator(Request::new(&method, &path).json(&body))
+                    .await;
+                let detail = answer.json()["detail"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned();
+                let words = detail.split(|c: char| !c.is_ascii_alphanumeric());
+                for word in words {
+                    let of_rust = [
+                        "struct", "enum", "map", "sequence", "option", "tuple", "i64",
+                    ];
+                    assert!(!of_rust.contains(&word), "{body}: {detail}");
+                    assert!(!schemas.contains_key(word), "{body}: {detail}");
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -215,6 +394,9 @@ async fn the_document_of_the_api_says_what_there_is() {
                 let nothing = answer.status == 404 && answer.problem() == "not_found";
                 assert!(!nothing, "{method} {path}");
                 allowed.push(method);
+                if method == "GET" {
+                    allowed.push("HEAD");
+                }
             } else {
                 assert_eq!(answer.status, 405, "{method} {path}");
             }

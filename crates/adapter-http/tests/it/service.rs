@@ -78,8 +78,9 @@ impl Service {
 }
 
 /// The document of the API, as it describes itself.
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
-    let document = adapter_http::api::openapi::document();
+pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let public_url = domain::PublicUrl::parse("https://reports.example.com");
+    let document = adapter_http::api::openapi::document(&public_url.expect("a URL"));
     serde_json::to_value(document).expect("it is JSON")
 });
 

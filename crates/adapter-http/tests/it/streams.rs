@@ -233,8 +233,50 @@ async fn a_stream_is_never_silent_for_long() {
     let mut stream = Streamed::begin(&running, "", None).await;
     for _ in 0..3 {
         stream.text.clear();
-        stream.until(": nothing new\nid: ").await;
+        stream.until(": heartbeat\n\n").await;
     }
+}
+
+#[tokio::test]
+async fn every_frame_has_data_or_begins_as_a_comment() {
+    let (running, _) = streaming(StreamSettings {
+        heartbeat: Duration::from_millis(50),
+        ..StreamSettings::default()
+    })
+    .await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    let mut stream = Streamed::begin(&running, "", None).await;
+    stream.until(": heartbeat\n\n").await;
+    report(&running, &channel, &twilio_sid(1), "sent").await;
+    stream.until(&twilio_sid(1)).await;
+    let mut text = std::mem::take(&mut stream.text);
+    stream.until(": heartbeat\n\n").await;
+    text.push_str(&stream.text);
+    let (_, body) = text.split_once("\r\n\r\n").unwrap();
+    // Without the lines of the chunks.
+    let lines: Vec<_> = body
+        .split('\n')
+        .filter(|line| !line.ends_with('\r'))
+        .collect();
+    let text = lines.join("\n");
+    let frames = text.split("\n\n").filter(|frame| !frame.is_empty());
+    for frame in frames {
+        let data = frame.lines().find_map(|line| line.strip_prefix("data: "));
+        match data {
+            Some(data) => assert!(serde_json::from_str::<Value>(data).is_ok(), "{frame}"),
+            None => assert!(frame.starts_with(':'), "{frame}"),
+        }
+        assert!(data.is_some() || !frame.contains("\nid:"), "{frame}");
+    }
+}
+
+#[tokio::test]
+async fn empty_last_event_id_is_an_absent_one() {
+    let (running, _) = on_memory().await;
+    let channel = running.service.add_channel("1", json!({})).await;
+    report(&running, &channel, &twilio_sid(1), "sent").await;
+    let mut stream = Streamed::begin(&running, "?after=oldest", Some("")).await;
+    stream.until(&twilio_sid(1)).await;
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use usecases::manage_channels::IssuedCredential;
 use utoipa::ToSchema;
 
 use super::Operator;
+use super::body::Body;
 use super::credentials::{CredentialView, IssuedView};
 use super::error::{ApiError, missing};
 use super::query::reveal;
@@ -164,9 +165,9 @@ pub struct ChannelQuery {
 )]
 pub(crate) async fn add(
     operator: web::Data<Operator>,
-    request: web::Json<ChannelRequest>,
+    request: Body<ChannelRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let new = request.into_inner().read()?;
+    let new = request.into_inner().0.read()?;
     let (channel, issued) = operator.run(operator.state.manage.add(new)).await?;
     operator.channels_changed().await;
     let location = format!("/api/v1/channels/{}", channel.id);
@@ -238,7 +239,7 @@ pub(crate) async fn show(
 pub(crate) async fn change(
     operator: web::Data<Operator>,
     path: web::Path<String>,
-    request: web::Json<ChannelPatch>,
+    request: Body<ChannelPatch>,
 ) -> Result<HttpResponse, ApiError> {
     let id = channel_id(&path)?;
     let changes = request.read()?;

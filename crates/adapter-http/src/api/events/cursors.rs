@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::{place, position_of, position_text};
 use crate::api::Operator;
+use crate::api::body::Body;
 use crate::api::error::{ApiError, missing, valid};
 use crate::api::query::{given, parameter_cursor};
 use crate::api::subscriptions::view::LagView;
@@ -157,7 +158,7 @@ pub(crate) async fn show(
 pub(crate) async fn put(
     operator: web::Data<Operator>,
     path: web::Path<String>,
-    request: web::Json<CursorRequest>,
+    request: Body<CursorRequest>,
 ) -> Result<HttpResponse, ApiError> {
     // Here the name is made, so it is a value that may be wrong.
     let name = valid("name", CursorName::parse(&path))?;

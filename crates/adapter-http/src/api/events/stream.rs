@@ -5,8 +5,8 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use domain::LogPosition;
@@ -32,10 +32,15 @@ const BUFFERED_PAGES: usize = 8;
 const PAGE: NonZeroU16 = NonZeroU16::new(64).unwrap();
 
 /// The header of a client that goes on where it was cut off.
-const LAST_EVENT_ID: &str = "Last-Event-ID";
+pub(crate) const LAST_EVENT_ID: &str = "Last-Event-ID";
 
-/// How long a client waits before it connects again.
-const RETRY: &str = "retry: 2000\n\n";
+/// The first frame: how many milliseconds a client waits before it connects again. Like
+/// [`HEARTBEAT`] it begins with a colon, by which clients that expect data in every frame
+/// know a comment.
+const OPENING: &str = ": connected\nretry: 2000\n\n";
+
+/// Keeps the connection open while there are no events.
+const HEARTBEAT: &str = ": heartbeat\n\n";
 
 /// How streams of events are dimensioned.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +133,17 @@ pub(crate) async fn follow(
         let field = if resumes { LAST_EVENT_ID } else { "after" };
         return Err(ApiError::Problem(beyond_the_end(field)));
     }
+    let mut answer = HttpResponse::Ok();
+    answer
+        // What follows its end would follow on another connection.
+        .force_close()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        // Some proxies would gather events otherwise.
+        .insert_header(("x-accel-buffering", "no"));
+    if request.method() == Method::HEAD {
+        return Ok(answer.finish());
+    }
     let place = Arc::clone(&operator.streams).try_acquire_owned();
     let place = place.map_err(|_| {
         ApiError::Problem(Problem::new(
@@ -141,20 +157,17 @@ pub(crate) async fn follow(
         filter,
         reveal,
     };
-    Ok(HttpResponse::Ok()
-        // What follows its end would follow on another connection.
-        .force_close()
-        .content_type("text/event-stream")
-        .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        // Some proxies would gather events otherwise.
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(follower.begin(after, place, Cut::of(&request))))
+    Ok(answer.streaming(follower.begin(after, place, Cut::of(&request))))
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<LogPosition>, ApiError> {
     let Some(value) = headers.get(LAST_EVENT_ID) else {
         return Ok(None);
     };
+    // Some clients send the header empty until they have heard an event.
+    if value.is_empty() {
+        return Ok(None);
+    }
     let text = value.to_str().unwrap_or_default();
     parameter_cursor(LAST_EVENT_ID, text, position_of).map(Some)
 }
@@ -199,8 +212,8 @@ impl Follower {
     async fn fill(self, mut after: LogPosition, pages: &mpsc::Sender<Bytes>) -> Option<Bytes> {
         let mut stop = self.operator.state.stop.clone();
         let patience = self.operator.state.streams.patience;
-        let retry = Bytes::from_static(RETRY.as_bytes());
-        if pages.send(retry).await.is_err() {
+        let opening = Bytes::from_static(OPENING.as_bytes());
+        if pages.send(opening).await.is_err() {
             return None;
         }
         loop {
@@ -261,9 +274,7 @@ impl Follower {
             let _ = write!(text, "event: {}\ndata: {data}\n\n", event.event_type);
         }
         if text.is_empty() {
-            // Keeps the connection open, and moves the place to resume from past
-            // what did not pass the filter.
-            text = format!(": nothing new\nid: {}\n\n", position_text(page.next));
+            return Bytes::from_static(HEARTBEAT.as_bytes());
         }
         text.into()
     }

@@ -223,7 +223,8 @@ mod tests {
     use super::*;
 
     fn operations() -> Vec<Value> {
-        let document = serde_json::to_value(super::super::document()).unwrap();
+        let public_url = domain::PublicUrl::parse("https://reports.example.com").unwrap();
+        let document = serde_json::to_value(super::super::document(&public_url)).unwrap();
         let items = ["paths", "webhooks"].map(|name| document[name].as_object().unwrap().clone());
         let items = items.into_iter().flatten();
         let operations = items.flat_map(|(_, item)| item.as_object().unwrap().clone());

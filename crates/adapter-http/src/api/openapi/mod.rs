@@ -2,16 +2,22 @@
 
 mod answers;
 
-use domain::EventType;
+use actix_web::web::Bytes;
+use actix_web::{HttpResponse, web};
+use domain::{EventType, PublicUrl};
 use serde::Serialize;
 use usecases::CloudEvent;
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, Paths, RefOr};
+use utoipa::openapi::{OpenApi as Document, Paths, RefOr, Server};
 use utoipa::{Modify, OpenApi, ToSchema};
 
+use super::Operator;
 use crate::problem::Problem;
 use answers::Answers;
+
+/// The path of the webhook.
+const REPORT: &str = "/social/on/whatsapp/twilio/report/{channel}";
 
 /// The name of what is pushed.
 const PUSHED: &str = "message";
@@ -110,10 +116,31 @@ impl Modify for Pushed {
     }
 }
 
-/// The document.
+/// Returns the document of a service that integrators reach at `public_url`.
 #[must_use]
-pub fn document() -> Document {
-    Api::openapi()
+pub fn document(public_url: &PublicUrl) -> Document {
+    let mut document = Api::openapi();
+    let paths = &mut document.paths.paths;
+    if let Some(report) = paths.get_mut(REPORT).and_then(|item| item.post.as_mut()) {
+        let mut public = Server::new(public_url.without_credentials());
+        public.description = Some("The public listener".to_owned());
+        report.servers = Some(vec![public]);
+    }
+    document
+}
+
+/// The same as JSON.
+pub(crate) fn json(public_url: &PublicUrl) -> Bytes {
+    let json = document(public_url).to_json();
+    json.expect("a document is structs, texts and numbers")
+        .into()
+}
+
+/// Answers with the document.
+pub(crate) async fn show(operator: web::Data<Operator>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(operator.document.clone())
 }
 
 /// The fields of a report that must be there; Twilio sends about twenty more,
@@ -143,7 +170,7 @@ struct TwilioReport {
 /// Report on a message sent through Twilio
 #[utoipa::path(
     post,
-    path = "/social/on/whatsapp/twilio/report/{channel}",
+    path = REPORT,
     operation_id = "report_message",
     tag = "webhook",
     params(

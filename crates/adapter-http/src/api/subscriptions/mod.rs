@@ -18,6 +18,7 @@ use usecases::manage_subscriptions::{NewSubscription, OVERLAP, ReplayFrom, Subsc
 use utoipa::ToSchema;
 
 use super::Operator;
+use super::body::Body;
 use super::error::{ApiError, missing, valid};
 use super::events::start;
 use crate::problem::Problem;
@@ -76,7 +77,7 @@ pub(crate) fn subscription_id(text: &str) -> Result<SubscriptionId, ApiError> {
 )]
 pub(crate) async fn add(
     operator: web::Data<Operator>,
-    request: web::Json<SubscriptionRequest>,
+    request: Body<SubscriptionRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let description = Description::parse(request.description.as_deref().unwrap_or_default());
     let new = NewSubscription {
@@ -160,7 +161,7 @@ pub(crate) async fn show(
 pub(crate) async fn change(
     operator: web::Data<Operator>,
     path: web::Path<String>,
-    wanted: web::Json<SubscriptionPatch>,
+    wanted: Body<SubscriptionPatch>,
 ) -> Result<HttpResponse, ApiError> {
     let id = subscription_id(&path)?;
     let before = operator.run(operator.state.subscriptions.find(id)).await?;
@@ -270,13 +271,17 @@ pub(crate) async fn resume(
 pub(crate) async fn rotate(
     operator: web::Data<Operator>,
     path: web::Path<String>,
-    request: web::Json<RotateRequest>,
+    request: Body<RotateRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let id = subscription_id(&path)?;
     let overlap = match request.overlap_hours {
         None => OVERLAP,
-        Some(hours) if hours <= OVERLAP_HOURS_MAX => Duration::from_secs(u64::from(hours) * 3_600),
-        Some(_) => return valid("overlap_hours", Err("a number of hours from 0 to 720")),
+        Some(hours) => {
+            let hours = u16::try_from(hours).ok();
+            let hours = hours.filter(|hours| *hours <= OVERLAP_HOURS_MAX);
+            let expected = "overlap_hours is a whole number from 0 to 720";
+            Duration::from_hours(u64::from(valid("overlap_hours", hours.ok_or(expected))?))
+        }
     };
     let secret = secret(request.secret.as_deref())?;
     let rotating = operator.state.subscriptions.rotate(id, secret, overlap);
@@ -325,7 +330,7 @@ pub(crate) async fn test(
 pub(crate) async fn replay(
     operator: web::Data<Operator>,
     path: web::Path<String>,
-    request: web::Json<ReplayRequest>,
+    request: Body<ReplayRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let id = subscription_id(&path)?;
     let (after, since) = (request.after.as_deref(), request.since.as_deref());

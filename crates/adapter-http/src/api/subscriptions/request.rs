@@ -7,6 +7,7 @@ use domain::{ChannelId, EventType, MessageKey, MessageSid};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::api::body::optional_object;
 use crate::api::error::{ApiError, valid};
 use crate::api::query::set;
 
@@ -63,7 +64,7 @@ pub struct RotateRequest {
     pub secret: Option<String>,
     /// How many hours the old one goes on signing: 24 unless asked otherwise, at
     /// most 720.
-    pub overlap_hours: Option<u16>,
+    pub overlap_hours: Option<i64>,
 }
 
 /// From where events are sent again: one of the three.
@@ -75,6 +76,7 @@ pub struct ReplayRequest {
     /// All of reports that arrived at this time or later.
     pub since: Option<String>,
     /// Those of one message.
+    #[serde(default, deserialize_with = "optional_object")]
     pub message: Option<MessageRef>,
 }
 
