@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix_web::dev::{Extensions, ServerHandle};
+use actix_web::dev::ServerHandle;
 
 /// How soon the thread that accepts connections hears that it should not.
 const HEARS: Duration = Duration::from_millis(5);
@@ -15,7 +15,7 @@ const HEARS: Duration = Duration::from_millis(5);
 /// counted.
 const LOOKED_AT_EVERY: Duration = Duration::from_millis(20);
 
-/// What is known of the connections of a listener.
+/// How many connections a listener has.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     held: AtomicUsize,
@@ -23,19 +23,20 @@ pub(crate) struct Connections {
     leaving: AtomicBool,
 }
 
-/// A connection is held until this is dropped.
-struct Held(Arc<Connections>);
+/// A connection counts as held until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted(Arc<Connections>);
 
 impl Connections {
-    /// No more than so many are held.
+    /// Sets how many are held at most.
     pub(crate) fn allow(&self, at_most: usize) {
         self.allowed.store(at_most, Ordering::Relaxed);
     }
 
-    /// Counts a connection, for as long as its data is kept.
-    pub(crate) fn count(self: &Arc<Self>, data: &mut Extensions) {
+    /// Counts a connection.
+    pub(crate) fn count(self: &Arc<Self>) -> Counted {
         self.held.fetch_add(1, Ordering::Relaxed);
-        data.insert(Held(Arc::clone(self)));
+        Counted(Arc::clone(self))
     }
 
     /// How many are held, and how many may be.
@@ -44,12 +45,28 @@ impl Connections {
         (held, self.allowed.load(Ordering::Relaxed))
     }
 
-    /// Whether the next answer on a connection is its last one: there will be no listener any
-    /// more, or others wait, who would wait for as long as this one is idle.
+    /// Whether each answer is the last on its connection, since the listener is about to end.
     pub(crate) fn are_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// Whether 90 % are used: idle connections are closed when new ones arrive, and those
+    /// without valid credentials after each answer.
+    pub(crate) fn are_scarce(&self) -> bool {
+        self.surplus().is_some()
+    }
+
+    /// How many there are above 90 % of those allowed; `None` below.
+    pub(crate) fn surplus(&self) -> Option<usize> {
         let (held, allowed) = self.usage();
-        let are_scarce = held >= allowed - allowed / 10;
-        self.leaving.load(Ordering::Relaxed) || are_scarce
+        held.checked_sub(allowed - allowed / 10)
+    }
+
+    /// Whether 95 % are used: every connection is closed after its answer. Connections without
+    /// valid credentials alone do not get so far.
+    pub(crate) fn are_used_up(&self) -> bool {
+        let (held, allowed) = self.usage();
+        held >= allowed - allowed / 20
     }
 
     /// Whether none is held.
@@ -58,7 +75,7 @@ impl Connections {
     }
 }
 
-impl Drop for Held {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.held.fetch_sub(1, Ordering::Relaxed);
     }

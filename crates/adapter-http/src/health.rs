@@ -1,10 +1,15 @@
 //! Whether the process lives, and whether it can take reports.
 
-use actix_web::{HttpResponse, web};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use tokio::sync::Mutex;
 use usecases::check_health::{Condition, Part};
 use utoipa::ToSchema;
 
+use crate::api::auth::{TokenShown, token_shown};
 use crate::watch::Watch;
 
 /// How the service is.
@@ -30,16 +35,43 @@ pub struct PartView {
 }
 
 impl HealthView {
-    fn new(parts: Vec<Part>) -> Self {
-        let view = |part: Part| PartView {
+    fn new(parts: &[Part], with_ids: bool) -> Self {
+        let view = |part: &Part| PartView {
             name: part.name,
             condition: part.condition.as_str(),
-            detail: part.detail,
+            detail: if with_ids {
+                part.detail.clone()
+            } else {
+                part.summary.clone()
+            },
         };
         Self {
             ready: parts.iter().all(|part| part.condition != Condition::Down),
-            parts: parts.into_iter().map(view).collect(),
+            parts: parts.iter().map(view).collect(),
         }
+    }
+}
+
+/// How long a result is shown again: any number of probes costs the store one check a second.
+const VALID_FOR: Duration = Duration::from_secs(1);
+
+/// The last result of the health checks.
+#[derive(Default)]
+pub(crate) struct LastCheck(Mutex<Option<(Instant, Arc<[Part]>)>>);
+
+impl LastCheck {
+    /// The last result if it is recent, and that of a new check otherwise. Of callers at the
+    /// same time one checks and the others wait for its result.
+    async fn or_check(&self, check: impl Future<Output = Vec<Part>>) -> Arc<[Part]> {
+        let mut last = self.0.lock().await;
+        if let Some((at, parts)) = &*last
+            && at.elapsed() < VALID_FOR
+        {
+            return Arc::clone(parts);
+        }
+        let parts: Arc<[Part]> = check.await.into();
+        *last = Some((Instant::now(), Arc::clone(&parts)));
+        parts
     }
 }
 
@@ -68,12 +100,51 @@ pub(crate) async fn alive() -> HttpResponse {
         (status = 503, body = HealthView, description = "They cannot"),
     ),
 )]
-pub(crate) async fn ready(watch: web::Data<Watch>) -> HttpResponse {
-    let health = HealthView::new(watch.run(watch.state.health.run()).await);
+pub(crate) async fn ready(watch: web::Data<Watch>, request: HttpRequest) -> HttpResponse {
+    let check = watch.run(watch.state.health.run());
+    let parts = watch.last_check.or_check(check).await;
+    let shown = token_shown(&watch, request.headers()).await;
+    let health = HealthView::new(&parts, shown == TokenShown::Right);
     let mut answer = if health.ready {
         HttpResponse::Ok()
     } else {
         HttpResponse::ServiceUnavailable()
     };
     answer.json(health)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn part() -> Part {
+        Part {
+            name: "subscriptions",
+            condition: Condition::Degraded,
+            detail: Some("0193 was paused".to_owned()),
+            summary: Some("1 need attention".to_owned()),
+        }
+    }
+
+    #[tokio::test]
+    async fn many_probes_share_one_check() {
+        let (last, checks) = (LastCheck::default(), Cell::new(0));
+        let check = || async {
+            checks.set(checks.get() + 1);
+            tokio::task::yield_now().await;
+            vec![part()]
+        };
+        let probes = (0..64).map(|_| last.or_check(check()));
+        futures_util::future::join_all(probes).await;
+        assert_eq!(checks.get(), 1);
+    }
+
+    #[test]
+    fn ids_are_for_those_who_show_the_token() {
+        let detail = |with_ids| HealthView::new(&[part()], with_ids).parts[0].detail.clone();
+        assert_eq!(detail(true).unwrap(), "0193 was paused");
+        assert_eq!(detail(false).unwrap(), "1 need attention");
+    }
 }

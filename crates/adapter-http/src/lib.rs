@@ -11,12 +11,15 @@
 
 pub mod api;
 mod connections;
+mod docs;
+mod guessing;
 pub mod health;
-mod idle;
+mod host;
 pub mod metrics;
 pub mod problem;
 pub mod request_log;
 pub mod server;
+mod transport;
 pub mod watch;
 pub mod webhook;
 pub mod wire;
@@ -33,14 +36,14 @@ use usecases::{
     ListMessages, ListRejections, ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents,
     ReceiveReport, ShowMessage, SurveySubscriptions,
 };
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use api::auth::AdminToken;
 pub use api::events::stream::StreamSettings;
 pub use connections::Farewell;
+pub use host::HostNames;
 pub use metrics::Metrics;
 use problem::Problem;
-pub use server::{Home, PublicSettings, bind, serve_operator, serve_public, serve_watch};
+pub use server::{Home, ListenerSettings, bind, serve_operator, serve_public, serve_watch};
 use tokio::sync::watch::Receiver;
 pub use watch::WatchState;
 
@@ -93,6 +96,8 @@ pub struct OperatorState {
     pub metrics: Arc<Metrics>,
     /// Opens the API.
     pub admin_token: AdminToken,
+    /// The host names that are answered.
+    pub hosts: HostNames,
 }
 
 /// The routes of the public listener: the webhook, and nothing else.
@@ -100,7 +105,7 @@ pub struct OperatorState {
 /// `POST /social/on/whatsapp/{integrator}/{word}/{channel}` is taken apart by
 /// hand in [`webhook::path`]: a pattern of the router would be a regular
 /// expression on every request.
-pub fn public(webhook: web::Data<webhook::Webhook>) -> impl FnOnce(&mut ServiceConfig) {
+pub(crate) fn public(webhook: web::Data<webhook::Webhook>) -> impl FnOnce(&mut ServiceConfig) {
     move |routes| {
         routes
             .app_data(webhook)
@@ -110,12 +115,13 @@ pub fn public(webhook: web::Data<webhook::Webhook>) -> impl FnOnce(&mut ServiceC
 
 /// The routes of the operator's listener. All that holds data is behind the
 /// admin token.
-pub fn operator(
+pub(crate) fn operator(
     operator: web::Data<api::Operator>,
     watch: web::Data<watch::Watch>,
 ) -> impl FnOnce(&mut ServiceConfig) {
     move |routes| {
         let api = web::scope("/api/v1")
+            .wrap(from_fn(api::body_timeout::read_in_time))
             .wrap(from_fn(api::auth::only_with_token))
             .service(
                 resource("/channels", "GET, HEAD, POST")
@@ -165,14 +171,14 @@ pub fn operator(
             .app_data(web::QueryConfig::default().error_handler(api::error::of_query))
             .service(
                 web::scope("")
+                    .wrap(from_fn(host::only_known))
                     .wrap(from_fn(request_log::operator))
                     .service(api)
                     .configure(watching)
                     .service(
                         resource("/openapi.json", "GET, HEAD").route(get().to(api::openapi::show)),
                     )
-                    .service(web::redirect("/docs", "/docs/"))
-                    .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")))
+                    .configure(docs::routes)
                     .default_service(web::to(nothing_here)),
             );
     }
@@ -180,7 +186,7 @@ pub fn operator(
 
 /// The routes of a worker's listener: what is there to watch it by, and nothing
 /// else.
-pub fn watched(watch: web::Data<watch::Watch>) -> impl FnOnce(&mut ServiceConfig) {
+pub(crate) fn watched(watch: web::Data<watch::Watch>) -> impl FnOnce(&mut ServiceConfig) {
     move |routes| {
         routes
             .app_data(watch)

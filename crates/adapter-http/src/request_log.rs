@@ -35,7 +35,7 @@ pub(crate) async fn operator(
 }
 
 /// Asked every few seconds, by programs.
-const MONITORED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+pub(crate) const MONITORED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Writes the line of a request to the webhook, which only debugging shows.
 pub(crate) fn webhook(request: &HttpRequest, status: StatusCode, outcome: Outcome, took: Duration) {

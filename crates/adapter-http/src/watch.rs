@@ -7,8 +7,10 @@ use usecases::{CheckHealth, SurveySubscriptions};
 
 use crate::OperatorState;
 use crate::api::auth::AdminToken;
+use crate::guessing::GuessThrottle;
+use crate::health::LastCheck;
 use crate::metrics::Metrics;
-use crate::server::Home;
+use crate::server::{Home, ListenerSettings};
 
 /// What is needed to be watched.
 #[derive(Clone)]
@@ -37,12 +39,25 @@ impl From<&OperatorState> for WatchState {
 /// What the handlers need.
 pub struct Watch {
     pub(crate) state: WatchState,
+    pub(crate) settings: ListenerSettings,
+    pub(crate) last_check: LastCheck,
+    /// Delays the answers to wrong tokens.
+    pub(crate) guessing: GuessThrottle,
     home: Home,
 }
 
+/// How many wrong tokens are answered at a time; with the default delay 20 a second.
+const GUESSES_AT_A_TIME: usize = 4;
+
 impl Watch {
-    pub(crate) const fn new(state: WatchState, home: Home) -> Self {
-        Self { state, home }
+    pub(crate) fn new(state: WatchState, settings: ListenerSettings, home: Home) -> Self {
+        Self {
+            state,
+            last_check: LastCheck::default(),
+            guessing: GuessThrottle::new(GUESSES_AT_A_TIME, settings.refusal_delay),
+            settings,
+            home,
+        }
     }
 
     /// Runs a use case where the store lives.

@@ -6,9 +6,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// journal, targets of events, the operator's own connections.
 const SPARE: u64 = 64;
 
-/// A connection takes two: the server's, and one by which it is closed when it is forgotten.
-const A_CONNECTION: u64 = 2;
-
 /// How many files may be open at most; `None` if there is no limit.
 pub fn limit() -> Option<u64> {
     getrlimit(Resource::Nofile).maximum
@@ -37,7 +34,7 @@ pub fn raise() -> Option<u64> {
 /// How many of the wanted connections a limit leaves room for, besides those of the database.
 pub fn connections(wanted: u32, database: u32, limit: Option<u64>) -> u32 {
     let Some(limit) = limit else { return wanted };
-    let left = limit.saturating_sub(SPARE + u64::from(database)) / A_CONNECTION;
+    let left = limit.saturating_sub(SPARE + u64::from(database));
     // With fewer than a handful there is no service; what cannot be opened says so then.
     wanted.min(u32::try_from(left).unwrap_or(u32::MAX).max(16))
 }
@@ -50,7 +47,7 @@ mod tests {
     fn connections_leave_room_for_what_else_is_open() {
         assert_eq!(connections(8192, 10, None), 8192);
         assert_eq!(connections(8192, 10, Some(1 << 20)), 8192);
-        assert_eq!(connections(8192, 10, Some(1024)), 475);
+        assert_eq!(connections(8192, 10, Some(1024)), 950);
         assert_eq!(connections(100, 10, Some(1024)), 100);
         assert_eq!(connections(8192, 10, Some(32)), 16);
     }

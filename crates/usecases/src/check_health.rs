@@ -64,6 +64,8 @@ pub struct Part {
     pub condition: Condition,
     /// What is wrong; `None` if nothing is.
     pub detail: Option<String>,
+    /// The same without ids, for callers that have not shown the admin token.
+    pub summary: Option<String>,
 }
 
 impl Part {
@@ -76,7 +78,16 @@ impl Part {
         Self {
             name,
             condition,
+            summary: wrong.clone(),
             detail: wrong,
+        }
+    }
+
+    /// Says something else to callers that have not shown the admin token.
+    fn summarized(self, summary: String) -> Self {
+        Self {
+            summary: self.detail.is_some().then_some(summary),
+            ..self
         }
     }
 }
@@ -222,8 +233,12 @@ impl CheckHealth {
             }
         });
         let wrong: Vec<_> = wrong.collect();
+        let summary = format!(
+            "{} need attention; with the admin token it says which",
+            wrong.len()
+        );
         let wrong = (!wrong.is_empty()).then(|| wrong.join("; "));
-        Some(Part::new("subscriptions", wrong, Condition::Degraded))
+        Some(Part::new("subscriptions", wrong, Condition::Degraded).summarized(summary))
     }
 
     /// Where the store does not answer, the journal is asked whether it takes entries: it may

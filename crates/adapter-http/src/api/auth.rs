@@ -5,13 +5,14 @@ use std::fmt;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::problem::Problem;
+use crate::transport;
 use crate::watch::Watch;
 
 /// The SHA-256 of the token that opens the operator's listener.
@@ -52,17 +53,16 @@ pub(crate) async fn only_with_token(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let shown = request.headers().get(header::AUTHORIZATION);
-    let token = shown.and_then(|value| bearer(value.as_bytes()));
-    let mut response = match token {
-        Some(token) if watch.state.admin_token.is(token) => {
+    let mut response = match token_shown(&watch, request.headers()).await {
+        TokenShown::Right => {
+            transport::prove(request.request());
             next.call(request).await?.map_into_boxed_body()
         }
-        Some(_) => request.into_response(unauthorized(
+        TokenShown::Wrong => request.into_response(unauthorized(
             "this is not the admin token",
             r#"Bearer realm="receiptd", error="invalid_token""#,
         )),
-        None => request.into_response(unauthorized(
+        TokenShown::None => request.into_response(unauthorized(
             "send the admin token: Authorization: Bearer TOKEN",
             r#"Bearer realm="receiptd""#,
         )),
@@ -74,7 +74,35 @@ pub(crate) async fn only_with_token(
     Ok(response)
 }
 
-fn bearer(header: &[u8]) -> Option<&[u8]> {
+/// Which token a request shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenShown {
+    /// The admin token.
+    Right,
+    /// Another one.
+    Wrong,
+    /// None at all.
+    None,
+}
+
+/// Compares the token that a request shows. After a wrong one the answer is delayed.
+pub(crate) async fn token_shown(watch: &Watch, headers: &HeaderMap) -> TokenShown {
+    match bearer(headers) {
+        None => TokenShown::None,
+        Some(token) if watch.state.admin_token.is(token) => TokenShown::Right,
+        Some(_) => {
+            watch.guessing.wait().await;
+            TokenShown::Wrong
+        }
+    }
+}
+
+/// The token that a request shows.
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    token_of(headers.get(header::AUTHORIZATION)?.as_bytes())
+}
+
+fn token_of(header: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = header.split_at_checked(b"Bearer ".len())?;
     let token = scheme
         .eq_ignore_ascii_case(b"Bearer ")
@@ -97,11 +125,11 @@ mod tests {
 
     #[test]
     fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
-        assert_eq!(bearer(b"Bearer abc"), Some(&b"abc"[..]));
-        assert_eq!(bearer(b"bearer  abc "), Some(&b"abc"[..]));
-        assert_eq!(bearer(b"Basic abc"), None);
-        assert_eq!(bearer(b"Bearer"), None);
-        assert_eq!(bearer(b"Bearer  "), None);
+        assert_eq!(token_of(b"Bearer abc"), Some(&b"abc"[..]));
+        assert_eq!(token_of(b"bearer  abc "), Some(&b"abc"[..]));
+        assert_eq!(token_of(b"Basic abc"), None);
+        assert_eq!(token_of(b"Bearer"), None);
+        assert_eq!(token_of(b"Bearer  "), None);
     }
 
     #[test]

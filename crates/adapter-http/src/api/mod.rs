@@ -3,6 +3,7 @@
 
 pub mod auth;
 pub(crate) mod body;
+pub(crate) mod body_timeout;
 pub mod channels;
 pub mod credentials;
 pub mod erasures;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{HttpResponse, error::PayloadError};
 use futures_util::StreamExt as _;
@@ -30,15 +30,28 @@ pub(crate) enum BodyError {
 /// The body of a request, of which nothing or all has been read.
 pub(crate) struct Body {
     payload: Payload,
+    /// The most bytes that are read.
+    max: usize,
     ended: bool,
+    /// What is still to come of a body whose end the server does not see: after
+    /// `Upgrade: websocket` it takes everything that follows for the new protocol.
+    left: Option<usize>,
 }
 
 impl Body {
-    pub(crate) const fn new(payload: Payload) -> Self {
+    /// The body that belongs to these headers.
+    pub(crate) fn new(payload: Payload, headers: &HeaderMap, max: usize) -> Self {
         Self {
             payload,
+            max,
             ended: false,
+            left: asks_for_websocket(headers).then(|| announced_length(headers).unwrap_or(0)),
         }
+    }
+
+    /// Whether it was read to its end.
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Reads it to its end.
@@ -47,7 +60,7 @@ impl Body {
         headers: &HeaderMap,
         deadline: Instant,
     ) -> Result<Bytes, BodyError> {
-        if announced_length(headers).is_some_and(|length| length > BODY_MAX) {
+        if announced_length(headers).is_some_and(|length| length > self.max) {
             return Err(BodyError::TooLarge);
         }
         match tokio::time::timeout_at(deadline.into(), self.collect()).await {
@@ -59,7 +72,7 @@ impl Body {
     /// Drops it as it comes, so that the connection can carry another request.
     /// Gives up on one that is not small, or not there within `patience`.
     pub(crate) async fn drain(&mut self, headers: &HeaderMap, patience: Duration) {
-        if !self.ended && announced_length(headers).is_none_or(|length| length <= BODY_MAX) {
+        if !self.ended && announced_length(headers).is_none_or(|length| length <= self.max) {
             // The rest of a body that came too late stays unread; see `answer`.
             let _ = tokio::time::timeout(patience, self.discard()).await;
         }
@@ -92,32 +105,49 @@ impl Body {
             return Ok(Bytes::new());
         };
         let Some(second) = self.next().await? else {
-            return fitting(first);
+            return self.fitting(first);
         };
         let mut whole = BytesMut::from(first);
         whole.extend_from_slice(&second);
-        while whole.len() <= BODY_MAX {
+        while whole.len() <= self.max {
             match self.next().await? {
                 Some(piece) => whole.extend_from_slice(&piece),
-                None => return fitting(whole.freeze()),
+                None => return self.fitting(whole.freeze()),
             }
         }
         Err(BodyError::TooLarge)
+    }
+
+    fn fitting(&self, body: Bytes) -> Result<Bytes, BodyError> {
+        if body.len() <= self.max {
+            Ok(body)
+        } else {
+            Err(BodyError::TooLarge)
+        }
     }
 
     async fn discard(&mut self) {
         let mut length = 0;
         while let Ok(Some(piece)) = self.next().await {
             length += piece.len();
-            if length > BODY_MAX {
+            if length > self.max {
                 return;
             }
         }
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        if self.left == Some(0) {
+            return Ok(None);
+        }
         match self.payload.next().await {
-            Some(Ok(piece)) => Ok(Some(piece)),
+            Some(Ok(mut piece)) => {
+                if let Some(left) = &mut self.left {
+                    piece.truncate(*left);
+                    *left -= piece.len();
+                }
+                Ok(Some(piece))
+            }
             Some(Err(PayloadError::Overflow)) => Err(BodyError::TooLarge),
             Some(Err(_)) => Err(BodyError::Broken),
             None => {
@@ -128,12 +158,18 @@ impl Body {
     }
 }
 
-fn fitting(body: Bytes) -> Result<Bytes, BodyError> {
-    if body.len() <= BODY_MAX {
-        Ok(body)
-    } else {
-        Err(BodyError::TooLarge)
-    }
+/// Whether a request has a body.
+pub(crate) fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || announced_length(headers).is_some_and(|length| length > 0)
+}
+
+/// Whether the server takes what follows the head for another protocol; a chunked body it
+/// reads all the same.
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let upgrades = headers.get_all(header::UPGRADE).map(HeaderValue::as_bytes);
+    let websocket = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"websocket");
+    !headers.contains_key(header::TRANSFER_ENCODING) && upgrades.into_iter().any(websocket)
 }
 
 /// A length that is no number has been refused by the server already.

@@ -17,22 +17,28 @@ use ports::Headers;
 use usecases::Admission;
 use usecases::receive_report::ReportRequest;
 
+use crate::guessing::GuessThrottle;
 use crate::metrics::Outcome;
-use crate::server::{Home, PublicSettings};
-use crate::{PublicState, idle, request_log};
-use body::Body;
+use crate::server::{Home, ListenerSettings};
+use crate::{PublicState, request_log, transport};
+use body::{BODY_MAX, Body};
 use error::Refusal;
 
 /// What the webhook needs, made ready for requests.
 pub struct Webhook {
     state: PublicState,
-    settings: PublicSettings,
+    settings: ListenerSettings,
+    guessing: GuessThrottle,
     home: Home,
 }
 
+/// How many wrong passwords are answered at a time; with the default delay 320 a second.
+const GUESSES_AT_A_TIME: usize = 64;
+
 impl Webhook {
-    pub(crate) const fn new(state: PublicState, settings: PublicSettings, home: Home) -> Self {
+    pub(crate) const fn new(state: PublicState, settings: ListenerSettings, home: Home) -> Self {
         Self {
+            guessing: GuessThrottle::new(GUESSES_AT_A_TIME, settings.refusal_delay),
             state,
             settings,
             home,
@@ -70,17 +76,21 @@ impl Webhook {
                 });
             }
         };
+        transport::prove(request);
         check_media_type(request.headers(), integrator.media_type())?;
         let deadline = began + self.settings.request_timeout;
-        let body = body.read(request.headers(), deadline).await;
-        let body = body.map_err(Refusal::Unread)?;
+        let read = body.read(request.headers(), deadline).await;
+        let read = read.map_err(Refusal::Unread)?;
+        if body.has_ended() {
+            transport::body_complete(request);
+        }
         let query = Some(request.query_string()).filter(|_| request.uri().query().is_some());
         let report = ReportRequest {
             integrator,
             caller,
             headers,
             query,
-            body: &body,
+            body: &read,
         };
         let taken = self.home.run(self.state.receive.run(report)).await;
         taken.map_err(Refusal::NotTaken)
@@ -94,24 +104,30 @@ pub(crate) async fn receive(
     webhook: web::Data<Webhook>,
 ) -> HttpResponse {
     let began = Instant::now();
-    let _busy = idle::busy(&request);
-    let mut body = Body::new(payload.into_inner());
+    let connections = &webhook.state.metrics.connections;
+    let mut body = Body::new(payload.into_inner(), request.headers(), BODY_MAX);
     let (outcome, response) = match webhook.take(&request, &mut body, began).await {
         Ok(()) => (Outcome::Accepted, HttpResponse::NoContent().finish()),
         Err(refusal) => {
-            if !matches!(refusal, Refusal::Unread(_)) {
+            // Where connections are scarce, none is held for the sake of the next request.
+            if !matches!(refusal, Refusal::Unread(_)) && !connections.are_scarce() {
                 body.drain(request.headers(), webhook.settings.drain_timeout)
                     .await;
             }
             (refusal.outcome(), refusal.response())
         }
     };
+    if body.has_ended() {
+        transport::body_complete(&request);
+    }
     if outcome == Outcome::Refused {
-        tokio::time::sleep(webhook.settings.refusal_delay).await;
+        webhook.guessing.wait().await;
     }
     let mut response = body.answer(response);
     // Who is asked for credentials comes again, and nobody else would take the report.
-    if outcome != Outcome::Challenge && webhook.state.metrics.connections.are_leaving() {
+    let leaving = connections.are_leaving() && outcome != Outcome::Challenge;
+    let unwanted = connections.are_scarce() && !transport::is_proven(&request);
+    if leaving || unwanted || connections.are_used_up() {
         response = body::closing(response);
     }
     let took = began.elapsed();

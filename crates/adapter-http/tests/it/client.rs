@@ -261,6 +261,11 @@ impl Connection {
         let _ = self.stream.write_all(bytes).await;
     }
 
+    /// Writes; `false` if the other side has closed the connection.
+    pub async fn wrote(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
+    }
+
     pub async fn answer(&mut self) -> Answer {
         let mut answer = self.head_of_answer().await;
         let length = answer.header("content-length");

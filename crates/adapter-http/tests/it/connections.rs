@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use adapter_http::PublicSettings;
+use adapter_http::ListenerSettings;
 use serde_json::json;
 use testkit::memory::MemoryStore;
 
@@ -54,13 +54,13 @@ async fn who_guesses_waits_for_the_answer_and_who_is_asked_for_credentials_does_
     let store = MemoryStore::new();
     let delay = Duration::from_secs(2);
     let size = Size {
-        public: PublicSettings {
+        public: ListenerSettings {
             refusal_delay: delay,
-            ..PublicSettings::default()
+            ..ListenerSettings::default()
         },
         ..Size::default()
     };
-    let running = start(Stores::from(&store), size).await;
+    let running = start(Stores::from(&store), &size).await;
     let channel = running.service.add_channel("1", json!({})).await;
     let unproven = channel.unproven("SM1", "sent");
     let mut connection = Connection::open(running.service.public).await;
@@ -133,13 +133,13 @@ async fn requests_that_do_not_wait_for_answers_are_answered_in_order() {
 async fn a_body_that_never_comes_is_not_waited_for_long() {
     let store = MemoryStore::new();
     let size = Size {
-        public: PublicSettings {
+        public: ListenerSettings {
             drain_timeout: Duration::from_millis(100),
-            ..PublicSettings::default()
+            ..ListenerSettings::default()
         },
         ..Size::default()
     };
-    let running = start(Stores::from(&store), size).await;
+    let running = start(Stores::from(&store), &size).await;
     let channel = running.service.add_channel("1", json!({})).await;
     let unproven = channel.unproven("SM1", "sent");
     for request in [
@@ -175,14 +175,14 @@ async fn a_long_body_of_an_unproven_caller_is_not_read() {
 async fn a_second_request_that_does_not_go_on_is_given_up() {
     let store = MemoryStore::new();
     let size = Size {
-        public: PublicSettings {
+        public: ListenerSettings {
             request_timeout: Duration::from_millis(500),
             keep_alive: Duration::from_secs(1),
-            ..PublicSettings::default()
+            ..ListenerSettings::default()
         },
         ..Size::default()
     };
-    let running = start(Stores::from(&store), size).await;
+    let running = start(Stores::from(&store), &size).await;
     let channel = running.service.add_channel("1", json!({})).await;
     let mut connection = Connection::open(running.service.public).await;
     connection
@@ -206,39 +206,53 @@ async fn a_second_request_that_does_not_go_on_is_given_up() {
 async fn no_more_connections_are_taken_than_are_allowed() {
     let store = MemoryStore::new();
     let size = Size {
-        public: PublicSettings {
-            max_connections: 2,
-            ..PublicSettings::default()
+        public: ListenerSettings {
+            max_connections: 20,
+            ..ListenerSettings::default()
         },
         ..Size::default()
     };
-    let running = start(Stores::from(&store), size).await;
+    let running = start(Stores::from(&store), &size).await;
     let service = &running.service;
     let channel = service.add_channel("1", json!({})).await;
     let gauge = async |name: &str| service.metric(name).await;
-    let first = Connection::open(service.public).await;
-    let _second = Connection::open(service.public).await;
-    while gauge("receiptd_connections").await != Some(2.0) {}
-    assert_eq!(gauge("receiptd_connections_allowed").await, Some(2.0));
-
-    let report = channel.report("SM1", "sent").bytes();
-    let mut third = Connection::open(service.public).await;
-    third.write(&report).await;
-    let answered = tokio::time::timeout(Duration::from_millis(300), third.answer()).await;
+    // All of them have shown credentials and are in a request, so none is closed to make room.
+    let report = channel.report("SM1", "sent");
+    let mut all = Vec::new();
+    for number in 1..=20 {
+        let mut connection = Connection::open(service.public).await;
+        // That the body is waited for shows that the credentials were seen.
+        let report = report.clone().header("Expect", "100-continue");
+        connection.write(&report.head()).await;
+        assert_eq!(connection.answer().await.status, 100);
+        all.push(connection);
+        let held = gauge("receiptd_connections").await;
+        assert_eq!(held, Some(f64::from(number)));
+    }
+    assert_eq!(gauge("receiptd_connections_allowed").await, Some(20.0));
+    for _ in 0..2 {
+        let mut connection = Connection::open(service.public).await;
+        connection.write(&report.head()).await;
+        all.push(connection);
+    }
+    for connection in &mut all[20..] {
+        connection.write(report.body_bytes()).await;
+    }
+    let answered = tokio::time::timeout(Duration::from_millis(300), all[20].answer()).await;
     assert!(
         answered.is_err(),
         "it has its turn when another one is gone"
     );
-    let mut fourth = Connection::open(service.public).await;
-    fourth.write(&report).await;
-    drop(first);
+    for connection in &mut all[..20] {
+        connection.write(report.body_bytes()).await;
+    }
     // Whoever waits does not wait for one that is idle.
-    for connection in [&mut third, &mut fourth] {
+    for (number, connection) in all.iter_mut().enumerate() {
         let answer = connection.answer().await;
-        assert_eq!(
-            (answer.status, answer.header("connection")),
-            (204, Some("close"))
-        );
+        assert_eq!(answer.status, 204);
+        if number == 0 {
+            assert_eq!(answer.header("connection"), Some("close"));
+        }
     }
 }
 

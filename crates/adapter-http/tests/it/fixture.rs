@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_http::{
-    AdminToken, Farewell, Metrics, OperatorState, PublicSettings, PublicState, StreamSettings,
+    AdminToken, Farewell, HostNames, ListenerSettings, Metrics, OperatorState, PublicState,
+    StreamSettings,
 };
 use async_trait::async_trait;
 use domain::PublicUrl;
@@ -82,11 +83,23 @@ impl EventSink for Takes {
 }
 
 /// How a service of the tests is dimensioned.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Size {
-    pub public: PublicSettings,
+    pub public: ListenerSettings,
+    pub operator: ListenerSettings,
     pub intake: IntakeSettings,
     pub streams: StreamSettings,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self {
+            public: ListenerSettings::default(),
+            operator: ListenerSettings::operator(),
+            intake: IntakeSettings::default(),
+            streams: StreamSettings::default(),
+        }
+    }
 }
 
 /// A running service, and what a test may turn.
@@ -100,11 +113,11 @@ pub struct Running {
 /// A service on a memory store.
 pub async fn on_memory() -> (Running, MemoryStore) {
     let store = MemoryStore::new();
-    (start(Stores::from(&store), Size::default()).await, store)
+    (start(Stores::from(&store), &Size::default()).await, store)
 }
 
 /// Starts a service. It runs until the runtime of the test ends.
-pub async fn start(stores: Stores, size: Size) -> Running {
+pub async fn start(stores: Stores, size: &Size) -> Running {
     let integrators = adapter_integrators::all();
     start_with(stores, size, integrators).await
 }
@@ -112,7 +125,7 @@ pub async fn start(stores: Stores, size: Size) -> Running {
 /// Starts a service that speaks with these integrators.
 pub async fn start_with(
     stores: Stores,
-    size: Size,
+    size: &Size,
     integrators: Vec<Arc<dyn Integrator>>,
 ) -> Running {
     let clock = Arc::new(FixedClock::default());
@@ -201,8 +214,9 @@ pub async fn start_with(
         directory: directory.clone(),
         metrics,
         admin_token: AdminToken::new(ADMIN_TOKEN),
+        hosts: HostNames::new(["test".to_owned()]),
     };
-    let (service, farewell) = listen(public, operator, size.public).await;
+    let (service, farewell) = listen(public, operator, size).await;
     Running {
         service,
         clock,
@@ -211,16 +225,12 @@ pub async fn start_with(
 }
 
 /// Serves on free ports.
-async fn listen(
-    public: PublicState,
-    operator: OperatorState,
-    public_size: PublicSettings,
-) -> (Service, Farewell) {
+async fn listen(public: PublicState, operator: OperatorState, size: &Size) -> (Service, Farewell) {
     let anywhere = "127.0.0.1:0".parse().unwrap();
-    let settings = PublicSettings {
+    let settings = ListenerSettings {
         threads: Some(1),
         disconnect_timeout: Duration::from_secs(1),
-        ..public_size
+        ..size.public
     };
     let listener = adapter_http::bind(anywhere).unwrap();
     let public_address = listener.local_addr().unwrap();
@@ -228,7 +238,7 @@ async fn listen(
     spawn(server);
     let listener = adapter_http::bind(anywhere).unwrap();
     let operator_address = listener.local_addr().unwrap();
-    spawn(adapter_http::serve_operator(listener, operator).unwrap());
+    spawn(adapter_http::serve_operator(listener, operator, size.operator).unwrap());
 
     let service = Service {
         public: public_address,

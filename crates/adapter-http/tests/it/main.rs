@@ -18,6 +18,7 @@ mod cursors;
 mod erasures;
 mod events;
 mod fixture;
+mod limits;
 mod messages;
 mod operating;
 mod parrot;

@@ -21,7 +21,7 @@ async fn streaming(streams: StreamSettings) -> (Running, MemoryStore) {
         streams,
         ..Size::default()
     };
-    (start(Stores::from(&store), size).await, store)
+    (start(Stores::from(&store), &size).await, store)
 }
 
 /// A stream of events as its bytes come.
@@ -45,7 +45,7 @@ impl Streamed {
         let mut connection = socket.connect(running.service.operator).await.unwrap();
         let last = last.map(|id| format!("Last-Event-ID: {id}\r\n"));
         let request = format!(
-            "GET /api/v1/events/stream{query} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\n{}\r\n",
+            "GET /api/v1/events/stream{query} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {}\r\n{}\r\n",
             running.service.admin_token,
             last.unwrap_or_default()
         );

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapter_http::PublicSettings;
+use adapter_http::ListenerSettings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -141,7 +141,7 @@ async fn too_many_waiting_reports_are_told_to_come_again() {
         },
         ..Size::default()
     };
-    let running = start(Stores::from(&store), size).await;
+    let running = start(Stores::from(&store), &size).await;
     let channel = running.service.add_channel("1", json!({})).await;
     store.set_paused(true);
     // One is with the writer, one waits in the queue, and then it is full.
@@ -173,13 +173,13 @@ async fn too_many_waiting_reports_are_told_to_come_again() {
 async fn a_body_that_does_not_come_in_time_is_given_up() {
     let store = MemoryStore::new();
     let size = Size {
-        public: PublicSettings {
+        public: ListenerSettings {
             request_timeout: Duration::from_millis(300),
-            ..PublicSettings::default()
+            ..ListenerSettings::default()
         },
         ..Size::default()
     };
-    let running = start(Stores::from(&store), size).await;
+    let running = start(Stores::from(&store), &size).await;
     let channel = running.service.add_channel("1", json!({})).await;
     let report = channel.report("SM1", "sent");
     for request in [
@@ -239,7 +239,7 @@ async fn the_word_in_the_path_is_the_integrators_own() {
     let store = MemoryStore::new();
     let mut integrators = adapter_integrators::all();
     integrators.push(Arc::new(crate::parrot::Parrot::new()));
-    let running = start_with(Stores::from(&store), Size::default(), integrators).await;
+    let running = start_with(Stores::from(&store), &Size::default(), integrators).await;
     let channel = running
         .service
         .add_channel("1", json!({"integrator": "parrot"}))

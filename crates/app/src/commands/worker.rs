@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use usecases::push::PushParts;
 use usecases::{ChannelDirectory, CheckHealth, PushEvents, SharedLog, SurveySubscriptions};
 
-use super::serve::{keep_directory, listen};
+use super::serve::{keep_directory, listen, operator_settings};
 use crate::config::Settings;
 use crate::event_sink;
 use crate::system::SystemClock;
@@ -132,7 +132,7 @@ impl Watched<'_> {
             metrics: Arc::clone(self.metrics),
             admin_token: AdminToken::new(&token.token),
         };
-        let server = adapter_http::serve_watch(socket, state)?;
+        let server = adapter_http::serve_watch(socket, state, operator_settings(self.settings))?;
         tracing::info!("metrics and health are on {address}");
         let handle = server.handle();
         #[expect(

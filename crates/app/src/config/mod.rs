@@ -52,6 +52,10 @@ pub struct Settings {
     /// Where the operator's listener listens: API, metrics, health
     #[arg(long, env = "RECEIPTD_ADMIN_LISTEN", default_value = "127.0.0.1:8081", global = true, value_parser = listen_address)]
     pub admin_listen: SocketAddr,
+    /// Host names under which the operator's listener answers, separated by commas, besides IP
+    /// addresses and localhost
+    #[arg(long, env = "RECEIPTD_ADMIN_HOSTS", global = true, value_delimiter = ',', value_parser = host_name)]
+    pub admin_hosts: Vec<String>,
     /// Where generated secrets and the embedded database are kept
     #[arg(long, env = "RECEIPTD_DATA_DIR", default_value = "data", global = true)]
     pub data_dir: PathBuf,
@@ -203,6 +207,10 @@ pub struct Limits {
     #[arg(long, env = "RECEIPTD_MAX_CONNECTIONS", default_value_t = 8192, global = true,
           hide_short_help = true, value_parser = clap::value_parser!(u32).range(16..))]
     pub max_connections: u32,
+    /// How many KiB the head of a request has at most; the answer to a longer one is 431
+    #[arg(long, env = "RECEIPTD_MAX_HEAD_KIB", default_value_t = 16, global = true, hide_short_help = true,
+          value_parser = clap::value_parser!(u32).range(4..=100))]
+    pub max_head_kib: u32,
     /// How many threads serve the public listener [default: one for each processor]
     #[arg(long, env = "RECEIPTD_HTTP_THREADS", global = true, hide_short_help = true,
           value_parser = clap::value_parser!(u32).range(1..=256))]
@@ -284,6 +292,12 @@ impl Settings {
         }
     }
 
+    /// How many bytes the head of a request has at most.
+    pub fn max_head(&self) -> usize {
+        let kib = usize::try_from(self.limits.max_head_kib).unwrap_or(usize::MAX);
+        kib.saturating_mul(1024)
+    }
+
     /// How many connections the public listener holds, where so many files may be open.
     pub fn connections(&self, open_files: Option<u64>) -> u32 {
         let Limits {
@@ -309,6 +323,15 @@ impl Settings {
 fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse()
         .map_err(|_| "an address and a port are expected, like 127.0.0.1:8080")
+}
+
+fn host_name(text: &str) -> Result<String, &'static str> {
+    let name = text.trim();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    if name.is_empty() || !name.bytes().all(fits) {
+        return Err("a host name without scheme and port is expected, like receiptd.internal");
+    }
+    Ok(name.to_owned())
 }
 
 /// The address under which this machine reaches a listener of its own.

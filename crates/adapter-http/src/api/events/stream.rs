@@ -22,8 +22,8 @@ use super::{filter, form, position_of, position_text, start};
 use crate::api::Operator;
 use crate::api::error::{ApiError, beyond_the_end};
 use crate::api::query::{parameter_cursor, reveal};
-use crate::idle::Cut;
 use crate::problem::Problem;
+use crate::transport::Cut;
 
 /// How many pages wait for a client that reads slowly.
 const BUFFERED_PAGES: usize = 8;

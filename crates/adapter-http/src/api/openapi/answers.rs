@@ -91,7 +91,7 @@ const BEYOND_THE_END: Refusal = (422, &["beyond_the_end"]);
 /// body, is one of the API, and if it changes something.
 const UNPROVEN: Refusal = (401, &["unauthorized"]);
 const PARAMETERS: Refusal = (400, &["invalid_value", "unknown_field", "duplicate_field"]);
-const BODY: [Refusal; 3] = [
+const BODY: [Refusal; 4] = [
     (
         400,
         &[
@@ -104,6 +104,7 @@ const BODY: [Refusal; 3] = [
             "broken_body",
         ],
     ),
+    (408, &["timeout"]),
     (413, &["too_large"]),
     (415, &["unsupported_media_type"]),
 ];

@@ -13,6 +13,7 @@ use utoipa::openapi::{OpenApi as Document, Paths, RefOr, Server};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::Operator;
+use crate::docs::shared;
 use crate::problem::Problem;
 use answers::Answers;
 
@@ -138,9 +139,11 @@ pub(crate) fn json(public_url: &PublicUrl) -> Bytes {
 
 /// Answers with the document.
 pub(crate) async fn show(operator: web::Data<Operator>) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("application/json")
-        .body(operator.document.clone())
+    let mut response = HttpResponse::Ok();
+    shared(
+        response.content_type("application/json"),
+        operator.document.clone(),
+    )
 }
 
 /// The fields of a report that must be there; Twilio sends about twenty more,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_http::{
-    AdminToken, Home, Metrics, OperatorState, PublicSettings, PublicState, StreamSettings,
+    AdminToken, Home, HostNames, ListenerSettings, Metrics, OperatorState, PublicState,
+    StreamSettings,
 };
 use anyhow::{Context as _, Result};
 use domain::PublicUrl;
@@ -103,7 +104,8 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let asked_to_stop = lifecycle::asked_to_stop()?;
     let (public, farewell) =
         adapter_http::serve_public(public, public_state, server_settings(settings))?;
-    let operator = adapter_http::serve_operator(operator, operator_state)?;
+    let operator =
+        adapter_http::serve_operator(operator, operator_state, operator_settings(settings))?;
     let (public_handle, operator_handle) = (public.handle(), operator.handle());
     #[expect(clippy::disallowed_methods, reason = "stopped and awaited below")]
     let (public, operator) = (tokio::spawn(public), tokio::spawn(operator));
@@ -266,6 +268,7 @@ impl Shared<'_> {
             directory: Arc::clone(self.directory),
             metrics: Arc::clone(self.metrics),
             admin_token: AdminToken::new(&self.secrets.admin_token.token),
+            hosts: HostNames::new(self.settings.admin_hosts.iter().cloned()),
         }
     }
 
@@ -298,7 +301,7 @@ impl Shared<'_> {
     }
 }
 
-fn server_settings(settings: &Settings) -> PublicSettings {
+fn server_settings(settings: &Settings) -> ListenerSettings {
     let limit = open_files::raise();
     let (wanted, allowed) = (settings.limits.max_connections, settings.connections(limit));
     if allowed < wanted {
@@ -310,12 +313,21 @@ fn server_settings(settings: &Settings) -> PublicSettings {
         );
     }
     let number = |setting: u32| usize::try_from(setting).unwrap_or(usize::MAX);
-    PublicSettings {
+    ListenerSettings {
         threads: settings.limits.http_threads.map(number),
         max_connections: number(allowed),
+        max_head: settings.max_head(),
         // Longer than it is given: whoever stops it gives up first.
         shutdown_timeout: end::WHOLE,
-        ..PublicSettings::default()
+        ..ListenerSettings::default()
+    }
+}
+
+/// The limits of the listeners of operators and probes.
+pub fn operator_settings(settings: &Settings) -> ListenerSettings {
+    ListenerSettings {
+        max_head: settings.max_head(),
+        ..ListenerSettings::operator()
     }
 }
 

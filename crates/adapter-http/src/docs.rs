@@ -1,0 +1,84 @@
+//! The page of the API: Swagger UI.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::DefaultHeaders;
+use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use utoipa_swagger_ui::Config;
+
+use crate::{get, resource};
+
+/// How much of a page is copied at a time: a client that does not read holds no more.
+const PIECE: usize = 16_384;
+
+/// Swagger UI sets styles from scripts and has images in its style sheet; it loads nothing from
+/// elsewhere, and is in no frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                      img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+                      form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The routes of the pages.
+pub(crate) fn routes(routes: &mut ServiceConfig) {
+    let headers = DefaultHeaders::new()
+        .add((header::CONTENT_SECURITY_POLICY, POLICY))
+        .add((header::X_FRAME_OPTIONS, "DENY"))
+        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((header::REFERRER_POLICY, "no-referrer"));
+    routes
+        .app_data(web::Data::new(Config::from("/openapi.json")))
+        .service(web::redirect("/", "/docs/"))
+        .service(web::redirect("/docs", "/docs/"))
+        .service(
+            resource("/docs/{file:.*}", "GET, HEAD")
+                .wrap(headers)
+                .route(get().to(file)),
+        );
+}
+
+async fn file(config: web::Data<Config<'static>>, file: web::Path<String>) -> HttpResponse {
+    let Ok(Some(found)) = utoipa_swagger_ui::serve(&file, config.into_inner()) else {
+        return crate::problem::not_found().response();
+    };
+    let mut response = HttpResponse::Ok();
+    if found.gzpipped {
+        let gzip = HeaderValue::from_static("gzip");
+        response.insert_header((header::CONTENT_ENCODING, gzip));
+    }
+    let bytes = match found.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    };
+    shared(response.content_type(found.content_type), bytes)
+}
+
+/// An answer whose body is not copied as a whole.
+pub(crate) fn shared(response: &mut HttpResponseBuilder, bytes: Bytes) -> HttpResponse {
+    response.body(BoxBody::new(Shared(bytes)))
+}
+
+/// A body that is given to the server a piece at a time.
+struct Shared(Bytes);
+
+impl MessageBody for Shared {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        // Lossless: usize has at most 64 bits.
+        BodySize::Sized(u64::try_from(self.0.len()).unwrap_or(u64::MAX))
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let length = self.0.len().min(PIECE);
+        let piece = self.0.split_to(length);
+        Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
+    }
+}

@@ -1,0 +1,151 @@
+//! The socket as the server sees it: what may not be read yet is left in the socket.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use actix_web::rt::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Connection, Limits, Phase};
+use crate::connections::Connections;
+
+/// How many bytes are handed to the server before it has to look whether they complete a
+/// request: a parsed head takes much more memory than its bytes, so only few are read that
+/// nobody asked for.
+const STEP: usize = 2_048;
+
+/// Written past the server, which would read up to 128 KiB before it says so.
+const HEAD_TOO_LONG: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
+    content-length: 0\r\nconnection: close\r\n\r\n";
+
+/// A socket whose client may hold only so much.
+pub(crate) struct GuardedStream {
+    socket: TcpStream,
+    connection: Rc<Connection>,
+    /// How many bytes were read since the server last parsed them.
+    unparsed: usize,
+    /// Whether the server has parsed all that a head may have, and found no request.
+    head_is_full: bool,
+}
+
+impl GuardedStream {
+    pub(crate) fn new(socket: TcpStream, limits: Limits, connections: &Arc<Connections>) -> Self {
+        // Only the delay of small writes depends on it.
+        let _ = socket.set_nodelay(true);
+        Self {
+            socket,
+            connection: Rc::new(Connection::new(limits, connections)),
+            unparsed: 0,
+            head_is_full: false,
+        }
+    }
+
+    pub(crate) const fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+
+    /// What to do when nothing may be read.
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let connection = &self.connection;
+        if connection.blocked.get().is_some() || connection.phase.get() == Phase::Request {
+            connection.gated.set(true);
+            return Poll::Pending;
+        }
+        if !self.head_is_full {
+            self.head_is_full = true;
+            return self.parse(context);
+        }
+        // It may be lost if the client goes on sending.
+        let _ = Pin::new(&mut self.socket).poll_write(context, HEAD_TOO_LONG);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Lets the server parse what it has before it reads on.
+    fn parse(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.unparsed = 0;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn refuse_if_closed(&self) -> io::Result<()> {
+        if self.connection.is_closed() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for GuardedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.refuse_if_closed()?;
+        let this = &mut *self;
+        let connection = &this.connection;
+        connection.remember(context);
+        let phase = connection.phase.get();
+        if phase == Phase::Closing {
+            // The server drops it at once.
+            return Pin::new(&mut this.socket).poll_read(context, buffer);
+        }
+        let allowed = connection.allowance.get();
+        if allowed == 0 || connection.blocked.get().is_some() {
+            return this.wait(context);
+        }
+        if this.unparsed >= STEP {
+            return this.parse(context);
+        }
+        let length = allowed.min(STEP - this.unparsed).min(buffer.remaining());
+        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(length));
+        let read = Pin::new(&mut this.socket).poll_read(context, &mut piece);
+        if read.is_pending() {
+            this.unparsed = 0;
+        }
+        ready!(read)?;
+        let length = piece.filled().len();
+        buffer.advance(length);
+        this.unparsed = this.unparsed.saturating_add(length);
+        this.head_is_full = false;
+        connection.allowance.set(allowed.saturating_sub(length));
+        if phase == Phase::Idle && length > 0 {
+            connection.phase.set(Phase::Head);
+            connection.since.set(Instant::now());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for GuardedStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.refuse_if_closed()?;
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        if written.is_pending() && self.connection.blocked.get().is_none() {
+            self.connection.blocked.set(Some(Instant::now()));
+        }
+        written
+    }
+
+    /// The server flushes when it has written everything it had.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.refuse_if_closed()?;
+        let connection = &self.connection;
+        if connection.blocked.take().is_some() && connection.gated.take() {
+            context.waker().wake_by_ref();
+        }
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
