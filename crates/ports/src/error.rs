@@ -12,6 +12,14 @@ pub enum StoreError {
     /// whether the step was done; it may be done again.
     #[error("the store is unavailable")]
     Unavailable(#[source] Source),
+    /// Another session holds a lock on some of the rows for longer than the
+    /// step may wait. Nothing of the step was done; it may be done again.
+    #[error("another session holds a lock on the rows")]
+    Locked(#[source] Source),
+    /// The database is set up in a way that this program does not support: its
+    /// operator has to change that.
+    #[error("the database cannot be used as it is set up")]
+    Unsupported(#[source] Source),
     /// The store will never take these values. Nothing of the step was done.
     #[error("the store refuses the {what}")]
     Rejected {

@@ -22,7 +22,16 @@ pub trait ReportStore: Send + Sync {
     ///   [`StoreError::Unavailable`], doubles nothing.
     /// - [`StoreError::Rejected`] says that at least one report will never be
     ///   taken; see [`record_by_halves`].
+    /// - [`StoreError::Locked`] says that another session holds the rows of some
+    ///   of the messages; [`locked`](Self::locked) says of which.
     async fn record(&self, reports: &[Report]) -> Result<Vec<Effect>, StoreError>;
+
+    /// Returns for each report, in the same order, whether another session holds
+    /// a lock on the row of its message now. Asked after [`StoreError::Locked`];
+    /// a store whose rows cannot be locked one by one never says so.
+    async fn locked(&self, reports: &[Report]) -> Result<Vec<bool>, StoreError> {
+        Ok(vec![false; reports.len()])
+    }
 
     /// A message with those of its reports that are in the log, in the order in
     /// which they were recorded. Retention may have removed some or all of them;
@@ -66,18 +75,63 @@ pub enum Recorded {
     Durable(Effect),
     /// The store will never take it.
     Refused(StoreError),
+    /// Another session holds the row of its message; it may be recorded later.
+    Locked,
 }
 
-/// Records a batch, and if the store refuses it, its halves, until each report
-/// that will never be taken stands alone: one bad report costs the others a
-/// few more statements and nothing else.
+impl Recorded {
+    /// Whether the store refused every report of a batch and took none. The
+    /// cause may be the store then, not the reports.
+    #[must_use]
+    pub fn are_all_refused(outcomes: &[Self]) -> bool {
+        let refused = |outcome: &Self| matches!(outcome, Self::Refused(_));
+        let taken = |outcome: &Self| matches!(outcome, Self::Durable(_));
+        outcomes.iter().any(refused) && !outcomes.iter().any(taken)
+    }
+}
+
+/// Records a batch. If the store refuses it, bisects it until each report that
+/// the store will never take stands alone; if another session holds rows of some
+/// messages, records the others. A bad report or a locked row costs the other
+/// reports a few more statements and nothing else.
 ///
-/// Fails only when the store is unavailable or corrupt. Some of the reports may
-/// be recorded then; recording all of them again is harmless.
+/// Fails if the store is unavailable or corrupt, or if other locks than those
+/// of single messages hold it up. Some of the reports may be recorded then;
+/// recording all of them again is harmless.
 pub async fn record_by_halves(
     store: &dyn ReportStore,
     reports: &[Report],
 ) -> Result<Vec<Recorded>, StoreError> {
+    match bisect(store, reports).await {
+        Err(StoreError::Locked(_)) => record_unlocked(store, reports).await,
+        recorded => recorded,
+    }
+}
+
+/// Records the reports whose messages no other session holds now.
+async fn record_unlocked(
+    store: &dyn ReportStore,
+    reports: &[Report],
+) -> Result<Vec<Recorded>, StoreError> {
+    let locked = store.locked(reports).await?;
+    let unlocked: Vec<_> = reports
+        .iter()
+        .zip(&locked)
+        .filter(|(_, locked)| !**locked)
+        .map(|(report, _)| report.clone())
+        .collect();
+    let mut recorded = bisect(store, &unlocked).await?.into_iter();
+    let outcomes = locked.into_iter().map(|locked| {
+        if locked {
+            Recorded::Locked
+        } else {
+            recorded.next().unwrap_or(Recorded::Locked)
+        }
+    });
+    Ok(outcomes.collect())
+}
+
+async fn bisect(store: &dyn ReportStore, reports: &[Report]) -> Result<Vec<Recorded>, StoreError> {
     let mut outcomes = Vec::with_capacity(reports.len());
     // The parts that are still to be recorded, the first one last.
     let mut parts = vec![reports];
@@ -91,9 +145,7 @@ pub async fn record_by_halves(
                 let (first, second) = part.split_at(part.len() / 2);
                 parts.extend([second, first]);
             }
-            Err(failed @ (StoreError::Unavailable(_) | StoreError::Corrupt { .. })) => {
-                return Err(failed);
-            }
+            Err(failed) => return Err(failed),
         }
     }
     Ok(outcomes)

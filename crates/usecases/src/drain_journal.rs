@@ -1,16 +1,17 @@
 //! From the journal into the store, a bounded step at a time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::rejection::MaskedFields;
 use domain::{Rejection, RejectionReason};
-use ports::journal::JournalError;
+use ports::journal::{JournalError, JournalMark};
 use ports::reports::{Recorded, record_by_halves};
 use ports::{JournalEntry, Observer, RejectionLog, ReportJournal, ReportStore, StoreError};
 
 use crate::StoreGate;
-use crate::intake::chain;
+use crate::intake::{chain, suspect};
 
 /// How long recording one step may take. Longer than the intake's deadline:
 /// nobody waits for this one.
@@ -25,7 +26,12 @@ pub struct DrainJournal {
     observer: Arc<dyn Observer>,
     /// How many reports one step moves at most.
     step: usize,
+    /// How many batches the store had recorded when it last refused a whole
+    /// step; [`NEVER`] if it has not.
+    refused_at: AtomicU64,
 }
+
+const NEVER: u64 = u64::MAX;
 
 /// What one step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +74,7 @@ impl DrainJournal {
             gate,
             observer,
             step,
+            refused_at: AtomicU64::new(NEVER),
         }
     }
 
@@ -102,12 +109,31 @@ impl DrainJournal {
         let outcomes = self
             .within(record_by_halves(self.store.as_ref(), &reports))
             .await?;
-        self.gate.worked();
+        if Recorded::are_all_refused(&outcomes) && self.may_be_the_stores_fault() {
+            // Reports after these may be recorded, and show that the store is well.
+            self.put_last(&entries, mark).await?;
+            return Err(DrainError::Store(suspect(&outcomes)));
+        }
+        if outcomes
+            .iter()
+            .any(|outcome| matches!(outcome, Recorded::Durable(_)))
+        {
+            self.gate.recorded();
+        } else {
+            self.gate.worked();
+        }
         for (entry, outcome) in entries.iter().zip(&outcomes) {
             if let Recorded::Refused(error) = outcome {
                 self.reject(entry, error).await?;
             }
         }
+        let locked: Vec<_> = entries
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| matches!(outcome, Recorded::Locked))
+            .map(|(entry, _)| entry.clone())
+            .collect();
+        let moved = entries.len() - locked.len();
         for (entry, outcome) in entries.iter().zip(outcomes) {
             match outcome {
                 Recorded::Durable(effect) => {
@@ -115,15 +141,43 @@ impl DrainJournal {
                         .recorded(&entry.integrator, &entry.report.status, effect);
                 }
                 Recorded::Refused(_) => self.observer.rejected(RejectionReason::RefusedByStore),
+                Recorded::Locked => {}
             }
         }
-        self.journal.remove(mark).await?;
-        self.observer.drained(entries.len());
-        let more = self.journal.usage().entries > 0;
-        Ok(Drained {
-            moved: entries.len(),
-            more,
-        })
+        let locked_count = u64::try_from(locked.len()).unwrap_or(u64::MAX);
+        if moved > 0 && locked.is_empty() {
+            self.journal.remove(mark).await?;
+        } else {
+            self.put_last(&locked, mark).await?;
+        }
+        self.observer.drained(moved);
+        let more = self.journal.usage().entries > locked_count;
+        Ok(Drained { moved, more })
+    }
+
+    /// Whether the store has recorded nothing else since it last refused a whole
+    /// step. Then its refusal says nothing of the reports: they stay in the
+    /// journal until it takes others and refuses them again.
+    fn may_be_the_stores_fault(&self) -> bool {
+        let now = self.gate.batches();
+        let before = self.refused_at.swap(now, Ordering::Relaxed);
+        before == NEVER || before == now
+    }
+
+    /// Moves entries of a step to the end of the journal and removes the others
+    /// of the step, so that those after it have their turn. Leaves the journal
+    /// as it is if there is nothing after them and they are the whole step.
+    async fn put_last(
+        &self,
+        entries: &[JournalEntry],
+        mark: JournalMark,
+    ) -> Result<(), JournalError> {
+        let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        if self.journal.usage().entries > count {
+            self.journal.append(entries).await?;
+            self.journal.remove(mark).await?;
+        }
+        Ok(())
     }
 
     /// Asks a store that is known to be away, where nothing in the journal can
@@ -183,7 +237,7 @@ mod tests {
 
     use async_trait::async_trait;
     use domain::IntegratorName;
-    use ports::journal::{JournalMark, JournalUsage};
+    use ports::journal::JournalUsage;
     use ports::observer::Unobserved;
     use testkit::builders::{report, twilio_sid};
     use testkit::memory::MemoryStore;

@@ -60,6 +60,67 @@ async fn poison_stays_in_the_journal_until_its_rejection_is_kept() {
     assert_eq!(kept.unwrap().items.len(), 1);
 }
 
+/// Fails a whole step of acknowledged reports, as a fault of the schema does.
+#[tokio::test]
+async fn acknowledged_reports_stay_in_the_journal_while_the_store_refuses_all() {
+    let (store, gate) = (MemoryStore::new(), Arc::default());
+    let journal = MemoryJournal::default();
+    journal.append(&entries(0..4)).await.unwrap();
+    for number in 0..4 {
+        store.refuse(&twilio_sid(number));
+    }
+    let drain = drain(Arc::new(journal.clone()), &store, &store, &gate);
+    for _ in 0..3 {
+        assert!(matches!(drain.run().await, Err(DrainError::Store(_))));
+    }
+    assert_eq!(journal.entries(), entries(0..4));
+    let kept = store.list(None, None, PageSize::default()).await.unwrap();
+    assert!(kept.items.is_empty(), "{kept:?}");
+
+    store.refuse_none();
+    assert_eq!(drain.run().await.unwrap().moved, 4);
+    assert_eq!(store.logged_reports(), 4);
+}
+
+#[tokio::test]
+async fn refused_reports_are_given_up_once_the_store_takes_others() {
+    let (store, gate) = (MemoryStore::new(), Arc::default());
+    let journal = MemoryJournal::default();
+    // More than one step of refused reports before one that is good.
+    journal.append(&entries(0..13)).await.unwrap();
+    for number in 0..12 {
+        store.refuse(&twilio_sid(number));
+    }
+    let drain = drain(Arc::new(journal.clone()), &store, &store, &gate);
+    for _ in 0..6 {
+        let _ = drain.run().await;
+    }
+    assert_eq!(journal.entries(), []);
+    assert_eq!(store.logged_reports(), 1);
+    let kept = store.list(None, None, PageSize::default()).await.unwrap();
+    assert_eq!(kept.items.len(), 12);
+}
+
+#[tokio::test]
+async fn locked_message_does_not_block_the_journal() {
+    let (store, gate) = (MemoryStore::new(), Arc::default());
+    let journal = MemoryJournal::default();
+    journal.append(&entries(0..14)).await.unwrap();
+    store.set_locked(&twilio_sid(2), true);
+    let drain = drain(Arc::new(journal.clone()), &store, &store, &gate);
+    for _ in 0..3 {
+        drain.run().await.unwrap();
+    }
+    assert_eq!(store.logged_reports(), 13);
+    assert_eq!(journal.entries(), entries(2..3));
+    let waiting = drain.run().await.unwrap();
+    assert_eq!((waiting.moved, waiting.more), (0, false));
+
+    store.set_locked(&twilio_sid(2), false);
+    assert_eq!(drain.run().await.unwrap().moved, 1);
+    assert_eq!(journal.entries(), []);
+}
+
 /// A journal whose disk does not answer.
 struct Stalled;
 

@@ -182,6 +182,73 @@ async fn a_report_the_store_refuses_costs_the_others_nothing() {
     assert_eq!(running.store.logged_reports(), 15);
 }
 
+/// Hands over eight reports that are recorded in one batch and returns what came of them.
+async fn hand_over_together(running: &Running) -> Vec<Result<Kept, IntakeError>> {
+    running.store.set_paused(true);
+    let first = running.hand_over(numbered(99));
+    until("the first commit", || running.store.record_calls() == 1).await;
+    let waiting: Vec<_> = (0..8)
+        .map(|number| running.hand_over(numbered(number)))
+        .collect();
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    running.store.set_paused(false);
+    first.await.unwrap().unwrap();
+    let mut outcomes = Vec::new();
+    for each in waiting {
+        outcomes.push(each.await.unwrap());
+    }
+    outcomes
+}
+
+#[tokio::test]
+async fn store_that_refuses_a_whole_batch_is_suspected_and_no_report_is_refused() {
+    let running = Running::start(SETTINGS, true);
+    for number in 0..8 {
+        running.store.refuse(&twilio_sid(number));
+    }
+    for outcome in hand_over_together(&running).await {
+        assert_eq!(outcome.unwrap(), Kept::InJournal);
+    }
+    assert!(running.gate.is_away());
+    let drain = running.drain();
+    assert!(matches!(drain.run().await, Err(DrainError::Store(_))));
+    running.store.refuse_none();
+    while drain.run().await.unwrap().more {}
+    assert_eq!(running.store.logged_reports(), 9);
+}
+
+#[tokio::test]
+async fn locked_message_goes_to_the_journal_and_the_others_are_recorded() {
+    let running = Running::start(SETTINGS, true);
+    running.store.set_locked(&twilio_sid(3), true);
+    let outcomes = hand_over_together(&running).await;
+    for (number, outcome) in outcomes.into_iter().enumerate() {
+        let expected = if number == 3 {
+            Kept::InJournal
+        } else {
+            Kept::InStore(Effect::Advanced)
+        };
+        assert_eq!(outcome.unwrap(), expected, "{number}");
+    }
+    assert!(!running.gate.is_away());
+    running.store.set_locked(&twilio_sid(3), false);
+    running.drain().run().await.unwrap();
+    assert_eq!(running.store.logged_reports(), 9);
+}
+
+#[tokio::test]
+async fn without_a_journal_a_locked_message_is_unavailable_alone() {
+    let running = Running::start(SETTINGS, false);
+    running.store.set_locked(&twilio_sid(3), true);
+    let outcomes = hand_over_together(&running).await;
+    for (number, outcome) in outcomes.into_iter().enumerate() {
+        let unavailable = matches!(outcome, Err(IntakeError::Unavailable(_)));
+        assert_eq!(unavailable, number == 3, "{outcome:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_full_queue_refuses_at_once() {
     let running = Running::start(SETTINGS, false);

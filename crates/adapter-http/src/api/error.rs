@@ -118,13 +118,13 @@ impl ResponseError for ApiError {
         }
         if let Self::Store(error) = self {
             match error {
-                StoreError::Unavailable(_) => {
+                StoreError::Unavailable(_) | StoreError::Locked(_) => {
                     tracing::warn!(error = %chain(error), "a request was not done");
                 }
                 StoreError::Rejected { .. } => {
                     tracing::info!(error = %chain(error), "a request was not done");
                 }
-                StoreError::Corrupt { .. } => {
+                StoreError::Corrupt { .. } | StoreError::Unsupported(_) => {
                     tracing::error!(error = %chain(error), "a request was not done");
                 }
             }
@@ -220,11 +220,13 @@ pub(crate) fn beyond_the_end(field: &'static str) -> Problem {
 
 fn of_store(error: &StoreError) -> Problem {
     match error {
-        StoreError::Unavailable(_) => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "store_unavailable",
-            "the store is away, overloaded or too slow; try again",
-        ),
+        StoreError::Unavailable(_) | StoreError::Locked(_) | StoreError::Unsupported(_) => {
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_unavailable",
+                "the store is away, overloaded or too slow; try again",
+            )
+        }
         StoreError::Rejected { .. } => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "refused_by_store",

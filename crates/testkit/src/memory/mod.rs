@@ -39,6 +39,7 @@ struct Data {
     unavailable: bool,
     risk: Option<String>,
     refused: HashSet<MessageSid>,
+    locked: HashSet<MessageSid>,
     record_calls: usize,
 }
 
@@ -84,6 +85,26 @@ impl MemoryStore {
     pub fn refuse(&self, sid: &str) {
         let sid = MessageSid::parse(sid).expect("a message id");
         self.lock().refused.insert(sid);
+    }
+
+    /// From now on it refuses no report because of its message id.
+    pub fn refuse_none(&self) {
+        self.lock().refused.clear();
+    }
+
+    /// From now on another session holds the row of this message, or no longer.
+    ///
+    /// # Panics
+    ///
+    /// If it is no message id.
+    pub fn set_locked(&self, sid: &str, locked: bool) {
+        let sid = MessageSid::parse(sid).expect("a message id");
+        let mut data = self.lock();
+        if locked {
+            data.locked.insert(sid);
+        } else {
+            data.locked.remove(&sid);
+        }
     }
 
     /// How often `record` was called, failed calls included.

@@ -124,6 +124,10 @@ impl ReportStore for MemoryStore {
         self.lock().record_calls += 1;
         self.until_resumed().await;
         let mut data = self.open()?;
+        let locked = |report: &Report| data.locked.contains(&report.key.sid);
+        if reports.iter().any(locked) {
+            return Err(StoreError::Locked("a test holds a row".into()));
+        }
         let refused = reports
             .iter()
             .any(|report| data.refused.contains(&report.key.sid) || report.fields.are_too_long());
@@ -137,6 +141,12 @@ impl ReportStore for MemoryStore {
             .iter()
             .map(|report| data.reports.absorb(report))
             .collect())
+    }
+
+    async fn locked(&self, reports: &[Report]) -> Result<Vec<bool>, StoreError> {
+        let data = self.open()?;
+        let locked = |report: &Report| data.locked.contains(&report.key.sid);
+        Ok(reports.iter().map(locked).collect())
     }
 
     async fn message(&self, key: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {

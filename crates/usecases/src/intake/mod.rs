@@ -81,6 +81,9 @@ pub enum NotKept {
     /// The store did not answer in time, and there is no journal.
     #[error("the store did not answer in time")]
     TooSlow,
+    /// Another session holds the row of the message, and there is no journal.
+    #[error("another session holds a lock on the row of the message")]
+    Locked,
     /// The store is away, and the journal failed too.
     #[error(transparent)]
     Journal(JournalError),
@@ -257,21 +260,35 @@ impl IntakeWriters {
             reports.push(entry.report);
         }
         match self.record(&reports, oldest).await {
-            Ok(outcomes) => {
-                for (((integrator, answer), report), outcome) in
-                    callers.into_iter().zip(&reports).zip(outcomes)
-                {
-                    // Whoever waited may have gone; the report is kept all the same.
-                    let _ = answer.send(match outcome {
-                        Recorded::Durable(effect) => {
-                            self.observer.recorded(&integrator, &report.status, effect);
-                            Ok(Kept::InStore(effect))
-                        }
-                        Recorded::Refused(error) => Err(IntakeError::Refused(Arc::new(error))),
-                    });
-                }
-            }
+            Ok(outcomes) => self.answer(reports, callers, outcomes).await,
             Err(not_kept) => self.divert(reports, callers, not_kept).await,
+        }
+    }
+
+    /// Answers the callers of a batch. Reports whose messages another session
+    /// holds go to the journal; the others do not wait for them.
+    async fn answer(&self, reports: Vec<Report>, callers: Vec<Caller>, outcomes: Vec<Recorded>) {
+        let (mut locked, mut waiting) = (Vec::new(), Vec::new());
+        for (((integrator, answer), report), outcome) in
+            callers.into_iter().zip(reports).zip(outcomes)
+        {
+            let kept = match outcome {
+                Recorded::Durable(effect) => {
+                    self.observer.recorded(&integrator, &report.status, effect);
+                    Ok(Kept::InStore(effect))
+                }
+                Recorded::Refused(error) => Err(IntakeError::Refused(Arc::new(error))),
+                Recorded::Locked => {
+                    locked.push(report);
+                    waiting.push((integrator, answer));
+                    continue;
+                }
+            };
+            // Whoever waited may have gone; the report is kept all the same.
+            let _ = answer.send(kept);
+        }
+        if !locked.is_empty() {
+            self.divert(locked, waiting, NotKept::Locked).await;
         }
     }
 
@@ -297,8 +314,29 @@ impl IntakeWriters {
             () = self.backlog.crowds(), if has_journal => None,
         };
         match recorded {
+            // One refused report is at fault itself; when all of several are, the store may be.
+            Some(Ok(outcomes)) if outcomes.len() > 1 && Recorded::are_all_refused(&outcomes) => {
+                self.observer.commit_failed(reports.len());
+                let why = suspect(&outcomes);
+                tracing::error!(
+                    reports = reports.len(),
+                    error = %chain(&why),
+                    "the store refused every report of a batch; the store itself is suspected"
+                );
+                if has_journal {
+                    self.gate.failed();
+                }
+                Err(NotKept::Store(why))
+            }
             Some(Ok(outcomes)) => {
-                self.gate.worked();
+                if outcomes
+                    .iter()
+                    .any(|outcome| matches!(outcome, Recorded::Durable(_)))
+                {
+                    self.gate.recorded();
+                } else {
+                    self.gate.worked();
+                }
                 self.observer.committed(reports.len(), began.elapsed());
                 if let Some(log) = &self.log {
                     log.recorded();
@@ -368,6 +406,15 @@ impl IntakeWriters {
 }
 
 type Caller = (IntegratorName, oneshot::Sender<Result<Kept, IntakeError>>);
+
+/// The error of a store that refused all of these reports.
+pub(crate) fn suspect(outcomes: &[Recorded]) -> StoreError {
+    let refusal = outcomes.iter().find_map(|outcome| match outcome {
+        Recorded::Refused(error) => Some(chain(error)),
+        Recorded::Durable(_) | Recorded::Locked => None,
+    });
+    StoreError::Unavailable(refusal.unwrap_or_default().into())
+}
 
 /// An error with all that is behind it, for a log line.
 #[must_use]

@@ -86,7 +86,8 @@ async fn reach(
 ) -> Result<Result<(), StoreError>> {
     match migrating.await.context("making the tables died")? {
         Ok(()) => Ok(directory.refresh().await.map(drop)),
-        Err(error @ StoreError::Unavailable(_)) => Ok(Err(error)),
+        Err(error @ (StoreError::Unavailable(_) | StoreError::Locked(_))) => Ok(Err(error)),
+        Err(error @ StoreError::Unsupported(_)) => Err(anyhow::Error::new(error)),
         Err(error @ (StoreError::Rejected { .. } | StoreError::Corrupt { .. })) => {
             let error = anyhow::Error::new(error);
             Err(error.context("the database has a schema that is not this program's"))
