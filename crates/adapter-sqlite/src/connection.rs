@@ -17,7 +17,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::error::{corrupt, store_error};
+use crate::error::{cause, corrupt, store_error};
 use crate::schema::{self, MIGRATIONS};
 
 /// All stores on one SQLite file. Clones share their connections.
@@ -259,7 +259,11 @@ fn migration_error(error: MigrateError) -> StoreError {
     match error {
         MigrateError::VersionMismatch(_) => corrupt(MIGRATIONS, "checksum")(error),
         MigrateError::Dirty(_) => corrupt(MIGRATIONS, "success")(error),
-        _ => StoreError::Unavailable(error.into()),
+        MigrateError::Execute(error) => store_error(MIGRATIONS)(error),
+        MigrateError::ExecuteMigration(error, step) => {
+            StoreError::Unavailable(format!("migration {step}: {}", cause(error)).into())
+        }
+        other => StoreError::Unavailable(other.to_string().into()),
     }
 }
 

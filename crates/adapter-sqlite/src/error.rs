@@ -5,19 +5,31 @@ use ports::{StoreError, error::Source};
 /// Sorts an error of a statement on `table` by what its caller can do about it.
 pub(crate) fn store_error(table: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |error| match &error {
-        sqlx::Error::Database(refusal) if is_refusal(refusal.code().as_deref()) => {
+        sqlx::Error::Database(refusal) if fault(refusal.code().as_deref()) == Fault::Values => {
             StoreError::Rejected {
                 what: refused_value(refusal.message()).unwrap_or(table),
-                source: error.into(),
+                source: cause(error),
             }
         }
         sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => StoreError::Rejected {
             what: table,
-            source: error.into(),
+            source: cause(error),
         },
         // Its text names the column, which is no constant.
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => corrupt(table, "?")(error),
-        _ => StoreError::Unavailable(error.into()),
+        _ => StoreError::Unavailable(cause(error)),
+    }
+}
+
+/// Returns what the engine said, once: sqlx repeats it in the text of each error of a chain.
+pub(crate) fn cause(error: sqlx::Error) -> Source {
+    match error {
+        sqlx::Error::Database(refusal) => {
+            let code = refusal.code().unwrap_or_default();
+            format!("{} (SQLite code {code})", refusal.message()).into()
+        }
+        sqlx::Error::Io(error) => error.into(),
+        other => other.to_string().into(),
     }
 }
 
@@ -33,18 +45,67 @@ pub(crate) fn corrupt<E: Into<Source>>(
     }
 }
 
-/// Whether the engine will refuse the same values for ever. Everything else has to do with
-/// the file and passes: a lock (5, 6), a read-only or full disk (8, 13), a schema that is
-/// yet to be migrated (1).
-fn is_refusal(code: Option<&str>) -> bool {
-    const TOO_BIG: i32 = 18;
-    const CONSTRAINT: i32 = 19;
-    const MISMATCH: i32 = 20;
+/// What is at fault when a statement fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// The engine refuses these values for good.
+    Values,
+    /// The file, its disk, its schema or another process is at fault; the engine may take the
+    /// same values later.
+    Store,
+}
+
+/// Every primary result code of an error, as SQLite documents them.
+const PRIMARY: [(i32, Fault); 26] = [
+    (1, Fault::Store),   // ERROR: an unknown table, a schema that is not ours
+    (2, Fault::Store),   // INTERNAL
+    (3, Fault::Store),   // PERM
+    (4, Fault::Store),   // ABORT
+    (5, Fault::Store),   // BUSY: another process writes
+    (6, Fault::Store),   // LOCKED
+    (7, Fault::Store),   // NOMEM
+    (8, Fault::Store),   // READONLY
+    (9, Fault::Store),   // INTERRUPT
+    (10, Fault::Store),  // IOERR
+    (11, Fault::Store),  // CORRUPT
+    (12, Fault::Store),  // NOTFOUND
+    (13, Fault::Store),  // FULL
+    (14, Fault::Store),  // CANTOPEN
+    (15, Fault::Store),  // PROTOCOL
+    (16, Fault::Store),  // EMPTY
+    (17, Fault::Store),  // SCHEMA: it changed under a statement
+    (18, Fault::Values), // TOOBIG
+    (19, Fault::Values), // CONSTRAINT
+    (20, Fault::Store),  // MISMATCH: a key of another type, so a schema that is not ours
+    (21, Fault::Store),  // MISUSE
+    (22, Fault::Store),  // NOLFS: the file is too large for the system
+    (23, Fault::Store),  // AUTH
+    (24, Fault::Store),  // FORMAT
+    (25, Fault::Store),  // RANGE
+    (26, Fault::Store),  // NOTADB
+];
+
+/// Extended codes that are not like their primary one.
+const EXTENDED: [(i32, Fault); 6] = [
+    (531, Fault::Store),  // CONSTRAINT_COMMITHOOK
+    (1043, Fault::Store), // CONSTRAINT_FUNCTION
+    (1299, Fault::Store), // CONSTRAINT_NOTNULL: every column of ours has a value
+    (2323, Fault::Store), // CONSTRAINT_VTAB
+    (2835, Fault::Store), // CONSTRAINT_PINNED
+    (3091, Fault::Store), // CONSTRAINT_DATATYPE: a column of another type
+];
+
+/// Returns what is at fault; the text is a result code, extended or not.
+fn fault(code: Option<&str>) -> Fault {
+    let Some(code) = code.and_then(|code| code.parse::<i32>().ok()) else {
+        return Fault::Store;
+    };
     // The lower byte of an extended code is the primary one.
-    let primary = code
-        .and_then(|code| code.parse::<i32>().ok())
-        .map(|code| code & 0xff);
-    matches!(primary, Some(TOO_BIG | CONSTRAINT | MISMATCH))
+    let extended = EXTENDED.iter().find(|(known, _)| *known == code);
+    let primary = PRIMARY.iter().find(|(known, _)| *known == code & 0xff);
+    extended
+        .or(primary)
+        .map_or(Fault::Store, |(_, fault)| *fault)
 }
 
 /// The engine names the constraint in its words only: `CHECK constraint failed: …`.
@@ -59,16 +120,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_will_never_fit_is_told_from_what_passes() {
-        let refused = [
-            "18", "19", "275", "787", "1299", "1555", "2067", "3091", "20",
+    fn every_class_is_the_values_fault_or_the_stores() {
+        let values = ["18", "19", "275", "787", "1555", "1811", "2067", "2579"];
+        let extended = [
+            "261", "262", "266", "517", "531", "778", "1043", "1299", "2323", "2835", "3091",
+            "3338",
         ];
-        let passing = [
-            "1", "5", "517", "6", "8", "10", "778", "11", "13", "14", "26",
-        ];
-        assert!(refused.iter().all(|code| is_refusal(Some(code))));
-        assert!(passing.iter().all(|code| !is_refusal(Some(code))));
-        assert!(!is_refusal(None));
+        for code in values {
+            assert_eq!(fault(Some(code)), Fault::Values, "{code}");
+        }
+        for code in extended {
+            assert_eq!(fault(Some(code)), Fault::Store, "{code}");
+        }
+        for code in (1..=17).chain(20..=26) {
+            assert_eq!(fault(Some(&code.to_string())), Fault::Store, "{code}");
+        }
+        assert_eq!(fault(None), Fault::Store);
+        assert_eq!(fault(Some("99")), Fault::Store);
+    }
+
+    #[test]
+    fn classes_and_codes_are_listed_once() {
+        for (at, (code, _)) in PRIMARY.iter().enumerate() {
+            assert_eq!(usize::try_from(*code).unwrap(), at + 1);
+        }
+        for (code, of_extended) in EXTENDED {
+            let of_primary = fault(Some(&(code & 0xff).to_string()));
+            assert_ne!(of_extended, of_primary, "{code}");
+        }
     }
 
     #[test]
