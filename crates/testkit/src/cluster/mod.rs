@@ -7,6 +7,7 @@
 
 mod account;
 mod binaries;
+mod copies;
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -59,6 +60,14 @@ impl Cluster {
     /// `apt-get`), if a setting is malformed, or if the server does not come up; then
     /// the error holds the end of its log.
     pub fn start_with(options: &Options) -> io::Result<Self> {
+        let mut cluster = Self::prepare()?;
+        cluster.initialize()?;
+        cluster.start_on_a_free_port(options)?;
+        Ok(cluster)
+    }
+
+    /// A folder for a server, and the reaper that removes it.
+    fn prepare() -> io::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("receiptd-postgres-")
             .tempdir()?;
@@ -82,16 +91,26 @@ impl Cluster {
             .process_group(0)
             .spawn()?;
         // From here on the reaper removes the folder, also if a later step fails.
-        let mut cluster = Self {
+        Ok(Self {
             folder: folder.keep(),
             bin_dir,
             run_as,
             port: 0,
             reaper,
-        };
-        cluster.initialize()?;
-        cluster.start_on_a_free_port(options)?;
-        Ok(cluster)
+        })
+    }
+
+    /// Runs a program of this PostgreSQL (`pg_dump`, `pg_restore`, …) on this server, as the
+    /// server's account, whose files it can write beside the [socket](Self::socket_dir).
+    pub fn run(&self, program: &str, arguments: &[&str]) -> io::Result<()> {
+        let mut command = command(self.bin_dir.join(program), self.run_as);
+        command
+            .current_dir(&self.folder)
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", self.port.to_string())
+            .env("PGUSER", "postgres")
+            .args(arguments);
+        run(&mut command)
     }
 
     /// The URL of `database` for the superuser `postgres`, who needs no password.
