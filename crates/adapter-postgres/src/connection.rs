@@ -9,18 +9,20 @@ use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use crate::error::{corrupt, is_locked, store_error};
-use crate::patience::is_well;
+use crate::error::{cause, corrupt, is_locked, store_error};
+use crate::patience::{Operation as _, is_well};
 use crate::schema::MIGRATIONS;
+use crate::stale::is_stale;
 use crate::warm::WarmConnections;
-use crate::{durability, ids, partitions, schema};
+use crate::{durability, encoding, ids, partitions, schema};
 
 /// All stores on one PostgreSQL database. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pub(crate) pool: PgPool,
     pub(crate) recording: Arc<WarmConnections>,
-    migrating: PgConnectOptions,
+    /// Without limits on statements.
+    server: PgConnectOptions,
     acquire_timeout: Duration,
     /// How long any operation may take.
     pub(crate) patience: Duration,
@@ -45,7 +47,9 @@ impl Default for Options {
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
-            lock_timeout: Duration::from_secs(5),
+            // Longer than what makes and drops partitions may wait, with readers after it in
+            // the queue; short enough that a locked message delays others only a little.
+            lock_timeout: Duration::from_secs(2),
         }
     }
 }
@@ -64,6 +68,9 @@ const LOCKS: Duration = Duration::from_secs(30);
 
 /// How long connections may take to close, all together.
 const CLOSING: Duration = Duration::from_secs(2);
+
+/// How long a server may take to say why no connection to it comes about.
+const REFUSAL: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
     /// A store that connects when it is first used: a server that is away now is no error
@@ -103,13 +110,20 @@ impl PostgresStore {
             })
             .before_acquire(|connection, age| {
                 Box::pin(async move {
+                    if is_stale(age.age) {
+                        return Ok(false);
+                    }
                     if age.idle_for > TRUSTED_AFTER_USE {
                         connection.ping().await?;
                     }
                     Ok(true)
                 })
             })
-            .after_release(move |connection, _| Box::pin(is_well(connection, farewell)))
+            .after_release(move |connection, age| {
+                Box::pin(
+                    async move { Ok(!is_stale(age.age) && is_well(connection, farewell).await?) },
+                )
+            })
             .connect_lazy_with(limited);
         Ok(Self {
             pool,
@@ -117,7 +131,7 @@ impl PostgresStore {
                 options.max_connections / 2,
                 TRUSTED_AFTER_USE,
             )),
-            migrating: server,
+            server,
             acquire_timeout: options.acquire_timeout,
             patience: options.acquire_timeout + options.statement_timeout,
         })
@@ -127,7 +141,8 @@ impl PostgresStore {
     /// of processes may do it at once; steps that a later release has added are left alone, so
     /// that both releases run side by side.
     ///
-    /// [`StoreError::Corrupt`] if the steps applied there are not the ones known here.
+    /// [`StoreError::Corrupt`] if the steps applied there are not the ones known here,
+    /// [`StoreError::Unsupported`] if the database's encoding is not UTF-8.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         self.migrate_within(LOCKS).await
     }
@@ -139,19 +154,40 @@ impl PostgresStore {
         // A connection of its own: a step may take longer than any statement should. It comes
         // from a pool, since the migrator's future is not `Send` with one by reference.
         let lock_timeout = format!("{}ms", lock_timeout.as_millis());
-        let server = self.migrating.clone();
-        let pool = PgPoolOptions::new()
+        let server = self.server.clone();
+        let connected = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(self.acquire_timeout)
             .connect_with(server.options([("lock_timeout", lock_timeout)]))
-            .await
-            .map_err(store_error(MIGRATIONS))?;
-        let migrated = match migrator.run(&pool).await {
-            Ok(()) => prepare_log(&pool).await.map_err(store_error("reports")),
-            Err(error) => Err(migration_error(error)),
+            .await;
+        let pool = match connected {
+            Ok(pool) => pool,
+            Err(error) => return Err(store_error(MIGRATIONS)(self.explain(error).await)),
         };
+        let migrated = async {
+            encoding::check(&pool).await?;
+            migrator.run(&pool).await.map_err(migration_error)?;
+            prepare_log(&pool).await.map_err(store_error("reports"))
+        };
+        let migrated = migrated.await;
         pool.close().await;
         migrated
+    }
+
+    /// Replaces the pool's word that no connection came about in time by what the server says
+    /// when it is asked for one: that it refuses connections, that it starts up.
+    pub(crate) async fn explain(&self, error: sqlx::Error) -> sqlx::Error {
+        if !matches!(error, sqlx::Error::PoolTimedOut) {
+            return error;
+        }
+        match self.server.connect().in_time(REFUSAL).await {
+            Err(why) => why,
+            Ok(connection) => {
+                // Its end needs no answer.
+                let _ = connection.close().in_time(REFUSAL).await;
+                error
+            }
+        }
     }
 
     /// Closes the connections when what runs on them has ended, and does not wait long for
@@ -173,6 +209,7 @@ async fn prepare_log(pool: &PgPool) -> Result<(), sqlx::Error> {
     match partitions::make(&mut connection, today).await {
         Err(error) if is_locked(&error) => {
             // There are some for days to come, and one for all other days; a worker makes them.
+            let error = cause(error);
             tracing::warn!(%error, "no partition was made for the reports of days to come");
             Ok(())
         }
@@ -184,6 +221,10 @@ fn migration_error(error: MigrateError) -> StoreError {
     match error {
         MigrateError::VersionMismatch(_) => corrupt(MIGRATIONS, "checksum")(error),
         MigrateError::Dirty(_) => corrupt(MIGRATIONS, "success")(error),
-        _ => StoreError::Unavailable(error.into()),
+        MigrateError::Execute(error) => store_error(MIGRATIONS)(error),
+        MigrateError::ExecuteMigration(error, step) => {
+            StoreError::Unavailable(format!("migration {step}: {}", cause(error)).into())
+        }
+        other => StoreError::Unavailable(other.to_string().into()),
     }
 }

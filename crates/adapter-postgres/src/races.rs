@@ -4,7 +4,7 @@
 //! Whoever writes locks rows in one order, so it takes a step of several statements, or a
 //! stranger in the tables, to lose one.
 
-use crate::error::lost_a_race;
+use crate::error::{lost_a_race, message};
 
 /// How often a step is taken again.
 const RACES: usize = 5;
@@ -28,7 +28,10 @@ pub(crate) async fn again<T, E: StepFailure, F: Future<Output = Result<T, E>>>(
     for race in 1..=RACES {
         let outcome = step().await;
         match outcome.as_ref().err().and_then(StepFailure::lost_race) {
-            Some(error) => tracing::warn!(%error, race, "a step lost a race and is taken again"),
+            Some(error) => {
+                let error = message(error);
+                tracing::warn!(error, race, "a step lost a race and is taken again");
+            }
             None => return outcome,
         }
     }

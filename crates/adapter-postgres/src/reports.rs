@@ -1,19 +1,25 @@
 //! The log of reports and the messages that follow from it.
 
+use std::io;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::{Effect, LoggedReport, Message, MessageKey, Report};
 use ports::reports::{MessageWithReports, ReportStore};
 use ports::{StoreError, error::Source};
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::PostgresStore;
-use crate::durability;
-use crate::error::store_error;
+use crate::error::{cause, is_locked, store_error};
 use crate::patience::Operation as _;
 use crate::races;
 use crate::record::{self, BLOCK, BLOCKS};
 use crate::rows::{MessageRow, ReportRow};
+use crate::{durability, encoding, locks, stale};
+
+/// How long a ping waits for a connection before it asks the server for the reason.
+const CONNECTING: Duration = Duration::from_millis(800);
 
 #[async_trait]
 impl ReportStore for PostgresStore {
@@ -21,9 +27,18 @@ impl ReportStore for PostgresStore {
         if reports.is_empty() {
             return Ok(Vec::new());
         }
-        races::again(|| self.record_once(reports).in_time(self.patience))
+        match races::again(|| self.record_once(reports).in_time(self.patience)).await {
+            Ok(effects) => Ok(effects),
+            Err(error) if is_locked(&error) => Err(StoreError::Locked(cause(error))),
+            Err(error) => Err(store_error("report")(self.explain(error).await)),
+        }
+    }
+
+    async fn locked(&self, reports: &[Report]) -> Result<Vec<bool>, StoreError> {
+        locks::locked(&self.pool, reports)
+            .in_time(self.patience)
             .await
-            .map_err(store_error("report"))
+            .map_err(store_error("messages"))
     }
 
     async fn message(&self, key: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {
@@ -76,17 +91,29 @@ impl ReportStore for PostgresStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let writable = sqlx::query_scalar!(
-            r#"select current_setting('transaction_read_only') = 'off' as "writable!"
+        // Callers wait two seconds at most; a refused connection is tried for longer.
+        let connection = match self.pool.acquire().in_time(CONNECTING).await {
+            Ok(connection) => Ok(connection),
+            Err(sqlx::Error::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(self.explain(sqlx::Error::PoolTimedOut).await)
+            }
+            Err(error) => Err(self.explain(error).await),
+        };
+        let mut connection = connection.map_err(store_error("messages"))?;
+        let found = sqlx::query!(
+            r#"select current_setting('transaction_read_only') = 'off' as "writable!",
+                   current_setting('server_encoding') as "encoding!"
                from (select from messages limit 0) as migrated right join (select) as one on true"#
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *connection)
         .in_time(self.patience)
         .await
         .map_err(store_error("messages"))?;
-        if writable {
+        encoding::is_supported(&found.encoding)?;
+        if found.writable {
             Ok(())
         } else {
+            stale::declare();
             Err(StoreError::Unavailable(Source::from(
                 "the server takes no writes: it is a standby, or the database is read-only",
             )))
@@ -97,22 +124,28 @@ impl ReportStore for PostgresStore {
 impl PostgresStore {
     async fn record_once(&self, reports: &[Report]) -> Result<Vec<Effect>, sqlx::Error> {
         let mut connection = self.recording.take(&self.pool).await?;
+        let effects = Self::record_on(&mut connection, reports).await?;
+        self.recording.keep(connection, &self.pool);
+        Ok(effects)
+    }
+
+    async fn record_on(
+        connection: &mut PgConnection,
+        reports: &[Report],
+    ) -> Result<Vec<Effect>, sqlx::Error> {
         if reports.len() <= BLOCK {
-            let effects = record::record(&mut connection, reports, 0).await?;
-            self.recording.keep(connection, &self.pool);
-            return Ok(effects);
+            return record::record(connection, reports, 0).await;
         }
         if reports.len() > BLOCK * BLOCKS {
             let words = "a batch has at most 65,536 reports";
             return Err(sqlx::Error::InvalidArgument(words.to_owned()));
         }
-        let mut transaction = sqlx::Connection::begin(&mut *connection).await?;
+        let mut transaction = sqlx::Connection::begin(connection).await?;
         let mut effects = Vec::with_capacity(reports.len());
         for (block, nth) in reports.chunks(BLOCK).zip(0..) {
             effects.extend(record::record(&mut transaction, block, nth).await?);
         }
         transaction.commit().await?;
-        self.recording.keep(connection, &self.pool);
         Ok(effects)
     }
 

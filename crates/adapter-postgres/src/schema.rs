@@ -34,7 +34,9 @@ impl PostgresStore {
                 .fetch_one(&self.pool)
                 .await
         };
-        let taken = taken.in_time(self.patience).await;
-        Ok(taken.map_err(store_error(MIGRATIONS))? >= latest)
+        match taken.in_time(self.patience).await {
+            Ok(taken) => Ok(taken >= latest),
+            Err(error) => Err(store_error(MIGRATIONS)(self.explain(error).await)),
+        }
     }
 }

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
 
+use crate::stale::is_stale;
+
 /// How long a connection is kept until the pool sees it again and can replace it.
 const KEPT: Duration = Duration::from_mins(10);
 
@@ -51,6 +53,7 @@ impl WarmConnections {
     pub(crate) async fn take(&self, pool: &PgPool) -> Result<Warm, sqlx::Error> {
         if let Some(kept) = self.kept().pop()
             && kept.used.elapsed() <= self.trusted
+            && !is_stale(kept.connection.given.elapsed())
         {
             return Ok(kept.connection);
         }

@@ -1,5 +1,7 @@
 //! Which connections batches are recorded on.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 mod database;
 
 use std::time::Duration;
@@ -10,7 +12,10 @@ use domain::Effect;
 use ports::ReportStore as _;
 use sqlx::{Connection as _, PgConnection};
 use testkit::builders::{report, twilio_sid};
-use tokio::task::JoinSet;
+use testkit::cluster::Cluster;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Notes the process that serves each statement.
 const NOTE_PROCESSES: &str = "
@@ -130,6 +135,87 @@ async fn a_connection_that_broke_is_not_used_again() {
             assert!(tries <= Options::default().max_connections);
         }
     }
+}
+
+/// Forwards each new connection to the server that `target` names then.
+async fn proxy(target: watch::Receiver<u16>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let forwarding = async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let target = *target.borrow();
+            let mut server = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+            let copying =
+                async move { tokio::io::copy_bidirectional(&mut client, &mut server).await };
+            drop(spawn(copying));
+        }
+    };
+    drop(spawn(forwarding));
+    port
+}
+
+#[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(task)
+}
+
+/// A server with the tables.
+async fn migrated() -> Cluster {
+    let cluster = Cluster::start().unwrap();
+    let store = PostgresStore::connect(&cluster.url("postgres"), &Options::default()).unwrap();
+    store.migrate().await.unwrap();
+    store.close().await;
+    cluster
+}
+
+/// The old primary stays connected and takes no writes any more.
+#[tokio::test]
+async fn connections_to_a_primary_that_became_read_only_are_replaced() {
+    let (old, new) = (migrated().await, migrated().await);
+    let (switch, target) = watch::channel(old.port());
+    let port = proxy(target).await;
+    let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+    let store = PostgresStore::connect(&url, &Options::default()).unwrap();
+    let mut pings = JoinSet::new();
+    for _ in 0..Options::default().max_connections {
+        let store = store.clone();
+        pings.spawn(async move { store.ping().await });
+    }
+    for ping in pings.join_all().await {
+        ping.unwrap();
+    }
+    record(&store, 1).await;
+
+    switch.send(new.port()).unwrap();
+    let mut operator = PgConnection::connect(&old.url("postgres")).await.unwrap();
+    for statement in [
+        "alter system set default_transaction_read_only = on",
+        "select pg_reload_conf()",
+    ] {
+        sqlx::raw_sql(statement)
+            .execute(&mut operator)
+            .await
+            .unwrap();
+    }
+    let read_only = "show transaction_read_only";
+    while sqlx::query_scalar::<_, String>(read_only)
+        .fetch_one(&mut operator)
+        .await
+        .unwrap()
+        == "off"
+    {}
+    // None of the connections has been idle for long, so each is tried once at most.
+    let mut tries = 0;
+    while store
+        .record(&[report(&twilio_sid(2)).build()])
+        .await
+        .is_err()
+    {
+        tries += 1;
+        assert!(tries <= Options::default().max_connections);
+    }
+    store.ping().await.unwrap();
 }
 
 #[tokio::test]

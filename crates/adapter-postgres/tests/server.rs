@@ -7,6 +7,7 @@ use std::time::Duration;
 use adapter_postgres::{Options, PostgresStore};
 use database::Database;
 use domain::Effect;
+use ports::reports::{Recorded, record_by_halves};
 use ports::{ReportStore as _, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use testkit::builders::{key, report, twilio_sid};
@@ -44,6 +45,187 @@ async fn a_server_that_is_away_is_unavailable_in_time() {
     assert_unavailable(&store.ping().await);
     assert_unavailable(&store.record(&[report("SM1").build()]).await);
     assert_unavailable(&store.migrate().await);
+}
+
+#[tokio::test]
+async fn refused_connection_is_said_to_be_refused() {
+    let options = Options {
+        acquire_timeout: Duration::from_millis(200),
+        ..Options::default()
+    };
+    let closed = "postgres://receiptd@127.0.0.1:1/receiptd";
+    let store = PostgresStore::connect(closed, &options).unwrap();
+    let errors = [
+        store.ping().await.unwrap_err(),
+        store.record(&[report("SM1").build()]).await.unwrap_err(),
+        store.migrate().await.unwrap_err(),
+        store.has_current_schema().await.unwrap_err(),
+    ];
+    for error in errors {
+        let text = chain(&error);
+        assert!(text.contains("Connection refused"), "{text}");
+        assert_eq!(text.matches("refused").count(), 1, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn errors_of_the_server_are_said_once_and_without_its_source() {
+    let database = Database::create().await;
+    let store = database.store_without_tables(&Options::default());
+    let error = store.record(&[report("SM1").build()]).await.unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "the store is unavailable: relation \"report_log\" does not exist (SQLSTATE 42P01)"
+    );
+}
+
+/// An error and its sources, as the log shows them.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+#[tokio::test]
+async fn database_that_is_not_utf8_is_not_supported() {
+    let database = Database::create().await;
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let url = database.url();
+        let (url, _) = url.split_once('?').unwrap_or((&url, ""));
+        let url = format!("{url}_{}", encoding.to_lowercase());
+        let (_, name) = url.rsplit_once('/').unwrap();
+        execute(
+            &database,
+            &format!("create database {name} encoding '{encoding}' locale 'C' template template0"),
+        )
+        .await;
+        let store = PostgresStore::connect(&url, &Options::default()).unwrap();
+        let error = store.migrate().await.unwrap_err();
+        assert!(matches!(error, StoreError::Unsupported(_)), "{error:?}");
+        let text = chain(&error);
+        assert!(text.contains(encoding) && text.contains("UTF8"), "{text}");
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql("create table messages ()")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let ping = store.ping().await;
+        assert!(matches!(ping, Err(StoreError::Unsupported(_))), "{ping:?}");
+        execute(&database, &format!("drop database {name} with (force)")).await;
+    }
+}
+
+/// What each class of the server's errors means for a report that raised it.
+const CLASSES: [(&str, Meaning); 55] = {
+    use Meaning::{Locked, Refused, Unavailable};
+    [
+        ("01000", Unavailable),
+        ("02000", Unavailable),
+        ("03000", Unavailable),
+        ("08006", Unavailable),
+        ("09000", Unavailable),
+        ("0A000", Unavailable),
+        ("0B000", Unavailable),
+        ("0F000", Unavailable),
+        ("0L000", Unavailable),
+        ("0P000", Unavailable),
+        ("0Z000", Unavailable),
+        ("20000", Unavailable),
+        ("21000", Unavailable),
+        ("22021", Refused),
+        ("22P02", Refused),
+        ("22001", Unavailable),
+        ("22P05", Unavailable),
+        ("23502", Unavailable),
+        ("23503", Unavailable),
+        ("23505", Unavailable),
+        ("23514", Unavailable),
+        ("23P01", Unavailable),
+        ("24000", Unavailable),
+        ("25006", Unavailable),
+        ("26000", Unavailable),
+        ("27000", Unavailable),
+        ("28000", Unavailable),
+        ("2B000", Unavailable),
+        ("2D000", Unavailable),
+        ("2F000", Unavailable),
+        ("34000", Unavailable),
+        ("38000", Unavailable),
+        ("39000", Unavailable),
+        ("3B000", Unavailable),
+        ("3D000", Unavailable),
+        ("3F000", Unavailable),
+        ("40001", Unavailable),
+        ("40P01", Unavailable),
+        ("42P01", Unavailable),
+        ("44000", Unavailable),
+        ("53100", Unavailable),
+        ("53300", Unavailable),
+        ("54000", Refused),
+        ("54001", Refused),
+        ("55000", Unavailable),
+        ("55P03", Locked),
+        ("57014", Unavailable),
+        ("57P01", Unavailable),
+        ("57P03", Unavailable),
+        ("58030", Unavailable),
+        ("72000", Unavailable),
+        ("F0000", Unavailable),
+        ("HV000", Unavailable),
+        ("P0001", Unavailable),
+        ("XX001", Unavailable),
+    ]
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    Refused,
+    Locked,
+    Unavailable,
+}
+
+#[tokio::test]
+async fn every_class_of_errors_is_the_reports_fault_or_the_servers() {
+    let database = Database::create().await;
+    let store = database.store().await;
+    execute(
+        &database,
+        "create table raised (code text not null);
+         insert into raised values ('');
+         create function raise_error() returns trigger language plpgsql as
+             'begin raise using errcode = (select code from raised), message = ''a test''; end';
+         create trigger raise_error before insert on messages
+             for each statement execute function raise_error()",
+    )
+    .await;
+    let mut raising = connect(&database).await;
+    for (code, meaning) in CLASSES {
+        sqlx::query("update raised set code = $1")
+            .bind(code)
+            .execute(&mut raising)
+            .await
+            .unwrap();
+        let error = store.record(&[report("SM1").build()]).await.unwrap_err();
+        let found = match &error {
+            StoreError::Rejected { .. } => Meaning::Refused,
+            StoreError::Locked(_) => Meaning::Locked,
+            _ => Meaning::Unavailable,
+        };
+        assert_eq!(found, meaning, "{code}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn report_without_a_partition_is_not_refused() {
+    let database = Database::create().await;
+    let store = database.store().await;
+    execute(&database, "drop table reports_default").await;
+    let of_old_days = report("SM1").at(1_000_000).build();
+    assert_unavailable(&store.record(&[of_old_days]).await);
 }
 
 #[tokio::test]
@@ -103,7 +285,8 @@ async fn a_message_that_a_stranger_keeps_locked_is_unavailable_in_time() {
         lock_timeout: Duration::from_millis(50),
         ..Options::default()
     });
-    assert_unavailable(&store.record(&[report("SM1").build()]).await);
+    let locked = store.record(&[report("SM1").build()]).await;
+    assert!(matches!(locked, Err(StoreError::Locked(_))), "{locked:?}");
     assert_eq!(
         store.record(&[report("SM2").build()]).await.unwrap(),
         [Effect::Advanced]
@@ -116,6 +299,31 @@ async fn a_message_that_a_stranger_keeps_locked_is_unavailable_in_time() {
         store.record(&[report("SM1").build()]).await.unwrap(),
         [Effect::Duplicate]
     );
+}
+
+#[tokio::test]
+async fn locked_row_delays_no_report_of_another_message() {
+    let database = Database::create().await;
+    let store = database.store().await;
+    let batch: Vec<_> = (0..200)
+        .map(|number| report(&twilio_sid(number)).build())
+        .collect();
+    store.record(&batch[..100]).await.unwrap();
+    let mut other_session = connect(&database).await;
+    sqlx::raw_sql("begin; select from messages where report_ids[1] & 1023 in (7, 9) for update")
+        .execute(&mut other_session)
+        .await
+        .unwrap();
+    let outcomes = record_by_halves(&store, &batch).await.unwrap();
+    let locked = |outcome: &&Recorded| matches!(outcome, Recorded::Locked);
+    assert_eq!(outcomes.len(), 200);
+    assert_eq!(outcomes.iter().filter(locked).count(), 2);
+    for new in &outcomes[100..] {
+        assert!(
+            matches!(new, Recorded::Durable(Effect::Advanced)),
+            "{new:?}"
+        );
+    }
 }
 
 #[tokio::test]
