@@ -7,3 +7,6 @@ create table log_marks (
     -- The last mark before a time, and those after it.
     constraint log_marks_at_pkey primary key (at)
 );
+
+-- The greatest mark: each new connection compares it with the ids that are to come.
+create index log_marks_position_idx on log_marks (position);
