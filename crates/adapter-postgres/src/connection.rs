@@ -164,11 +164,11 @@ impl PostgresStore {
             Ok(pool) => pool,
             Err(error) => return Err(store_error(MIGRATIONS)(self.explain(error).await)),
         };
-        let migrated = async {
+        let migrated = Box::pin(async {
             encoding::check(&pool).await?;
             migrator.run(&pool).await.map_err(migration_error)?;
             prepare_log(&pool).await.map_err(store_error("reports"))
-        };
+        });
         let migrated = migrated.await;
         pool.close().await;
         migrated
@@ -180,7 +180,7 @@ impl PostgresStore {
         if !matches!(error, sqlx::Error::PoolTimedOut) {
             return error;
         }
-        match self.server.connect().in_time(REFUSAL).await {
+        match Box::pin(self.server.connect()).in_time(REFUSAL).await {
             Err(why) => why,
             Ok(connection) => {
                 // Its end needs no answer.

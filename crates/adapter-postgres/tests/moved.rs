@@ -227,20 +227,17 @@ async fn promoted_standby_goes_on_with_the_ids_of_its_primary() {
         let old = Old::new(&[]).await;
         let standby = old.cluster.start_standby().unwrap();
         execute(&old.cluster, "postgres", CONSUME_IDS).await;
-        let reader = Some(old.store.head().await.unwrap());
-        old.store
-            .advance("reader", None, reader.unwrap())
-            .await
-            .unwrap();
+        let reader = old.store.head().await.unwrap();
+        old.store.advance("reader", None, reader).await.unwrap();
         let offset = number(&old.cluster, "select xact_offset from report_log").await;
         // The last that the primary does is to send all it has.
         old.store.close().await;
         old.cluster.stop_fast().unwrap();
         standby.promote().unwrap();
         let store = store_on(&standby);
-        assert_eq!(store.load("reader").await.unwrap(), reader);
+        assert_eq!(store.load("reader").await.unwrap(), Some(reader));
         store.close().await;
-        assert_nothing_is_lost(&standby, &[reader.unwrap()]).await;
+        assert_nothing_is_lost(&standby, &[reader]).await;
         let now = number(&standby, "select xact_offset from report_log").await;
         assert_eq!(now, offset);
     })
