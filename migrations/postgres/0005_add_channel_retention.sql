@@ -34,3 +34,19 @@ create table channel_sweeps (
     constraint channel_sweeps_channel_id_fkey
         foreign key (channel_id) references channels (id) on delete cascade
 ) with (fillfactor = 50);
+
+-- Retention holds back where the clock does not fit its last run.
+create table retention_runs (
+    kind      text collate "C" not null,
+    ran_at    timestamptz not null,
+    -- The clock has jumped since; an operator has to say that it is right.
+    held_back boolean not null,
+    -- One run a kind.
+    constraint retention_runs_kind_pkey primary key (kind)
+) with (fillfactor = 50);
+
+-- Reports up to this id that are dated after this time do not hold the log: an operator has
+-- said that these dates are wrong.
+alter table report_log
+    add column released_through bigint not null default 0,
+    add column released_after timestamptz;

@@ -33,3 +33,18 @@ create table channel_sweeps (
     constraint channel_sweeps_channel_id_fkey
         foreign key (channel_id) references channels (id) on delete cascade
 ) strict;
+
+-- Retention holds back where the clock does not fit its last run.
+create table retention_runs (
+    kind      text not null,
+    ran_at    integer not null,
+    -- The clock has jumped since; an operator has to say that it is right.
+    held_back integer not null,
+    -- One run a kind.
+    constraint retention_runs_kind_pkey primary key (kind)
+) strict;
+
+-- Reports up to this id that are dated after this time do not hold the log: an operator has
+-- said that these dates are wrong.
+alter table report_log add column released_through integer not null default 0;
+alter table report_log add column released_after integer;

@@ -35,6 +35,7 @@ mod record;
 mod rejections;
 mod reports;
 mod retention;
+mod retention_runs;
 mod rows;
 mod schema;
 mod sqlstate;

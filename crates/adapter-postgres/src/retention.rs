@@ -102,9 +102,9 @@ impl PostgresStore {
         Ok(pruning(rows, budget))
     }
 
-    /// The lowest id that stays: of the reports that arrived in the year from `before` on the
-    /// one that was recorded first, but none that readers may not have seen yet. Days are
-    /// whole: each partition is asked for its first report only.
+    /// The lowest id that stays: of the reports that arrived from `before` on and were not
+    /// released the one that was recorded first, but none that readers may not have seen yet.
+    /// Days are whole: each partition is asked for its first report only.
     async fn first_kept(&self, before: Date) -> Result<i64, sqlx::Error> {
         sqlx::query_scalar!(
             r#"select least(
@@ -113,8 +113,10 @@ impl PostgresStore {
                        select id
                        from reports
                        where arrived_at >= $1::date::timestamp at time zone 'UTC'
-                           and arrived_at < $1::date::timestamp at time zone 'UTC'
-                               + interval '366 days'
+                           and (
+                               id > (select released_through from report_log)
+                               or arrived_at <= (select released_after from report_log)
+                           )
                        order by id
                        limit 1
                    )

@@ -5,7 +5,8 @@ mod database;
 use std::num::NonZeroU32;
 
 use database::Database;
-use ports::{ReportStore as _, Retention as _};
+use ports::retention::RetentionKind;
+use ports::{ReportStore as _, Retention as _, RetentionRuns as _};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use testkit::builders::{keep_days, key, report, time};
 
@@ -63,4 +64,17 @@ async fn a_walk_that_somebody_is_on_is_left_to_them() {
     walking.rollback().await.unwrap();
     assert!(!step().await.done, "there was nothing more to look at");
     assert!(step().await.done);
+}
+
+#[tokio::test]
+async fn retention_goes_by_the_clock_of_the_server() {
+    let database = Database::create().await;
+    let store = database.store().await;
+    let clock = store.clock(RetentionKind::Reports, time(0)).await.unwrap();
+    let mut somebody = PgConnection::connect(&database.url()).await.unwrap();
+    let now: i64 = sqlx::query_scalar("select extract(epoch from now())::bigint")
+        .fetch_one(&mut somebody)
+        .await
+        .unwrap();
+    assert!((clock.now.unix_seconds() - now).abs() < 60, "{clock:?}");
 }

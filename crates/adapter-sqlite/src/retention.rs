@@ -10,10 +10,6 @@ use ports::{Retention, StoreError};
 use crate::SqliteStore;
 use crate::error::store_error;
 
-/// A report that arrived this much after the time before which reports go, or later, has its
-/// time from a clock that was wrong.
-const YEAR_MICROS: i64 = 366 * 24 * 60 * 60 * 1_000_000;
-
 #[async_trait]
 impl Retention for SqliteStore {
     /// There are none.
@@ -49,7 +45,6 @@ impl SqliteStore {
     ) -> Result<Pruning, sqlx::Error> {
         let limit = budget.get();
         let since = before.unix_micros();
-        let until = before.plus_micros(YEAR_MICROS).unix_micros();
         let mut write = self.begin().await?;
         let through = sqlx::query_scalar!(
             r#"with front as materialized (
@@ -58,12 +53,19 @@ impl SqliteStore {
                select max(id) as "id: i64"
                from front
                where id < coalesce(
-                   (select min(id) from front where arrived_at >= ?2 and arrived_at < ?3),
+                   (
+                       select min(id)
+                       from front
+                       where arrived_at >= ?2
+                           and (
+                               id > (select released_through from report_log)
+                               or arrived_at <= (select released_after from report_log)
+                           )
+                   ),
                    9223372036854775807
                )"#,
             limit,
             since,
-            until,
         )
         .fetch_one(&mut *write)
         .await?;

@@ -9,6 +9,7 @@ use adapter_sqlite::SqliteStore;
 use anyhow::{Context as _, Result, ensure};
 use domain::PublicUrl;
 use domain::secret::ServerSecret;
+use ports::retention::{RetentionKind, RetentionRuns};
 use ports::subscriptions::DeliveryRetention;
 use ports::{
     AttemptLog, ChannelCredentialRepository, Clock as _, DeliveryLog, DeliveryQueue, Erasures,
@@ -16,10 +17,10 @@ use ports::{
     SubscriptionRepository,
 };
 use usecases::manage_subscriptions::SubscriptionParts;
-use usecases::prune::Kind;
+use usecases::prune::RetentionStores;
 use usecases::{
     ChannelDirectory, EraseRecipient, Integrators, ManageChannels, ManageCursors,
-    ManageSubscriptions, Prune, SharedLog,
+    ManageSubscriptions, Prune, RetentionHolds, SharedLog,
 };
 
 use crate::config::{DatabaseUrl, Settings};
@@ -42,6 +43,7 @@ pub struct Stores {
     pub deliveries: Arc<dyn DeliveryLog>,
     pub attempts: Arc<dyn AttemptLog>,
     pub retention: Arc<dyn Retention>,
+    pub retention_runs: Arc<dyn RetentionRuns>,
     pub delivery_retention: Arc<dyn DeliveryRetention>,
     pub erasures: Arc<dyn Erasures>,
     engine: Engine,
@@ -147,6 +149,7 @@ impl Stores {
                 deliveries: Arc::new(store.clone()),
                 attempts: Arc::new(store.clone()),
                 retention: Arc::new(store.clone()),
+                retention_runs: Arc::new(store.clone()),
                 delivery_retention: Arc::new(store.clone()),
                 erasures: Arc::new(store.clone()),
                 engine,
@@ -163,6 +166,7 @@ impl Stores {
                 deliveries: Arc::new(store.clone()),
                 attempts: Arc::new(store.clone()),
                 retention: Arc::new(store.clone()),
+                retention_runs: Arc::new(store.clone()),
                 delivery_retention: Arc::new(store.clone()),
                 erasures: Arc::new(store.clone()),
                 engine,
@@ -285,16 +289,26 @@ fn erasing(erase: Arc<EraseRecipient>) -> Worker {
     })
 }
 
+/// The use case that removes what is too old.
+pub fn prune(stores: &Stores, settings: &Settings, holds: Arc<RetentionHolds>) -> Prune {
+    let retention = RetentionStores {
+        retention: Arc::clone(&stores.retention),
+        deliveries: Arc::clone(&stores.delivery_retention),
+        runs: Arc::clone(&stores.retention_runs),
+    };
+    Prune::new(retention, Arc::new(SystemClock), settings.keep_for(), holds)
+}
+
 /// Workers that make room, for the reports of the days to come, and remove what
-/// is too old, and who asked to be forgotten.
-pub fn clearing_up(stores: &Stores, settings: &Settings, log: &Arc<SharedLog>) -> Vec<Worker> {
+/// is too old, and who asked to be forgotten. `holds` says what is held back.
+pub fn clearing_up(
+    stores: &Stores,
+    settings: &Settings,
+    log: &Arc<SharedLog>,
+    holds: &Arc<RetentionHolds>,
+) -> Vec<Worker> {
     let erase = erase_recipient(stores).telling(Arc::clone(log));
-    let prune = Arc::new(Prune::new(
-        Arc::clone(&stores.retention),
-        Arc::clone(&stores.delivery_retention),
-        Arc::new(SystemClock),
-        settings.keep_for(),
-    ));
+    let prune = Arc::new(prune(stores, settings, Arc::clone(holds)));
     let partitions = {
         let prune = Arc::clone(&prune);
         Worker::new("partitions", Duration::from_hours(1), move || {
@@ -309,16 +323,16 @@ pub fn clearing_up(stores: &Stores, settings: &Settings, log: &Arc<SharedLog>) -
         })
     };
     let mut workers = vec![partitions, erasing(Arc::new(erase))];
-    workers.extend(Kind::ALL.map(|kind| pruning(kind, Arc::clone(&prune))));
+    workers.extend(RetentionKind::ALL.map(|kind| pruning(kind, Arc::clone(&prune))));
     workers
 }
 
 /// A worker that removes what is too old of a kind.
-fn pruning(kind: Kind, prune: Arc<Prune>) -> Worker {
+fn pruning(kind: RetentionKind, prune: Arc<Prune>) -> Worker {
     let name = match kind {
-        Kind::Reports => "prune reports",
-        Kind::Messages => "prune messages",
-        Kind::Deliveries => "prune deliveries",
+        RetentionKind::Reports => "prune reports",
+        RetentionKind::Messages => "prune messages",
+        RetentionKind::Deliveries => "prune deliveries",
     };
     Worker::new(name, Duration::from_mins(1), move || {
         let prune = Arc::clone(&prune);

@@ -73,7 +73,7 @@ pub use log::{LogCursors, ReportLog};
 pub use observer::Observer;
 pub use rejections::RejectionLog;
 pub use reports::ReportStore;
-pub use retention::Retention;
+pub use retention::{Retention, RetentionRuns};
 pub use subscriptions::{
     AttemptLog, DeliveryLog, DeliveryQueue, DeliveryRetention, SubscriptionRepository,
 };

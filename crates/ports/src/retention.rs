@@ -21,10 +21,10 @@ pub trait Retention: Send + Sync {
     /// by one, or all of one day together.
     ///
     /// - The log is cut from its beginning: a report goes when it was recorded
-    ///   before every report that arrived at `before` or in the year after it.
-    ///   So a report with an old time of arrival that was recorded lately stays
-    ///   until its neighbours go, and a clock that was wrong removes nothing
-    ///   that readers have had no time to read.
+    ///   before every report that arrived at `before` or later. So a report with
+    ///   an old time of arrival that was recorded lately stays until its
+    ///   neighbours go, and a report dated after the current time holds the log
+    ///   until it is released ([`RetentionRuns::release_reports_after`]).
     /// - Where the engine keeps each day apart, a day goes when all its reports
     ///   may go, and `before` is the beginning of its day.
     /// - Readers behind are told: [`LogRead::Pruned`](crate::log::LogRead::Pruned).
@@ -57,6 +57,86 @@ pub trait Retention: Send + Sync {
         keep: KeepDays,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError>;
+}
+
+/// What retention removes, each kind by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetentionKind {
+    /// Reports of the log.
+    Reports,
+    /// Messages; they go after their reports.
+    Messages,
+    /// Deliveries.
+    Deliveries,
+}
+
+impl RetentionKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Reports, Self::Messages, Self::Deliveries];
+
+    /// The word for people and programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reports => "reports",
+            Self::Messages => "messages",
+            Self::Deliveries => "deliveries",
+        }
+    }
+}
+
+/// A run of retention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetentionRun {
+    /// When it was, by the store's clock.
+    pub at: Timestamp,
+    /// Whether the clock has jumped since, so that nothing is removed until an
+    /// operator says that it is right.
+    pub held_back: bool,
+}
+
+/// The clock that decides what is too old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetentionClock {
+    /// The current time.
+    pub now: Timestamp,
+    /// The last run that was noted.
+    pub last_run: Option<RetentionRun>,
+}
+
+/// Remembers when retention last ran, so that a wrong clock is noticed before
+/// anything is removed by it.
+#[async_trait]
+pub trait RetentionRuns: Send + Sync {
+    /// Returns the current time and the last run of a kind. The time is that of
+    /// the database server, so that a process with a wrong clock removes nothing;
+    /// an embedded engine returns `now`.
+    async fn clock(
+        &self,
+        kind: RetentionKind,
+        now: Timestamp,
+    ) -> Result<RetentionClock, StoreError>;
+
+    /// Notes a run of a kind instead of the one before.
+    async fn note(&self, kind: RetentionKind, run: RetentionRun) -> Result<(), StoreError>;
+
+    /// Whether there is anything of a kind that is dated before `before`: a report
+    /// by its arrival, a message by its first report, a delivery by its end.
+    /// Messages of a channel with a shorter time of its own count by that and `now`.
+    async fn has_older(
+        &self,
+        kind: RetentionKind,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Returns when the first report of the log arrived, those that were released
+    /// left out.
+    async fn first_report(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Releases the reports that are in the log and dated after `now`: they go with
+    /// their neighbours from now on.
+    async fn release_reports_after(&self, now: Timestamp) -> Result<(), StoreError>;
 }
 
 /// What one step of removing did.

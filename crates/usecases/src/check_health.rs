@@ -10,7 +10,7 @@ use ports::{ReportJournal, ReportStore, SubscriptionRepository};
 use crate::channel_directory::Origin;
 use crate::intake::chain;
 use crate::push::secrets::Secrets;
-use crate::{ChannelDirectory, StoreGate};
+use crate::{ChannelDirectory, RetentionHolds, StoreGate};
 
 /// How long a part may take to answer.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -24,6 +24,7 @@ pub struct CheckHealth {
     directory: Arc<ChannelDirectory>,
     journal: Option<(Arc<dyn ReportJournal>, Arc<StoreGate>)>,
     subscriptions: Option<Subscriptions>,
+    retention: Option<Arc<RetentionHolds>>,
 }
 
 struct Subscriptions {
@@ -58,7 +59,8 @@ impl Condition {
 /// One part and how it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Its name: `store`, `channels`, `secret_key`, `journal`, `subscriptions`.
+    /// Its name: `store`, `channels`, `secret_key`, `journal`, `retention`,
+    /// `subscriptions`.
     pub name: &'static str,
     /// How it is.
     pub condition: Condition,
@@ -101,6 +103,7 @@ impl CheckHealth {
             directory,
             journal: None,
             subscriptions: None,
+            retention: None,
         }
     }
 
@@ -110,6 +113,13 @@ impl CheckHealth {
     #[must_use]
     pub fn with_journal(mut self, journal: Arc<dyn ReportJournal>, gate: Arc<StoreGate>) -> Self {
         self.journal = Some((journal, gate));
+        self
+    }
+
+    /// Says as well what retention holds back.
+    #[must_use]
+    pub fn with_retention(mut self, holds: Arc<RetentionHolds>) -> Self {
+        self.retention = Some(holds);
         self
     }
 
@@ -161,6 +171,7 @@ impl CheckHealth {
         };
         let mut parts = vec![store, self.channels_part(), self.secret_key_part()];
         parts.extend(journal);
+        parts.extend(self.retention_part());
         parts.extend(subscriptions);
         parts
     }
@@ -179,6 +190,16 @@ impl CheckHealth {
             Origin::Nowhere => (Some("not read yet"), Condition::Down),
         };
         Part::new("channels", wrong.map(str::to_owned), then)
+    }
+
+    fn retention_part(&self) -> Option<Part> {
+        let held = self.retention.as_ref()?.all();
+        let wrong = held
+            .iter()
+            .map(|(kind, why)| format!("{} are not removed: {why}", kind.as_str()));
+        let wrong: Vec<_> = wrong.collect();
+        let wrong = (!wrong.is_empty()).then(|| wrong.join("; "));
+        Some(Part::new("retention", wrong, Condition::Degraded))
     }
 
     fn secret_key_part(&self) -> Part {

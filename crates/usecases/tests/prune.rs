@@ -1,22 +1,24 @@
 //! Making room, also while some of it cannot be made.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{DeliveryState, KeepDays, LogPosition, Timestamp};
-use ports::retention::Pruning;
+use ports::retention::{Pruning, RetentionKind, RetentionRun, RetentionRuns as _};
 use ports::subscriptions::Progress;
 use ports::{
-    DeliveryLog as _, DeliveryQueue, ReportStore, Retention, StoreError,
+    Clock as _, DeliveryLog as _, DeliveryQueue, ReportStore, Retention, StoreError,
     SubscriptionRepository as _,
 };
 use testkit::builders::{delivery, keep_days, key, report, subscription, subscription_id, time};
 use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
-use usecases::Prune;
-use usecases::prune::{KeepFor, Kind};
+use usecases::prune::{KeepFor, RetentionStores};
+use usecases::{Prune, RetentionHolds};
 
 /// A store whose reports are locked by somebody: a dump that takes hours.
 struct Dumped(MemoryStore);
@@ -41,9 +43,147 @@ impl Retention for Dumped {
     }
 }
 
+const DAY: Duration = Duration::from_hours(24);
+
+/// Retention that keeps everything for a day.
+struct Service {
+    store: MemoryStore,
+    clock: Arc<FixedClock>,
+    holds: Arc<RetentionHolds>,
+    prune: Prune,
+}
+
+impl Service {
+    fn over(store: MemoryStore, retention: Arc<dyn Retention>, clock: FixedClock) -> Self {
+        let (clock, holds) = (Arc::new(clock), Arc::<RetentionHolds>::default());
+        let stores = RetentionStores {
+            retention,
+            deliveries: Arc::new(store.clone()),
+            runs: Arc::new(store.clone()),
+        };
+        let keep_for = KeepFor {
+            reports: DAY,
+            messages: keep_days(1),
+            deliveries: DAY,
+        };
+        let prune = Prune::new(stores, clock.clone(), keep_for, Arc::clone(&holds));
+        Self {
+            store,
+            clock,
+            holds,
+            prune,
+        }
+    }
+
+    /// With a report that has just arrived, and a run that has just been.
+    async fn with_a_report() -> Self {
+        let (store, clock) = (MemoryStore::new(), FixedClock::default());
+        let now = clock.now().unix_micros();
+        let recorded = ReportStore::record(&store, &[report("SM1").at(now).build()]).await;
+        recorded.unwrap();
+        let service = Self::over(store.clone(), Arc::new(store), clock);
+        service.run().await;
+        service
+    }
+
+    /// The process ends, and another one starts on the same store.
+    fn restart(self) -> Self {
+        let clock = FixedClock::at(self.clock.now());
+        Self::over(self.store.clone(), Arc::new(self.store), clock)
+    }
+
+    async fn note_runs(&self, held_back: bool) {
+        let at = self.clock.now();
+        for kind in RetentionKind::ALL {
+            let run = RetentionRun { at, held_back };
+            self.store.note(kind, run).await.unwrap();
+        }
+    }
+
+    /// Runs to the end; how many reports are left, and how many kinds are held back.
+    async fn run(&self) -> (usize, usize) {
+        for kind in RetentionKind::ALL {
+            while !self.prune.run(kind).await.unwrap().done {}
+        }
+        (self.store.logged_reports(), self.holds.all().len())
+    }
+}
+
+#[tokio::test]
+async fn reports_go_when_the_clock_goes_on_as_it_should() {
+    let service = Service::with_a_report().await;
+    for _ in 0..24 {
+        service.clock.advance(DAY / 24);
+        assert_eq!(service.run().await, (1, 0));
+    }
+    service.clock.advance(DAY / 24);
+    assert_eq!(service.run().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_process_that_starts_with_a_clock_in_the_future_removes_nothing_until_released() {
+    let service = Service::with_a_report().await;
+    service.clock.advance(DAY * 91);
+    let service = service.restart();
+    // Messages go after their reports; but nothing is due of deliveries.
+    assert_eq!(service.run().await, (1, 2));
+    let service = service.restart();
+    assert_eq!(service.run().await, (1, 2));
+    service.prune.release().await.unwrap();
+    assert_eq!(service.run().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_process_that_starts_with_a_clock_in_the_past_removes_nothing_and_says_so() {
+    let service = Service::with_a_report().await;
+    service.clock.turn_back(DAY * 300);
+    let service = service.restart();
+    assert_eq!(service.run().await, (1, 3));
+    service.clock.advance(DAY * 300);
+    assert_eq!(service.run().await, (1, 0));
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_holds_back_until_it_is_right_again_or_released() {
+    let service = Service::with_a_report().await;
+    service.clock.advance(DAY * 3);
+    assert_eq!(service.run().await, (1, 2));
+    service.clock.turn_back(DAY * 3);
+    // Deliveries, of which nothing was too old, were noted by the wrong clock.
+    assert_eq!(service.run().await, (1, 1));
+    service.clock.advance(DAY * 3);
+    assert_eq!(service.run().await, (1, 2));
+    // A restart does not make it right.
+    let service = service.restart();
+    assert_eq!(service.run().await, (1, 2));
+    service.prune.release().await.unwrap();
+    assert_eq!(service.run().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_process_that_was_stopped_for_some_days_goes_on_by_itself() {
+    let service = Service::with_a_report().await;
+    service.clock.advance(DAY * 6);
+    assert_eq!(service.restart().run().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_report_dated_after_the_current_time_is_never_removed_unasked() {
+    let service = Service::with_a_report().await;
+    let future = service.clock.now().plus_micros(1_000 * 86_400_000_000);
+    let wrong = report("SM2").at(future.unix_micros()).build();
+    ReportStore::record(&service.store, &[wrong]).await.unwrap();
+    for _ in 0..48 {
+        service.clock.advance(DAY / 24);
+        service.run().await;
+    }
+    assert_eq!(service.run().await, (1, 1));
+    service.prune.release().await.unwrap();
+    assert_eq!(service.run().await, (0, 0));
+}
+
 #[tokio::test]
 async fn while_reports_cannot_be_removed_messages_and_deliveries_are() {
-    const DAY: Duration = Duration::from_hours(24);
     let store = MemoryStore::new();
     let recorded = ReportStore::record(&store, &[report("SM1").at(0).build()]).await;
     recorded.unwrap();
@@ -70,21 +210,13 @@ async fn while_reports_cannot_be_removed_messages_and_deliveries_are() {
 
     let clock = FixedClock::default();
     clock.advance(DAY * 10);
-    let prune = Prune::new(
-        Arc::new(Dumped(store.clone())),
-        Arc::new(store.clone()),
-        Arc::new(clock),
-        KeepFor {
-            reports: DAY,
-            messages: keep_days(1),
-            deliveries: DAY,
-        },
-    );
+    let service = Service::over(store.clone(), Arc::new(Dumped(store.clone())), clock);
+    service.note_runs(false).await;
     let mut done = Vec::new();
-    for kind in Kind::ALL {
-        done.extend(prune.run(kind).await.is_ok().then_some(kind));
+    for kind in RetentionKind::ALL {
+        done.extend(service.prune.run(kind).await.is_ok().then_some(kind));
     }
-    assert_eq!(done, [Kind::Messages, Kind::Deliveries]);
+    assert_eq!(done, [RetentionKind::Messages, RetentionKind::Deliveries]);
     assert!(store.message(&key("SM1")).await.unwrap().is_none());
     assert!(store.delivery(told.key).await.unwrap().is_none());
 }

@@ -1,10 +1,12 @@
 //! What is there at the moment, as gauges.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ports::journal::JournalUsage;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
+use usecases::RetentionHolds;
 
 use super::{NoExemplar, whole};
 
@@ -44,6 +46,20 @@ pub(super) fn encode_journal(
             MetricType::Counter,
         )?
         .encode_counter(&usage.damaged, NoExemplar::None)
+}
+
+/// How much retention holds back, where it runs.
+pub(super) fn encode_retention(
+    encoder: &mut DescriptorEncoder<'_>,
+    holds: Option<&Arc<RetentionHolds>>,
+) -> fmt::Result {
+    let Some(holds) = holds else { return Ok(()) };
+    let gauge = (
+        "receiptd_retention_held_back",
+        "Kinds of data of which retention removes nothing until the clock is right or released",
+        whole(holds.all().len()),
+    );
+    encode_gauges(encoder, [gauge])
 }
 
 /// How many connections and reports there are, and may be.

@@ -27,9 +27,9 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
-use usecases::Integrators;
 use usecases::intake::Backlog;
 use usecases::survey_subscriptions::Survey;
+use usecases::{Integrators, RetentionHolds};
 
 use crate::connections::Connections;
 use crate::watch::Watch;
@@ -65,6 +65,7 @@ pub struct Metrics {
     journal: OnceLock<Arc<dyn ReportJournal>>,
     pub(crate) connections: Arc<Connections>,
     backlog: OnceLock<Backlog>,
+    retention: OnceLock<Arc<RetentionHolds>>,
     dropped_log_lines: OnceLock<fn() -> u64>,
 }
 
@@ -89,6 +90,7 @@ impl Metrics {
             journal: OnceLock::new(),
             connections: Arc::default(),
             backlog: OnceLock::new(),
+            retention: OnceLock::new(),
             dropped_log_lines: OnceLock::new(),
         }
     }
@@ -97,6 +99,12 @@ impl Metrics {
     pub fn watch(&self, journal: Arc<dyn ReportJournal>) {
         // The first one stays; there is only one.
         let _ = self.journal.set(journal);
+    }
+
+    /// Shows how much retention holds back, from now on.
+    pub fn watch_retention(&self, holds: Arc<RetentionHolds>) {
+        // The first one stays; there is only one.
+        let _ = self.retention.set(holds);
     }
 
     /// Shows how many reports wait in an intake, from now on.
@@ -249,6 +257,7 @@ impl Collector for Shown {
             journal,
             connections,
             backlog,
+            retention,
             dropped_log_lines,
         } = self.metrics.as_ref();
 
@@ -314,6 +323,7 @@ impl Collector for Shown {
             gauges::encode_journal(&mut encoder, journal.usage())?;
         }
 
+        gauges::encode_retention(&mut encoder, retention.get())?;
         let backlog = backlog.get().map(Backlog::usage);
         gauges::encode_crowd(
             &mut encoder,

@@ -75,6 +75,9 @@ pub enum Command {
     Erasure(ErasureCommand),
     /// List reports that were refused, and why
     Rejections(RejectionsArgs),
+    /// Show how retention is, or release what it holds back since the clock was in doubt
+    #[command(subcommand)]
+    Retention(RetentionCommand),
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -184,6 +187,15 @@ pub struct RejectionsArgs {
     pub channel: Option<String>,
     #[command(flatten)]
     pub page: PageArgs,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum RetentionCommand {
+    /// Show the clock, the last run, and what is held back and why
+    Show,
+    /// Declare the clock right: what is too old by it is removed within a minute, and reports
+    /// that are dated after the current time no longer hold the log
+    Release,
 }
 
 #[derive(Subcommand, Debug)]

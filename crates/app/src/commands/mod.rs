@@ -11,6 +11,7 @@ mod event;
 mod health;
 mod message;
 mod rejections;
+mod retention;
 pub mod serve;
 pub mod simulate;
 mod subscription;
@@ -63,6 +64,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Erase(args) => erase::run(&settings, json, args).await,
         Command::Erasure(command) => erasure::run(&settings, json, command).await,
         Command::Rejections(args) => rejections::run(&settings, json, args).await,
+        Command::Retention(command) => retention::run(&settings, json, command).await,
         Command::Config(ConfigCommand::Check) => config_check::run(&settings, json).await,
         Command::Simulate(args) => simulate::run(&settings, json, args).await,
         Command::Health => health::run(&settings).await,

@@ -11,7 +11,9 @@ use domain::secret::ServerSecret;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use usecases::push::PushParts;
-use usecases::{ChannelDirectory, CheckHealth, PushEvents, SharedLog, SurveySubscriptions};
+use usecases::{
+    ChannelDirectory, CheckHealth, PushEvents, RetentionHolds, SharedLog, SurveySubscriptions,
+};
 
 use super::serve::{keep_directory, listen, operator_settings};
 use crate::config::Settings;
@@ -46,7 +48,9 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let stop = CancellationToken::new();
     let mut chores = vec![keep_directory(Arc::clone(&directory))];
     let log = Arc::new(SharedLog::new(Arc::clone(&stores.log)));
-    chores.extend(wiring::clearing_up(&stores, settings, &log));
+    let holds = Arc::<RetentionHolds>::default();
+    metrics.watch_retention(Arc::clone(&holds));
+    chores.extend(wiring::clearing_up(&stores, settings, &log, &holds));
     let mut workers = workers::start(chores, &stop);
     let watched = Watched {
         settings,
@@ -54,6 +58,7 @@ pub async fn run(settings: &Settings) -> Result<()> {
         directory: &directory,
         metrics: &metrics,
         log: &log,
+        holds: &holds,
         secret: &secret,
     };
     let listener = socket.map(|socket| watched.serve(socket)).transpose()?;
@@ -109,6 +114,7 @@ struct Watched<'a> {
     directory: &'a Arc<ChannelDirectory>,
     metrics: &'a Arc<Metrics>,
     log: &'a Arc<SharedLog>,
+    holds: &'a Arc<RetentionHolds>,
     secret: &'a ServerSecret,
 }
 
@@ -124,11 +130,15 @@ impl Watched<'_> {
                 Arc::clone(self.log),
                 Arc::new(SystemClock),
             )),
-            health: Arc::new(health.with_subscriptions(
-                Arc::clone(subscriptions),
-                self.secret.clone(),
-                self.settings.push().open,
-            )),
+            health: Arc::new(
+                health
+                    .with_retention(Arc::clone(self.holds))
+                    .with_subscriptions(
+                        Arc::clone(subscriptions),
+                        self.secret.clone(),
+                        self.settings.push().open,
+                    ),
+            ),
             metrics: Arc::clone(self.metrics),
             admin_token: AdminToken::new(&token.token),
         };

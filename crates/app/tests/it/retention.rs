@@ -1,8 +1,8 @@
 //! What is old goes, by the time of its channel.
 
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 
-use super::support::{CHANNEL, Engine, Home, until};
+use super::support::{ADMIN_TOKEN, CHANNEL, Engine, Home, Server, client, until};
 
 /// Makes all messages old, lets the log forget their reports, and walks due.
 const TIME_PASSES: &str = "
@@ -38,4 +38,71 @@ async fn old_messages_go_by_the_time_of_their_channel() {
         .await;
         assert_eq!(server.get(&path).await.0, status, "{days}");
     }
+}
+
+/// Ten days in which nothing ran, or a clock that is ten days ahead: nobody can tell.
+const TEN_DAYS_WITHOUT_A_RUN: &str = "
+    update retention_runs set ran_at = ran_at - 10 * 86400000000;
+    update reports set arrived_at = arrived_at - 95 * 86400000000;
+";
+
+async fn retention_part(server: &Server) -> (String, String) {
+    let (_, health) = server.get("/readyz").await;
+    let parts = health["parts"].as_array().unwrap();
+    let part = parts.iter().find(|part| part["name"] == "retention");
+    let part = part.unwrap();
+    let text = |name: &str| part[name].as_str().unwrap_or_default().to_owned();
+    (text("condition"), text("detail"))
+}
+
+async fn held_back(server: &Server) -> bool {
+    let request = client().get(format!("{}/metrics", server.operator));
+    let answer = request.bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+    let metrics = answer.text().await.unwrap();
+    metrics.contains("receiptd_retention_held_back 1")
+}
+
+#[tokio::test]
+async fn retention_that_did_not_run_for_long_removes_nothing_until_it_is_released() {
+    let home = Home::new(Engine::Sqlite).await;
+    home.add_channel();
+    let mut database = SqliteConnection::connect(&home.database_url).await.unwrap();
+    let mut server = home.serve();
+    assert_eq!(server.report("SM1", "delivered").await, 204);
+    until("retention has run", async || {
+        let runs = sqlx::query_scalar::<_, i64>("select count(*) from retention_runs");
+        runs.fetch_one(&mut database).await.unwrap() == 3
+    })
+    .await;
+    server.signal("TERM");
+    assert!(server.wait());
+    database.execute(TEN_DAYS_WITHOUT_A_RUN).await.unwrap();
+
+    let reports = async |server: &Server| {
+        let path = format!("/api/v1/messages/{CHANNEL}/SM1");
+        let (_, message) = server.get(&path).await;
+        message["reports"].as_array().unwrap().len()
+    };
+    let mut server = home.serve();
+    until("it is held back", async || {
+        retention_part(&server).await.0 == "degraded"
+    })
+    .await;
+    let (_, why) = retention_part(&server).await;
+    assert!(why.contains("more than seven days ago"), "{why}");
+    assert!(held_back(&server).await);
+    assert!(server.log().contains("retention holds back"));
+    assert_eq!(reports(&server).await, 1);
+    let shown = home.json(&["retention", "show"]);
+    let why = shown[0]["held_back"].as_str().unwrap();
+    assert!(why.contains("receiptd retention release"), "{why}");
+    assert!(shown[1]["held_back"].is_null());
+
+    home.run(&["retention", "release"]);
+    server.signal("TERM");
+    assert!(server.wait());
+    let server = home.serve();
+    until("the report is gone", async || reports(&server).await == 0).await;
+    assert_eq!(retention_part(&server).await.0, "ready");
+    assert!(!held_back(&server).await);
 }

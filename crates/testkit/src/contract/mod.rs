@@ -264,6 +264,7 @@ mod tests {
         let retention = [
             include_str!("retention/log.rs"),
             include_str!("retention/messages.rs"),
+            include_str!("retention/runs.rs"),
             include_str!("retention/walks.rs"),
             include_str!("retention/channels.rs"),
         ];

@@ -98,6 +98,18 @@ impl Data {
     }
 }
 
+impl Data {
+    /// Whether a message was first heard of before `before`, or so long ago at `now` as the
+    /// shortest time that a channel has of its own.
+    pub(super) fn has_older_messages(&self, before: Timestamp, now: Timestamp) -> bool {
+        let own = self.channels.keep_messages_days();
+        let cut = own.values().map(|keep| keep.cut(now)).max();
+        let cut = cut.map_or(before, |cut| cut.max(before));
+        let mut messages = self.reports.messages.values();
+        messages.any(|kept| kept.message.parties.first_reported_at < cut)
+    }
+}
+
 /// What is still to be looked at, in the order of the route.
 fn look(reports: &Reports, route: &Route, cut: Timestamp, after: Option<&Place>) -> Vec<Place> {
     let messages = reports.messages.iter();

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::{LogPosition, MessageSid};
 use ports::StoreError;
+use ports::retention::RetentionRun;
 use tokio::sync::watch;
 
 /// All store ports, in memory. Clones share the data.
@@ -35,6 +36,7 @@ struct Data {
     erasures: erasures::Erasures,
     rejections: rejections::Rejections,
     sweeps: message_retention::Sweeps,
+    runs: BTreeMap<&'static str, RetentionRun>,
     subscriptions: subscriptions::Subscriptions,
     unavailable: bool,
     risk: Option<String>,

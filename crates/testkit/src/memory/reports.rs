@@ -20,6 +20,8 @@ pub(super) struct Reports {
     pub(super) last_id: i64,
     /// The greatest id that retention has removed.
     pub(super) pruned_through: i64,
+    /// Reports up to this id that are dated after this time do not hold the log.
+    pub(super) released: Option<(i64, Timestamp)>,
 }
 
 /// A message, and the ids of its reports by revision; some may be gone.
@@ -30,6 +32,12 @@ pub(super) struct Kept {
 }
 
 impl Reports {
+    pub(super) fn is_released(&self, logged: &LoggedReport) -> bool {
+        self.released.is_some_and(|(through, after)| {
+            logged.id <= through && logged.report.arrived_at > after
+        })
+    }
+
     fn absorb(&mut self, report: &Report) -> Effect {
         let (kept, effect) = match self.messages.entry(report.key.clone()) {
             Entry::Occupied(entry) => {

@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use usecases::push::PushParts;
 use usecases::{
     AdmitCaller, ChannelDirectory, CheckHealth, Intake, ListErasures, ListMessages, ListRejections,
-    ManageChannels, Pace, PushEvents, ReadEvents, ReceiveReport, SharedLog, ShowMessage,
-    SurveySubscriptions,
+    ManageChannels, Pace, PushEvents, ReadEvents, ReceiveReport, RetentionHolds, SharedLog,
+    ShowMessage, SurveySubscriptions,
 };
 
 use super::demo::{self, Demo};
@@ -53,6 +53,8 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     ));
     metrics.watch_log(telemetry::dropped_lines);
     outage.watch(&metrics);
+    let holds = Arc::<RetentionHolds>::default();
+    metrics.watch_retention(Arc::clone(&holds));
     let directory = Arc::new(outage.keep_copy(ChannelDirectory::new(
         Arc::clone(&stores.channels),
         secrets.server.clone(),
@@ -94,6 +96,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         metrics: &metrics,
         log: &log,
         pace: &pace,
+        holds: &holds,
         sink: &event_sink::of(settings)?,
         home,
     };
@@ -196,6 +199,7 @@ struct Shared<'a> {
     metrics: &'a Arc<Metrics>,
     log: &'a Arc<SharedLog>,
     pace: &'a Arc<Pace>,
+    holds: &'a Arc<RetentionHolds>,
     sink: &'a Arc<dyn EventSink>,
     home: Home,
 }
@@ -258,6 +262,7 @@ impl Shared<'_> {
             health: Arc::new(
                 outage.check(
                     CheckHealth::new(Arc::clone(&stores.reports), Arc::clone(self.directory))
+                        .with_retention(Arc::clone(self.holds))
                         .with_subscriptions(
                             Arc::clone(&stores.subscriptions),
                             self.secrets.server.clone(),
@@ -295,7 +300,12 @@ impl Shared<'_> {
         chores.push(keep_directory(Arc::clone(self.directory)));
         chores.push(outage.worker(self.stores, self.metrics.clone(), batch));
         if !args.no_workers {
-            chores.extend(wiring::clearing_up(self.stores, self.settings, self.log));
+            chores.extend(wiring::clearing_up(
+                self.stores,
+                self.settings,
+                self.log,
+                self.holds,
+            ));
         }
         chores
     }

@@ -9,7 +9,9 @@ use ports::retention::Pruning;
 use tokio::task::JoinSet;
 
 use super::RetainingStore;
-use super::steps::{DAY, Retained, history, prune_all, prune_reports, record_all, sweep};
+use super::steps::{
+    DAY, Retained, history, prune_all, prune_reports, record_all, record_new, sweep,
+};
 use crate::builders::{key, report, time};
 use crate::contract::log::page;
 use crate::contract::reports::record;
@@ -89,12 +91,37 @@ pub async fn an_old_report_that_was_recorded_lately_stays(stores: Retained) {
     assert_gone(&stores, &all, 3).await;
 }
 
-pub async fn a_report_from_a_clock_that_was_ahead_goes_with_its_neighbours(stores: Retained) {
+pub async fn a_clock_in_the_past_removes_nothing(stores: Retained) {
+    let made = stores.one.make_partitions(time(0)).await;
+    made.expect("the store is there");
+    let all = record_all(&stores, &history()).await;
+    for before in [-90 * DAY, -390 * DAY, -4_000 * DAY] {
+        prune_all(&*stores.one, before).await;
+        assert_gone(&stores, &all, 0).await;
+    }
+}
+
+pub async fn a_report_dated_after_the_current_time_holds_the_log_until_it_is_released(
+    stores: Retained,
+) {
     let times = [0, 9_000 * DAY, 1, 5 * DAY];
     let history = times.map(|at| report(&format!("SM{at}")).at(at).build());
-    let all = record_all(&stores, &history).await;
+    let mut all = record_all(&stores, &history).await;
+    prune_all(&*stores.one, 3 * DAY).await;
+    assert_gone(&stores, &all, 1).await;
+    let first = stores.other.first_report().await;
+    assert_eq!(first.expect("readable"), Some(time(9_000 * DAY)));
+    let released = stores.one.release_reports_after(time(6 * DAY)).await;
+    released.expect("the store is there");
+    let first = stores.other.first_report().await;
+    assert_eq!(first.expect("readable"), Some(time(1)));
+    // What comes later is not released.
+    record_new(&stores, &[report("SM7").at(8_000 * DAY).build()]).await;
+    all.extend(left(&stores).await.pop());
     prune_all(&*stores.one, 3 * DAY).await;
     assert_gone(&stores, &all, 3).await;
+    prune_all(&*stores.one, 7 * DAY).await;
+    assert_gone(&stores, &all, 4).await;
 }
 
 pub async fn no_step_removes_more_than_its_budget(stores: Retained) {

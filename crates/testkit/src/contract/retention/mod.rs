@@ -3,6 +3,7 @@
 pub mod channels;
 pub mod log;
 pub mod messages;
+pub mod runs;
 pub mod walks;
 
 mod steps;
@@ -10,9 +11,10 @@ mod steps;
 pub use channels::*;
 pub use log::*;
 pub use messages::*;
+pub use runs::*;
 pub use walks::*;
 
-use ports::{ChannelCredentialRepository, ReportLog, ReportStore, Retention};
+use ports::{ChannelCredentialRepository, ReportLog, ReportStore, Retention, RetentionRuns};
 
 /// Gives the names of all functions of this area to another macro.
 #[doc(hidden)]
@@ -24,7 +26,8 @@ macro_rules! __retention_contract {
             old_days_that_were_made_room_for_go_as_well
             a_log_that_is_all_old_goes_and_begins_anew
             an_old_report_that_was_recorded_lately_stays
-            a_report_from_a_clock_that_was_ahead_goes_with_its_neighbours
+            a_clock_in_the_past_removes_nothing
+            a_report_dated_after_the_current_time_holds_the_log_until_it_is_released
             no_step_removes_more_than_its_budget
             racing_steps_remove_everything_once
             a_log_of_new_reports_stays_as_it_is
@@ -49,14 +52,20 @@ macro_rules! __retention_contract {
             a_changed_time_is_gone_by_at_once
             a_time_that_is_taken_back_is_the_services_again
             messages_of_a_removed_channel_go_by_the_services_time
+
+            a_run_is_noted_for_its_kind
+            what_is_older_than_a_time_is_known
         }
     };
 }
 
 /// A store that records reports of channels, hands them out and removes them.
 pub trait RetainingStore:
-    ReportStore + ReportLog + Retention + ChannelCredentialRepository
+    ReportStore + ReportLog + Retention + RetentionRuns + ChannelCredentialRepository
 {
 }
 
-impl<S: ReportStore + ReportLog + Retention + ChannelCredentialRepository> RetainingStore for S {}
+impl<S> RetainingStore for S where
+    S: ReportStore + ReportLog + Retention + RetentionRuns + ChannelCredentialRepository
+{
+}

@@ -44,6 +44,12 @@ struct Kept {
 }
 
 impl Subscriptions {
+    /// Whether a delivery has ended before a time.
+    pub(super) fn has_finished_before(&self, before: Timestamp) -> bool {
+        let mut finished = self.deliveries.values().filter_map(|it| it.finished_at);
+        finished.any(|at| at < before)
+    }
+
     /// Those of one subscription.
     fn of(
         &self,
