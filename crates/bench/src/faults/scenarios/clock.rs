@@ -1,4 +1,4 @@
-//! The machine's clock is set back while reports come.
+//! The machine's clock is set back while reports come, or is wrong when retention runs.
 //!
 //! A whole process cannot be shown another time without help, so the receiver is
 //! put together here, of the same parts and without HTTP, on a clock that does
@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use adapter_postgres::{Options, PostgresStore};
 use adapter_sqlite::SqliteStore;
@@ -14,20 +14,28 @@ use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bench::{CHANNEL, PASSWORD, SECRET_KEY, USER};
+use domain::keep_days::DAY_MICROS;
 use domain::secret::ServerSecret;
-use domain::{IntegratorName, PublicUrl};
+use domain::{IntegratorName, KeepDays, PublicUrl, Timestamp};
 use ports::observer::Unobserved;
-use ports::{ChannelCredentialRepository, Headers, RejectionLog, ReportStore};
+use ports::retention::{RetentionKind, RetentionRuns};
+use ports::subscriptions::DeliveryRetention;
+use ports::{ChannelCredentialRepository, Headers, RejectionLog, ReportStore, Retention};
 use testkit::clock::FixedClock;
 use tokio::task::{JoinSet, LocalSet};
 use usecases::intake::IntakeSettings;
+use usecases::prune::{KeepFor, RetentionStores};
 use usecases::receive_report::ReportRequest;
-use usecases::{Admission, AdmitCaller, ChannelDirectory, Intake, Integrators, ReceiveReport};
+use usecases::{
+    Admission, AdmitCaller, ChannelDirectory, Intake, Integrators, Prune, ReceiveReport,
+    RetentionHolds,
+};
 
 use crate::Stage;
 use crate::finding::Finding;
 use crate::home::Home;
 use crate::ledger::{Entry, Ledger};
+use crate::load::Load;
 use crate::report::Report;
 use crate::store::{Engine, Store};
 
@@ -69,6 +77,86 @@ pub fn set_back(stage: &Stage) -> Result<Finding> {
     finding.note("without HTTP");
     finding.expect(finding.refused == 0, "reports were refused");
     Ok(finding)
+}
+
+/// Retention runs once with a clock that is 91 days ahead, and once with one that is 300 days
+/// behind: it removes nothing. A server has a clock of its own.
+pub fn wrong(stage: &Stage) -> Result<Finding> {
+    let store = Store::new(stage.engine)?;
+    let home = Home::new(stage, &store.url())?;
+    home.add_channel()?;
+    let receiver = home.start()?;
+    let load = Load::on(home.public()).start();
+    load.until_taken(1_000);
+    let ledger = load.stop()?;
+    receiver.stop()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut holds = Vec::new();
+    for days in [91, -300] {
+        let clock = FixedClock::at(now()?.plus_micros(days * DAY_MICROS));
+        holds.push(runtime.block_on(async {
+            let url = store.url();
+            match stage.engine {
+                Engine::Sqlite => {
+                    let store = SqliteStore::connect(&url).await?;
+                    let held = remove_old(Arc::new(store.clone()), clock).await;
+                    store.close().await?;
+                    held
+                }
+                Engine::Postgres => {
+                    let store = PostgresStore::connect(&url, &Options::default())?;
+                    let held = remove_old(Arc::new(store.clone()), clock).await;
+                    store.close().await;
+                    held
+                }
+            }
+        })?);
+    }
+    let mut finding = Finding::compare(&ledger, &store.kept()?);
+    finding.note("without HTTP");
+    let is_embedded = stage.engine == Engine::Sqlite;
+    finding.expect(
+        holds.into_iter().all(|held| held == is_embedded),
+        "it was not said that the clock is wrong, or said of one that is right",
+    );
+    Ok(finding)
+}
+
+/// The current time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the wrong clocks are set by the right one"
+)]
+fn now() -> Result<Timestamp> {
+    let micros = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    Ok(Timestamp::from_unix_micros(i64::try_from(
+        micros.as_micros(),
+    )?)?)
+}
+
+/// Removes what is too old by this clock; whether anything was held back.
+async fn remove_old<S>(store: Arc<S>, clock: FixedClock) -> Result<bool>
+where
+    S: Retention + RetentionRuns + DeliveryRetention + 'static,
+{
+    let holds = Arc::<RetentionHolds>::default();
+    let stores = RetentionStores {
+        retention: store.clone(),
+        deliveries: store.clone(),
+        runs: store,
+    };
+    let keep_for = KeepFor {
+        reports: Duration::from_hours(90 * 24),
+        messages: KeepDays::new(90)?,
+        deliveries: Duration::from_hours(14 * 24),
+    };
+    let prune = Prune::new(stores, Arc::new(clock), keep_for, Arc::clone(&holds));
+    for kind in RetentionKind::ALL {
+        while !prune.run(kind).await?.done {}
+    }
+    Ok(!holds.all().is_empty())
 }
 
 async fn receive<S>(store: Arc<S>) -> Result<Ledger>

@@ -99,12 +99,14 @@ fn full_under_journal(stage: &Stage, disk: &Disk) -> Result<Finding> {
 
 fn full_under_database(stage: &Stage, disk: &Disk) -> Result<Finding> {
     let url = format!("sqlite:{}", disk.path().join("receipts.db").display());
-    let home = disk.under(Home::new(stage, &url)?);
+    let home = Home::new(stage, &url)?.with_data(&disk.path().join("data"));
+    let home = disk.under(home);
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
     pause(3.0);
     disk.fill(&home, &receiver)?;
+    let closed = receiver.comes_to_say(false, SAID);
     pause(3.0);
     let killed = load.elapsed();
     receiver.kill()?;
@@ -114,8 +116,11 @@ fn full_under_database(stage: &Stage, disk: &Disk) -> Result<Finding> {
     let receiver = receiver.or_else(|_| home.start())?;
     let starting = killed..load.elapsed();
     let (ledger, again) = until_taken_again(load)?;
+    let open = receiver.comes_to_say(true, SAID);
+    receiver.wait_until_drained()?;
     receiver.stop()?;
     let mut finding = Finding::compare(&ledger, &Store::kept_in(&url)?);
+    expect_said(&mut finding, closed, open);
     expect_refused_at_once(&mut finding, &ledger, &starting, again);
     Ok(finding)
 }

@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod disk;
 mod events;
+mod lock;
 mod outage;
 mod poison;
 mod replicas;
@@ -49,7 +50,7 @@ const SERVER: &[Engine] = &[Engine::Postgres];
 const EMBEDDED: &[Engine] = &[Engine::Sqlite];
 
 /// All of them, in the order in which they are played.
-pub const SCENARIOS: [Scenario; 33] = [
+pub const SCENARIOS: [Scenario; 36] = [
     quick("kill", "killed at random moments", BOTH, crash::kill),
     quick("outage", "database away", SERVER, outage::outage),
     quick(
@@ -153,6 +154,24 @@ pub const SCENARIOS: [Scenario; 33] = [
     ),
     slow("slowloris", "500 slow clients", BOTH, clients::slowloris),
     quick("clock", "clock set back by an hour", BOTH, clock::set_back),
+    quick(
+        "clock-wrong",
+        "retention with a clock 91 days ahead, 300 behind",
+        BOTH,
+        clock::wrong,
+    ),
+    waiting(
+        "lock",
+        "write lock held by another process for 20 s",
+        EMBEDDED,
+        lock::held,
+    ),
+    waiting(
+        "lock-kill",
+        "write lock held for 20 s, receiver killed",
+        EMBEDDED,
+        lock::held_and_killed,
+    ),
     slow(
         "passwords",
         "flood of wrong passwords",
