@@ -81,7 +81,8 @@ impl LastCheck {
     path = "/healthz",
     operation_id = "show_health",
     tag = "operating",
-    responses((status = 200, description = "It is")),
+    responses((status = 200, body = String, content_type = "text/plain", description = "It is")),
+    security(()),
 )]
 pub(crate) async fn alive() -> HttpResponse {
     HttpResponse::Ok()
@@ -99,6 +100,7 @@ pub(crate) async fn alive() -> HttpResponse {
         (status = 200, body = HealthView, description = "They can"),
         (status = 503, body = HealthView, description = "They cannot"),
     ),
+    security((), ("admin" = [])),
 )]
 pub(crate) async fn ready(watch: web::Data<Watch>, request: HttpRequest) -> HttpResponse {
     let check = watch.run(watch.state.health.run());

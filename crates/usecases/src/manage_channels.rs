@@ -178,6 +178,12 @@ impl ManageChannels {
         &self.public_url
     }
 
+    /// The integrators that channels may have.
+    #[must_use]
+    pub const fn integrators(&self) -> &Integrators {
+        &self.integrators
+    }
+
     /// All channels, by id.
     pub async fn list(&self) -> Result<Vec<ChannelWithCredentials>, ManageError> {
         Ok(self.repository.all().await?)

@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use actix_web::web;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// The body of a request.
@@ -44,10 +44,42 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
+/// A whole number. In JSON `540.0` is one too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole(pub i64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        let expected = || D::Error::custom("expected a whole number");
+        let number = serde_json::Number::deserialize(value).map_err(|_| expected())?;
+        let whole = number.as_i64().or_else(|| {
+            let float = number.as_f64().filter(|float| float.fract() == 0.0)?;
+            format!("{float:.0}").parse().ok()
+        });
+        whole.map(Self).ok_or_else(expected)
+    }
+}
+
 /// Reads an optional field that is an object.
 pub(crate) fn optional_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     value: D,
 ) -> Result<Option<T>, D::Error> {
     let object = Option::<Object<T>>::deserialize(value)?;
     Ok(object.map(|Object(value)| value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_number_may_be_written_with_a_fraction_of_zero() {
+        let read = |text: &str| serde_json::from_str(text).ok().map(|Whole(number)| number);
+        assert_eq!(read("540"), Some(540));
+        assert_eq!(read("540.0"), Some(540));
+        assert_eq!(read("-5.4e1"), Some(-54));
+        for text in ["0.5", "1e300", "true", "null", "[]", "\"1\""] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
 }

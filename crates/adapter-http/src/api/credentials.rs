@@ -85,7 +85,7 @@ pub struct CredentialRequest {
     /// What people call it.
     pub label: Option<String>,
     /// From when on it proves nobody.
-    #[schema(example = "2027-01-01T00:00:00Z")]
+    #[schema(example = "2099-12-31T23:59:59Z")]
     pub expires: Option<String>,
 }
 

@@ -122,7 +122,7 @@ pub struct ErasureQuery {
     post,
     path = "/api/v1/erasures",
     operation_id = "erase_recipient",
-    tag = "messages",
+    tag = "erasures",
     request_body = ErasureRequest,
     responses(
         (status = 201, body = ErasureView, description = "It is done"),
@@ -158,7 +158,7 @@ pub(crate) async fn add(
     get,
     path = "/api/v1/erasures",
     operation_id = "list_erasures",
-    tag = "messages",
+    tag = "erasures",
     params(ErasureQuery),
     responses(
         (status = 200, body = ErasureList),
@@ -182,7 +182,7 @@ pub(crate) async fn list(
     get,
     path = "/api/v1/erasures/{erasure}",
     operation_id = "show_erasure",
-    tag = "messages",
+    tag = "erasures",
     params(("erasure" = String, Path, description = "The erasure's id")),
     responses(
         (status = 200, body = ErasureView),

@@ -349,7 +349,6 @@ fn json_type(expected: &str) -> String {
         None => (expected, ""),
     };
     let name = match name {
-        "i64" => "a whole number",
         "a sequence" => "an array",
         known => known,
     };
@@ -371,12 +370,12 @@ mod tests {
             "wrong_type: a value has the wrong type; expected a boolean at line 1 column 9"
         );
         let problem = of_serde(
-            "invalid type: string \"x\", expected i64 at line 1 column 9",
+            "invalid type: string \"x\", expected a sequence at line 1 column 9",
             "field",
         );
         assert_eq!(
             problem.to_string(),
-            "wrong_type: a value has the wrong type; expected a whole number at line 1 column 9"
+            "wrong_type: a value has the wrong type; expected an array at line 1 column 9"
         );
         let problem = of_serde("unknown field `x`, expected `a` or `b`", "parameter");
         assert_eq!(

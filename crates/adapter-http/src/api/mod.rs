@@ -35,8 +35,12 @@ pub struct Operator {
 
 impl Operator {
     pub(crate) fn new(state: OperatorState, home: Home) -> Self {
+        let manage = &state.manage;
+        let integrators = manage.integrators().iter();
+        let names: Vec<_> = integrators.map(|each| each.name().as_str()).collect();
+        let document = openapi::document(manage.public_url(), &names);
         Self {
-            document: openapi::json(state.manage.public_url()),
+            document: document.to_string().into(),
             streams: Arc::new(Semaphore::new(state.streams.most)),
             state,
             home,

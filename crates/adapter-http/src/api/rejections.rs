@@ -100,7 +100,7 @@ pub struct RejectionQuery {
     get,
     path = "/api/v1/rejections",
     operation_id = "list_rejections",
-    tag = "messages",
+    tag = "rejections",
     params(RejectionQuery),
     responses(
         (status = 200, body = RejectionList),

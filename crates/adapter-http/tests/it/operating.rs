@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::client::{Connection, Request};
-use crate::fixture::on_memory;
+use crate::fixture::{PUBLIC_URL, on_memory};
 use crate::service::DOCUMENT;
 
 #[tokio::test]
@@ -414,6 +414,31 @@ async fn the_document_of_the_api_says_what_there_is() {
         );
     }
     everything_referred_to_is_there(&document, &document);
+    let webhook = &document["paths"]["/social/on/whatsapp/twilio/report/{channel}"]["post"];
+    assert_eq!(webhook["servers"][0]["url"], PUBLIC_URL);
+    assert_eq!(document["servers"][0]["url"], "/");
+    let tags = document["tags"].as_array().unwrap();
+    for operations in paths.values() {
+        for operation in operations.as_object().unwrap().values() {
+            assert!(operation["security"].is_array(), "{operation}");
+            let known = tags.iter().any(|tag| tag["name"] == operation["tags"][0]);
+            assert!(known, "{operation}");
+            let parameters = operation["parameters"].as_array();
+            for parameter in parameters.into_iter().flatten() {
+                let schema = &parameter["schema"];
+                assert!(schema["type"].is_string(), "{parameter}");
+                if parameter["name"] == "limit" {
+                    assert_eq!(
+                        (&schema["minimum"], &schema["maximum"]),
+                        (&json!(1), &json!(500))
+                    );
+                }
+            }
+        }
+    }
+    let message = &document["components"]["schemas"]["MessageView"]["properties"];
+    assert_eq!(message["first_reported_at"]["format"], "date-time");
+    assert_eq!(message["status"]["enum"].as_array().unwrap().len(), 12);
     let scheme = &document["components"]["securitySchemes"]["admin"]["scheme"];
     assert_eq!(scheme, "bearer");
     let listing = &document["paths"]["/api/v1/messages"]["get"];

@@ -79,9 +79,8 @@ impl Service {
 
 /// The document of the API, as it describes itself.
 pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
-    let public_url = domain::PublicUrl::parse("https://reports.example.com");
-    let document = adapter_http::api::openapi::document(&public_url.expect("a URL"));
-    serde_json::to_value(document).expect("it is JSON")
+    let public_url = domain::PublicUrl::parse("https://reports.example.com").expect("a URL");
+    adapter_http::api::openapi::document(&public_url, &["twilio"])
 });
 
 /// Whatever an operation of the API answers, its document says that it may.

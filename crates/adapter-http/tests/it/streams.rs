@@ -271,6 +271,17 @@ async fn every_frame_has_data_or_begins_as_a_comment() {
 }
 
 #[tokio::test]
+async fn parameters_are_checked_although_last_event_id_decides() {
+    let (running, _) = on_memory().await;
+    let stream = Request::get("/api/v1/events/stream?since=").header("Last-Event-ID", "MA");
+    let answer = running.service.operator(stream).await;
+    assert_eq!(
+        (answer.status, answer.problem().as_str()),
+        (400, "invalid_value")
+    );
+}
+
+#[tokio::test]
 async fn empty_last_event_id_is_an_absent_one() {
     let (running, _) = on_memory().await;
     let channel = running.service.add_channel("1", json!({})).await;

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use usecases::manage_channels::{ChannelChanges, NewChannel, SigningToken};
 use utoipa::ToSchema;
 
+use crate::api::body::Whole;
 use crate::api::credentials::CredentialRequest;
 use crate::api::error::{ApiError, valid};
 use crate::api::query::given;
@@ -36,12 +37,12 @@ pub struct ChannelRequest {
     pub signing_token: Option<String>,
     /// For how many days its messages are kept after their last report; left out,
     /// as many as the service keeps them.
-    #[schema(minimum = 1, maximum = 36_500, example = 30)]
-    pub keep_messages_days: Option<i64>,
+    #[schema(value_type = Option<i64>, example = 30)]
+    pub keep_messages_days: Option<Whole>,
     /// What people call the credential.
     pub label: Option<String>,
     /// From when on the credential proves nobody.
-    #[schema(example = "2027-01-01T00:00:00Z")]
+    #[schema(example = "2099-12-31T23:59:59Z")]
     pub expires: Option<String>,
 }
 
@@ -49,7 +50,9 @@ impl ChannelRequest {
     pub(super) fn read(self) -> Result<NewChannel, ApiError> {
         let public_url = self.public_url.as_deref().map(PublicUrl::parse).transpose();
         let token = self.signing_token.as_deref().map(SigningToken::parse);
-        let days = self.keep_messages_days.map(KeepDays::new);
+        let days = self
+            .keep_messages_days
+            .map(|Whole(days)| KeepDays::new(days));
         Ok(NewChannel {
             id: valid("id", ChannelId::parse(&self.id))?,
             integrator: valid("integrator", IntegratorName::parse(&self.integrator))?,
@@ -90,10 +93,11 @@ pub struct ChannelPatch {
     /// For how many days its messages are kept after their last report; `null` as
     /// many as the service keeps them.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<i64>, minimum = 1, maximum = 36_500)]
-    pub keep_messages_days: Option<Option<i64>>,
+    #[schema(value_type = Option<i64>)]
+    pub keep_messages_days: Option<Option<Whole>>,
     /// The version the change is made to; another one is refused.
-    pub version: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    pub version: Option<Whole>,
 }
 
 impl ChannelPatch {
@@ -107,7 +111,7 @@ impl ChannelPatch {
             valid("signing_token", token)
         });
         let days = self.keep_messages_days.map(|days| {
-            let days = days.map(KeepDays::new).transpose();
+            let days = days.map(|Whole(days)| KeepDays::new(days)).transpose();
             valid("keep_messages_days", days)
         });
         let name = self.name.as_deref().map(ChannelName::parse).transpose();
@@ -118,7 +122,7 @@ impl ChannelPatch {
             public_url: public_url.transpose()?,
             signing_token: signing_token.transpose()?,
             keep_messages_days: days.transpose()?,
-            version: self.version,
+            version: self.version.map(|Whole(version)| version),
         })
     }
 }

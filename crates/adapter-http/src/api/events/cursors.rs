@@ -103,7 +103,7 @@ pub(crate) struct CursorRequest {
     get,
     path = "/api/v1/cursors",
     operation_id = "list_cursors",
-    tag = "events",
+    tag = "cursors",
     responses(
         (status = 200, body = CursorList),
     ),
@@ -119,7 +119,7 @@ pub(crate) async fn list(operator: web::Data<Operator>) -> Result<HttpResponse, 
     get,
     path = "/api/v1/cursors/{name}",
     operation_id = "show_cursor",
-    tag = "events",
+    tag = "cursors",
     params(("name" = String, Path, description = "The name of the cursor")),
     responses(
         (status = 200, body = CursorDetailView),
@@ -145,7 +145,7 @@ pub(crate) async fn show(
     put,
     path = "/api/v1/cursors/{name}",
     operation_id = "put_cursor",
-    tag = "events",
+    tag = "cursors",
     params(("name" = String, Path, description = "1 to 64 letters, digits and `-._~`")),
     request_body = CursorRequest,
     responses(
@@ -183,7 +183,7 @@ pub(crate) async fn put(
     delete,
     path = "/api/v1/cursors/{name}",
     operation_id = "remove_cursor",
-    tag = "events",
+    tag = "cursors",
     params(("name" = String, Path, description = "The name of the cursor")),
     responses(
         (status = 204),

@@ -23,7 +23,7 @@ use super::query::{cursor, limit, parameter_cursor, reveal, set, with_plus};
 use crate::problem::Problem;
 
 /// The longest that a request for events waits, in seconds.
-const WAIT_MAX: u16 = 60;
+pub(super) const WAIT_MAX: u16 = 60;
 
 /// How many events a page has, unless asked otherwise.
 const LIMIT: u16 = 100;

@@ -120,14 +120,10 @@ pub(crate) async fn follow(
     // than the query it began with.
     let last = last_event_id(request.headers())?;
     let resumes = last.is_some();
-    let after = if let Some(position) = last {
-        position
-    } else {
-        let latest = query.after.is_none() && query.since.is_none();
-        let after = query.after.as_deref().or(latest.then_some("latest"));
-        let begun = start(&operator, after, query.since.as_deref()).await?;
-        begun.unwrap_or(LogPosition::START)
-    };
+    let latest = query.after.is_none() && query.since.is_none();
+    let after = query.after.as_deref().or(latest.then_some("latest"));
+    let begun = start(&operator, after, query.since.as_deref()).await?;
+    let after = last.or(begun).unwrap_or(LogPosition::START);
     let log = operator.state.events.log();
     if !operator.run(log.reaches(after)).await? {
         let field = if resumes { LAST_EVENT_ID } else { "after" };

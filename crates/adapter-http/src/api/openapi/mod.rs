@@ -1,15 +1,15 @@
 //! The OpenAPI document, made from the handlers and what they read and write.
 
 mod answers;
+mod strict;
 
-use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
-use domain::{EventType, PublicUrl};
+use domain::PublicUrl;
 use serde::Serialize;
+use serde_json::Value;
 use usecases::CloudEvent;
-use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, Paths, RefOr, Server};
+use utoipa::openapi::{OpenApi as Document, Paths, Server};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::Operator;
@@ -72,11 +72,16 @@ const PUSHED: &str = "message";
     ),
     components(schemas(Problem)),
     modifiers(&Schemes, &Pushed, &Answers),
+    servers((url = "/", description = "The operator's listener")),
     tags(
         (name = "webhook", description = "Where integrators report: the public listener"),
         (name = "channels", description = "Channels and the credentials that prove their callers"),
-        (name = "messages", description = "Messages, and reports that were refused"),
+        (name = "messages", description = "Messages and what was reported of them"),
+        (name = "rejections", description = "Reports that were refused"),
+        (name = "erasures", description = "Recipients that were forgotten"),
         (name = "events", description = "What happens to messages: pulled, streamed, pushed"),
+        (name = "cursors", description = "Places in the log that pullers keep here"),
+        (name = "subscriptions", description = "Events pushed to others, and their deliveries"),
         (name = "operating", description = "Health and metrics"),
     ),
 )]
@@ -106,20 +111,12 @@ impl Modify for Pushed {
             webhooks.paths.insert(PUSHED.to_owned(), item);
             document.webhooks = Some(webhooks);
         }
-        let components = document.components.get_or_insert_default();
-        let event = components.schemas.get_mut("CloudEvent");
-        if let Some(RefOr::T(Schema::Object(event))) = event
-            && let Some(RefOr::T(Schema::Object(word))) = event.properties.get_mut("type")
-        {
-            let words = EventType::ALL.map(|each| each.as_str().into());
-            word.enum_values = Some(words.to_vec());
-        }
     }
 }
 
-/// Returns the document of a service that integrators reach at `public_url`.
+/// Returns the document of a service that the given integrators reach at `public_url`.
 #[must_use]
-pub fn document(public_url: &PublicUrl) -> Document {
+pub fn document(public_url: &PublicUrl, integrators: &[&str]) -> Value {
     let mut document = Api::openapi();
     let paths = &mut document.paths.paths;
     if let Some(report) = paths.get_mut(REPORT).and_then(|item| item.post.as_mut()) {
@@ -127,14 +124,10 @@ pub fn document(public_url: &PublicUrl) -> Document {
         public.description = Some("The public listener".to_owned());
         report.servers = Some(vec![public]);
     }
+    // A document of structs, texts and numbers always becomes JSON.
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    strict::tighten(&mut document, integrators);
     document
-}
-
-/// The same as JSON.
-pub(crate) fn json(public_url: &PublicUrl) -> Bytes {
-    let json = document(public_url).to_json();
-    json.expect("a document is structs, texts and numbers")
-        .into()
 }
 
 /// Answers with the document.
@@ -186,6 +179,7 @@ struct TwilioReport {
         (status = 400, body = Problem, content_type = "application/problem+json", description = "A field is missing or wrong"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Show the webhook user and password; the same for whatever is wrong with them"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "Wrong signature, channel switched off, or sender not allowed"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "The path is none of this listener"),
         (status = 408, body = Problem, content_type = "application/problem+json", description = "The request did not arrive in time"),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "More than 64 KiB"),
         (status = 415, body = Problem, content_type = "application/problem+json", description = "No form, or compressed"),

@@ -52,11 +52,47 @@ pub(crate) struct DeliveryQuery {
     since: Option<String>,
     /// Those first dealt with before this time.
     until: Option<String>,
-    /// How many at a time, 1 to 500; lists only.
+    /// How many at a time, 1 to 500.
     #[param(value_type = Option<u16>)]
     limit: Option<String>,
-    /// `next` of the page before; lists only.
+    /// `next` of the page before.
     cursor: Option<String>,
+}
+
+/// Which deliveries are tried again.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RetryQuery {
+    /// Those in one state: `retrying` or `dead`.
+    state: Option<String>,
+    /// Those of one type of event.
+    #[param(example = "message.delivered")]
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    /// Those of one message; with `message_sid`.
+    channel_id: Option<String>,
+    /// Those of one message; with `channel_id`.
+    message_sid: Option<String>,
+    /// Those first dealt with at this time or later.
+    since: Option<String>,
+    /// Those first dealt with before this time.
+    until: Option<String>,
+}
+
+impl From<RetryQuery> for DeliveryQuery {
+    fn from(query: RetryQuery) -> Self {
+        Self {
+            state: query.state,
+            event_type: query.event_type,
+            channel_id: query.channel_id,
+            message_sid: query.message_sid,
+            since: query.since,
+            until: query.until,
+            limit: None,
+            cursor: None,
+        }
+    }
 }
 
 impl DeliveryQuery {
@@ -102,7 +138,7 @@ pub struct RetryView {
     get,
     path = "/api/v1/subscriptions/{subscription}/deliveries",
     operation_id = "list_deliveries",
-    tag = "events",
+    tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id"), DeliveryQuery),
     responses(
         (status = 200, body = DeliveryList),
@@ -131,7 +167,7 @@ pub(crate) async fn list(
     get,
     path = "/api/v1/deliveries/{delivery}",
     operation_id = "show_delivery",
-    tag = "events",
+    tag = "subscriptions",
     params(("delivery" = String, Path, description = "The delivery id")),
     responses(
         (status = 200, body = DeliveryView),
@@ -154,7 +190,7 @@ pub(crate) async fn show(
     post,
     path = "/api/v1/deliveries/{delivery}/retry",
     operation_id = "retry_delivery",
-    tag = "events",
+    tag = "subscriptions",
     params(("delivery" = String, Path, description = "The delivery id")),
     responses(
         (status = 202, body = RetryView),
@@ -177,8 +213,8 @@ pub(crate) async fn retry(
     post,
     path = "/api/v1/subscriptions/{subscription}/deliveries/retry",
     operation_id = "retry_deliveries",
-    tag = "events",
-    params(("subscription" = String, Path, description = "The subscription id"), DeliveryQuery),
+    tag = "subscriptions",
+    params(("subscription" = String, Path, description = "The subscription id"), RetryQuery),
     responses(
         (status = 202, body = RetryView),
     ),
@@ -187,9 +223,9 @@ pub(crate) async fn retry(
 pub(crate) async fn retry_all(
     operator: web::Data<Operator>,
     path: web::Path<String>,
-    query: web::Query<DeliveryQuery>,
+    query: web::Query<RetryQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let filter = query.filter(subscription_id(&path)?)?;
+    let filter = DeliveryQuery::from(query.into_inner()).filter(subscription_id(&path)?)?;
     let retrying = operator.state.subscriptions.retry_all(&filter);
     let retried = operator.run(retrying).await?;
     Ok(HttpResponse::Accepted().json(RetryView { retried }))

@@ -18,7 +18,7 @@ use usecases::manage_subscriptions::{NewSubscription, OVERLAP, ReplayFrom, Subsc
 use utoipa::ToSchema;
 
 use super::Operator;
-use super::body::Body;
+use super::body::{Body, Whole};
 use super::error::{ApiError, missing, valid};
 use super::events::start;
 use crate::problem::Problem;
@@ -68,7 +68,7 @@ pub(crate) fn subscription_id(text: &str) -> Result<SubscriptionId, ApiError> {
     post,
     path = "/api/v1/subscriptions",
     operation_id = "add_subscription",
-    tag = "events",
+    tag = "subscriptions",
     request_body = SubscriptionRequest,
     responses(
         (status = 201, body = IssuedSubscriptionView),
@@ -110,7 +110,7 @@ pub(crate) async fn add(
     get,
     path = "/api/v1/subscriptions",
     operation_id = "list_subscriptions",
-    tag = "events",
+    tag = "subscriptions",
     responses(
         (status = 200, body = SubscriptionList),
     ),
@@ -126,7 +126,7 @@ pub(crate) async fn list(operator: web::Data<Operator>) -> Result<HttpResponse, 
     get,
     path = "/api/v1/subscriptions/{subscription}",
     operation_id = "show_subscription",
-    tag = "events",
+    tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
     responses(
         (status = 200, body = SubscriptionDetailView),
@@ -150,7 +150,7 @@ pub(crate) async fn show(
     patch,
     path = "/api/v1/subscriptions/{subscription}",
     operation_id = "change_subscription",
-    tag = "events",
+    tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
     request_body = SubscriptionPatch,
     responses(
@@ -180,7 +180,10 @@ pub(crate) async fn change(
         reveal: wanted.reveal,
         description: valid("description", description.transpose())?,
         // The filter was put together from what was just read.
-        version: wanted.version.or(Some(before.subscription.version)),
+        version: wanted
+            .version
+            .map(|Whole(version)| version)
+            .or(Some(before.subscription.version)),
     };
     let change = operator.state.subscriptions.change(id, changes);
     operator.run(change).await?;
@@ -193,7 +196,7 @@ pub(crate) async fn change(
     delete,
     path = "/api/v1/subscriptions/{subscription}",
     operation_id = "remove_subscription",
-    tag = "events",
+    tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
     responses(
         (status = 204),
@@ -216,7 +219,7 @@ pub(crate) async fn remove(
     post,
     path = "/api/v1/subscriptions/{subscription}/pause",
     operation_id = "pause_subscription",
-    tag = "events",
+    tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
     responses(
         (status = 200, body = SubscriptionView),
@@ -237,7 +240,7 @@ pub(crate) async fn pause(
     post,
     path = "/api/v1/subscriptions/{subscription}/resume",
     operation_id = "resume_subscription",
-    tag = "events",
+    tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
     responses(
         (status = 200, body = SubscriptionView),
@@ -260,7 +263,7 @@ pub(crate) async fn resume(
     post,
     path = "/api/v1/subscriptions/{subscription}/secret",
     operation_id = "rotate_secret",
-    tag = "events",
+    tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
     request_body = RotateRequest,
     responses(
@@ -276,7 +279,7 @@ pub(crate) async fn rotate(
     let id = subscription_id(&path)?;
     let overlap = match request.overlap_hours {
         None => OVERLAP,
-        Some(hours) => {
+        Some(Whole(hours)) => {
             let hours = u16::try_from(hours).ok();
             let hours = hours.filter(|hours| *hours <= OVERLAP_HOURS_MAX);
             let expected = "overlap_hours is a whole number from 0 to 720";
@@ -294,7 +297,7 @@ pub(crate) async fn rotate(
     post,
     path = "/api/v1/subscriptions/{subscription}/test",
     operation_id = "test_subscription",
-    tag = "events",
+    tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
     responses(
         (status = 200, body = TestView),
@@ -319,7 +322,7 @@ pub(crate) async fn test(
     post,
     path = "/api/v1/subscriptions/{subscription}/replay",
     operation_id = "replay_events",
-    tag = "events",
+    tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
     request_body = ReplayRequest,
     responses(

@@ -7,7 +7,7 @@ use domain::{ChannelId, EventType, MessageKey, MessageSid};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::api::body::optional_object;
+use crate::api::body::{Whole, optional_object};
 use crate::api::error::{ApiError, valid};
 use crate::api::query::set;
 
@@ -53,7 +53,8 @@ pub struct SubscriptionPatch {
     /// What it is for.
     pub description: Option<String>,
     /// The version that was looked at; a newer one is not changed.
-    pub version: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    pub version: Option<Whole>,
 }
 
 /// How a secret is replaced.
@@ -64,7 +65,8 @@ pub struct RotateRequest {
     pub secret: Option<String>,
     /// How many hours the old one goes on signing: 24 unless asked otherwise, at
     /// most 720.
-    pub overlap_hours: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    pub overlap_hours: Option<Whole>,
 }
 
 /// From where events are sent again: one of the three.
