@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check fmt fmt-check clippy deny sqlx sqlx-check examples bench bench-growth \
-	faults faults-quick instructions up down clean-data tools cargo-nextest cargo-deny \
+	api-check faults faults-quick instructions up down clean-data tools cargo-nextest cargo-deny \
 	with-postgres prepare-databases
 
 ARGS ?=
@@ -52,6 +52,9 @@ sqlx-check: with-postgres prepare-databases ## the same, but only compares
 
 examples: ## run the subscribers in docs/examples against signed and tampered events
 	scripts/check-examples
+
+api-check: ## check a running server against its OpenAPI document, with the usual tools
+	scripts/check-api $(ARGS)
 
 bench: ## measure throughput and latency (takes minutes)
 	cargo build --release --workspace --bin receiptd --bin bench
