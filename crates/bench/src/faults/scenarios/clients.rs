@@ -53,9 +53,10 @@ pub fn slowloris(stage: &Stage) -> Result<Finding> {
 }
 
 /// Reports of good clients a second.
-const RATE: u32 = 400;
+pub const RATE: u32 = 400;
 
-fn good_traffic(home: &Home) -> Load {
+/// What they send, on a few connections.
+pub fn good_traffic(home: &Home) -> Load {
     let mut load = Load::on(home.public());
     load.connections = 16;
     load.rate = Some(RATE);

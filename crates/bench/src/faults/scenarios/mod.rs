@@ -15,6 +15,7 @@ mod slow;
 mod speed;
 mod stderr;
 mod stop;
+mod unproven;
 
 use std::thread;
 use std::time::Duration;
@@ -50,7 +51,7 @@ const SERVER: &[Engine] = &[Engine::Postgres];
 const EMBEDDED: &[Engine] = &[Engine::Sqlite];
 
 /// All of them, in the order in which they are played.
-pub const SCENARIOS: [Scenario; 36] = [
+pub const SCENARIOS: [Scenario; 39] = [
     quick("kill", "killed at random moments", BOTH, crash::kill),
     quick("outage", "database away", SERVER, outage::outage),
     quick(
@@ -177,6 +178,24 @@ pub const SCENARIOS: [Scenario; 36] = [
         "flood of wrong passwords",
         BOTH,
         clients::wrong_passwords,
+    ),
+    slow(
+        "unproven",
+        "9,000 connections without credentials",
+        BOTH,
+        unproven::connections,
+    ),
+    slow(
+        "unproven-operator",
+        "1,200 connections that hold the operator's listener",
+        BOTH,
+        unproven::operator,
+    ),
+    slow(
+        "unproven-heads",
+        "1,000 heads of requests that do not end",
+        BOTH,
+        unproven::heads,
     ),
     slow("speed", "journal at full speed", SERVER, speed::speed),
     waiting(
