@@ -4,7 +4,8 @@ use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 
 use super::support::{ADMIN_TOKEN, CHANNEL, Engine, Home, Server, client, until};
 
-/// Makes all messages old, lets the log forget their reports, and walks due.
+/// Makes all messages old, lets the log forget their reports, and walks due. Retention has
+/// just run, also where the server was killed before that.
 const TIME_PASSES: &str = "
     update messages set
         first_reported_at = now() - interval '500 days',
@@ -13,6 +14,9 @@ const TIME_PASSES: &str = "
         pruned_through = greatest(pruned_through, (select max(id) from reports));
     delete from reports;
     delete from message_sweeps;
+    insert into retention_runs (kind, ran_at, held_back)
+    select kind, now(), false from unnest(array['reports', 'messages', 'deliveries']) as kind
+    on conflict do nothing;
 ";
 
 #[tokio::test]
