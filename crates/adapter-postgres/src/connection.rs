@@ -26,6 +26,8 @@ pub struct PostgresStore {
     acquire_timeout: Duration,
     /// How long any operation may take.
     pub(crate) patience: Duration,
+    /// The time-outs that every connection asks the server for.
+    pub(crate) timeouts: Arc<[(&'static str, Duration)]>,
 }
 
 /// How a [`PostgresStore`] behaves towards its server.
@@ -134,6 +136,7 @@ impl PostgresStore {
             server,
             acquire_timeout: options.acquire_timeout,
             patience: options.acquire_timeout + options.statement_timeout,
+            timeouts: timeouts.into(),
         })
     }
 

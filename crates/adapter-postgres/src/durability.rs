@@ -49,12 +49,51 @@ pub(crate) async fn insist(connection: &mut PgConnection, told: &Told) -> Result
 const FSYNC_OFF: &str =
     "fsync is off: reports that were answered are lost when the server's machine crashes";
 
-/// What of the server's settings nobody but its operator can mend.
-pub(crate) async fn risk(pool: &PgPool, patience: Duration) -> Result<Option<String>, StoreError> {
-    let syncs = sqlx::query_scalar!(r#"select current_setting('fsync') = 'on' as "syncs!""#)
-        .fetch_one(pool)
-        .in_time(patience)
-        .await
-        .map_err(store_error("pg_settings"))?;
-    Ok((!syncs).then(|| FSYNC_OFF.to_owned()))
+/// What of the server's settings nobody but its operator can mend: what may lose committed
+/// reports, and `timeouts` that the server was asked for and does not apply.
+pub(crate) async fn risk(
+    pool: &PgPool,
+    patience: Duration,
+    timeouts: &[(&str, Duration)],
+) -> Result<Option<String>, StoreError> {
+    let names: Vec<_> = timeouts
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    let asked = async {
+        let mut connection = pool.acquire().await?;
+        let syncs = sqlx::query_scalar!(r#"select current_setting('fsync') = 'on' as "syncs!""#)
+            .fetch_one(&mut *connection)
+            .await?;
+        // The unit of all of them is a millisecond, and 0 stands for none.
+        let applied = sqlx::query!(
+            r#"select name as "name!", setting::bigint as "milliseconds!"
+               from pg_settings where name = any($1)"#,
+            &names
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+        Ok((syncs, applied))
+    };
+    let asked: Result<_, sqlx::Error> = asked.in_time(patience).await;
+    let (syncs, applied) = asked.map_err(store_error("pg_settings"))?;
+    let lost = applied.into_iter().filter(|found| {
+        let wanted = timeouts.iter().find(|(name, _)| *name == found.name);
+        let wanted = wanted.map(|(_, wanted)| i64::try_from(wanted.as_millis()));
+        wanted.is_some_and(|wanted| wanted != Ok(found.milliseconds))
+    });
+    let lost: Vec<_> = lost.map(|found| found.name).collect();
+    let lost = (!lost.is_empty()).then(|| {
+        format!(
+            "the server does not apply {}: a pooler such as PgBouncer drops start-up options; \
+             connect without it, or set them for the role with `alter role`",
+            lost.join(", ")
+        )
+    });
+    let risks: Vec<_> = (!syncs)
+        .then(|| FSYNC_OFF.to_owned())
+        .into_iter()
+        .chain(lost)
+        .collect();
+    Ok((!risks.is_empty()).then(|| risks.join("; ")))
 }

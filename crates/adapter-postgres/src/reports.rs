@@ -87,7 +87,7 @@ impl ReportStore for PostgresStore {
     }
 
     async fn risk(&self) -> Result<Option<String>, StoreError> {
-        durability::risk(&self.pool, self.patience).await
+        durability::risk(&self.pool, self.patience, &self.timeouts).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -1,9 +1,12 @@
-//! Which connections batches are recorded on.
+//! Which connections batches are recorded on, and what a pooler in between may change.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod database;
 
+use std::io::{Read as _, Write as _};
+use std::net::{self, SocketAddr};
+use std::thread;
 use std::time::Duration;
 
 use adapter_postgres::{Options, PostgresStore};
@@ -228,4 +231,71 @@ async fn closing_does_not_wait_for_the_connection_that_is_kept() {
         .expect("nothing is under way");
     let after = store.record(&[report("SM2").build()]).await;
     assert!(after.is_err(), "{after:?}");
+}
+
+/// Passes connections on to a server without their start-up option `options`, as `PgBouncer` does
+/// with `ignore_startup_parameters = options`. Returns its address.
+fn pooler(server: String) -> SocketAddr {
+    let listener = net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let server = net::TcpStream::connect(&server).expect("the server listens");
+            // One whose client has gone away ends.
+            thread::spawn(move || pass_on(client, server));
+        }
+    });
+    address
+}
+
+fn pass_on(mut client: net::TcpStream, mut server: net::TcpStream) -> std::io::Result<()> {
+    let mut length = [0; 4];
+    client.read_exact(&mut length)?;
+    let mut packet = vec![0; usize::try_from(u32::from_be_bytes(length)).expect("it is short") - 4];
+    client.read_exact(&mut packet)?;
+    // The version of the protocol, then names and values, each of which ends in a zero.
+    let (version, parameters) = packet.split_at(4);
+    let mut sent = version.to_vec();
+    let mut texts = parameters.split(|byte| *byte == 0);
+    while let (Some(name @ [_, ..]), Some(value)) = (texts.next(), texts.next()) {
+        if name != b"options" {
+            sent.extend([name, b"\0", value, b"\0"].concat());
+        }
+    }
+    sent.push(0);
+    let length = u32::try_from(sent.len() + 4).expect("it is short");
+    server.write_all(&[&length.to_be_bytes()[..], &sent].concat())?;
+    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
+    std::io::copy(&mut server, &mut client).map(drop)
+}
+
+#[tokio::test]
+async fn timeouts_that_a_pooler_drops_are_a_risk() {
+    let database = Database::create().await;
+    database.store().await.close().await;
+    let url = database.url();
+    let (scheme, rest) = url.split_once("://").expect("it is a URL");
+    let (authority, rest) = rest.split_once('/').expect("it has a database");
+    let name = rest.split('?').next().unwrap_or_default();
+    let (user, host) = authority
+        .rsplit_once('@')
+        .unwrap_or(("postgres", authority));
+    let risk_at = async |host: &str| {
+        let url = format!("{scheme}://{user}@{host}/{name}?sslmode=disable");
+        let store = PostgresStore::connect(&url, &Options::default()).expect("it is a URL");
+        let risk = store.risk().await.expect("the server answers");
+        store.close().await;
+        risk.unwrap_or_default()
+    };
+    let direct = risk_at(host).await;
+    assert!(!direct.contains("timeout"), "{direct}");
+    let pooled = risk_at(&pooler(host.to_owned()).to_string()).await;
+    for name in [
+        "statement_timeout",
+        "lock_timeout",
+        "idle_in_transaction_session_timeout",
+    ] {
+        assert!(pooled.contains(name), "{pooled}");
+    }
 }
