@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
 use reqwest::header::{CONTENT_TYPE, USER_AGENT, WWW_AUTHENTICATE};
 use reqwest::{Client, Response, Url};
@@ -45,6 +45,15 @@ struct Failure {
 }
 
 impl Caller {
+    /// Fails if no connection can be made. Any answer will do: the first report tells the rest.
+    pub async fn check(&self) -> Result<()> {
+        let answer = self.client.get(self.url.clone()).send().await;
+        answer
+            .map(drop)
+            .map_err(reqwest::Error::without_url)
+            .with_context(|| format!("nothing answers at {}; is the server running?", self.url))
+    }
+
     /// Sends all reports of a plan, each when it is due. Those of one message
     /// are sent strictly one after the other, in the plan's order: all of them
     /// go through the same lane.

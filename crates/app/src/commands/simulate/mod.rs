@@ -99,6 +99,14 @@ pub async fn run(settings: &Settings, json: bool, args: SimulateArgs) -> Result<
     let plan = Arc::new(Plan::new(args.seed, run, args.messages));
     let expected = expectation::of(&plan, &api.channel)?;
     api.check(&expected).await?;
+    let caller = Caller {
+        client: super::http_client(tries::TIME_LIMIT)?,
+        url: callback.target().clone(),
+        tries: callback.tries(),
+        credentials,
+        at_once: args.credentials_at_once,
+    };
+    caller.check().await?;
     if !json {
         output::line(format!(
             "Run {run} of seed {}: {} reports on {} messages to {}",
@@ -109,13 +117,6 @@ pub async fn run(settings: &Settings, json: bool, args: SimulateArgs) -> Result<
         ));
     }
 
-    let caller = Caller {
-        client: super::http_client(tries::TIME_LIMIT)?,
-        url: callback.target().clone(),
-        tries: callback.tries(),
-        credentials,
-        at_once: args.credentials_at_once,
-    };
     let pace = Pace {
         rate: args.rate,
         connections: usize::from(args.connections),

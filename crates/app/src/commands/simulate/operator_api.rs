@@ -112,7 +112,14 @@ impl OperatorApi {
         let answer = request
             .send()
             .await
-            .with_context(|| format!("the operator's API does not answer: {url}"))?;
+            .map_err(reqwest::Error::without_url)
+            .with_context(|| {
+                format!(
+                    "nothing answers at {}; is the server running, and is --admin-url its \
+                     operator's listener?",
+                    self.url
+                )
+            })?;
         match answer.status() {
             StatusCode::OK => {
                 let shown = answer.json().await;
@@ -121,7 +128,10 @@ impl OperatorApi {
                 })?))
             }
             StatusCode::NOT_FOUND => Ok(None),
-            StatusCode::UNAUTHORIZED => bail!("the operator's API refuses the token: {url}"),
+            StatusCode::UNAUTHORIZED => bail!(
+                "this is not the admin token of {}; set RECEIPTD_ADMIN_TOKEN to it",
+                self.url
+            ),
             status => bail!("the operator's API answers {status}: {url}"),
         }
     }
