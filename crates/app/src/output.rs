@@ -133,8 +133,12 @@ pub fn lag(lag: &LagView) -> String {
     format!("{more}{reports} reports, {events} events, {seconds} s{gone}")
 }
 
-/// Prints a table for people.
+/// Prints a table for people, or `none`.
 pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
+    let mut rows = rows.into_iter().peekable();
+    if rows.peek().is_none() {
+        return print("none");
+    }
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)

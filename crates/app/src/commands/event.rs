@@ -46,11 +46,11 @@ pub async fn run(settings: &Settings, json: bool, command: EventCommand) -> Resu
     }
 }
 
-async fn list(stores: &Stores, json: bool, args: &EventArgs, limit: u16) -> Result<()> {
+async fn list(stores: &Stores, json: bool, args: &EventArgs, wanted: u16) -> Result<()> {
     let printer = Printer::new(stores, json, args).await?;
     let events = ReadEvents::new(Arc::new(SharedLog::new(Arc::clone(&stores.log))));
     let mut after = start(stores, &events, args).await?;
-    let mut left = limit;
+    let mut left = wanted;
     while let Some(limit) = NonZeroU16::new(left) {
         let page = read(&events, after, args, limit, Duration::ZERO).await?;
         if !printer.print(&page) {
@@ -60,6 +60,9 @@ async fn list(stores: &Stores, json: bool, args: &EventArgs, limit: u16) -> Resu
         left = left.saturating_sub(count);
         after = Some(page.next);
         if !page.more {
+            if left == wanted && !json {
+                output::line("none");
+            }
             return Ok(());
         }
     }

@@ -112,7 +112,7 @@ async fn lists_are_the_same(engine: Engine) {
     let id = &*subscribe(&home);
     home.run(&["event", "replay", id, "--message", CHANNEL, "SM1"]);
     home.run(&["cursor", "set", "warehouse", "oldest"]);
-    let erased = home.json(&["erase", "--recipient", "+15559999999"]);
+    let erased = home.json(&["erase", "--recipient", "+15559999999", "--yes"]);
     let deliveries = format!("/api/v1/subscriptions/{id}/deliveries");
     let erasure = erased["id"].as_str().unwrap();
     for (command, path) in [
@@ -163,7 +163,7 @@ async fn lists_are_the_same(engine: Engine) {
         &home,
         &["message", "list", "--cursor", "x!"],
         1,
-        "`next` of a page",
+        "pass the `next` of the previous page unchanged",
     );
     for list in [
         &["message", "list"][..],
