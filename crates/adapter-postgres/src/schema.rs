@@ -3,9 +3,9 @@
 use ports::StoreError;
 use sqlx::migrate::Migrator;
 
-use crate::PostgresStore;
 use crate::error::store_error;
 use crate::patience::Operation as _;
+use crate::{PostgresStore, encoding};
 
 pub(crate) const MIGRATIONS: &str = "_sqlx_migrations";
 
@@ -18,7 +18,7 @@ pub(crate) fn migrator() -> Migrator {
 
 impl PostgresStore {
     /// Whether all steps of this release have been taken, which [`PostgresStore::migrate`]
-    /// does.
+    /// does. [`StoreError::Unsupported`] if the database's encoding is not UTF-8.
     pub async fn has_current_schema(&self) -> Result<bool, StoreError> {
         let latest = migrator().iter().map(|step| step.version).max();
         let taken = async {
@@ -35,7 +35,10 @@ impl PostgresStore {
                 .await
         };
         match taken.in_time(self.patience).await {
-            Ok(taken) => Ok(taken >= latest),
+            Ok(taken) => {
+                encoding::check(&self.pool).await?;
+                Ok(taken >= latest)
+            }
             Err(error) => Err(store_error(MIGRATIONS)(self.explain(error).await)),
         }
     }

@@ -108,6 +108,11 @@ async fn database_that_is_not_utf8_is_not_supported() {
         assert!(matches!(error, StoreError::Unsupported(_)), "{error:?}");
         let text = chain(&error);
         assert!(text.contains(encoding) && text.contains("UTF8"), "{text}");
+        let looked_at = store.has_current_schema().await;
+        assert!(
+            matches!(looked_at, Err(StoreError::Unsupported(_))),
+            "{looked_at:?}"
+        );
         let mut connection = PgConnection::connect(&url).await.unwrap();
         sqlx::raw_sql("create table messages ()")
             .execute(&mut connection)

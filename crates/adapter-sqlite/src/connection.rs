@@ -97,7 +97,12 @@ impl SqliteStore {
         Self::open(options).await
     }
 
-    /// The same for a file that is there.
+    /// Returns whether there is a file at a path or its `sqlite:` URL.
+    pub fn is_there(url: &str) -> Result<bool, OpenError> {
+        Ok(connect_options(url)?.get_filename().exists())
+    }
+
+    /// Opens a file like [`SqliteStore::connect`], and makes none.
     pub async fn connect_existing(url: &str) -> Result<Self, OpenError> {
         let options = connect_options(url)?;
         let path = options.get_filename();

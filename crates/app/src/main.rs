@@ -27,7 +27,6 @@ mod workers;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::Parser as _;
 
 fn main() -> ExitCode {
     let code = match run() {
@@ -42,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::Cli::read() {
         Ok(cli) => cli,
         Err(help) if !help.use_stderr() => {
             output::printed(help.print());
@@ -50,7 +49,11 @@ fn run() -> Result<()> {
         }
         Err(mistake) => mistake.exit(),
     };
-    let log = telemetry::start(&cli.settings.log, cli.settings.log_format);
+    let mut filter = cli.settings.log.clone();
+    if cli.command.is_demo() {
+        filter.push_str(",usecases::received=debug");
+    }
+    let log = telemetry::start(&filter, cli.settings.log_format);
     log.context("log lines cannot be written")?;
     commands::run(cli)?;
     output::finish()

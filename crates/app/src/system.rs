@@ -51,3 +51,8 @@ pub fn worker_name() -> String {
     };
     format!("{machine}/{}", std::process::id())
 }
+
+/// This program as it was called, for commands that people may copy.
+pub fn program() -> String {
+    std::env::args().next().unwrap_or("receiptd".to_owned())
+}

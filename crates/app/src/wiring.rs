@@ -77,9 +77,31 @@ fn postgres(settings: &Settings, text: &str, url: &DatabaseUrl) -> Result<Postgr
 }
 
 impl Stores {
+    /// Whether there is a database to open. One on a server is taken to be there.
+    pub fn is_there(settings: &Settings) -> Result<bool> {
+        let url = settings.database()?;
+        match &url {
+            DatabaseUrl::Sqlite(text) => {
+                SqliteStore::is_there(text).with_context(|| no_database(settings, &url))
+            }
+            DatabaseUrl::Postgres(_) => Ok(true),
+        }
+    }
+
     /// Opens the database of an installation that is there. A command in the wrong folder
     /// must not make a new one and say that all is well.
     pub async fn open(settings: &Settings) -> Result<Self> {
+        let stores = Self::open_as_is(settings).await?;
+        ensure!(
+            stores.has_current_schema().await?,
+            "the database {} has no schema, or that of an earlier release: run `receiptd migrate`",
+            stores.url
+        );
+        Ok(stores)
+    }
+
+    /// The same, whatever schema it has.
+    pub async fn open_as_is(settings: &Settings) -> Result<Self> {
         let url = settings.database()?;
         let engine = match &url {
             DatabaseUrl::Sqlite(text) => {
@@ -88,17 +110,16 @@ impl Stores {
             }
             DatabaseUrl::Postgres(text) => Engine::Postgres(postgres(settings, text, &url)?),
         };
-        let stores = Self::of(engine, url);
-        let current = match &stores.engine {
+        Ok(Self::of(engine, url))
+    }
+
+    /// Whether the database has this version's schema, or a later one.
+    pub async fn has_current_schema(&self) -> Result<bool> {
+        let current = match &self.engine {
             Engine::Sqlite(store) => store.has_current_schema().await,
             Engine::Postgres(store) => store.has_current_schema().await,
         };
-        ensure!(
-            current.with_context(|| unusable(&stores.url))?,
-            "the database {} has no schema, or that of an earlier release: run `receiptd migrate`",
-            stores.url
-        );
-        Ok(stores)
+        current.with_context(|| unusable(&self.url))
     }
 
     /// Opens the configured database, makes it if it is a file, and brings it to this

@@ -14,10 +14,11 @@ pub use event::*;
 pub use subscription::*;
 
 use clap::builder::RangedI64ValueParser;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::simulate::SimulateArgs;
-use crate::config::Settings;
+use crate::config::{self, ServerSettings, Settings};
 
 /// Receives WhatsApp delivery reports, keeps every one, and shows the true
 /// state of every message.
@@ -38,12 +39,27 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// Reads the command line and the variables. An error about the value of a variable names the
+    /// variable instead of a flag that nobody has typed.
+    pub fn read() -> Result<Self, clap::Error> {
+        Self::try_parse().map_err(|mut error| {
+            if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
+                && let Some(variable) = config::variable_behind(argument)
+            {
+                error.insert(ContextKind::InvalidArg, ContextValue::String(variable));
+            }
+            error
+        })
+    }
+}
+
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Receive reports and serve the operator's API
     Serve(ServeArgs),
     /// Push events and clear up, without receiving: any number may run beside the servers
-    Worker,
+    Worker(ServerSettings),
     /// Bring the database to the schema of this version
     Migrate,
     /// Manage channels, the configured accesses that reports come in for
@@ -87,14 +103,24 @@ pub enum Command {
     Health,
 }
 
+impl Command {
+    /// Whether a line is wanted for every report.
+    pub const fn is_demo(&self) -> bool {
+        matches!(self, Self::Serve(ServeArgs { demo: true, .. }))
+    }
+}
+
 #[derive(Args, Debug)]
 pub struct ServeArgs {
-    /// On first start make a channel to try things out with, and print how
+    /// On first start make a channel to try things out with, print how, and write a line for every
+    /// report
     #[arg(long)]
     pub demo: bool,
     /// Only receive: leave pushing events and clearing up to `receiptd worker`
     #[arg(long)]
     pub no_workers: bool,
+    #[command(flatten)]
+    pub settings: ServerSettings,
 }
 
 #[derive(Subcommand, Debug)]
@@ -200,6 +226,6 @@ pub enum RetentionCommand {
 
 #[derive(Subcommand, Debug)]
 pub enum ConfigCommand {
-    /// Check all settings, reach the database, and say what the server would do
-    Check,
+    /// Check all settings, reach the database, and say what the server would do; changes nothing
+    Check(ServerSettings),
 }

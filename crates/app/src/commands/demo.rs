@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use anyhow::{Context as _, Result};
@@ -10,8 +11,12 @@ use serde::{Deserialize, Serialize};
 use usecases::ManageChannels;
 use usecases::manage_channels::{NewChannel, NewCredential};
 
-use crate::config::Settings;
-use crate::output;
+use crate::config::{self, Settings};
+use crate::{output, system};
+
+/// Why nothing is said of a channel to try things out with.
+pub const NO_CHANNEL_MADE: &str = "--demo: no channel was made, since there are channels already \
+    or the database is away; `receiptd channel list` shows them";
 
 /// How to reach the demo channel. Kept in the data folder, so that a later
 /// start can print it again.
@@ -34,14 +39,11 @@ pub async fn prepare(settings: &Settings, manage: &ManageChannels) -> Result<Opt
         let kept = channels
             .iter()
             .find(|each| each.channel.id.as_str() == demo.channel);
-        // The listener may have moved since.
-        return Ok(match kept {
-            Some(kept) => {
-                demo.callback_url = manage.callback_url(&kept.channel)?;
-                Some(demo)
-            }
-            None => None,
-        });
+        if let Some(kept) = kept {
+            // The listener may have moved since.
+            demo.callback_url = manage.callback_url(&kept.channel)?;
+            return Ok(Some(demo));
+        }
     }
     if !channels.is_empty() {
         return Ok(None);
@@ -56,7 +58,8 @@ pub async fn prepare(settings: &Settings, manage: &ManageChannels) -> Result<Opt
     let context = || format!("{} cannot be written", path.display());
     let mut file = fs::OpenOptions::new()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(true)
         .mode(0o600)
         .open(&path)
         .with_context(context)?;
@@ -84,8 +87,9 @@ fn demo_channel() -> Result<NewChannel> {
 }
 
 impl Demo {
-    /// Says how to send a first report and see what became of it.
-    pub fn print(&self) {
+    /// Says how to send a first report to the server whose operator's listener this is, and where
+    /// to see what became of it.
+    pub fn print(&self, settings: &Settings, operator: SocketAddr) {
         let Self {
             channel,
             callback_url,
@@ -94,6 +98,12 @@ impl Demo {
         } = self;
         let url = callback_url.split('#').next().unwrap_or_default();
         let sid = "SM00000000000000000000000000000001";
+        let (program, page) = (system::program(), config::reachable(operator));
+        let token = if settings.admin_token.is_some() {
+            "RECEIPTD_ADMIN_TOKEN".to_owned()
+        } else {
+            settings.data_dir.join("admin-token").display().to_string()
+        };
         output::line(format!(
             "
 A channel to try things out with:
@@ -108,7 +118,12 @@ Send a report; 204 says that it is kept:
     '{url}'
 
 See what became of it, in another terminal in this folder:
-  target/debug/receiptd message show {channel} {sid}
+  {program} message show {channel} {sid}
+
+The operator's API, with the token in {token}:
+  http://{page}/docs/
+
+Every report that is received is a line below.
 "
         ));
     }

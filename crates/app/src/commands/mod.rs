@@ -25,7 +25,7 @@ use domain::page::PageSize;
 use domain::{ChannelId, IntegratorName};
 
 use crate::cli::{Cli, Command, ConfigCommand, PageArgs};
-use crate::config::Settings;
+use crate::config::{self, AdminToken, Settings};
 use crate::output;
 use crate::wiring::Stores;
 
@@ -51,8 +51,8 @@ async fn dispatch(cli: Cli) -> Result<()> {
         command,
     } = cli;
     match command {
-        Command::Serve(args) => serve::run(&settings, &args).await,
-        Command::Worker => worker::run(&settings).await,
+        Command::Serve(args) => serve::run(&settings.with(&args.settings), &args).await,
+        Command::Worker(later) => worker::run(&settings.with(&later)).await,
         Command::Migrate => migrate(&settings).await,
         Command::Channel(command) => channel::run(&settings, json, command).await,
         Command::Credential(command) => credential::run(&settings, json, command).await,
@@ -65,7 +65,9 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Erasure(command) => erasure::run(&settings, json, command).await,
         Command::Rejections(args) => rejections::run(&settings, json, args).await,
         Command::Retention(command) => retention::run(&settings, json, command).await,
-        Command::Config(ConfigCommand::Check) => config_check::run(&settings, json).await,
+        Command::Config(ConfigCommand::Check(later)) => {
+            config_check::run(&settings.with(&later), json).await
+        }
         Command::Simulate(args) => simulate::run(&settings, json, args).await,
         Command::Health => health::run(&settings).await,
     }
@@ -81,6 +83,31 @@ async fn migrate(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
+/// Checks what a process needs that runs for long, and warns of what its settings leave open.
+fn inspect(settings: &Settings) -> Result<()> {
+    let (_, warnings) = settings.inspect_secrets()?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    for name in config::unknown_variables() {
+        tracing::warn!("the variable {name} is no setting and is ignored");
+    }
+    Ok(())
+}
+
+/// The token of the operator's API. One that is made is shown, this once, so nothing that may
+/// keep the process from starting comes after this.
+fn admin_token(settings: &Settings) -> Result<String> {
+    let AdminToken { token, is_new } = settings.admin_token()?;
+    if is_new {
+        output::hint(format!(
+            "The operator's token, shown this once and kept in {}:\n  {token}",
+            settings.data_dir.join("admin-token").display(),
+        ));
+    }
+    Ok(token)
+}
+
 /// The integrators of all channels, which explain errors.
 async fn integrators(stores: &Stores) -> Result<BTreeMap<ChannelId, IntegratorName>> {
     let channels = stores.channels.all().await?.into_iter();
@@ -91,7 +118,7 @@ async fn integrators(stores: &Stores) -> Result<BTreeMap<ChannelId, IntegratorNa
 /// How long a page is, and where it begins.
 fn page<T>(args: &PageArgs, read: impl Fn(&str) -> Option<T>) -> Result<(PageSize, Option<T>)> {
     let after = args.cursor.as_deref().map(|text| {
-        read(text).with_context(|| format!("--cursor is {text:?}; it is the `next` of a page"))
+        read(text).context("--cursor is not valid: pass the `next` of the previous page unchanged")
     });
     Ok((PageSize::new(args.limit)?, after.transpose()?))
 }

@@ -24,6 +24,7 @@ use crate::{lifecycle, pushing, system, telemetry, workers};
 
 /// Works until asked to stop.
 pub async fn run(settings: &Settings) -> Result<()> {
+    super::inspect(settings)?;
     let secret = settings.server_secret()?;
     let socket = settings.push.worker_listen;
     let socket = socket.map(|at| listen(at, "RECEIPTD_WORKER_LISTEN"));
@@ -123,7 +124,7 @@ impl Watched<'_> {
         let address = socket.local_addr()?;
         let subscriptions = &self.stores.subscriptions;
         let health = CheckHealth::new(Arc::clone(&self.stores.reports), Arc::clone(self.directory));
-        let token = self.settings.secrets()?.admin_token;
+        let token = super::admin_token(self.settings)?;
         let state = WatchState {
             survey: Arc::new(SurveySubscriptions::new(
                 Arc::clone(subscriptions),
@@ -140,7 +141,7 @@ impl Watched<'_> {
                     ),
             ),
             metrics: Arc::clone(self.metrics),
-            admin_token: AdminToken::new(&token.token),
+            admin_token: AdminToken::new(&token),
         };
         let server = adapter_http::serve_watch(socket, state, operator_settings(self.settings))?;
         tracing::info!("metrics and health are on {address}");

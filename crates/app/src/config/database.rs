@@ -24,6 +24,12 @@ impl DatabaseUrl {
                     !has_bare_password(text),
                     "RECEIPTD_DATABASE_URL: in a password / is written %2F, @ %40, ? %3F and # %23"
                 );
+                if let Some(name) = unknown_parameter(text) {
+                    bail!(
+                        "RECEIPTD_DATABASE_URL: the parameter {name:?} is unknown; known are {}",
+                        PARAMETERS.join(", ")
+                    );
+                }
                 Ok(Self::Postgres(text.to_owned()))
             }
             // The value may hold a password, so it is not repeated.
@@ -35,6 +41,40 @@ impl DatabaseUrl {
     pub fn embedded_in(data_dir: &Path) -> Self {
         Self::Sqlite(format!("sqlite:{}", data_dir.join("receiptd.db").display()))
     }
+}
+
+/// The parameters that sqlx reads, in their usual spelling. It ignores all others, so that a
+/// misspelt `sslmode` would connect without TLS.
+const PARAMETERS: [&str; 13] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    "statement-cache-capacity",
+];
+
+/// Other spellings that sqlx takes.
+const ALIASES: [&str; 5] = ["ssl-mode", "ssl-root-cert", "ssl-ca", "ssl-cert", "ssl-key"];
+
+/// The first parameter that would be ignored.
+fn unknown_parameter(url: &str) -> Option<String> {
+    let (_, query) = url.split_once('?')?;
+    let query = query.split('#').next().unwrap_or_default();
+    let parameters: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
+    let is_known = |name: &str| {
+        let is_option = name.starts_with("options[") && name.ends_with(']');
+        is_option || PARAMETERS.contains(&name) || ALIASES.contains(&name)
+    };
+    let mut names = parameters.into_iter().map(|(name, _)| name);
+    names.find(|name| !is_known(name))
 }
 
 /// Whether a part of the password would be taken for the host or the database, and shown.
@@ -97,6 +137,25 @@ mod tests {
         }
         DatabaseUrl::parse("postgres://db/receipts?user=me@home").unwrap();
         DatabaseUrl::parse("postgres://me:a%2Fb@db:5432/receipts?sslmode=require").unwrap();
+    }
+
+    #[test]
+    fn a_parameter_that_would_be_ignored_is_refused_by_name() {
+        for (parameters, unknown) in [
+            ("sslmod=verify-full", "sslmod"),
+            ("sslmode=require&pasword=hidden", "pasword"),
+            ("options[jit=off", "options[jit"),
+            ("SSLMODE=require", "SSLMODE"),
+        ] {
+            let url = format!("postgres://me@db/receipts?{parameters}");
+            let error = DatabaseUrl::parse(&url).unwrap_err().to_string();
+            assert!(error.contains(&format!("{unknown:?}")), "{error}");
+            assert!(!error.contains("hidden"), "{error}");
+        }
+        let all = PARAMETERS.iter().chain(&ALIASES);
+        let all: Vec<_> = all.map(|name| format!("{name}=1")).collect();
+        let url = format!("postgres://db/receipts?{}&options[jit]=off", all.join("&"));
+        DatabaseUrl::parse(&url).unwrap();
     }
 
     #[test]

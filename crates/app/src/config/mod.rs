@@ -6,12 +6,12 @@
 mod database;
 mod secrets;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, ValueEnum};
+use clap::{Arg, Args, Command, ValueEnum};
 use domain::secret::ServerSecret;
 use domain::{KeepDays, PublicUrl};
 use usecases::intake::IntakeSettings;
@@ -21,7 +21,7 @@ use usecases::push::PushSettings;
 use crate::open_files;
 
 pub use database::DatabaseUrl;
-pub use secrets::Secrets;
+pub use secrets::AdminToken;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -78,7 +78,7 @@ pub struct Settings {
     pub admin_token: Option<String>,
     /// Where the internet reaches the public listener, like https://reports.example.com
     /// [default: the public listener's own address]
-    // Not global: `channel add` has a flag of this name for the channel alone.
+    // Not global: `channel add` has a flag of this name for the channel alone. See `ServerSettings`.
     #[arg(long, env = "RECEIPTD_PUBLIC_URL")]
     pub public_url: Option<String>,
     /// Which log lines are written, like info or debug,sqlx=warn
@@ -100,6 +100,27 @@ pub struct Settings {
     pub limits: Limits,
 }
 
+/// Settings whose flags may stand after the command too, where it has no flag of the same name
+/// for something else.
+#[expect(clippy::doc_markdown, reason = "the help text is read on a terminal")]
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Settings")]
+pub struct ServerSettings {
+    /// Where the internet reaches the public listener, like https://reports.example.com
+    /// [env: RECEIPTD_PUBLIC_URL] [default: the public listener's own address]
+    #[arg(long, id = "server_public_url", value_name = "PUBLIC_URL")]
+    public_url: Option<String>,
+    /// For how many days messages and their state are kept after their last report, where a
+    /// channel has no time of its own [env: RECEIPTD_KEEP_MESSAGES_DAYS] [default: 400]
+    #[arg(
+        long,
+        id = "server_keep_messages_days",
+        value_name = "MESSAGES",
+        hide_short_help = true
+    )]
+    keep_messages_days: Option<KeepDays>,
+}
+
 /// How long things are kept.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Retention")]
@@ -110,7 +131,7 @@ pub struct Keep {
     pub reports: u32,
     /// For how many days messages and their state are kept after their last report, where a
     /// channel has no time of its own
-    // Not global: `channel add` has a flag of this name for the channel alone.
+    // Not global: `channel add` has a flag of this name for the channel alone. See `ServerSettings`.
     #[arg(
         long = "keep-messages-days",
         env = "RECEIPTD_KEEP_MESSAGES_DAYS",
@@ -175,13 +196,8 @@ pub struct PushOptions {
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
     /// How many reports may wait for the database; beyond that the answer is 503
-    #[arg(
-        long,
-        env = "RECEIPTD_QUEUE",
-        default_value_t = 4096,
-        global = true,
-        hide_short_help = true
-    )]
+    #[arg(long, env = "RECEIPTD_QUEUE", default_value_t = 4096, global = true, hide_short_help = true,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub queue: u32,
     /// How many reports are recorded in one step at most
     #[arg(long, env = "RECEIPTD_BATCH", default_value_t = 256, global = true, hide_short_help = true,
@@ -226,12 +242,30 @@ impl Settings {
         }
     }
 
-    /// The server's secrets, made and kept in the data folder if need be.
-    pub fn secrets(&self) -> Result<Secrets> {
-        Secrets::load(self)
+    /// The same settings with those given after the command.
+    pub fn with(mut self, later: &ServerSettings) -> Self {
+        if let Some(url) = &later.public_url {
+            self.public_url = Some(url.clone());
+        }
+        if let Some(days) = later.keep_messages_days {
+            self.keep.messages = days;
+        }
+        self
     }
 
-    /// The secret that hashes credentials and seals tokens.
+    /// The token of the operator's API, made and kept in the data folder if need be.
+    pub fn admin_token(&self) -> Result<AdminToken> {
+        secrets::admin_token(self)
+    }
+
+    /// Checks the secrets that are there and makes none. Returns the one that hashes credentials,
+    /// if it is there already, and warnings.
+    pub fn inspect_secrets(&self) -> Result<(Option<ServerSecret>, Vec<String>)> {
+        secrets::inspect(self)
+    }
+
+    /// The secret that hashes credentials and seals tokens, made and kept in the data folder if
+    /// need be.
     pub fn server_secret(&self) -> Result<ServerSecret> {
         secrets::server_secret(self)
     }
@@ -320,9 +354,62 @@ impl Settings {
     }
 }
 
+/// Reads an IP address and a port, `localhost:PORT`, or `:PORT` for all addresses of the machine.
+/// Other names are refused: what they resolve to may change.
 fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse()
-        .map_err(|_| "an address and a port are expected, like 127.0.0.1:8080")
+    let named = text.rsplit_once(':').and_then(|(host, port)| {
+        let ip = match host {
+            "localhost" => Ipv4Addr::LOCALHOST,
+            "" => Ipv4Addr::UNSPECIFIED,
+            _ => return None,
+        };
+        Some(SocketAddr::from((ip, port.parse().ok()?)))
+    });
+    named.or_else(|| text.parse().ok()).ok_or(
+        "an address and a port are expected, like 127.0.0.1:8080, localhost:8080 or :8080 for all \
+         addresses",
+    )
+}
+
+/// What Kubernetes sets in every container beside a service that is called `receiptd`.
+const KUBERNETES: [&str; 2] = ["RECEIPTD_SERVICE_", "RECEIPTD_PORT"];
+
+/// Names the variables that begin with `RECEIPTD_` and are no setting: typing errors, mostly.
+pub fn unknown_variables() -> Vec<String> {
+    let known = with_variables();
+    let is_known = |name: &str| known.iter().any(|(_, variable)| variable == name);
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    let mut unknown: Vec<_> = names
+        .filter(|name| name.starts_with("RECEIPTD_") && !is_known(name))
+        .filter(|name| !KUBERNETES.iter().any(|prefix| name.starts_with(prefix)))
+        .collect();
+    unknown.sort_unstable();
+    unknown
+}
+
+/// Names the variable that an argument has its value from, as the parser displays the argument;
+/// `None` if it was given as a flag.
+pub fn variable_behind(argument: &str) -> Option<String> {
+    let (flag, variable) = with_variables()
+        .into_iter()
+        .find(|(flag, _)| argument == flag.to_string())?;
+    let flag = format!("--{}", flag.get_long()?);
+    let given = std::env::args().skip(1).any(|given| {
+        let rest = given.strip_prefix(&flag);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    });
+    (!given).then_some(variable)
+}
+
+/// The settings that have a variable, and its name.
+fn with_variables() -> Vec<(Arg, String)> {
+    let mut settings = Settings::augment_args(Command::new("settings"));
+    // An argument cannot be displayed before.
+    settings.build();
+    let arguments = settings.get_arguments();
+    arguments
+        .filter_map(|each| Some((each.clone(), each.get_env()?.to_str()?.to_owned())))
+        .collect()
 }
 
 fn host_name(text: &str) -> Result<String, &'static str> {
@@ -335,10 +422,10 @@ fn host_name(text: &str) -> Result<String, &'static str> {
 }
 
 /// The address under which this machine reaches a listener of its own.
-fn reachable(mut listening: SocketAddr) -> SocketAddr {
+pub fn reachable(mut listening: SocketAddr) -> SocketAddr {
     if listening.ip().is_unspecified() {
         listening.set_ip(match listening.ip() {
-            std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            std::net::IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
         });
     }
@@ -353,4 +440,24 @@ fn make_private_dir(path: &Path) -> std::io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listen_addresses_may_be_written_in_the_usual_ways() {
+        for (text, address) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("[::1]:8080", "[::1]:8080"),
+            ("localhost:8080", "127.0.0.1:8080"),
+            (":8080", "0.0.0.0:8080"),
+        ] {
+            assert_eq!(listen_address(text).unwrap().to_string(), address);
+        }
+        for wrong in ["8080", "localhost", "example.com:8080", ":", ":70000", ""] {
+            assert!(listen_address(wrong).is_err(), "{wrong}");
+        }
+    }
 }

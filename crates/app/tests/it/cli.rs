@@ -83,7 +83,8 @@ async fn a_credential_list_says_what_a_rotation_needs() {
 #[tokio::test]
 async fn mistakes_are_explained() {
     let home = Home::new(Engine::Sqlite).await;
-    let cases: [(&[&str], &[u8], &str); 7] = [
+    home.add_channel();
+    let cases: [(&[&str], &[u8], &str); 9] = [
         (
             &["channel", "add", "a/b", "--name", "n", "--user", "u"],
             b"",
@@ -124,9 +125,19 @@ async fn mistakes_are_explained() {
             "unknown integrator carrier; known: twilio",
         ),
         (
-            &["message", "show", "1", "SM1"],
+            &["message", "show", "999", "SM1"],
             b"",
-            "there is no channel 1",
+            "there is no channel 999",
+        ),
+        (
+            &["message", "show", CHANNEL, "SM1"],
+            b"",
+            "nothing was reported of message SM1",
+        ),
+        (
+            &["message", "list", "--cursor", "x"],
+            b"",
+            "pass the `next` of the previous page unchanged",
         ),
         (
             &["message", "list", "--status", "gone"],
@@ -154,6 +165,7 @@ async fn mistakes_are_explained() {
 async fn settings_are_checked_and_shown_without_secrets() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let home = Home::new(engine).await;
+        home.run(&["migrate"]);
         let checked = home.json(&["config", "check"]);
         assert_eq!(checked["channels"], 0);
         let shown = home.run(&["config", "check"]);
@@ -175,13 +187,23 @@ fn a_wrong_setting_is_named_with_what_would_be_right() {
         ("RECEIPTD_SECRET_KEY", "short", "at least 32 characters"),
         ("RECEIPTD_ADMIN_TOKEN", "short", "at least 16"),
         ("RECEIPTD_KEEP_MESSAGES_DAYS", "0", "1 to 36500 days"),
+        ("RECEIPTD_QUEUE", "0", "0 is not in 1..="),
+        ("RECEIPTD_BATCH", "many", "invalid digit"),
+        ("RECEIPTD_LOG_FORMAT", "xml", "text, json"),
+        (
+            "RECEIPTD_DATABASE_URL",
+            "postgres://me@db/receipts?sslmod=verify-full",
+            "\"sslmod\" is unknown",
+        ),
+        ("RECEIPTD_DATABASE_URL", "sqlite:x.db?mod=ro", "mod"),
+        ("RECEIPTD_QUEU", "5", "no settings: RECEIPTD_QUEU"),
     ] {
         let mut command = bare_command(&["config", "check"]);
         command.env(name, value).current_dir(folder.path());
         let output = run(command, b"");
         let stderr = text(&output.stderr);
         assert!(
-            !output.status.success() && stderr.contains(said),
+            !output.status.success() && stderr.contains(said) && stderr.contains(name),
             "{name}: {stderr}"
         );
     }
@@ -214,5 +236,55 @@ async fn a_channel_keeps_its_messages_for_a_time_of_its_own() {
         let back = home.json(&[&update[..], &["default"]].concat());
         assert_eq!(back["keep_messages_days"], serde_json::json!(null));
         assert_eq!(kept(), serde_json::json!(null));
+    }
+}
+
+#[test]
+fn a_wrong_flag_is_named_even_where_its_variable_is_set_too() {
+    let mut command = bare_command(&["config", "check", "--queue=0"]);
+    command.env("RECEIPTD_QUEUE", "5");
+    let stderr = text(&run(command, b"").stderr);
+    assert!(stderr.contains("'--queue <QUEUE>'"), "{stderr}");
+}
+
+#[tokio::test]
+async fn empty_lists_say_none() {
+    let home = Home::new(Engine::Sqlite).await;
+    home.run(&["migrate"]);
+    for list in [
+        &["channel", "list"][..],
+        &["message", "list"],
+        &["event", "list"],
+        &["cursor", "list"],
+        &["subscription", "list"],
+        &["erasure", "list"],
+        &["rejections"],
+    ] {
+        assert_eq!(home.run(list), "none\n", "{list:?}");
+        let json = home.run(&[list, &["--json"]].concat());
+        assert!(!json.contains("none"), "{json}");
+    }
+}
+
+#[tokio::test]
+async fn settings_of_the_server_may_stand_after_the_command() {
+    let home = Home::new(Engine::Sqlite).await;
+    let url = ["--public-url", "https://reports.example.com"];
+    let days = ["--keep-messages-days", "5"];
+    let checked = home.json(&[&["config", "check"], &url[..], &days[..]].concat());
+    assert_eq!(checked["public_url"], "https://reports.example.com");
+    home.run(&["migrate"]);
+    home.add_channel();
+    let args = [&["serve"], &url[..], &days[..]].concat();
+    let server = super::support::Server::start(home.command(&args));
+    let (_, channel) = server.get(&format!("/api/v1/channels/{CHANNEL}")).await;
+    let callback = channel["callback_url"].as_str().unwrap();
+    assert!(
+        callback.starts_with("https://reports.example.com/"),
+        "{callback}"
+    );
+    for wrong in ["worker", "serve"] {
+        let output = home.run_with_input(&[wrong, "--keep-messages-days", "0"], b"");
+        assert!(text(&output.stderr).contains("1 to 36500 days"));
     }
 }

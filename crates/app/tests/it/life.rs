@@ -222,6 +222,13 @@ fn without_any_setting_it_runs_on_sqlite_with_secrets_of_its_own() {
         command.current_dir(folder.path());
         command
     };
+    // A start that fails makes no token, which it could not show when it has made it.
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = occupied.local_addr().unwrap().to_string();
+    let mut failing = bare_command(&["serve", "--public-listen", &address]);
+    failing.current_dir(folder.path());
+    assert_eq!(run(failing, b"").status.code(), Some(1));
+
     let mut server = Server::start(start());
     server.signal("TERM");
     assert!(server.wait());
@@ -249,6 +256,102 @@ fn without_any_setting_it_runs_on_sqlite_with_secrets_of_its_own() {
     assert!(!server.log().contains(token.trim()), "and not again");
 }
 
+#[tokio::test]
+async fn demo_says_how_to_try_it_and_writes_a_line_for_every_report() {
+    let home = Home::new(Engine::Sqlite).await;
+    let path = home.folder.path().join("stdout");
+    let mut command = home.command(&["serve", "--demo"]);
+    command.stdout(std::fs::File::create(&path).unwrap());
+    let server = Server::start(command);
+    let said = || std::fs::read_to_string(&path).unwrap();
+    until("the demo channel is shown", async || {
+        said().contains("Every report")
+    })
+    .await;
+    let said = said();
+    let program = env!("CARGO_BIN_EXE_receiptd");
+    assert!(said.contains(&format!("{program} message show")), "{said}");
+    assert!(
+        said.contains(&format!("{}/docs/", server.operator)),
+        "{said}"
+    );
+    let shown = |name: &str| {
+        let mut lines = said.lines();
+        let value = lines.find_map(|line| line.trim_start().strip_prefix(name));
+        value.unwrap().trim().to_owned()
+    };
+    let form = "MessageSid=SM42&MessageStatus=read&To=whatsapp:%2B1555&From=whatsapp:%2B1556";
+    let request = client()
+        .post(server.report_url())
+        .basic_auth(shown("user"), Some(shown("password")))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(form);
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 204);
+    until("the report is shown", async || {
+        let log = server.log();
+        let mut lines = log.lines();
+        lines.any(|line| {
+            line.contains("received a report") && line.contains("SM42") && line.contains("read")
+        })
+    })
+    .await;
+
+    let home = Home::new(Engine::Sqlite).await;
+    home.add_channel();
+    let server = Server::start(home.command(&["serve", "--demo"]));
+    until("it says that there is no demo channel", async || {
+        server.log().contains("no channel was made")
+    })
+    .await;
+}
+
+#[test]
+fn simulator_stops_at_once_when_nothing_answers() {
+    let closed = || {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.local_addr().unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!(
+        "http://u:p@{}/social/on/whatsapp/twilio/report/1#rc=5&rp=all",
+        closed()
+    );
+    let (url, admin) = (url.as_str(), format!("http://{}", closed()));
+    let mut command = bare_command(&["simulate", "--url", url, "--admin-url", &admin]);
+    command
+        .current_dir(folder.path())
+        .env("RECEIPTD_ADMIN_TOKEN", ADMIN_TOKEN);
+    let began = Instant::now();
+    let output = run(command, b"");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr.contains(&format!("nothing answers at {admin}")),
+        "{stderr}"
+    );
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn simulator_stops_at_once_when_nothing_answers_at_the_callback_url() {
+    let home = Home::new(Engine::Sqlite).await;
+    home.add_channel();
+    let server = home.serve();
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = socket.local_addr().unwrap();
+    drop(socket);
+    let url = format!("http://u:p@{closed}/social/on/whatsapp/twilio/report/{CHANNEL}#rc=5");
+    let began = Instant::now();
+    let args = ["simulate", "--url", &url, "--admin-url", &server.operator];
+    let output = home.run_with_input(&args, b"");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr.contains(&format!("nothing answers at http://{closed}")),
+        "{stderr}"
+    );
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
 #[test]
 fn on_postgresql_the_secret_key_is_asked_for() {
     let mut command = bare_command(&["serve"]);

@@ -274,6 +274,15 @@ impl IntakeWriters {
         {
             let kept = match outcome {
                 Recorded::Durable(effect) => {
+                    // `serve --demo` shows these lines.
+                    tracing::debug!(
+                        target: "usecases::received",
+                        channel = %report.key.channel,
+                        message = %report.key.sid,
+                        status = %report.status,
+                        effect = effect.as_str(),
+                        "received a report"
+                    );
                     self.observer.recorded(&integrator, &report.status, effect);
                     Ok(Kept::InStore(effect))
                 }

@@ -13,6 +13,7 @@ use adapter_http::{
 };
 use anyhow::{Context as _, Result};
 use domain::PublicUrl;
+use domain::secret::ServerSecret;
 use ports::EventSink;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,7 @@ use usecases::{
 use super::demo::{self, Demo};
 use crate::at_home::AtHome;
 use crate::cli::ServeArgs;
-use crate::config::{Secrets, Settings};
+use crate::config::Settings;
 use crate::event_sink;
 use crate::lifecycle::{self, Deadline};
 use crate::outage::Outage;
@@ -39,29 +40,25 @@ use end::{Running, Tasks};
 
 /// Serves until asked to stop.
 pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
-    let secrets = settings.secrets()?;
+    super::inspect(settings)?;
     let public = listen(settings.public_listen, "RECEIPTD_PUBLIC_LISTEN")?;
     let operator = listen(settings.admin_listen, "RECEIPTD_ADMIN_LISTEN")?;
     let addresses = (public.local_addr()?, operator.local_addr()?);
     let public_url = settings.public_url_at(addresses.0)?;
 
+    let secret = settings.server_secret()?;
+    let sink = event_sink::of(settings)?;
     let stores = Stores::connect(settings).await?;
     let outage = Outage::prepare(settings)?;
-    let metrics = Arc::new(Metrics::new(
-        env!("CARGO_PKG_VERSION"),
-        &wiring::integrators(),
-    ));
-    metrics.watch_log(telemetry::dropped_lines);
-    outage.watch(&metrics);
     let holds = Arc::<RetentionHolds>::default();
-    metrics.watch_retention(Arc::clone(&holds));
+    let metrics = metrics(&outage, &holds);
     let directory = Arc::new(outage.keep_copy(ChannelDirectory::new(
         Arc::clone(&stores.channels),
-        secrets.server.clone(),
+        secret.clone(),
         metrics.clone(),
     )));
     let start = begin::begin(&stores, &directory).await?;
-    let manage = wiring::manage_channels(&stores, secrets.server.clone(), public_url.clone());
+    let manage = wiring::manage_channels(&stores, secret.clone(), public_url.clone());
     let demo = match &start {
         Start::Complete if args.demo => prepare_demo(settings, &manage, &directory).await?,
         Start::Complete => None,
@@ -90,21 +87,22 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let writers = tokio::spawn(writers.run());
     let shared = Shared {
         settings,
-        secrets: &secrets,
+        secret: &secret,
         stores: &stores,
         directory: &directory,
         metrics: &metrics,
         log: &log,
         pace: &pace,
         holds: &holds,
-        sink: &event_sink::of(settings)?,
+        sink: &sink,
         home,
     };
     let (stopping, streams_stop) = watch::channel(false);
     let public_state = shared.public_state(intake, public_url);
-    let operator_state = shared.operator_state(manage, &outage, streams_stop);
-
     let asked_to_stop = lifecycle::asked_to_stop()?;
+    let admin_token = super::admin_token(settings)?;
+    let operator_state = shared.operator_state(manage, &outage, streams_stop, &admin_token);
+
     let (public, farewell) =
         adapter_http::serve_public(public, public_state, server_settings(settings))?;
     let operator =
@@ -122,9 +120,9 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let pushing = (!args.no_workers).then(|| shared.start_pushing(&stop));
     let pushing = pushing.transpose()?;
 
-    announce(settings, &secrets, addresses)?;
-    if let Some(demo) = demo {
-        demo.print();
+    announce(settings, addresses)?;
+    if args.demo {
+        show(demo.as_ref(), settings, addresses.1);
     }
 
     let running = Running {
@@ -142,6 +140,14 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         stop,
     };
     until_the_end(running, asked_to_stop, &stores, &directory).await
+}
+
+fn metrics(outage: &Outage, holds: &Arc<RetentionHolds>) -> Arc<Metrics> {
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), &wiring::integrators());
+    metrics.watch_log(telemetry::dropped_lines);
+    outage.watch(&metrics);
+    metrics.watch_retention(Arc::clone(holds));
+    Arc::new(metrics)
 }
 
 /// Goes on until it is asked to stop, or cannot go on, and ends in good order.
@@ -193,7 +199,7 @@ pub fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener> {
 /// What the parts of a server have in common.
 struct Shared<'a> {
     settings: &'a Settings,
-    secrets: &'a Secrets,
+    secret: &'a ServerSecret,
     stores: &'a Stores,
     directory: &'a Arc<ChannelDirectory>,
     metrics: &'a Arc<Metrics>,
@@ -210,7 +216,7 @@ impl Shared<'_> {
             integrators: wiring::integrators(),
             admit: Arc::new(AdmitCaller::new(
                 Arc::clone(self.directory),
-                self.secrets.server.clone(),
+                self.secret.clone(),
                 Arc::new(SystemClock),
             )),
             receive: Arc::new(ReceiveReport::new(
@@ -229,12 +235,13 @@ impl Shared<'_> {
         manage: ManageChannels,
         outage: &Outage,
         stop: watch::Receiver<bool>,
+        admin_token: &str,
     ) -> OperatorState {
         let stores = self.stores;
         let subscriptions = wiring::manage_subscriptions(
             stores,
             self.settings,
-            self.secrets.server.clone(),
+            self.secret.clone(),
             Arc::clone(self.log),
             Arc::clone(self.directory),
             Arc::clone(self.sink),
@@ -265,14 +272,14 @@ impl Shared<'_> {
                         .with_retention(Arc::clone(self.holds))
                         .with_subscriptions(
                             Arc::clone(&stores.subscriptions),
-                            self.secrets.server.clone(),
+                            self.secret.clone(),
                             self.settings.push().open,
                         ),
                 ),
             ),
             directory: Arc::clone(self.directory),
             metrics: Arc::clone(self.metrics),
-            admin_token: AdminToken::new(&self.secrets.admin_token.token),
+            admin_token: AdminToken::new(admin_token),
             hosts: HostNames::new(self.settings.admin_hosts.iter().cloned()),
         }
     }
@@ -286,7 +293,7 @@ impl Shared<'_> {
             // Its own: connections to targets belong to the thread that pushes.
             sink: event_sink::of(self.settings)?,
             directory: Arc::clone(self.directory),
-            secret: self.secrets.server.clone(),
+            secret: self.secret.clone(),
             clock: Arc::new(SystemClock),
             observer: self.metrics.clone(),
         };
@@ -353,23 +360,18 @@ pub fn keep_directory(directory: Arc<ChannelDirectory>) -> Worker {
     })
 }
 
-fn announce(
-    settings: &Settings,
-    secrets: &Secrets,
-    (public, operator): (SocketAddr, SocketAddr),
-) -> Result<()> {
+fn show(demo: Option<&Demo>, settings: &Settings, operator: SocketAddr) {
+    match demo {
+        Some(demo) => demo.print(settings, operator),
+        None => output::hint(demo::NO_CHANNEL_MADE),
+    }
+}
+
+fn announce(settings: &Settings, (public, operator): (SocketAddr, SocketAddr)) -> Result<()> {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         database = %settings.database()?,
         "receiving reports on {public}, the operator's API is on {operator}"
     );
-    if secrets.admin_token.is_new {
-        let kept = settings.data_dir.join("admin-token");
-        output::hint(format!(
-            "The operator's token, shown this once and kept in {}:\n  {}",
-            kept.display(),
-            secrets.admin_token.token
-        ));
-    }
     Ok(())
 }
