@@ -198,12 +198,25 @@ pub enum ErasureCommand {
 
 #[derive(Args, Debug)]
 pub struct EraseArgs {
-    /// Who: a number with its country code, like +15550100001, with or without whatsapp:
-    #[arg(long, value_name = "NUMBER")]
-    pub recipient: String,
+    #[command(flatten)]
+    pub recipient: RecipientArgs,
+    /// Do not ask for confirmation
+    #[arg(long)]
+    pub yes: bool,
     /// Why, kept with the erasure, like a ticket's number
     #[arg(long)]
     pub reason: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub struct RecipientArgs {
+    /// Who: a number with its country code, like +15550100001, with or without whatsapp:
+    #[arg(long, value_name = "NUMBER")]
+    pub recipient: Option<String>,
+    /// Read the number from the first line of standard input, to keep it out of the shell's history
+    #[arg(long)]
+    pub recipient_stdin: bool,
 }
 
 #[derive(Args, Debug)]

@@ -1,9 +1,10 @@
 //! Forgetting a recipient.
 
+use std::io::{self, BufRead, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use adapter_http::wire::ErasureView;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use domain::erasure::{AskedThrough, ErasureReason};
 use domain::{Addressee, Erasure};
 use usecases::erase_recipient::EraseRequest;
@@ -17,13 +18,30 @@ use crate::wiring::{self, Stores};
 const PROGRESS: Duration = Duration::from_secs(1);
 
 pub async fn run(settings: &Settings, json: bool, args: EraseArgs) -> Result<()> {
+    let mut input = io::stdin().lock();
+    let addressee = match &args.recipient.recipient {
+        Some(number) => Addressee::parse(number).context("--recipient")?,
+        None => Addressee::parse(&read_line(&mut input)?).context("--recipient-stdin")?,
+    };
     let reason = args.reason.as_deref().map(ErasureReason::parse);
     let request = EraseRequest {
-        addressee: Addressee::parse(&args.recipient).context("--recipient")?,
+        addressee,
         reason: reason.transpose().context("--reason")?,
         through: AskedThrough::CommandLine,
     };
     let stores = Stores::open(settings).await?;
+    // In the clear for the person who has typed it, and in no log.
+    let clear = io::stderr().is_terminal();
+    output::hint(understood(&request.addressee, clear));
+    if !args.yes {
+        output::hint("This cannot be undone. Erase it? Type yes:");
+        let answer = read_line(&mut input)?;
+        ensure!(
+            answer.trim().eq_ignore_ascii_case("yes"),
+            "not confirmed, nothing was erased; answer yes, or give --yes"
+        );
+    }
+    drop(input);
     let outcome = erase(&stores, &request).await;
     stores.close().await;
     let erasure = outcome?;
@@ -32,6 +50,32 @@ pub async fn run(settings: &Settings, json: bool, args: EraseArgs) -> Result<()>
     }
     print(&erasure);
     Ok(())
+}
+
+fn read_line(input: &mut impl BufRead) -> Result<String> {
+    let mut line = String::new();
+    let read = input.read_line(&mut line);
+    read.context("standard input cannot be read")?;
+    Ok(line)
+}
+
+/// Says how the recipient was understood; masked unless it may be shown in the clear.
+fn understood(addressee: &Addressee, clear: bool) -> String {
+    let forms = addressee.forms();
+    let first = forms.first().map_or("", String::as_str);
+    let is_number = first.starts_with('+');
+    let shown = match (clear, is_number) {
+        (true, _) => first.to_owned(),
+        (false, true) => format!("{addressee} of {} digits", first.len() - 1),
+        (false, false) => addressee.to_string(),
+    };
+    if is_number {
+        format!("Erases the number {shown}, with and without a plus, whatsapp:, rcs: or sms:.")
+    } else if forms.len() > 1 {
+        format!("Erases the user id {shown}, with and without whatsapp:, rcs: or sms:.")
+    } else {
+        format!("Erases the address {shown}, exactly as it is written here.")
+    }
 }
 
 async fn erase(stores: &Stores, request: &EraseRequest) -> Result<Erasure> {

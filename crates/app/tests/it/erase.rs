@@ -41,7 +41,7 @@ async fn a_recipient_is_erased(engine: Engine) {
     assert!(tells(&shown(&server).await));
 
     let erase = ["erase", "--recipient", RECIPIENT, "--reason", "ticket 4711"];
-    let erasure = home.json(&erase);
+    let erasure = home.json(&[&erase[..], &["--yes"]].concat());
     let counts = ["messages", "reports", "deliveries"].map(|name| erasure[name].as_u64().unwrap());
     assert_eq!(counts, [4, 8, 0], "{erasure}");
     assert_eq!(erasure["recipient"], "+***0001");
@@ -60,7 +60,7 @@ async fn a_recipient_is_erased(engine: Engine) {
     .await;
     assert!(!tells(&shown(&server).await));
 
-    let again = home.run(&["erase", "--recipient", "whatsapp:+15550100001"]);
+    let again = home.run(&["erase", "--recipient", "whatsapp:+15550100001", "--yes"]);
     let counts: Vec<_> = again.lines().last().unwrap().split_whitespace().collect();
     assert_eq!(counts[1..], ["whatsapp:+***0001", "0", "0", "0"], "{again}");
 
@@ -85,7 +85,7 @@ async fn a_recipient_is_erased_on_postgres() {
 async fn killed_erasure(home: &Home, server: &Server) {
     let before = erasures(server).await.len();
     let mut child: Child = home
-        .command(&["erase", "--recipient", RECIPIENT])
+        .command(&["erase", "--recipient", RECIPIENT, "--yes"])
         .spawn()
         .unwrap();
     until("it has begun", async || {
@@ -136,6 +136,53 @@ async fn an_erasure_that_was_killed_is_finished_on_postgres() {
 }
 
 #[tokio::test]
+async fn erasure_asks_for_confirmation_and_says_how_the_number_was_understood() {
+    let home = Home::new(Engine::Sqlite).await;
+    home.run(&["migrate"]);
+    let by_name = &["erase", "--recipient", RECIPIENT][..];
+    let by_input = &["erase", "--recipient-stdin"][..];
+    let erasures = || {
+        let listed = home.json(&["erasure", "list"]);
+        listed["items"].as_array().unwrap().len()
+    };
+    for (args, input) in [
+        (by_name, ""),
+        (by_name, "y\n"),
+        (by_name, "no\n"),
+        (by_input, "+1 555 010-0001\n"),
+        (by_input, "+1 555 010-0001\nno\n"),
+    ] {
+        let output = home.run_with_input(args, input.as_bytes());
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?} {input:?}");
+        assert!(
+            stderr.contains("the number +***0001 of 11 digits")
+                && stderr.contains("nothing was erased; answer yes, or give --yes"),
+            "{stderr}"
+        );
+        assert!(!tells_all(&stderr), "{stderr}");
+    }
+    assert_eq!(erasures(), 0);
+    for (args, input) in [
+        (by_name, "yes\n"),
+        (by_input, "+1 555 010-0001\nYES\n"),
+        (&["erase", "--recipient-stdin", "--yes"], "+15550100001"),
+    ] {
+        let output = home.run_with_input(args, input.as_bytes());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    assert_eq!(erasures(), 3);
+    let nobody = home.run_with_input(&["erase", "--recipient-stdin", "--yes"], b"\n");
+    assert!(text(&nobody.stderr).contains("--recipient-stdin"));
+}
+
+/// Whether a text tells the whole number.
+fn tells_all(text: &str) -> bool {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    digits.contains("5550100001")
+}
+
+#[tokio::test]
 async fn mistakes_of_an_erasure_are_named() {
     let home = Home::new(Engine::Sqlite).await;
     home.run(&["migrate"]);
@@ -155,7 +202,7 @@ async fn mistakes_of_an_erasure_are_named() {
             "must not contain the recipient",
         ),
     ] {
-        let output = home.run_with_input(&[&["erase"][..], &args].concat(), b"");
+        let output = home.run_with_input(&[&["erase", "--yes"][..], &args].concat(), b"");
         let said_to = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1));
         assert!(said_to.contains(said), "{said_to}");
