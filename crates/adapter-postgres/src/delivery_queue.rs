@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use domain::delivery::{Attempt, OpenDelivery, Place};
 use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
-use ports::subscriptions::{DeliveryQueue, Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal};
+use ports::subscriptions::{
+    DeliveryQueue, LEASE_MAX, Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal,
+};
 use ports::{DeliveryLog as _, StoreError};
 use sqlx::{PgConnection, PgExecutor};
 
@@ -170,7 +172,13 @@ impl PostgresStore {
                    free_at = now() + make_interval(secs => $2)
                where id = (
                    select id from subscriptions
-                   where state = 'active' and free_at <= now() and not removed
+                   where state = 'active' and not removed
+                       -- A time further ahead than any lease lasts was written before the
+                       -- clock was set back.
+                       and (
+                           leased_fence is null or free_at <= now()
+                           or free_at > now() + make_interval(secs => $3)
+                       )
                        and (
                            select count(*) from subscriptions
                            where leased_by = $1 and leased_fence = fence and free_at > now()
@@ -187,6 +195,7 @@ impl PostgresStore {
                    fence, leased_by, null::bigint as open, null::bigint as dead"#,
             worker,
             lease.as_secs_f64(),
+            LEASE_MAX.as_secs_f64(),
         )
         .fetch_optional(&mut *transaction)
         .await?;
@@ -314,6 +323,7 @@ async fn be_alive(
          where not exists (
              select from workers
              where name = $1 and alive_until > now() + make_interval(secs => $2 * 2 / 3)
+                 and alive_until <= now() + make_interval(secs => $2)
          )
          on conflict (name) do update set alive_until = excluded.alive_until",
         worker,

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use domain::delivery::{Attempt, OpenDelivery, Place};
 use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
-use ports::subscriptions::{DeliveryQueue, Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal};
+use ports::subscriptions::{
+    DeliveryQueue, LEASE_MAX, Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal,
+};
 use ports::{DeliveryLog as _, StoreError};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
@@ -98,20 +100,26 @@ impl SqliteStore {
         worker: &str,
         lease: Duration,
     ) -> Result<Option<(SubscriptionRow, Vec<OpenRow>)>, sqlx::Error> {
-        let duration = micros(lease);
+        let (duration, longest) = (micros(lease), micros(LEASE_MAX));
         // Workers without work ask all the time; whoever records reports need not wait for that.
         let any = sqlx::query_scalar!(
             r#"select exists (
                    select 1 from subscriptions
                    where state = 'active' and not removed
-                       and free_at <= cast(unixepoch('subsec') * 1000000 as integer)
+                       and (
+                           leased_fence is null
+                           or free_at not between cast(unixepoch('subsec') * 1000000 as integer) + 1
+                               and cast(unixepoch('subsec') * 1000000 as integer) + ?3
+                       )
                ) or not exists (
                    select 1 from workers
                    where name = ?1
-                       and alive_until > cast(unixepoch('subsec') * 1000000 as integer) + ?2 * 2 / 3
+                       and alive_until between cast(unixepoch('subsec') * 1000000 as integer) + ?2 * 2 / 3 + 1
+                           and cast(unixepoch('subsec') * 1000000 as integer) + ?2
                ) as "any!: bool""#,
             worker,
             duration,
+            longest,
         );
         if !any.fetch_one(&self.readers).await? {
             return Ok(None);
@@ -126,7 +134,13 @@ impl SqliteStore {
                where id = (
                    select id from subscriptions
                    where state = 'active' and not removed
-                       and free_at <= cast(unixepoch('subsec') * 1000000 as integer)
+                       -- A time further ahead than any lease lasts was written before the
+                       -- clock was set back.
+                       and (
+                           leased_fence is null
+                           or free_at not between cast(unixepoch('subsec') * 1000000 as integer) + 1
+                               and cast(unixepoch('subsec') * 1000000 as integer) + ?3
+                       )
                        and (
                            select count(*) from subscriptions
                            where leased_by = ?1 and leased_fence = fence and not removed
@@ -145,6 +159,7 @@ impl SqliteStore {
                    null as "dead: i64""#,
             worker,
             duration,
+            longest,
         )
         .fetch_optional(&mut *write)
         .await?;

@@ -1,5 +1,7 @@
 //! What the engine does to the store, seen from inside: errors, and steps that end midway.
 
+mod leases;
+
 use std::time::Duration;
 
 use domain::Effect;

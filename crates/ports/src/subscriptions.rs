@@ -85,6 +85,11 @@ pub trait SubscriptionRepository: Send + Sync {
     async fn remove(&self, id: SubscriptionId) -> Result<bool, StoreError>;
 }
 
+/// The longest time for which a subscription is leased, and a minute more, since
+/// transactions that race have begun at different times. A lease that seems to last
+/// longer was written before the store's clock was set back, and is over.
+pub const LEASE_MAX: Duration = Duration::from_mins(11);
+
 /// The right to serve a subscription, until somebody else has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -159,8 +164,8 @@ impl Progress<'_> {
 
 /// Hands out subscriptions to workers and takes down what they have done.
 ///
-/// How long a lease lasts is measured by the store, so that the clocks of
-/// workers need not agree. One whose time is over is held nevertheless until
+/// How long a lease lasts, at most ten minutes, is measured by the store, so that
+/// the clocks of workers need not agree. One whose time is over is held nevertheless until
 /// somebody else claims the subscription.
 #[async_trait]
 pub trait DeliveryQueue: Send + Sync {

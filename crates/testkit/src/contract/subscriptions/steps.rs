@@ -17,7 +17,7 @@ use crate::contract::Stores;
 pub(super) type Pushing = Stores<dyn PushingStore>;
 
 /// Longer than any test.
-pub(in crate::contract) const LONG: Duration = Duration::from_hours(1);
+pub(in crate::contract) const LONG: Duration = Duration::from_mins(10);
 
 /// The subscription that most tests are about.
 pub(super) fn id() -> SubscriptionId {
