@@ -9,23 +9,32 @@ use uuid::Uuid;
 
 /// A clock that stands still until it is moved, forwards or back.
 #[derive(Debug)]
-pub struct FixedClock(AtomicI64);
+pub struct FixedClock {
+    now: AtomicI64,
+    /// Microseconds of monotonic time.
+    passed: AtomicU64,
+}
 
 impl FixedClock {
     /// A clock that stands at a time.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        Self(AtomicI64::new(now.unix_micros()))
+        Self {
+            now: AtomicI64::new(now.unix_micros()),
+            passed: AtomicU64::new(0),
+        }
     }
 
-    /// Puts it at a time, earlier ones too.
+    /// Puts it at a time, earlier ones too. No monotonic time passes.
     pub fn set(&self, now: Timestamp) {
-        self.0.store(now.unix_micros(), Ordering::SeqCst);
+        self.now.store(now.unix_micros(), Ordering::SeqCst);
     }
 
-    /// Moves it on.
+    /// Moves it on: so much time passes.
     pub fn advance(&self, by: Duration) {
-        self.set(self.now().plus_micros(micros(by)));
+        let by = micros(by);
+        self.set(self.now().plus_micros(by));
+        self.passed.fetch_add(by.unsigned_abs(), Ordering::SeqCst);
     }
 
     /// Moves it back, as a correction of the system's clock does.
@@ -37,13 +46,17 @@ impl FixedClock {
 impl Default for FixedClock {
     /// Stands at 2026-11-22T18:06:17Z.
     fn default() -> Self {
-        Self(AtomicI64::new(1_795_370_777_000_000))
+        Self::at(crate::builders::time(1_795_370_777_000_000))
     }
 }
 
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
-        crate::builders::time(self.0.load(Ordering::SeqCst))
+        crate::builders::time(self.now.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_micros(self.passed.load(Ordering::SeqCst))
     }
 }
 
@@ -88,6 +101,7 @@ mod tests {
         assert_eq!(clock.now(), start.plus_micros(2_000_000));
         clock.turn_back(Duration::from_secs(3));
         assert_eq!(clock.now(), start.plus_micros(-1_000_000));
+        assert_eq!(clock.monotonic(), Duration::from_secs(2));
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct SharedLog {
     recent: Mutex<Option<Recent>>,
     kept_for: Duration,
     news: watch::Sender<u64>,
+    /// Held by the one reader that looks for what other processes record.
+    poller: Arc<Mutex<()>>,
 }
 
 /// The end of the log: its entries behind `start` and up to `end`.
@@ -62,6 +64,7 @@ impl SharedLog {
             recent: Mutex::default(),
             kept_for: KEPT_FOR,
             news: watch::Sender::new(0),
+            poller: Arc::default(),
         }
     }
 
@@ -95,7 +98,10 @@ impl SharedLog {
     /// To be taken before reading: what is recorded afterwards ends the wait.
     #[must_use]
     pub fn news(&self) -> News {
-        News(self.news.subscribe())
+        News {
+            recorded: self.news.subscribe(),
+            poller: Arc::clone(&self.poller),
+        }
     }
 
     /// What is kept of the log behind `after`, and from the store what comes
@@ -131,14 +137,15 @@ impl SharedLog {
 
     /// Asks the store what there is behind the end, if that may have changed.
     async fn look(&self, recent: &mut Recent) -> Result<Option<LogRead>, StoreError> {
+        let mut told = false;
         if let Some((at, news)) = recent.looked {
-            let unchanged = *self.news.borrow() == news;
-            if unchanged && at.elapsed() < POLL {
+            told = *self.news.borrow() != news;
+            if !told && at.elapsed() < POLL {
                 return Ok(None);
             }
             tokio::time::sleep_until(at + GATHER).await;
         }
-        let news = *self.news.borrow();
+        let mut news = *self.news.borrow();
         let page = match self.log.read(Some(recent.end), STEP).await? {
             LogRead::Page(page) => page,
             pruned @ LogRead::Pruned { .. } => return Ok(Some(pruned)),
@@ -147,6 +154,12 @@ impl SharedLog {
         if !page.entries.is_empty() {
             recent.entries.extend(page.entries);
             recent.parts.push_back((Instant::now(), page.next));
+            if !told {
+                // Another process has recorded them, and those who wait do not know. What
+                // is recorded here meanwhile makes a difference to what is expected.
+                self.recorded();
+                news = news.wrapping_add(1);
+            }
         }
         recent.looked = page.complete.then(|| (Instant::now(), news));
         recent.trim();
@@ -222,14 +235,27 @@ impl Recent {
 }
 
 /// Waits for something to be recorded.
-pub struct News(watch::Receiver<u64>);
+pub struct News {
+    recorded: watch::Receiver<u64>,
+    poller: Arc<Mutex<()>>,
+}
 
 impl News {
     /// Returns when there may be something new in the log, or after `at_most`.
+    ///
+    /// Other processes record too: of all that wait, one at a time returns after
+    /// [`POLL`] to look for that, and wakes the others if there is something.
     pub async fn wait(&mut self, at_most: Duration) {
-        // Others record too, so silence is no reason to go on waiting; nor does
-        // it matter why the wait ended.
-        let _ = tokio::time::timeout(at_most.min(POLL), self.0.changed()).await;
+        let turn_to_look = async {
+            let _turn = self.poller.lock().await;
+            tokio::time::sleep(POLL).await;
+        };
+        tokio::select! {
+            // It does not matter why the wait ends.
+            _ = self.recorded.changed() => {}
+            () = turn_to_look => {}
+            () = tokio::time::sleep(at_most) => {}
+        }
     }
 }
 

@@ -298,3 +298,33 @@ async fn an_event_is_a_cloud_event() {
     assert_eq!(clear.data.to, event.recipient.reveal());
     assert_eq!(clear.data.error.unwrap().explanation, None);
 }
+
+#[tokio::test]
+async fn idle_readers_take_turns_to_look_and_all_hear_of_what_another_process_records() {
+    let (store, _, shared) = counted();
+    let looks = Arc::new(AtomicUsize::new(0));
+    let mut readers = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let (shared, looks) = (shared.clone(), looks.clone());
+        readers.spawn(async move {
+            let mut news = shared.news();
+            let start = Some(LogPosition::START);
+            loop {
+                match shared.read(start, NonZeroU16::MAX).await.unwrap() {
+                    LogRead::Page(page) if page.entries.is_empty() => {}
+                    _ => return,
+                }
+                news.wait(Duration::from_mins(1)).await;
+                looks.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    tokio::time::sleep(usecases::shared_log::POLL * 5).await;
+    let looked = looks.load(Ordering::Relaxed);
+    assert!((1..=6).contains(&looked), "{looked} looks");
+    store.record(&[report("SM1").build()]).await.unwrap();
+    let all = async { while readers.join_next().await.is_some() {} };
+    tokio::time::timeout(Duration::from_secs(10), all)
+        .await
+        .expect("all hear of it");
+}

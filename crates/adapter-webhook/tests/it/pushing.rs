@@ -17,7 +17,7 @@ use domain::{Delivery, DeliveryState, LogPosition, Subscription, SubscriptionId}
 use ports::observer::Unobserved;
 use ports::{DeliveryLog as _, ReportStore as _, SubscriptionRepository as _};
 use testkit::builders::{report, server_secret, subscription};
-use testkit::clock::FixedClock;
+use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::MemoryStore;
 use usecases::push::{PushParts, PushSettings};
 use usecases::{ChannelDirectory, PushEvents, SharedLog};
@@ -76,6 +76,7 @@ impl World {
             )),
             secret: server_secret(),
             clock: self.clock.clone(),
+            ids: Arc::new(CountingIds::default()),
             observer: Arc::new(Unobserved),
         };
         let push = PushSettings {

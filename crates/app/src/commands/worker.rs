@@ -18,13 +18,14 @@ use usecases::{
 use super::serve::{keep_directory, listen, operator_settings};
 use crate::config::Settings;
 use crate::event_sink;
-use crate::system::SystemClock;
+use crate::system::{SystemClock, SystemIds};
 use crate::wiring::{self, Stores};
-use crate::{lifecycle, pushing, system, telemetry, workers};
+use crate::{lifecycle, open_files, pushing, system, telemetry, workers};
 
 /// Works until asked to stop.
 pub async fn run(settings: &Settings) -> Result<()> {
     super::inspect(settings)?;
+    open_files::raise();
     let secret = settings.server_secret()?;
     let socket = settings.push.worker_listen;
     let socket = socket.map(|at| listen(at, "RECEIPTD_WORKER_LISTEN"));
@@ -72,6 +73,7 @@ pub async fn run(settings: &Settings) -> Result<()> {
         directory,
         secret,
         clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
         observer: metrics,
     };
     let push = PushEvents::new(parts, settings.push(), system::worker_name());

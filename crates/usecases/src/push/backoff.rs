@@ -10,32 +10,34 @@ const FIRST: Duration = Duration::from_secs(5);
 /// The longest pause between two tries of one delivery.
 const LONGEST: Duration = Duration::from_hours(6);
 
-/// The longest pause between two tries at a target that takes nothing.
+/// The longest pause that a target may ask for with one delivery (`Retry-After`).
+pub(super) const LONGEST_ASKED: Duration = Duration::from_hours(24);
+
+/// The longest pause between two probes of a failing endpoint.
 const LONGEST_PROBE: Duration = Duration::from_mins(1);
 
 /// How long a delivery is tried.
 pub(super) const GIVEN_UP_AFTER: Duration = Duration::from_hours(72);
 
-/// The pause after so many failed tries in a row: twice as long each time, a
-/// quarter longer or shorter by chance, so that what failed together does not
-/// come back together. `dice` is any number.
-pub(super) fn pause(failed: u32, dice: u64) -> Duration {
-    with_chance(doubled(failed).min(LONGEST), dice)
+/// Returns the pause after so many failed tries in a row: exponential backoff with
+/// full jitter, that is, anything from nothing to a limit that doubles each time.
+/// So what failed together does not come back together. `random` is any number.
+pub(super) fn pause(failed: u32, random: u32) -> Duration {
+    jittered(doubled(failed).min(LONGEST), random)
 }
 
-/// The same for a target that takes nothing, which is asked more often.
-pub(super) fn probe_pause(failed: u32, dice: u64) -> Duration {
-    with_chance(doubled(failed).min(LONGEST_PROBE), dice)
+/// The same for a failing endpoint, which is probed more often.
+pub(super) fn probe_pause(failed: u32, random: u32) -> Duration {
+    jittered(doubled(failed).min(LONGEST_PROBE), random)
 }
 
 fn doubled(failed: u32) -> Duration {
     FIRST.saturating_mul(2u32.saturating_pow(failed.saturating_sub(1)))
 }
 
-fn with_chance(pause: Duration, dice: u64) -> Duration {
-    // 750 to 1,249 thousandths.
-    let thousandths = 750 + u32::try_from(dice % 500).unwrap_or_default();
-    pause.saturating_mul(thousandths) / 1_000
+/// Returns the part of `limit` that `random` is of its own range.
+fn jittered(limit: Duration, random: u32) -> Duration {
+    limit.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 /// Whether a delivery that has just failed, and is tried since then, is not tried
@@ -51,21 +53,20 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_six_hours() {
-        let middle = |failed| pause(failed, 250).as_secs();
-        assert_eq!([1, 2, 3, 4].map(middle), [5, 10, 20, 40]);
-        assert_eq!(middle(13), 5 * 4_096);
-        assert_eq!(middle(14), 6 * 3_600);
-        assert_eq!(middle(u32::MAX), 6 * 3_600);
-        assert_eq!(probe_pause(9, 250).as_secs(), 60);
+        let longest = |failed| pause(failed, u32::MAX).as_secs();
+        assert_eq!([1, 2, 3, 4].map(longest), [5, 10, 20, 40]);
+        assert_eq!(longest(13), 5 * 4_096);
+        assert_eq!(longest(14), 6 * 3_600);
+        assert_eq!(longest(u32::MAX), 6 * 3_600);
+        assert_eq!(probe_pause(9, u32::MAX).as_secs(), 60);
     }
 
     #[test]
-    fn chance_moves_a_pause_by_a_quarter_at_most() {
-        for dice in 0..2_000 {
-            let pause = pause(1, dice);
-            assert!(pause >= Duration::from_millis(3_750), "{pause:?}");
-            assert!(pause < Duration::from_millis(6_250), "{pause:?}");
-        }
+    fn jitter_is_spread_over_the_whole_pause() {
+        assert_eq!(pause(3, 0), Duration::ZERO);
+        assert_eq!(pause(3, u32::MAX / 2).as_secs(), 9);
+        assert_eq!(pause(3, u32::MAX), Duration::from_secs(20));
+        assert_eq!(probe_pause(9, u32::MAX / 4).as_secs(), 14);
     }
 
     #[test]
@@ -73,8 +74,8 @@ mod tests {
         let (mut tries, mut total) = (0, Duration::ZERO);
         while total < GIVEN_UP_AFTER {
             tries += 1;
-            total += pause(tries, 250);
+            total += pause(tries, u32::MAX / 2);
         }
-        assert!((20..30).contains(&tries), "{tries}");
+        assert!((20..40).contains(&tries), "{tries}");
     }
 }

@@ -12,6 +12,7 @@ use ports::events::{Answer, Delivered, OutgoingEvent, SinkError, Target};
 
 use super::PushParts;
 use super::lanes::Entry;
+use super::limits::Slot;
 use crate::CloudEvent;
 use crate::intake::chain;
 
@@ -31,14 +32,16 @@ pub(super) enum Landed {
     },
 }
 
-/// Tries once. What only the store has of a delivery is read first. Without
-/// `reveal` no address goes out plainly, whatever was kept.
+/// Waits for its turn and tries once. What only the store has of a delivery is read
+/// first. Without `reveal` no address goes out plainly, whatever was kept.
 pub(super) async fn fly(
     parts: Arc<PushParts>,
     target: Target,
     entry: Entry,
     reveal: bool,
+    slot: Slot,
 ) -> Landed {
+    let _under_way = slot.begin().await;
     let mut delivery = match entry {
         Entry::Here(delivery) => *delivery,
         Entry::Stored(open) => match parts.queue.open_delivery(open.key).await {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::{MessageKey, Timestamp};
 
+use super::limits::SLOW_ATTEMPT;
 use super::{backoff, later};
 
 /// Events of so many messages that failed, and none taken in between, mean that
@@ -30,12 +31,16 @@ pub(super) struct TargetHealth {
     probing: bool,
     probe_at: Timestamp,
     rests_until: Timestamp,
-    dice: u64,
+    /// Whether its last answer took long, or it has not answered yet and failed before.
+    slow: bool,
+    /// State of the generator that spreads retries.
+    jitter: u64,
 }
 
 impl TargetHealth {
     /// One that was taking nothing is asked with one event first, as soon as it
-    /// may be. `seed` is any number.
+    /// may be. `seed` is a random number: subscriptions with the same one would
+    /// retry at the same times.
     pub(super) fn new(
         failing_since: Option<Timestamp>,
         rests_until: Option<Timestamp>,
@@ -43,6 +48,7 @@ impl TargetHealth {
         seed: u64,
     ) -> Self {
         Self {
+            slow: failing_since.is_some(),
             failing_since,
             failed: HashSet::new(),
             stubborn: HashSet::new(),
@@ -50,13 +56,8 @@ impl TargetHealth {
             probing: false,
             probe_at: now,
             rests_until: rests_until.unwrap_or(now),
-            dice: seed,
+            jitter: seed,
         }
-    }
-
-    /// Since when it takes nothing, if it does not.
-    pub(super) const fn failing_since(&self) -> Option<Timestamp> {
-        self.failing_since
     }
 
     /// Whether it takes nothing, so that it is asked with one event now and then.
@@ -81,6 +82,16 @@ impl TargetHealth {
     /// The event that was to be asked with was not sent.
     pub(super) const fn not_probed(&mut self) {
         self.probing = false;
+    }
+
+    /// Whether it is slow to answer.
+    pub(super) const fn is_slow(&self) -> bool {
+        self.slow
+    }
+
+    /// It has answered after so long, or was given up.
+    pub(super) fn answered_after(&mut self, took: Duration) {
+        self.slow = took >= SLOW_ATTEMPT;
     }
 
     /// Whether it has not taken an event of this message although it took others
@@ -118,7 +129,7 @@ impl TargetHealth {
         }
         if trips || probed {
             self.failed_probes = self.failed_probes.saturating_add(u32::from(probed));
-            let pause = backoff::probe_pause(self.failed_probes.saturating_add(1), self.dice());
+            let pause = backoff::probe_pause(self.failed_probes.saturating_add(1), self.random());
             self.probe_at = later(now, pause);
         }
         trips
@@ -146,16 +157,17 @@ impl TargetHealth {
 
     /// How long one delivery is left alone that has failed so often.
     pub(super) fn pause(&mut self, failed: u32, asked: Duration) -> Duration {
-        backoff::pause(failed, self.dice()).max(asked)
+        backoff::pause(failed, self.random()).max(asked)
     }
 
-    /// Some number; what it is does not matter.
-    const fn dice(&mut self) -> u64 {
-        self.dice = self
-            .dice
+    /// Returns the next number of a linear congruential generator (Knuth's MMIX).
+    fn random(&mut self) -> u32 {
+        self.jitter = self
+            .jitter
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        self.dice >> 33
+        // Its upper bits are the good ones.
+        u32::try_from(self.jitter >> 32).unwrap_or(u32::MAX)
     }
 }
 
@@ -196,7 +208,7 @@ mod tests {
         for _ in 0..100 {
             assert!(!health.failed(&message(1), START));
         }
-        assert_eq!(health.failing_since(), None);
+        assert!(!health.is_tripped());
     }
 
     #[test]
@@ -210,7 +222,7 @@ mod tests {
             assert!(!health.failed(&message(n), START), "{n}");
         }
         assert!(health.failed(&message(104), soon(1)));
-        assert_eq!(health.failing_since(), Some(soon(1)));
+        assert_eq!(health.failing_since, Some(soon(1)));
         // Once it was taken it counts like any other.
         for n in 0..20 {
             health.worked(&message(n));
@@ -225,16 +237,32 @@ mod tests {
         for n in 0..64 {
             health.failed(&message(n), START);
         }
-        assert!(health.free_at() < soon(7), "5 s, and a quarter by chance");
-        health.probing();
-        assert!(!health.failed(&message(1), START));
-        let second = health.free_at();
-        assert!(second > soon(7) && second < soon(13), "10 s, by chance");
+        assert!(health.free_at() <= soon(5));
+        for n in 1..9 {
+            health.probing();
+            assert!(!health.failed(&message(n), START));
+            assert!(health.free_at() <= soon(60));
+        }
         health.worked(&message(1));
         for n in 100..164 {
             health.failed(&message(n), START);
         }
-        assert!(health.free_at() < soon(7), "it begins anew");
+        assert!(health.free_at() <= soon(5), "it begins anew");
+    }
+
+    #[test]
+    fn endpoints_that_failed_together_are_not_retried_together() {
+        let mut times: Vec<_> = (0..20)
+            .map(|seed| {
+                let mut health = TargetHealth::new(None, None, START, seed << 32);
+                later(START, health.pause(4, Duration::ZERO))
+            })
+            .collect();
+        times.sort_unstable();
+        times.dedup();
+        assert_eq!(times.len(), 20);
+        let spread = times[19].unix_micros() - times[0].unix_micros();
+        assert!(spread > 20_000_000, "{spread} µs of 40 s");
     }
 
     #[test]

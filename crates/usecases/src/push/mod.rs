@@ -15,19 +15,22 @@ mod backoff;
 mod flight;
 mod health;
 mod lanes;
+mod limits;
 mod pusher;
 pub(crate) mod secrets;
 mod stopped;
+mod timeline;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Timestamp;
 use domain::secret::ServerSecret;
-use ports::{Clock, DeliveryQueue, EventSink, Observer, StoreError};
+use ports::{Clock, DeliveryQueue, EventSink, Ids, Observer, StoreError};
 use tokio::time::Instant;
 
 use crate::{ChannelDirectory, Pace, SharedLog};
+use limits::Limits;
 pub use pusher::Pusher;
 use stopped::Stopped;
 
@@ -38,6 +41,11 @@ pub struct PushSettings {
     pub window: usize,
     /// How many events of one subscription wait in memory.
     pub waiting: usize,
+    /// How many events of all subscriptions together are under way at a time.
+    pub attempts: usize,
+    /// How many events of all subscriptions together wait in memory, beside a few of
+    /// each.
+    pub events: usize,
     /// How many open deliveries a subscription may have in the store before
     /// nothing more is read for it.
     pub open: usize,
@@ -55,6 +63,8 @@ impl Default for PushSettings {
         Self {
             window: 64,
             waiting: 1_000,
+            attempts: 512,
+            events: 20_000,
             open: 50_000,
             lease: Duration::from_secs(30),
             record_every: Duration::from_millis(200),
@@ -79,6 +89,8 @@ pub struct PushParts {
     pub secret: ServerSecret,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
+    /// Makes the random numbers that spread retries.
+    pub ids: Arc<dyn Ids>,
     /// Counts.
     pub observer: Arc<dyn Observer>,
 }
@@ -89,6 +101,7 @@ pub struct PushEvents {
     settings: PushSettings,
     /// Under which name subscriptions are leased.
     worker: String,
+    limits: Arc<Limits>,
     stopped: Arc<Stopped>,
 }
 
@@ -99,6 +112,7 @@ impl PushEvents {
         let stopped = Arc::new(Stopped::new(Arc::clone(&parts.observer)));
         Self {
             parts: Arc::new(parts),
+            limits: Arc::new(Limits::new(&settings)),
             settings,
             worker,
             stopped,
@@ -119,7 +133,8 @@ impl PushEvents {
         }
         Ok(leased.map(|leased| {
             let (parts, stopped) = (Arc::clone(&self.parts), Arc::clone(&self.stopped));
-            Pusher::new(parts, self.settings, leased, asked_at, stopped)
+            let limits = Arc::clone(&self.limits);
+            Pusher::new(parts, self.settings, limits, leased, asked_at, stopped)
         }))
     }
 

@@ -7,8 +7,10 @@
     reason = "a test may panic, its helpers too"
 )]
 
+mod clock;
 mod failing;
 mod leases;
+mod limits;
 mod masks;
 mod open;
 mod rests;

@@ -22,7 +22,7 @@ use ports::{
 };
 use serde_json::Value;
 use testkit::builders::{report, server_secret, subscription};
-use testkit::clock::FixedClock;
+use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::MemoryStore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -163,18 +163,16 @@ impl World {
         number: u128,
         server_secret: &ServerSecret,
     ) -> SubscriptionId {
-        let mut subscription = subscription(number);
+        let subscription = sealed(subscription(number), server_secret);
         let id = subscription.id;
-        let secret = SigningSecret::from_random(&[1; 32]).reveal();
-        let context = Subscription::secret_context(id);
-        subscription.secrets = SubscriptionSecret {
-            sealed: server_secret.seal(&secret, &context, [2; 24]),
-            created_at: subscription.created_at,
-        }
-        .into();
         let added = self.store.add(&subscription, LogPosition::START).await;
         assert!(added.unwrap());
         id
+    }
+
+    /// The subscription with a signing secret that opens here.
+    pub(crate) fn sealed(&self, subscription: Subscription) -> Subscription {
+        sealed(subscription, &server_secret())
     }
 
     pub(crate) fn directory(&self) -> ChannelDirectory {
@@ -194,14 +192,29 @@ impl World {
     }
 
     pub(crate) fn worker_on(&self, queue: Arc<dyn ports::DeliveryQueue>, name: &str) -> PushEvents {
+        self.worker_of(queue, self.sink.clone(), name)
+    }
+
+    /// One that sends to other endpoints.
+    pub(crate) fn worker_with(&self, sink: Arc<dyn EventSink>, name: &str) -> PushEvents {
+        self.worker_of(Arc::new(self.store.clone()), sink, name)
+    }
+
+    fn worker_of(
+        &self,
+        queue: Arc<dyn ports::DeliveryQueue>,
+        sink: Arc<dyn EventSink>,
+        name: &str,
+    ) -> PushEvents {
         let parts = PushParts {
             queue,
             log: self.log.clone(),
             pace: self.pace.clone(),
-            sink: self.sink.clone(),
+            sink,
             directory: Arc::new(self.directory()),
             secret: server_secret(),
             clock: self.clock.clone(),
+            ids: Arc::new(CountingIds::default()),
             observer: self.told.clone(),
         };
         PushEvents::new(parts, self.settings, name.to_owned())
@@ -275,8 +288,12 @@ impl World {
 
     /// Long enough for a worker to do what it should not.
     pub(crate) async fn rest(&self) {
+        self.rest_for(self.settings.lease).await;
+    }
+
+    pub(crate) async fn rest_for(&self, time: Duration) {
         self.log.recorded();
-        tokio::time::sleep(self.settings.lease).await;
+        tokio::time::sleep(time).await;
     }
 
     /// As when its process is killed.
@@ -319,8 +336,19 @@ impl World {
 }
 
 #[expect(clippy::disallowed_methods, reason = "awaited or aborted by the test")]
-fn spawn(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     tokio::spawn(work)
+}
+
+fn sealed(mut subscription: Subscription, server_secret: &ServerSecret) -> Subscription {
+    let secret = SigningSecret::from_random(&[1; 32]).reveal();
+    let context = Subscription::secret_context(subscription.id);
+    subscription.secrets = SubscriptionSecret {
+        sealed: server_secret.seal(&secret, &context, [2; 24]),
+        created_at: subscription.created_at,
+    }
+    .into();
+    subscription
 }
 
 pub(crate) async fn until(what: &str, mut there: impl AsyncFnMut() -> bool) {

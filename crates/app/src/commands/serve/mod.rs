@@ -31,7 +31,7 @@ use crate::config::Settings;
 use crate::event_sink;
 use crate::lifecycle::{self, Deadline};
 use crate::outage::Outage;
-use crate::system::SystemClock;
+use crate::system::{SystemClock, SystemIds};
 use crate::wiring::{self, Stores};
 use crate::workers::{self, Worker};
 use crate::{open_files, output, pushing, system, telemetry};
@@ -295,6 +295,7 @@ impl Shared<'_> {
             directory: Arc::clone(self.directory),
             secret: self.secret.clone(),
             clock: Arc::new(SystemClock),
+            ids: Arc::new(SystemIds),
             observer: self.metrics.clone(),
         };
         let push = PushEvents::new(parts, self.settings.push(), system::worker_name());

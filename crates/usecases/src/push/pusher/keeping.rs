@@ -44,8 +44,10 @@ impl Pusher {
         if now >= self.renewed_at + self.settings.lease {
             return Some(End::Lost);
         }
-        let clock = self.parts.clock.now();
-        if self.health.has_failed_for(self.settings.pause_after, clock)
+        let timeline = self.timeline.now();
+        if self
+            .health
+            .has_failed_for(self.settings.pause_after, timeline)
             && self.pause(PauseReason::Failing, StopReason::Failing).await
         {
             return Some(End::Finished);
@@ -73,10 +75,7 @@ impl Pusher {
             Ok(more) => {
                 let last = more.last().map(OpenDelivery::place);
                 self.behind = last.filter(|_| more.len() >= OPEN_MAX);
-                for until in more.iter().filter_map(|open| open.rests_until) {
-                    self.health.rest_until(until);
-                }
-                self.lanes.restore(more);
+                self.restore(more);
             }
             Err(error) => self.store_failed("open deliveries were not read yet", &error),
         }
@@ -117,10 +116,13 @@ impl Pusher {
         };
         let progress = Progress {
             position: position.max(self.recorded),
-            failing_since: self.health.failing_since(),
+            failing_since: self.failing_since,
             deliveries: some,
         };
-        match self.parts.queue.record(&self.lease, progress).await {
+        let writing = self.limits.write().await;
+        let recorded = self.parts.queue.record(&self.lease, progress).await;
+        drop(writing);
+        match recorded {
             Ok(true) => {
                 self.recorded = progress.position;
                 self.recorded_at = Instant::now();
@@ -139,13 +141,15 @@ impl Pusher {
     }
 
     pub(super) async fn renew(&mut self) -> Option<End> {
+        let writing = self.limits.write().await;
         let asked_at = Instant::now();
-        match self
+        let renewed = self
             .parts
             .queue
             .renew(&self.lease, self.settings.lease)
-            .await
-        {
+            .await;
+        drop(writing);
+        match renewed {
             Ok(renewal @ (Renewal::Kept | Renewal::Surplus)) => {
                 self.renewed_at = asked_at;
                 self.surplus = renewal == Renewal::Surplus;
@@ -203,9 +207,9 @@ impl Pusher {
         let full = self.outcomes.len() >= RECORDED_AT_ONCE;
         match self.outcomes_since {
             Some(since) if full => since,
-            Some(since) => since + self.settings.record_every,
+            Some(since) => since + self.settings.record_every.max(self.share.write_every()),
             None if self.lanes.position(self.read) > self.recorded => {
-                self.recorded_at + POSITION_EVERY
+                self.recorded_at + POSITION_EVERY.max(self.share.write_every() * 4)
             }
             // The renewal comes before it.
             None => self.renewed_at + self.settings.lease,

@@ -34,7 +34,7 @@ impl Pusher {
                 };
                 self.store_failed("an event was not read yet", &error);
                 self.health.not_probed();
-                let at = later(self.parts.clock.now(), UNREAD_PAUSE);
+                let at = later(self.timeline.now(), UNREAD_PAUSE);
                 self.lanes.postponed(&delivery, at);
                 None
             }
@@ -48,24 +48,27 @@ impl Pusher {
         began: Timestamp,
         outcome: Result<Delivered, SinkError>,
     ) -> bool {
-        let now = self.parts.clock.now();
+        let (now, time_of_day) = (self.timeline.now(), self.parts.clock.now());
         let gone = matches!(outcome, Err(SinkError::Gone { .. }));
         let attempt = flight::attempt(began, &outcome);
         let took = Duration::from_millis(attempt.took_ms.into());
+        self.health.answered_after(took);
         delivery.attempts.push(attempt);
         delivery.rests_until = None;
         match outcome {
             Ok(_) => {
                 delivery.state = DeliveryState::Delivered;
                 delivery.next_attempt_at = None;
-                delivery.finished_at = Some(now);
+                delivery.finished_at = Some(time_of_day);
                 delivery.body = None;
                 self.parts.observer.pushed(PushOutcome::Delivered, took);
                 self.worked(&delivery.message, now);
             }
             Err(error) => {
                 let asked = match &error {
-                    SinkError::Retry { after, .. } => after.unwrap_or_default(),
+                    SinkError::Retry { after, .. } => {
+                        after.unwrap_or_default().min(backoff::LONGEST_ASKED)
+                    }
                     SinkError::Gone { .. } | SinkError::Refused { .. } => Duration::ZERO,
                 };
                 self.failed(&delivery.message, now, &error);
@@ -78,11 +81,16 @@ impl Pusher {
                     self.health.given_up(&delivery.message);
                     delivery.state = DeliveryState::Dead;
                     delivery.next_attempt_at = None;
-                    delivery.finished_at = Some(now);
+                    delivery.finished_at = Some(time_of_day);
                     delivery.rests_until = None;
                     self.parts.observer.pushed(PushOutcome::GivenUp, took);
                 } else {
-                    let failed = delivery.attempts.count_since(since);
+                    let failed = if since > began {
+                        // The clock was set back since then.
+                        delivery.attempts.count()
+                    } else {
+                        delivery.attempts.count_since(since)
+                    };
                     let pause = self.health.pause(failed, asked);
                     delivery.state = DeliveryState::Retrying;
                     delivery.next_attempt_at = Some(later(now, pause));
@@ -96,7 +104,7 @@ impl Pusher {
         if !gone {
             return false;
         }
-        let since = now;
+        let since = time_of_day;
         self.finish(SubscriptionState::Ended { since }, StopReason::Gone)
             .await
     }
@@ -109,10 +117,12 @@ impl Pusher {
                 .make_all_due(now, |message| health.is_stubborn(message));
         }
         self.health.worked(message);
+        self.failing_since = None;
     }
 
     fn failed(&mut self, message: &MessageKey, now: Timestamp, error: &SinkError) {
         if self.health.failed(message, now) {
+            self.failing_since = Some(self.parts.clock.now());
             tracing::warn!(
                 subscription = %self.subscription.id,
                 error = %chain(error),

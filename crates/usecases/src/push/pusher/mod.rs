@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use domain::delivery::{OpenDelivery, Place};
 use domain::{Delivery, LogPosition, Subscription, Timestamp};
+use ports::Ids;
 use ports::events::Target;
 use ports::subscriptions::{Lease, LeasedSubscription};
 use tokio::task::JoinSet;
@@ -17,19 +18,27 @@ use tokio::time::Instant;
 use super::flight::{self, Landed};
 use super::health::TargetHealth;
 use super::lanes::{Entry, Lanes};
+use super::limits::{EventShare, Limits};
 use super::secrets::Secrets;
 use super::stopped::Stopped;
-use super::{PushParts, PushSettings};
+use super::timeline::Timeline;
+use super::{PushParts, PushSettings, backoff, health};
 use crate::pace::{Pace, Turns};
 use reading::{Reading, poll_some};
 
 /// How long events under way may still take when the process stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How often it is looked for a free slot when other subscriptions have them all.
+const SLOT_POLL: Duration = Duration::from_millis(100);
+
 /// Pushes the events of one subscription while it holds the lease.
 pub struct Pusher {
     parts: Arc<PushParts>,
     settings: PushSettings,
+    limits: Arc<Limits>,
+    /// Its events in memory.
+    share: EventShare,
     lease: Lease,
     subscription: Subscription,
     lanes: Lanes,
@@ -45,6 +54,10 @@ pub struct Pusher {
     recorded_at: Instant,
     renewed_at: Instant,
     health: TargetHealth,
+    /// Since what time of day the endpoint fails, as it is stored.
+    failing_since: Option<Timestamp>,
+    /// What `lanes` and `health` mean by times.
+    timeline: Timeline,
     /// After a failure of the store.
     store_rests_until: Option<Instant>,
     /// The place of the last delivery that was taken over, if there are more.
@@ -54,6 +67,12 @@ pub struct Pusher {
     /// Another worker is to have it: nothing new is sent.
     surplus: bool,
     stopped: Arc<Stopped>,
+}
+
+/// Returns a random number.
+fn random_seed(ids: &dyn Ids) -> u64 {
+    let bytes = ids.secret_bytes();
+    bytes.last_chunk().copied().map_or(0, u64::from_le_bytes)
 }
 
 /// Why a pusher stops.
@@ -71,27 +90,29 @@ impl Pusher {
     pub(super) fn new(
         parts: Arc<PushParts>,
         settings: PushSettings,
+        limits: Arc<Limits>,
         leased: LeasedSubscription,
         asked_at: Instant,
         stopped: Arc<Stopped>,
     ) -> Self {
-        let mut lanes = Lanes::default();
-        let last = leased.open.last().map(OpenDelivery::place);
-        let rest = leased.open.iter().filter_map(|open| open.rests_until);
+        let timeline = Timeline::new(Arc::clone(&parts.clock));
+        let failing_since = leased.failing_since;
         let health = TargetHealth::new(
-            leased.failing_since,
-            rest.max(),
-            parts.clock.now(),
-            leased.lease.token.unsigned_abs(),
+            failing_since.map(|at| timeline.capped(at, Duration::ZERO)),
+            None,
+            timeline.now(),
+            random_seed(&*parts.ids),
         );
-        lanes.restore(leased.open);
         let turns = Pace::turns(Arc::clone(&parts.pace));
-        Self {
+        let last = leased.open.last().map(OpenDelivery::place);
+        let mut pusher = Self {
             parts,
             settings,
+            share: limits.share(),
+            limits,
             lease: leased.lease,
             subscription: leased.subscription,
-            lanes,
+            lanes: Lanes::default(),
             turns,
             flights: JoinSet::new(),
             outcomes: Vec::new(),
@@ -101,12 +122,31 @@ impl Pusher {
             recorded_at: asked_at,
             renewed_at: asked_at,
             health,
+            failing_since,
+            timeline,
             store_rests_until: None,
             behind: last.filter(|_| leased.more_open),
             told_full: false,
             surplus: false,
             stopped,
+        };
+        pusher.restore(leased.open);
+        pusher
+    }
+
+    /// Takes over deliveries from the store.
+    fn restore(&mut self, mut open: Vec<OpenDelivery>) {
+        for delivery in &mut open {
+            let convert = |at, at_most| self.timeline.capped(at, at_most);
+            let next = delivery.next_attempt_at;
+            delivery.next_attempt_at = next.map(|at| convert(at, backoff::LONGEST_ASKED));
+            let rest = delivery.rests_until;
+            delivery.rests_until = rest.map(|at| convert(at, health::LONGEST_REST));
+            if let Some(until) = delivery.rests_until {
+                self.health.rest_until(until);
+            }
         }
+        self.lanes.restore(open);
     }
 
     /// Pushes until the lease is lost, the subscription ends, or `stop` does.
@@ -130,6 +170,8 @@ impl Pusher {
                     reading = Some(self.reading());
                 }
             }
+            self.share
+                .hold(self.lanes.unrecorded() + self.outcomes.len());
             let wake = self.wakes_at();
             tokio::select! {
                 Some(landed) = self.flights.join_next(), if !self.flights.is_empty() => {
@@ -168,7 +210,7 @@ impl Pusher {
     }
 
     fn start_flights(&mut self, secrets: &Secrets) {
-        let now = self.parts.clock.now();
+        let now = self.timeline.now();
         if self.health.free_at() > now {
             return;
         }
@@ -177,28 +219,34 @@ impl Pusher {
                 && let Some(entry) = self.lanes.probe(now)
             {
                 self.health.probing();
-                self.start(entry, secrets, now);
+                self.start(entry, secrets);
             }
             return;
         }
-        while self.flights.len() < self.settings.window
+        while self.may_send_another()
             && self.lanes.has_ready_at(now)
             && self.turns.may_send(Instant::now())
             && let Some(entry) = self.lanes.next(now)
         {
-            self.start(entry, secrets, now);
+            self.start(entry, secrets);
             self.turns.sent();
         }
+    }
+
+    fn may_send_another(&self) -> bool {
+        let under_way = self.flights.len();
+        let limits = self.limits.attempts();
+        under_way < self.settings.window && limits.allows(self.health.is_slow(), under_way)
     }
 
     fn may_probe(&self) -> bool {
         self.flights.is_empty() && self.store_rests_until.is_none()
     }
 
-    fn start(&mut self, entry: Entry, secrets: &Secrets, now: Timestamp) {
+    fn start(&mut self, entry: Entry, secrets: &Secrets) {
         let target = Target {
             url: self.subscription.url.clone(),
-            secrets: secrets.at(now),
+            secrets: secrets.at(self.parts.clock.now()),
         };
         let entry = match entry {
             // What became of it last may not be taken down yet.
@@ -211,11 +259,15 @@ impl Pusher {
         };
         let parts = Arc::clone(&self.parts);
         let reveal = self.subscription.reveal;
+        let slot = self.limits.attempts().slot(self.health.is_slow());
         self.flights
-            .spawn(flight::fly(parts, target, entry, reveal));
+            .spawn(flight::fly(parts, target, entry, reveal, slot));
     }
 
-    fn note(&mut self, outcome: Delivery) {
+    fn note(&mut self, mut outcome: Delivery) {
+        let stored = |at| self.timeline.to_time_of_day(at);
+        outcome.next_attempt_at = outcome.next_attempt_at.map(stored);
+        outcome.rests_until = outcome.rests_until.map(stored);
         self.outcomes_since.get_or_insert_with(Instant::now);
         self.outcomes.push(outcome);
     }
@@ -255,7 +307,7 @@ impl Pusher {
 
     /// When the next event may be sent, if none has to end before.
     fn sends_at(&self) -> Option<Instant> {
-        let now = self.parts.clock.now();
+        let now = self.timeline.now();
         let tripped = self.health.is_tripped();
         let at = if tripped {
             self.lanes.next_probe(now).filter(|_| self.may_probe())?
@@ -267,6 +319,9 @@ impl Pusher {
             self.lanes.next_due()?
         };
         let at = at.max(self.health.free_at());
+        if at <= now && !tripped && !self.may_send_another() {
+            return Some(Instant::now() + SLOT_POLL);
+        }
         if at <= now {
             let turn = self.turns.next().filter(|_| !tripped);
             return Some(turn.unwrap_or_else(Instant::now));

@@ -17,7 +17,11 @@ use super::Pusher;
 use crate::CloudEvent;
 
 /// How many reports are read at a time.
-const STEP: NonZeroU16 = NonZeroU16::new(500).unwrap();
+const STEP: u16 = 500;
+
+/// How many are read for a failing endpoint, or when other subscriptions have filled
+/// the memory.
+const SMALLEST_STEP: NonZeroU16 = NonZeroU16::new(10).unwrap();
 
 /// How long to wait for something new in the log before looking again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -31,17 +35,32 @@ impl Pusher {
         // not seen yet may be what it takes.
         (!self.health.is_tripped() || !self.lanes.has_untried())
             && self.behind.is_none()
-            && self.lanes.unrecorded() < self.settings.waiting
+            && self.has_room()
             && !self.is_full()
             && self.store_rests_until.is_none()
     }
 
+    fn has_room(&self) -> bool {
+        let (held, room) = (self.lanes.unrecorded(), self.share.room());
+        held == 0 || held < self.settings.waiting.min(room)
+    }
+
+    /// How many reports to read: few for a failing endpoint, or where there is room
+    /// for few events.
+    fn step(&self) -> NonZeroU16 {
+        if self.health.is_tripped() {
+            return SMALLEST_STEP;
+        }
+        let half = u16::try_from(self.share.room() / 2).unwrap_or(u16::MAX);
+        NonZeroU16::new(half.min(STEP)).map_or(SMALLEST_STEP, |step| step.max(SMALLEST_STEP))
+    }
+
     pub(super) fn reading(&self) -> Reading {
-        let (log, after) = (Arc::clone(&self.parts.log), self.read);
+        let (log, after, step) = (Arc::clone(&self.parts.log), self.read, self.step());
         Box::pin(async move {
             let mut news = log.news();
             loop {
-                let read = log.read(Some(after), STEP).await?;
+                let read = log.read(Some(after), step).await?;
                 match &read {
                     LogRead::Page(page) if page.next == after && page.complete => {
                         news.wait(LOOK_AGAIN).await;
