@@ -1,6 +1,6 @@
 //! What is read of an answer.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::Timestamp;
 use domain::webhook::AnswerExcerpt;
@@ -14,20 +14,30 @@ const BODY_MAX: usize = 16 * 1024;
 /// The longest time a subscriber may ask to be left alone.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
-/// Reads the body as far as it comes: its status has said what counts. A body
-/// read to its end leaves the connection ready for the next event.
-pub(crate) async fn excerpt(mut response: Response) -> AnswerExcerpt {
-    let mut body = Vec::new();
-    while body.len() <= BODY_MAX {
-        match response.chunk().await {
-            Ok(Some(piece)) => {
-                let room = (BODY_MAX + 1).saturating_sub(body.len());
-                body.extend(piece.iter().take(room));
+/// Reads the body as far as it comes within `limit`: its status has said what
+/// counts, so one that drips must not hold up the next event. Returns its beginning,
+/// and whether it was read to its end: only then is the connection ready for the
+/// next event.
+pub(crate) async fn excerpt(mut response: Response, limit: Duration) -> (AnswerExcerpt, bool) {
+    let (mut body, mut complete) = (Vec::new(), false);
+    let reading = async {
+        while body.len() <= BODY_MAX {
+            match response.chunk().await {
+                Ok(Some(piece)) => {
+                    let room = (BODY_MAX + 1).saturating_sub(body.len());
+                    body.extend(piece.iter().take(room));
+                }
+                Ok(None) => {
+                    complete = true;
+                    break;
+                }
+                Err(_) => break,
             }
-            Ok(None) | Err(_) => break,
         }
-    }
-    AnswerExcerpt::of(&body)
+    };
+    // What has come by then counts.
+    let _ = tokio::time::timeout(limit, reading).await;
+    (AnswerExcerpt::of(&body), complete)
 }
 
 /// How long the subscriber asks to be left alone; `None` if it does not, or not
@@ -38,12 +48,21 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
         // What does not fit is longer than any limit.
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
     } else {
-        let then = httpdate::parse_http_date(text).ok()?;
+        let then = http_date(text)?;
         let then = then.duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Duration::from_micros(u64::try_from(now.unix_micros()).unwrap_or_default());
         then.saturating_sub(now)
     };
     Some(asked.min(RETRY_AFTER_MAX))
+}
+
+/// Reads a date in any of the three forms of HTTP.
+fn http_date(text: &str) -> Option<SystemTime> {
+    let date = httpdate::parse_http_date(text).ok();
+    // The asctime form of a day below 10 has two blanks before it; some write one.
+    date.or_else(|| {
+        httpdate::parse_http_date(&format!("{}  {}", text.get(..7)?, text.get(8..)?)).ok()
+    })
 }
 
 #[cfg(test)]
@@ -63,6 +82,9 @@ mod tests {
     #[case("Sun, 22 Nov 2026 18:08:17 GMT", Some(120))]
     #[case("Sunday, 22-Nov-26 18:08:17 GMT", Some(120))]
     #[case("Sun Nov 22 18:08:17 2026", Some(120))]
+    #[case("Tue Dec  1 18:08:17 2026", Some(DAY))]
+    #[case("Tue Dec 1 18:08:17 2026", Some(DAY))]
+    #[case("Sun Nov 1 18:08:17 2026", Some(0))]
     #[case("Sun, 22 Nov 2026 18:00:00 GMT", Some(0))]
     #[case("Fri, 31 Dec 9999 23:59:59 GMT", Some(DAY))]
     #[case("", None)]

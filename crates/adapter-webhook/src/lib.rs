@@ -10,8 +10,12 @@
 //! Start reading at [`WebhookSink`]; what may be connected to stands in `reach`.
 
 mod answer;
+mod connected;
 mod failure;
+mod kept;
+mod proxy;
 mod reach;
 mod sink;
 
+pub use proxy::{InvalidProxyUrl, ProxyUrl};
 pub use sink::{SetupError, WebhookSettings, WebhookSink};

@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use adapter_webhook::WebhookSettings;
 
-use crate::server::{LIMIT, Server, read_request, reset, wait_for_end};
-use crate::support::{deliver, impatient, retry, settings};
+use ports::events::EventSink as _;
+
+use crate::server::{LIMIT, NO_CONTENT, Server, read_request, reset, wait_for_end};
+use crate::support::{deliver, event, impatient, retry, settings, sink, target};
 
 #[tokio::test]
 async fn a_reset_before_the_answer_is_tried_again() {
     let server = Server::start(reset);
     let retry = retry(settings(), &server.url()).await;
+    assert_eq!(server.connections(), 1, "a new connection is tried once");
     assert_eq!(retry.answer, None);
     assert!(
         retry.said.starts_with("no complete answer"),
@@ -107,7 +110,7 @@ async fn a_head_without_end_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_drips_is_read_until_the_limit() {
+async fn body_that_drips_holds_its_slot_only_for_the_body_limit() {
     let (tell, told) = mpsc::channel();
     let server = Server::start(move |mut stream| {
         read_request(&mut stream);
@@ -117,9 +120,13 @@ async fn a_body_that_drips_is_read_until_the_limit() {
         }
         let _ = tell.send(());
     });
-    let delivered = deliver(impatient(), &server.url()).await.unwrap();
+    let settings = WebhookSettings {
+        body_limit: Duration::from_millis(300),
+        ..settings()
+    };
+    let delivered = deliver(settings.clone(), &server.url()).await.unwrap();
     assert!(delivered.answer.excerpt.as_str().starts_with("drip"));
-    assert!(delivered.took >= impatient().total_limit && delivered.took < LIMIT);
+    assert!(delivered.took >= settings.body_limit && delivered.took < settings.total_limit);
     told.recv_timeout(LIMIT).unwrap();
 }
 
@@ -203,10 +210,44 @@ async fn a_tls_handshake_that_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_while_idle_is_replaced() {
-    use crate::support::{event, sink, target};
-    use ports::events::EventSink as _;
+async fn event_is_sent_again_at_once_when_a_kept_connection_is_reset() {
+    let server = Server::start(|mut stream| {
+        read_request(&mut stream);
+        let _ = stream.write_all(NO_CONTENT);
+        reset(stream);
+    });
+    let (sink, target) = (sink(settings()), target(&server.url()));
+    for number in 1..5 {
+        sink.deliver(&target, &event()).await.unwrap();
+        assert_eq!(server.connections(), number);
+    }
+}
 
+#[tokio::test]
+async fn no_more_connections_are_kept_than_allowed() {
+    let settings = WebhookSettings {
+        kept_connections: 1,
+        ..settings()
+    };
+    let sink = sink(settings);
+    let (kept, requests) = Server::recording();
+    for _ in 0..2 {
+        sink.deliver(&target(&kept.url()), &event()).await.unwrap();
+        let request = requests.recv_timeout(LIMIT).unwrap();
+        assert_eq!(request.header("connection"), None);
+    }
+    assert_eq!(kept.connections(), 1);
+    let (other, requests) = Server::recording();
+    for _ in 0..2 {
+        sink.deliver(&target(&other.url()), &event()).await.unwrap();
+        let request = requests.recv_timeout(LIMIT).unwrap();
+        assert_eq!(request.header("connection"), Some("close"));
+    }
+    assert_eq!(other.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_is_replaced() {
     let server = Server::answering_once("HTTP/1.1 204 No Content\r\n\r\n");
     let (sink, target) = (sink(settings()), target(&server.url()));
     sink.deliver(&target, &event()).await.unwrap();

@@ -2,6 +2,7 @@
 
 mod answers;
 mod faults;
+mod proxy;
 mod pushing;
 mod reach;
 mod server;

@@ -15,7 +15,7 @@ pub(crate) fn settings() -> WebhookSettings {
         connect_limit: Duration::from_secs(8),
         total_limit: Duration::from_secs(8),
         private_targets: true,
-        extra_roots: None,
+        ..WebhookSettings::default()
     }
 }
 
