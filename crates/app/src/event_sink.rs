@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use adapter_webhook::{WebhookSettings, WebhookSink};
+use adapter_webhook::{ProxyUrl, WebhookSettings, WebhookSink};
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use ports::EventSink;
@@ -11,31 +11,41 @@ use ports::events::{Delivered, OutgoingEvent, SinkError, Target};
 use usecases::intake::chain;
 
 use crate::config::Settings;
+use crate::open_files;
 use crate::system::SystemClock;
 
 /// Sends events to subscribers. What that takes is made when the first one is
 /// sent: the system's certificates are slow to read, and most runs of the program
 /// send none.
 pub fn of(settings: &Settings) -> Result<Arc<dyn EventSink>> {
+    let sending = webhook(settings)?;
     let Some(file) = &settings.push.ca_file else {
         return Ok(Arc::new(LateSink {
-            settings: webhook(settings, None),
+            settings: sending,
             sink: OnceLock::new(),
         }));
     };
     let named = || format!("RECEIPTD_PUSH_CA_FILE {}", file.display());
     let extra_roots = std::fs::read(file).with_context(named)?;
     // A wrong file is said at the start, not when the first event fails.
-    let sink = WebhookSink::new(webhook(settings, Some(extra_roots)), Arc::new(SystemClock));
+    let sending = WebhookSettings {
+        extra_roots: Some(extra_roots),
+        ..sending
+    };
+    let sink = WebhookSink::new(sending, Arc::new(SystemClock));
     Ok(Arc::new(sink.with_context(named)?))
 }
 
-fn webhook(settings: &Settings, extra_roots: Option<Vec<u8>>) -> WebhookSettings {
-    WebhookSettings {
+fn webhook(settings: &Settings) -> Result<WebhookSettings> {
+    let proxy = settings.push.proxy.as_deref().map(ProxyUrl::parse);
+    let attempts = settings.push_attempts(open_files::limit());
+    let kept = open_files::kept_connections(attempts);
+    Ok(WebhookSettings {
         private_targets: settings.push.private_targets,
-        extra_roots,
+        proxy: proxy.transpose().context("RECEIPTD_PUSH_PROXY")?,
+        kept_connections: usize::try_from(kept).unwrap_or(usize::MAX),
         ..WebhookSettings::default()
-    }
+    })
 }
 
 /// A sink that is made when it is first used. Where it cannot be made, each try

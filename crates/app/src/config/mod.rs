@@ -146,6 +146,7 @@ pub struct Keep {
 }
 
 /// How events are pushed to subscribers.
+#[expect(clippy::doc_markdown, reason = "the help text is read on a terminal")]
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Pushing events")]
 pub struct PushOptions {
@@ -163,6 +164,22 @@ pub struct PushOptions {
         hide_short_help = true
     )]
     pub ca_file: Option<PathBuf>,
+    /// The HTTP proxy that events are pushed through, like http://proxy.example.com:3128. It has
+    /// to refuse private networks itself
+    #[arg(
+        long = "push-proxy",
+        env = "RECEIPTD_PUSH_PROXY",
+        value_name = "URL",
+        hide_env_values = true,
+        global = true,
+        hide_short_help = true
+    )]
+    pub proxy: Option<String>,
+    /// How many events of all subscriptions together are under way at a time. Fewer where few
+    /// files may be open
+    #[arg(long = "push-attempts", env = "RECEIPTD_PUSH_ATTEMPTS", default_value_t = 512, global = true,
+          hide_short_help = true, value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    pub attempts: u32,
     /// How many events of one subscription are under way at a time
     #[arg(long = "push-window", env = "RECEIPTD_PUSH_WINDOW", default_value_t = 64, global = true,
           hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -317,7 +334,9 @@ impl Settings {
 
     /// How pushing is dimensioned.
     pub fn push(&self) -> PushSettings {
+        let attempts = self.push_attempts(open_files::limit());
         PushSettings {
+            attempts: usize::try_from(attempts).unwrap_or(usize::MAX),
             window: usize::try_from(self.push.window).unwrap_or(usize::MAX),
             open: usize::try_from(self.push.open_max).unwrap_or(usize::MAX),
             lease: Duration::from_secs(self.push.lease_seconds.into()),
@@ -339,7 +358,14 @@ impl Settings {
             database_connections,
             ..
         } = self.limits;
-        open_files::connections(max_connections, database_connections, open_files)
+        let others = u64::from(database_connections)
+            .saturating_add(open_files::of_attempts(self.push_attempts(open_files)));
+        open_files::connections(max_connections, others, open_files)
+    }
+
+    /// How many events are under way at a time, where so many files may be open.
+    pub fn push_attempts(&self, open_files: Option<u64>) -> u32 {
+        open_files::attempts(self.push.attempts, open_files)
     }
 
     /// How the intake is dimensioned.
