@@ -191,6 +191,9 @@ fn of_subscription(error: &SubscriptionError) -> Problem {
         SubscriptionError::Outdated => (StatusCode::CONFLICT, "outdated"),
         SubscriptionError::BeyondTheEnd => return beyond_the_end("after"),
         SubscriptionError::NotRetriable => (StatusCode::CONFLICT, "not_retriable"),
+        SubscriptionError::PreviousSecretSigns(_) => {
+            (StatusCode::CONFLICT, "previous_secret_signs")
+        }
         SubscriptionError::Unsealable => (StatusCode::CONFLICT, "unsealable_secret"),
         SubscriptionError::Store(error) => return of_store(error),
     };

@@ -47,8 +47,15 @@ pub enum SubscriptionCommand {
         /// Read the new secret from standard input; without this one is made
         #[arg(long)]
         secret_stdin: bool,
+        /// Rotate although a secret from an earlier rotation still signs, which it then ceases
+        /// to do
+        #[arg(long)]
+        end_previous: bool,
     },
     /// Send a made-up event now, and say what the target did
+    ///
+    /// The running server sends it, with its settings. If none answers, this command does, with
+    /// the settings it has itself, and says so.
     Test {
         /// The subscription's id
         id: String,

@@ -130,6 +130,21 @@ fn hint_of(next: Option<&str>) {
     }
 }
 
+/// The configured token, or the one that a server on this machine has kept.
+fn admin_token(settings: &Settings) -> Result<String> {
+    if let Some(token) = &settings.admin_token {
+        return Ok(token.clone());
+    }
+    let path = settings.data_dir.join("admin-token");
+    let text = std::fs::read_to_string(&path).with_context(|| {
+        format!(
+            "the operator's token is missing: set RECEIPTD_ADMIN_TOKEN, since there is none in {}",
+            path.display()
+        )
+    })?;
+    Ok(text.trim().to_owned())
+}
+
 /// A client for HTTP and HTTPS.
 fn http_client(timeout: Duration) -> Result<reqwest::Client> {
     // Somebody else may have installed it; either way there is one now.

@@ -356,3 +356,78 @@ async fn a_channel_is_changed_by_what_is_named() {
         "cannot be used with",
     );
 }
+
+/// Takes one event on each connection.
+fn endpoint() -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 16 * 1024];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn subscription_test_has_the_settings_of_the_server_or_says_that_it_has_not() {
+    let home = Home::new(Engine::Sqlite).await;
+    let mut command = home.command(&["serve"]);
+    command.env("RECEIPTD_PUSH_PRIVATE_TARGETS", "true");
+    let mut server = Server::start(command);
+    let mut command = home.command(&["subscription", "add", &endpoint(), "--json"]);
+    command.env("RECEIPTD_PUSH_PRIVATE_TARGETS", "true");
+    let added: Value = serde_json::from_slice(&run(command, b"").stdout).unwrap();
+    let id = added["id"].as_str().unwrap();
+    let address = server.operator.trim_start_matches("http://").to_owned();
+    let test = || {
+        let mut command = home.command(&["subscription", "test", id, "--json"]);
+        command.env("RECEIPTD_ADMIN_LISTEN", &address);
+        run(command, b"")
+    };
+    let tested = test();
+    assert!(tested.status.success(), "{}", text(&tested.stderr));
+    let shown: Value = serde_json::from_slice(&tested.stdout).unwrap();
+    assert_eq!(shown["settings"], "server");
+    assert_eq!(shown["delivered"], true);
+
+    server.signal("TERM");
+    assert!(server.wait());
+    let tested = test();
+    assert!(!tested.status.success());
+    let shown: Value = serde_json::from_slice(&tested.stdout).unwrap();
+    assert_eq!(shown["settings"], "command");
+    let said = text(&tested.stderr);
+    assert!(said.contains("does not answer"), "{said}");
+    assert!(said.contains("with its own settings"), "{said}");
+}
+
+#[tokio::test]
+async fn second_rotation_does_not_end_a_secret_in_use_unasked() {
+    let home = Home::new(Engine::Sqlite).await;
+    let _server = home.serve();
+    let id = &*subscribe(&home);
+    let first = home.json(&["subscription", "rotate", id]);
+    refused(
+        &home,
+        &["subscription", "rotate", id],
+        1,
+        "give --end-previous",
+    );
+    let second = home.json(&["subscription", "rotate", id, "--end-previous"]);
+    assert_ne!(first["secret"], second["secret"]);
+    let third = home.json(&[
+        "subscription",
+        "rotate",
+        id,
+        "--end-previous",
+        "--overlap-hours",
+        "0",
+    ]);
+    let fourth = home.json(&["subscription", "rotate", id]);
+    assert_ne!(third["secret"], fourth["secret"]);
+}

@@ -136,6 +136,13 @@ pub enum SubscriptionError {
     /// It was delivered already, waits for another one, or has nothing to send.
     #[error("the delivery is not one that can be tried again")]
     NotRetriable,
+    /// A secret that was replaced before still signs, and would no more.
+    #[error(
+        "the secret before the current one still signs until {0}, and would sign no more: \
+         subscribers that have not changed over would refuse all events. Wait, or ask for it \
+         to end (end_previous)"
+    )]
+    PreviousSecretSigns(Timestamp),
     /// Its signing secret was sealed under another server secret.
     #[error("the signing secret does not open with this server secret")]
     Unsealable,
@@ -289,19 +296,30 @@ impl ManageSubscriptions {
 
     /// Signs with another secret from now on, and with the one before as well
     /// for `overlap`. `None` makes a secret. It is shown this once.
+    ///
+    /// Only two secrets sign at a time. While one from an earlier rotation still does,
+    /// nothing is changed unless `end_previous` says that it may end at once.
     pub async fn rotate(
         &self,
         id: SubscriptionId,
         secret: Option<SigningSecret>,
         overlap: Duration,
+        end_previous: bool,
     ) -> Result<(Subscription, SigningSecret), SubscriptionError> {
+        let before = self.find(id).await?.subscription;
+        if let Some(previous) = before.secrets.previous
+            && self.0.clock.now() < previous.expires_at
+            && !end_previous
+        {
+            return Err(SubscriptionError::PreviousSecretSigns(previous.expires_at));
+        }
         let secret =
             secret.unwrap_or_else(|| SigningSecret::from_random(&self.0.ids.secret_bytes()));
         let now = self.0.clock.now();
         let sealed = self.sealed(id, &secret, now);
         let overlap = i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX);
         let expires_at = now.plus_micros(overlap);
-        let changed = self.with(id, None, |subscription| {
+        let changed = self.with(id, Some(before.version), |subscription| {
             let before = subscription.secrets.clone();
             subscription.secrets = before.replaced_by(sealed, expires_at);
         });

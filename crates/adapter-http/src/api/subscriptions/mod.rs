@@ -287,7 +287,8 @@ pub(crate) async fn rotate(
         }
     };
     let secret = secret(request.secret.as_deref())?;
-    let rotating = operator.state.subscriptions.rotate(id, secret, overlap);
+    let subscriptions = &operator.state.subscriptions;
+    let rotating = subscriptions.rotate(id, secret, overlap, request.end_previous);
     let (subscription, secret) = operator.run(rotating).await?;
     Ok(HttpResponse::Ok().json(IssuedSubscriptionView::new(&subscription, &secret)))
 }

@@ -67,6 +67,10 @@ pub struct RotateRequest {
     /// most 720.
     #[schema(value_type = Option<i64>)]
     pub overlap_hours: Option<Whole>,
+    /// Whether a secret from an earlier rotation may end at once that still signs. Without
+    /// this the answer is then 409 `previous_secret_signs`.
+    #[serde(default)]
+    pub end_previous: bool,
 }
 
 /// From where events are sent again: one of the three.

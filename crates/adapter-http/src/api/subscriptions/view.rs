@@ -6,7 +6,7 @@ use domain::webhook::{AnswerExcerpt, SigningSecret};
 use domain::{Delivery, EventType, Subscription, Timestamp};
 use ports::events::{Delivered, SinkError};
 use ports::subscriptions::{RecentAttempts, SubscriptionStatus};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use usecases::Lag;
 use usecases::intake::chain;
 use usecases::manage_subscriptions::Rates;
@@ -320,7 +320,7 @@ impl DeliveryView {
 }
 
 /// What a target did with a test.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct TestView {
     /// Whether it took it.
     pub delivered: bool,

@@ -92,7 +92,7 @@ pub async fn run(settings: &Settings, json: bool, args: SimulateArgs) -> Result<
     let api = OperatorApi {
         client: super::http_client(Duration::from_secs(15))?,
         url: args.admin_url.unwrap_or_else(|| settings.admin_url()),
-        token: admin_token(settings)?,
+        token: super::admin_token(settings)?,
         channel: callback.channel()?,
     };
 
@@ -152,21 +152,6 @@ pub async fn run(settings: &Settings, json: bool, args: SimulateArgs) -> Result<
         "{differing} messages are not shown as they were reported"
     );
     Ok(())
-}
-
-/// The configured token, or the one that a server on this machine has kept.
-fn admin_token(settings: &Settings) -> Result<String> {
-    if let Some(token) = &settings.admin_token {
-        return Ok(token.clone());
-    }
-    let path = settings.data_dir.join("admin-token");
-    let text = std::fs::read_to_string(&path).with_context(|| {
-        format!(
-            "the operator's token is missing: set RECEIPTD_ADMIN_TOKEN, since there is none in {}",
-            path.display()
-        )
-    })?;
-    Ok(text.trim().to_owned())
 }
 
 fn progress_bar(json: bool, length: usize, what: &'static str) -> ProgressBar {

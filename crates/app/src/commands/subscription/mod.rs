@@ -1,6 +1,7 @@
 //! Subscriptions: who is told of events, and how that goes.
 
 pub mod deliveries;
+mod test;
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -9,15 +10,17 @@ use std::time::Duration;
 use adapter_http::Metrics;
 use adapter_http::wire::{
     IssuedSubscriptionView, RateView, ReplayView, SubscriptionDetailView, SubscriptionList,
-    SubscriptionView, TestView,
+    SubscriptionView,
 };
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use domain::subscription::Description;
 use domain::webhook::{SigningSecret, TargetUrl};
 use domain::{ChannelId, MessageKey, MessageSid, SubscriptionId, Timestamp};
 use ports::ReportLog as _;
 use ports::subscriptions::SubscriptionStatus;
-use usecases::manage_subscriptions::{NewSubscription, ReplayFrom, SubscriptionChanges};
+use usecases::manage_subscriptions::{
+    NewSubscription, ReplayFrom, SubscriptionChanges, SubscriptionError,
+};
 use usecases::{ChannelDirectory, ManageSubscriptions, SharedLog};
 
 use super::event;
@@ -36,7 +39,7 @@ pub async fn run(settings: &Settings, json: bool, command: SubscriptionCommand) 
     }
     let stores = Stores::open(settings).await?;
     let outcome = match manage(settings, &stores).await {
-        Ok(manage) => execute(&manage, &stores, json, command).await,
+        Ok(manage) => execute(settings, &manage, &stores, json, command).await,
         Err(error) => Err(error),
     };
     stores.close().await;
@@ -62,6 +65,7 @@ async fn manage(settings: &Settings, stores: &Stores) -> Result<ManageSubscripti
 }
 
 async fn execute(
+    settings: &Settings,
     manage: &ManageSubscriptions,
     stores: &Stores,
     json: bool,
@@ -100,24 +104,22 @@ async fn execute(
             id,
             overlap_hours,
             secret_stdin,
+            end_previous,
         } => {
             let overlap = Duration::from_hours(u64::from(overlap_hours));
-            let rotated = manage.rotate(parse(&id)?, secret(secret_stdin)?, overlap);
-            let (subscription, secret) = rotated.await?;
+            let secret = secret(secret_stdin)?;
+            let rotated = manage.rotate(parse(&id)?, secret, overlap, end_previous);
+            let rotated = rotated.await.map_err(|error| match error {
+                SubscriptionError::PreviousSecretSigns(until) => anyhow!(
+                    "the secret before the current one still signs until {until}; rotating again \
+                     would end it now. Wait, or give --end-previous"
+                ),
+                error => error.into(),
+            });
+            let (subscription, secret) = rotated?;
             print_issued(json, &IssuedSubscriptionView::new(&subscription, &secret))
         }
-        SubscriptionCommand::Test { id } => {
-            let view = TestView::new(&manage.test(parse(&id)?).await?);
-            if json {
-                output::json(&view)?;
-            } else if let Some(status) = view.status {
-                output::line(format!("answered {status}"));
-            }
-            match view.error {
-                None => Ok(()),
-                Some(error) => bail!("the test event was not taken: {error}"),
-            }
-        }
+        SubscriptionCommand::Test { id } => test::run(settings, manage, json, parse(&id)?).await,
         SubscriptionCommand::Replay { id, from } => {
             replay(manage, stores, json, parse(&id)?, &from).await
         }
