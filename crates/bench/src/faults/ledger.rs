@@ -84,6 +84,19 @@ impl Ledger {
         took.max().unwrap_or_default()
     }
 
+    /// The median time of the answers to what was sent in a part of the load.
+    pub fn median(&self, from: Duration, to: Duration) -> Duration {
+        let within = |entry: &&Entry| entry.sent >= from && entry.sent < to;
+        let mut took: Vec<_> = self
+            .entries
+            .iter()
+            .filter(within)
+            .map(|entry| entry.took)
+            .collect();
+        took.sort_unstable();
+        took.get(took.len() / 2).copied().unwrap_or_default()
+    }
+
     /// How many requests a second were answered 204 of those sent in a part of
     /// the load.
     #[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^52")]

@@ -1,5 +1,6 @@
 //! The program under test: a process that is stopped and killed.
 
+use std::fs;
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,12 @@ impl<'a> Receiver<'a> {
     /// Its memory in bytes.
     pub fn memory(&self) -> Result<u64> {
         Ok(Usage::of_tree(self.child.id())?.memory)
+    }
+
+    /// How many files it has open.
+    pub fn open_files(&self) -> Result<usize> {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        Ok(fs::read_dir(folder)?.count())
     }
 
     /// Waits until everything that was acknowledged has had its chance to get

@@ -51,7 +51,7 @@ const SERVER: &[Engine] = &[Engine::Postgres];
 const EMBEDDED: &[Engine] = &[Engine::Sqlite];
 
 /// All of them, in the order in which they are played.
-pub const SCENARIOS: [Scenario; 39] = [
+pub const SCENARIOS: [Scenario; 41] = [
     quick("kill", "killed at random moments", BOTH, crash::kill),
     quick("outage", "database away", SERVER, outage::outage),
     quick(
@@ -234,6 +234,18 @@ pub const SCENARIOS: [Scenario; 39] = [
             events::workers::shared,
         )
     },
+    slow(
+        "endpoints",
+        "900 endpoints that hang or fail",
+        BOTH,
+        events::endpoints::crowd,
+    ),
+    quick(
+        "push-clock",
+        "clock set back while events are pushed",
+        BOTH,
+        events::clock::set_back,
+    ),
     waiting(
         "push-outage",
         "database away while events are pushed",

@@ -4,6 +4,8 @@
 //! message in order. Which events those are is reckoned from the log, and pulled
 //! from the operator's interface, and both must agree.
 
+pub mod clock;
+pub mod endpoints;
 pub mod outage;
 pub mod subscriber;
 pub mod workers;
