@@ -9,10 +9,10 @@ use domain::webhook::{AnswerExcerpt, TargetUrl};
 use domain::{LogPosition, Subscription};
 use ports::SubscriptionRepository as _;
 use ports::events::{Answer, Delivered, EventSink, OutgoingEvent, SinkError, Target};
-use testkit::builders::subscription;
+use testkit::builders::{server_secret, subscription};
 use tokio::sync::watch;
 
-use crate::world::{World, spawn, until};
+use crate::world::{World, sealed, spawn, until};
 
 const HANGING: &str = "https://hanging.example.com/";
 const HEALTHY: &str = "https://healthy.example.com/";
@@ -77,7 +77,7 @@ async fn subscribe(world: &World, number: u128, url: &str) {
     let url = TargetUrl::parse(url).unwrap();
     let subscription = Subscription {
         url,
-        ..world.sealed(subscription(number))
+        ..sealed(subscription(number), &server_secret())
     };
     let added = world.store.add(&subscription, LogPosition::START).await;
     assert!(added.unwrap());

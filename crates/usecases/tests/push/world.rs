@@ -170,11 +170,6 @@ impl World {
         id
     }
 
-    /// The subscription with a signing secret that opens here.
-    pub(crate) fn sealed(&self, subscription: Subscription) -> Subscription {
-        sealed(subscription, &server_secret())
-    }
-
     pub(crate) fn directory(&self) -> ChannelDirectory {
         ChannelDirectory::new(
             Arc::new(self.store.clone()),
@@ -340,7 +335,8 @@ pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> JoinHand
     tokio::spawn(work)
 }
 
-fn sealed(mut subscription: Subscription, server_secret: &ServerSecret) -> Subscription {
+/// The subscription with a signing secret that is sealed under a server secret.
+pub(crate) fn sealed(mut subscription: Subscription, server_secret: &ServerSecret) -> Subscription {
     let secret = SigningSecret::from_random(&[1; 32]).reveal();
     let context = Subscription::secret_context(subscription.id);
     subscription.secrets = SubscriptionSecret {
