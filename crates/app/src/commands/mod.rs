@@ -131,7 +131,7 @@ fn hint_of(next: Option<&str>) {
 }
 
 /// The configured token, or the one that a server on this machine has kept.
-fn admin_token(settings: &Settings) -> Result<String> {
+fn kept_admin_token(settings: &Settings) -> Result<String> {
     if let Some(token) = &settings.admin_token {
         return Ok(token.clone());
     }

@@ -92,7 +92,7 @@ pub async fn run(settings: &Settings, json: bool, args: SimulateArgs) -> Result<
     let api = OperatorApi {
         client: super::http_client(Duration::from_secs(15))?,
         url: args.admin_url.unwrap_or_else(|| settings.admin_url()),
-        token: super::admin_token(settings)?,
+        token: super::kept_admin_token(settings)?,
         channel: callback.channel()?,
     };
 

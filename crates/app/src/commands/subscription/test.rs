@@ -8,7 +8,7 @@ use domain::SubscriptionId;
 use serde::Serialize;
 use usecases::ManageSubscriptions;
 
-use crate::commands::{admin_token, http_client};
+use crate::commands::{http_client, kept_admin_token};
 use crate::config::Settings;
 use crate::output;
 
@@ -63,7 +63,7 @@ pub(super) async fn run(
 async fn ask_server(settings: &Settings, id: SubscriptionId) -> Result<TestView> {
     let server = settings.admin_url();
     let url = format!("{server}/api/v1/subscriptions/{id}/test");
-    let token = admin_token(settings)?;
+    let token = kept_admin_token(settings)?;
     let client = http_client(SERVER_LIMIT)?;
     let answer = client.post(url).bearer_auth(token).send().await;
     let answer = answer
