@@ -50,6 +50,12 @@ impl Home {
         })
     }
 
+    /// The same place on another database.
+    pub fn on(mut self, database_url: &str) -> Self {
+        database_url.clone_into(&mut self.database_url);
+        self
+    }
+
     /// With a setting of its own.
     pub fn with(mut self, name: &'static str, value: &'static str) -> Self {
         self.variables.push((name, value));

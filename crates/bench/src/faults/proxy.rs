@@ -37,6 +37,8 @@ pub struct Proxy {
 
 #[derive(Clone, Copy)]
 struct Rule {
+    /// Where new connections go.
+    server: SocketAddr,
     manner: Manner,
     /// Connections before this one stay silent for good.
     forgotten: u64,
@@ -55,6 +57,7 @@ impl Proxy {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (rule, current) = watch::channel(Rule {
+            server,
             manner: Manner::Pass,
             forgotten: 0,
         });
@@ -66,7 +69,7 @@ impl Proxy {
             let count = Arc::clone(&count);
             move || {
                 // A proxy that fails shows as a database that is away.
-                let _ = runtime.block_on(serve(listener, server, current, &count));
+                let _ = runtime.block_on(serve(listener, current, &count));
             }
         });
         Ok(Self {
@@ -86,6 +89,13 @@ impl Proxy {
     pub fn set(&self, manner: Manner) {
         if let Some(rule) = &self.rule {
             rule.send_modify(|rule| rule.manner = manner);
+        }
+    }
+
+    /// Passes new connections on to another server; those that are open stay where they are.
+    pub fn redirect(&self, server: SocketAddr) {
+        if let Some(rule) = &self.rule {
+            rule.send_modify(|rule| rule.server = server);
         }
     }
 
@@ -110,7 +120,6 @@ impl Drop for Proxy {
 
 async fn serve(
     listener: std::net::TcpListener,
-    server: SocketAddr,
     mut rule: watch::Receiver<Rule>,
     count: &AtomicU64,
 ) -> io::Result<()> {
@@ -121,6 +130,7 @@ async fn serve(
             accepted = listener.accept() => {
                 let (client, _) = accepted?;
                 let number = count.fetch_add(1, Ordering::Relaxed);
+                let server = rule.borrow().server;
                 connections.spawn(connection(client, server, number, rule.clone()));
             }
             // There are no more rules: the proxy was dropped.

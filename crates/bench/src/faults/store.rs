@@ -222,6 +222,63 @@ impl Postgres {
         Ok(self.cluster.start_again()?)
     }
 
+    /// Carries out a statement.
+    pub fn execute(&self, statement: &str) -> Result<()> {
+        let statement = AssertSqlSafe(statement.to_owned());
+        runtime()?.block_on(async {
+            let mut connection = PgConnection::connect(&self.url()).await?;
+            sqlx::raw_sql(statement).execute(&mut connection).await?;
+            connection.close().await?;
+            Ok(())
+        })
+    }
+
+    /// The answer to a question with one text.
+    pub fn ask(&self, query: &str) -> Result<String> {
+        let query = AssertSqlSafe(query.to_owned());
+        runtime()?.block_on(async {
+            let mut connection = PgConnection::connect(&self.url()).await?;
+            let answer = sqlx::query_scalar(query).fetch_one(&mut connection).await?;
+            connection.close().await?;
+            Ok(answer)
+        })
+    }
+
+    /// Starts a standby of this server.
+    pub fn start_standby(&self) -> Result<Self> {
+        let standby = Self {
+            cluster: self.cluster.start_standby()?,
+        };
+        // A receiver says of a server that does not sync that it is degraded.
+        standby.execute("alter system set fsync = on")?;
+        standby.execute("select pg_reload_conf()")?;
+        Ok(standby)
+    }
+
+    /// Makes this standby a primary.
+    pub fn promote(&self) -> Result<()> {
+        Ok(self.cluster.promote()?)
+    }
+
+    /// Backs the database up and restores it on a new server, as `docs/operating.md` says.
+    pub fn restore_elsewhere(&self) -> Result<Self> {
+        let file = self.cluster.socket_dir().join("receipts.dump");
+        let file = file.to_string_lossy();
+        self.cluster
+            .run("pg_dump", &["--format=custom", "--file", &file, DATABASE])?;
+        let new = Self::start()?;
+        new.cluster.run(
+            "pg_restore",
+            &["--exit-on-error", "--no-owner", "--dbname", DATABASE, &file],
+        )?;
+        Ok(new)
+    }
+
+    /// Keeps the rows of a query locked until the lock is dropped.
+    pub fn lock_rows(&self, query: &str) -> Result<Lock> {
+        self.hold(&format!("{query} for update"))
+    }
+
     /// Keeps everybody away from the messages until the lock is dropped.
     pub fn lock_messages(&self) -> Result<Lock> {
         self.lock("messages")
@@ -229,8 +286,12 @@ impl Postgres {
 
     /// The same with any tables.
     pub fn lock(&self, tables: &str) -> Result<Lock> {
+        self.hold(&format!("lock table {tables} in access exclusive mode"))
+    }
+
+    fn hold(&self, lock: &str) -> Result<Lock> {
         let runtime = runtime()?;
-        let lock = AssertSqlSafe(format!("lock table {tables} in access exclusive mode"));
+        let lock = AssertSqlSafe(lock.to_owned());
         let connection = runtime.block_on(async {
             let mut connection = PgConnection::connect(&self.url()).await?;
             connection.execute("begin").await?;
@@ -244,7 +305,7 @@ impl Postgres {
     }
 }
 
-/// A lock on a table.
+/// A lock on tables or rows.
 pub struct Lock {
     runtime: Runtime,
     connection: Option<PgConnection>,

@@ -6,11 +6,13 @@ mod crash;
 mod damage;
 mod disk;
 mod events;
+mod failover;
 mod lock;
 mod outage;
 mod poison;
 mod replicas;
 mod restart;
+mod schema;
 mod slow;
 mod speed;
 mod stderr;
@@ -51,7 +53,7 @@ const SERVER: &[Engine] = &[Engine::Postgres];
 const EMBEDDED: &[Engine] = &[Engine::Sqlite];
 
 /// All of them, in the order in which they are played.
-pub const SCENARIOS: [Scenario; 41] = [
+pub const SCENARIOS: [Scenario; 45] = [
     quick("kill", "killed at random moments", BOTH, crash::kill),
     quick("outage", "database away", SERVER, outage::outage),
     quick(
@@ -73,6 +75,30 @@ pub const SCENARIOS: [Scenario; 41] = [
         "tables locked, all connections taken",
         SERVER,
         slow::locks,
+    ),
+    waiting(
+        "row-lock",
+        "one row locked for 12 s",
+        SERVER,
+        slow::locked_row,
+    ),
+    waiting(
+        "partition",
+        "partitions missing for 8 s",
+        SERVER,
+        schema::missing_partitions,
+    ),
+    waiting(
+        "failover",
+        "failover, old primary read-only",
+        SERVER,
+        failover::old_primary_read_only,
+    ),
+    waiting(
+        "restored",
+        "database restored on another server",
+        SERVER,
+        events::restored::restored,
     ),
     slow(
         "crowd",

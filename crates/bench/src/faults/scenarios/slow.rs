@@ -103,6 +103,41 @@ fn beside_readers(receiver: &Receiver<'_>, work: impl FnOnce() -> Result<()>) ->
     })
 }
 
+/// A session keeps the row of one message locked; the others are recorded meanwhile.
+pub fn locked_row(stage: &Stage) -> Result<Finding> {
+    let store = Store::new(stage.engine)?;
+    let home = Home::new(stage, &store.url())?;
+    home.add_channel()?;
+    let receiver = home.start()?;
+    let postgres = store.postgres()?;
+    let load = |reports| Load {
+        reports,
+        ..Load::on(home.public())
+    };
+    let mut ledger = load(300).start().finish()?;
+    let lock = postgres.lock_rows(
+        "select from messages where sid = (select sid from messages order by sid limit 1)",
+    )?;
+    let recorded = || postgres.ask("select sum(cardinality(report_ids))::text from messages");
+    let before: u64 = recorded()?.parse()?;
+    // The same messages again, and more.
+    let again = load(1_000_000).start();
+    pause(12.0);
+    let meanwhile = recorded()?.parse::<u64>()? - before;
+    let sent = again.acknowledged();
+    drop(lock);
+    ledger.add(again.stop()?);
+    receiver.wait_until_drained()?;
+    let mut finding = settle(&store, receiver, &ledger)?;
+    finding.note(format!("{meanwhile} reports recorded beside the lock"));
+    finding.expect(
+        meanwhile > sent / 2,
+        format!("only {meanwhile} of {sent} reports were recorded beside the lock"),
+    );
+    finding.expect_all_taken_within(DEADLINE);
+    Ok(finding)
+}
+
 /// Somebody holds the lock on a table while reports come one after the other, whether those
 /// before were answered or not.
 pub fn crowd(stage: &Stage) -> Result<Finding> {

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod endpoints;
 pub mod outage;
+pub mod restored;
 pub mod subscriber;
 pub mod workers;
 
