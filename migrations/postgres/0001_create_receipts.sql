@@ -48,6 +48,21 @@ create table channel_directory (
 
 insert into channel_directory (revision) values (0);
 
+-- How often each channel was called without success; written about once a second. Not in
+-- `channels`, whose rows every receiver reads whole.
+create table channel_calls (
+    channel_id      text not null,
+    challenged      bigint not null,
+    refused         bigint not null,
+    rejected        bigint not null,
+    last_refused_at timestamptz,
+    -- One row a channel.
+    constraint channel_calls_channel_id_pkey primary key (channel_id),
+    -- A channel that is added again begins from zero.
+    constraint channel_calls_channel_id_fkey
+        foreign key (channel_id) references channels (id) on delete cascade
+);
+
 -- One row a message: its state as its reports tell it.
 --
 -- What never changes stands first: an update logs the bytes between the first and the

@@ -29,3 +29,19 @@ create table erasures (
     -- What is finished must not know of whom it was.
     constraint erasures_recipient_check check ((recipient is null) = (finished_at is not null))
 );
+
+-- What tells who a recipient is, whatever the scheme: its name without the separators of a
+-- number (`SEPARATORS` in domain/src/address.rs; U+00A0 is the no-break space).
+create function recipient_key(recipient text) returns text
+    language sql immutable parallel safe
+    return translate(substr(recipient, strpos(recipient, ':') + 1), U&' +-()./\00A0', '');
+
+-- The canonical form of a recipient that is neither a number nor a user id: the scheme in lower
+-- case, and no blanks around its parts.
+create function canonical_recipient(recipient text) returns text
+    language sql immutable parallel safe
+    return case
+        when strpos(recipient, ':') = 0 then btrim(recipient, U&' \00A0')
+        else lower(btrim(split_part(recipient, ':', 1), U&' \00A0') collate "C") || ':'
+            || btrim(substr(recipient, strpos(recipient, ':') + 1), U&' \00A0')
+    end;

@@ -48,6 +48,21 @@ create table channel_directory (
 
 insert into channel_directory (revision) values (0);
 
+-- How often each channel was called without success; written about once a second. Not in
+-- `channels`, whose rows every receiver reads whole.
+create table channel_calls (
+    channel_id      text not null,
+    challenged      integer not null,
+    refused         integer not null,
+    rejected        integer not null,
+    last_refused_at integer,
+    -- One row a channel.
+    constraint channel_calls_channel_id_pkey primary key (channel_id),
+    -- A channel that is added again begins from zero.
+    constraint channel_calls_channel_id_fkey
+        foreign key (channel_id) references channels (id) on delete cascade
+) strict;
+
 -- One row a message: its state as its reports tell it.
 --
 -- Not `without rowid`: rows are appended in the order messages are first heard of, and the

@@ -145,7 +145,7 @@ fn fields_that_are_not_read_are_kept(
 
 #[test]
 fn the_words_of_an_error_come_with_its_code() {
-    let words = |file| read(file).error.unwrap().text.as_str().to_owned();
+    let words = |file| read(file).error.unwrap().text.reveal().to_owned();
     assert!(words("failed_outside_window").starts_with("Failed to send freeform message"));
     assert_eq!(words("failed_template_missing"), "");
 }

@@ -148,7 +148,7 @@ impl Messages<'_> {
         self.error_code
             .push(error.map(|error| error.error.code.as_str().to_owned()));
         self.error_text
-            .push(error.map(|error| error.error.text.as_str().to_owned()));
+            .push(error.map(|error| error.error.text.reveal().to_owned()));
     }
 }
 
@@ -169,7 +169,7 @@ impl<'a> LoggedReports<'a> {
         self.sender.push(report.sender.reveal());
         let error = report.error.as_ref();
         self.error_code.push(error.map(|error| error.code.as_str()));
-        self.error_text.push(error.map(|error| error.text.as_str()));
+        self.error_text.push(error.map(|error| error.text.reveal()));
         self.idempotency_token
             .push(report.idempotency_token.as_deref());
         self.fields.push(report.fields.as_json());

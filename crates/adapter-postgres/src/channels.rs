@@ -4,18 +4,21 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::credential::LIVE_CREDENTIALS_MAX;
-use domain::{Channel, ChannelId, Credential, CredentialId, PublicUrl, Timestamp};
+use domain::{Channel, ChannelCalls, ChannelId, Credential, CredentialId, PublicUrl, Timestamp};
 use ports::StoreError;
 use ports::channels::{Change, ChannelCredentialRepository, ChannelWithCredentials};
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 
 use crate::PostgresStore;
 use crate::channel_rows::{ChannelRow, fold};
-use crate::error::store_error;
+use crate::error::{corrupt, store_error};
 use crate::patience::Operation as _;
 use crate::races;
+use crate::rows::time;
 
 const CHANNELS: &str = "channels";
+const CALLS: &str = "channel_calls";
 const CREDENTIALS: &str = "channel_credentials";
 
 #[async_trait]
@@ -89,6 +92,37 @@ impl ChannelCredentialRepository for PostgresStore {
         races::again(|| self.try_touch(used).in_time(self.patience))
             .await
             .map_err(store_error(CREDENTIALS))
+    }
+
+    async fn count_calls(&self, calls: &[(ChannelId, ChannelCalls)]) -> Result<(), StoreError> {
+        races::again(|| self.try_count_calls(calls).in_time(self.patience))
+            .await
+            .map_err(store_error(CALLS))
+    }
+
+    async fn calls(&self, id: &ChannelId) -> Result<ChannelCalls, StoreError> {
+        let row = sqlx::query!(
+            "select challenged, refused, rejected, last_refused_at
+             from channel_calls
+             where channel_id = $1",
+            id.as_str(),
+        )
+        .fetch_optional(&self.pool)
+        .in_time(self.patience)
+        .await
+        .map_err(store_error(CALLS))?;
+        let Some(row) = row else {
+            return Ok(ChannelCalls::default());
+        };
+        let count = |count: i64| u64::try_from(count).map_err(corrupt(CALLS, "counters"));
+        let last = row.last_refused_at;
+        let last = last.map(|last| time(last, CALLS, "last_refused_at"));
+        Ok(ChannelCalls {
+            challenged: count(row.challenged)?,
+            refused: count(row.refused)?,
+            rejected: count(row.rejected)?,
+            last_refused_at: last.transpose()?,
+        })
     }
 }
 
@@ -278,6 +312,48 @@ impl PostgresStore {
                  and (credential.last_used_at is null or credential.last_used_at < used.at)",
             &ids,
             &times,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}
+
+impl PostgresStore {
+    async fn try_count_calls(
+        &self,
+        calls: &[(ChannelId, ChannelCalls)],
+    ) -> Result<(), sqlx::Error> {
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let ids: Vec<_> = calls.iter().map(|(id, _)| id.as_str().to_owned()).collect();
+        let challenged: Vec<_> = calls.iter().map(|(_, it)| count(it.challenged)).collect();
+        let refused: Vec<_> = calls.iter().map(|(_, it)| count(it.refused)).collect();
+        let rejected: Vec<_> = calls.iter().map(|(_, it)| count(it.rejected)).collect();
+        let last = calls.iter().map(|(_, it)| it.last_refused_at);
+        let last: Vec<_> = last.map(|at| at.map(Timestamp::to_date_time)).collect();
+        // In the order of ids, so that two receivers never wait for each other.
+        sqlx::query!(
+            "insert into channel_calls (
+                 channel_id, challenged, refused, rejected, last_refused_at
+             )
+             select channel.id, counted.challenged, counted.refused, counted.rejected,
+                 counted.last_refused_at
+             from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[])
+                 as counted (channel_id, challenged, refused, rejected, last_refused_at)
+             join channels as channel on channel.id = counted.channel_id
+             order by channel.id
+             on conflict (channel_id) do update
+             set challenged = channel_calls.challenged + excluded.challenged,
+                 refused = channel_calls.refused + excluded.refused,
+                 rejected = channel_calls.rejected + excluded.rejected,
+                 last_refused_at = greatest(
+                     channel_calls.last_refused_at, excluded.last_refused_at
+                 )",
+            &ids,
+            &challenged,
+            &refused,
+            &rejected,
+            &last as &[Option<OffsetDateTime>],
         )
         .execute(&self.pool)
         .await?;

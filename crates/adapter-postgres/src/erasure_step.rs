@@ -153,11 +153,14 @@ async fn look_at_log(
     let rows = sqlx::query!(
         r#"with scanned as materialized (
                select id, arrived_at, channel_id, sid,
-                   recipient = any ($3)
-                       or exists (
-                           select from unnest($4::text[]) as value
-                           where strpos(fields::text, value) > 0
-                       ) as named
+                   coalesce(
+                       recipient_key(recipient) = $3::text,
+                       canonical_recipient(recipient) = $4::text
+                   ) as named,
+                   -- Fields that may name the person; whether they do is found below.
+                   case when strpos(translate(fields::text, U&' +-()./\00A0', ''), $3) > 0
+                       then fields::text
+                   end as candidate
                from reports
                where id > $1
                order by id
@@ -167,14 +170,14 @@ async fn look_at_log(
                select count(*) as looked_at, max(id) as last from scanned
            )
            select id as "id!", arrived_at as "arrived_at!", channel_id as "channel_id!",
-               sid as "sid!", named as "named!", looked_at as "looked_at!"
+               sid as "sid!", named as "named!", candidate, looked_at as "looked_at!"
            from scanned, counted
-           where named or id = last
+           where named or candidate is not null or id = last
            order by id"#,
         place.log_after.unwrap_or_default(),
         budget,
-        &addressee.forms(),
-        &addressee.field_values(),
+        addressee.key(),
+        addressee.exactly(),
     )
     .fetch_all(connection)
     .await?;
@@ -185,7 +188,7 @@ async fn look_at_log(
         .map(|last| last.id);
     for row in rows {
         found.looked_at = row.looked_at;
-        if row.named {
+        if row.named || row.candidate.is_some_and(|fields| addressee.is_in(&fields)) {
             found.channel_ids.push(row.channel_id);
             found.sids.push(row.sid);
             found.report_ids.push(row.id);
@@ -205,7 +208,11 @@ async fn look_at_messages(
 ) -> Result<Found, sqlx::Error> {
     let rows = sqlx::query!(
         r#"with scanned as materialized (
-               select channel_id, sid, first_reported_at, recipient = any ($5) as named
+               select channel_id, sid, first_reported_at,
+                   coalesce(
+                       recipient_key(recipient) = $5::text,
+                       canonical_recipient(recipient) = $6::text
+                   ) as named
                from messages
                where first_reported_at <= coalesce($1::timestamptz, 'infinity')
                    and (
@@ -232,7 +239,8 @@ async fn look_at_messages(
         place.before_channel_id,
         place.before_sid,
         budget,
-        &addressee.forms(),
+        addressee.key(),
+        addressee.exactly(),
     )
     .fetch_all(connection)
     .await?;

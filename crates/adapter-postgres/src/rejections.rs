@@ -18,40 +18,16 @@ const REJECTIONS: &str = "rejections";
 
 #[async_trait]
 impl RejectionLog for PostgresStore {
-    async fn keep(&self, rejection: &Rejection) -> Result<(), StoreError> {
-        let fields: Vec<(&str, &str)> = rejection.fields.iter().collect();
-        let fields = serde_json::to_string(&fields).map_err(|error| StoreError::Rejected {
-            what: "fields",
-            source: error.into(),
-        })?;
-        // The delete does not see the new row yet, so it leaves one place for it. Of two that
-        // run at once neither sees the other's: one row too many stays until the next.
-        sqlx::query!(
-            "with kept as (
-                 insert into rejections (arrived_at, channel_id, integrator, reason, detail, fields)
-                 values ($1, $2, $3, $4, $5, $6::text::json)
-             )
-             delete from rejections
-             where channel_id = $2 and id <= (
-                 select id from rejections
-                 where channel_id = $2
-                 order by id desc
-                 offset $7::bigint - 1
-                 limit 1
-             )",
-            rejection.arrived_at.to_date_time(),
-            rejection.channel.as_str(),
-            rejection.integrator.as_str(),
-            rejection.reason.as_str(),
-            rejection.detail,
-            fields,
-            i64::from(REJECTIONS_KEPT),
-        )
-        .execute(&self.pool)
-        .in_time(self.patience)
-        .await
-        .map_err(store_error("rejection"))?;
-        Ok(())
+    async fn keep(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
+        if rejections.is_empty() {
+            return Ok(());
+        }
+        let fields = rejections.iter().map(fields_text);
+        let fields = fields.collect::<Result<Vec<_>, _>>()?;
+        self.try_keep(rejections, &fields)
+            .in_time(self.patience)
+            .await
+            .map_err(store_error("rejection"))
     }
 
     async fn list(
@@ -88,6 +64,70 @@ impl RejectionLog for PostgresStore {
             .collect::<Result<_, _>>()?;
         Ok(Page::cut(kept, size, |kept| kept.id))
     }
+}
+
+impl PostgresStore {
+    /// Of two that run at once neither sees the other's rows: some too many stay until the next.
+    async fn try_keep(
+        &self,
+        rejections: &[Rejection],
+        fields: &[String],
+    ) -> Result<(), sqlx::Error> {
+        let times = rejections.iter().map(|it| it.arrived_at.to_date_time());
+        let times: Vec<_> = times.collect();
+        let text = |of: fn(&Rejection) -> &str| -> Vec<String> {
+            rejections.iter().map(|it| of(it).to_owned()).collect()
+        };
+        let channels = text(|it| it.channel.as_str());
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!(
+            "insert into rejections (arrived_at, channel_id, integrator, reason, detail, fields)
+             select arrived_at, channel_id, integrator, reason, detail, fields::json
+             from unnest(
+                 $1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]
+             ) with ordinality
+                 as new (arrived_at, channel_id, integrator, reason, detail, fields, nth)
+             order by nth",
+            &times,
+            &channels,
+            &text(|it| it.integrator.as_str()),
+            &text(|it| it.reason.as_str()),
+            &text(|it| it.detail.as_str()),
+            fields,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query!(
+            "with surplus as materialized (
+                 -- The newest rejection of each channel that is one too many.
+                 select channel_id, (
+                     select id from rejections as kept
+                     where kept.channel_id = batch.channel_id
+                     order by id desc
+                     offset $2
+                     limit 1
+                 ) as through
+                 from (select distinct unnest($1::text[]) as channel_id) as batch
+             )
+             delete from rejections
+             using surplus
+             where rejections.channel_id = surplus.channel_id
+                 and rejections.id <= surplus.through",
+            &channels,
+            i64::from(REJECTIONS_KEPT),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await
+    }
+}
+
+fn fields_text(rejection: &Rejection) -> Result<String, StoreError> {
+    let fields: Vec<(&str, &str)> = rejection.fields.iter().collect();
+    serde_json::to_string(&fields).map_err(|error| StoreError::Rejected {
+        what: "fields",
+        source: error.into(),
+    })
 }
 
 #[derive(sqlx::FromRow)]

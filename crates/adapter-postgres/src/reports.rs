@@ -220,10 +220,14 @@ fn page_of_messages(
             .push_bind(contradicted);
     }
     if let Some(recipient) = &filter.recipient {
-        query
-            .push(" and recipient = any(")
-            .push_bind(recipient.forms())
-            .push(")");
+        match recipient.key() {
+            Some(key) => query
+                .push(" and recipient_key(recipient) = ")
+                .push_bind(key),
+            None => query
+                .push(" and canonical_recipient(recipient) = ")
+                .push_bind(recipient.exactly().unwrap_or_default().to_owned()),
+        };
     }
     if let Some(code) = &filter.error_code {
         query

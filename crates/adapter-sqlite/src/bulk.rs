@@ -115,7 +115,7 @@ fn bind_message(values: &mut SqliteArguments, kept: &Kept) -> Result<(), BoxDynE
     values.add((!prints.is_empty()).then(|| json::integers(prints)))?;
     values.add(error.map(|error| error.reported_at.unix_micros()))?;
     values.add(error.map(|error| error.error.code.as_str()))?;
-    values.add(error.map(|error| error.error.text.as_str()))
+    values.add(error.map(|error| error.error.text.reveal()))
 }
 
 fn bind_report(values: &mut SqliteArguments, new: &NewReport<'_>) -> Result<(), BoxDynError> {
@@ -132,7 +132,7 @@ fn bind_report(values: &mut SqliteArguments, new: &NewReport<'_>) -> Result<(), 
     values.add(report.arrived_at.unix_micros())?;
     values.add(report.credential.0)?;
     values.add(error.map(|error| error.code.as_str()))?;
-    values.add(error.map(|error| error.text.as_str()))?;
+    values.add(error.map(|error| error.text.reveal()))?;
     values.add(report.idempotency_token.as_deref())?;
     values.add(report.fields.as_json())
 }

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use domain::credential::LIVE_CREDENTIALS_MAX;
-use domain::{Channel, ChannelId, Credential, CredentialId, KeepDays, PublicUrl, Timestamp};
+use domain::{
+    Channel, ChannelCalls, ChannelId, Credential, CredentialId, KeepDays, PublicUrl, Timestamp,
+};
 use ports::StoreError;
 use ports::channels::{Change, ChannelCredentialRepository, ChannelWithCredentials};
 use sqlx::SqliteConnection;
@@ -10,10 +12,12 @@ use sqlx::SqliteConnection;
 use crate::SqliteStore;
 use crate::channel_rows::{ChannelRow, fold, senders};
 use crate::connection::Write;
-use crate::error::store_error;
+use crate::error::{corrupt, store_error};
 use crate::json::JsonRows;
+use crate::rows::optional_time;
 
 const CHANNELS: &str = "channels";
+const CALLS: &str = "channel_calls";
 const CREDENTIALS: &str = "channel_credentials";
 
 #[async_trait]
@@ -75,6 +79,35 @@ impl ChannelCredentialRepository for SqliteStore {
 
     async fn touch(&self, used: &[(CredentialId, Timestamp)]) -> Result<(), StoreError> {
         self.try_touch(used).await.map_err(store_error(CREDENTIALS))
+    }
+
+    async fn count_calls(&self, calls: &[(ChannelId, ChannelCalls)]) -> Result<(), StoreError> {
+        self.try_count_calls(calls)
+            .await
+            .map_err(store_error(CALLS))
+    }
+
+    async fn calls(&self, id: &ChannelId) -> Result<ChannelCalls, StoreError> {
+        let id = id.as_str();
+        let row = sqlx::query!(
+            "select challenged, refused, rejected, last_refused_at
+             from channel_calls
+             where channel_id = ?",
+            id,
+        )
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(store_error(CALLS))?;
+        let Some(row) = row else {
+            return Ok(ChannelCalls::default());
+        };
+        let count = |count: i64| u64::try_from(count).map_err(corrupt(CALLS, "counters"));
+        Ok(ChannelCalls {
+            challenged: count(row.challenged)?,
+            refused: count(row.refused)?,
+            rejected: count(row.rejected)?,
+            last_refused_at: optional_time(row.last_refused_at, CALLS, "last_refused_at")?,
+        })
     }
 }
 
@@ -263,6 +296,52 @@ impl SqliteStore {
              ) as used
              where credential.id = used.id
                  and (credential.last_used_at is null or credential.last_used_at < used.at)",
+            rows,
+        )
+        .execute(&mut *write)
+        .await?;
+        write.commit().await
+    }
+}
+
+impl SqliteStore {
+    async fn try_count_calls(
+        &self,
+        calls: &[(ChannelId, ChannelCalls)],
+    ) -> Result<(), sqlx::Error> {
+        let mut rows = JsonRows::with_capacity(calls.len(), 96);
+        for (id, calls) in calls {
+            let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+            let mut row = rows.row();
+            row.text(id.as_str())
+                .integer(count(calls.challenged))
+                .integer(count(calls.refused))
+                .integer(count(calls.rejected));
+            // A value that is not there is null.
+            if let Some(at) = calls.last_refused_at {
+                row.integer(at.unix_micros());
+            }
+        }
+        let rows = rows.finish();
+        let mut write = self.begin().await?;
+        sqlx::query!(
+            "insert into channel_calls (
+                 channel_id, challenged, refused, rejected, last_refused_at
+             )
+             select channel.id, counted.value ->> 1, counted.value ->> 2, counted.value ->> 3,
+                 counted.value ->> 4
+             from jsonb_each(?) as counted
+             join channels as channel on channel.id = counted.value ->> 0
+             where true
+             on conflict (channel_id) do update
+             set challenged = challenged + excluded.challenged,
+                 refused = refused + excluded.refused,
+                 rejected = rejected + excluded.rejected,
+                 last_refused_at = coalesce(
+                     max(last_refused_at, excluded.last_refused_at),
+                     last_refused_at,
+                     excluded.last_refused_at
+                 )",
             rows,
         )
         .execute(&mut *write)

@@ -138,23 +138,14 @@ async fn look_at_log(
     addressee: &Addressee,
     budget: i64,
 ) -> Result<Found, StoreError> {
-    let (forms, values) = (list(&addressee.forms()), list(&addressee.field_values()));
     let rows = sqlx::query!(
-        r#"select id, channel_id, sid,
-               (
-                   recipient in (select value from json_each(?3))
-                   or exists (
-                       select 1 from json_each(?4) as named where instr(fields, named.value) > 0
-                   )
-               ) as "named!: bool"
-           from reports
-           where id > ?1
-           order by id
-           limit ?2"#,
+        "select id, channel_id, sid, recipient, fields
+         from reports
+         where id > ?1
+         order by id
+         limit ?2",
         place.log_after,
         budget,
-        forms,
-        values,
     )
     .fetch_all(&mut **write)
     .await
@@ -163,8 +154,10 @@ async fn look_at_log(
     let last = rows.last().filter(|_| looked_at == budget);
     place.log_after = last.map(|last| last.id);
     let mut messages = Vec::new();
-    for row in rows.iter().filter(|row| row.named) {
-        messages.push(key(&row.channel_id, &row.sid, "reports")?);
+    for row in &rows {
+        if addressee.is(&row.recipient) || addressee.is_in(&row.fields) {
+            messages.push(key(&row.channel_id, &row.sid, "reports")?);
+        }
     }
     Ok(Found {
         messages,
@@ -181,20 +174,17 @@ async fn look_at_messages(
     budget: i64,
 ) -> Result<Found, StoreError> {
     let newest = place.before_first_reported_at.unwrap_or(i64::MAX);
-    let forms = list(&addressee.forms());
     let rows = sqlx::query!(
-        r#"select channel_id, sid, first_reported_at,
-               (recipient in (select value from json_each(?5))) as "named!: bool"
-           from messages
-           where first_reported_at <= ?1
-               and (?2 is null or first_reported_at < ?1 or (channel_id, sid) < (?2, ?3))
-           order by first_reported_at desc, channel_id desc, sid desc
-           limit ?4"#,
+        "select channel_id, sid, first_reported_at, recipient
+         from messages
+         where first_reported_at <= ?1
+             and (?2 is null or first_reported_at < ?1 or (channel_id, sid) < (?2, ?3))
+         order by first_reported_at desc, channel_id desc, sid desc
+         limit ?4",
         newest,
         place.before_channel_id,
         place.before_sid,
         budget,
-        forms,
     )
     .fetch_all(&mut **write)
     .await
@@ -205,7 +195,7 @@ async fn look_at_messages(
         place.before_sid = Some(last.sid.clone());
     }
     let mut messages = Vec::new();
-    for row in rows.iter().filter(|row| row.named) {
+    for row in rows.iter().filter(|row| addressee.is(&row.recipient)) {
         messages.push(key(&row.channel_id, &row.sid, "messages")?);
     }
     Ok(Found {
@@ -263,9 +253,4 @@ async fn erase(
         reports: count(reports),
         deliveries: count(deliveries),
     })
-}
-
-/// Texts as a JSON array.
-fn list(texts: &[String]) -> String {
-    serde_json::Value::from(texts).to_string()
 }

@@ -1,5 +1,7 @@
 //! The log of refused reports.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use domain::page::{Page, PageSize};
 use domain::rejection::{MaskedFields, REJECTIONS_KEPT};
@@ -15,13 +17,10 @@ const REJECTIONS: &str = "rejections";
 
 #[async_trait]
 impl RejectionLog for SqliteStore {
-    async fn keep(&self, rejection: &Rejection) -> Result<(), StoreError> {
-        let fields: Vec<(&str, &str)> = rejection.fields.iter().collect();
-        let fields = serde_json::to_string(&fields).map_err(|error| StoreError::Rejected {
-            what: "fields",
-            source: error.into(),
-        })?;
-        self.try_keep(rejection, &fields)
+    async fn keep(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
+        let fields = rejections.iter().map(fields_text);
+        let fields = fields.collect::<Result<Vec<_>, _>>()?;
+        self.try_keep(rejections, &fields)
             .await
             .map_err(store_error("rejection"))
     }
@@ -43,37 +42,54 @@ impl RejectionLog for SqliteStore {
 }
 
 impl SqliteStore {
-    async fn try_keep(&self, rejection: &Rejection, fields: &str) -> Result<(), sqlx::Error> {
-        let arrived_at = rejection.arrived_at.unix_micros();
-        let channel = rejection.channel.as_str();
-        let integrator = rejection.integrator.as_str();
-        let reason = rejection.reason.as_str();
+    async fn try_keep(
+        &self,
+        rejections: &[Rejection],
+        fields: &[String],
+    ) -> Result<(), sqlx::Error> {
+        if rejections.is_empty() {
+            return Ok(());
+        }
         let mut write = self.begin().await?;
-        sqlx::query!(
-            "insert into rejections (arrived_at, channel_id, integrator, reason, detail, fields)
-             values (?, ?, ?, ?, ?, ?)",
-            arrived_at,
-            channel,
-            integrator,
-            reason,
-            rejection.detail,
-            fields,
-        )
-        .execute(&mut *write)
-        .await?;
-        sqlx::query!(
-            "delete from rejections
-             where channel_id = ?1 and id <= (
-                 select id from rejections
-                 where channel_id = ?1
-                 order by id desc
-                 limit 1 offset ?2
-             )",
-            channel,
-            REJECTIONS_KEPT,
-        )
-        .execute(&mut *write)
-        .await?;
+        for (rejection, fields) in rejections.iter().zip(fields) {
+            let arrived_at = rejection.arrived_at.unix_micros();
+            let channel = rejection.channel.as_str();
+            let integrator = rejection.integrator.as_str();
+            let reason = rejection.reason.as_str();
+            sqlx::query!(
+                "insert into rejections (
+                     arrived_at, channel_id, integrator, reason, detail, fields
+                 )
+                 values (?, ?, ?, ?, ?, ?)",
+                arrived_at,
+                channel,
+                integrator,
+                reason,
+                rejection.detail,
+                fields,
+            )
+            .execute(&mut *write)
+            .await?;
+        }
+        let channels: BTreeSet<_> = rejections
+            .iter()
+            .map(|each| each.channel.as_str())
+            .collect();
+        for channel in channels {
+            sqlx::query!(
+                "delete from rejections
+                 where channel_id = ?1 and id <= (
+                     select id from rejections
+                     where channel_id = ?1
+                     order by id desc
+                     limit 1 offset ?2
+                 )",
+                channel,
+                REJECTIONS_KEPT,
+            )
+            .execute(&mut *write)
+            .await?;
+        }
         write.commit().await
     }
 
@@ -115,6 +131,14 @@ impl SqliteStore {
         .fetch_all(&self.readers)
         .await
     }
+}
+
+fn fields_text(rejection: &Rejection) -> Result<String, StoreError> {
+    let fields: Vec<(&str, &str)> = rejection.fields.iter().collect();
+    serde_json::to_string(&fields).map_err(|error| StoreError::Rejected {
+        what: "fields",
+        source: error.into(),
+    })
 }
 
 #[derive(Debug)]

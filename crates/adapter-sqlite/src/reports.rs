@@ -181,8 +181,8 @@ impl SqliteStore {
         let after_sid = after.map(|after| after.key.sid.to_compact());
         let channel = filter.channel.as_ref().map(ChannelId::as_str);
         let rank = filter.status.map(|status| i64::from(status.rank()));
-        let recipient = filter.recipient.as_ref().map(Addressee::forms);
-        let recipient = recipient.map(|forms| serde_json::Value::from(forms).to_string());
+        let recipient_key = filter.recipient.as_ref().and_then(Addressee::key);
+        let recipient = filter.recipient.as_ref().and_then(Addressee::exactly);
         let code = filter.error_code.as_ref().map(ErrorCode::as_str);
         let limit = i64::from(size.get()) + 1;
         sqlx::query_as!(
@@ -203,10 +203,28 @@ impl SqliteStore {
                          and (failed_at is not null or undelivered_at is not null)
                      )
                  )
-                 and (?9 is null or recipient in (select value from json_each(?9)))
-                 and (?10 is null or error_code = ?10)
+                 -- What `Addressee::is` says: either the name without the separators of a number,
+                 and (
+                     ?9 is null
+                     or ?9 = replace(replace(replace(replace(replace(replace(replace(replace(
+                         substr(recipient, instr(recipient, ':') + 1),
+                         ' ', ''), '+', ''), '-', ''), '(', ''), ')', ''), '.', ''), '/', ''),
+                         char(160), '')
+                 )
+                 -- or the canonical form.
+                 and (
+                     ?10 is null
+                     or ?10 = lower(trim(
+                         substr(recipient, 1, instr(recipient, ':') - 1), ' ' || char(160)
+                     ))
+                     || substr(':', 1, instr(recipient, ':'))
+                     || trim(
+                         substr(recipient, instr(recipient, ':') + 1), ' ' || char(160)
+                     )
+                 )
+                 and (?11 is null or error_code = ?11)
              order by first_reported_at desc, channel_id desc, sid desc
-             limit ?11",
+             limit ?12",
             oldest,
             newest,
             after_time,
@@ -215,6 +233,7 @@ impl SqliteStore {
             channel,
             rank,
             filter.contradicted,
+            recipient_key,
             recipient,
             code,
             limit,

@@ -16,6 +16,21 @@ pub struct Address(Arc<str>);
 #[error("an address is 1 to 256 characters without control characters, like whatsapp:+15550100001")]
 pub struct InvalidAddress;
 
+/// The text is the sender of no report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a sender is one number with its country code, like whatsapp:+15550100001, or an agent like \
+     rcs:brand_agent; the schemes are whatsapp:, rcs: and sms:"
+)]
+pub struct InvalidSender;
+
+/// What people write around and between the digits of a number. The stores' statements that
+/// compare recipients list the same characters.
+pub(crate) const SEPARATORS: &str = " +-()./\u{a0}";
+
+/// The blanks of [`SEPARATORS`].
+const BLANKS: [char; 2] = [' ', '\u{a0}'];
+
 /// The word of [`Address::erased`], which statements of the stores look for.
 pub const ERASED: &str = "erased";
 
@@ -27,6 +42,35 @@ impl Address {
         } else {
             Err(InvalidAddress)
         }
+    }
+
+    /// Takes a sender as people write it, in canonical form: the scheme in lower case, and a
+    /// number as a plus and its digits. Refuses what can be the sender of no report.
+    pub fn parse_sender(text: &str) -> Result<Self, InvalidSender> {
+        let (scheme, name) = split(text.trim());
+        let scheme = scheme.map(str::to_ascii_lowercase);
+        let is_name = match scheme.as_deref() {
+            // A sender of WhatsApp is a number; people's ids occur in reports of what came in.
+            None | Some("whatsapp") => crate::addressee::is_user_id(name),
+            Some("rcs" | "sms") => !name.contains([',', ';', ' ']),
+            Some(_) => return Err(InvalidSender),
+        };
+        let name = if is_number(name) {
+            let digits: String = digits(name).collect();
+            if !(5..=15).contains(&digits.len()) || digits.starts_with('0') {
+                return Err(InvalidSender);
+            }
+            format!("+{digits}")
+        } else if is_name {
+            name.to_owned()
+        } else {
+            return Err(InvalidSender);
+        };
+        if name.is_empty() {
+            return Err(InvalidSender);
+        }
+        let address = scheme.map_or_else(|| name.clone(), |scheme| format!("{scheme}:{name}"));
+        Self::parse(&address).map_err(|_| InvalidSender)
     }
 
     /// What stands in the place of an address that was erased. It is a text like
@@ -42,13 +86,22 @@ impl Address {
         &*self.0 == ERASED
     }
 
-    /// Whether both are one address, where either may lack its scheme, and a number its plus.
+    /// Whether both are one address in canonical form, where either may lack its scheme. The
+    /// case of the scheme, blanks around its parts, and all that is no digit in a number do not
+    /// matter.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
-        let (own_scheme, own) = self.parts();
-        let (scheme, name) = other.parts();
-        let schemes = own_scheme.zip(scheme);
-        schemes.is_none_or(|(own, other)| own == other) && without_plus(own) == without_plus(name)
+        let (own_scheme, own) = split(&self.0);
+        let (scheme, name) = split(&other.0);
+        let same_scheme = own_scheme
+            .zip(scheme)
+            .is_none_or(|(own, other)| own.eq_ignore_ascii_case(other));
+        let same_name = || match (is_number(own), is_number(name)) {
+            (true, true) => digits(own).eq(digits(name)),
+            (false, false) => own == name,
+            (true, false) | (false, true) => false,
+        };
+        same_scheme && same_name()
     }
 
     fn parts(&self) -> (Option<&str>, &str) {
@@ -65,8 +118,23 @@ impl Address {
     }
 }
 
-fn without_plus(name: &str) -> &str {
-    name.strip_prefix('+').unwrap_or(name)
+/// The scheme and the name of an address, without the blanks around either.
+pub(crate) fn split(address: &str) -> (Option<&str>, &str) {
+    match address.split_once(':') {
+        Some((scheme, name)) => (Some(scheme.trim_matches(BLANKS)), name.trim_matches(BLANKS)),
+        None => (None, address.trim_matches(BLANKS)),
+    }
+}
+
+/// Whether a name consists of digits and what people write between them.
+pub(crate) fn is_number(name: &str) -> bool {
+    let is_part = |it: char| it.is_ascii_digit() || SEPARATORS.contains(it);
+    name.contains(|it: char| it.is_ascii_digit()) && name.chars().all(is_part)
+}
+
+/// The digits of a number.
+pub(crate) fn digits(number: &str) -> impl Iterator<Item = char> {
+    number.chars().filter(char::is_ascii_digit)
 }
 
 /// The mask: the scheme and the last four characters, `whatsapp:+***0001`.
@@ -126,11 +194,56 @@ mod tests {
     #[case("whatsapp:+15550100001", "whatsapp:15550100001", true)]
     #[case("whatsapp:+15550100001", "rcs:+15550100001", false)]
     #[case("whatsapp:+15550100001", "5550100001", false)]
+    #[case("whatsapp:+15550100001", "WhatsApp:+15550100001", true)]
+    #[case("whatsapp:+15550100001", " whatsapp : 15550100001\u{a0}", true)]
+    #[case("whatsapp:+15550100001", "+1 (555) 010-0001", true)]
+    #[case("whatsapp:+15550100001", "whatsapp:+155501000011", false)]
+    #[case("whatsapp:US.1349", "WHATSAPP: US.1349", true)]
+    #[case("whatsapp:US.1349", "whatsapp:us.1349", false)]
+    #[case("a-b", "ab", false)]
     #[case("rcs:brand_agent", "brand_agent", true)]
     #[case("rcs:brand_agent", "Brand_agent", false)]
-    fn an_address_may_lack_its_scheme(#[case] one: &str, #[case] other: &str, #[case] same: bool) {
+    fn addresses_are_compared_in_canonical_form(
+        #[case] one: &str,
+        #[case] other: &str,
+        #[case] same: bool,
+    ) {
         let [one, other] = [one, other].map(|text| Address::parse(text).unwrap());
         assert_eq!((one.is_like(&other), other.is_like(&one)), (same, same));
+    }
+
+    #[rstest]
+    #[case("14155238886 ", "+14155238886")]
+    #[case("whatsapp:+14155238886", "whatsapp:+14155238886")]
+    #[case(" WhatsApp: 1 (415) 523-8886", "whatsapp:+14155238886")]
+    #[case("whatsapp:US.13491208655302741918", "whatsapp:US.13491208655302741918")]
+    #[case("rcs:brand_agent", "rcs:brand_agent")]
+    fn a_sender_is_kept_in_canonical_form(#[case] text: &str, #[case] kept: &str) {
+        let sender = Address::parse_sender(text).unwrap();
+        assert_eq!(sender.reveal(), kept);
+        assert!(sender.is_like(&Address::parse(text).unwrap()));
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("whatsapp:")]
+    #[case("rcs:")]
+    #[case("+")]
+    #[case("+1415523888O")]
+    #[case("whatsapp:brand_agent")]
+    #[case("whatapp:+14155238886")]
+    #[case("https://example.com")]
+    #[case("014155238886")]
+    #[case("whatsapp:0014155238886")]
+    #[case("1234")]
+    #[case("+14155238886141552")]
+    #[case("whatsapp:+14155238886, whatsapp:+14155238887")]
+    #[case("+14155238886;+14155238887")]
+    #[case("rcs:one, rcs:two")]
+    #[case("MG0123456789abcdef0123456789abcdef")]
+    #[case("a\0")]
+    fn what_can_be_no_sender_is_refused(#[case] text: &str) {
+        assert_eq!(Address::parse_sender(text), Err(InvalidSender));
     }
 
     #[rstest]

@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use crate::Address;
-
-/// The schemes under which one number may stand in reports; none is one too.
-const SCHEMES: [&str; 4] = ["", "whatsapp", "rcs", "sms"];
+use crate::address::{self, SEPARATORS};
+use crate::{Address, ReportFields};
 
 /// A person to be found or forgotten: one number or user id, in all the ways in
 /// which integrators write it. `Debug` and `Display` show a mask.
@@ -22,7 +20,7 @@ enum Name {
     Number(String),
     /// An id that the network gives a person, like `US.13491208655302741918`.
     UserId(String),
-    /// Anything else. It is found as a recipient only, letter by letter: as the
+    /// Anything else. It is found as a recipient only, under its own scheme: as the
     /// value of some field it may mean something else.
     Other,
 }
@@ -39,24 +37,22 @@ impl Addressee {
     /// Takes a number of 5 to 15 digits, with or without a plus, a scheme, and
     /// what people put between digits; or any address that is not one.
     pub fn parse(text: &str) -> Result<Self, InvalidAddressee> {
-        let text = text.trim();
-        let (scheme, name) = text
-            .split_once(':')
-            .map_or((None, text), |(scheme, name)| (Some(scheme), name));
+        let (scheme, name) = address::split(text.trim());
         if !name.contains(char::is_alphanumeric) {
             return Err(InvalidAddressee);
         }
-        let (address, name) = if let Some(digits) = digits(name) {
+        let scheme = scheme.map(|scheme| format!("{}:", scheme.to_ascii_lowercase()));
+        let scheme = scheme.unwrap_or_default();
+        let (address, name) = if address::is_number(name) {
+            let digits: String = address::digits(name).collect();
             if !(5..=15).contains(&digits.len()) || digits.starts_with('0') {
                 return Err(InvalidAddressee);
             }
-            let scheme = scheme.map(|scheme| format!("{scheme}:"));
-            let address = format!("{}+{digits}", scheme.unwrap_or_default());
-            (address, Name::Number(digits))
+            (format!("{scheme}+{digits}"), Name::Number(digits))
         } else if is_user_id(name) {
-            (text.to_owned(), Name::UserId(name.to_owned()))
+            (format!("{scheme}{name}"), Name::UserId(name.to_owned()))
         } else {
-            (text.to_owned(), Name::Other)
+            (format!("{scheme}{name}"), Name::Other)
         };
         let address = Address::parse(&address).map_err(|_| InvalidAddressee)?;
         if address.is_erased() {
@@ -65,47 +61,58 @@ impl Addressee {
         Ok(Self { address, name })
     }
 
-    /// The address in one way of writing it, which [`Addressee::parse`] takes.
+    /// The address in canonical form, which [`Addressee::parse`] takes: the scheme in lower case,
+    /// no blanks around its parts, and a number as a plus and its digits.
     #[must_use]
     pub const fn address(&self) -> &Address {
         &self.address
     }
 
-    /// All ways in which it may stand in reports as their recipient.
+    /// The name of a recipient without the characters of a number that are no digits, where that
+    /// alone tells whether it is this person, whatever the scheme; `None` if
+    /// [`Addressee::exactly`] tells.
     #[must_use]
-    pub fn forms(&self) -> Vec<String> {
-        let names = match &self.name {
-            Name::Number(digits) => vec![format!("+{digits}"), digits.clone()],
-            Name::UserId(id) => vec![id.clone()],
-            Name::Other => return vec![self.address.reveal().to_owned()],
-        };
-        let own = self.address.reveal().split_once(':');
-        let own = own.map(|(scheme, _)| scheme);
-        let others = own.filter(|scheme| !SCHEMES.contains(scheme));
-        let schemes = SCHEMES.into_iter().chain(others);
-        let written = |scheme: &str, name: &String| {
-            if scheme.is_empty() {
-                name.clone()
-            } else {
-                format!("{scheme}:{name}")
-            }
-        };
-        schemes
-            .flat_map(|scheme| names.iter().map(move |name| written(scheme, name)))
-            .collect()
+    pub fn key(&self) -> Option<String> {
+        match &self.name {
+            Name::Number(digits) => Some(digits.clone()),
+            Name::UserId(id) => Some(without_separators(id)),
+            Name::Other => None,
+        }
     }
 
-    /// The values of fields that name the person, as JSON strings.
+    /// The canonical form that the recipient's must equal; `None` if [`Addressee::key`] tells.
     #[must_use]
-    pub fn field_values(&self) -> Vec<String> {
+    pub fn exactly(&self) -> Option<&str> {
         match self.name {
-            Name::Number(_) | Name::UserId(_) => self
-                .forms()
-                .into_iter()
-                .map(|form| serde_json::Value::from(form).to_string())
-                .collect(),
-            Name::Other => Vec::new(),
+            Name::Number(_) | Name::UserId(_) => None,
+            Name::Other => Some(self.address.reveal()),
         }
+    }
+
+    /// Whether a recipient is this person, however it is written.
+    #[must_use]
+    pub fn is(&self, recipient: &str) -> bool {
+        let (scheme, name) = address::split(recipient);
+        if let Some(key) = self.key() {
+            return without_separators(name) == key;
+        }
+        let (own_scheme, own) = address::split(self.address.reveal());
+        let lower = |scheme: Option<&str>| scheme.map(str::to_ascii_lowercase);
+        lower(own_scheme) == lower(scheme) && own == name
+    }
+
+    /// Whether the value of a field in the JSON of [`ReportFields`] is this person.
+    #[must_use]
+    pub fn is_in(&self, fields: &str) -> bool {
+        // Few hold the digits at all; only those are read.
+        let may_be = self
+            .key()
+            .is_some_and(|key| without_separators(fields).contains(&key));
+        may_be
+            && ReportFields::from_json(fields).is_ok_and(|fields| {
+                let pairs = fields.to_pairs();
+                pairs.iter().any(|(_, value)| self.is(value))
+            })
     }
 
     /// Whether a text tells who is meant.
@@ -122,20 +129,13 @@ impl Addressee {
     }
 }
 
-/// The digits of a number, without what people put between them.
-fn digits(name: &str) -> Option<String> {
-    let number = name.trim();
-    let number = number.strip_prefix('+').unwrap_or(number);
-    let digits: String = number
-        .chars()
-        .filter(|character| !" -()./\u{a0}".contains(*character))
-        .collect();
-    let all = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    all.then_some(digits)
+fn without_separators(text: &str) -> String {
+    let kept = text.chars().filter(|it| !SEPARATORS.contains(*it));
+    kept.collect()
 }
 
 /// A country, a point and a long number.
-fn is_user_id(name: &str) -> bool {
+pub(crate) fn is_user_id(name: &str) -> bool {
     name.split_once('.').is_some_and(|(country, rest)| {
         country.len() == 2
             && country.bytes().all(|byte| byte.is_ascii_uppercase())
@@ -179,18 +179,30 @@ mod tests {
         let given = addressee(given);
         assert_eq!(given.address().reveal(), address);
         assert_eq!(addressee(address), given);
-        let forms = given.forms();
         for form in [
             "+15550100001",
             "15550100001",
             "whatsapp:+15550100001",
-            "whatsapp:15550100001",
+            "WhatsApp:+15550100001",
+            " whatsapp:+15550100001 ",
+            "whatsapp: 15550100001",
+            "WHATSAPP : +1 (555) 010-0001\u{a0}",
             "rcs:+15550100001",
+            "viber:1-555-010-0001",
             address,
         ] {
-            assert!(forms.iter().any(|it| it == form), "{form}");
+            assert!(given.is(form), "{form}");
+            assert!(given.is_in(ReportFields::new(&[("a", "b"), ("WaId", form)]).as_json()));
         }
-        assert!(given.field_values().contains(&"\"15550100001\"".to_owned()));
+        for other in [
+            "+155501000011",
+            "+1555010000",
+            "x15550100001",
+            "call 15550100001",
+        ] {
+            assert!(!given.is(other), "{other}");
+            assert!(!given.is_in(ReportFields::new(&[("Body", other)]).as_json()));
+        }
         assert!(given.is_named_in("asked by +1 555-010-0001, by phone"));
         assert!(!given.is_named_in("ticket 4711 of 2026-11-23"));
         let shown = format!("{given} {given:?}");
@@ -200,21 +212,23 @@ mod tests {
     #[test]
     fn a_user_id_is_found_with_and_without_its_scheme() {
         let id = addressee("whatsapp:US.1349802745130002");
-        assert_eq!(id.forms(), addressee("US.1349802745130002").forms());
-        assert!(id.forms().contains(&"US.1349802745130002".to_owned()));
-        assert!(
-            id.field_values()
-                .contains(&"\"US.1349802745130002\"".to_owned())
-        );
+        for form in ["US.1349802745130002", "WhatsApp: US.1349802745130002 "] {
+            assert!(id.is(form), "{form}");
+            assert!(id.is_in(ReportFields::new(&[("UserId", form)]).as_json()));
+        }
+        assert!(!id.is("whatsapp:us.1349802745130002"));
         assert!(id.is_named_in("it is US.1349802745130002"));
     }
 
     #[test]
     fn what_may_be_the_value_of_any_field_is_a_recipient_only() {
         for text in ["delivered", "rcs:brand_agent", "whatsapp:US.1"] {
-            assert_eq!(addressee(text).forms(), [text]);
-            assert_eq!(addressee(text).field_values(), [""; 0]);
+            assert!(addressee(text).is(text), "{text}");
+            assert!(!addressee(text).is_in(ReportFields::new(&[("a", text)]).as_json()));
         }
+        assert!(addressee("rcs:brand_agent").is("RCS: brand_agent "));
+        assert!(!addressee("rcs:brand_agent").is("brand-agent"));
+        assert!(!addressee("rcs:brand_agent").is("sms:brand_agent"));
     }
 
     #[rstest]

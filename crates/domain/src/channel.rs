@@ -175,6 +175,20 @@ pub struct Channel {
     pub version: i64,
 }
 
+/// How often a channel was called without success, as far as it was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChannelCalls {
+    /// Requests without credentials, which were asked for them. Half of all good calls of some
+    /// integrators begin so.
+    pub challenged: u64,
+    /// Requests with wrong credentials.
+    pub refused: u64,
+    /// Requests with the right credentials whose report was rejected.
+    pub rejected: u64,
+    /// When credentials were last wrong.
+    pub last_refused_at: Option<Timestamp>,
+}
+
 impl Channel {
     /// Whether reports of messages from `sender` are taken. Its list may leave out schemes.
     #[must_use]

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use crate::IntegratorName;
+use crate::masking::mask_numbers;
 
 /// An integrator's error code, like `63016`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +43,10 @@ impl fmt::Display for ErrorCode {
 
 /// An integrator's words about an error: at most 1,000 characters, the rest is
 /// cut off. Empty if it sent none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+///
+/// Integrators write phone numbers into them, so `Debug` and `Display` mask those;
+/// [`ErrorText::reveal`] gives the words as they came.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ErrorText(String);
 
 impl ErrorText {
@@ -52,10 +56,23 @@ impl ErrorText {
         Self(crate::text::clipped(text, 1_000))
     }
 
-    /// The words.
+    /// The words as they came. Never write them into a log line.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+/// The words with the phone numbers in them masked.
+impl fmt::Display for ErrorText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&mask_numbers(&self.0))
+    }
+}
+
+impl fmt::Debug for ErrorText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ErrorText({self})")
     }
 }
 
@@ -223,6 +240,15 @@ mod tests {
         for code in codes {
             assert_ne!(twilio(code), UNKNOWN, "{code}");
         }
+    }
+
+    #[test]
+    fn numbers_in_an_error_text_are_masked_unless_revealed() {
+        let text = ErrorText::new("'To' number +15550100001 is not valid");
+        let masked = "'To' number +***0001 is not valid";
+        assert_eq!(text.to_string(), masked);
+        assert_eq!(format!("{text:?}"), format!("ErrorText({masked})"));
+        assert_eq!(text.reveal(), "'To' number +15550100001 is not valid");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::masking::mask_numbers;
+
 /// How far a message has come. A message only ever moves up this order: a
 /// failure is final against everything before it, and a delivery that did
 /// happen corrects a failure reported by another device.
@@ -181,9 +183,13 @@ impl ReportedStatus {
     }
 }
 
+/// The word; phone numbers in one that nobody knows are masked.
 impl fmt::Display for ReportedStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        match self {
+            Self::Delivery(_) | Self::Inbound(_) => f.write_str(self.as_str()),
+            Self::Unknown(word) => f.write_str(&mask_numbers(&word.0)),
+        }
     }
 }
 
@@ -215,6 +221,12 @@ mod tests {
             );
         }
         assert_eq!(DeliveryStatus::from_rank(11), None);
+    }
+
+    #[test]
+    fn numbers_in_an_unknown_word_are_masked_when_shown() {
+        let status = ReportedStatus::parse("sent to +15550100001").unwrap();
+        assert_eq!(status.to_string(), "sent to +***0001");
     }
 
     #[test]

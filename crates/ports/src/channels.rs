@@ -1,7 +1,7 @@
 //! Channels and the credentials that prove their callers.
 
 use async_trait::async_trait;
-use domain::{Channel, ChannelId, Credential, CredentialId, Timestamp};
+use domain::{Channel, ChannelCalls, ChannelId, Credential, CredentialId, Timestamp};
 
 use crate::StoreError;
 use crate::error::Source;
@@ -77,6 +77,13 @@ pub trait ChannelCredentialRepository: Send + Sync {
     /// Notes when credentials last proved a caller. A time that is earlier than
     /// the one kept and an id that is gone change nothing.
     async fn touch(&self, used: &[(CredentialId, Timestamp)]) -> Result<(), StoreError>;
+
+    /// Adds to the counters of channels and keeps the later of two times. A channel that is gone
+    /// changes nothing; none may stand there twice. [`revision`](Self::revision) stays.
+    async fn count_calls(&self, calls: &[(ChannelId, ChannelCalls)]) -> Result<(), StoreError>;
+
+    /// The counters of a channel; all zero if nothing was counted or there is no such channel.
+    async fn calls(&self, id: &ChannelId) -> Result<ChannelCalls, StoreError>;
 }
 
 /// A copy of all channels that can be read while the repository is away, so

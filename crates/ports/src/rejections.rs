@@ -12,9 +12,10 @@ use crate::StoreError;
 /// rejections of each channel.
 #[async_trait]
 pub trait RejectionLog: Send + Sync {
-    /// Adds a rejection and drops the channel's oldest ones beyond the limit.
-    /// Adding the same rejection twice keeps two.
-    async fn keep(&self, rejection: &Rejection) -> Result<(), StoreError>;
+    /// Adds rejections in one step, in their order, and drops the oldest ones of their channels
+    /// beyond the limit. Adding the same rejection twice keeps two. If the store refuses one of
+    /// them it keeps none.
+    async fn keep(&self, rejections: &[Rejection]) -> Result<(), StoreError>;
 
     /// The rejections of one channel or of all, from the newest to the oldest.
     /// `after` is the [`KeptRejection::id`] of the last one of the page before.

@@ -338,3 +338,28 @@ impl CredentialBuilder {
         self.0
     }
 }
+
+/// The number `+15550107777` as reports have spelled it.
+pub const SPELLINGS: [&str; 11] = [
+    "whatsapp:+15550107777",
+    "WhatsApp:+15550107777",
+    " whatsapp:+15550107777 ",
+    "whatsapp: 15550107777",
+    "WHATSAPP : +1 (555) 010-7777\u{a0}",
+    "+15550107777",
+    "15550107777",
+    "+1/555.010.7777",
+    "rcs:+15550107777",
+    "sms:15550107777",
+    "viber:+15550107777",
+];
+
+/// Texts that are not [`SPELLINGS`] of that number.
+pub const NOT_SPELLINGS: [&str; 6] = [
+    "whatsapp:+155501077771",
+    "whatsapp:+1555010777",
+    "whatsapp:x15550107777",
+    "call +15550107777 please",
+    "Rcs : Brand-agent\u{a0}",
+    "rcs:brand-agent",
+];

@@ -2,6 +2,7 @@
 //! who proves nothing costs next to nothing.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use domain::secret::ServerSecret;
 use domain::{ChannelId, CredentialId};
@@ -9,6 +10,7 @@ use ports::integrator::{Door, Proof};
 use ports::{Clock, Headers, Integrator};
 
 use crate::ChannelDirectory;
+use crate::channel_calls::ChannelProblem;
 use crate::channel_directory::KnownChannel;
 
 /// Proves the caller of a report.
@@ -90,8 +92,24 @@ impl AdmitCaller {
                     credential,
                 })
             }
-            (Proof::Challenge, _) => Admission::Challenge,
-            (Proof::Refused, _) | (Proof::Proved(_), None) => Admission::Refused,
+            (Proof::Challenge, known) => {
+                if let Some(known) = known {
+                    known.calls.challenged();
+                }
+                Admission::Challenge
+            }
+            (Proof::Refused, known) => {
+                if let Some(known) = known {
+                    known.calls.refused(now);
+                    if credentials.is_empty() {
+                        known
+                            .calls
+                            .note(ChannelProblem::NoLiveCredential, Instant::now());
+                    }
+                }
+                Admission::Refused
+            }
+            (Proof::Proved(_), None) => Admission::Refused,
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use domain::secret::{CredentialHash, ServerSecret};
@@ -12,6 +13,8 @@ use ports::error::Source;
 use ports::{
     ChannelCredentialRepository, ChannelSnapshot, ChannelWithCredentials, Observer, StoreError,
 };
+
+use crate::channel_calls::{CallCounters, ChannelProblem};
 
 /// How often, in microseconds, the use of one credential is noted.
 const NOTED_EVERY: i64 = 1_000_000;
@@ -56,6 +59,7 @@ pub struct KnownChannel {
     /// does not open stands here as an empty text, which no signature fits.
     pub signing_token: Option<String>,
     credentials: Vec<KnownCredential>,
+    pub(crate) calls: Arc<CallCounters>,
 }
 
 struct KnownCredential {
@@ -219,9 +223,10 @@ impl ChannelDirectory {
         }
     }
 
-    /// Writes down when credentials were last used, if any were since the last
-    /// call.
+    /// Writes down when credentials were last used and how often channels were called without
+    /// success, if anything was counted since the last call.
     pub async fn flush_uses(&self) -> Result<(), StoreError> {
+        self.flush_calls().await?;
         let used: Vec<_> = {
             let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
             used.drain().collect()
@@ -231,6 +236,50 @@ impl ChannelDirectory {
         } else {
             self.repository.touch(&used).await
         }
+    }
+
+    /// Logs wrong credentials too, at most once a minute for each channel.
+    async fn flush_calls(&self) -> Result<(), StoreError> {
+        let snapshot = self.snapshot.load_full();
+        let mut counted = Vec::new();
+        for (id, known) in &snapshot.channels {
+            let calls = known.calls.take();
+            let refused = calls.map_or(0, |calls| calls.refused);
+            if let Some(requests) = known.calls.refused_to_log(refused, Instant::now()) {
+                tracing::warn!(
+                    channel = %id,
+                    requests,
+                    "wrong webhook user or password, answered 401; compare the callback URL at \
+                     the integrator with the channel's credentials"
+                );
+            }
+            counted.extend(calls.map(|calls| (id.clone(), calls)));
+        }
+        if counted.is_empty() {
+            return Ok(());
+        }
+        let written = self.repository.count_calls(&counted).await;
+        if written.is_err() {
+            for (id, calls) in &counted {
+                if let Some(known) = snapshot.channels.get(id) {
+                    known.calls.put_back(calls);
+                }
+            }
+        }
+        written
+    }
+
+    /// Settings that have cost channels reports in the last ten minutes, with how many.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(ChannelId, ChannelProblem, u64)> {
+        let snapshot = self.snapshot.load();
+        let all = snapshot.channels.iter().flat_map(|(id, known)| {
+            let problems = known.calls.problems(Instant::now()).into_iter();
+            problems.map(move |(problem, count)| (id.clone(), problem, count))
+        });
+        let mut all: Vec<_> = all.collect();
+        all.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        all
     }
 
     fn snapshot_of(
@@ -272,10 +321,18 @@ impl ChannelDirectory {
             expires_at: credential.expires_at,
             noted_at: AtomicI64::new(0),
         });
+        // Counters go on for as long as the channel is known.
+        let before = self.find(&channel.id);
+        let calls = before.as_ref().map(|before| Arc::clone(&before.calls));
+        let calls = calls.unwrap_or_default();
+        if before.is_some_and(|before| before.channel.version != channel.version) {
+            calls.settings_changed();
+        }
         KnownChannel {
             channel,
             signing_token,
             credentials: credentials.collect(),
+            calls,
         }
     }
 }

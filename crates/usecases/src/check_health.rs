@@ -18,6 +18,9 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// How long the journal may take to say whether it takes entries, when the store has failed.
 const JOURNAL_DEADLINE: Duration = Duration::from_millis(500);
 
+/// As many problems of channels are named.
+const PROBLEMS_SHOWN: usize = 5;
+
 /// Checks every part the service depends on.
 pub struct CheckHealth {
     store: Arc<dyn ReportStore>,
@@ -59,7 +62,7 @@ impl Condition {
 /// One part and how it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Its name: `store`, `channels`, `secret_key`, `journal`, `retention`,
+    /// Its name: `store`, `channels`, `secret_key`, `rejections`, `journal`, `retention`,
     /// `subscriptions`.
     pub name: &'static str,
     /// How it is.
@@ -170,6 +173,7 @@ impl CheckHealth {
             None
         };
         let mut parts = vec![store, self.channels_part(), self.secret_key_part()];
+        parts.extend(self.rejections_part());
         parts.extend(journal);
         parts.extend(self.retention_part());
         parts.extend(subscriptions);
@@ -200,6 +204,35 @@ impl CheckHealth {
         let wrong: Vec<_> = wrong.collect();
         let wrong = (!wrong.is_empty()).then(|| wrong.join("; "));
         Some(Part::new("retention", wrong, Condition::Degraded))
+    }
+
+    /// `None` if no setting seems to cost reports.
+    fn rejections_part(&self) -> Option<Part> {
+        let problems = self.directory.problems();
+        let shown = problems
+            .iter()
+            .take(PROBLEMS_SHOWN)
+            .map(|(id, problem, count)| {
+                format!(
+                    "channel {id}: calls refused lately: {count}; {}",
+                    problem.advice()
+                )
+            });
+        let mut shown: Vec<_> = shown.collect();
+        if shown.is_empty() {
+            return None;
+        }
+        let more = problems.len().saturating_sub(PROBLEMS_SHOWN);
+        if more > 0 {
+            shown.push(format!("and {more} more"));
+        }
+        let summary = format!(
+            "settings of channels seem to cost reports, {} in all; with the admin token it says \
+             which",
+            problems.len()
+        );
+        let wrong = Some(shown.join("; "));
+        Some(Part::new("rejections", wrong, Condition::Degraded).summarized(summary))
     }
 
     fn secret_key_part(&self) -> Part {

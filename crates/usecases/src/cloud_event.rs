@@ -3,7 +3,7 @@
 
 use domain::error_code::explain;
 use domain::event::MessageEvent;
-use domain::{Address, DeliveryStatus, IntegratorName, Timestamp};
+use domain::{Address, DeliveryStatus, IntegratorName, Timestamp, mask_numbers};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -68,7 +68,7 @@ pub struct MessageData {
     /// Who sent it.
     #[schema(example = "whatsapp:+***9999")]
     pub from: String,
-    /// Whether both addresses are masked.
+    /// Whether both addresses, and the phone numbers in the error's text, are masked.
     pub masked: bool,
     /// The error of its first failure report that carried a code.
     pub error: Option<ErrorData>,
@@ -81,7 +81,8 @@ pub struct MessageData {
 pub struct ErrorData {
     /// The integrator's code.
     pub code: String,
-    /// The integrator's words, empty if it sent none.
+    /// The integrator's words, empty if it sent none; phone numbers in them are masked like the
+    /// addresses.
     pub text: String,
     /// When the failure was reported.
     pub reported_at: String,
@@ -108,7 +109,7 @@ pub struct StepData {
 
 impl CloudEvent {
     /// The form of an event. Its error is explained if the integrator is known;
-    /// addresses are masked unless `reveal`.
+    /// phone numbers are masked unless `reveal`.
     #[must_use]
     pub fn new(event: &MessageEvent, integrator: Option<&IntegratorName>, reveal: bool) -> Self {
         Self {
@@ -139,7 +140,7 @@ impl CloudEvent {
         .to_string()
     }
 
-    /// The JSON of an event with its addresses masked; `None` if they are.
+    /// The JSON of an event with its phone numbers masked; `None` if they are.
     #[must_use]
     pub fn mask(json: &str) -> Option<String> {
         // Within a text the quotes are escaped.
@@ -148,6 +149,12 @@ impl CloudEvent {
         }
         let mut event: Value = serde_json::from_str(json).ok()?;
         let data = event.get_mut("data")?.as_object_mut()?;
+        let text = data
+            .get_mut("error")
+            .and_then(|error| error.get_mut("text"));
+        if let Some(text) = text {
+            *text = text.as_str().map(mask_numbers).into();
+        }
         for name in ["to", "from"] {
             let address = data.get(name).and_then(Value::as_str);
             let masked = address.and_then(|address| Address::parse(address).ok());
@@ -180,7 +187,11 @@ impl MessageData {
             let explained = integrator.map(|name| explain(name, &error.error.code));
             ErrorData {
                 code: error.error.code.to_string(),
-                text: error.error.text.as_str().to_owned(),
+                text: if reveal {
+                    error.error.text.reveal().to_owned()
+                } else {
+                    error.error.text.to_string()
+                },
                 reported_at: error.reported_at.to_string(),
                 title: explained.map(|each| each.title),
                 explanation: explained.map(|each| each.explanation),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::rejection::MaskedFields;
-use domain::{Rejection, RejectionReason};
+use domain::{Rejection, RejectionReason, mask_numbers};
 use ports::journal::{JournalError, JournalMark};
 use ports::reports::{Recorded, record_by_halves};
 use ports::{JournalEntry, Observer, RejectionLog, ReportJournal, ReportStore, StoreError};
@@ -205,7 +205,7 @@ impl DrainJournal {
     /// the journal; those before it in the step may be kept twice then.
     async fn reject(&self, entry: &JournalEntry, error: &StoreError) -> Result<(), DrainError> {
         let channel = entry.report.key.channel.clone();
-        tracing::error!(%channel, sid = %entry.report.key.sid, error = %chain(error), "the store will never take an acknowledged report");
+        tracing::error!(%channel, sid = %entry.report.key.sid, error = mask_numbers(&chain(error)), "the store will never take an acknowledged report");
         let fields = [
             ("message_sid", entry.report.key.sid.to_string()),
             ("status", entry.report.status.to_string()),
@@ -217,10 +217,13 @@ impl DrainJournal {
             channel,
             integrator: entry.integrator.clone(),
             reason: RejectionReason::RefusedByStore,
-            detail: chain(error),
+            detail: mask_numbers(&chain(error)),
             fields: MaskedFields::new(fields.map(|(name, value)| (name.to_owned(), value))),
         };
-        match self.within(self.rejections.keep(&rejection)).await {
+        match self
+            .within(self.rejections.keep(std::slice::from_ref(&rejection)))
+            .await
+        {
             // It never will be, and others wait behind it.
             Err(DrainError::Store(error @ StoreError::Rejected { .. })) => {
                 tracing::error!(error = %chain(&error), "a rejection was not kept");

@@ -8,7 +8,9 @@
 //! caller to a durable row.
 
 pub mod admit_caller;
+pub mod channel_calls;
 pub mod channel_directory;
+mod channel_warnings;
 pub mod check_health;
 pub mod cloud_event;
 pub mod drain_journal;
@@ -28,6 +30,7 @@ pub mod prune;
 pub mod push;
 pub mod read_events;
 pub mod receive_report;
+mod rejection_writer;
 pub mod retention_hold;
 pub mod shared_log;
 pub mod show_message;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::ChannelId;
 use domain::page::{Page, PageSize};
+use domain::{ChannelId, Timestamp};
 use ports::rejections::KeptRejection;
-use ports::{RejectionLog, StoreError};
+use ports::{ChannelWithCredentials, RejectionLog, StoreError};
+
+use crate::channel_warnings::channel_warnings;
 
 /// Lists rejections.
 pub struct ListRejections {
@@ -17,6 +19,17 @@ impl ListRejections {
     #[must_use]
     pub fn new(log: Arc<dyn RejectionLog>) -> Self {
         Self { log }
+    }
+
+    /// What settings of a channel seem to cost it reports at `now`, by its last rejections.
+    pub async fn warnings(
+        &self,
+        found: &ChannelWithCredentials,
+        now: Timestamp,
+    ) -> Result<Vec<String>, StoreError> {
+        let id = &found.channel.id;
+        let last = self.log.list(Some(id), None, PageSize::default()).await?;
+        Ok(channel_warnings(found, &last.items, now))
     }
 
     /// One page, the newest first.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use domain::secret::ServerSecret;
 use domain::{
-    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, KeepDays,
-    Password, PublicUrl, Timestamp, WebhookUser,
+    Address, Channel, ChannelCalls, ChannelId, ChannelName, Credential, CredentialId,
+    IntegratorName, KeepDays, Password, PublicUrl, Timestamp, WebhookUser,
 };
 use ports::channels::Change;
+use ports::integrator::report_path;
 use ports::{ChannelCredentialRepository, ChannelWithCredentials, Clock, Ids, StoreError};
 
 use crate::Integrators;
@@ -143,6 +144,9 @@ pub enum ManageError {
     /// The expiry lies in the past.
     #[error("the expiry lies in the past")]
     ExpiryInThePast,
+    /// The public URL is the callback URL of another channel or integrator.
+    #[error("the public URL holds another report path; give the base, or the URL that ends in {0}")]
+    OtherReportPath(String),
     /// Somebody else changed the channel meanwhile.
     #[error("the channel was changed by somebody else meanwhile")]
     Outdated,
@@ -195,6 +199,17 @@ impl ManageChannels {
         found.ok_or_else(|| ManageError::NoSuchChannel(id.clone()))
     }
 
+    /// The time by which credentials are live or have expired.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// How often a channel was called without success.
+    pub async fn calls(&self, id: &ChannelId) -> Result<ChannelCalls, ManageError> {
+        Ok(self.repository.calls(id).await?)
+    }
+
     /// The URL to paste into the integrator's console, without credentials.
     pub fn callback_url(&self, channel: &Channel) -> Result<String, ManageError> {
         self.callback_url_with(channel, None)
@@ -216,6 +231,7 @@ impl ManageChannels {
             updated_at: now,
             version: 1,
         };
+        self.check_public_url(&channel)?;
         let issued = self.issue(&channel, new.credential, now)?;
         match self.repository.add(&channel, &issued.credential).await? {
             Change::Done => Ok((channel, issued)),
@@ -241,6 +257,9 @@ impl ManageChannels {
                 return Err(ManageError::Outdated);
             }
             self.apply(&changes, &mut channel);
+            if changes.public_url.is_some() {
+                self.check_public_url(&channel)?;
+            }
             channel.version = channel.version.saturating_add(1);
             channel.updated_at = self.clock.now();
             match self.repository.update(&channel).await? {
@@ -353,6 +372,20 @@ impl ManageChannels {
         let [nonce @ .., _, _, _, _, _, _, _, _] = self.ids.secret_bytes();
         self.secret
             .seal(&token.0, &Channel::signing_token_context(channel), nonce)
+    }
+
+    /// Signatures would be checked against a path that no report of the channel has.
+    fn check_public_url(&self, channel: &Channel) -> Result<(), ManageError> {
+        let integrator = self.integrators.find(&channel.integrator);
+        let (Some(url), Some(integrator)) = (&channel.public_url, integrator) else {
+            return Ok(());
+        };
+        let own = report_path(integrator.as_ref(), &channel.id);
+        let path = url.reveal().split(['?', '#']).next().unwrap_or_default();
+        if path.contains("/social/on/") && !path.ends_with(&own) {
+            return Err(ManageError::OtherReportPath(own));
+        }
+        Ok(())
     }
 
     fn callback_url_with(

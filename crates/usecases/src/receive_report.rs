@@ -1,15 +1,17 @@
 //! The way of a report from a proven caller to a durable row.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::{
     IntegratorName, MessageKey, PublicUrl, Rejection, RejectionReason, Report, Timestamp,
+    mask_numbers,
 };
 use ports::integrator::{Defect, ReadReport, Reading, SignedRequest, report_path};
 use ports::{Clock, Headers, Integrator, Observer, RejectionLog};
 
 use crate::intake::{Intake, IntakeError, chain};
+use crate::rejection_writer::RejectionWriter;
 use crate::{Admitted, channel_directory::KnownChannel};
 
 /// How long keeping a rejection may hold up an answer.
@@ -18,7 +20,7 @@ const REJECTION_DEADLINE: Duration = Duration::from_secs(1);
 /// Takes in the reports of one request.
 pub struct ReceiveReport {
     intake: Intake,
-    rejections: Arc<dyn RejectionLog>,
+    rejections: RejectionWriter,
     /// Where the internet reaches channels that have no URL of their own.
     public_url: PublicUrl,
     clock: Arc<dyn Clock>,
@@ -74,7 +76,7 @@ impl ReceiveReport {
     ) -> Self {
         Self {
             intake,
-            rejections,
+            rejections: RejectionWriter::new(rejections),
             public_url,
             clock,
             observer,
@@ -82,7 +84,8 @@ impl ReceiveReport {
     }
 
     /// Takes in the reports of a request; they are durable when this returns
-    /// `Ok`. A request that is refused is kept as a rejection.
+    /// `Ok`. A request that is refused is kept as a rejection; of a channel with many a second
+    /// the others are only counted.
     pub async fn run(&self, request: ReportRequest<'_>) -> Result<(), ReceiveError> {
         let arrived_at = self.clock.now();
         let reports = match self.read(&request, arrived_at) {
@@ -184,12 +187,14 @@ impl ReceiveReport {
             Ok(true) => Ok(()),
             Ok(false) => Err(ReceiveError::SignatureMismatch),
             Err(mismatch) => {
-                tracing::warn!(
-                    channel = %known.channel.id,
-                    signed = mismatch.signed,
-                    expected_url = mismatch.expected_url,
-                    "refused a report: its signature is not the one for the configured URL and token"
-                );
+                if known.calls.keeps_rejections(Instant::now()) {
+                    tracing::warn!(
+                        channel = %known.channel.id,
+                        signed = mismatch.signed,
+                        expected_url = mismatch.expected_url,
+                        "refused a report: its signature is not the one for the configured URL and token"
+                    );
+                }
                 Err(ReceiveError::SignatureMismatch)
             }
         }
@@ -223,9 +228,15 @@ impl ReceiveReport {
                 return;
             }
         };
+        // The store's words and names of fields may repeat what came.
+        let detail = mask_numbers(&detail);
         self.observer.rejected(reason);
-        let channel = &request.caller.channel.channel.id;
-        tracing::info!(%channel, reason = reason.as_str(), detail, "refused a report");
+        let known = &request.caller.channel;
+        let Some(omitted) = known.calls.rejected(reason, Instant::now()) else {
+            return;
+        };
+        let channel = &known.channel.id;
+        tracing::info!(%channel, reason = reason.as_str(), detail, omitted, "refused a report");
         let rejection = Rejection {
             arrived_at,
             channel: channel.clone(),
@@ -235,13 +246,12 @@ impl ReceiveReport {
             fields: request.integrator.evidence(request.body),
         };
         // The answer does not wait for a store that is away.
-        let keeping = self.rejections.keep(&rejection);
-        match tokio::time::timeout(REJECTION_DEADLINE, keeping).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%channel, error = %chain(&error), "a rejection was not kept");
-            }
-            Err(_elapsed) => tracing::warn!(%channel, "a rejection was not kept in time"),
+        let keeping = self.rejections.keep(rejection);
+        if tokio::time::timeout(REJECTION_DEADLINE, keeping)
+            .await
+            .is_err()
+        {
+            tracing::warn!(%channel, "a rejection was not kept in time");
         }
     }
 }

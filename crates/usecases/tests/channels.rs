@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::{ChannelName, IntegratorName, Password, PublicUrl, WebhookUser};
+use domain::{ChannelCalls, ChannelName, IntegratorName, Password, PublicUrl, WebhookUser};
 use ports::error::Source;
 use ports::observer::Unobserved;
-use ports::{ChannelSnapshot, ChannelWithCredentials, Clock as _, Headers};
+use ports::{
+    ChannelCredentialRepository as _, ChannelSnapshot, ChannelWithCredentials, Clock as _, Headers,
+};
 use testkit::builders::{channel_id, server_secret};
 use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::MemoryStore;
@@ -79,6 +81,15 @@ impl Headers for Basic {
     fn get(&self, name: &str) -> Option<&[u8]> {
         name.eq_ignore_ascii_case("authorization")
             .then_some(self.0.as_bytes())
+    }
+}
+
+/// No header lines.
+struct Nothing;
+
+impl Headers for Nothing {
+    fn get(&self, _: &str) -> Option<&[u8]> {
+        None
     }
 }
 
@@ -360,4 +371,104 @@ async fn credentials_of_another_server_secret_are_noticed() {
         ChannelDirectory::new(Arc::new(world.store.clone()), other, Arc::new(Unobserved));
     directory.refresh().await.unwrap();
     assert_eq!(directory.foreign_credentials(), 1);
+}
+
+#[tokio::test]
+async fn calls_without_success_are_counted_for_known_channels_only() {
+    let world = World::new();
+    let issued = world.add("1").await;
+    world.directory.refresh().await.unwrap();
+    let refused_at = world.clock.now();
+    let integrators = integrators();
+    for id in ["1", "unknown"] {
+        for _ in 0..3 {
+            assert!(!world.admits(id, "wrong password"));
+        }
+        let challenge =
+            world
+                .admit
+                .run(integrators.find(&twilio()).unwrap().as_ref(), id, &Nothing);
+        assert!(matches!(challenge, Admission::Challenge));
+    }
+    world.store.set_unavailable(true);
+    assert!(world.directory.flush_uses().await.is_err());
+    world.store.set_unavailable(false);
+    // What was counted outlives a change of the channel, and a failed write.
+    world
+        .manage
+        .add_credential(&channel_id("1"), new_credential())
+        .await
+        .unwrap();
+    world.directory.refresh().await.unwrap();
+    world.directory.flush_uses().await.unwrap();
+    world.clock.advance(Duration::from_mins(1));
+    assert!(world.admits("1", issued.password.reveal()));
+    world.directory.flush_uses().await.unwrap();
+    let calls = world.store.calls(&channel_id("1")).await.unwrap();
+    let wanted = ChannelCalls {
+        challenged: 1,
+        refused: 3,
+        rejected: 0,
+        last_refused_at: Some(refused_at),
+    };
+    assert_eq!(calls, wanted);
+    let unknown = world.store.calls(&channel_id("unknown")).await.unwrap();
+    assert_eq!(unknown, ChannelCalls::default());
+    assert_eq!(world.directory.problems(), []);
+}
+
+#[tokio::test]
+async fn a_channel_whose_credentials_have_expired_is_degraded_when_it_is_called() {
+    let world = World::new();
+    let expires_at = Some(world.clock.now().plus_micros(60_000_000));
+    let expiring = NewCredential {
+        expires_at,
+        ..new_credential()
+    };
+    let new = NewChannel {
+        credential: expiring,
+        ..new_channel("1")
+    };
+    let (_, issued) = world.manage.add(new).await.unwrap();
+    world.directory.refresh().await.unwrap();
+    world.clock.advance(Duration::from_secs(61));
+    let check = CheckHealth::new(Arc::new(world.store.clone()), world.directory.clone());
+    let rejections = async || {
+        let parts = check.run().await;
+        parts.into_iter().find(|part| part.name == "rejections")
+    };
+    assert_eq!(rejections().await, None);
+    assert!(!world.admits("1", issued.password.reveal()));
+    let part = rejections().await.unwrap();
+    assert_eq!(part.condition, Condition::Degraded);
+    assert_eq!(
+        part.detail.as_deref(),
+        Some(
+            "channel 1: calls refused lately: 1; every credential has expired; add one and update \
+             the callback URL"
+        )
+    );
+}
+
+#[tokio::test]
+async fn the_callback_url_of_another_channel_is_refused_as_public_url() {
+    let world = World::new();
+    let path = "https://example.com/proxy/social/on/whatsapp/twilio/report/";
+    let with = |id: &str, url: String| NewChannel {
+        public_url: Some(PublicUrl::parse(&url).unwrap()),
+        ..new_channel(id)
+    };
+    let other = world.manage.add(with("1", format!("{path}2?a=b"))).await;
+    assert!(matches!(other, Err(ManageError::OtherReportPath(own)) if own.ends_with("/report/1")));
+    world
+        .manage
+        .add(with("1", format!("{path}1?a=b#c")))
+        .await
+        .unwrap();
+    let changes = ChannelChanges {
+        public_url: Some(Some(PublicUrl::parse(&format!("{path}12")).unwrap())),
+        ..ChannelChanges::default()
+    };
+    let other = world.manage.update(&channel_id("1"), changes).await;
+    assert!(matches!(other, Err(ManageError::OtherReportPath(_))));
 }

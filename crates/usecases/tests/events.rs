@@ -272,7 +272,7 @@ async fn an_event_is_a_cloud_event() {
     let (store, _, log) = counted();
     let failed = report("SM1")
         .status("failed")
-        .error_with_text("63016", "no session");
+        .error_with_text("63016", "no session for +15550100001");
     store
         .record(&[report("SM1").status("sent").build(), failed.build()])
         .await
@@ -293,10 +293,17 @@ async fn an_event_is_a_cloud_event() {
     assert_eq!(shown["data"]["masked"], true);
     assert!(shown["data"]["to"].as_str().unwrap().contains("***"));
     assert_eq!(shown["data"]["error"]["code"], "63016");
+    assert_eq!(shown["data"]["error"]["text"], "no session for +***0001");
     assert!(shown["data"]["error"]["explanation"].is_string());
     let clear = CloudEvent::new(event, None, true);
     assert_eq!(clear.data.to, event.recipient.reveal());
-    assert_eq!(clear.data.error.unwrap().explanation, None);
+    let masked = CloudEvent::mask(&clear.to_json()).unwrap();
+    let masked: serde_json::Value = serde_json::from_str(&masked).unwrap();
+    assert_eq!(masked["data"]["error"]["text"], "no session for +***0001");
+    assert_eq!(CloudEvent::mask(&masked.to_string()), None);
+    let error = clear.data.error.unwrap();
+    assert_eq!(error.explanation, None);
+    assert_eq!(error.text, "no session for +15550100001");
 }
 
 #[tokio::test]

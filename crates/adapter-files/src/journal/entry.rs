@@ -47,7 +47,7 @@ pub(super) fn encode(entry: &JournalEntry) -> Result<Vec<u8>, serde_json::Error>
         status: report.status.as_str().to_owned(),
         error: report.error.as_ref().map(|error| WireError {
             code: error.code.as_str().to_owned(),
-            text: error.text.as_str().to_owned(),
+            text: error.text.reveal().to_owned(),
         }),
         to: report.recipient.reveal().to_owned(),
         from: report.sender.reveal().to_owned(),

@@ -143,7 +143,11 @@ impl ApiError {
             Self::Show(error) => of_show(error),
             Self::Manage(error) => {
                 let (status, code) = of_manage(error);
-                Problem::new(status, code, error.to_string())
+                let problem = Problem::new(status, code, error.to_string());
+                match error {
+                    ManageError::OtherReportPath(_) => problem.of("public_url"),
+                    _ => problem,
+                }
             }
             Self::Subscription(error) => of_subscription(error),
             Self::Cursor(error) => of_cursor(error),
@@ -170,6 +174,7 @@ fn of_manage(error: &ManageError) -> (StatusCode, &'static str) {
             (StatusCode::UNPROCESSABLE_ENTITY, "unknown_integrator")
         }
         ManageError::TooManyCredentials => (StatusCode::CONFLICT, "too_many_credentials"),
+        ManageError::OtherReportPath(_) => (StatusCode::BAD_REQUEST, "invalid_value"),
         ManageError::ExpiryInThePast => (StatusCode::UNPROCESSABLE_ENTITY, "expiry_in_the_past"),
         ManageError::Outdated => (StatusCode::CONFLICT, "outdated"),
         ManageError::Store(error) => {

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use domain::ChannelCalls;
+use ports::ChannelCredentialRepository as _;
 use serde_json::json;
+use testkit::builders::channel_id;
 
 use crate::client::{Answer, Request};
 use crate::fixture::{PUBLIC_URL, on_memory};
-use crate::service::Service;
+use crate::service::{Service, fields};
 
 async fn send(service: &Service, method: &str, path: &str, body: serde_json::Value) -> Answer {
     let request = Request::new(method, path).json(&body);
@@ -73,8 +76,17 @@ async fn a_channel_is_made_with_its_first_credential() {
     });
     let fields = shown.as_object_mut().unwrap();
     fields.extend(more.as_object().unwrap().clone());
+    shown["calls"] = json!({
+        "challenged": 0,
+        "refused": 0,
+        "last_refused_at": null,
+        "rejected": 0,
+        "last_authenticated_at": null,
+    });
+    shown["warnings"] = json!([]);
     let found = running.service.get(location).await;
     assert_eq!(found.json(), shown);
+    shown["calls"] = json!(null);
     assert!(!found.text().contains(password));
     let listed = running.service.shown("/api/v1/channels").await;
     assert_eq!(listed, json!({"items": [shown]}));
@@ -114,6 +126,12 @@ async fn a_field_that_is_wrong_is_named_and_its_value_is_not_told() {
         ("user", json!("sec:ret"), "invalid_value"),
         ("password", json!("secret"), "invalid_value"),
         ("senders", json!(["secret\u{0}"]), "invalid_value"),
+        ("senders", json!(["whatsapp:+1secret"]), "invalid_value"),
+        (
+            "public_url",
+            json!("https://x/social/on/whatsapp/twilio/report/other"),
+            "invalid_value",
+        ),
         ("public_url", json!("secret"), "invalid_value"),
         ("signing_token", json!("secret "), "invalid_value"),
         ("keep_messages_days", json!(0), "invalid_value"),
@@ -344,4 +362,63 @@ async fn a_second_credential_is_issued_and_the_first_removed() {
         service.shown("/api/v1/channels").await,
         json!({"items": []})
     );
+}
+
+#[tokio::test]
+async fn calls_without_success_and_what_they_point_to_are_shown() {
+    let (running, store) = on_memory().await;
+    let service = &running.service;
+    let channel = service.add_channel("1", json!({})).await;
+    let calls = ChannelCalls {
+        challenged: 412,
+        refused: 3,
+        rejected: 2,
+        last_refused_at: Some(testkit::builders::time(7)),
+    };
+    store
+        .count_calls(&[(channel_id("1"), calls)])
+        .await
+        .unwrap();
+    let path = "/api/v1/channels/1";
+    let disabled = send(service, "PATCH", path, json!({"enabled": false})).await;
+    assert_eq!(disabled.json()["warnings"], json!([]));
+    let report = Request::post(&channel.path())
+        .form(&fields("SM1", "sent"))
+        .basic(&channel.user, &channel.password);
+    assert_eq!(report.send(service.public).await.status, 403);
+    let shown = service.shown(path).await;
+    let counted = json!({
+        "challenged": 412,
+        "refused": 3,
+        "last_refused_at": "1970-01-01T00:00:00.000007Z",
+        "rejected": 2,
+        "last_authenticated_at": null,
+    });
+    assert_eq!(shown["calls"], counted);
+    let warning = "reports rejected within the last hour: at least 1; the channel is disabled; \
+                   enable it or take its callback URL away";
+    assert_eq!(shown["warnings"], json!([warning]));
+    let answer = service.get("/readyz").await;
+    assert_eq!(answer.status, 200);
+    let ready = answer.text();
+    assert!(
+        ready.contains("rejections") && ready.contains("the channel is disabled"),
+        "{ready}"
+    );
+    // Put right, nothing is warned of any more.
+    running.clock.advance(Duration::from_secs(1));
+    let enabled = send(service, "PATCH", path, json!({"enabled": true})).await;
+    assert_eq!(enabled.json()["warnings"], json!([]));
+    let began = std::time::Instant::now();
+    while service
+        .get("/readyz")
+        .await
+        .text()
+        .contains("the channel is disabled")
+    {
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "it is still shown"
+        );
+    }
 }

@@ -28,7 +28,7 @@ async fn a_message_is_shown_with_all_that_led_there() {
         &fields(&sid, "undelivered")[..],
         &[
             ("ErrorCode", "63016"),
-            ("ErrorMessage", "outside"),
+            ("ErrorMessage", "'To' +15550100001 is outside"),
             ("Body", "hello"),
         ],
         &[("ApiVersion", "2010-04-01"), ("Body", "you")],
@@ -63,7 +63,7 @@ async fn a_message_is_shown_with_all_that_led_there() {
         })
     );
     assert_eq!(error["code"], "63016");
-    assert_eq!(error["text"], "outside");
+    assert_eq!(error["text"], "'To' +***0001 is outside");
     assert_eq!(error["reported_at"], "2026-11-22T18:06:18.000000Z");
     for explained in ["title", "explanation", "actor", "permanence"] {
         assert!(error[explained].is_string(), "{explained}");
@@ -76,7 +76,7 @@ async fn a_message_is_shown_with_all_that_led_there() {
         "status": "undelivered",
         "effect": "advanced",
         "error_code": "63016",
-        "error_text": "outside",
+        "error_text": "'To' +***0001 is outside",
         "to": "whatsapp:+***0001",
         "from": "whatsapp:+***9999",
         "credential_id": credentials["credentials"][0]["id"],
@@ -91,6 +91,9 @@ async fn a_message_is_shown_with_all_that_led_there() {
 
     let revealed = running.service.shown(&format!("{path}?reveal=true")).await;
     assert_eq!(revealed["to"], "whatsapp:+15550100001");
+    let words = "'To' +15550100001 is outside";
+    assert_eq!(revealed["error"]["text"], words);
+    assert_eq!(revealed["reports"][0]["error_text"], words);
     assert_eq!(revealed["reports"][0]["from"], "whatsapp:+15550109999");
     assert_eq!(
         revealed["reports"][0]["fields"]["Body"],

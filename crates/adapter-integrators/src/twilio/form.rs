@@ -108,13 +108,15 @@ impl<'a> Form<'a> {
     }
 
     fn into_report(mut self, idempotency_token: Option<String>) -> Result<ReadReport, Defect> {
-        let sid = self.sid.required(MessageSid::parse)?;
-        let status = self.status.required(ReportedStatus::parse)?;
+        let sid = self.sid.required(|text| MessageSid::parse(text.trim()))?;
+        let status = self
+            .status
+            .required(|text| ReportedStatus::parse(text.trim()))?;
         let recipient = self.to.required(address)?;
         let sender = self.from.required(address)?;
         let code = self.error_code.lenient()?;
         let words = self.error_message.lenient()?;
-        let parsed = code.as_deref().and_then(|code| ErrorCode::parse(code).ok());
+        let parsed = code.as_deref().and_then(error_code);
         let error = if let Some(code) = parsed {
             Some(ReportError {
                 code,
@@ -235,6 +237,13 @@ impl<'a> Slot<'a> {
             expected,
         }
     }
+}
+
+/// A code without the blanks around it. `0` and `null` say that there was no error.
+fn error_code(text: &str) -> Option<ErrorCode> {
+    let code = text.trim();
+    let is_none = code == "0" || code.eq_ignore_ascii_case("null");
+    ErrorCode::parse(code).ok().filter(|_| !is_none)
 }
 
 /// An address as it comes, but for a plus that was sent unescaped: it arrives

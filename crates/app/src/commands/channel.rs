@@ -2,12 +2,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use adapter_http::wire::{ChannelCreatedView, ChannelList, ChannelView};
 use anyhow::{Context as _, Result};
-use domain::{Address, Channel, ChannelId, ChannelName, IntegratorName, KeepDays, PublicUrl};
-use usecases::ManageChannels;
+use domain::{
+    Address, Channel, ChannelCalls, ChannelId, ChannelName, IntegratorName, KeepDays, PublicUrl,
+    Timestamp,
+};
+use ports::ChannelWithCredentials;
 use usecases::manage_channels::{ChannelChanges, NewChannel, SigningToken};
+use usecases::{ListRejections, ManageChannels};
 
 use super::credential::{new_credential, print_issued};
 use crate::cli::{ChannelAddArgs, ChannelCommand, ChannelUpdateArgs};
@@ -29,7 +34,7 @@ pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Re
     let outcome = match command {
         ChannelCommand::Add(args) => add(&manage, json, args).await,
         ChannelCommand::List => list(&manage, json).await,
-        ChannelCommand::Show { id, reveal } => show(&manage, json, &id, reveal).await,
+        ChannelCommand::Show { id, reveal } => show(&manage, &stores, json, &id, reveal).await,
         ChannelCommand::Update { id, changes } => update(&manage, json, &id, &changes).await,
         ChannelCommand::Enable { id } => switch(&manage, json, &id, true).await,
         ChannelCommand::Disable { id } => switch(&manage, json, &id, false).await,
@@ -104,11 +109,21 @@ async fn list(manage: &ManageChannels, json: bool) -> Result<()> {
     Ok(())
 }
 
-async fn show(manage: &ManageChannels, json: bool, id: &str, reveal: bool) -> Result<()> {
+async fn show(
+    manage: &ManageChannels,
+    stores: &Stores,
+    json: bool,
+    id: &str,
+    reveal: bool,
+) -> Result<()> {
     let found = manage.show(&ChannelId::parse(id)?).await?;
+    let calls = manage.calls(&found.channel.id).await?;
+    let rejections = ListRejections::new(Arc::clone(&stores.rejections));
+    let warnings = rejections.warnings(&found, manage.now()).await?;
     let callback_url = manage.callback_url(&found.channel)?;
     if json {
-        return output::json(&ChannelView::new(&found, Some(callback_url), reveal));
+        let view = ChannelView::new(&found, Some(callback_url), reveal);
+        return output::json(&view.with_calls(&found, calls, warnings));
     }
     let channel = &found.channel;
     let senders: Vec<_> = channel
@@ -148,10 +163,15 @@ async fn show(manage: &ManageChannels, json: bool, id: &str, reveal: bool) -> Re
                 "credentials".to_owned(),
                 found.credentials.len().to_string(),
             ],
+            ["calls".to_owned(), calls_text(&found, &calls)],
+            ["rejected".to_owned(), format!("{} reports", calls.rejected)],
             ["created".to_owned(), channel.created_at.to_string()],
             ["changed".to_owned(), channel.updated_at.to_string()],
         ],
     );
+    for warning in warnings {
+        output::line(format!("Warning: {warning}."));
+    }
     Ok(())
 }
 
@@ -186,7 +206,10 @@ async fn update(
 }
 
 fn senders(texts: &[String]) -> Result<Vec<Address>> {
-    let parsed: Result<_, _> = texts.iter().map(|text| Address::parse(text)).collect();
+    let parsed: Result<_, _> = texts
+        .iter()
+        .map(|text| Address::parse_sender(text))
+        .collect();
     parsed.context("--sender")
 }
 
@@ -238,6 +261,20 @@ async fn remove(manage: &ManageChannels, id: &str) -> Result<()> {
     manage.remove(&id).await?;
     output::line(format!("Removed channel {id}. Its messages stay."));
     Ok(())
+}
+
+/// `challenged 412 times, wrong credentials 0 times, last authenticated never`.
+fn calls_text(found: &ChannelWithCredentials, calls: &ChannelCalls) -> String {
+    let time = |at: Option<Timestamp>| at.map_or("never".to_owned(), |at| at.to_string());
+    let used = found.credentials.iter().filter_map(|it| it.last_used_at);
+    let last_refused = calls.last_refused_at.map(|at| format!(" (last {at})"));
+    format!(
+        "challenged {} times, wrong credentials {} times{}, last authenticated {}",
+        calls.challenged,
+        calls.refused,
+        last_refused.unwrap_or_default(),
+        time(used.max()),
+    )
 }
 
 const fn state(channel: &Channel) -> &'static str {

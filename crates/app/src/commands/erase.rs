@@ -61,20 +61,27 @@ fn read_line(input: &mut impl BufRead) -> Result<String> {
 
 /// Says how the recipient was understood; masked unless it may be shown in the clear.
 fn understood(addressee: &Addressee, clear: bool) -> String {
-    let forms = addressee.forms();
-    let first = forms.first().map_or("", String::as_str);
-    let is_number = first.starts_with('+');
-    let shown = match (clear, is_number) {
-        (true, _) => first.to_owned(),
-        (false, true) => format!("{addressee} of {} digits", first.len() - 1),
-        (false, false) => addressee.to_string(),
-    };
-    if is_number {
-        format!("Erases the number {shown}, with and without a plus, whatsapp:, rcs: or sms:.")
-    } else if forms.len() > 1 {
-        format!("Erases the user id {shown}, with and without whatsapp:, rcs: or sms:.")
+    let key = addressee.key();
+    let digits = key
+        .as_deref()
+        .filter(|key| key.bytes().all(|byte| byte.is_ascii_digit()));
+    if let Some(digits) = digits {
+        let shown = if clear {
+            format!("+{digits}")
+        } else {
+            format!("{addressee} of {} digits", digits.len())
+        };
+        return format!("Erases the number {shown}, in every spelling and under any scheme.");
+    }
+    let shown = if clear {
+        addressee.address().reveal().to_owned()
     } else {
-        format!("Erases the address {shown}, exactly as it is written here.")
+        addressee.to_string()
+    };
+    if key.is_some() {
+        format!("Erases the user id {shown}, under any scheme.")
+    } else {
+        format!("Erases the address {shown}, under this scheme only.")
     }
 }
 

@@ -145,7 +145,11 @@ fn print_message(shown: &ShownMessage, reveal: bool) {
         [
             logged.revision.to_string(),
             logged.report.arrived_at.to_string(),
-            logged.report.status.to_string(),
+            if reveal {
+                logged.report.status.as_str().to_owned()
+            } else {
+                logged.report.status.to_string()
+            },
             logged.effect.as_str().to_owned(),
             error.unwrap_or_default(),
             logged.report.idempotency_token.clone().unwrap_or_default(),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::masking::mask_numbers;
+
 /// How much of an answer is kept.
 const CHARACTERS_MAX: usize = 512;
 
@@ -56,9 +58,10 @@ fn is_harmless(character: char) -> bool {
         )
 }
 
+/// The excerpt with the phone numbers in it masked: answers repeat what was sent.
 impl fmt::Display for AnswerExcerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&mask_numbers(&self.0))
     }
 }
 
@@ -66,6 +69,12 @@ impl fmt::Display for AnswerExcerpt {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn numbers_in_an_answer_are_masked_when_shown() {
+        let excerpt = AnswerExcerpt::of(b"no contact whatsapp:+15550100001");
+        assert_eq!(excerpt.to_string(), "no contact whatsapp:+***0001");
+    }
 
     #[test]
     fn control_characters_are_spelled_out() {

@@ -22,6 +22,7 @@ macro_rules! __rejections_contract {
             pages_of_rejections_have_no_gap_and_no_repetition
             a_list_of_no_rejections_is_empty
             only_the_last_ones_of_a_channel_are_kept
+            a_batch_is_kept_in_its_order_and_within_the_limit_of_each_channel
             racing_rejections_keep_the_limit
             another_store_on_the_same_data_sees_rejections
         }
@@ -42,7 +43,8 @@ fn rejection(channel: &str, number: i64) -> Rejection {
 }
 
 async fn keep(log: &dyn RejectionLog, rejection: &Rejection) {
-    log.keep(rejection).await.expect("the store is there");
+    let kept = log.keep(std::slice::from_ref(rejection)).await;
+    kept.expect("the store is there");
 }
 
 /// All rejections, read in pages of `size`.
@@ -180,6 +182,23 @@ pub async fn only_the_last_ones_of_a_channel_are_kept(stores: Rejections) {
     assert_eq!(numbers(&*stores.one, Some("1"), 500).await, last);
     assert_eq!(numbers(&*stores.one, Some("2"), 500).await, [2, 1]);
     assert_eq!(numbers(&*stores.one, None, 500).await.len(), last.len() + 2);
+}
+
+pub async fn a_batch_is_kept_in_its_order_and_within_the_limit_of_each_channel(stores: Rejections) {
+    stores.one.keep(&[]).await.expect("nothing to do");
+    let limit = i64::from(REJECTIONS_KEPT);
+    for number in [1, 2] {
+        keep(&*stores.one, &rejection("2", number)).await;
+    }
+    let mut batch: Vec<_> = (0..limit).map(|n| rejection("1", n)).collect();
+    batch.insert(7, rejection("2", 3));
+    for batch in [&batch[..], &[rejection("1", limit), rejection("3", 1)]] {
+        stores.other.keep(batch).await.expect("the store is there");
+    }
+    let last: Vec<_> = (1..=limit).rev().collect();
+    assert_eq!(numbers(&*stores.one, Some("1"), 500).await, last);
+    assert_eq!(numbers(&*stores.one, Some("2"), 500).await, [3, 2, 1]);
+    assert_eq!(numbers(&*stores.one, Some("3"), 500).await, [1]);
 }
 
 pub async fn racing_rejections_keep_the_limit(stores: Rejections) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::credential::LIVE_CREDENTIALS_MAX;
-use domain::{Channel, ChannelId, Credential, CredentialId, KeepDays, Timestamp};
+use domain::{Channel, ChannelCalls, ChannelId, Credential, CredentialId, KeepDays, Timestamp};
 use ports::StoreError;
 use ports::channels::{Change, ChannelCredentialRepository, ChannelWithCredentials};
 
@@ -13,6 +13,7 @@ use super::MemoryStore;
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     by_id: BTreeMap<ChannelId, ChannelWithCredentials>,
+    calls: BTreeMap<ChannelId, ChannelCalls>,
     revision: i64,
 }
 
@@ -71,10 +72,12 @@ impl ChannelCredentialRepository for MemoryStore {
     }
 
     async fn remove(&self, id: &ChannelId) -> Result<Change, StoreError> {
-        self.change(|channels| match channels.remove(id) {
+        let removed = self.change(|channels| match channels.remove(id) {
             Some(_) => Change::Done,
             None => Change::Absent,
-        })
+        });
+        self.open()?.channels.calls.remove(id);
+        removed
     }
 
     async fn add_credential(&self, credential: &Credential) -> Result<Change, StoreError> {
@@ -119,6 +122,26 @@ impl ChannelCredentialRepository for MemoryStore {
             credential.last_used_at = credential.last_used_at.max(latest);
         }
         Ok(())
+    }
+
+    async fn count_calls(&self, calls: &[(ChannelId, ChannelCalls)]) -> Result<(), StoreError> {
+        let mut data = self.open()?;
+        let channels = &mut data.channels;
+        for (id, more) in calls {
+            if channels.by_id.contains_key(id) {
+                let kept = channels.calls.entry(id.clone()).or_default();
+                kept.challenged += more.challenged;
+                kept.refused += more.refused;
+                kept.rejected += more.rejected;
+                kept.last_refused_at = kept.last_refused_at.max(more.last_refused_at);
+            }
+        }
+        Ok(())
+    }
+
+    async fn calls(&self, id: &ChannelId) -> Result<ChannelCalls, StoreError> {
+        let calls = self.open()?.channels.calls.get(id).copied();
+        Ok(calls.unwrap_or_default())
     }
 }
 

@@ -49,11 +49,8 @@ impl Kept {
         reports: &Reports,
         budget: usize,
     ) -> Found {
-        let (forms, values) = (addressee.forms(), addressee.field_values());
         let is_named = |report: &Report| {
-            let fields = report.fields.as_json();
-            forms.iter().any(|form| form == report.recipient.reveal())
-                || values.iter().any(|value| fields.contains(value))
+            addressee.is(report.recipient.reveal()) || addressee.is_in(report.fields.as_json())
         };
         let next = reports.log.range(after.saturating_add(1)..);
         let next: Vec<_> = next.take(budget).collect();
@@ -72,7 +69,6 @@ impl Kept {
         reports: &Reports,
         budget: usize,
     ) -> Found {
-        let forms = addressee.forms();
         let before = self.before.as_ref();
         let before = before.map(|(first, key)| place(*first, key));
         let mut next: Vec<_> = reports
@@ -89,10 +85,9 @@ impl Kept {
         next.truncate(budget);
         let last = next.last().map(|(_, message)| message);
         let last = last.map(|message| (message.parties.first_reported_at, message.key.clone()));
-        let named = next.iter().filter(|(_, message)| {
-            let recipient = message.parties.recipient.reveal();
-            forms.iter().any(|form| form == recipient)
-        });
+        let named = next
+            .iter()
+            .filter(|(_, message)| addressee.is(message.parties.recipient.reveal()));
         let found = Found {
             messages: named.map(|(_, message)| message.key.clone()).collect(),
             looked_at: next.len(),

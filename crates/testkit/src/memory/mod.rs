@@ -43,6 +43,7 @@ struct Data {
     refused: HashSet<MessageSid>,
     locked: HashSet<MessageSid>,
     record_calls: usize,
+    keep_rejection_calls: usize,
 }
 
 impl Default for MemoryStore {
@@ -113,6 +114,12 @@ impl MemoryStore {
     #[must_use]
     pub fn record_calls(&self) -> usize {
         self.lock().record_calls
+    }
+
+    /// How often rejections were kept, one or several at a time.
+    #[must_use]
+    pub fn keep_rejection_calls(&self) -> usize {
+        self.lock().keep_rejection_calls
     }
 
     /// How many reports are in the log, of all messages.

@@ -18,20 +18,23 @@ pub(super) struct Rejections {
 
 #[async_trait]
 impl RejectionLog for MemoryStore {
-    async fn keep(&self, rejection: &Rejection) -> Result<(), StoreError> {
+    async fn keep(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
         let mut data = self.open()?;
+        data.keep_rejection_calls += 1;
         let log = &mut data.rejections;
-        log.last_id += 1;
-        log.kept.push(KeptRejection {
-            id: log.last_id,
-            rejection: rejection.clone(),
-        });
-        let of_channel = |kept: &KeptRejection| kept.rejection.channel == rejection.channel;
-        let count = log.kept.iter().filter(|kept| of_channel(kept)).count();
-        if count > REJECTIONS_KEPT as usize
-            && let Some(oldest) = log.kept.iter().position(of_channel)
-        {
-            log.kept.remove(oldest);
+        for rejection in rejections {
+            log.last_id += 1;
+            log.kept.push(KeptRejection {
+                id: log.last_id,
+                rejection: rejection.clone(),
+            });
+            let of_channel = |kept: &KeptRejection| kept.rejection.channel == rejection.channel;
+            let count = log.kept.iter().filter(|kept| of_channel(kept)).count();
+            if count > REJECTIONS_KEPT as usize
+                && let Some(oldest) = log.kept.iter().position(of_channel)
+            {
+                log.kept.remove(oldest);
+            }
         }
         Ok(())
     }

@@ -117,10 +117,9 @@ fn passes(message: &Message, filter: &MessageFilter) -> bool {
         .is_none_or(|channel| message.key.channel == *channel)
         && status.is_none_or(|status| message.state.status() == Some(status))
         && contradicted.is_none_or(|it| message.state.contradicted() == it)
-        && recipient.as_ref().is_none_or(|to| {
-            let recipient = message.parties.recipient.reveal();
-            to.forms().iter().any(|form| form == recipient)
-        })
+        && recipient
+            .as_ref()
+            .is_none_or(|to| to.is(message.parties.recipient.reveal()))
         && error_code.as_ref().is_none_or(|it| code == Some(it))
         && since.is_none_or(|since| first >= since)
         && until.is_none_or(|until| first < until)

@@ -4,7 +4,7 @@ pub mod request;
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use domain::{Address, Channel, ChannelId, KeepDays, PublicUrl};
+use domain::{Address, Channel, ChannelCalls, ChannelId, KeepDays, PublicUrl};
 use ports::ChannelWithCredentials;
 use serde::{Deserialize, Serialize};
 use usecases::manage_channels::IssuedCredential;
@@ -93,6 +93,27 @@ pub struct ChannelView {
     pub callback_url: Option<String>,
     /// Its credentials, the oldest first.
     pub credentials: Vec<CredentialView>,
+    /// How often it was called without success; `null` in lists.
+    pub calls: Option<CallsView>,
+    /// Settings that seem to cost it reports, and what to check; empty in lists.
+    pub warnings: Vec<String>,
+}
+
+/// How often a channel was called without success, and when with success.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CallsView {
+    /// Requests without credentials, which were answered 401. Half of Twilio's good calls begin
+    /// so.
+    pub challenged: u64,
+    /// Requests with a wrong webhook user or password, which were answered 401.
+    pub refused: u64,
+    /// When credentials were last wrong.
+    pub last_refused_at: Option<String>,
+    /// Reports that were rejected although the credentials were right; the last 1,000 are kept,
+    /// at most 10 of a second.
+    pub rejected: u64,
+    /// When a request last had the right credentials.
+    pub last_authenticated_at: Option<String>,
 }
 
 impl ChannelView {
@@ -103,7 +124,29 @@ impl ChannelView {
             channel: ChannelInfo::new(&found.channel, reveal),
             callback_url,
             credentials: found.credentials.iter().map(CredentialView::new).collect(),
+            calls: None,
+            warnings: Vec::new(),
         }
+    }
+
+    /// The same with what was counted of it and what seems to be wrong.
+    #[must_use]
+    pub fn with_calls(
+        mut self,
+        found: &ChannelWithCredentials,
+        calls: ChannelCalls,
+        warnings: Vec<String>,
+    ) -> Self {
+        let used = found.credentials.iter().filter_map(|it| it.last_used_at);
+        self.calls = Some(CallsView {
+            challenged: calls.challenged,
+            refused: calls.refused,
+            last_refused_at: calls.last_refused_at.map(|at| at.to_string()),
+            rejected: calls.rejected,
+            last_authenticated_at: used.max().map(|at| at.to_string()),
+        });
+        self.warnings = warnings;
+        self
     }
 }
 
@@ -279,6 +322,10 @@ async fn answer(
 ) -> Result<HttpResponse, ApiError> {
     let manage = &operator.state.manage;
     let found = operator.run(manage.show(id)).await?;
+    let calls = operator.run(manage.calls(id)).await?;
+    let warnings = operator.state.rejections.warnings(&found, manage.now());
+    let warnings = operator.run(warnings).await?;
     let callback_url = manage.callback_url(&found.channel).ok();
-    Ok(HttpResponse::Ok().json(ChannelView::new(&found, callback_url, reveal)))
+    let view = ChannelView::new(&found, callback_url, reveal);
+    Ok(HttpResponse::Ok().json(view.with_calls(&found, calls, warnings)))
 }

@@ -128,6 +128,9 @@ impl ChannelPatch {
 }
 
 fn senders(texts: &[String]) -> Result<Vec<Address>, ApiError> {
-    let parsed: Result<_, _> = texts.iter().map(|text| Address::parse(text)).collect();
+    let parsed: Result<_, _> = texts
+        .iter()
+        .map(|text| Address::parse_sender(text))
+        .collect();
     valid("senders", parsed)
 }

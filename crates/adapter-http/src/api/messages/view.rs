@@ -2,7 +2,9 @@
 
 use domain::error_code::{ErrorExplanation, explain};
 use domain::message::MessageError;
-use domain::{DeliveryStatus, IntegratorName, LoggedReport, Message, ReportFields};
+use domain::{
+    DeliveryStatus, ErrorText, IntegratorName, LoggedReport, Message, ReportFields, mask_numbers,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use usecases::show_message::ShownMessage;
@@ -70,7 +72,8 @@ pub struct ErrorView {
     /// The integrator's code.
     #[schema(example = "63016")]
     pub code: String,
-    /// The integrator's words, empty if it sent none.
+    /// The integrator's words, empty if it sent none; phone numbers in them are masked unless
+    /// revealed.
     pub text: String,
     /// When the failure was reported.
     pub reported_at: String,
@@ -87,10 +90,10 @@ pub struct ErrorView {
 }
 
 impl ErrorView {
-    fn new(error: &MessageError, explanation: Option<ErrorExplanation>) -> Self {
+    fn new(error: &MessageError, explanation: Option<ErrorExplanation>, reveal: bool) -> Self {
         Self {
             code: error.error.code.to_string(),
-            text: error.error.text.as_str().to_owned(),
+            text: error_text(&error.error.text, reveal),
             reported_at: error.reported_at.to_string(),
             title: explanation.map(|each| each.title),
             explanation: explanation.map(|each| each.explanation),
@@ -126,7 +129,7 @@ impl MessageView {
         let state = &message.state;
         let error = state.error().map(|error| {
             let explanation = integrator.map(|name| explain(name, &error.error.code));
-            ErrorView::new(error, explanation)
+            ErrorView::new(error, explanation, reveal)
         });
         let step = |(status, at): (DeliveryStatus, domain::Timestamp)| StepView {
             status: status.as_str(),
@@ -183,7 +186,8 @@ pub struct ReportView {
     pub revision: i64,
     /// When it arrived here.
     pub arrived_at: String,
-    /// The status as it was reported, even if nobody knows the word.
+    /// The status as it was reported; phone numbers in an unknown word are masked unless
+    /// revealed.
     #[schema(example = "delivered")]
     pub status: String,
     /// What it did to its message.
@@ -191,7 +195,7 @@ pub struct ReportView {
     pub effect: &'static str,
     /// The integrator's error code.
     pub error_code: Option<String>,
-    /// The integrator's words about the error.
+    /// The integrator's words about the error; phone numbers in them are masked unless revealed.
     pub error_text: Option<String>,
     /// Who the message goes to, masked unless revealed.
     pub to: String,
@@ -216,10 +220,14 @@ impl ReportView {
             id: logged.id,
             revision: logged.revision,
             arrived_at: report.arrived_at.to_string(),
-            status: report.status.to_string(),
+            status: if reveal {
+                report.status.as_str().to_owned()
+            } else {
+                report.status.to_string()
+            },
             effect: logged.effect.as_str(),
             error_code: error.map(|error| error.code.to_string()),
-            error_text: error.map(|error| error.text.as_str().to_owned()),
+            error_text: error.map(|error| error_text(&error.text, reveal)),
             to: shown(&report.recipient, reveal),
             from: shown(&report.sender, reveal),
             credential_id: report.credential.to_string(),
@@ -229,11 +237,23 @@ impl ReportView {
     }
 }
 
+fn error_text(text: &ErrorText, reveal: bool) -> String {
+    if reveal {
+        text.reveal().to_owned()
+    } else {
+        text.to_string()
+    }
+}
+
 fn fields(fields: &ReportFields, reveal: bool) -> Map<String, Value> {
     let mut object = Map::new();
     for (name, value) in fields.to_pairs() {
-        let show = reveal || TECHNICAL.contains(&name.as_str());
-        let value = Value::from(if show { value } else { MASK.to_owned() });
+        let (name, value) = if reveal {
+            (name, value)
+        } else {
+            (mask_numbers(&name), masked_value(&name, &value))
+        };
+        let value = Value::from(value);
         match object.get_mut(&name) {
             None => {
                 object.insert(name, value);
@@ -245,9 +265,34 @@ fn fields(fields: &ReportFields, reveal: bool) -> Map<String, Value> {
     object
 }
 
+/// What is shown of a value that is not revealed. A phone number in a technical field is still a
+/// phone number; a date is none.
+fn masked_value(name: &str, value: &str) -> String {
+    match name {
+        "ApiVersion" | "RawDlrDoneDate" if value.len() == 10 => value.to_owned(),
+        _ if TECHNICAL.contains(&name) => mask_numbers(value),
+        _ => MASK.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_in_technical_fields_and_in_names_are_masked() {
+        let pairs = [
+            ("AccountSid", "AC0123456789abcdef0123456789abcdef"),
+            ("RawDlrDoneDate", "2611271342"),
+            ("SmsStatus", "to +15550100001"),
+            ("15550100001", "x"),
+        ];
+        let shown = fields(&ReportFields::new(&pairs), false);
+        assert_eq!(shown["AccountSid"], "AC0123456789abcdef0123456789abcdef");
+        assert_eq!(shown["RawDlrDoneDate"], "2611271342");
+        assert_eq!(shown["SmsStatus"], "to +***0001");
+        assert_eq!(shown["***0001"], "***");
+    }
 
     #[test]
     fn only_technical_values_are_shown_unasked() {

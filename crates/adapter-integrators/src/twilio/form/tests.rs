@@ -191,7 +191,7 @@ fn a_code_with_words_is_the_error() {
     .error;
     let error = error.unwrap();
     assert_eq!(
-        (error.code.as_str(), error.text.as_str()),
+        (error.code.as_str(), error.text.reveal()),
         ("63016", "Outside the window")
     );
 }
@@ -213,7 +213,35 @@ fn a_broken_code_or_message_is_kept_and_costs_no_report() {
     let words = report(&format!("{GOOD}&ErrorCode=63016&ErrorMessage=caf%E9"))
         .error
         .unwrap();
-    assert_eq!(words.text.as_str(), "caf\u{fffd}");
+    assert_eq!(words.text.reveal(), "caf\u{fffd}");
+}
+
+#[rstest]
+#[case("+63016%09", Some("63016"))]
+#[case("63016", Some("63016"))]
+#[case("00", Some("00"))]
+#[case("0", None)]
+#[case("+0+", None)]
+#[case("null", None)]
+#[case("NULL", None)]
+#[case("+%09+", None)]
+fn an_error_code_is_trimmed_and_zero_or_null_is_none(
+    #[case] sent: &str,
+    #[case] code: Option<&str>,
+) {
+    let report = report(&format!("{GOOD}&ErrorCode={sent}"));
+    let found = report.error.as_ref().map(|error| error.code.as_str());
+    assert_eq!(found, code);
+}
+
+#[test]
+fn blanks_around_id_and_status_are_trimmed() {
+    let report = report("MessageSid=+SM1+&MessageStatus=delivered%20&To=1&From=2");
+    assert_eq!(report.sid.as_str(), "SM1");
+    assert_eq!(
+        report.status.delivery(),
+        Some(domain::DeliveryStatus::Delivered)
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod failover;
 mod lock;
 mod outage;
 mod poison;
+mod rejections;
 mod replicas;
 mod restart;
 mod schema;
@@ -53,7 +54,7 @@ const SERVER: &[Engine] = &[Engine::Postgres];
 const EMBEDDED: &[Engine] = &[Engine::Sqlite];
 
 /// All of them, in the order in which they are played.
-pub const SCENARIOS: [Scenario; 45] = [
+pub const SCENARIOS: [Scenario; 46] = [
     quick("kill", "killed at random moments", BOTH, crash::kill),
     quick("outage", "database away", SERVER, outage::outage),
     quick(
@@ -222,6 +223,12 @@ pub const SCENARIOS: [Scenario; 45] = [
         "1,000 heads of requests that do not end",
         BOTH,
         unproven::heads,
+    ),
+    slow(
+        "rejections",
+        "700 rejected reports a second",
+        BOTH,
+        rejections::rejections,
     ),
     slow("speed", "journal at full speed", SERVER, speed::speed),
     waiting(

@@ -1,7 +1,7 @@
 //! Credentials: how many there may be, how they go, when they were used.
 
 use domain::credential::LIVE_CREDENTIALS_MAX;
-use domain::{CredentialId, Timestamp};
+use domain::{ChannelCalls, CredentialId, Timestamp};
 use ports::channels::Change;
 use uuid::Uuid;
 
@@ -150,4 +150,50 @@ pub async fn touch_keeps_the_latest_time(stores: Channels) {
             .map(|it| it.last_used_at.map(Timestamp::unix_micros));
         assert_eq!(found.collect::<Vec<_>>(), wanted);
     }
+}
+
+pub async fn counted_calls_add_up_and_go_with_their_channel(stores: Channels) {
+    let store = &*stores.one;
+    add(store, &channel("1").build(), &credential("1", 1).build()).await;
+    add(store, &channel("2").build(), &credential("2", 2).build()).await;
+    let revision = store.revision().await.expect("the store is there");
+    let calls = |challenged, refused, last: Option<i64>| ChannelCalls {
+        challenged,
+        refused,
+        rejected: 7,
+        last_refused_at: last.map(time),
+    };
+    let batches = [
+        vec![
+            (channel_id("1"), calls(1, 2, Some(9))),
+            (channel_id("gone"), calls(1, 1, None)),
+        ],
+        vec![
+            (channel_id("1"), calls(10, 0, None)),
+            (channel_id("2"), calls(5, 0, None)),
+        ],
+        vec![(channel_id("1"), calls(0, 3, Some(8)))],
+        Vec::new(),
+    ];
+    for (batch, turn) in batches.iter().zip(0..) {
+        let counted = stores.nth(turn).count_calls(batch).await;
+        counted.expect("the store is there");
+    }
+    let wanted = ChannelCalls {
+        rejected: 21,
+        ..calls(11, 5, Some(9))
+    };
+    let found = async |id| store.calls(&channel_id(id)).await.expect("it can be read");
+    let none = ChannelCalls::default();
+    for (id, wanted) in [("1", wanted), ("2", calls(5, 0, None)), ("gone", none)] {
+        assert_eq!(found(id).await, wanted);
+    }
+    assert_eq!(
+        store.revision().await.expect("the store is there"),
+        revision
+    );
+    let removed = store.remove(&channel_id("1")).await;
+    assert_eq!(removed.expect("the store is there"), Change::Done);
+    add(store, &channel("1").build(), &credential("1", 9).build()).await;
+    assert_eq!(found("1").await, none);
 }

@@ -34,6 +34,7 @@ macro_rules! __channels_contract {
             a_removed_credential_is_gone
             a_credential_is_removed_from_its_own_channel_only
             touch_keeps_the_latest_time
+            counted_calls_add_up_and_go_with_their_channel
 
             every_change_changes_the_revision
             what_changes_nothing_keeps_the_revision

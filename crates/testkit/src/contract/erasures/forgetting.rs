@@ -7,9 +7,10 @@ use ports::subscriptions::{Progress, Renewal};
 use ports::{DeliveryQueue, SubscriptionRepository};
 use tokio::task::JoinSet;
 
-use super::steps::{Erasing, NUMBER, begin, entries, erase, finish, history, id, message, person};
+use super::steps::{Erasing, NUMBER, begin, entries, erase, finish, history, id, message};
 use crate::builders::{
-    addressee, delivery, key, report, subscription, subscription_id, time, twilio_sid,
+    NOT_SPELLINGS, SPELLINGS, addressee, delivery, key, report, subscription, subscription_id,
+    time, twilio_sid,
 };
 use crate::contract::reports::record;
 use crate::contract::subscriptions::LONG;
@@ -44,9 +45,9 @@ pub async fn an_erased_person_is_found_nowhere(stores: Erasing) {
             .clone()
             .all(|it| it.report.report.recipient.is_erased())
     );
-    for form in person().forms() {
+    for form in [NUMBER, "whatsapp:US.1349802745130002"] {
         let filter = MessageFilter {
-            recipient: Some(addressee(&form)),
+            recipient: Some(addressee(form)),
             ..MessageFilter::default()
         };
         let listed = stores
@@ -54,6 +55,35 @@ pub async fn an_erased_person_is_found_nowhere(stores: Erasing) {
             .messages(&filter, None, PageSize::default())
             .await;
         assert_eq!(listed.expect("it can be read").items, []);
+    }
+}
+
+pub async fn a_person_is_erased_in_every_spelling(stores: Erasing) {
+    let in_field = |text: &str, n| report(&twilio_sid(n)).fields([("a", "b"), ("WaId", text)]);
+    let mut reports = Vec::new();
+    for (text, n) in SPELLINGS.into_iter().zip(0..) {
+        reports.push(report(&twilio_sid(n)).to(text).build());
+        reports.push(in_field(text, 100 + n).build());
+    }
+    for (text, n) in NOT_SPELLINGS.into_iter().zip(200..) {
+        reports.push(report(&twilio_sid(n)).to(text).build());
+        reports.push(in_field(text, 100 + n).build());
+    }
+    record(&*stores.one, &reports).await;
+    let erasure = erase(&stores, 1).await;
+    let named = 2 * u64::try_from(SPELLINGS.len()).expect("few");
+    assert_eq!(erasure.messages, named);
+    for report in &reports {
+        let sid = report.key.sid.as_str();
+        let (message, found) = message(&*stores.one, sid).await;
+        let number = u64::from_str_radix(&sid[2..], 16).expect("a number");
+        let wanted = if number < 200 {
+            report.erased()
+        } else {
+            report.clone()
+        };
+        assert_eq!(found, [wanted], "{:?}", report.recipient.reveal());
+        assert_eq!(message.is_erased(), number < 200);
     }
 }
 

@@ -19,6 +19,7 @@ macro_rules! __erasures_contract {
     ([$($then:tt)*] $($arguments:tt)*) => {
         $($then)*! { $($arguments)*,
             an_erased_person_is_found_nowhere
+            a_person_is_erased_in_every_spelling
             all_that_names_nobody_stays
             what_is_reported_later_of_an_erased_message_is_erased_too
             a_message_first_heard_of_later_is_kept

@@ -5,7 +5,7 @@ use domain::{DeliveryStatus, ErrorCode, Message, Report};
 use ports::ReportStore;
 
 use super::model::{Model, list, record};
-use crate::builders::{addressee, channel_id, report, time, twilio_sid};
+use crate::builders::{NOT_SPELLINGS, SPELLINGS, addressee, channel_id, report, time, twilio_sid};
 use crate::contract::Stores;
 
 type Reports = Stores<dyn ReportStore>;
@@ -201,6 +201,38 @@ pub async fn every_filter_lets_through_what_it_names(stores: Reports) {
     }
 }
 
+pub async fn a_recipient_is_found_in_every_spelling(stores: Reports) {
+    let same = SPELLINGS.iter().zip(0..);
+    let others = NOT_SPELLINGS.iter().zip(100..);
+    let reports: Vec<_> = same
+        .chain(others)
+        .map(|(to, n)| report(&twilio_sid(n)).to(to).build())
+        .collect();
+    record(&*stores.one, &reports).await;
+    for spelling in SPELLINGS {
+        let filter = MessageFilter {
+            recipient: Some(addressee(spelling)),
+            ..MessageFilter::default()
+        };
+        let found = list(&*stores.one, &filter, 3).await;
+        let mut found: Vec<_> = found
+            .iter()
+            .map(|message| message.parties.recipient.reveal())
+            .collect();
+        let mut wanted = SPELLINGS.to_vec();
+        found.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(found, wanted, "of {spelling:?}");
+    }
+    let filter = MessageFilter {
+        recipient: Some(addressee(" RCS: Brand-agent")),
+        ..MessageFilter::default()
+    };
+    let found = list(&*stores.one, &filter, 3).await;
+    let found = found.iter().map(|it| it.parties.recipient.reveal());
+    assert_eq!(found.collect::<Vec<_>>(), ["Rcs : Brand-agent\u{a0}"]);
+}
+
 pub async fn filters_hold_together_and_on_every_page(stores: Reports) {
     let all = recorded_traffic(&*stores.one).await;
     let filter = MessageFilter {
@@ -268,7 +300,7 @@ fn passes(message: &Message, filter: &MessageFilter) -> bool {
         && filter
             .recipient
             .as_ref()
-            .is_none_or(|to| message.parties.recipient.is_like(to.address()))
+            .is_none_or(|to| to.is(message.parties.recipient.reveal()))
         && filter.error_code.as_ref().is_none_or(|it| code == Some(it))
         && filter.since.is_none_or(|since| first >= since)
         && filter.until.is_none_or(|until| first < until)

@@ -51,6 +51,7 @@ macro_rules! __reports_contract {
             a_page_that_is_just_full_is_the_last
             an_empty_store_lists_nothing
             every_filter_lets_through_what_it_names
+            a_recipient_is_found_in_every_spelling
             filters_hold_together_and_on_every_page
             a_duplicate_does_not_move_a_message_in_the_list
         }
