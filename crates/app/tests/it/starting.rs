@@ -106,7 +106,7 @@ async fn the_limit_of_open_files_is_raised_as_far_as_it_may() {
 async fn no_more_connections_are_allowed_than_files_may_be_open() {
     let home = Home::new(Engine::Sqlite).await;
     let server = server_with_limits(&home, "ulimit -n 1024");
-    assert_eq!(connections_allowed(&server).await, 475);
+    assert_eq!(connections_allowed(&server).await, 694);
     let log = server.log();
     assert!(
         log.contains("WARN") && log.contains("RECEIPTD_MAX_CONNECTIONS"),

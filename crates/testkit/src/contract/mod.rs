@@ -264,9 +264,9 @@ mod tests {
         let retention = [
             include_str!("retention/log.rs"),
             include_str!("retention/messages.rs"),
-            include_str!("retention/runs.rs"),
             include_str!("retention/walks.rs"),
             include_str!("retention/channels.rs"),
+            include_str!("retention/runs.rs"),
         ];
         assert_eq!(
             functions(&retention.concat()),
