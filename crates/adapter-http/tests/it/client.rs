@@ -127,7 +127,7 @@ impl Request {
     pub fn head(&self) -> Vec<u8> {
         let mut lines = vec![
             format!("{} {} HTTP/1.1", self.method, self.path),
-            "Host: test".to_owned(),
+            "Host: localhost".to_owned(),
         ];
         lines.extend(
             self.headers

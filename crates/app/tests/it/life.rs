@@ -170,7 +170,7 @@ async fn a_body_that_does_not_come_is_answered_408(engine: Engine) {
         format!("{USER}:{PASSWORD}"),
     );
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n\
          Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nMessage"
     );
     let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
