@@ -88,6 +88,18 @@ pub(crate) struct StreamQuery {
     reveal: Option<String>,
 }
 
+/// One frame of the stream that is no comment; it has these fields as lines.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the frames, which are written as text")]
+pub(crate) struct StreamedEvent {
+    /// The type of the event.
+    event: String,
+    /// The event, as one line of JSON.
+    data: String,
+    /// What `Last-Event-ID` resumes from.
+    id: String,
+}
+
 /// Stream events
 ///
 /// Server-Sent Events: `event` is the type, `data` the event, `id` what
@@ -105,7 +117,7 @@ pub(crate) struct StreamQuery {
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that was heard"),
     ),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 200, body = StreamedEvent, content_type = "text/event-stream"),
     ),
     security(("admin" = [])),
 )]
