@@ -127,12 +127,25 @@ impl SharedLog {
         let Some(recent) = place.as_mut().filter(|recent| after >= recent.start) else {
             return Ok(None);
         };
-        if after == recent.end
-            && let Some(read) = self.look(recent).await?
-        {
+        let is_at_end = after == recent.end;
+        if is_at_end && let Some(read) = self.look(recent).await? {
             return Ok(Some(read));
         }
-        Ok(Some(LogRead::Page(recent.behind(after, limit))))
+        let complete = if is_at_end {
+            recent.looked.is_some()
+        } else {
+            self.is_fresh(recent)
+        };
+        Ok(Some(LogRead::Page(recent.behind(after, limit, complete))))
+    }
+
+    /// Whether the store was asked lately and had nothing more. A page that ends at an older
+    /// end is not complete: its reader asks again from there.
+    fn is_fresh(&self, recent: &Recent) -> bool {
+        let news = *self.news.borrow();
+        recent
+            .looked
+            .is_some_and(|(at, seen)| seen == news && at.elapsed() < POLL)
     }
 
     /// Asks the store what there is behind the end, if that may have changed.
@@ -178,7 +191,7 @@ impl Recent {
         }
     }
 
-    fn behind(&self, after: LogPosition, limit: NonZeroU16) -> LogPage {
+    fn behind(&self, after: LogPosition, limit: NonZeroU16, complete: bool) -> LogPage {
         let first = self
             .entries
             .partition_point(|entry| entry.position <= after);
@@ -201,7 +214,7 @@ impl Recent {
         LogPage {
             entries,
             next: self.end,
-            complete: self.looked.is_some(),
+            complete,
         }
     }
 

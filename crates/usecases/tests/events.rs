@@ -335,3 +335,19 @@ async fn idle_readers_take_turns_to_look_and_all_hear_of_what_another_process_re
         .await
         .expect("all hear of it");
 }
+
+#[tokio::test]
+async fn reader_of_cached_entries_gets_what_another_process_recorded_since() {
+    let (store, _, shared) = counted();
+    let events = ReadEvents::new(shared);
+    let start = Some(LogPosition::START);
+    store.record(&[report("SM1").build()]).await.unwrap();
+    assert_eq!(
+        read(&events, start, 500, Duration::ZERO).await.events.len(),
+        1
+    );
+    store.record(&[report("SM2").build()]).await.unwrap();
+    tokio::time::sleep(usecases::shared_log::POLL * 2).await;
+    let page = read(&events, start, 500, Duration::ZERO).await;
+    assert_eq!((page.events.len(), page.more), (2, false));
+}
