@@ -49,8 +49,8 @@ pub(crate) async fn insist(connection: &mut PgConnection, told: &Told) -> Result
 const FSYNC_OFF: &str =
     "fsync is off: reports that were answered are lost when the server's machine crashes";
 
-/// What of the server's settings nobody but its operator can mend: what may lose committed
-/// reports, and `timeouts` that the server was asked for and does not apply.
+/// Returns a warning for settings that only the server's operator can correct: those that can
+/// lose committed reports, and requested `timeouts` that the server does not apply.
 pub(crate) async fn risk(
     pool: &PgPool,
     patience: Duration,

@@ -61,8 +61,8 @@ async fn check(connections: Arc<Connections>) {
     }
 }
 
-/// Where connections are scarce, closes those that have been idle for longest; first those on
-/// which nobody has shown valid credentials.
+/// Evicts the longest idle connections while connections are scarce, starting with those that
+/// have not shown valid credentials.
 fn evict(open: &[Weak<Connection>], connections: &Connections) {
     let Some(surplus) = connections.surplus() else {
         return;
@@ -83,7 +83,7 @@ fn evict(open: &[Weak<Connection>], connections: &Connections) {
 }
 
 impl Connection {
-    /// Whether nobody waits for an answer that matters on it.
+    /// Whether it can be closed without losing the answer to an authenticated request.
     fn may_be_evicted(&self) -> bool {
         let idle = self.phase.get() != Phase::Request || self.blocked.get().is_some();
         !self.is_closed() && (idle || !self.proven.get())

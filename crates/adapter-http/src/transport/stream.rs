@@ -13,9 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{Connection, Limits, Phase};
 use crate::connections::Connections;
 
-/// How many bytes are handed to the server before it has to look whether they complete a
-/// request: a parsed head takes much more memory than its bytes, so only few are read that
-/// nobody asked for.
+/// How many bytes the server receives before it must try to parse a request. Small, because a
+/// parsed head takes far more memory than its bytes, and pipelined requests would be parsed
+/// ahead of the one being answered.
 const STEP: usize = 2_048;
 
 /// Written past the server, which would read up to 128 KiB before it says so.
