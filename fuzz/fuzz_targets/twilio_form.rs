@@ -4,11 +4,11 @@
 use adapter_integrators::twilio::{evidence, form};
 use domain::ReportFields;
 use libfuzzer_sys::fuzz_target;
-use ports::integrator::Reading;
+use ports::integrator::ParseResult;
 
 fuzz_target!(|body: &[u8]| {
     match form::read(body, None) {
-        Reading::Reports(reports) => {
+        ParseResult::Reports(reports) => {
             assert_eq!(reports.len(), 1);
             for report in &reports {
                 let kept = report.fields.iter().flat_map(|(name, value)| [name, value]);
@@ -17,9 +17,9 @@ fuzz_target!(|body: &[u8]| {
                 assert!(ReportFields::from_json(&report.fields.to_json()).is_ok());
             }
         }
-        Reading::NotAReport(defect) => assert!(!defect.expected.is_empty()),
-        Reading::TooManyFields => assert!(form::fields(body).count() > form::FIELDS_MAX),
-        Reading::Ignored(_) => panic!("Twilio sends nothing that is to be ignored"),
+        ParseResult::Invalid(defect) => assert!(!defect.expected.is_empty()),
+        ParseResult::TooManyFields => assert!(form::fields(body).count() > form::FIELDS_MAX),
+        ParseResult::Ignored(_) => panic!("Twilio sends nothing that is to be ignored"),
     }
     assert!(evidence::masked(body).iter().count() <= 50);
 });

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::secret::{CredentialHash, KeyId, SealedSecret};
 use domain::{
-    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, KeepDays,
-    PublicUrl, Timestamp, WebhookUser,
+    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, PublicUrl,
+    RetentionDays, Timestamp, WebhookUser,
 };
 use ports::error::Source;
 use ports::{ChannelSnapshot, ChannelWithCredentials};
@@ -138,7 +138,10 @@ impl WireChannel {
                 .map(PublicUrl::parse)
                 .transpose()?,
             signing_token: sealed.map(SealedSecret),
-            keep_messages_days: self.keep_messages_days.map(KeepDays::new).transpose()?,
+            keep_messages_days: self
+                .keep_messages_days
+                .map(RetentionDays::new)
+                .transpose()?,
             created_at: Timestamp::from_unix_micros(self.created_at)?,
             updated_at: Timestamp::from_unix_micros(self.updated_at)?,
             version: self.version,

@@ -4,7 +4,7 @@
 
 use adapter_files::FileJournal;
 use domain::IntegratorName;
-use ports::ReportJournal as _;
+use ports::Journal as _;
 use ports::journal::JournalEntry;
 use testkit::builders::{report, twilio_sid};
 use testkit::syncs;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use adapter_files::FileJournal;
 use domain::IntegratorName;
-use ports::ReportJournal as _;
+use ports::Journal as _;
 use ports::journal::{JournalEntry, JournalError, Refusal};
 use testkit::builders::{report, twilio_sid};
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use adapter_files::FileJournal;
 use adapter_files::journal::OpenError;
 use domain::IntegratorName;
-use ports::ReportJournal;
+use ports::Journal;
 use ports::journal::{JournalEntry, JournalError};
 use testkit::builders::{report, twilio_sid};
 use testkit::contract::Fresh;
@@ -20,7 +20,7 @@ use testkit::contract::journal::JournalPlace;
 struct Folder(PathBuf);
 
 impl JournalPlace for Folder {
-    fn open(&self, capacity: u64) -> Arc<dyn ReportJournal> {
+    fn open(&self, capacity: u64) -> Arc<dyn Journal> {
         Arc::new(FileJournal::open(&self.0, capacity).unwrap())
     }
 }

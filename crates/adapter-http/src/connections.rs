@@ -87,13 +87,13 @@ impl Drop for Counted {
 /// drops those that it has accepted and not looked at: a request that has just been sent there
 /// would never be answered. So nobody may send one any more when it is told.
 #[derive(Debug)]
-pub struct Farewell {
+pub struct GracefulShutdown {
     listener: TcpListener,
     handle: ServerHandle,
     connections: Arc<Connections>,
 }
 
-impl Farewell {
+impl GracefulShutdown {
     pub(crate) const fn new(
         listener: TcpListener,
         handle: ServerHandle,

@@ -6,12 +6,12 @@ use tokio::sync::Semaphore;
 
 /// Delays the answers to wrong credentials, and bounds their rate: each waits for one of a few
 /// permits and keeps it for the delay. Requests with valid credentials never wait here.
-pub(crate) struct GuessThrottle {
+pub(crate) struct AuthFailureThrottle {
     permits: Semaphore,
     delay: Duration,
 }
 
-impl GuessThrottle {
+impl AuthFailureThrottle {
     /// At most `at_a_time` answers within each `delay`.
     pub(crate) const fn new(at_a_time: usize, delay: Duration) -> Self {
         Self {
@@ -36,7 +36,7 @@ mod tests {
 
     #[tokio::test]
     async fn wrong_credentials_are_answered_a_few_at_a_time() {
-        let throttle = GuessThrottle::new(2, Duration::from_millis(100));
+        let throttle = AuthFailureThrottle::new(2, Duration::from_millis(100));
         let began = Instant::now();
         let waits = (0..6).map(|_| throttle.wait());
         futures_util::future::join_all(waits).await;

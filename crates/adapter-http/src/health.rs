@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use tokio::sync::Mutex;
-use usecases::check_health::{Condition, Part};
+use usecases::health::{Condition, EventIndex};
 use utoipa::ToSchema;
 
 use crate::api::auth::{TokenShown, token_shown};
@@ -35,8 +35,8 @@ pub struct PartView {
 }
 
 impl HealthView {
-    fn new(parts: &[Part], with_ids: bool) -> Self {
-        let view = |part: &Part| PartView {
+    fn new(parts: &[EventIndex], with_ids: bool) -> Self {
+        let view = |part: &EventIndex| PartView {
             name: part.name,
             condition: part.condition.as_str(),
             detail: if with_ids {
@@ -57,19 +57,19 @@ const VALID_FOR: Duration = Duration::from_secs(1);
 
 /// The last result of the health checks.
 #[derive(Default)]
-pub(crate) struct LastCheck(Mutex<Option<(Instant, Arc<[Part]>)>>);
+pub(crate) struct LastCheck(Mutex<Option<(Instant, Arc<[EventIndex]>)>>);
 
 impl LastCheck {
     /// The last result if it is recent, and that of a new check otherwise. Of callers at the
     /// same time one checks and the others wait for its result.
-    async fn or_check(&self, check: impl Future<Output = Vec<Part>>) -> Arc<[Part]> {
+    async fn or_check(&self, check: impl Future<Output = Vec<EventIndex>>) -> Arc<[EventIndex]> {
         let mut last = self.0.lock().await;
         if let Some((at, parts)) = &*last
             && at.elapsed() < VALID_FOR
         {
             return Arc::clone(parts);
         }
-        let parts: Arc<[Part]> = check.await.into();
+        let parts: Arc<[EventIndex]> = check.await.into();
         *last = Some((Instant::now(), Arc::clone(&parts)));
         parts
     }
@@ -121,8 +121,8 @@ mod tests {
 
     use super::*;
 
-    fn part() -> Part {
-        Part {
+    fn part() -> EventIndex {
+        EventIndex {
             name: "subscriptions",
             condition: Condition::Degraded,
             detail: Some("0193 was paused".to_owned()),

@@ -32,18 +32,20 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route, guard};
 use usecases::{
-    AdmitCaller, ChannelDirectory, CheckHealth, EraseRecipient, Integrators, ListErasures,
+    AuthenticateCaller, ChannelDirectory, CheckHealth, EraseRecipient, Integrators, ListErasures,
     ListMessages, ListRejections, ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents,
-    ReceiveReport, ShowMessage, SurveySubscriptions,
+    ReceiveReport, ShowMessage, SubscriptionStatistics,
 };
 
 pub use api::auth::AdminToken;
 pub use api::events::stream::StreamSettings;
-pub use connections::Farewell;
+pub use connections::GracefulShutdown;
 pub use host::HostNames;
-pub use metrics::Metrics;
+pub use metrics::MetricsRegistry;
 use problem::Problem;
-pub use server::{Home, ListenerSettings, bind, serve_operator, serve_public, serve_watch};
+pub use server::{
+    ListenerSettings, RuntimeHandle, bind, serve_operator, serve_public, serve_watch,
+};
 use tokio::sync::watch::Receiver;
 pub use watch::WatchState;
 
@@ -53,11 +55,11 @@ pub struct PublicState {
     /// Who may report, and where.
     pub integrators: Integrators,
     /// Proves callers.
-    pub admit: Arc<AdmitCaller>,
+    pub admit: Arc<AuthenticateCaller>,
     /// Takes their reports in.
     pub receive: Arc<ReceiveReport>,
     /// Counts.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<MetricsRegistry>,
 }
 
 /// What the operator's listener needs.
@@ -78,7 +80,7 @@ pub struct OperatorState {
     /// Adds, changes and removes subscriptions, and shows their deliveries.
     pub subscriptions: Arc<ManageSubscriptions>,
     /// Looks at all subscriptions for the metrics.
-    pub survey: Arc<SurveySubscriptions>,
+    pub survey: Arc<SubscriptionStatistics>,
     /// Becomes true when the process is about to stop: what never ends by
     /// itself ends then.
     pub stop: Receiver<bool>,
@@ -93,7 +95,7 @@ pub struct OperatorState {
     /// Refreshed after each change made here, so that this process knows at once.
     pub directory: Arc<ChannelDirectory>,
     /// Shows the counts.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<MetricsRegistry>,
     /// Opens the API.
     pub admin_token: AdminToken,
     /// The host names that are answered.

@@ -19,7 +19,7 @@ use tokio::net::TcpSocket;
 use tokio::runtime::{Handle, TryCurrentError};
 
 use crate::api::Operator;
-use crate::connections::{Connections, Farewell};
+use crate::connections::{Connections, GracefulShutdown};
 use crate::transport::{self, GuardedStream, Limits};
 use crate::watch::{Watch, WatchState};
 use crate::webhook::Webhook;
@@ -124,7 +124,7 @@ pub fn serve_public(
     listener: TcpListener,
     state: PublicState,
     settings: ListenerSettings,
-) -> io::Result<(Server, Farewell)> {
+) -> io::Result<(Server, GracefulShutdown)> {
     let connections = Arc::clone(&state.metrics.connections);
     connections.allow(settings.max_connections);
     let socket = listener.try_clone()?;
@@ -132,7 +132,7 @@ pub fn serve_public(
     let server = serve(listener, settings, BODY_MAX, &connections, move |routes| {
         crate::public(webhook.clone())(routes);
     })?;
-    let farewell = Farewell::new(socket, server.handle(), connections);
+    let farewell = GracefulShutdown::new(socket, server.handle(), connections);
     Ok((server, farewell))
 }
 
@@ -235,13 +235,13 @@ fn serve(
 
 /// The runtime in which the store lives.
 #[derive(Clone, Debug)]
-pub struct Home(Handle);
+pub struct RuntimeHandle(Handle);
 
-fn home() -> io::Result<Home> {
-    Home::here().map_err(io::Error::other)
+fn home() -> io::Result<RuntimeHandle> {
+    RuntimeHandle::here().map_err(io::Error::other)
 }
 
-impl Home {
+impl RuntimeHandle {
     /// The runtime that this is called in; fails outside of any.
     pub fn here() -> Result<Self, TryCurrentError> {
         Handle::try_current().map(Self)

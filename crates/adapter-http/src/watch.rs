@@ -3,24 +3,24 @@
 
 use std::sync::Arc;
 
-use usecases::{CheckHealth, SurveySubscriptions};
+use usecases::{CheckHealth, SubscriptionStatistics};
 
 use crate::OperatorState;
 use crate::api::auth::AdminToken;
-use crate::guessing::GuessThrottle;
+use crate::guessing::AuthFailureThrottle;
 use crate::health::LastCheck;
-use crate::metrics::Metrics;
-use crate::server::{Home, ListenerSettings};
+use crate::metrics::MetricsRegistry;
+use crate::server::{ListenerSettings, RuntimeHandle};
 
 /// What is needed to be watched.
 #[derive(Clone)]
 pub struct WatchState {
     /// Looks at all subscriptions for the metrics.
-    pub survey: Arc<SurveySubscriptions>,
+    pub survey: Arc<SubscriptionStatistics>,
     /// Checks what the process depends on.
     pub health: Arc<CheckHealth>,
     /// Shows the counts.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<MetricsRegistry>,
     /// Opens the metrics.
     pub admin_token: AdminToken,
 }
@@ -42,19 +42,19 @@ pub struct Watch {
     pub(crate) settings: ListenerSettings,
     pub(crate) last_check: LastCheck,
     /// Delays the answers to wrong tokens.
-    pub(crate) guessing: GuessThrottle,
-    home: Home,
+    pub(crate) guessing: AuthFailureThrottle,
+    home: RuntimeHandle,
 }
 
 /// How many wrong tokens are answered at a time; with the default delay 20 a second.
 const GUESSES_AT_A_TIME: usize = 4;
 
 impl Watch {
-    pub(crate) fn new(state: WatchState, settings: ListenerSettings, home: Home) -> Self {
+    pub(crate) fn new(state: WatchState, settings: ListenerSettings, home: RuntimeHandle) -> Self {
         Self {
             state,
             last_check: LastCheck::default(),
-            guessing: GuessThrottle::new(GUESSES_AT_A_TIME, settings.refusal_delay),
+            guessing: AuthFailureThrottle::new(GUESSES_AT_A_TIME, settings.refusal_delay),
             settings,
             home,
         }

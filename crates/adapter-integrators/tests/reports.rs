@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use adapter_integrators::twilio::{evidence, form};
 use domain::{DeliveryStatus, InboundStatus, ReportedStatus};
-use ports::integrator::{ReadReport, Reading};
+use ports::integrator::{ParseResult, ParsedReport};
 use rstest::rstest;
 
 const RECIPIENT: &str = "whatsapp:+15550100001";
@@ -20,14 +20,14 @@ fn body(file: &str) -> Vec<u8> {
     std::fs::read(folder().join(file).with_extension("form")).expect("the fixture is there")
 }
 
-fn read(file: &str) -> ReadReport {
+fn read(file: &str) -> ParsedReport {
     match form::read(&body(file), None) {
-        Reading::Reports(mut reports) if reports.len() == 1 => reports.remove(0),
+        ParseResult::Reports(mut reports) if reports.len() == 1 => reports.remove(0),
         other => panic!("{file}: {other:?}"),
     }
 }
 
-fn field(report: &ReadReport, name: &str) -> Option<String> {
+fn field(report: &ParsedReport, name: &str) -> Option<String> {
     let fields = report.fields.to_pairs();
     fields
         .into_iter()

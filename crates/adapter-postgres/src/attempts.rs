@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::delivery::Attempts;
 use domain::{SubscriptionId, Timestamp};
-use ports::subscriptions::{OPEN_MAX, RECENT_MAX, RecentAttempts};
+use ports::subscriptions::{MAX_PENDING, MAX_RECENT, RecentAttempts};
 use ports::{AttemptLog, StoreError};
 
 use crate::PostgresStore;
@@ -30,7 +30,7 @@ impl AttemptLog for PostgresStore {
                limit $3"#,
             subscription.0,
             since.to_date_time(),
-            limit(RECENT_MAX + 1),
+            limit(MAX_RECENT + 1),
         )
         .fetch_all(&self.pool)
         .in_time(self.patience)
@@ -44,7 +44,7 @@ impl AttemptLog for PostgresStore {
                order by position, revision, part
                limit $2"#,
             subscription.0,
-            limit(OPEN_MAX),
+            limit(MAX_PENDING),
         )
         .fetch_all(&self.pool)
         .in_time(self.patience)
@@ -53,7 +53,7 @@ impl AttemptLog for PostgresStore {
 
         let mut recent = RecentAttempts::none(since);
         // Whatever began after the first one that was not looked at has ended after it.
-        if let Some(first) = ended.get(RECENT_MAX) {
+        if let Some(first) = ended.get(MAX_RECENT) {
             let first = time(first.finished_at, DELIVERIES, "finished_at")?;
             recent.since = first.plus_micros(1);
         }

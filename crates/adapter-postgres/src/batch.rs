@@ -1,7 +1,7 @@
 //! A batch of reports as columns, the form in which one statement takes it.
 
 use domain::message::MessageError;
-use domain::seen::ReportIdentity;
+use domain::seen_reports::ReportIdentity;
 use domain::{DeliveryStatus, Effect, Message, Report};
 use time::OffsetDateTime;
 use uuid::Uuid;

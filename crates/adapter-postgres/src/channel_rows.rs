@@ -2,8 +2,8 @@
 
 use domain::secret::{CredentialHash, KeyId, SealedSecret};
 use domain::{
-    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, KeepDays,
-    PublicUrl, WebhookUser,
+    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, PublicUrl,
+    RetentionDays, WebhookUser,
 };
 use ports::StoreError;
 use ports::channels::ChannelWithCredentials;
@@ -81,7 +81,7 @@ impl ChannelRow {
             signing_token: self.signing_token.map(SealedSecret),
             keep_messages_days: self
                 .keep_messages_days
-                .map(|days| KeepDays::new(days.into()))
+                .map(|days| RetentionDays::new(days.into()))
                 .transpose()
                 .map_err(corrupt(CHANNELS, "keep_messages_days"))?,
             created_at: time(self.created_at, CHANNELS, "created_at")?,

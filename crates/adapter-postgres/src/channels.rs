@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::credential::LIVE_CREDENTIALS_MAX;
 use domain::{Channel, ChannelCalls, ChannelId, Credential, CredentialId, PublicUrl, Timestamp};
 use ports::StoreError;
-use ports::channels::{Change, ChannelCredentialRepository, ChannelWithCredentials};
+use ports::channels::{Change, ChannelStore, ChannelWithCredentials};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -22,7 +22,7 @@ const CALLS: &str = "channel_calls";
 const CREDENTIALS: &str = "channel_credentials";
 
 #[async_trait]
-impl ChannelCredentialRepository for PostgresStore {
+impl ChannelStore for PostgresStore {
     async fn revision(&self) -> Result<i64, StoreError> {
         sqlx::query_scalar!("select revision from channel_directory")
             .fetch_one(&self.pool)

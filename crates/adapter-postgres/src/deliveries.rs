@@ -7,7 +7,7 @@ use domain::delivery::DeliveryFilter;
 use domain::page::{Page, PageSize};
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, SubscriptionId, Timestamp};
 use ports::StoreError;
-use ports::subscriptions::{DeliveryLog, RETRY_MAX};
+use ports::subscriptions::{DeliveryLog, MAX_RETRIED};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::PostgresStore;
@@ -299,7 +299,7 @@ fn retry_of_deliveries(filter: &DeliveryFilter, now: Timestamp) -> QueryBuilder<
     push_filter(&mut query, filter);
     query
         .push(" order by report_id, part limit ")
-        .push_bind(i64::try_from(RETRY_MAX).unwrap_or(i64::MAX))
+        .push_bind(i64::try_from(MAX_RETRIED).unwrap_or(i64::MAX))
         .push(" for update))");
     query
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::delivery::{Attempt, OpenDelivery, Place};
+use domain::delivery::{Attempt, DeliveryOrder, PendingDelivery};
 use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::subscriptions::{
-    DeliveryQueue, LEASE_MAX, Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal,
+    DeliveryQueue, LEASE_MAX, Lease, LeasedSubscription, MAX_PENDING, Progress, Renewal,
 };
 use ports::{DeliveryLog as _, StoreError};
 use sqlx::{PgConnection, PgExecutor};
@@ -26,7 +26,7 @@ const DELIVERIES: &str = "deliveries";
 const WORKERS: &str = "workers";
 
 /// Before every open delivery.
-const FIRST: Place = (LogPosition(i64::MIN), 0, 0);
+const FIRST: DeliveryOrder = (LogPosition(i64::MIN), 0, 0);
 
 #[async_trait]
 impl DeliveryQueue for PostgresStore {
@@ -41,8 +41,8 @@ impl DeliveryQueue for PostgresStore {
         };
         let subscription = row.subscription()?;
         let mut open = open_deliveries(open, subscription.id)?;
-        let more_open = open.len() > OPEN_MAX;
-        open.truncate(OPEN_MAX);
+        let more_pending = open.len() > MAX_PENDING;
+        open.truncate(MAX_PENDING);
         Ok(Some(LeasedSubscription {
             lease: Lease {
                 subscription: subscription.id,
@@ -52,22 +52,22 @@ impl DeliveryQueue for PostgresStore {
             position: LogPosition(row.position),
             failing_since: optional_time(row.failing_since, SUBSCRIPTIONS, "failing_since")?,
             open,
-            more_open,
+            more_pending,
         }))
     }
 
-    async fn more_open(
+    async fn more_pending(
         &self,
         subscription: SubscriptionId,
-        after: Place,
-    ) -> Result<Vec<OpenDelivery>, StoreError> {
-        let rows = open_rows(&self.pool, subscription, after, OPEN_MAX)
+        after: DeliveryOrder,
+    ) -> Result<Vec<PendingDelivery>, StoreError> {
+        let rows = open_rows(&self.pool, subscription, after, MAX_PENDING)
             .in_time(self.patience)
             .await;
         open_deliveries(rows.map_err(store_error(DELIVERIES))?, subscription)
     }
 
-    async fn open_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
+    async fn pending_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
         let found = self.delivery(key).await?;
         Ok(found.filter(|delivery| delivery.state.is_open()))
     }
@@ -94,8 +94,8 @@ impl DeliveryQueue for PostgresStore {
         .await
         .map_err(store_error(SUBSCRIPTIONS))?;
         Ok(match surplus {
-            Some(false) => Renewal::Kept,
-            Some(true) => Renewal::Surplus,
+            Some(false) => Renewal::Renewed,
+            Some(true) => Renewal::OverQuota,
             None => Renewal::Lost,
         })
     }
@@ -205,7 +205,7 @@ impl PostgresStore {
         };
         let id = SubscriptionId(claimed.id);
         // One more than a worker is handed, if there are as many.
-        let open = open_rows(&mut *transaction, id, FIRST, OPEN_MAX + 1).await?;
+        let open = open_rows(&mut *transaction, id, FIRST, MAX_PENDING + 1).await?;
         transaction.commit().await?;
         Ok(Some((claimed, open)))
     }
@@ -338,7 +338,7 @@ async fn be_alive(
 async fn open_rows(
     executor: impl PgExecutor<'_>,
     subscription: SubscriptionId,
-    (position, revision, part): Place,
+    (position, revision, part): DeliveryOrder,
     limit: usize,
 ) -> Result<Vec<OpenRow>, sqlx::Error> {
     sqlx::query_as!(
@@ -362,7 +362,7 @@ async fn open_rows(
 fn open_deliveries(
     rows: Vec<OpenRow>,
     subscription: SubscriptionId,
-) -> Result<Vec<OpenDelivery>, StoreError> {
+) -> Result<Vec<PendingDelivery>, StoreError> {
     let rows = rows.into_iter();
     rows.map(|row| row.delivery(subscription)).collect()
 }

@@ -1,6 +1,6 @@
 //! Deliveries as they stand in their table.
 
-use domain::delivery::{Attempts, OpenDelivery};
+use domain::delivery::{Attempts, PendingDelivery};
 use domain::{Delivery, DeliveryKey, LogPosition, MessageKey, SubscriptionId, Timestamp};
 use ports::StoreError;
 use time::OffsetDateTime;
@@ -80,8 +80,11 @@ pub(crate) struct OpenRow {
 }
 
 impl OpenRow {
-    pub(crate) fn delivery(self, subscription: SubscriptionId) -> Result<OpenDelivery, StoreError> {
-        Ok(OpenDelivery {
+    pub(crate) fn delivery(
+        self,
+        subscription: SubscriptionId,
+    ) -> Result<PendingDelivery, StoreError> {
+        Ok(PendingDelivery {
             key: DeliveryKey {
                 subscription,
                 report_id: self.report_id,

@@ -51,7 +51,7 @@ const FSYNC_OFF: &str =
 
 /// Returns a warning for settings that only the server's operator can correct: those that can
 /// lose committed reports, and requested `timeouts` that the server does not apply.
-pub(crate) async fn risk(
+pub(crate) async fn durability_warning(
     pool: &PgPool,
     patience: Duration,
     timeouts: &[(&str, Duration)],

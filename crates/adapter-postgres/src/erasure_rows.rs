@@ -1,6 +1,6 @@
 //! Erasures as they stand in their table.
 
-use domain::erasure::{AskedThrough, ErasureReason};
+use domain::erasure::{ErasureReason, RequestedVia};
 use domain::{Erasure, ErasureId};
 use ports::StoreError;
 use time::OffsetDateTime;
@@ -35,7 +35,7 @@ impl TryFrom<ErasureRow> for Erasure {
             asked_at: time(row.asked_at, ERASURES, "asked_at")?,
             asked_through: row
                 .asked_through
-                .parse::<AskedThrough>()
+                .parse::<RequestedVia>()
                 .map_err(corrupt(ERASURES, "asked_through"))?,
             reason: reason.transpose().map_err(corrupt(ERASURES, "reason"))?,
             masked: row.masked,

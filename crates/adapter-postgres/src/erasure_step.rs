@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use domain::{Addressee, ErasureId, MessageKey, Timestamp};
+use domain::{ErasureId, MessageKey, Recipient, Timestamp};
 use ports::StoreError;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -51,7 +51,7 @@ impl StepFailure for StepError {
 }
 
 /// How far an erasure has got.
-struct Place {
+struct ScanPosition {
     recipient: Option<String>,
     log_after: Option<i64>,
     before_first_reported_at: Option<OffsetDateTime>,
@@ -89,7 +89,7 @@ impl PostgresStore {
         let mut transaction = self.pool.begin().await?;
         // Whoever takes a step at the same time comes afterwards.
         let place = sqlx::query_as!(
-            Place,
+            ScanPosition,
             "select recipient, log_after, before_first_reported_at, before_channel_id, before_sid
              from erasures
              where id = $1
@@ -104,7 +104,7 @@ impl PostgresStore {
         let Some(recipient) = place.recipient.take() else {
             return Ok(());
         };
-        let addressee = Addressee::parse(&recipient).map_err(corrupt(ERASURES, "recipient"))?;
+        let addressee = Recipient::parse(&recipient).map_err(corrupt(ERASURES, "recipient"))?;
         let in_log = place.log_after.is_some();
         let budget = i64::from(budget.get());
         let found = if in_log {
@@ -145,8 +145,8 @@ impl PostgresStore {
 /// at afterwards.
 async fn look_at_log(
     connection: &mut PgConnection,
-    place: &mut Place,
-    addressee: &Addressee,
+    place: &mut ScanPosition,
+    addressee: &Recipient,
     budget: i64,
 ) -> Result<Found, sqlx::Error> {
     // Of those that are not named only the last one is needed.
@@ -202,8 +202,8 @@ async fn look_at_log(
 /// message that is heard of at an earlier time meanwhile moves to where nobody has looked.
 async fn look_at_messages(
     connection: &mut PgConnection,
-    place: &mut Place,
-    addressee: &Addressee,
+    place: &mut ScanPosition,
+    addressee: &Recipient,
     budget: i64,
 ) -> Result<Found, sqlx::Error> {
     let rows = sqlx::query!(

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use async_trait::async_trait;
 use domain::erasure::ErasureReason;
 use domain::page::{Page, PageSize};
-use domain::{Addressee, Erasure, ErasureId, Timestamp};
-use ports::erasures::Asked;
+use domain::{Erasure, ErasureId, Recipient, Timestamp};
+use ports::erasures::ErasureOrder;
 use ports::{Erasures, StoreError};
 
 use crate::PostgresStore;
@@ -20,8 +20,8 @@ impl Erasures for PostgresStore {
     async fn begin(
         &self,
         id: ErasureId,
-        asked: &Asked,
-        addressee: &Addressee,
+        asked: &ErasureOrder,
+        addressee: &Recipient,
     ) -> Result<(), StoreError> {
         let begun = sqlx::query!(
             "insert into erasures (

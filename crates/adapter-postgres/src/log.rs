@@ -15,8 +15,8 @@ use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::{LogEntry, LogPosition, LoggedReport, Message, MessageState, Timestamp};
-use ports::log::{LogPage, LogRead, LogRest};
-use ports::{ReportLog, StoreError};
+use ports::event_log::{LogPage, LogRead, Remaining};
+use ports::{EventLog, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ const REPORTS: &str = "reports";
 const REPORT_LOG: &str = "report_log";
 
 #[async_trait]
-impl ReportLog for PostgresStore {
+impl EventLog for PostgresStore {
     async fn read(
         &self,
         after: Option<LogPosition>,
@@ -78,7 +78,7 @@ impl ReportLog for PostgresStore {
         &self,
         position: LogPosition,
         at_most: NonZeroU16,
-    ) -> Result<LogRest, StoreError> {
+    ) -> Result<Remaining, StoreError> {
         let rest = sqlx::query!(
             r#"select count(*) as "reports!", min(arrived_at) as since,
                    (select pruned_through from report_log) as "pruned_through!"
@@ -92,7 +92,7 @@ impl ReportLog for PostgresStore {
         .in_time(self.patience)
         .await
         .map_err(store_error(REPORTS))?;
-        Ok(LogRest {
+        Ok(Remaining {
             reports: u64::try_from(rest.reports).unwrap_or_default(),
             since: optional_time(rest.since, REPORTS, "arrived_at")?,
             pruned: position.0 < rest.pruned_through,

@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU32;
 
-use domain::{KeepDays, Timestamp};
+use domain::{RetentionDays, Timestamp};
 use ports::retention::Pruning;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -54,7 +54,7 @@ impl PostgresStore {
     pub(crate) async fn try_prune_messages(
         &self,
         now: Timestamp,
-        keep: KeepDays,
+        keep: RetentionDays,
         budget: NonZeroU32,
     ) -> Result<Pruning, sqlx::Error> {
         let step = Step {

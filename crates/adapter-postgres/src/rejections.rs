@@ -5,7 +5,7 @@ use domain::page::{Page, PageSize};
 use domain::rejection::{MaskedFields, REJECTIONS_KEPT};
 use domain::{ChannelId, IntegratorName, Rejection, RejectionReason};
 use ports::StoreError;
-use ports::rejections::{KeptRejection, RejectionLog};
+use ports::rejections::{KeptRejection, RejectionStore};
 use sqlx::QueryBuilder;
 use time::OffsetDateTime;
 
@@ -17,7 +17,7 @@ use crate::rows::time;
 const REJECTIONS: &str = "rejections";
 
 #[async_trait]
-impl RejectionLog for PostgresStore {
+impl RejectionStore for PostgresStore {
     async fn keep(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
         if rejections.is_empty() {
             return Ok(());

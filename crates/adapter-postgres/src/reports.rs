@@ -86,8 +86,8 @@ impl ReportStore for PostgresStore {
         }))
     }
 
-    async fn risk(&self) -> Result<Option<String>, StoreError> {
-        durability::risk(&self.pool, self.patience, &self.timeouts).await
+    async fn durability_warning(&self) -> Result<Option<String>, StoreError> {
+        durability::durability_warning(&self.pool, self.patience, &self.timeouts).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

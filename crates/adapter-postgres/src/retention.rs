@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
-use domain::{KeepDays, Timestamp};
+use domain::{RetentionDays, Timestamp};
 use ports::retention::Pruning;
 use ports::{Retention, StoreError};
 use time::Date;
@@ -43,7 +43,7 @@ impl Retention for PostgresStore {
     async fn prune_messages(
         &self,
         now: Timestamp,
-        keep: KeepDays,
+        keep: RetentionDays,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
         let pruned = self.try_prune_messages(now, keep, budget);

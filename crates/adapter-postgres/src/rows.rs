@@ -3,7 +3,7 @@
 use domain::error_code::ErrorText;
 use domain::message::{MessageError, Parties, Timeline};
 use domain::report::{ReportError, ReportFields};
-use domain::seen::SeenReports;
+use domain::seen_reports::SeenReports;
 use domain::{
     Address, ChannelId, CredentialId, Effect, ErrorCode, LoggedReport, Message, MessageKey,
     MessageSid, MessageState, Report, ReportedStatus, Timestamp,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::subscription::PauseReason;
 use domain::{LogPosition, Subscription, SubscriptionId, Timestamp};
 use ports::StoreError;
-use ports::subscriptions::{SubscriptionRepository, SubscriptionStatus};
+use ports::subscriptions::{SubscriptionStatus, SubscriptionStore};
 
 use crate::PostgresStore;
 use crate::error::store_error;
@@ -14,7 +14,7 @@ use crate::subscription_rows::{SubscriptionRow, channels, event_types};
 const SUBSCRIPTIONS: &str = "subscriptions";
 
 #[async_trait]
-impl SubscriptionRepository for PostgresStore {
+impl SubscriptionStore for PostgresStore {
     async fn add(
         &self,
         subscription: &Subscription,

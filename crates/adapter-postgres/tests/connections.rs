@@ -284,7 +284,10 @@ async fn timeouts_that_a_pooler_drops_are_a_risk() {
     let risk_at = async |host: &str| {
         let url = format!("{scheme}://{user}@{host}/{name}?sslmode=disable");
         let store = PostgresStore::connect(&url, &Options::default()).expect("it is a URL");
-        let risk = store.risk().await.expect("the server answers");
+        let risk = store
+            .durability_warning()
+            .await
+            .expect("the server answers");
         store.close().await;
         risk.unwrap_or_default()
     };

@@ -11,8 +11,7 @@ use domain::delivery::DeliveryFilter;
 use domain::{Delivery, DeliveryState, LogPosition, Report, SubscriptionId};
 use ports::subscriptions::{Lease, Progress};
 use ports::{
-    DeliveryLog as _, DeliveryQueue, DeliveryRetention as _, ReportStore,
-    SubscriptionRepository as _,
+    DeliveryLog as _, DeliveryQueue, DeliveryRetention as _, ReportStore, SubscriptionStore as _,
 };
 use sqlx::{Connection as _, PgConnection};
 use testkit::builders::{delivery, report, subscription, time, twilio_sid};

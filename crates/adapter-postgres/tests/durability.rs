@@ -109,11 +109,14 @@ async fn a_server_that_never_syncs_is_told_of() {
     let cluster = durable(&["fsync=off"]);
     let database = Database::create_on(&cluster.url("postgres")).await;
     let store = database.store().await;
-    let risk = store.risk().await.unwrap();
+    let risk = store.durability_warning().await.unwrap();
     assert!(risk.is_some_and(|risk| risk.starts_with("fsync is off")));
     store.close().await;
 
     let cluster = durable(&[]);
     let database = Database::create_on(&cluster.url("postgres")).await;
-    assert_eq!(database.store().await.risk().await.unwrap(), None);
+    assert_eq!(
+        database.store().await.durability_warning().await.unwrap(),
+        None
+    );
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use database::Database;
 use domain::LogPosition;
-use ports::{DeliveryQueue as _, SubscriptionRepository as _};
+use ports::{DeliveryQueue as _, SubscriptionStore as _};
 use sqlx::{Connection as _, PgConnection};
 use testkit::builders::subscription;
 

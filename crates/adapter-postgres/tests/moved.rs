@@ -6,8 +6,7 @@ use adapter_postgres::{Options, PostgresStore};
 use domain::rejection::MaskedFields;
 use domain::{IntegratorName, LogPosition, Rejection, RejectionReason};
 use ports::{
-    LogCursors as _, RejectionLog as _, ReportLog as _, ReportStore as _,
-    SubscriptionRepository as _,
+    EventLog as _, LogCursors as _, RejectionStore as _, ReportStore as _, SubscriptionStore as _,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use testkit::builders::{report, subscription, subscription_id, time};

@@ -13,8 +13,8 @@ use adapter_postgres::{Options, PostgresStore};
 use database::Database;
 use domain::{LogPosition, Timestamp};
 use ports::{
-    ChannelCredentialRepository as _, DeliveryQueue as _, Erasures as _, LogCursors as _,
-    ReportLog as _, ReportStore, Retention as _, StoreError, SubscriptionRepository,
+    ChannelStore as _, DeliveryQueue as _, Erasures as _, EventLog as _, LogCursors as _,
+    ReportStore, Retention as _, StoreError, SubscriptionStore,
 };
 use sqlx::{Connection as _, PgConnection};
 use testkit::builders::{key, report};
@@ -112,7 +112,7 @@ async fn nothing_waits_for_a_connection_that_is_silent() {
             1 => {
                 tokio::join!(
                     is_unavailable("leasing", store.claim("worker", Duration::from_secs(1))),
-                    is_unavailable("subscriptions", SubscriptionRepository::list(&store)),
+                    is_unavailable("subscriptions", SubscriptionStore::list(&store)),
                     is_unavailable("channels", store.all()),
                     is_unavailable("erasing", store.unfinished()),
                 );

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::delivery::Attempts;
 use domain::{SubscriptionId, Timestamp};
-use ports::subscriptions::{OPEN_MAX, RECENT_MAX, RecentAttempts};
+use ports::subscriptions::{MAX_PENDING, MAX_RECENT, RecentAttempts};
 use ports::{AttemptLog, StoreError};
 
 use crate::SqliteStore;
@@ -20,7 +20,7 @@ impl AttemptLog for SqliteStore {
         since: Timestamp,
     ) -> Result<RecentAttempts, StoreError> {
         let id = subscription.0.as_bytes().as_slice();
-        let (from, most) = (since.unix_micros(), limit(RECENT_MAX + 1));
+        let (from, most) = (since.unix_micros(), limit(MAX_RECENT + 1));
         let ended = sqlx::query!(
             r#"select finished_at as "finished_at!",
                    case when subscription_id = ?1 then last_attempts end
@@ -37,7 +37,7 @@ impl AttemptLog for SqliteStore {
         .fetch_all(&self.readers)
         .await
         .map_err(store_error(DELIVERIES))?;
-        let most = limit(OPEN_MAX);
+        let most = limit(MAX_PENDING);
         let open = sqlx::query_scalar!(
             "select last_attempts
              from deliveries indexed by deliveries_subscription_id_position_idx
@@ -54,7 +54,7 @@ impl AttemptLog for SqliteStore {
 
         let mut recent = RecentAttempts::none(since);
         // Whatever began after the first one that was not looked at has ended after it.
-        if let Some(first) = ended.get(RECENT_MAX) {
+        if let Some(first) = ended.get(MAX_RECENT) {
             let first = time(first.finished_at, DELIVERIES, "finished_at")?;
             recent.since = first.plus_micros(1);
         }

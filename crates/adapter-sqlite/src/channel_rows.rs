@@ -2,8 +2,8 @@
 
 use domain::secret::{CredentialHash, KeyId, SealedSecret};
 use domain::{
-    Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, KeepDays, PublicUrl,
-    WebhookUser,
+    Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, PublicUrl,
+    RetentionDays, WebhookUser,
 };
 use ports::StoreError;
 use ports::channels::ChannelWithCredentials;
@@ -67,7 +67,7 @@ impl ChannelRow {
     fn channel(self) -> Result<Channel, StoreError> {
         let senders: Vec<String> =
             serde_json::from_str(&self.senders).map_err(corrupt(CHANNELS, "senders"))?;
-        let keep_messages_days = self.keep_messages_days.map(KeepDays::new).transpose();
+        let keep_messages_days = self.keep_messages_days.map(RetentionDays::new).transpose();
         let public_url = self.public_url.as_deref().map(PublicUrl::parse).transpose();
         Ok(Channel {
             id: ChannelId::parse(&self.id).map_err(corrupt(CHANNELS, "id"))?,

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use domain::credential::LIVE_CREDENTIALS_MAX;
 use domain::{
-    Channel, ChannelCalls, ChannelId, Credential, CredentialId, KeepDays, PublicUrl, Timestamp,
+    Channel, ChannelCalls, ChannelId, Credential, CredentialId, PublicUrl, RetentionDays, Timestamp,
 };
 use ports::StoreError;
-use ports::channels::{Change, ChannelCredentialRepository, ChannelWithCredentials};
+use ports::channels::{Change, ChannelStore, ChannelWithCredentials};
 use sqlx::SqliteConnection;
 
 use crate::SqliteStore;
@@ -21,7 +21,7 @@ const CALLS: &str = "channel_calls";
 const CREDENTIALS: &str = "channel_credentials";
 
 #[async_trait]
-impl ChannelCredentialRepository for SqliteStore {
+impl ChannelStore for SqliteStore {
     async fn revision(&self) -> Result<i64, StoreError> {
         sqlx::query_scalar!("select revision from channel_directory")
             .fetch_one(&self.readers)
@@ -147,7 +147,7 @@ impl SqliteStore {
             .signing_token
             .as_ref()
             .map(|token| token.0.as_slice());
-        let keep_messages_days = channel.keep_messages_days.map(KeepDays::get);
+        let keep_messages_days = channel.keep_messages_days.map(RetentionDays::get);
         let created_at = channel.created_at.unix_micros();
         let updated_at = channel.updated_at.unix_micros();
         let mut write = self.begin().await?;
@@ -186,7 +186,7 @@ impl SqliteStore {
             .signing_token
             .as_ref()
             .map(|token| token.0.as_slice());
-        let keep_messages_days = channel.keep_messages_days.map(KeepDays::get);
+        let keep_messages_days = channel.keep_messages_days.map(RetentionDays::get);
         let updated_at = channel.updated_at.unix_micros();
         let mut write = self.begin().await?;
         let version = sqlx::query_scalar!("select version from channels where id = ?", id)

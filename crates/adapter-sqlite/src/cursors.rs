@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::LogPosition;
-use ports::log::Cursor;
+use ports::event_log::Cursor;
 use ports::{LogCursors, StoreError};
 
 use crate::SqliteStore;

@@ -7,7 +7,7 @@ use domain::delivery::DeliveryFilter;
 use domain::page::{Page, PageSize};
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, SubscriptionId, Timestamp};
 use ports::StoreError;
-use ports::subscriptions::{DeliveryLog, RETRY_MAX};
+use ports::subscriptions::{DeliveryLog, MAX_RETRIED};
 
 use crate::SqliteStore;
 use crate::connection::Write;
@@ -228,7 +228,7 @@ impl SqliteStore {
         let since = filter.since.map_or(i64::MIN, Timestamp::unix_micros);
         let until = filter.until.map_or(i64::MAX, Timestamp::unix_micros);
         let now = now.unix_micros();
-        let limit = i64::try_from(RETRY_MAX).unwrap_or(i64::MAX);
+        let limit = i64::try_from(MAX_RETRIED).unwrap_or(i64::MAX);
         let mut write = self.begin().await?;
         // What is dead and what is retrying, each along its index.
         let retried = sqlx::query!(

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::delivery::{Attempt, OpenDelivery, Place};
+use domain::delivery::{Attempt, DeliveryOrder, PendingDelivery};
 use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::subscriptions::{
-    DeliveryQueue, LEASE_MAX, Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal,
+    DeliveryQueue, LEASE_MAX, Lease, LeasedSubscription, MAX_PENDING, Progress, Renewal,
 };
 use ports::{DeliveryLog as _, StoreError};
 use sqlx::{SqliteConnection, SqliteExecutor};
@@ -23,7 +23,7 @@ const DELIVERIES: &str = "deliveries";
 const WORKERS: &str = "workers";
 
 /// Before every open delivery.
-const FIRST: Place = (LogPosition(i64::MIN), 0, 0);
+const FIRST: DeliveryOrder = (LogPosition(i64::MIN), 0, 0);
 
 #[async_trait]
 impl DeliveryQueue for SqliteStore {
@@ -38,8 +38,8 @@ impl DeliveryQueue for SqliteStore {
         };
         let subscription = row.subscription()?;
         let mut open = open_deliveries(open, subscription.id)?;
-        let more_open = open.len() > OPEN_MAX;
-        open.truncate(OPEN_MAX);
+        let more_pending = open.len() > MAX_PENDING;
+        open.truncate(MAX_PENDING);
         Ok(Some(LeasedSubscription {
             lease: Lease {
                 subscription: subscription.id,
@@ -49,21 +49,21 @@ impl DeliveryQueue for SqliteStore {
             position: LogPosition(row.position),
             failing_since: optional_time(row.failing_since, SUBSCRIPTIONS, "failing_since")?,
             open,
-            more_open,
+            more_pending,
         }))
     }
 
-    async fn more_open(
+    async fn more_pending(
         &self,
         subscription: SubscriptionId,
-        after: Place,
-    ) -> Result<Vec<OpenDelivery>, StoreError> {
+        after: DeliveryOrder,
+    ) -> Result<Vec<PendingDelivery>, StoreError> {
         let id = subscription.0.as_bytes().as_slice();
-        let rows = open_rows(&self.readers, id, after, OPEN_MAX).await;
+        let rows = open_rows(&self.readers, id, after, MAX_PENDING).await;
         open_deliveries(rows.map_err(store_error(DELIVERIES))?, subscription)
     }
 
-    async fn open_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
+    async fn pending_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
         let found = self.delivery(key).await?;
         Ok(found.filter(|delivery| delivery.state.is_open()))
     }
@@ -168,7 +168,7 @@ impl SqliteStore {
             return Ok(None);
         };
         // One more than a worker is handed, if there are as many.
-        let open = open_rows(&mut *write, &claimed.id, FIRST, OPEN_MAX + 1).await?;
+        let open = open_rows(&mut *write, &claimed.id, FIRST, MAX_PENDING + 1).await?;
         write.commit().await?;
         Ok(Some((claimed, open)))
     }
@@ -203,8 +203,8 @@ impl SqliteStore {
         write.commit().await?;
         Ok(match surplus {
             Some(_) | None if renewed.rows_affected() == 0 => Renewal::Lost,
-            Some(true) => Renewal::Surplus,
-            Some(false) | None => Renewal::Kept,
+            Some(true) => Renewal::OverQuota,
+            Some(false) | None => Renewal::Renewed,
         })
     }
 
@@ -306,7 +306,7 @@ impl SqliteStore {
 async fn open_rows(
     executor: impl SqliteExecutor<'_>,
     subscription: &[u8],
-    (position, revision, part): Place,
+    (position, revision, part): DeliveryOrder,
     limit: usize,
 ) -> Result<Vec<OpenRow>, sqlx::Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -332,7 +332,7 @@ async fn open_rows(
 fn open_deliveries(
     rows: Vec<OpenRow>,
     subscription: SubscriptionId,
-) -> Result<Vec<OpenDelivery>, StoreError> {
+) -> Result<Vec<PendingDelivery>, StoreError> {
     let rows = rows.into_iter();
     rows.map(|row| row.delivery(subscription)).collect()
 }

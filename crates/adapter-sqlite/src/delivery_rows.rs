@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use domain::delivery::{Attempts, OpenDelivery, by_key};
+use domain::delivery::{Attempts, PendingDelivery, by_key};
 use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::StoreError;
 use sqlx::error::BoxDynError;
@@ -83,8 +83,11 @@ pub(crate) struct OpenRow {
 }
 
 impl OpenRow {
-    pub(crate) fn delivery(self, subscription: SubscriptionId) -> Result<OpenDelivery, StoreError> {
-        Ok(OpenDelivery {
+    pub(crate) fn delivery(
+        self,
+        subscription: SubscriptionId,
+    ) -> Result<PendingDelivery, StoreError> {
+        Ok(PendingDelivery {
             key: DeliveryKey {
                 subscription,
                 report_id: self.report_id,

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use domain::{Addressee, ErasureId, MessageKey, Timestamp};
+use domain::{ErasureId, MessageKey, Recipient, Timestamp};
 use ports::StoreError;
 
 use crate::SqliteStore;
@@ -14,7 +14,7 @@ use crate::json;
 use crate::rows::key;
 
 /// How far an erasure has got.
-struct Place {
+struct ScanPosition {
     recipient: Option<String>,
     log_after: Option<i64>,
     before_first_reported_at: Option<i64>,
@@ -50,7 +50,7 @@ impl SqliteStore {
             write.roll_back().await;
             return Ok(());
         };
-        let addressee = Addressee::parse(&recipient).map_err(corrupt(ERASURES, "recipient"))?;
+        let addressee = Recipient::parse(&recipient).map_err(corrupt(ERASURES, "recipient"))?;
         let in_log = place.log_after.is_some();
         let budget = i64::from(budget.get());
         let found = if in_log {
@@ -80,10 +80,10 @@ impl SqliteStore {
 async fn place(
     write: &mut Write<'_>,
     id: ErasureId,
-) -> Result<Option<(Place, String)>, sqlx::Error> {
+) -> Result<Option<(ScanPosition, String)>, sqlx::Error> {
     let id = id.0.as_bytes().as_slice();
     let place = sqlx::query_as!(
-        Place,
+        ScanPosition,
         "select recipient, log_after, before_first_reported_at, before_channel_id, before_sid
          from erasures
          where id = ?",
@@ -101,7 +101,7 @@ async fn place(
 async fn note(
     write: &mut Write<'_>,
     id: ErasureId,
-    place: &Place,
+    place: &ScanPosition,
     looked_at: i64,
     erased: &Erased,
     finished_at: Option<Timestamp>,
@@ -134,8 +134,8 @@ async fn note(
 /// Looks at the next reports of the log and moves the place on.
 async fn look_at_log(
     write: &mut Write<'_>,
-    place: &mut Place,
-    addressee: &Addressee,
+    place: &mut ScanPosition,
+    addressee: &Recipient,
     budget: i64,
 ) -> Result<Found, StoreError> {
     let rows = sqlx::query!(
@@ -169,8 +169,8 @@ async fn look_at_log(
 /// message that is heard of at an earlier time meanwhile moves to where nobody has looked.
 async fn look_at_messages(
     write: &mut Write<'_>,
-    place: &mut Place,
-    addressee: &Addressee,
+    place: &mut ScanPosition,
+    addressee: &Recipient,
     budget: i64,
 ) -> Result<Found, StoreError> {
     let newest = place.before_first_reported_at.unwrap_or(i64::MAX);

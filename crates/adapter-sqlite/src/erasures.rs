@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use async_trait::async_trait;
 use domain::erasure::ErasureReason;
 use domain::page::{Page, PageSize};
-use domain::{Addressee, Erasure, ErasureId, Timestamp};
-use ports::erasures::Asked;
+use domain::{Erasure, ErasureId, Recipient, Timestamp};
+use ports::erasures::ErasureOrder;
 use ports::{Erasures, StoreError};
 
 use crate::SqliteStore;
@@ -19,8 +19,8 @@ impl Erasures for SqliteStore {
     async fn begin(
         &self,
         id: ErasureId,
-        asked: &Asked,
-        addressee: &Addressee,
+        asked: &ErasureOrder,
+        addressee: &Recipient,
     ) -> Result<(), StoreError> {
         let begun = self.try_begin(id, asked, addressee).await;
         begun.map_err(store_error(ERASURES))
@@ -96,8 +96,8 @@ impl SqliteStore {
     async fn try_begin(
         &self,
         id: ErasureId,
-        asked: &Asked,
-        addressee: &Addressee,
+        asked: &ErasureOrder,
+        addressee: &Recipient,
     ) -> Result<(), sqlx::Error> {
         let (id, at) = (id.0.as_bytes().as_slice(), asked.at.unix_micros());
         let through = asked.through.as_str();

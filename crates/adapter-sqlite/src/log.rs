@@ -6,8 +6,8 @@ use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::{LogEntry, LogPosition, LoggedReport, Message, MessageState, Timestamp};
-use ports::log::{LogPage, LogRead, LogRest};
-use ports::{ReportLog, StoreError};
+use ports::event_log::{LogPage, LogRead, Remaining};
+use ports::{EventLog, StoreError};
 
 use crate::SqliteStore;
 use crate::error::{corrupt, store_error};
@@ -18,7 +18,7 @@ const REPORTS: &str = "reports";
 const REPORT_LOG: &str = "report_log";
 
 #[async_trait]
-impl ReportLog for SqliteStore {
+impl EventLog for SqliteStore {
     async fn read(
         &self,
         after: Option<LogPosition>,
@@ -82,7 +82,7 @@ impl ReportLog for SqliteStore {
         &self,
         position: LogPosition,
         at_most: NonZeroU16,
-    ) -> Result<LogRest, StoreError> {
+    ) -> Result<Remaining, StoreError> {
         let limit = at_most.get();
         let rest = sqlx::query!(
             r#"select count(*) as "reports!: i64", min(arrived_at) as "since?: i64",
@@ -94,7 +94,7 @@ impl ReportLog for SqliteStore {
         .fetch_one(&self.readers)
         .await
         .map_err(store_error(REPORTS))?;
-        Ok(LogRest {
+        Ok(Remaining {
             reports: u64::try_from(rest.reports).unwrap_or_default(),
             since: optional_time(rest.since, REPORTS, "arrived_at")?,
             pruned: position.0 < rest.pruned_through,

@@ -3,8 +3,8 @@
 
 use std::num::NonZeroU32;
 
-use domain::keep_days::DAY_MICROS;
-use domain::{KeepDays, Timestamp};
+use domain::retention_days::DAY_MICROS;
+use domain::{RetentionDays, Timestamp};
 use ports::retention::Pruning;
 
 use crate::SqliteStore;
@@ -44,7 +44,7 @@ impl SqliteStore {
     pub(crate) async fn try_prune_messages(
         &self,
         now: Timestamp,
-        keep: KeepDays,
+        keep: RetentionDays,
         budget: NonZeroU32,
     ) -> Result<Pruning, sqlx::Error> {
         let step = Step {

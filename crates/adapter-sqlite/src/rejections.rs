@@ -7,7 +7,7 @@ use domain::page::{Page, PageSize};
 use domain::rejection::{MaskedFields, REJECTIONS_KEPT};
 use domain::{ChannelId, IntegratorName, Rejection, RejectionReason};
 use ports::StoreError;
-use ports::rejections::{KeptRejection, RejectionLog};
+use ports::rejections::{KeptRejection, RejectionStore};
 
 use crate::SqliteStore;
 use crate::error::{corrupt, store_error};
@@ -16,7 +16,7 @@ use crate::rows::time;
 const REJECTIONS: &str = "rejections";
 
 #[async_trait]
-impl RejectionLog for SqliteStore {
+impl RejectionStore for SqliteStore {
     async fn keep(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
         let fields = rejections.iter().map(fields_text);
         let fields = fields.collect::<Result<Vec<_>, _>>()?;

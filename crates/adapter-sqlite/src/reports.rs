@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::{
-    Addressee, ChannelId, Effect, ErrorCode, LoggedReport, Message, MessageKey, Report, Timestamp,
+    ChannelId, Effect, ErrorCode, LoggedReport, Message, MessageKey, Recipient, Report, Timestamp,
 };
 use ports::StoreError;
 use ports::reports::{MessageWithReports, ReportStore};
@@ -181,8 +181,8 @@ impl SqliteStore {
         let after_sid = after.map(|after| after.key.sid.to_compact());
         let channel = filter.channel.as_ref().map(ChannelId::as_str);
         let rank = filter.status.map(|status| i64::from(status.rank()));
-        let recipient_key = filter.recipient.as_ref().and_then(Addressee::key);
-        let recipient = filter.recipient.as_ref().and_then(Addressee::exactly);
+        let recipient_key = filter.recipient.as_ref().and_then(Recipient::key);
+        let recipient = filter.recipient.as_ref().and_then(Recipient::exactly);
         let code = filter.error_code.as_ref().map(ErrorCode::as_str);
         let limit = i64::from(size.get()) + 1;
         sqlx::query_as!(

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::Timestamp;
-use domain::keep_days::DAY_MICROS;
+use domain::retention_days::DAY_MICROS;
 use ports::StoreError;
 use ports::retention::{RetentionClock, RetentionKind, RetentionRun, RetentionRuns};
 

@@ -2,7 +2,7 @@
 
 use domain::message::{MessageError, Parties, Timeline};
 use domain::report::{ReportError, ReportFields};
-use domain::seen::SeenReports;
+use domain::seen_reports::SeenReports;
 use domain::{
     Address, ChannelId, CredentialId, Effect, ErrorCode, ErrorText, LoggedReport, Message,
     MessageKey, MessageSid, MessageState, Report, ReportedStatus, Timestamp,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::subscription::PauseReason;
 use domain::{LogPosition, Subscription, SubscriptionId, Timestamp};
 use ports::StoreError;
-use ports::subscriptions::{SubscriptionRepository, SubscriptionStatus};
+use ports::subscriptions::{SubscriptionStatus, SubscriptionStore};
 
 use crate::SqliteStore;
 use crate::error::store_error;
@@ -13,7 +13,7 @@ use crate::subscription_rows::{SubscriptionRow, channels, event_types};
 const SUBSCRIPTIONS: &str = "subscriptions";
 
 #[async_trait]
-impl SubscriptionRepository for SqliteStore {
+impl SubscriptionStore for SqliteStore {
     async fn add(
         &self,
         subscription: &Subscription,

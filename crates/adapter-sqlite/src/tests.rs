@@ -5,7 +5,7 @@ mod leases;
 use std::time::Duration;
 
 use domain::Effect;
-use ports::channels::ChannelCredentialRepository as _;
+use ports::channels::ChannelStore as _;
 use ports::{ReportStore as _, StoreError};
 use testkit::builders::{channel, channel_id, credential, key, report};
 

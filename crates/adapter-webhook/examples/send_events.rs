@@ -18,7 +18,7 @@ use adapter_webhook::{WebhookSettings, WebhookSink};
 use domain::Timestamp;
 use domain::webhook::{SigningSecret, SigningSecrets, TargetUrl, WebhookId};
 use ports::Clock;
-use ports::events::{EventSink as _, OutgoingEvent, SinkError, Target};
+use ports::webhook_sender::{OutgoingEvent, SendError, Target, WebhookSender as _};
 
 type Failure = Box<dyn Error>;
 
@@ -78,7 +78,7 @@ async fn status(
     };
     match sink.deliver(&target, event).await {
         Ok(delivered) => Ok(delivered.answer.status),
-        Err(SinkError::Retry {
+        Err(SendError::Retry {
             answer: Some(answer),
             ..
         }) => Ok(answer.status),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ports::Clock;
-use ports::events::{Answer, Delivered, EventSink, OutgoingEvent, SinkError, Target};
+use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender};
 use reqwest::header::{CONNECTION, CONTENT_TYPE};
 use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, redirect};
 
@@ -160,12 +160,12 @@ impl WebhookSink {
 }
 
 #[async_trait]
-impl EventSink for WebhookSink {
+impl WebhookSender for WebhookSink {
     async fn deliver(
         &self,
         target: &Target,
         event: &OutgoingEvent,
-    ) -> Result<Delivered, SinkError> {
+    ) -> Result<Delivered, SendError> {
         let reach = reach(&self.settings);
         reach.check(&target.url).map_err(refused)?;
         let begun = Instant::now();
@@ -189,9 +189,9 @@ impl EventSink for WebhookSink {
         if status.is_success() {
             Ok(Delivered { answer, took })
         } else if status == StatusCode::GONE {
-            Err(SinkError::Gone { answer, took })
+            Err(SendError::Gone { answer, took })
         } else {
-            Err(SinkError::Retry {
+            Err(SendError::Retry {
                 after,
                 answer: Some(answer),
                 took,
@@ -252,10 +252,10 @@ fn extra_roots(pem: Option<&[u8]>) -> Result<Vec<Certificate>, SetupError> {
     }
 }
 
-fn unanswered(error: reqwest::Error, took: Duration) -> SinkError {
+fn unanswered(error: reqwest::Error, took: Duration) -> SendError {
     match failure::out_of_reach(&error) {
         Some(error) => refused(error),
-        None => SinkError::Retry {
+        None => SendError::Retry {
             after: None,
             answer: None,
             took,
@@ -264,8 +264,8 @@ fn unanswered(error: reqwest::Error, took: Duration) -> SinkError {
     }
 }
 
-fn refused(error: OutOfReach) -> SinkError {
-    SinkError::Refused {
+fn refused(error: OutOfReach) -> SendError {
+    SendError::Refused {
         host: error.host,
         address: error.address,
         network: error.network,

@@ -4,31 +4,31 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapter_http::Home;
+use adapter_http::RuntimeHandle;
 use async_trait::async_trait;
-use domain::delivery::{OpenDelivery, Place};
+use domain::delivery::{DeliveryOrder, PendingDelivery};
 use domain::subscription::SubscriptionState;
 use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
-use ports::log::{LogRead, LogRest};
+use ports::event_log::{LogRead, Remaining};
 use ports::subscriptions::{Lease, LeasedSubscription, Progress, Renewal};
-use ports::{DeliveryQueue, ReportLog, StoreError};
+use ports::{DeliveryQueue, EventLog, StoreError};
 
 /// A store whose connections stay with the runtime in which it lives, whoever
 /// opens them. One that is opened elsewhere would wait for that thread whenever
 /// something arrives on it, also when it has come to serve the intake.
 pub struct AtHome<T: ?Sized> {
     store: Arc<T>,
-    home: Home,
+    home: RuntimeHandle,
 }
 
 impl<T: ?Sized> AtHome<T> {
-    pub const fn new(store: Arc<T>, home: Home) -> Self {
+    pub const fn new(store: Arc<T>, home: RuntimeHandle) -> Self {
         Self { store, home }
     }
 }
 
 #[async_trait]
-impl ReportLog for AtHome<dyn ReportLog> {
+impl EventLog for AtHome<dyn EventLog> {
     async fn read(
         &self,
         after: Option<LogPosition>,
@@ -49,7 +49,7 @@ impl ReportLog for AtHome<dyn ReportLog> {
         &self,
         position: LogPosition,
         at_most: NonZeroU16,
-    ) -> Result<LogRest, StoreError> {
+    ) -> Result<Remaining, StoreError> {
         self.home.run(self.store.behind(position, at_most)).await
     }
 }
@@ -64,17 +64,17 @@ impl DeliveryQueue for AtHome<dyn DeliveryQueue> {
         self.home.run(self.store.claim(worker, lease)).await
     }
 
-    async fn more_open(
+    async fn more_pending(
         &self,
         subscription: SubscriptionId,
-        after: Place,
-    ) -> Result<Vec<OpenDelivery>, StoreError> {
-        let more = self.store.more_open(subscription, after);
+        after: DeliveryOrder,
+    ) -> Result<Vec<PendingDelivery>, StoreError> {
+        let more = self.store.more_pending(subscription, after);
         self.home.run(more).await
     }
 
-    async fn open_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
-        self.home.run(self.store.open_delivery(key)).await
+    async fn pending_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
+        self.home.run(self.store.pending_delivery(key)).await
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {
@@ -111,7 +111,7 @@ mod tests {
     struct Log(Mutex<Vec<Id>>);
 
     #[async_trait]
-    impl ReportLog for Log {
+    impl EventLog for Log {
         async fn read(&self, _: Option<LogPosition>, _: NonZeroU16) -> Result<LogRead, StoreError> {
             Ok(LogRead::Pruned {
                 oldest: self.head().await?,
@@ -129,9 +129,9 @@ mod tests {
             self.head().await
         }
 
-        async fn behind(&self, _: LogPosition, _: NonZeroU16) -> Result<LogRest, StoreError> {
+        async fn behind(&self, _: LogPosition, _: NonZeroU16) -> Result<Remaining, StoreError> {
             self.head().await?;
-            Ok(LogRest {
+            Ok(Remaining {
                 reports: 0,
                 since: None,
                 pruned: false,
@@ -147,8 +147,8 @@ mod tests {
     fn a_store_works_in_its_own_runtime_wherever_it_is_asked() {
         let (home, away) = (runtime(), runtime());
         let log = Arc::new(Log::default());
-        let store: Arc<dyn ReportLog> = log.clone();
-        let here = home.block_on(async { Home::here().unwrap() });
+        let store: Arc<dyn EventLog> = log.clone();
+        let here = home.block_on(async { RuntimeHandle::here().unwrap() });
         let at_home = AtHome::new(store, here);
         away.block_on(async {
             at_home.read(None, NonZeroU16::MIN).await.unwrap();

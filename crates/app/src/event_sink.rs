@@ -6,9 +6,9 @@ use std::time::Duration;
 use adapter_webhook::{ProxyUrl, WebhookSettings, WebhookSink};
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
-use ports::EventSink;
-use ports::events::{Delivered, OutgoingEvent, SinkError, Target};
-use usecases::intake::chain;
+use ports::WebhookSender;
+use ports::webhook_sender::{Delivered, OutgoingEvent, SendError, Target};
+use usecases::ingest::group_commit::chain;
 
 use crate::config::Settings;
 use crate::open_files;
@@ -17,7 +17,7 @@ use crate::system::SystemClock;
 /// Sends events to subscribers. What that takes is made when the first one is
 /// sent: the system's certificates are slow to read, and most runs of the program
 /// send none.
-pub fn of(settings: &Settings) -> Result<Arc<dyn EventSink>> {
+pub fn of(settings: &Settings) -> Result<Arc<dyn WebhookSender>> {
     let sending = webhook(settings)?;
     let Some(file) = &settings.push.ca_file else {
         return Ok(Arc::new(LateSink {
@@ -56,19 +56,19 @@ struct LateSink {
 }
 
 #[async_trait]
-impl EventSink for LateSink {
+impl WebhookSender for LateSink {
     async fn deliver(
         &self,
         target: &Target,
         event: &OutgoingEvent,
-    ) -> Result<Delivered, SinkError> {
+    ) -> Result<Delivered, SendError> {
         let sink = self.sink.get_or_init(|| {
             let sink = WebhookSink::new(self.settings.clone(), Arc::new(SystemClock));
             sink.map_err(|error| chain(&error))
         });
         match sink {
             Ok(sink) => sink.deliver(target, event).await,
-            Err(error) => Err(SinkError::Retry {
+            Err(error) => Err(SendError::Retry {
                 after: None,
                 answer: None,
                 took: Duration::ZERO,

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use adapter_files::{ChannelSnapshotFile, FileJournal};
-use adapter_http::Metrics;
+use adapter_http::MetricsRegistry;
 use anyhow::{Context as _, Result};
-use ports::{Observer, ReportJournal};
-use usecases::intake::IntakeWriters;
-use usecases::{ChannelDirectory, CheckHealth, DrainJournal, StoreGate};
+use ports::{Journal, Metrics};
+use usecases::ingest::group_commit::GroupCommitWriters;
+use usecases::{ChannelDirectory, CheckHealth, ReplayJournal, StoreCircuitBreaker};
 
 use crate::config::Settings;
 use crate::wiring::Stores;
@@ -22,13 +22,13 @@ use crate::workers::Worker;
 const SHIFT: Duration = Duration::from_secs(1);
 
 /// Everything for the time the store is away.
-pub struct Outage {
-    journal: Arc<dyn ReportJournal>,
+pub struct DegradedMode {
+    journal: Arc<dyn Journal>,
     copy: ChannelSnapshotFile,
-    gate: Arc<StoreGate>,
+    gate: Arc<StoreCircuitBreaker>,
 }
 
-impl Outage {
+impl DegradedMode {
     /// Opens the journal in the data folder.
     pub fn prepare(settings: &Settings) -> Result<Self> {
         let folder = settings.make_data_dir()?.join("journal");
@@ -54,7 +54,7 @@ impl Outage {
     }
 
     /// Has writers keep in the journal what the store does not take.
-    pub fn keep_reports(&self, writers: IntakeWriters) -> IntakeWriters {
+    pub fn keep_reports(&self, writers: GroupCommitWriters) -> GroupCommitWriters {
         writers.with_journal(Arc::clone(&self.journal), Arc::clone(&self.gate))
     }
 
@@ -64,13 +64,13 @@ impl Outage {
     }
 
     /// Has metrics show how much is in the journal.
-    pub fn watch(&self, metrics: &Metrics) {
+    pub fn watch(&self, metrics: &MetricsRegistry) {
         metrics.watch(Arc::clone(&self.journal));
     }
 
     /// The worker that moves the journal into the store.
-    pub fn worker(&self, stores: &Stores, observer: Arc<dyn Observer>, step: usize) -> Worker {
-        let drain = Arc::new(DrainJournal::new(
+    pub fn worker(&self, stores: &Stores, observer: Arc<dyn Metrics>, step: usize) -> Worker {
+        let drain = Arc::new(ReplayJournal::new(
             Arc::clone(&self.journal),
             Arc::clone(&stores.reports),
             Arc::clone(&stores.rejections),
@@ -87,7 +87,7 @@ impl Outage {
 
 /// Drains for one shift, resting as long as each step took: half of what the
 /// store can do stays for live traffic.
-async fn catch_up(drain: &DrainJournal) -> Result<()> {
+async fn catch_up(drain: &ReplayJournal) -> Result<()> {
     let began = Instant::now();
     loop {
         let step = Instant::now();

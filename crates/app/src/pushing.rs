@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use usecases::PushEvents;
-use usecases::intake::chain;
+use usecases::ingest::group_commit::chain;
 
 /// How often it is looked for subscriptions that nobody serves.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

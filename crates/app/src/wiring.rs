@@ -12,15 +12,15 @@ use domain::secret::ServerSecret;
 use ports::retention::{RetentionKind, RetentionRuns};
 use ports::subscriptions::DeliveryRetention;
 use ports::{
-    AttemptLog, ChannelCredentialRepository, Clock as _, DeliveryLog, DeliveryQueue, Erasures,
-    EventSink, LogCursors, RejectionLog, ReportLog, ReportStore, Retention, StoreError,
-    SubscriptionRepository,
+    AttemptLog, ChannelStore, Clock as _, DeliveryLog, DeliveryQueue, Erasures, EventLog,
+    LogCursors, RejectionStore, ReportStore, Retention, StoreError, SubscriptionStore,
+    WebhookSender,
 };
-use usecases::manage_subscriptions::SubscriptionParts;
-use usecases::prune::RetentionStores;
+use usecases::retention::prune::RetentionStores;
+use usecases::subscriptions::SubscriptionParts;
 use usecases::{
-    ChannelDirectory, EraseRecipient, Integrators, ManageChannels, ManageCursors,
-    ManageSubscriptions, Prune, RetentionHolds, SharedLog,
+    ChannelDirectory, EraseRecipient, Integrators, LogTailCache, ManageChannels, ManageCursors,
+    ManageSubscriptions, Prune, RetentionHolds,
 };
 
 use crate::config::{DatabaseUrl, Settings};
@@ -34,11 +34,11 @@ pub const PATIENT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Stores {
     pub reports: Arc<dyn ReportStore>,
-    pub channels: Arc<dyn ChannelCredentialRepository>,
-    pub rejections: Arc<dyn RejectionLog>,
-    pub log: Arc<dyn ReportLog>,
+    pub channels: Arc<dyn ChannelStore>,
+    pub rejections: Arc<dyn RejectionStore>,
+    pub log: Arc<dyn EventLog>,
     pub cursors: Arc<dyn LogCursors>,
-    pub subscriptions: Arc<dyn SubscriptionRepository>,
+    pub subscriptions: Arc<dyn SubscriptionStore>,
     pub queue: Arc<dyn DeliveryQueue>,
     pub deliveries: Arc<dyn DeliveryLog>,
     pub attempts: Arc<dyn AttemptLog>,
@@ -259,7 +259,7 @@ pub fn manage_channels(
 }
 
 /// The use case behind everything that manages cursors.
-pub fn manage_cursors(stores: &Stores, log: Arc<SharedLog>) -> ManageCursors {
+pub fn manage_cursors(stores: &Stores, log: Arc<LogTailCache>) -> ManageCursors {
     ManageCursors::new(Arc::clone(&stores.cursors), log, Arc::new(SystemClock))
 }
 
@@ -268,9 +268,9 @@ pub fn manage_subscriptions(
     stores: &Stores,
     settings: &Settings,
     secret: ServerSecret,
-    log: Arc<SharedLog>,
+    log: Arc<LogTailCache>,
     directory: Arc<ChannelDirectory>,
-    sink: Arc<dyn EventSink>,
+    sink: Arc<dyn WebhookSender>,
 ) -> ManageSubscriptions {
     ManageSubscriptions::new(SubscriptionParts {
         repository: Arc::clone(&stores.subscriptions),
@@ -325,7 +325,7 @@ pub fn prune(stores: &Stores, settings: &Settings, holds: Arc<RetentionHolds>) -
 pub fn clearing_up(
     stores: &Stores,
     settings: &Settings,
-    log: &Arc<SharedLog>,
+    log: &Arc<LogTailCache>,
     holds: &Arc<RetentionHolds>,
 ) -> Vec<Worker> {
     let erase = erase_recipient(stores).telling(Arc::clone(log));

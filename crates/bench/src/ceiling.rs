@@ -16,17 +16,15 @@ use clap::ValueEnum as _;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::secret::ServerSecret;
 use domain::{Effect, Message, MessageKey, PublicUrl, Report, Timestamp};
-use ports::integrator::Reading;
-use ports::observer::Unobserved;
+use ports::integrator::ParseResult;
+use ports::metrics::NoMetrics;
 use ports::reports::MessageWithReports;
-use ports::{
-    ChannelCredentialRepository as _, Clock, Headers, Integrator, ReportStore, StoreError,
-};
+use ports::{ChannelStore as _, Clock, Headers, Integrator, ReportStore, StoreError};
 use testkit::builders;
 use testkit::memory::MemoryStore;
-use usecases::intake::IntakeSettings;
-use usecases::receive_report::ReportRequest;
-use usecases::{Admission, AdmitCaller, ChannelDirectory, Intake, ReceiveReport};
+use usecases::ingest::group_commit::IngestSettings;
+use usecases::ingest::receive::ReportRequest;
+use usecases::{AuthenticateCaller, Authentication, ChannelDirectory, IngestQueue, ReceiveReport};
 
 use crate::{CHANNEL, PASSWORD, SECRET_KEY, USER, receiver};
 
@@ -36,7 +34,7 @@ pub enum Depth {
     /// It is proven and read, and answered at once.
     Read,
     /// It goes through the intake as well, to a store that records nothing.
-    Intake,
+    IngestQueue,
 }
 
 /// A process that is nothing but HTTP; ended when it is dropped.
@@ -93,7 +91,7 @@ impl Drop for Process {
 /// What the handler needs.
 struct Ceiling {
     integrator: Arc<dyn Integrator>,
-    admit: AdmitCaller,
+    admit: AuthenticateCaller,
     /// Where reports go, if they go on.
     receive: Option<ReceiveReport>,
 }
@@ -104,10 +102,10 @@ pub fn serve(listen: SocketAddr, depth: Depth) -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let (intake, writers) = Intake::new(
+        let (intake, writers) = IngestQueue::new(
             Arc::new(Nowhere),
-            Arc::new(Unobserved),
-            IntakeSettings::default(),
+            Arc::new(NoMetrics),
+            IngestSettings::default(),
         );
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(writers.run());
@@ -128,7 +126,7 @@ pub fn serve(listen: SocketAddr, depth: Depth) -> Result<()> {
     })
 }
 
-async fn ceiling(intake: Intake, depth: Depth) -> Result<Ceiling> {
+async fn ceiling(intake: IngestQueue, depth: Depth) -> Result<Ceiling> {
     let store = MemoryStore::new();
     let secret = ServerSecret::parse(SECRET_KEY)?;
     let credential = builders::credential(CHANNEL, 1)
@@ -138,16 +136,16 @@ async fn ceiling(intake: Intake, depth: Depth) -> Result<Ceiling> {
         .add(&builders::channel(CHANNEL).build(), &credential)
         .await?;
     let store = Arc::new(store);
-    let directory = ChannelDirectory::new(store.clone(), secret.clone(), Arc::new(Unobserved));
+    let directory = ChannelDirectory::new(store.clone(), secret.clone(), Arc::new(NoMetrics));
     directory.refresh().await?;
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
-    let admit = AdmitCaller::new(Arc::new(directory), secret, Arc::clone(&clock));
+    let admit = AuthenticateCaller::new(Arc::new(directory), secret, Arc::clone(&clock));
     let public_url = PublicUrl::parse("http://127.0.0.1")?;
-    let receive = ReceiveReport::new(intake, store, public_url, clock, Arc::new(Unobserved));
+    let receive = ReceiveReport::new(intake, store, public_url, clock, Arc::new(NoMetrics));
     Ok(Ceiling {
         integrator: Arc::new(adapter_integrators::twilio::Twilio::new()),
         admit,
-        receive: (depth == Depth::Intake).then_some(receive),
+        receive: (depth == Depth::IngestQueue).then_some(receive),
     })
 }
 
@@ -159,14 +157,16 @@ async fn receive(
 ) -> HttpResponse {
     let integrator = state.integrator.as_ref();
     let headers = &Lines(request.headers());
-    let Admission::Admitted(caller) = state.admit.run(integrator, &channel, headers) else {
+    let Authentication::AuthenticatedCaller(caller) =
+        state.admit.run(integrator, &channel, headers)
+    else {
         let challenge = (WWW_AUTHENTICATE, integrator.challenge());
         return HttpResponse::Unauthorized()
             .insert_header(challenge)
             .finish();
     };
     let taken = match &state.receive {
-        None => matches!(integrator.read(headers, &body), Reading::Reports(_)),
+        None => matches!(integrator.read(headers, &body), ParseResult::Reports(_)),
         Some(receive) => {
             let report = ReportRequest {
                 integrator,

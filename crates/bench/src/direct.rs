@@ -10,7 +10,7 @@ use adapter_postgres::{Options, PostgresStore};
 use anyhow::{Context as _, Result, ensure};
 use domain::{ChannelId, CredentialId, MessageKey, MessageSid, Report, Timestamp};
 use ports::ReportStore as _;
-use ports::integrator::{ReadReport, Reading};
+use ports::integrator::{ParseResult, ParsedReport};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -100,7 +100,7 @@ impl Direct {
 }
 
 #[derive(Default)]
-struct Part {
+struct EventIndex {
     taken: u64,
     reports: u64,
     latencies: Latencies,
@@ -110,12 +110,12 @@ async fn make(
     source: Arc<Source>,
     size: usize,
     batches: mpsc::Sender<Vec<Report>>,
-) -> Result<Part> {
+) -> Result<EventIndex> {
     loop {
         let batch: Result<Vec<_>> = (0..size).map(|_| source.next()).collect();
         // Nobody takes more of them: done.
         if batches.send(batch?).await.is_err() {
-            return Ok(Part::default());
+            return Ok(EventIndex::default());
         }
     }
 }
@@ -124,8 +124,8 @@ async fn write(
     store: PostgresStore,
     phase: Arc<AtomicU8>,
     mut batches: mpsc::Receiver<Vec<Report>>,
-) -> Result<Part> {
-    let mut part = Part::default();
+) -> Result<EventIndex> {
+    let mut part = EventIndex::default();
     while phase.load(Ordering::Relaxed) != STOP {
         let batch = batches.recv().await.context("nobody makes reports")?;
         let began = Instant::now();
@@ -147,7 +147,7 @@ pub(crate) struct Source {
     next: AtomicU64,
     channel: ChannelId,
     began: i64,
-    read: Vec<ReadReport>,
+    read: Vec<ParsedReport>,
 }
 
 impl Source {
@@ -156,7 +156,7 @@ impl Source {
             let digits = "0".repeat(32);
             let body = traffic::body(status, &digits);
             match form::read(body.as_bytes(), Some(digits)) {
-                Reading::Reports(reports) => reports.into_iter().next().context("no report"),
+                ParseResult::Reports(reports) => reports.into_iter().next().context("no report"),
                 other => anyhow::bail!("the integrator reads {other:?}"),
             }
         });

@@ -71,7 +71,7 @@ impl Bench {
             Subject::OnSqlite => self.receiver(load, false, &[]),
             Subject::OneTransactionEach => self.receiver(load, true, &ONE_EACH),
             Subject::Ceiling => Self::ceiling(load, Depth::Read),
-            Subject::NoStore => Self::ceiling(load, Depth::Intake),
+            Subject::NoStore => Self::ceiling(load, Depth::IngestQueue),
             Subject::Batches(size) => self.direct(row, size, stream),
             Subject::BatchesAsReached => {
                 let size = reached.batch;

@@ -51,7 +51,7 @@ impl Address {
         let scheme = scheme.map(str::to_ascii_lowercase);
         let is_name = match scheme.as_deref() {
             // A sender of WhatsApp is a number; people's ids occur in reports of what came in.
-            None | Some("whatsapp") => crate::addressee::is_user_id(name),
+            None | Some("whatsapp") => crate::recipient::is_user_id(name),
             Some("rcs" | "sms") => !name.contains([',', ';', ' ']),
             Some(_) => return Err(InvalidSender),
         };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Address, IntegratorName, KeepDays, Timestamp, secret::SealedSecret};
+use crate::{Address, IntegratorName, RetentionDays, Timestamp, secret::SealedSecret};
 
 /// The id of a channel, an opaque text like `202105102694809992`. It stands in
 /// the report path, so it is made of characters that need no escaping there.
@@ -165,7 +165,7 @@ pub struct Channel {
     pub signing_token: Option<SealedSecret>,
     /// For how many days its messages are kept, if not for as many as the service
     /// keeps them.
-    pub keep_messages_days: Option<KeepDays>,
+    pub keep_messages_days: Option<RetentionDays>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.

@@ -4,7 +4,7 @@ mod attempt;
 mod open;
 
 pub use attempt::{Attempt, AttemptError, Attempts, InvalidAttempts, LAST_ATTEMPTS_MAX};
-pub use open::OpenDelivery;
+pub use open::PendingDelivery;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +29,7 @@ pub struct DeliveryKey {
 }
 
 /// Where a delivery stands among those of its subscription: the place of its event in the log.
-pub type Place = (LogPosition, i64, u8);
+pub type DeliveryOrder = (LogPosition, i64, u8);
 
 /// The text is no key of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -184,7 +184,7 @@ impl Delivery {
     /// Its place among the deliveries of a subscription: that of its event in
     /// the log.
     #[must_use]
-    pub const fn place(&self) -> Place {
+    pub const fn place(&self) -> DeliveryOrder {
         (self.position, self.revision, self.key.part)
     }
 

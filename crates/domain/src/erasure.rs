@@ -53,7 +53,7 @@ impl ErasureReason {
 
 /// Where an erasure was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AskedThrough {
+pub enum RequestedVia {
     /// The operator's API.
     Api,
     /// The command line.
@@ -63,9 +63,9 @@ pub enum AskedThrough {
 /// The text is no place where an erasure is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an erasure is asked for through api or command_line")]
-pub struct InvalidAskedThrough;
+pub struct InvalidRequestedVia;
 
-impl AskedThrough {
+impl RequestedVia {
     /// The word on the wire and in the stores.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -76,13 +76,13 @@ impl AskedThrough {
     }
 }
 
-impl FromStr for AskedThrough {
-    type Err = InvalidAskedThrough;
+impl FromStr for RequestedVia {
+    type Err = InvalidRequestedVia;
 
-    fn from_str(text: &str) -> Result<Self, InvalidAskedThrough> {
+    fn from_str(text: &str) -> Result<Self, InvalidRequestedVia> {
         let mut all = [Self::Api, Self::CommandLine].into_iter();
         all.find(|each| each.as_str() == text)
-            .ok_or(InvalidAskedThrough)
+            .ok_or(InvalidRequestedVia)
     }
 }
 
@@ -94,10 +94,10 @@ pub struct Erasure {
     /// When it was asked for.
     pub asked_at: Timestamp,
     /// Where.
-    pub asked_through: AskedThrough,
+    pub asked_through: RequestedVia,
     /// Why.
     pub reason: Option<ErasureReason>,
-    /// The mask of the address, as [`Addressee`](crate::Addressee) shows it.
+    /// The mask of the address, as [`Recipient`](crate::Recipient) shows it.
     pub masked: String,
     /// How many reports and messages were looked at.
     pub looked_at: u64,

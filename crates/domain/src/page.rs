@@ -1,6 +1,6 @@
 //! Asking for part of a long list, by key and never by offset.
 
-use crate::{Addressee, ChannelId, DeliveryStatus, ErrorCode, MessageKey, Timestamp};
+use crate::{ChannelId, DeliveryStatus, ErrorCode, MessageKey, Recipient, Timestamp};
 
 /// How many items one page holds: 1 to 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub struct MessageFilter {
     /// Those that are, or are not, contradicted.
     pub contradicted: Option<bool>,
     /// Those to one recipient, however the address is written.
-    pub recipient: Option<Addressee>,
+    pub recipient: Option<Recipient>,
     /// Those with one error.
     pub error_code: Option<ErrorCode>,
     /// Those first heard of at this time or later.

@@ -36,9 +36,9 @@ pub enum Change {
 /// step as the change itself. Reports, messages and rejections of a channel
 /// stay when it is removed.
 ///
-/// [`revision`]: ChannelCredentialRepository::revision
+/// [`revision`]: ChannelStore::revision
 #[async_trait]
-pub trait ChannelCredentialRepository: Send + Sync {
+pub trait ChannelStore: Send + Sync {
     /// A number that differs after every change to channels or credentials, in
     /// this process or any other. [`touch`](Self::touch) does not change it.
     async fn revision(&self) -> Result<i64, StoreError>;

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use async_trait::async_trait;
 use domain::page::{Page, PageSize};
-use domain::{Addressee, Erasure, ErasureId, Timestamp};
+use domain::{Erasure, ErasureId, Recipient, Timestamp};
 
 use crate::StoreError;
 
@@ -33,8 +33,8 @@ pub trait Erasures: Send + Sync {
     async fn begin(
         &self,
         id: ErasureId,
-        asked: &Asked,
-        addressee: &Addressee,
+        asked: &ErasureOrder,
+        addressee: &Recipient,
     ) -> Result<(), StoreError>;
 
     /// Goes on with an erasure: looks at the next messages or reports, `budget`
@@ -66,11 +66,11 @@ pub trait Erasures: Send + Sync {
 
 /// When, where and why somebody asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct ErasureOrder {
     /// When.
     pub at: Timestamp,
     /// Where.
-    pub through: domain::erasure::AskedThrough,
+    pub through: domain::erasure::RequestedVia,
     /// Why, if they said so.
     pub reason: Option<domain::erasure::ErasureReason>,
 }

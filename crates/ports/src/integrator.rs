@@ -2,7 +2,7 @@
 //! its bytes become reports. Pure functions; an implementation is a folder in
 //! `adapter-integrators`.
 //!
-//! A request passes in this order: [`Integrator::prove`] from its head alone,
+//! A request passes in this order: [`Integrator::authenticate`] from its head alone,
 //! so that a caller who proves nothing costs nothing; then, with the body,
 //! [`Integrator::verify_signature`] and [`Integrator::read`].
 
@@ -22,7 +22,7 @@ pub trait Headers {
 
 /// What stands at a channel id: its credentials, or nothing.
 #[derive(Clone, Copy, Debug)]
-pub struct Door<'a> {
+pub struct AuthContext<'a> {
     /// The channel id of the request.
     pub channel: &'a ChannelId,
     /// The live credentials of the channel; empty if there is no such channel
@@ -34,14 +34,14 @@ pub struct Door<'a> {
 
 /// What the head of a request proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
+pub enum AuthResult {
     /// The caller knows this credential.
-    Proved(CredentialId),
+    Authenticated(CredentialId),
     /// The caller has shown nothing yet and should be asked. Half of all good
     /// requests begin so; it is no attack.
     Challenge,
     /// The caller has shown something, and it is wrong.
-    Refused,
+    Denied,
 }
 
 /// What a signed request is checked against.
@@ -69,7 +69,7 @@ pub struct SignatureMismatch {
 
 /// One report as its bytes tell it; who, when and where is added by the core.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadReport {
+pub struct ParsedReport {
     /// Which message it is about.
     pub sid: MessageSid,
     /// What it says.
@@ -88,31 +88,31 @@ pub struct ReadReport {
 
 /// What a body says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub enum ParseResult {
     /// These reports, at least one.
-    Reports(Vec<ReadReport>),
+    Reports(Vec<ParsedReport>),
     /// Something that is no report and needs no answer but thanks.
     Ignored(&'static str),
     /// No report: a field is missing or wrong.
-    NotAReport(Defect),
+    Invalid(ValidationError),
     /// More fields than any report has.
     TooManyFields,
 }
 
 /// What is wrong with a report. The value itself is never in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Defect {
+pub struct ValidationError {
     /// The field.
     pub field: &'static str,
     /// What is wrong, as a stable word.
-    pub kind: DefectKind,
+    pub kind: ValidationErrorKind,
     /// What would be right.
     pub expected: String,
 }
 
 /// What can be wrong with a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DefectKind {
+pub enum ValidationErrorKind {
     /// It is not there, or blank.
     Missing,
     /// It stands there more than once with different values.
@@ -140,7 +140,7 @@ pub trait Integrator: Send + Sync {
 
     /// What the head of a request proves. Takes the same time whether the
     /// channel, the user or the password is wrong.
-    fn prove(&self, headers: &dyn Headers, door: Door<'_>) -> Proof;
+    fn authenticate(&self, headers: &dyn Headers, door: AuthContext<'_>) -> AuthResult;
 
     /// Checks the signature over a request whose caller is proven. Only called
     /// for channels that ask for one.
@@ -152,11 +152,11 @@ pub trait Integrator: Send + Sync {
     ) -> Result<(), SignatureMismatch>;
 
     /// Reads a body.
-    fn read(&self, headers: &dyn Headers, body: &[u8]) -> Reading;
+    fn read(&self, headers: &dyn Headers, body: &[u8]) -> ParseResult;
 
     /// The fields of a body that is refused, with everything masked that may be
     /// personal.
-    fn evidence(&self, body: &[u8]) -> MaskedFields;
+    fn redacted_fields(&self, body: &[u8]) -> MaskedFields;
 
     /// The URL to paste into the integrator's console: `base` (or the callback
     /// URL itself) with the report path of the channel and whatever makes the

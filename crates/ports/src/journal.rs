@@ -17,7 +17,7 @@ use crate::error::Source;
 /// Every method answers within some seconds, however slow the disk is:
 /// [`JournalError::TooSlow`] says that nobody knows yet whether it was done.
 #[async_trait]
-pub trait ReportJournal: Send + Sync {
+pub trait Journal: Send + Sync {
     /// Adds entries at the end, all of them or none. They are durable when this
     /// returns `Ok`. Adding none asks the journal whether it would take entries
     /// now: as many bytes as it refused the last time ([`JournalUsage::refusing`]),

@@ -50,30 +50,30 @@ pub mod channels;
 pub mod clock;
 pub mod erasures;
 pub mod error;
-pub mod events;
+pub mod event_log;
 pub mod ids;
 pub mod integrator;
 pub mod journal;
-pub mod log;
-pub mod observer;
+pub mod metrics;
 pub mod rejections;
 pub mod reports;
 pub mod retention;
 pub mod subscriptions;
+pub mod webhook_sender;
 
-pub use channels::{ChannelCredentialRepository, ChannelSnapshot, ChannelWithCredentials};
+pub use channels::{ChannelSnapshot, ChannelStore, ChannelWithCredentials};
 pub use clock::Clock;
 pub use erasures::Erasures;
 pub use error::StoreError;
-pub use events::EventSink;
+pub use event_log::{EventLog, LogCursors};
 pub use ids::Ids;
 pub use integrator::{Headers, Integrator};
-pub use journal::{JournalEntry, ReportJournal};
-pub use log::{LogCursors, ReportLog};
-pub use observer::Observer;
-pub use rejections::RejectionLog;
+pub use journal::{Journal, JournalEntry};
+pub use metrics::Metrics;
+pub use rejections::RejectionStore;
 pub use reports::ReportStore;
 pub use retention::{Retention, RetentionRuns};
 pub use subscriptions::{
-    AttemptLog, DeliveryLog, DeliveryQueue, DeliveryRetention, SubscriptionRepository,
+    AttemptLog, DeliveryLog, DeliveryQueue, DeliveryRetention, SubscriptionStore,
 };
+pub use webhook_sender::WebhookSender;

@@ -11,7 +11,7 @@ use crate::StoreError;
 /// Keeps the last [`REJECTIONS_KEPT`](domain::rejection::REJECTIONS_KEPT)
 /// rejections of each channel.
 #[async_trait]
-pub trait RejectionLog: Send + Sync {
+pub trait RejectionStore: Send + Sync {
     /// Adds rejections in one step, in their order, and drops the oldest ones of their channels
     /// beyond the limit. Adding the same rejection twice keeps two. If the store refuses one of
     /// them it keeps none.

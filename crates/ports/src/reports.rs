@@ -53,7 +53,7 @@ pub trait ReportStore: Send + Sync {
 
     /// What about the store may undo, when its machine crashes, what was durable;
     /// in words, `None` if nothing is known.
-    async fn risk(&self) -> Result<Option<String>, StoreError> {
+    async fn durability_warning(&self) -> Result<Option<String>, StoreError> {
         Ok(None)
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
-use domain::{KeepDays, Timestamp};
+use domain::{RetentionDays, Timestamp};
 
 use crate::StoreError;
 
@@ -27,7 +27,7 @@ pub trait Retention: Send + Sync {
     ///   until it is released ([`RetentionRuns::release_reports_after`]).
     /// - Where the engine keeps each day apart, a day goes when all its reports
     ///   may go, and `before` is the beginning of its day.
-    /// - Readers behind are told: [`LogRead::Pruned`](crate::log::LogRead::Pruned).
+    /// - Readers behind are told: [`LogRead::Pruned`](crate::event_log::LogRead::Pruned).
     /// - Messages stay as they are. Their removed reports are no longer shown.
     async fn prune_reports(
         &self,
@@ -54,7 +54,7 @@ pub trait Retention: Send + Sync {
     async fn prune_messages(
         &self,
         now: Timestamp,
-        keep: KeepDays,
+        keep: RetentionDays,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError>;
 }

@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::delivery::{Attempt, Attempts, DeliveryFilter, OpenDelivery, Place};
+use domain::delivery::{Attempt, Attempts, DeliveryFilter, DeliveryOrder, PendingDelivery};
 use domain::page::{Page, PageSize};
 use domain::subscription::SubscriptionState;
 use domain::{
@@ -22,10 +22,10 @@ use crate::StoreError;
 use crate::retention::Pruning;
 
 /// How many open deliveries are looked at in one step: handed to a worker, or counted.
-pub const OPEN_MAX: usize = 2_000;
+pub const MAX_PENDING: usize = 2_000;
 
 /// How many deliveries one call has tried again.
-pub const RETRY_MAX: usize = 2_000;
+pub const MAX_RETRIED: usize = 2_000;
 
 /// A subscription, and how it is getting on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl SubscriptionStatus {
 
 /// Keeps subscriptions.
 #[async_trait]
-pub trait SubscriptionRepository: Send + Sync {
+pub trait SubscriptionStore: Send + Sync {
     /// Adds a subscription to whose target the events behind a position go.
     /// `false`, and nothing is changed, if there is one of this id, or was one.
     async fn add(&self, subscription: &Subscription, from: LogPosition)
@@ -111,23 +111,23 @@ pub struct LeasedSubscription {
     /// Since when its target takes nothing.
     pub failing_since: Option<Timestamp>,
     /// The deliveries that are still to be made, in the order of their events
-    /// ([`Delivery::place`]), at most [`OPEN_MAX`]. Which of them waits for
+    /// ([`Delivery::place`]), at most [`MAX_PENDING`]. Which of them waits for
     /// which follows from that order, whatever their states say.
-    pub open: Vec<OpenDelivery>,
-    /// Whether there are more than these: [`DeliveryQueue::more_open`] has them.
+    pub open: Vec<PendingDelivery>,
+    /// Whether there are more than these: [`DeliveryQueue::more_pending`] has them.
     /// Whoever reads on in the log before that may overtake them.
-    pub more_open: bool,
+    pub more_pending: bool,
 }
 
 /// What came of renewing a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renewal {
     /// It is held for some more time.
-    Kept,
+    Renewed,
     /// It is held for some more time, and to be given back: the worker holds more
     /// than its share ([`DeliveryQueue::claim`]), and this one is over. Which of
     /// its leases are does not change while it waits for events under way.
-    Surplus,
+    OverQuota,
     /// It is not held any more.
     Lost,
 }
@@ -188,15 +188,15 @@ pub trait DeliveryQueue: Send + Sync {
     ) -> Result<Option<LeasedSubscription>, StoreError>;
 
     /// The open deliveries of a subscription behind a place, in the order of their
-    /// events: [`OPEN_MAX`] of them, or all that there are.
-    async fn more_open(
+    /// events: [`MAX_PENDING`] of them, or all that there are.
+    async fn more_pending(
         &self,
         subscription: SubscriptionId,
-        after: Place,
-    ) -> Result<Vec<OpenDelivery>, StoreError>;
+        after: DeliveryOrder,
+    ) -> Result<Vec<PendingDelivery>, StoreError>;
 
     /// All of a delivery that is open. `None` if it is not any more.
-    async fn open_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError>;
+    async fn pending_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError>;
 
     /// Holds a lease for so long from now on.
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError>;
@@ -252,7 +252,7 @@ pub trait DeliveryLog: Send + Sync {
 
     /// Has deliveries that a filter lets through tried again, as
     /// [`Delivery::retry`] says, those of earlier reports first. Says how many;
-    /// at most [`RETRY_MAX`] at a time, so it is called again until there are
+    /// at most [`MAX_RETRIED`] at a time, so it is called again until there are
     /// none.
     async fn retry_all(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, StoreError>;
 
@@ -290,7 +290,7 @@ pub trait DeliveryLog: Send + Sync {
 
 /// How many deliveries of all subscriptions that have ended lately are looked at
 /// for one [`RecentAttempts`].
-pub const RECENT_MAX: usize = 5_000;
+pub const MAX_RECENT: usize = 5_000;
 
 /// How attempts to deliver events have ended lately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -333,8 +333,8 @@ pub trait AttemptLog: Send + Sync {
     /// deliveries keep them ([`Attempts::last`]). None if there is no such
     /// subscription.
     ///
-    /// It looks at the last [`RECENT_MAX`] deliveries of all subscriptions that
-    /// have ended, and at the first [`OPEN_MAX`] open ones of this subscription.
+    /// It looks at the last [`MAX_RECENT`] deliveries of all subscriptions that
+    /// have ended, and at the first [`MAX_PENDING`] open ones of this subscription.
     /// If more have ended since, it counts from a later time, which
     /// [`RecentAttempts::since`] says: what is counted is whole from then on.
     async fn attempts(

@@ -11,9 +11,9 @@ pub use subscriptions::{delivery, failed_attempt, subscription, subscription_id}
 use domain::report::{ReportError, ReportFields};
 use domain::secret::{CredentialHash, KeyId, SealedSecret, ServerSecret};
 use domain::{
-    Address, Addressee, Channel, ChannelId, ChannelName, Credential, CredentialId, DeliveryStatus,
-    ErrorCode, ErrorText, IntegratorName, KeepDays, MessageKey, MessageSid, PublicUrl, Report,
-    ReportedStatus, Timestamp, WebhookUser,
+    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, DeliveryStatus, ErrorCode,
+    ErrorText, IntegratorName, MessageKey, MessageSid, PublicUrl, Recipient, Report,
+    ReportedStatus, RetentionDays, Timestamp, WebhookUser,
 };
 use uuid::Uuid;
 
@@ -34,8 +34,8 @@ pub fn address(text: &str) -> Address {
 
 /// A person, as somebody would ask for them.
 #[must_use]
-pub fn addressee(text: &str) -> Addressee {
-    Addressee::parse(text).expect("somebody")
+pub fn addressee(text: &str) -> Recipient {
+    Recipient::parse(text).expect("somebody")
 }
 
 /// A point in time, by microseconds since 1970.
@@ -46,8 +46,8 @@ pub fn time(micros: i64) -> Timestamp {
 
 /// For how many days messages are kept.
 #[must_use]
-pub fn keep_days(days: u16) -> KeepDays {
-    KeepDays::new(days.into()).expect("1 to 36500 days")
+pub fn keep_days(days: u16) -> RetentionDays {
+    RetentionDays::new(days.into()).expect("1 to 36500 days")
 }
 
 /// The message of a sid on [`CHANNEL`].

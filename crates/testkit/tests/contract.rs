@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ports::ReportJournal;
+use ports::Journal;
 use testkit::contract::Fresh;
 use testkit::contract::journal::JournalPlace;
 use testkit::memory::{MemoryJournal, MemoryStore};
@@ -27,7 +27,7 @@ testkit::contract_tests!(subscriptions, fresh);
 struct Memory(MemoryJournal);
 
 impl JournalPlace for Memory {
-    fn open(&self, capacity: u64) -> Arc<dyn ReportJournal> {
+    fn open(&self, capacity: u64) -> Arc<dyn Journal> {
         Arc::new(self.0.with_capacity(capacity))
     }
 }

@@ -15,15 +15,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::{Effect, Message, MessageKey, PublicUrl, Report};
-use ports::observer::Unobserved;
+use ports::metrics::NoMetrics;
 use ports::reports::MessageWithReports;
-use ports::{ChannelCredentialRepository as _, Headers, ReportStore, StoreError};
+use ports::{ChannelStore as _, Headers, ReportStore, StoreError};
 use testkit::builders;
 use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
-use usecases::intake::IntakeSettings;
-use usecases::receive_report::ReportRequest;
-use usecases::{Admission, AdmitCaller, ChannelDirectory, Intake, ReceiveReport};
+use usecases::ingest::group_commit::IngestSettings;
+use usecases::ingest::receive::ReportRequest;
+use usecases::{AuthenticateCaller, Authentication, ChannelDirectory, IngestQueue, ReceiveReport};
 
 const CHANNEL: &str = "202105102694809992";
 const USER: &str = "user";
@@ -55,24 +55,24 @@ async fn main() {
         .add(&channel, &credential)
         .await
         .expect("the store takes a channel");
-    let directory = ChannelDirectory::new(store.clone(), secret.clone(), Arc::new(Unobserved));
+    let directory = ChannelDirectory::new(store.clone(), secret.clone(), Arc::new(NoMetrics));
     directory
         .refresh()
         .await
         .expect("the store tells its channels");
     let clock = Arc::new(FixedClock::default());
-    let (intake, writers) = Intake::new(
+    let (intake, writers) = IngestQueue::new(
         Arc::new(Nowhere),
-        Arc::new(Unobserved),
-        IntakeSettings::default(),
+        Arc::new(NoMetrics),
+        IngestSettings::default(),
     );
-    let admit = AdmitCaller::new(Arc::new(directory), secret, clock.clone());
+    let admit = AuthenticateCaller::new(Arc::new(directory), secret, clock.clone());
     let receive = ReceiveReport::new(
         intake,
         store,
         PublicUrl::parse("https://receipts.example").expect("a constant"),
         clock,
-        Arc::new(Unobserved),
+        Arc::new(NoMetrics),
     );
     let twilio = Twilio::new();
     let pair = STANDARD.encode(format!("{USER}:{PASSWORD}"));
@@ -82,7 +82,8 @@ async fn main() {
 
     let take = async move {
         for _ in 0..reports {
-            let Admission::Admitted(caller) = admit.run(&twilio, CHANNEL, &headers) else {
+            let Authentication::AuthenticatedCaller(caller) = admit.run(&twilio, CHANNEL, &headers)
+            else {
                 panic!("the caller is not admitted");
             };
             let request = ReportRequest {

@@ -1,64 +1,47 @@
 //! What the service does: one struct for each use case.
 //!
-//! A use case takes domain values, calls ports and gives domain values back.
-//! It knows neither HTTP nor SQL, and no task of its own but the writers of the
-//! [`intake`].
+//! A use case takes domain values, calls ports and returns domain values. It knows neither HTTP
+//! nor SQL. The only tasks that this crate spawns are the group-commit writers of
+//! [`ingest::group_commit`] and the webhook dispatchers of [`delivery`].
 //!
-//! Start reading at [`receive_report`]: the way of a report from a proven
-//! caller to a durable row.
+//! Start reading at [`ingest::receive`]: the path of a report from an authenticated caller to a
+//! durable row.
 
-pub mod admit_caller;
-pub mod channel_calls;
-pub mod channel_directory;
-mod channel_warnings;
-pub mod check_health;
-pub mod cloud_event;
-pub mod drain_journal;
-pub mod erase_recipient;
-pub mod intake;
+pub mod channels;
+pub mod delivery;
+pub mod erasure;
+pub mod events;
+pub mod health;
+pub mod ingest;
 pub mod integrators;
-pub mod lag;
-pub mod list_erasures;
-pub mod list_messages;
-pub mod list_rejections;
 mod log_limit;
-pub mod manage_channels;
-pub mod manage_cursors;
-pub mod manage_subscriptions;
-pub mod pace;
-pub mod prune;
-pub mod push;
-pub mod read_events;
-pub mod receive_report;
-mod rejection_writer;
-pub mod retention_hold;
-pub mod shared_log;
-pub mod show_message;
-pub mod store_gate;
-pub mod survey_subscriptions;
+pub mod messages;
+pub mod rejections;
+pub mod retention;
+pub mod statistics;
+pub mod subscriptions;
 
-pub use admit_caller::{Admission, AdmitCaller, Admitted};
-pub use channel_directory::ChannelDirectory;
-pub use check_health::CheckHealth;
-pub use cloud_event::CloudEvent;
-pub use drain_journal::DrainJournal;
-pub use erase_recipient::EraseRecipient;
-pub use intake::Intake;
+pub use channels::directory::ChannelDirectory;
+pub use channels::manage::ManageChannels;
+pub use delivery::PushEvents;
+pub use delivery::throttle::Pace;
+pub use erasure::{EraseRecipient, ListErasures};
+pub use events::cloud_event::CloudEvent;
+pub use events::cursors::ManageCursors;
+pub use events::lag::Lag;
+pub use events::read::ReadEvents;
+pub use events::tail_cache::LogTailCache;
+pub use health::CheckHealth;
+pub use ingest::authenticate::{AuthenticateCaller, AuthenticatedCaller, Authentication};
+pub use ingest::circuit_breaker::StoreCircuitBreaker;
+pub use ingest::group_commit::IngestQueue;
+pub use ingest::journal_replay::ReplayJournal;
+pub use ingest::receive::{ReceiveError, ReceiveReport};
 pub use integrators::Integrators;
-pub use lag::Lag;
-pub use list_erasures::ListErasures;
-pub use list_messages::ListMessages;
-pub use list_rejections::ListRejections;
-pub use manage_channels::ManageChannels;
-pub use manage_cursors::ManageCursors;
-pub use manage_subscriptions::ManageSubscriptions;
-pub use pace::Pace;
-pub use prune::Prune;
-pub use push::PushEvents;
-pub use read_events::ReadEvents;
-pub use receive_report::{ReceiveError, ReceiveReport};
-pub use retention_hold::RetentionHolds;
-pub use shared_log::SharedLog;
-pub use show_message::ShowMessage;
-pub use store_gate::StoreGate;
-pub use survey_subscriptions::SurveySubscriptions;
+pub use messages::list::ListMessages;
+pub use messages::show::ShowMessage;
+pub use rejections::ListRejections;
+pub use retention::hold::RetentionHolds;
+pub use retention::prune::Prune;
+pub use statistics::SubscriptionStatistics;
+pub use subscriptions::ManageSubscriptions;

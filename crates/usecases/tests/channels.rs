@@ -8,20 +8,18 @@ use std::time::Duration;
 
 use domain::{ChannelCalls, ChannelName, IntegratorName, Password, PublicUrl, WebhookUser};
 use ports::error::Source;
-use ports::observer::Unobserved;
-use ports::{
-    ChannelCredentialRepository as _, ChannelSnapshot, ChannelWithCredentials, Clock as _, Headers,
-};
+use ports::metrics::NoMetrics;
+use ports::{ChannelSnapshot, ChannelStore as _, ChannelWithCredentials, Clock as _, Headers};
 use testkit::builders::{channel_id, server_secret};
 use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::MemoryStore;
-use usecases::channel_directory::Origin;
-use usecases::check_health::Condition;
-use usecases::manage_channels::{
+use usecases::channels::directory::Origin;
+use usecases::channels::manage::{
     ChannelChanges, IssuedCredential, ManageError, NewChannel, NewCredential, SigningToken,
 };
+use usecases::health::Condition;
 use usecases::{
-    Admission, AdmitCaller, ChannelDirectory, CheckHealth, Integrators, ManageChannels,
+    AuthenticateCaller, Authentication, ChannelDirectory, CheckHealth, Integrators, ManageChannels,
 };
 
 /// Everything around one memory store.
@@ -30,7 +28,7 @@ struct World {
     clock: Arc<FixedClock>,
     manage: ManageChannels,
     directory: Arc<ChannelDirectory>,
-    admit: AdmitCaller,
+    admit: AuthenticateCaller,
 }
 
 #[derive(Default)]
@@ -111,10 +109,10 @@ impl World {
         let directory = ChannelDirectory::new(
             Arc::new(store.clone()),
             server_secret(),
-            Arc::new(Unobserved),
+            Arc::new(NoMetrics),
         );
         let directory = Arc::new(directory.with_copy(copy));
-        let admit = AdmitCaller::new(directory.clone(), server_secret(), clock.clone());
+        let admit = AuthenticateCaller::new(directory.clone(), server_secret(), clock.clone());
         Self {
             store,
             clock,
@@ -134,7 +132,7 @@ impl World {
         let admission = self
             .admit
             .run(twilio.as_ref(), id, &Basic::of("user", password));
-        matches!(admission, Admission::Admitted(_))
+        matches!(admission, Authentication::AuthenticatedCaller(_))
     }
 }
 
@@ -368,7 +366,7 @@ async fn credentials_of_another_server_secret_are_noticed() {
     world.add("1").await;
     let other = domain::secret::ServerSecret::parse(&"another secret ".repeat(4)).unwrap();
     let directory =
-        ChannelDirectory::new(Arc::new(world.store.clone()), other, Arc::new(Unobserved));
+        ChannelDirectory::new(Arc::new(world.store.clone()), other, Arc::new(NoMetrics));
     directory.refresh().await.unwrap();
     assert_eq!(directory.foreign_credentials(), 1);
 }
@@ -388,7 +386,7 @@ async fn calls_without_success_are_counted_for_known_channels_only() {
             world
                 .admit
                 .run(integrators.find(&twilio()).unwrap().as_ref(), id, &Nothing);
-        assert!(matches!(challenge, Admission::Challenge));
+        assert!(matches!(challenge, Authentication::Challenge));
     }
     world.store.set_unavailable(true);
     assert!(world.directory.flush_uses().await.is_err());

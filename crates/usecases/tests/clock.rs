@@ -8,19 +8,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{DeliveryStatus, Effect, IntegratorName, Password, PublicUrl, Timestamp, WebhookUser};
-use ports::observer::Unobserved;
+use ports::metrics::NoMetrics;
 use ports::reports::MessageWithReports;
-use ports::{Clock as _, Headers, ReportJournal as _, ReportStore as _};
+use ports::{Clock as _, Headers, Journal as _, ReportStore as _};
 use testkit::builders::{channel_id, key, server_secret, twilio_sid};
 use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::{MemoryJournal, MemoryStore};
 use tokio::task::JoinHandle;
-use usecases::intake::{IntakeSettings, WriterDied};
-use usecases::manage_channels::{NewChannel, NewCredential};
-use usecases::receive_report::ReportRequest;
+use usecases::channels::manage::{NewChannel, NewCredential};
+use usecases::ingest::group_commit::{IngestSettings, WriterDied};
+use usecases::ingest::receive::ReportRequest;
 use usecases::{
-    Admission, AdmitCaller, ChannelDirectory, DrainJournal, Intake, Integrators, ManageChannels,
-    ReceiveReport, StoreGate,
+    AuthenticateCaller, Authentication, ChannelDirectory, IngestQueue, Integrators, ManageChannels,
+    ReceiveReport, ReplayJournal, StoreCircuitBreaker,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -31,9 +31,9 @@ struct Receiver {
     journal: Arc<MemoryJournal>,
     clock: Arc<FixedClock>,
     integrators: Integrators,
-    admit: AdmitCaller,
+    admit: AuthenticateCaller,
     receive: ReceiveReport,
-    drain: DrainJournal,
+    drain: ReplayJournal,
     /// Ends with the intake.
     _writers: JoinHandle<Result<(), WriterDied>>,
 }
@@ -67,26 +67,26 @@ impl Receiver {
         let directory = ChannelDirectory::new(
             Arc::new(store.clone()),
             server_secret(),
-            Arc::new(Unobserved),
+            Arc::new(NoMetrics),
         );
         directory.refresh().await.unwrap();
 
         let (journal, gate) = (Arc::new(MemoryJournal::default()), Arc::default());
-        let settings = IntakeSettings {
+        let settings = IngestSettings {
             deadline: Duration::from_millis(200),
-            ..IntakeSettings::default()
+            ..IngestSettings::default()
         };
         let (intake, writers) =
-            Intake::new(Arc::new(store.clone()), Arc::new(Unobserved), settings);
+            IngestQueue::new(Arc::new(store.clone()), Arc::new(NoMetrics), settings);
         let writers = writers.with_journal(journal.clone(), Arc::clone(&gate));
         Self {
-            admit: AdmitCaller::new(Arc::new(directory), server_secret(), clock.clone()),
+            admit: AuthenticateCaller::new(Arc::new(directory), server_secret(), clock.clone()),
             receive: ReceiveReport::new(
                 intake,
                 Arc::new(store.clone()),
                 url,
                 clock.clone(),
-                Arc::new(Unobserved),
+                Arc::new(NoMetrics),
             ),
             drain: drain(&journal, &store, gate),
             store,
@@ -100,7 +100,8 @@ impl Receiver {
     /// Whether a report was taken.
     async fn takes(&self, status: &str) -> bool {
         let twilio = self.integrators.find(&twilio()).unwrap().as_ref();
-        let Admission::Admitted(caller) = self.admit.run(twilio, "1", &Basic) else {
+        let Authentication::AuthenticatedCaller(caller) = self.admit.run(twilio, "1", &Basic)
+        else {
             return false;
         };
         let body = format!(
@@ -125,13 +126,17 @@ impl Receiver {
     }
 }
 
-fn drain(journal: &Arc<MemoryJournal>, store: &MemoryStore, gate: Arc<StoreGate>) -> DrainJournal {
-    DrainJournal::new(
+fn drain(
+    journal: &Arc<MemoryJournal>,
+    store: &MemoryStore,
+    gate: Arc<StoreCircuitBreaker>,
+) -> ReplayJournal {
+    ReplayJournal::new(
         journal.clone(),
         Arc::new(store.clone()),
         Arc::new(store.clone()),
         gate,
-        Arc::new(Unobserved),
+        Arc::new(NoMetrics),
         16,
     )
 }

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use domain::IntegratorName;
 use domain::page::PageSize;
 use ports::journal::{JournalError, JournalMark, JournalUsage};
-use ports::observer::Unobserved;
-use ports::{JournalEntry, RejectionLog as _, ReportJournal};
+use ports::metrics::NoMetrics;
+use ports::{Journal, JournalEntry, RejectionStore as _};
 use testkit::builders::{report, twilio_sid};
 use testkit::memory::{MemoryJournal, MemoryStore};
-use usecases::drain_journal::DrainError;
-use usecases::{DrainJournal, StoreGate};
+use usecases::ingest::journal_replay::ReplayError;
+use usecases::{ReplayJournal, StoreCircuitBreaker};
 
 fn entries(numbers: std::ops::Range<u64>) -> Vec<JournalEntry> {
     let entry = |number| JournalEntry {
@@ -24,17 +24,17 @@ fn entries(numbers: std::ops::Range<u64>) -> Vec<JournalEntry> {
 }
 
 fn drain(
-    journal: Arc<dyn ReportJournal>,
+    journal: Arc<dyn Journal>,
     store: &MemoryStore,
     rejections: &MemoryStore,
-    gate: &Arc<StoreGate>,
-) -> DrainJournal {
-    DrainJournal::new(
+    gate: &Arc<StoreCircuitBreaker>,
+) -> ReplayJournal {
+    ReplayJournal::new(
         journal,
         Arc::new(store.clone()),
         Arc::new(rejections.clone()),
         Arc::clone(gate),
-        Arc::new(Unobserved),
+        Arc::new(NoMetrics),
         10,
     )
 }
@@ -49,7 +49,7 @@ async fn poison_stays_in_the_journal_until_its_rejection_is_kept() {
     let gate = Arc::default();
     let drain = drain(Arc::new(journal.clone()), &store, &rejections, &gate);
     for _ in 0..2 {
-        assert!(matches!(drain.run().await, Err(DrainError::Store(_))));
+        assert!(matches!(drain.run().await, Err(ReplayError::Store(_))));
         assert_eq!(journal.entries(), entries(0..4));
     }
     rejections.set_unavailable(false);
@@ -71,7 +71,7 @@ async fn acknowledged_reports_stay_in_the_journal_while_the_store_refuses_all() 
     }
     let drain = drain(Arc::new(journal.clone()), &store, &store, &gate);
     for _ in 0..3 {
-        assert!(matches!(drain.run().await, Err(DrainError::Store(_))));
+        assert!(matches!(drain.run().await, Err(ReplayError::Store(_))));
     }
     assert_eq!(journal.entries(), entries(0..4));
     let kept = store.list(None, None, PageSize::default()).await.unwrap();
@@ -125,7 +125,7 @@ async fn locked_message_does_not_block_the_journal() {
 struct Stalled;
 
 #[async_trait]
-impl ReportJournal for Stalled {
+impl Journal for Stalled {
     async fn append(&self, _: &[JournalEntry]) -> Result<(), JournalError> {
         Err(JournalError::TooSlow)
     }
@@ -146,13 +146,13 @@ impl ReportJournal for Stalled {
 #[tokio::test]
 async fn a_store_that_is_back_is_found_whatever_the_journal_does() {
     let store = MemoryStore::new();
-    let gate = Arc::<StoreGate>::default();
+    let gate = Arc::<StoreCircuitBreaker>::default();
     let drain = drain(Arc::new(Stalled), &store, &store, &gate);
     gate.failed();
     store.set_unavailable(true);
-    assert!(matches!(drain.run().await, Err(DrainError::Store(_))));
+    assert!(matches!(drain.run().await, Err(ReplayError::Store(_))));
     assert!(gate.is_away());
     store.set_unavailable(false);
-    assert!(matches!(drain.run().await, Err(DrainError::Journal(_))));
+    assert!(matches!(drain.run().await, Err(ReplayError::Journal(_))));
     assert!(!gate.is_away());
 }

@@ -7,24 +7,24 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::erasure::{AskedThrough, ErasureReason};
+use domain::erasure::{ErasureReason, RequestedVia};
 use domain::page::PageSize;
-use domain::{Addressee, LogPosition, Report};
-use ports::log::LogRead;
-use ports::{ReportLog as _, ReportStore as _};
+use domain::{LogPosition, Recipient, Report};
+use ports::event_log::LogRead;
+use ports::{EventLog as _, ReportStore as _};
 use testkit::builders::{report, twilio_sid};
 use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::MemoryStore;
-use usecases::erase_recipient::{EraseError, EraseRequest};
-use usecases::{EraseRecipient, ListErasures, SharedLog};
+use usecases::erasure::{EraseError, EraseRequest};
+use usecases::{EraseRecipient, ListErasures, LogTailCache};
 
 const NUMBER: &str = "+15550107777";
 
 fn request(reason: Option<&str>) -> EraseRequest {
     EraseRequest {
-        addressee: Addressee::parse(NUMBER).unwrap(),
+        addressee: Recipient::parse(NUMBER).unwrap(),
         reason: reason.map(|reason| ErasureReason::parse(reason).unwrap()),
-        through: AskedThrough::Api,
+        through: RequestedVia::Api,
     }
 }
 
@@ -49,7 +49,7 @@ fn many() -> Vec<Report> {
     (0..2_500).map(to).collect()
 }
 
-async fn read(log: &SharedLog, after: LogPosition) -> Vec<String> {
+async fn read(log: &LogTailCache, after: LogPosition) -> Vec<String> {
     let read = log.read(Some(after), NonZeroU16::MAX).await.unwrap();
     let LogRead::Page(page) = read else {
         panic!("nothing was pruned")
@@ -107,7 +107,7 @@ async fn a_reason_that_names_the_recipient_is_refused_and_nothing_begins() {
 #[tokio::test]
 async fn what_a_process_keeps_of_the_log_is_forgotten_with_the_recipient() {
     let store = MemoryStore::new();
-    let log = Arc::new(SharedLog::new(Arc::new(store.clone())));
+    let log = Arc::new(LogTailCache::new(Arc::new(store.clone())));
     assert_eq!(read(&log, LogPosition::START).await, [""; 0]);
     store.record(&many()[..1]).await.unwrap();
     log.recorded();
@@ -120,7 +120,7 @@ async fn what_a_process_keeps_of_the_log_is_forgotten_with_the_recipient() {
 #[tokio::test]
 async fn an_erasure_that_finds_nobody_leaves_the_log_shared() {
     let store = MemoryStore::new();
-    let log = SharedLog::new(Arc::new(store.clone())).keeping_for(Duration::from_hours(1));
+    let log = LogTailCache::new(Arc::new(store.clone())).keeping_for(Duration::from_hours(1));
     let log = Arc::new(log);
     assert_eq!(read(&log, LogPosition::START).await, [""; 0]);
     store.record(&many()[..1]).await.unwrap();
@@ -140,7 +140,7 @@ async fn what_other_processes_keep_of_the_log_is_forgotten_in_time() {
         (Duration::ZERO, "erased"),
     ] {
         let store = MemoryStore::new();
-        let log = SharedLog::new(Arc::new(store.clone())).keeping_for(kept_for);
+        let log = LogTailCache::new(Arc::new(store.clone())).keeping_for(kept_for);
         assert_eq!(read(&log, LogPosition::START).await, [""; 0]);
         store.record(&many()[..1]).await.unwrap();
         log.recorded();

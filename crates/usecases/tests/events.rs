@@ -11,13 +11,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::event::EventFilter;
 use domain::{LogPosition, Timestamp};
-use ports::log::{LogRead, LogRest};
-use ports::{ReportLog, ReportStore as _, StoreError};
+use ports::event_log::{LogRead, Remaining};
+use ports::{EventLog, ReportStore as _, StoreError};
 use testkit::builders::report;
 use testkit::memory::MemoryStore;
 use tokio::time::Instant;
-use usecases::read_events::{EventsPage, EventsRead, EventsWanted};
-use usecases::{CloudEvent, ReadEvents, SharedLog};
+use usecases::events::read::{EventsPage, EventsRead, EventsWanted};
+use usecases::{CloudEvent, LogTailCache, ReadEvents};
 
 /// A log that counts how often it is asked.
 struct Counted {
@@ -26,7 +26,7 @@ struct Counted {
 }
 
 #[async_trait]
-impl ReportLog for Counted {
+impl EventLog for Counted {
     async fn read(
         &self,
         after: Option<LogPosition>,
@@ -48,18 +48,18 @@ impl ReportLog for Counted {
         &self,
         position: LogPosition,
         at_most: NonZeroU16,
-    ) -> Result<LogRest, StoreError> {
+    ) -> Result<Remaining, StoreError> {
         self.store.behind(position, at_most).await
     }
 }
 
-fn counted() -> (MemoryStore, Arc<Counted>, Arc<SharedLog>) {
+fn counted() -> (MemoryStore, Arc<Counted>, Arc<LogTailCache>) {
     let store = MemoryStore::new();
     let counted = Arc::new(Counted {
         store: store.clone(),
         asked: AtomicUsize::new(0),
     });
-    let shared = Arc::new(SharedLog::new(counted.clone()));
+    let shared = Arc::new(LogTailCache::new(counted.clone()));
     (store, counted, shared)
 }
 
@@ -326,7 +326,7 @@ async fn idle_readers_take_turns_to_look_and_all_hear_of_what_another_process_re
             }
         });
     }
-    tokio::time::sleep(usecases::shared_log::POLL * 5).await;
+    tokio::time::sleep(usecases::events::tail_cache::POLL * 5).await;
     let looked = looks.load(Ordering::Relaxed);
     assert!((1..=6).contains(&looked), "{looked} looks");
     store.record(&[report("SM1").build()]).await.unwrap();
@@ -347,7 +347,7 @@ async fn reader_of_cached_entries_gets_what_another_process_recorded_since() {
         1
     );
     store.record(&[report("SM2").build()]).await.unwrap();
-    tokio::time::sleep(usecases::shared_log::POLL * 2).await;
+    tokio::time::sleep(usecases::events::tail_cache::POLL * 2).await;
     let page = read(&events, start, 500, Duration::ZERO).await;
     assert_eq!((page.events.len(), page.more), (2, false));
 }

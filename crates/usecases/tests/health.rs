@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use domain::IntegratorName;
 use domain::secret::ServerSecret;
-use ports::observer::Unobserved;
-use ports::{JournalEntry, ReportJournal as _};
+use ports::metrics::NoMetrics;
+use ports::{Journal as _, JournalEntry};
 use testkit::builders::{report, twilio_sid};
 use testkit::memory::{MemoryJournal, MemoryStore};
-use usecases::check_health::{Condition, Part};
-use usecases::{ChannelDirectory, CheckHealth, DrainJournal, StoreGate};
+use usecases::health::{Condition, EventIndex};
+use usecases::{ChannelDirectory, CheckHealth, ReplayJournal, StoreCircuitBreaker};
 
 struct Service {
     store: MemoryStore,
     journal: MemoryJournal,
-    gate: Arc<StoreGate>,
+    gate: Arc<StoreCircuitBreaker>,
     health: CheckHealth,
 }
 
@@ -24,11 +24,11 @@ impl Service {
     async fn new() -> Self {
         let store = MemoryStore::new();
         let journal = MemoryJournal::default();
-        let gate = Arc::<StoreGate>::default();
+        let gate = Arc::<StoreCircuitBreaker>::default();
         let directory = ChannelDirectory::new(
             Arc::new(store.clone()),
             ServerSecret::parse(&"s".repeat(40)).unwrap(),
-            Arc::new(Unobserved),
+            Arc::new(NoMetrics),
         );
         directory.refresh().await.unwrap();
         let health = CheckHealth::new(Arc::new(store.clone()), Arc::new(directory))
@@ -48,7 +48,7 @@ impl Service {
         }
     }
 
-    async fn part(&self, name: &str) -> Part {
+    async fn part(&self, name: &str) -> EventIndex {
         let parts = self.health.run().await;
         let part = parts.into_iter().find(|part| part.name == name);
         part.unwrap()
@@ -71,12 +71,12 @@ impl Service {
 
     async fn drain(&self) {
         let store = Arc::new(self.store.clone());
-        let drain = DrainJournal::new(
+        let drain = ReplayJournal::new(
             Arc::new(self.journal.clone()),
             store.clone(),
             store,
             Arc::clone(&self.gate),
-            Arc::new(Unobserved),
+            Arc::new(NoMetrics),
             100,
         );
         // A store that is away is no error of this test.

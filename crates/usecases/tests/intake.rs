@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{Effect, IntegratorName, Report};
-use ports::observer::Unobserved;
-use ports::{RejectionLog as _, ReportStore};
+use ports::metrics::NoMetrics;
+use ports::{RejectionStore as _, ReportStore};
 use testkit::builders::{key, report, twilio_sid};
 use testkit::memory::{MemoryJournal, MemoryStore};
 use tokio::task::JoinHandle;
-use usecases::drain_journal::{DrainError, Drained};
-use usecases::intake::{IntakeError, IntakeSettings, Kept, WriterDied};
-use usecases::{DrainJournal, Intake, Pace, StoreGate};
+use usecases::ingest::group_commit::{IngestError, IngestSettings, Kept, WriterDied};
+use usecases::ingest::journal_replay::{ReplayError, Replayed};
+use usecases::{IngestQueue, Pace, ReplayJournal, StoreCircuitBreaker};
 
-const SETTINGS: IntakeSettings = IntakeSettings {
+const SETTINGS: IngestSettings = IngestSettings {
     queue: 64,
     batch: 16,
     writers: 1,
@@ -23,7 +23,7 @@ const SETTINGS: IntakeSettings = IntakeSettings {
 };
 
 /// For what is about a store that does not answer.
-const HASTY: IntakeSettings = IntakeSettings {
+const HASTY: IngestSettings = IngestSettings {
     deadline: Duration::from_millis(200),
     ..SETTINGS
 };
@@ -40,18 +40,18 @@ fn numbered(number: u64) -> Report {
 struct Running {
     store: MemoryStore,
     journal: Arc<MemoryJournal>,
-    gate: Arc<StoreGate>,
-    intake: Intake,
+    gate: Arc<StoreCircuitBreaker>,
+    intake: IngestQueue,
     writers: JoinHandle<Result<(), WriterDied>>,
 }
 
 impl Running {
-    fn start(settings: IntakeSettings, with_journal: bool) -> Self {
+    fn start(settings: IngestSettings, with_journal: bool) -> Self {
         let store = MemoryStore::new();
         let journal = Arc::new(MemoryJournal::default());
-        let gate = Arc::new(StoreGate::default());
+        let gate = Arc::new(StoreCircuitBreaker::default());
         let (intake, writers) =
-            Intake::new(Arc::new(store.clone()), Arc::new(Unobserved), settings);
+            IngestQueue::new(Arc::new(store.clone()), Arc::new(NoMetrics), settings);
         let writers = if with_journal {
             writers.with_journal(journal.clone(), gate.clone())
         } else {
@@ -66,18 +66,18 @@ impl Running {
         }
     }
 
-    fn hand_over(&self, report: Report) -> JoinHandle<Result<Kept, IntakeError>> {
+    fn hand_over(&self, report: Report) -> JoinHandle<Result<Kept, IngestError>> {
         let intake = self.intake.clone();
         spawn(async move { intake.record(&twilio(), report).await })
     }
 
-    fn drain(&self) -> DrainJournal {
-        DrainJournal::new(
+    fn drain(&self) -> ReplayJournal {
+        ReplayJournal::new(
             self.journal.clone(),
             Arc::new(self.store.clone()),
             Arc::new(self.store.clone()),
             self.gate.clone(),
-            Arc::new(Unobserved),
+            Arc::new(NoMetrics),
             4,
         )
     }
@@ -139,7 +139,8 @@ async fn what_gathers_during_one_commit_is_recorded_in_the_next() {
 async fn batches_that_are_full_slow_down_events() {
     let store = MemoryStore::new();
     let pace = Arc::new(Pace::default());
-    let (intake, writers) = Intake::new(Arc::new(store.clone()), Arc::new(Unobserved), SETTINGS);
+    let (intake, writers) =
+        IngestQueue::new(Arc::new(store.clone()), Arc::new(NoMetrics), SETTINGS);
     let writers = spawn(writers.slowing(pace.clone()).run());
     let slowed = || pace.batch_kept(0, SETTINGS.batch, Duration::ZERO, Instant::now().into());
     intake.record(&twilio(), numbered(0)).await.unwrap();
@@ -174,7 +175,7 @@ async fn a_report_the_store_refuses_costs_the_others_nothing() {
     for (number, waiting) in waiting.into_iter().enumerate() {
         let outcome = waiting.await.unwrap();
         assert_eq!(
-            matches!(outcome, Err(IntakeError::Refused(_))),
+            matches!(outcome, Err(IngestError::Refused(_))),
             number == 5,
             "{outcome:?}"
         );
@@ -183,7 +184,7 @@ async fn a_report_the_store_refuses_costs_the_others_nothing() {
 }
 
 /// Hands over eight reports that are recorded in one batch and returns what came of them.
-async fn hand_over_together(running: &Running) -> Vec<Result<Kept, IntakeError>> {
+async fn hand_over_together(running: &Running) -> Vec<Result<Kept, IngestError>> {
     running.store.set_paused(true);
     let first = running.hand_over(numbered(99));
     until("the first commit", || running.store.record_calls() == 1).await;
@@ -213,7 +214,7 @@ async fn store_that_refuses_a_whole_batch_is_suspected_and_no_report_is_refused(
     }
     assert!(running.gate.is_away());
     let drain = running.drain();
-    assert!(matches!(drain.run().await, Err(DrainError::Store(_))));
+    assert!(matches!(drain.run().await, Err(ReplayError::Store(_))));
     running.store.refuse_none();
     while drain.run().await.unwrap().more {}
     assert_eq!(running.store.logged_reports(), 9);
@@ -244,7 +245,7 @@ async fn without_a_journal_a_locked_message_is_unavailable_alone() {
     running.store.set_locked(&twilio_sid(3), true);
     let outcomes = hand_over_together(&running).await;
     for (number, outcome) in outcomes.into_iter().enumerate() {
-        let unavailable = matches!(outcome, Err(IntakeError::Unavailable(_)));
+        let unavailable = matches!(outcome, Err(IngestError::Unavailable(_)));
         assert_eq!(unavailable, number == 3, "{outcome:?}");
     }
 }
@@ -263,7 +264,7 @@ async fn a_full_queue_refuses_at_once() {
     }
     let began = Instant::now();
     let refused = running.intake.record(&twilio(), numbered(99)).await;
-    assert!(matches!(refused, Err(IntakeError::Overloaded)));
+    assert!(matches!(refused, Err(IngestError::Overloaded)));
     assert!(began.elapsed() < Duration::from_secs(10));
     running.store.set_paused(false);
     for waiting in queued.into_iter().chain([first]) {
@@ -276,7 +277,7 @@ async fn without_a_journal_a_store_that_is_away_is_said_so() {
     let running = Running::start(SETTINGS, false);
     running.store.set_unavailable(true);
     let outcome = running.intake.record(&twilio(), numbered(1)).await;
-    assert!(matches!(outcome, Err(IntakeError::Unavailable(_))));
+    assert!(matches!(outcome, Err(IngestError::Unavailable(_))));
     running.store.set_unavailable(false);
     assert!(running.intake.record(&twilio(), numbered(1)).await.is_ok());
 }
@@ -286,7 +287,7 @@ async fn a_store_that_does_not_answer_in_time_is_said_so() {
     let running = Running::start(HASTY, false);
     running.store.set_paused(true);
     let outcome = running.intake.record(&twilio(), numbered(1)).await;
-    assert!(matches!(outcome, Err(IntakeError::Unavailable(_))));
+    assert!(matches!(outcome, Err(IngestError::Unavailable(_))));
 }
 
 #[tokio::test]
@@ -305,13 +306,13 @@ async fn what_the_store_does_not_take_goes_to_the_journal_and_comes_back() {
     assert!(running.gate.is_away());
     assert_eq!(running.store.record_calls(), 1);
     let drain = running.drain();
-    assert!(matches!(drain.run().await, Err(DrainError::Store(_))));
+    assert!(matches!(drain.run().await, Err(ReplayError::Store(_))));
     assert!(running.gate.is_away());
 
     running.store.set_unavailable(false);
     assert_eq!(
         drain.run().await.unwrap(),
-        Drained {
+        Replayed {
             moved: 4,
             more: true
         }
@@ -326,21 +327,21 @@ async fn what_the_store_does_not_take_goes_to_the_journal_and_comes_back() {
     assert_eq!(kept, Kept::InStore(Effect::Advanced));
     assert_eq!(
         drain.run().await.unwrap(),
-        Drained {
+        Replayed {
             moved: 4,
             more: true
         }
     );
     assert_eq!(
         drain.run().await.unwrap(),
-        Drained {
+        Replayed {
             moved: 2,
             more: false
         }
     );
     assert_eq!(
         drain.run().await.unwrap(),
-        Drained {
+        Replayed {
             moved: 0,
             more: false
         }
@@ -378,7 +379,7 @@ async fn a_full_journal_is_the_end_and_is_said_so() {
     running.store.set_unavailable(true);
     running.journal.set_full(true);
     let outcome = running.intake.record(&twilio(), numbered(1)).await;
-    assert!(matches!(outcome, Err(IntakeError::Unavailable(_))));
+    assert!(matches!(outcome, Err(IngestError::Unavailable(_))));
     // With nothing in the journal to probe with, the store is asked.
     assert!(running.gate.is_away());
     running.store.set_unavailable(false);
@@ -402,7 +403,7 @@ async fn poison_in_the_journal_becomes_a_rejection_and_does_not_block_it() {
     running.store.refuse(&twilio_sid(2));
     assert_eq!(
         running.drain().run().await.unwrap(),
-        Drained {
+        Replayed {
             moved: 4,
             more: false
         }

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{DeliveryState, KeepDays, LogPosition, Timestamp};
+use domain::{DeliveryState, LogPosition, RetentionDays, Timestamp};
 use ports::retention::{Pruning, RetentionKind, RetentionRun, RetentionRuns as _};
 use ports::subscriptions::Progress;
 use ports::{
     Clock as _, DeliveryLog as _, DeliveryQueue, ReportStore, Retention, StoreError,
-    SubscriptionRepository as _,
+    SubscriptionStore as _,
 };
 use testkit::builders::{delivery, keep_days, key, report, subscription, subscription_id, time};
 use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
-use usecases::prune::{KeepFor, RetentionStores};
+use usecases::retention::prune::{KeepFor, RetentionStores};
 use usecases::{Prune, RetentionHolds};
 
 /// A store whose reports are locked by somebody: a dump that takes hours.
@@ -36,7 +36,7 @@ impl Retention for Dumped {
     async fn prune_messages(
         &self,
         now: Timestamp,
-        keep: KeepDays,
+        keep: RetentionDays,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
         self.0.prune_messages(now, keep, budget).await

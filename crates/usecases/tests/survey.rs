@@ -8,18 +8,21 @@ use std::time::Duration;
 use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{DeliveryState, LogPosition, Timestamp};
 use ports::subscriptions::Progress;
-use ports::{Clock as _, DeliveryQueue, ReportStore, SubscriptionRepository as _};
+use ports::{Clock as _, DeliveryQueue, ReportStore, SubscriptionStore as _};
 use testkit::builders::{delivery, report, subscription, subscription_id};
 use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
-use usecases::survey_subscriptions::{SubscriptionCondition, SurveyedSubscription};
-use usecases::{SharedLog, SurveySubscriptions};
+use usecases::statistics::{SubscriptionCondition, SubscriptionFigures};
+use usecases::{LogTailCache, SubscriptionStatistics};
 
-fn survey_of(store: &MemoryStore) -> (SurveySubscriptions, Arc<FixedClock>) {
+fn survey_of(store: &MemoryStore) -> (SubscriptionStatistics, Arc<FixedClock>) {
     let clock = Arc::new(FixedClock::default());
     let store = Arc::new(store.clone());
-    let log = Arc::new(SharedLog::new(store.clone()));
-    (SurveySubscriptions::new(store, log, clock.clone()), clock)
+    let log = Arc::new(LogTailCache::new(store.clone()));
+    (
+        SubscriptionStatistics::new(store, log, clock.clone()),
+        clock,
+    )
 }
 
 async fn add(store: &MemoryStore, number: u128, state: SubscriptionState) {
@@ -28,7 +31,7 @@ async fn add(store: &MemoryStore, number: u128, state: SubscriptionState) {
     assert!(store.add(&subscription, LogPosition::START).await.unwrap());
 }
 
-async fn conditions(survey: &SurveySubscriptions) -> Option<Vec<&'static str>> {
+async fn conditions(survey: &SubscriptionStatistics) -> Option<Vec<&'static str>> {
     let survey = survey.run().await?;
     Some(survey.iter().map(|each| each.condition.as_str()).collect())
 }
@@ -66,7 +69,7 @@ async fn a_survey_says_how_far_each_subscription_is_and_what_is_open_and_dead() 
     let recorded = DeliveryQueue::record(&store, &lease, progress).await;
     assert!(recorded.unwrap());
     let found = survey.run().await.unwrap();
-    let expected = SurveyedSubscription {
+    let expected = SubscriptionFigures {
         id: subscription_id(1),
         condition: SubscriptionCondition::Failing,
         open: 2,

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Effect, IntegratorName, RejectionReason, ReportedStatus};
-use ports::Observer;
-use ports::observer::Unobserved;
+use ports::Metrics;
+use ports::metrics::NoMetrics;
 use testkit::builders::{report, twilio_sid};
 use testkit::memory::{MemoryJournal, MemoryStore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use usecases::intake::{IntakeError, IntakeSettings, Kept};
-use usecases::{Intake, StoreGate};
+use usecases::ingest::group_commit::{IngestError, IngestSettings, Kept};
+use usecases::{IngestQueue, StoreCircuitBreaker};
 
 /// Does not survive what it sees.
 struct Fragile;
 
-impl Observer for Fragile {
+impl Metrics for Fragile {
     fn recorded(&self, _: &IntegratorName, _: &ReportedStatus, _: Effect) {}
 
     fn committed(&self, _: usize, _: Duration) {
@@ -31,17 +31,17 @@ impl Observer for Fragile {
 }
 
 async fn what_becomes_of(writers: usize) {
-    let settings = IntakeSettings {
+    let settings = IngestSettings {
         writers,
-        ..IntakeSettings::default()
+        ..IngestSettings::default()
     };
     let store = Arc::new(MemoryStore::new());
-    let (intake, running) = Intake::new(store, Arc::new(Fragile), settings);
+    let (intake, running) = IngestQueue::new(store, Arc::new(Fragile), settings);
     let twilio = IntegratorName::parse("twilio").unwrap();
     let take = async {
         // Whoever waited is told, so that he does not wait for ever.
         let first = intake.record(&twilio, report(&twilio_sid(1)).build()).await;
-        assert!(matches!(first, Err(IntakeError::Overloaded)), "{first:?}");
+        assert!(matches!(first, Err(IngestError::Overloaded)), "{first:?}");
     };
     let both = async { tokio::join!(running.run(), take) };
     let (ended, ()) = timeout(Duration::from_secs(5), both).await.unwrap();
@@ -59,17 +59,18 @@ async fn one_of_several_writers_that_dies_is_noticed_while_the_others_live() {
 }
 
 /// A store that does not answer, and a journal; so many reports come at once.
-async fn kept_of_crowd(reports: u64) -> Vec<Result<Kept, IntakeError>> {
-    let settings = IntakeSettings {
+async fn kept_of_crowd(reports: u64) -> Vec<Result<Kept, IngestError>> {
+    let settings = IngestSettings {
         queue: 64,
         batch: 4,
         deadline: Duration::from_mins(1),
-        ..IntakeSettings::default()
+        ..IngestSettings::default()
     };
     let store = MemoryStore::new();
     store.set_paused(true);
-    let (intake, running) = Intake::new(Arc::new(store.clone()), Arc::new(Unobserved), settings);
-    let gate = Arc::new(StoreGate::default());
+    let (intake, running) =
+        IngestQueue::new(Arc::new(store.clone()), Arc::new(NoMetrics), settings);
+    let gate = Arc::new(StoreCircuitBreaker::default());
     let mut tasks = JoinSet::new();
     let running = running.with_journal(Arc::new(MemoryJournal::default()), gate);
     let twilio = IntegratorName::parse("twilio").unwrap();

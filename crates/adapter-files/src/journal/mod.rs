@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use ports::ReportJournal;
+use ports::Journal;
 use ports::journal::{JournalEntry, JournalError, JournalMark, JournalUsage, Refusal, Refusing};
 use tokio::sync::OwnedMutexGuard;
 
@@ -111,7 +111,7 @@ impl FileJournal {
 }
 
 #[async_trait]
-impl ReportJournal for FileJournal {
+impl Journal for FileJournal {
     async fn append(&self, entries: &[JournalEntry]) -> Result<(), JournalError> {
         let mut buffer = Vec::with_capacity(entries.len().saturating_mul(640));
         for entry in entries {

@@ -55,7 +55,7 @@ pub(crate) async fn only_with_token(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let mut response = match token_shown(&watch, request.headers()).await {
         TokenShown::Right => {
-            transport::prove(request.request());
+            transport::authenticate(request.request());
             next.call(request).await?.map_into_boxed_body()
         }
         TokenShown::Wrong => request.into_response(unauthorized(

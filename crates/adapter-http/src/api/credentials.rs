@@ -4,7 +4,7 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use domain::{ChannelId, Credential, CredentialId, Password, Timestamp, WebhookUser};
 use serde::{Deserialize, Serialize};
-use usecases::manage_channels::{IssuedCredential, NewCredential};
+use usecases::channels::manage::{IssuedCredential, NewCredential};
 use utoipa::ToSchema;
 
 use super::Operator;

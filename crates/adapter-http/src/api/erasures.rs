@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use domain::erasure::{AskedThrough, ErasureReason};
+use domain::erasure::{ErasureReason, RequestedVia};
 use domain::page::Page;
-use domain::{Addressee, Erasure, ErasureId};
+use domain::{Erasure, ErasureId, Recipient};
 use serde::{Deserialize, Serialize};
-use usecases::erase_recipient::EraseRequest;
+use usecases::erasure::EraseRequest;
 use utoipa::ToSchema;
 
 use super::Operator;
@@ -136,9 +136,9 @@ pub(crate) async fn add(
 ) -> Result<HttpResponse, ApiError> {
     let reason = request.reason.as_deref().map(ErasureReason::parse);
     let request = EraseRequest {
-        addressee: valid("recipient", Addressee::parse(&request.recipient))?,
+        addressee: valid("recipient", Recipient::parse(&request.recipient))?,
         reason: valid("reason", reason.transpose())?,
-        through: AskedThrough::Api,
+        through: RequestedVia::Api,
     };
     let erasing = operator.state.erase.run(&request, WITHIN);
     let erasure = operator.run(erasing).await?;

@@ -8,12 +8,12 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use ports::StoreError;
-use usecases::erase_recipient::EraseError;
-use usecases::intake::chain;
-use usecases::manage_channels::ManageError;
-use usecases::manage_cursors::CursorError;
-use usecases::manage_subscriptions::SubscriptionError;
-use usecases::show_message::ShowError;
+use usecases::channels::manage::ManageError;
+use usecases::erasure::EraseError;
+use usecases::events::cursors::CursorError;
+use usecases::ingest::group_commit::chain;
+use usecases::messages::show::ShowError;
+use usecases::subscriptions::SubscriptionError;
 
 use super::events::cursors::NO_SUCH_CURSOR;
 use crate::problem::Problem;

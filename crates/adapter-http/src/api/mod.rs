@@ -21,20 +21,20 @@ use actix_web::web::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::OperatorState;
-use crate::server::Home;
+use crate::server::RuntimeHandle;
 
 /// What the operator's handlers need.
 pub struct Operator {
     pub(crate) state: OperatorState,
     /// A place for each stream of events that there may be at a time.
     streams: Arc<Semaphore>,
-    home: Home,
+    home: RuntimeHandle,
     /// The OpenAPI document as JSON.
     document: Bytes,
 }
 
 impl Operator {
-    pub(crate) fn new(state: OperatorState, home: Home) -> Self {
+    pub(crate) fn new(state: OperatorState, home: RuntimeHandle) -> Self {
         let manage = &state.manage;
         let integrators = manage.integrators().iter();
         let names: Vec<_> = integrators.map(|each| each.name().as_str()).collect();
@@ -56,7 +56,7 @@ impl Operator {
     /// the change is made all the same, and is known a little later.
     pub(crate) async fn channels_changed(&self) {
         if let Err(error) = self.run(self.state.directory.refresh()).await {
-            let error = usecases::intake::chain(&error);
+            let error = usecases::ingest::group_commit::chain(&error);
             tracing::warn!(error, "the changed channels were not read again yet");
         }
     }

@@ -19,16 +19,16 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use domain::{Effect, IntegratorName, RejectionReason, ReportedStatus};
-use ports::observer::{PushOutcome, StopReason};
-use ports::{Observer, ReportJournal};
+use ports::metrics::{AttemptOutcome, StopReason};
+use ports::{Journal, Metrics};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
-use usecases::intake::Backlog;
-use usecases::survey_subscriptions::Survey;
+use usecases::ingest::group_commit::QueueSaturation;
+use usecases::statistics::StatisticsReport;
 use usecases::{Integrators, RetentionHolds};
 
 use crate::connections::Connections;
@@ -49,7 +49,7 @@ const MICROSECONDS: &[u32] = &[
 const REPORTS: &[u32] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
 /// All counts of this process.
-pub struct Metrics {
+pub struct MetricsRegistry {
     version: &'static str,
     requests: [AtomicU64; Outcome::ALL.len()],
     request_duration: Histogram,
@@ -62,14 +62,14 @@ pub struct Metrics {
     drained: AtomicU64,
     pushes: PushCounters,
     channels: AtomicU64,
-    journal: OnceLock<Arc<dyn ReportJournal>>,
+    journal: OnceLock<Arc<dyn Journal>>,
     pub(crate) connections: Arc<Connections>,
-    backlog: OnceLock<Backlog>,
+    backlog: OnceLock<QueueSaturation>,
     retention: OnceLock<Arc<RetentionHolds>>,
     dropped_log_lines: OnceLock<fn() -> u64>,
 }
 
-impl Metrics {
+impl MetricsRegistry {
     /// Counts from zero. `version` is the one of the program.
     #[must_use]
     pub fn new(version: &'static str, integrators: &Integrators) -> Self {
@@ -96,7 +96,7 @@ impl Metrics {
     }
 
     /// Shows how much is in a journal, from now on.
-    pub fn watch(&self, journal: Arc<dyn ReportJournal>) {
+    pub fn watch(&self, journal: Arc<dyn Journal>) {
         // The first one stays; there is only one.
         let _ = self.journal.set(journal);
     }
@@ -108,7 +108,7 @@ impl Metrics {
     }
 
     /// Shows how many reports wait in an intake, from now on.
-    pub fn watch_backlog(&self, backlog: Backlog) {
+    pub fn watch_backlog(&self, backlog: QueueSaturation) {
         // The first one stays; there is only one.
         let _ = self.backlog.set(backlog);
     }
@@ -128,7 +128,7 @@ impl Metrics {
     }
 
     /// Everything as OpenMetrics, and how subscriptions are if that is known.
-    fn open_metrics(self: &Arc<Self>, survey: Option<Survey>) -> String {
+    fn open_metrics(self: &Arc<Self>, survey: Option<StatisticsReport>) -> String {
         let mut registry = Registry::default();
         let metrics = Arc::clone(self);
         registry.register_collector(Box::new(Shown { metrics, survey }));
@@ -170,7 +170,7 @@ pub(crate) async fn show(watch: web::Data<Watch>, request: HttpRequest) -> HttpR
         .body(text)
 }
 
-impl Observer for Metrics {
+impl Metrics for MetricsRegistry {
     fn recorded(&self, integrator: &IntegratorName, status: &ReportedStatus, effect: Effect) {
         self.reports.count(integrator, status, effect);
     }
@@ -199,7 +199,7 @@ impl Observer for Metrics {
         }
     }
 
-    fn pushed(&self, outcome: PushOutcome, took: Duration) {
+    fn pushed(&self, outcome: AttemptOutcome, took: Duration) {
         self.pushes.pushed(outcome, took);
     }
 
@@ -226,13 +226,13 @@ fn whole(number: usize) -> u64 {
 
 /// The counts as they are shown.
 struct Shown {
-    metrics: Arc<Metrics>,
-    survey: Option<Survey>,
+    metrics: Arc<MetricsRegistry>,
+    survey: Option<StatisticsReport>,
 }
 
 impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Metrics")
+        f.write_str("MetricsRegistry")
     }
 }
 
@@ -241,7 +241,7 @@ type NoExemplar = Option<&'static Exemplar<NoLabelSet, f64>>;
 
 impl Collector for Shown {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Metrics {
+        let MetricsRegistry {
             version,
             requests,
             request_duration,
@@ -324,7 +324,7 @@ impl Collector for Shown {
         }
 
         gauges::encode_retention(&mut encoder, retention.get())?;
-        let backlog = backlog.get().map(Backlog::usage);
+        let backlog = backlog.get().map(QueueSaturation::usage);
         gauges::encode_crowd(
             &mut encoder,
             connections.usage(),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ports::observer::{PushOutcome, StopReason};
+use ports::metrics::{AttemptOutcome, StopReason};
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 
@@ -13,7 +13,7 @@ use super::{MICROSECONDS, NoExemplar, micros};
 
 /// What this process has pushed, and the subscriptions it has stopped.
 pub(super) struct PushCounters {
-    outcomes: [AtomicU64; PushOutcome::ALL.len()],
+    outcomes: [AtomicU64; AttemptOutcome::ALL.len()],
     duration: Histogram,
     slowed: AtomicU64,
     stopped: [AtomicU64; StopReason::ALL.len()],
@@ -30,7 +30,7 @@ impl PushCounters {
         }
     }
 
-    pub(super) fn pushed(&self, outcome: PushOutcome, took: Duration) {
+    pub(super) fn pushed(&self, outcome: AttemptOutcome, took: Duration) {
         if let Some(count) = self.outcomes.get(outcome as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -54,7 +54,7 @@ impl PushCounters {
             None,
             MetricType::Counter,
         )?;
-        for (outcome, count) in PushOutcome::ALL.into_iter().zip(&self.outcomes) {
+        for (outcome, count) in AttemptOutcome::ALL.into_iter().zip(&self.outcomes) {
             shown
                 .encode_family(&[("outcome", outcome.as_str())])?
                 .encode_counter(&count.load(Ordering::Relaxed), NoExemplar::None)?;

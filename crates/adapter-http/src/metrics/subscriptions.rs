@@ -4,12 +4,12 @@ use std::fmt;
 
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
-use usecases::survey_subscriptions::{SubscriptionCondition, SurveyedSubscription};
+use usecases::statistics::{SubscriptionCondition, SubscriptionFigures};
 
 /// Writes the gauges of all subscriptions.
 pub(super) fn encode(
     encoder: &mut DescriptorEncoder<'_>,
-    survey: &[SurveyedSubscription],
+    survey: &[SubscriptionFigures],
 ) -> fmt::Result {
     let ids: Vec<_> = survey.iter().map(|each| each.id.to_string()).collect();
     let mut shown = encoder.encode_descriptor(
@@ -38,7 +38,7 @@ pub(super) fn encode(
 }
 
 /// The name of a gauge, what it is, and where it stands.
-type Gauge = (&'static str, &'static str, fn(&SurveyedSubscription) -> u64);
+type Gauge = (&'static str, &'static str, fn(&SubscriptionFigures) -> u64);
 
 const GAUGES: [Gauge; 4] = [
     (

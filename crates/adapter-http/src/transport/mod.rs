@@ -170,7 +170,7 @@ impl Connection {
 
 /// Notes that a request on this connection has shown valid credentials: the connection is not
 /// evicted while others are there that have not.
-pub(crate) fn prove(request: &HttpRequest) {
+pub(crate) fn authenticate(request: &HttpRequest) {
     if let Some(connection) = Connection::of(request) {
         connection.proven.set(true);
     }

@@ -3,9 +3,9 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use ports::integrator::DefectKind;
+use ports::integrator::ValidationErrorKind;
 use usecases::ReceiveError;
-use usecases::intake::IntakeError;
+use usecases::ingest::group_commit::IngestError;
 
 use super::body::{BODY_MAX, BodyError, closing};
 use crate::metrics::Outcome;
@@ -58,9 +58,9 @@ impl Refusal {
                 ReceiveError::SignatureMismatch => Outcome::SignatureMismatch,
                 ReceiveError::Defective(_) | ReceiveError::TooManyFields => Outcome::Invalid,
                 ReceiveError::SenderNotAllowed => Outcome::SenderNotAllowed,
-                ReceiveError::NotRecorded(IntakeError::Refused(_)) => Outcome::RefusedByStore,
-                ReceiveError::NotRecorded(IntakeError::Overloaded) => Outcome::Overloaded,
-                ReceiveError::NotRecorded(IntakeError::Unavailable(_)) => Outcome::Unavailable,
+                ReceiveError::NotRecorded(IngestError::Refused(_)) => Outcome::RefusedByStore,
+                ReceiveError::NotRecorded(IngestError::Overloaded) => Outcome::Overloaded,
+                ReceiveError::NotRecorded(IngestError::Unavailable(_)) => Outcome::Unavailable,
             },
         }
     }
@@ -143,10 +143,12 @@ fn not_taken(error: ReceiveError) -> HttpResponse {
         .response(),
         ReceiveError::Defective(defect) => {
             let (status, code) = match defect.kind {
-                DefectKind::Missing | DefectKind::Invalid | DefectKind::Conflicting => {
-                    (StatusCode::BAD_REQUEST, "invalid_report")
+                ValidationErrorKind::Missing
+                | ValidationErrorKind::Invalid
+                | ValidationErrorKind::Conflicting => (StatusCode::BAD_REQUEST, "invalid_report"),
+                ValidationErrorKind::TooLong => {
+                    (StatusCode::UNPROCESSABLE_ENTITY, "report_refused")
                 }
-                DefectKind::TooLong => (StatusCode::UNPROCESSABLE_ENTITY, "report_refused"),
             };
             Problem::new(status, code, defect.expected)
                 .of(defect.field)
@@ -166,18 +168,18 @@ fn not_taken(error: ReceiveError) -> HttpResponse {
             "the sender is not on the channel's list",
         )
         .response(),
-        ReceiveError::NotRecorded(IntakeError::Refused(_)) => problem(
+        ReceiveError::NotRecorded(IngestError::Refused(_)) => problem(
             StatusCode::UNPROCESSABLE_ENTITY,
             "report_refused",
             "the store will never take this report",
         )
         .response(),
-        ReceiveError::NotRecorded(IntakeError::Overloaded) => again_later(&problem(
+        ReceiveError::NotRecorded(IngestError::Overloaded) => again_later(&problem(
             StatusCode::SERVICE_UNAVAILABLE,
             "overloaded",
             "too many reports are waiting; send it again",
         )),
-        ReceiveError::NotRecorded(IntakeError::Unavailable(_)) => again_later(&problem(
+        ReceiveError::NotRecorded(IngestError::Unavailable(_)) => again_later(&problem(
             StatusCode::SERVICE_UNAVAILABLE,
             "store_unavailable",
             "the store did not take the report; send it again",

@@ -14,12 +14,12 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use ports::Headers;
-use usecases::Admission;
-use usecases::receive_report::ReportRequest;
+use usecases::Authentication;
+use usecases::ingest::receive::ReportRequest;
 
-use crate::guessing::GuessThrottle;
+use crate::guessing::AuthFailureThrottle;
 use crate::metrics::Outcome;
-use crate::server::{Home, ListenerSettings};
+use crate::server::{ListenerSettings, RuntimeHandle};
 use crate::{PublicState, request_log, transport};
 use body::{BODY_MAX, Body};
 use error::Refusal;
@@ -28,17 +28,21 @@ use error::Refusal;
 pub struct Webhook {
     state: PublicState,
     settings: ListenerSettings,
-    guessing: GuessThrottle,
-    home: Home,
+    guessing: AuthFailureThrottle,
+    home: RuntimeHandle,
 }
 
 /// How many wrong passwords are answered at a time; with the default delay 320 a second.
 const GUESSES_AT_A_TIME: usize = 64;
 
 impl Webhook {
-    pub(crate) const fn new(state: PublicState, settings: ListenerSettings, home: Home) -> Self {
+    pub(crate) const fn new(
+        state: PublicState,
+        settings: ListenerSettings,
+        home: RuntimeHandle,
+    ) -> Self {
         Self {
-            guessing: GuessThrottle::new(GUESSES_AT_A_TIME, settings.refusal_delay),
+            guessing: AuthFailureThrottle::new(GUESSES_AT_A_TIME, settings.refusal_delay),
             state,
             settings,
             home,
@@ -68,15 +72,15 @@ impl Webhook {
         let headers = &HeaderLines(request.headers());
         let channel = path::channel(path.channel);
         let caller = match self.state.admit.run(integrator, &channel, headers) {
-            Admission::Admitted(caller) => caller,
-            admission @ (Admission::Challenge | Admission::Refused) => {
+            Authentication::AuthenticatedCaller(caller) => caller,
+            admission @ (Authentication::Challenge | Authentication::Denied) => {
                 return Err(Refusal::Unproven {
                     challenge: HeaderValue::from_static(integrator.challenge()),
-                    tried: matches!(admission, Admission::Refused),
+                    tried: matches!(admission, Authentication::Denied),
                 });
             }
         };
-        transport::prove(request);
+        transport::authenticate(request);
         check_media_type(request.headers(), integrator.media_type())?;
         let deadline = began + self.settings.request_timeout;
         let read = body.read(request.headers(), deadline).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::ChannelCalls;
-use ports::ChannelCredentialRepository as _;
+use ports::ChannelStore as _;
 use serde_json::json;
 use testkit::builders::channel_id;
 

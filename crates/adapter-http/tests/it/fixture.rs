@@ -4,28 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_http::{
-    AdminToken, Farewell, HostNames, ListenerSettings, Metrics, OperatorState, PublicState,
-    StreamSettings,
+    AdminToken, GracefulShutdown, HostNames, ListenerSettings, MetricsRegistry, OperatorState,
+    PublicState, StreamSettings,
 };
 use async_trait::async_trait;
 use domain::PublicUrl;
 use domain::webhook::AnswerExcerpt;
-use ports::events::{Answer, Delivered, EventSink, OutgoingEvent, SinkError, Target};
-use ports::{AttemptLog, DeliveryLog, SubscriptionRepository};
+use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender};
+use ports::{AttemptLog, DeliveryLog, SubscriptionStore};
 use ports::{
-    ChannelCredentialRepository, Clock, Erasures, Integrator, LogCursors, Observer, RejectionLog,
-    ReportLog, ReportStore,
+    ChannelStore, Clock, Erasures, EventLog, Integrator, LogCursors, Metrics, RejectionStore,
+    ReportStore,
 };
 use testkit::builders::server_secret;
 use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::MemoryStore;
 use tokio::sync::watch;
-use usecases::intake::IntakeSettings;
-use usecases::manage_subscriptions::SubscriptionParts;
+use usecases::ingest::group_commit::IngestSettings;
+use usecases::subscriptions::SubscriptionParts;
 use usecases::{
-    AdmitCaller, ChannelDirectory, CheckHealth, EraseRecipient, Intake, Integrators, ListErasures,
-    ListMessages, ListRejections, ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents,
-    ReceiveReport, SharedLog, ShowMessage, SurveySubscriptions,
+    AuthenticateCaller, ChannelDirectory, CheckHealth, EraseRecipient, IngestQueue, Integrators,
+    ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels, ManageCursors,
+    ManageSubscriptions, ReadEvents, ReceiveReport, ShowMessage, SubscriptionStatistics,
 };
 
 use crate::client::Request;
@@ -40,11 +40,11 @@ pub const PUBLIC_URL: &str = "https://reports.example.com";
 #[derive(Clone)]
 pub struct Stores {
     pub reports: Arc<dyn ReportStore>,
-    pub channels: Arc<dyn ChannelCredentialRepository>,
-    pub rejections: Arc<dyn RejectionLog>,
-    pub log: Arc<dyn ReportLog>,
+    pub channels: Arc<dyn ChannelStore>,
+    pub rejections: Arc<dyn RejectionStore>,
+    pub log: Arc<dyn EventLog>,
     pub cursors: Arc<dyn LogCursors>,
-    pub subscriptions: Arc<dyn SubscriptionRepository>,
+    pub subscriptions: Arc<dyn SubscriptionStore>,
     pub deliveries: Arc<dyn DeliveryLog>,
     pub attempts: Arc<dyn AttemptLog>,
     pub erasures: Arc<dyn Erasures>,
@@ -70,8 +70,8 @@ impl From<&MemoryStore> for Stores {
 struct Takes;
 
 #[async_trait]
-impl EventSink for Takes {
-    async fn deliver(&self, _: &Target, _: &OutgoingEvent) -> Result<Delivered, SinkError> {
+impl WebhookSender for Takes {
+    async fn deliver(&self, _: &Target, _: &OutgoingEvent) -> Result<Delivered, SendError> {
         Ok(Delivered {
             answer: Answer {
                 status: 202,
@@ -87,7 +87,7 @@ impl EventSink for Takes {
 pub struct Size {
     pub public: ListenerSettings,
     pub operator: ListenerSettings,
-    pub intake: IntakeSettings,
+    pub intake: IngestSettings,
     pub streams: StreamSettings,
 }
 
@@ -96,7 +96,7 @@ impl Default for Size {
         Self {
             public: ListenerSettings::default(),
             operator: ListenerSettings::operator(),
-            intake: IntakeSettings::default(),
+            intake: IngestSettings::default(),
             streams: StreamSettings::default(),
         }
     }
@@ -107,7 +107,7 @@ pub struct Running {
     pub service: Service,
     pub clock: Arc<FixedClock>,
     /// Prepares the public listener for its end.
-    pub farewell: Farewell,
+    pub farewell: GracefulShutdown,
 }
 
 /// A service on a memory store.
@@ -130,8 +130,8 @@ pub async fn start_with(
 ) -> Running {
     let clock = Arc::new(FixedClock::default());
     let integrators = Integrators::new(integrators);
-    let metrics = Arc::new(Metrics::new("1.2.3", &integrators));
-    let observer: Arc<dyn Observer> = metrics.clone();
+    let metrics = Arc::new(MetricsRegistry::new("1.2.3", &integrators));
+    let observer: Arc<dyn Metrics> = metrics.clone();
     let public_url = PublicUrl::parse(PUBLIC_URL).unwrap();
     let directory = Arc::new(ChannelDirectory::new(
         stores.channels.clone(),
@@ -140,13 +140,13 @@ pub async fn start_with(
     ));
     directory.refresh().await.unwrap();
     let dyn_clock: Arc<dyn Clock> = clock.clone();
-    let (intake, writers) = Intake::new(stores.reports.clone(), observer.clone(), size.intake);
+    let (intake, writers) = IngestQueue::new(stores.reports.clone(), observer.clone(), size.intake);
     metrics.watch_backlog(intake.backlog());
-    let log = Arc::new(SharedLog::new(stores.log.clone()));
+    let log = Arc::new(LogTailCache::new(stores.log.clone()));
     spawn(writers.telling(log.clone()).run());
     let public = PublicState {
         integrators: integrators.clone(),
-        admit: Arc::new(AdmitCaller::new(
+        admit: Arc::new(AuthenticateCaller::new(
             directory.clone(),
             server_secret(),
             dyn_clock.clone(),
@@ -192,7 +192,7 @@ pub async fn start_with(
             ids: Arc::new(CountingIds::default()),
             private_targets: false,
         })),
-        survey: Arc::new(SurveySubscriptions::new(
+        survey: Arc::new(SubscriptionStatistics::new(
             stores.subscriptions.clone(),
             log.clone(),
             clock.clone(),
@@ -225,7 +225,11 @@ pub async fn start_with(
 }
 
 /// Serves on free ports.
-async fn listen(public: PublicState, operator: OperatorState, size: &Size) -> (Service, Farewell) {
+async fn listen(
+    public: PublicState,
+    operator: OperatorState,
+    size: &Size,
+) -> (Service, GracefulShutdown) {
     let anywhere = "127.0.0.1:0".parse().unwrap();
     let settings = ListenerSettings {
         threads: Some(1),

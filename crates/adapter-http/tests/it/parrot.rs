@@ -5,8 +5,8 @@ use domain::rejection::MaskedFields;
 use domain::report::ReportFields;
 use domain::{Address, ChannelId, IntegratorName, MessageSid, PublicUrl, ReportedStatus};
 use ports::integrator::{
-    Door, Headers, Integrator, Proof, ReadReport, Reading, SignatureMismatch, SignedRequest,
-    report_path,
+    AuthContext, AuthResult, Headers, Integrator, ParseResult, ParsedReport, SignatureMismatch,
+    SignedRequest, report_path,
 };
 
 /// Shows its password bare and sends `<sid> <status>`.
@@ -35,9 +35,9 @@ impl Integrator for Parrot {
         "Parrot"
     }
 
-    fn prove(&self, headers: &dyn Headers, door: Door<'_>) -> Proof {
+    fn authenticate(&self, headers: &dyn Headers, door: AuthContext<'_>) -> AuthResult {
         let Some(password) = headers.get("authorization") else {
-            return Proof::Challenge;
+            return AuthResult::Challenge;
         };
         let hash = door
             .secret
@@ -45,7 +45,7 @@ impl Integrator for Parrot {
         let mut known = door.credentials.iter();
         known
             .find(|(_, kept)| *kept == hash)
-            .map_or(Proof::Refused, |(id, _)| Proof::Proved(*id))
+            .map_or(AuthResult::Denied, |(id, _)| AuthResult::Authenticated(*id))
     }
 
     fn verify_signature(
@@ -57,10 +57,10 @@ impl Integrator for Parrot {
         Ok(())
     }
 
-    fn read(&self, _: &dyn Headers, body: &[u8]) -> Reading {
+    fn read(&self, _: &dyn Headers, body: &[u8]) -> ParseResult {
         let text = std::str::from_utf8(body).unwrap();
         let (sid, status) = text.split_once(' ').unwrap();
-        Reading::Reports(vec![ReadReport {
+        ParseResult::Reports(vec![ParsedReport {
             sid: MessageSid::parse(sid).unwrap(),
             status: ReportedStatus::parse(status).unwrap(),
             error: None,
@@ -71,7 +71,7 @@ impl Integrator for Parrot {
         }])
     }
 
-    fn evidence(&self, _: &[u8]) -> MaskedFields {
+    fn redacted_fields(&self, _: &[u8]) -> MaskedFields {
         MaskedFields::default()
     }
 

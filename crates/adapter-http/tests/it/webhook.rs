@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use testkit::memory::MemoryStore;
-use usecases::intake::IntakeSettings;
+use usecases::ingest::group_commit::IngestSettings;
 
 use crate::answers::every_request_gets_its_answer;
 use crate::client::{Connection, Request};
@@ -134,10 +134,10 @@ async fn fields_that_no_store_keeps_are_refused_while_the_store_is_away_too() {
 async fn too_many_waiting_reports_are_told_to_come_again() {
     let store = MemoryStore::new();
     let size = Size {
-        intake: IntakeSettings {
+        intake: IngestSettings {
             queue: 1,
             batch: 1,
-            ..IntakeSettings::default()
+            ..IngestSettings::default()
         },
         ..Size::default()
     };

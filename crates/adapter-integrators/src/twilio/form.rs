@@ -7,7 +7,7 @@ use domain::report::{FIELDS_LENGTH_MAX, ReportError, ReportFields};
 use domain::{Address, ErrorCode, ErrorText, MessageSid, ReportedStatus};
 use memchr::{memchr, memchr_iter, memchr2};
 use percent_encoding::percent_decode;
-use ports::integrator::{Defect, DefectKind, ReadReport, Reading};
+use ports::integrator::{ParseResult, ParsedReport, ValidationError, ValidationErrorKind};
 
 /// The most fields a report may have; real ones have about twenty.
 pub const FIELDS_MAX: usize = 500;
@@ -53,17 +53,17 @@ fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
 
 /// Reads a report. `idempotency_token` stands in a header and is only passed on.
 #[must_use]
-pub fn read(body: &[u8], idempotency_token: Option<String>) -> Reading {
+pub fn read(body: &[u8], idempotency_token: Option<String>) -> ParseResult {
     let mut form = Form::default();
     for (count, (name, value)) in fields(body).enumerate() {
         if count == FIELDS_MAX {
-            return Reading::TooManyFields;
+            return ParseResult::TooManyFields;
         }
         form.take(name, value);
     }
     match form.into_report(idempotency_token) {
-        Ok(report) => Reading::Reports(vec![report]),
-        Err(defect) => Reading::NotAReport(defect),
+        Ok(report) => ParseResult::Reports(vec![report]),
+        Err(defect) => ParseResult::Invalid(defect),
     }
 }
 
@@ -107,7 +107,10 @@ impl<'a> Form<'a> {
         slot.take(value);
     }
 
-    fn into_report(mut self, idempotency_token: Option<String>) -> Result<ReadReport, Defect> {
+    fn into_report(
+        mut self,
+        idempotency_token: Option<String>,
+    ) -> Result<ParsedReport, ValidationError> {
         let sid = self.sid.required(|text| MessageSid::parse(text.trim()))?;
         let status = self
             .status
@@ -135,7 +138,7 @@ impl<'a> Form<'a> {
         if fields.are_too_long() {
             return Err(self.too_long());
         }
-        Ok(ReadReport {
+        Ok(ParsedReport {
             sid,
             status,
             error,
@@ -147,13 +150,13 @@ impl<'a> Form<'a> {
     }
 
     /// Names the field that is to blame most.
-    fn too_long(&self) -> Defect {
+    fn too_long(&self) -> ValidationError {
         let longest = self.others.iter().max_by_key(|(_, value)| value.len());
         let name = longest.map_or("", |(name, _)| name);
         let start: String = name.chars().take(NAME_SHOWN).collect();
-        Defect {
+        ValidationError {
             field: "fields",
-            kind: DefectKind::TooLong,
+            kind: ValidationErrorKind::TooLong,
             expected: format!(
                 "all fields together take at most {FIELDS_LENGTH_MAX} bytes as JSON; {start} is the longest"
             ),
@@ -198,21 +201,21 @@ impl<'a> Slot<'a> {
     }
 
     /// The value; `None` if it is absent or blank.
-    fn text(&self) -> Result<Option<&str>, Defect> {
+    fn text(&self) -> Result<Option<&str>, ValidationError> {
         if self.conflicting {
             let expected = format!("{} stands there once, or always the same", self.name);
-            return Err(self.defect(DefectKind::Conflicting, expected));
+            return Err(self.defect(ValidationErrorKind::Conflicting, expected));
         }
         let text = std::str::from_utf8(self.value.as_deref().unwrap_or_default());
         let text = text.map_err(|_| {
             let expected = format!("{} is UTF-8, percent-encoded", self.name);
-            self.defect(DefectKind::Invalid, expected)
+            self.defect(ValidationErrorKind::Invalid, expected)
         })?;
         Ok(Some(text).filter(|text| !text.trim().is_empty()))
     }
 
     /// The text of a field that a report need not have, whatever its bytes are.
-    fn lenient(&self) -> Result<Option<String>, Defect> {
+    fn lenient(&self) -> Result<Option<String>, ValidationError> {
         if self.conflicting {
             return self.text().map(|_| None);
         }
@@ -222,16 +225,19 @@ impl<'a> Slot<'a> {
 
     /// An empty text is none of the things a report must have, so parsing it
     /// tells what would be right.
-    fn required<T, E: Display>(&self, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Defect> {
+    fn required<T, E: Display>(
+        &self,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<T, ValidationError> {
         let (kind, text) = match self.text()? {
-            Some(text) => (DefectKind::Invalid, text),
-            None => (DefectKind::Missing, ""),
+            Some(text) => (ValidationErrorKind::Invalid, text),
+            None => (ValidationErrorKind::Missing, ""),
         };
         parse(text).map_err(|error| self.defect(kind, error.to_string()))
     }
 
-    fn defect(&self, kind: DefectKind, expected: String) -> Defect {
-        Defect {
+    fn defect(&self, kind: ValidationErrorKind, expected: String) -> ValidationError {
+        ValidationError {
             field: self.name,
             kind,
             expected,

@@ -15,7 +15,8 @@ use domain::rejection::MaskedFields;
 use domain::secret::CredentialHash;
 use domain::{ChannelId, CredentialId, IntegratorName, PublicUrl};
 use ports::integrator::{
-    Door, Headers, Integrator, Proof, Reading, SignatureMismatch, SignedRequest, report_path,
+    AuthContext, AuthResult, Headers, Integrator, ParseResult, SignatureMismatch, SignedRequest,
+    report_path,
 };
 
 use basic::Authorization;
@@ -69,14 +70,15 @@ impl Integrator for Twilio {
         r#"Basic realm="receiptd", charset="UTF-8""#
     }
 
-    fn prove(&self, headers: &dyn Headers, door: Door<'_>) -> Proof {
+    fn authenticate(&self, headers: &dyn Headers, door: AuthContext<'_>) -> AuthResult {
         match basic::parse(headers.get("Authorization")) {
-            Authorization::Absent => Proof::Challenge,
-            Authorization::Malformed => Proof::Refused,
+            Authorization::Absent => AuthResult::Challenge,
+            Authorization::Malformed => AuthResult::Denied,
             Authorization::Basic(shown) => {
                 let (user, password) = (shown.user().as_bytes(), shown.password().as_bytes());
                 let hash = door.secret.credential_hash(door.channel, user, password);
-                matching(hash, door.credentials).map_or(Proof::Refused, Proof::Proved)
+                matching(hash, door.credentials)
+                    .map_or(AuthResult::Denied, AuthResult::Authenticated)
             }
         }
     }
@@ -107,11 +109,11 @@ impl Integrator for Twilio {
         }
     }
 
-    fn read(&self, headers: &dyn Headers, body: &[u8]) -> Reading {
+    fn read(&self, headers: &dyn Headers, body: &[u8]) -> ParseResult {
         form::read(body, idempotency_token(headers))
     }
 
-    fn evidence(&self, body: &[u8]) -> MaskedFields {
+    fn redacted_fields(&self, body: &[u8]) -> MaskedFields {
         evidence::masked(body)
     }
 

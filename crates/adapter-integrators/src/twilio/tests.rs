@@ -25,7 +25,7 @@ fn id(number: u128) -> CredentialId {
 
 /// What a caller proves at a channel with the credentials `user:password` and
 /// `user:replacement`.
-fn proof(header: &str, channel: &str) -> Proof {
+fn proof(header: &str, channel: &str) -> AuthResult {
     let secret = ServerSecret::parse("an example of a long server secret").unwrap();
     let asked = ChannelId::parse(channel).unwrap();
     let known = ChannelId::parse("known").unwrap();
@@ -36,27 +36,35 @@ fn proof(header: &str, channel: &str) -> Proof {
             secret.credential_hash(&known, b"user", b"replacement"),
         ),
     ];
-    let door = Door {
+    let door = AuthContext {
         channel: &asked,
         credentials: if asked == known { &credentials } else { &[] },
         secret: &secret,
     };
-    Twilio::new().prove(&authorization(header), door)
+    Twilio::new().authenticate(&authorization(header), door)
 }
 
 #[rstest]
-#[case::nothing_shown("", "known", Proof::Challenge)]
-#[case::nothing_shown_to_nobody("", "unknown", Proof::Challenge)]
-#[case::first_credential("Basic dXNlcjpwYXNzd29yZA==", "known", Proof::Proved(id(1)))]
-#[case::its_replacement("basic dXNlcjpyZXBsYWNlbWVudA", "known", Proof::Proved(id(2)))]
-#[case::wrong_password("Basic dXNlcjp3cm9uZw==", "known", Proof::Refused)]
-#[case::wrong_user("Basic YW55OnBhc3N3b3Jk", "known", Proof::Refused)]
-#[case::no_such_channel("Basic dXNlcjpwYXNzd29yZA==", "unknown", Proof::Refused)]
-#[case::another_scheme("Bearer dXNlcjpwYXNzd29yZA==", "known", Proof::Refused)]
+#[case::nothing_shown("", "known", AuthResult::Challenge)]
+#[case::nothing_shown_to_nobody("", "unknown", AuthResult::Challenge)]
+#[case::first_credential(
+    "Basic dXNlcjpwYXNzd29yZA==",
+    "known",
+    AuthResult::Authenticated(id(1))
+)]
+#[case::its_replacement(
+    "basic dXNlcjpyZXBsYWNlbWVudA",
+    "known",
+    AuthResult::Authenticated(id(2))
+)]
+#[case::wrong_password("Basic dXNlcjp3cm9uZw==", "known", AuthResult::Denied)]
+#[case::wrong_user("Basic YW55OnBhc3N3b3Jk", "known", AuthResult::Denied)]
+#[case::no_such_channel("Basic dXNlcjpwYXNzd29yZA==", "unknown", AuthResult::Denied)]
+#[case::another_scheme("Bearer dXNlcjpwYXNzd29yZA==", "known", AuthResult::Denied)]
 fn a_caller_proves_what_it_knows(
     #[case] header: &str,
     #[case] channel: &str,
-    #[case] expected: Proof,
+    #[case] expected: AuthResult,
 ) {
     assert_eq!(proof(header, channel), expected);
 }
@@ -111,7 +119,7 @@ fn the_callback_url_makes_twilio_try_hard(
 fn the_idempotency_token_is_kept_as_evidence(#[case] value: &[u8], #[case] kept: Option<&str>) {
     let headers = Lines(vec![("i-twilio-idempotency-token", value.to_vec())]);
     let body = b"MessageSid=SM1&MessageStatus=sent&To=1&From=2";
-    let Reading::Reports(reports) = Twilio::new().read(&headers, body) else {
+    let ParseResult::Reports(reports) = Twilio::new().read(&headers, body) else {
         panic!("no report");
     };
     assert_eq!(reports[0].idempotency_token.as_deref(), kept);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::LogPosition;
-use ports::{DeliveryQueue as _, SubscriptionRepository as _};
+use ports::{DeliveryQueue as _, SubscriptionStore as _};
 use testkit::builders::subscription;
 
 use super::store;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::webhook::{SigningSecret, WebhookId};
 use ports::Clock as _;
-use ports::events::{EventSink as _, SinkError};
+use ports::webhook_sender::{SendError, WebhookSender as _};
 use rstest::rstest;
 use testkit::clock::FixedClock;
 
@@ -119,7 +119,7 @@ async fn any_other_status_is_tried_again(#[case] status: u16) {
 async fn a_410_ends_it() {
     let server = Server::answering("HTTP/1.1 410 Gone\r\ncontent-length: 3\r\n\r\nbye");
     match deliver(settings(), &server.url()).await {
-        Err(SinkError::Gone { answer, .. }) => assert_eq!(answer.excerpt.as_str(), "bye"),
+        Err(SendError::Gone { answer, .. }) => assert_eq!(answer.excerpt.as_str(), "bye"),
         other => panic!("not gone: {other:?}"),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use adapter_webhook::WebhookSettings;
 
-use ports::events::EventSink as _;
+use ports::webhook_sender::WebhookSender as _;
 
 use crate::server::{LIMIT, NO_CONTENT, Server, read_request, reset, wait_for_end};
 use crate::support::{deliver, event, impatient, retry, settings, sink, target};

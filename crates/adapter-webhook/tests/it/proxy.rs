@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::mpsc;
 
 use adapter_webhook::{ProxyUrl, WebhookSettings};
-use ports::events::{EventSink as _, SinkError};
+use ports::webhook_sender::{SendError, WebhookSender as _};
 
 use crate::server::{LIMIT, Server};
 use crate::support::{deliver, event, retry, settings, sink, target};
@@ -47,7 +47,7 @@ async fn private_address_in_a_url_is_refused_with_a_proxy_too() {
         .deliver(&target("http://10.0.0.1/events"), &event())
         .await;
     assert!(
-        matches!(refused, Err(SinkError::Refused { .. })),
+        matches!(refused, Err(SendError::Refused { .. })),
         "{refused:?}"
     );
     assert_eq!(proxy.connections(), 0);

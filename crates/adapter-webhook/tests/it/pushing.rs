@@ -14,13 +14,13 @@ use domain::page::PageSize;
 use domain::subscription::{SubscriptionSecret, SubscriptionState};
 use domain::webhook::{SigningSecret, TargetUrl};
 use domain::{Delivery, DeliveryState, LogPosition, Subscription, SubscriptionId};
-use ports::observer::Unobserved;
-use ports::{DeliveryLog as _, ReportStore as _, SubscriptionRepository as _};
+use ports::metrics::NoMetrics;
+use ports::{DeliveryLog as _, ReportStore as _, SubscriptionStore as _};
 use testkit::builders::{report, server_secret, subscription};
 use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::MemoryStore;
-use usecases::push::{PushParts, PushSettings};
-use usecases::{ChannelDirectory, PushEvents, SharedLog};
+use usecases::delivery::{PushParts, PushSettings};
+use usecases::{ChannelDirectory, LogTailCache, PushEvents};
 
 use crate::server::{NO_CONTENT, Server, read_request, reset, wait_for_end};
 use crate::support::{impatient, settings, sink};
@@ -66,18 +66,18 @@ impl World {
         let store = Arc::new(self.store.clone());
         let parts = PushParts {
             queue: store.clone(),
-            log: Arc::new(SharedLog::new(store.clone())),
+            log: Arc::new(LogTailCache::new(store.clone())),
             pace: Arc::default(),
             sink: Arc::new(sink(self.settings.clone())),
             directory: Arc::new(ChannelDirectory::new(
                 store,
                 server_secret(),
-                Arc::new(Unobserved),
+                Arc::new(NoMetrics),
             )),
             secret: server_secret(),
             clock: self.clock.clone(),
             ids: Arc::new(CountingIds::default()),
-            observer: Arc::new(Unobserved),
+            observer: Arc::new(NoMetrics),
         };
         let push = PushSettings {
             record_every: Duration::from_millis(5),

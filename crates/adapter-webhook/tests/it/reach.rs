@@ -2,7 +2,7 @@
 
 use adapter_webhook::WebhookSettings;
 use domain::webhook::SpecialNetwork;
-use ports::events::SinkError;
+use ports::webhook_sender::SendError;
 use rstest::rstest;
 
 use crate::server::Server;
@@ -17,7 +17,7 @@ fn public_only() -> WebhookSettings {
 
 async fn refusal(url: &str) -> (String, SpecialNetwork) {
     match deliver(public_only(), url).await {
-        Err(SinkError::Refused { host, network, .. }) => (host, network),
+        Err(SendError::Refused { host, network, .. }) => (host, network),
         other => panic!("{url} is not refused: {other:?}"),
     }
 }

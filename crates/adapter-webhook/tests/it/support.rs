@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use adapter_webhook::{WebhookSettings, WebhookSink};
 use domain::webhook::{SigningSecret, SigningSecrets, TargetUrl, WebhookId};
-use ports::events::{Answer, Delivered, EventSink as _, OutgoingEvent, SinkError, Target};
+use ports::webhook_sender::{
+    Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender as _,
+};
 use testkit::clock::FixedClock;
 
 /// Long enough for a busy machine; tests of slowness set shorter ones.
@@ -55,7 +57,7 @@ pub(crate) fn event() -> OutgoingEvent {
     }
 }
 
-pub(crate) async fn deliver(settings: WebhookSettings, url: &str) -> Result<Delivered, SinkError> {
+pub(crate) async fn deliver(settings: WebhookSettings, url: &str) -> Result<Delivered, SendError> {
     sink(settings).deliver(&target(url), &event()).await
 }
 
@@ -71,7 +73,7 @@ pub(crate) struct Retry {
 
 pub(crate) async fn retry(settings: WebhookSettings, url: &str) -> Retry {
     match deliver(settings, url).await {
-        Err(SinkError::Retry {
+        Err(SendError::Retry {
             after,
             answer,
             took,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use domain::KeepDays;
+use domain::RetentionDays;
 
 #[derive(Subcommand, Debug)]
 pub enum ChannelCommand {
@@ -68,7 +68,7 @@ pub struct ChannelAddArgs {
     /// For how many days its messages are kept after their last report. Default: as many as the
     /// service keeps them, RECEIPTD_KEEP_MESSAGES_DAYS
     #[arg(long, value_name = "DAYS")]
-    pub keep_messages_days: Option<KeepDays>,
+    pub keep_messages_days: Option<RetentionDays>,
 }
 
 #[derive(Args, Debug)]
@@ -104,13 +104,13 @@ pub struct ChannelUpdateArgs {
 
 /// What a channel is to have for a time of its own.
 #[derive(Clone, Copy, Debug)]
-pub struct OwnKeepDays(pub Option<KeepDays>);
+pub struct OwnKeepDays(pub Option<RetentionDays>);
 
 fn keep_days(text: &str) -> Result<OwnKeepDays, String> {
     if text == "default" {
         return Ok(OwnKeepDays(None));
     }
-    let days = text.parse::<KeepDays>();
+    let days = text.parse::<RetentionDays>();
     let days = days.map_err(|error| format!("{error}, or for the `default`"))?;
     Ok(OwnKeepDays(Some(days)))
 }

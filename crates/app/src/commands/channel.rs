@@ -7,11 +7,11 @@ use std::sync::Arc;
 use adapter_http::wire::{ChannelCreatedView, ChannelList, ChannelView};
 use anyhow::{Context as _, Result};
 use domain::{
-    Address, Channel, ChannelCalls, ChannelId, ChannelName, IntegratorName, KeepDays, PublicUrl,
-    Timestamp,
+    Address, Channel, ChannelCalls, ChannelId, ChannelName, IntegratorName, PublicUrl,
+    RetentionDays, Timestamp,
 };
 use ports::ChannelWithCredentials;
-use usecases::manage_channels::{ChannelChanges, NewChannel, SigningToken};
+use usecases::channels::manage::{ChannelChanges, NewChannel, SigningToken};
 use usecases::{ListRejections, ManageChannels};
 
 use super::credential::{new_credential, print_issued};
@@ -285,7 +285,7 @@ const fn state(channel: &Channel) -> &'static str {
     }
 }
 
-fn kept_for(days: Option<KeepDays>) -> String {
+fn kept_for(days: Option<RetentionDays>) -> String {
     match days {
         Some(days) if days.get() == 1 => "for a day after their last report".to_owned(),
         Some(days) => format!("for {days} days after their last report"),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use domain::secret::ServerSecret;
-use ports::observer::Unobserved;
+use ports::metrics::NoMetrics;
 use serde::Serialize;
-use usecases::check_health::Condition;
+use usecases::health::Condition;
 use usecases::{ChannelDirectory, CheckHealth};
 
 use crate::config::{self, Settings};
@@ -116,7 +116,7 @@ async fn look(settings: &Settings, secret: Option<ServerSecret>) -> Result<Found
 
 async fn look_into(stores: &Stores, secret: Option<ServerSecret>) -> Result<Found> {
     if !stores.has_current_schema().await? {
-        let risk = stores.reports.risk().await?;
+        let risk = stores.reports.durability_warning().await?;
         let schema = "the database has no schema, or that of an earlier release; `receiptd serve` \
              and `receiptd migrate` bring it up to date";
         return Ok(Found {
@@ -134,11 +134,16 @@ async fn look_into(stores: &Stores, secret: Option<ServerSecret>) -> Result<Foun
         );
         return Ok(Found {
             channels: Some(channels),
-            warnings: stores.reports.risk().await?.into_iter().collect(),
+            warnings: stores
+                .reports
+                .durability_warning()
+                .await?
+                .into_iter()
+                .collect(),
         });
     };
     let directory =
-        ChannelDirectory::new(Arc::clone(&stores.channels), secret, Arc::new(Unobserved));
+        ChannelDirectory::new(Arc::clone(&stores.channels), secret, Arc::new(NoMetrics));
     directory.refresh().await?;
     let parts = CheckHealth::new(Arc::clone(&stores.reports), Arc::new(directory))
         .run()

@@ -6,7 +6,7 @@ use adapter_http::wire::{CredentialView, IssuedView};
 use anyhow::{Context as _, Result};
 use domain::{ChannelId, CredentialId, Password, Timestamp, WebhookUser};
 use usecases::ManageChannels;
-use usecases::manage_channels::{IssuedCredential, NewCredential};
+use usecases::channels::manage::{IssuedCredential, NewCredential};
 
 use crate::cli::{CredentialArgs, CredentialCommand};
 use crate::config::Settings;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use adapter_http::wire::{CursorDetailView, CursorList, CursorView, position};
 use anyhow::{Context as _, Result};
 use domain::CursorName;
-use usecases::manage_cursors::MovedFrom;
-use usecases::{ManageCursors, SharedLog};
+use usecases::events::cursors::MovedFrom;
+use usecases::{LogTailCache, ManageCursors};
 
 use super::event;
 use crate::cli::CursorCommand;
@@ -16,7 +16,7 @@ use crate::wiring::{self, Stores};
 
 pub async fn run(settings: &Settings, json: bool, command: CursorCommand) -> Result<()> {
     let stores = Stores::open(settings).await?;
-    let log = Arc::new(SharedLog::new(Arc::clone(&stores.log)));
+    let log = Arc::new(LogTailCache::new(Arc::clone(&stores.log)));
     let cursors = wiring::manage_cursors(&stores, Arc::clone(&log));
     let outcome = match command {
         CursorCommand::List => list(&cursors, json).await,
@@ -79,7 +79,7 @@ async fn show(cursors: &ManageCursors, json: bool, name: &str) -> Result<()> {
 
 async fn set(
     cursors: &ManageCursors,
-    log: &SharedLog,
+    log: &LogTailCache,
     json: bool,
     name: &str,
     from: Result<MovedFrom>,

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use domain::{ChannelId, ChannelName, IntegratorName, WebhookUser};
 use serde::{Deserialize, Serialize};
 use usecases::ManageChannels;
-use usecases::manage_channels::{NewChannel, NewCredential};
+use usecases::channels::manage::{NewChannel, NewCredential};
 
 use crate::config::{self, Settings};
 use crate::{output, system};

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use adapter_http::wire::ErasureView;
 use anyhow::{Context as _, Result, ensure};
-use domain::erasure::{AskedThrough, ErasureReason};
-use domain::{Addressee, Erasure};
-use usecases::erase_recipient::EraseRequest;
+use domain::erasure::{ErasureReason, RequestedVia};
+use domain::{Erasure, Recipient};
+use usecases::erasure::EraseRequest;
 
 use crate::cli::EraseArgs;
 use crate::config::Settings;
@@ -20,14 +20,14 @@ const PROGRESS: Duration = Duration::from_secs(1);
 pub async fn run(settings: &Settings, json: bool, args: EraseArgs) -> Result<()> {
     let mut input = io::stdin().lock();
     let addressee = match &args.recipient.recipient {
-        Some(number) => Addressee::parse(number).context("--recipient")?,
-        None => Addressee::parse(&read_line(&mut input)?).context("--recipient-stdin")?,
+        Some(number) => Recipient::parse(number).context("--recipient")?,
+        None => Recipient::parse(&read_line(&mut input)?).context("--recipient-stdin")?,
     };
     let reason = args.reason.as_deref().map(ErasureReason::parse);
     let request = EraseRequest {
         addressee,
         reason: reason.transpose().context("--reason")?,
-        through: AskedThrough::CommandLine,
+        through: RequestedVia::CommandLine,
     };
     let stores = Stores::open(settings).await?;
     // In the clear for the person who has typed it, and in no log.
@@ -60,7 +60,7 @@ fn read_line(input: &mut impl BufRead) -> Result<String> {
 }
 
 /// Says how the recipient was understood; masked unless it may be shown in the clear.
-fn understood(addressee: &Addressee, clear: bool) -> String {
+fn understood(addressee: &Recipient, clear: bool) -> String {
     let key = addressee.key();
     let digits = key
         .as_deref()

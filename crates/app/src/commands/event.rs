@@ -9,9 +9,9 @@ use adapter_http::wire::{position, position_text};
 use anyhow::{Context as _, Result, bail};
 use domain::event::{EventFilter, EventType, MessageEvent};
 use domain::{ChannelId, CursorName, IntegratorName, LogPosition, Timestamp};
-use ports::ReportLog as _;
-use usecases::read_events::{EventsPage, EventsRead, EventsWanted};
-use usecases::{CloudEvent, ReadEvents, SharedLog};
+use ports::EventLog as _;
+use usecases::events::read::{EventsPage, EventsRead, EventsWanted};
+use usecases::{CloudEvent, LogTailCache, ReadEvents};
 
 use super::subscription;
 use crate::cli::{EventArgs, EventCommand, StartArgs, SubscriptionCommand};
@@ -48,7 +48,7 @@ pub async fn run(settings: &Settings, json: bool, command: EventCommand) -> Resu
 
 async fn list(stores: &Stores, json: bool, args: &EventArgs, wanted: u16) -> Result<()> {
     let printer = Printer::new(stores, json, args).await?;
-    let events = ReadEvents::new(Arc::new(SharedLog::new(Arc::clone(&stores.log))));
+    let events = ReadEvents::new(Arc::new(LogTailCache::new(Arc::clone(&stores.log))));
     let mut after = start(stores, &events, args).await?;
     let mut left = wanted;
     while let Some(limit) = NonZeroU16::new(left) {
@@ -78,7 +78,7 @@ async fn list(stores: &Stores, json: bool, args: &EventArgs, wanted: u16) -> Res
 /// Prints until it is interrupted or nobody reads any more.
 async fn tail(stores: &Stores, json: bool, args: &EventArgs) -> Result<()> {
     let printer = Printer::new(stores, json, args).await?;
-    let events = ReadEvents::new(Arc::new(SharedLog::new(Arc::clone(&stores.log))));
+    let events = ReadEvents::new(Arc::new(LogTailCache::new(Arc::clone(&stores.log))));
     let mut after = match start(stores, &events, args).await? {
         Some(position) => position,
         None => events.log().head().await?,
@@ -110,14 +110,14 @@ async fn start(
 }
 
 /// Where the cursor stands that `--cursor` names.
-pub async fn cursor(stores: &Stores, log: &Arc<SharedLog>, name: &str) -> Result<LogPosition> {
+pub async fn cursor(stores: &Stores, log: &Arc<LogTailCache>, name: &str) -> Result<LogPosition> {
     let name = CursorName::parse(name).context("--cursor")?;
     let cursors = wiring::manage_cursors(stores, Arc::clone(log));
     Ok(cursors.find(&name).await?)
 }
 
 /// Where `--since` or `--after` says to begin; `None` without both.
-pub async fn begin(log: &SharedLog, start: &StartArgs) -> Result<Option<LogPosition>> {
+pub async fn begin(log: &LogTailCache, start: &StartArgs) -> Result<Option<LogPosition>> {
     if let Some(text) = &start.after {
         return place(log, "--after", text).await.map(Some);
     }
@@ -129,7 +129,7 @@ pub async fn begin(log: &SharedLog, start: &StartArgs) -> Result<Option<LogPosit
 }
 
 /// The position that an argument of this name says.
-pub async fn place(log: &SharedLog, name: &str, text: &str) -> Result<LogPosition> {
+pub async fn place(log: &LogTailCache, name: &str, text: &str) -> Result<LogPosition> {
     match text {
         "latest" => Ok(log.head().await?),
         "oldest" => Ok(log.position_at(Timestamp::EPOCH).await?),

@@ -6,9 +6,9 @@ use adapter_http::wire::{self, MessageDetailView, MessageList};
 use anyhow::{Context as _, Result};
 use domain::page::MessageFilter;
 use domain::{
-    Address, Addressee, ChannelId, DeliveryStatus, ErrorCode, MessageKey, MessageSid, Timestamp,
+    Address, ChannelId, DeliveryStatus, ErrorCode, MessageKey, MessageSid, Recipient, Timestamp,
 };
-use usecases::show_message::ShownMessage;
+use usecases::messages::show::ShownMessage;
 use usecases::{ListMessages, ShowMessage};
 
 use crate::cli::{MessageCommand, MessageListArgs};
@@ -53,7 +53,7 @@ async fn list(stores: &Stores, json: bool, args: MessageListArgs) -> Result<()> 
         channel: args.channel.as_deref().map(ChannelId::parse).transpose()?,
         status: status.transpose()?,
         contradicted: args.contradicted.then_some(true),
-        recipient: args.to.as_deref().map(Addressee::parse).transpose()?,
+        recipient: args.to.as_deref().map(Recipient::parse).transpose()?,
         error_code: args
             .error_code
             .as_deref()

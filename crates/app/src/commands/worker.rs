@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use adapter_http::{AdminToken, Metrics, WatchState};
+use adapter_http::{AdminToken, MetricsRegistry, WatchState};
 use anyhow::{Context as _, Result, anyhow};
 use domain::secret::ServerSecret;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use usecases::push::PushParts;
+use usecases::delivery::PushParts;
 use usecases::{
-    ChannelDirectory, CheckHealth, PushEvents, RetentionHolds, SharedLog, SurveySubscriptions,
+    ChannelDirectory, CheckHealth, LogTailCache, PushEvents, RetentionHolds, SubscriptionStatistics,
 };
 
 use super::serve::{keep_directory, listen, operator_settings};
@@ -31,7 +31,7 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let socket = socket.map(|at| listen(at, "RECEIPTD_WORKER_LISTEN"));
     let socket = socket.transpose()?;
     let stores = Stores::create(settings).await?;
-    let metrics = Arc::new(Metrics::new(
+    let metrics = Arc::new(MetricsRegistry::new(
         env!("CARGO_PKG_VERSION"),
         &wiring::integrators(),
     ));
@@ -49,7 +49,7 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let asked_to_stop = lifecycle::asked_to_stop()?;
     let stop = CancellationToken::new();
     let mut chores = vec![keep_directory(Arc::clone(&directory))];
-    let log = Arc::new(SharedLog::new(Arc::clone(&stores.log)));
+    let log = Arc::new(LogTailCache::new(Arc::clone(&stores.log)));
     let holds = Arc::<RetentionHolds>::default();
     metrics.watch_retention(Arc::clone(&holds));
     chores.extend(wiring::clearing_up(&stores, settings, &log, &holds));
@@ -115,8 +115,8 @@ struct Watched<'a> {
     settings: &'a Settings,
     stores: &'a Stores,
     directory: &'a Arc<ChannelDirectory>,
-    metrics: &'a Arc<Metrics>,
-    log: &'a Arc<SharedLog>,
+    metrics: &'a Arc<MetricsRegistry>,
+    log: &'a Arc<LogTailCache>,
     holds: &'a Arc<RetentionHolds>,
     secret: &'a ServerSecret,
 }
@@ -128,7 +128,7 @@ impl Watched<'_> {
         let health = CheckHealth::new(Arc::clone(&self.stores.reports), Arc::clone(self.directory));
         let token = super::admin_token(self.settings)?;
         let state = WatchState {
-            survey: Arc::new(SurveySubscriptions::new(
+            survey: Arc::new(SubscriptionStatistics::new(
                 Arc::clone(subscriptions),
                 Arc::clone(self.log),
                 Arc::new(SystemClock),

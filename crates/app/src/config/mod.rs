@@ -13,10 +13,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::{Arg, Args, Command, ValueEnum};
 use domain::secret::ServerSecret;
-use domain::{KeepDays, PublicUrl};
-use usecases::intake::IntakeSettings;
-use usecases::prune::KeepFor;
-use usecases::push::PushSettings;
+use domain::{PublicUrl, RetentionDays};
+use usecases::delivery::PushSettings;
+use usecases::ingest::group_commit::IngestSettings;
+use usecases::retention::prune::KeepFor;
 
 use crate::open_files;
 
@@ -118,7 +118,7 @@ pub struct ServerSettings {
         value_name = "MESSAGES",
         hide_short_help = true
     )]
-    keep_messages_days: Option<KeepDays>,
+    keep_messages_days: Option<RetentionDays>,
 }
 
 /// How long things are kept.
@@ -138,7 +138,7 @@ pub struct Keep {
         default_value = "400",
         hide_short_help = true
     )]
-    pub messages: KeepDays,
+    pub messages: RetentionDays,
     /// For how many days it is kept what became of events at subscriptions
     #[arg(long = "keep-deliveries-days", env = "RECEIPTD_KEEP_DELIVERIES_DAYS", default_value_t = 14,
           global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
@@ -369,9 +369,9 @@ impl Settings {
     }
 
     /// How the intake is dimensioned.
-    pub fn intake(&self) -> IntakeSettings {
+    pub fn intake(&self) -> IngestSettings {
         let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        IntakeSettings {
+        IngestSettings {
             queue: size(self.limits.queue),
             batch: size(self.limits.batch),
             writers: size(self.limits.writers),

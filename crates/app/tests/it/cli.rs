@@ -1,10 +1,10 @@
 //! The command line, for people and for programs.
 
-use super::support::{CHANNEL, Engine, Home, PASSWORD, USER, bare_command, run, text};
+use super::support::{CHANNEL, Engine, PASSWORD, RuntimeHandle, USER, bare_command, run, text};
 
 #[tokio::test]
 async fn a_channel_is_added_with_a_password_that_is_shown_once() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     let base = ["--public-url", "https://reports.example.com"];
     let added = home.json(
         &[
@@ -25,7 +25,7 @@ async fn a_channel_is_added_with_a_password_that_is_shown_once() {
 
 #[tokio::test]
 async fn channels_are_listed_shown_switched_and_removed() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     let listed = home.json(&["channel", "list"]);
     assert_eq!(listed["items"][0]["id"], CHANNEL);
@@ -47,7 +47,7 @@ async fn channels_are_listed_shown_switched_and_removed() {
 
 #[tokio::test]
 async fn a_credential_list_says_what_a_rotation_needs() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     let added = home.json(&[
         "credential",
@@ -82,7 +82,7 @@ async fn a_credential_list_says_what_a_rotation_needs() {
 
 #[tokio::test]
 async fn mistakes_are_explained() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     let cases: [(&[&str], &[u8], &str); 9] = [
         (
@@ -164,7 +164,7 @@ async fn mistakes_are_explained() {
 #[tokio::test]
 async fn settings_are_checked_and_shown_without_secrets() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
-        let home = Home::new(engine).await;
+        let home = RuntimeHandle::new(engine).await;
         home.run(&["migrate"]);
         let checked = home.json(&["config", "check"]);
         assert_eq!(checked["channels"], 0);
@@ -212,7 +212,7 @@ fn a_wrong_setting_is_named_with_what_would_be_right() {
 #[tokio::test]
 async fn a_channel_keeps_its_messages_for_a_time_of_its_own() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
-        let home = Home::new(engine).await;
+        let home = RuntimeHandle::new(engine).await;
         let add = ["channel", "add", "1", "--name", "n", "--user", USER];
         let added = home.json(&[&add[..], &["--keep-messages-days", "30"]].concat());
         assert_eq!(added["channel"]["keep_messages_days"], 30);
@@ -249,7 +249,7 @@ fn a_wrong_flag_is_named_even_where_its_variable_is_set_too() {
 
 #[tokio::test]
 async fn empty_lists_say_none() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.run(&["migrate"]);
     for list in [
         &["channel", "list"][..],
@@ -268,7 +268,7 @@ async fn empty_lists_say_none() {
 
 #[tokio::test]
 async fn settings_of_the_server_may_stand_after_the_command() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     let url = ["--public-url", "https://reports.example.com"];
     let days = ["--keep-messages-days", "5"];
     let checked = home.json(&[&["config", "check"], &url[..], &days[..]].concat());

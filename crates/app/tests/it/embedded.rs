@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, SqliteConnection};
 
-use super::support::{CHANNEL, Engine, Home, Server, client, until};
+use super::support::{CHANNEL, Engine, RuntimeHandle, Server, client, until};
 
-async fn database(home: &Home) -> SqliteConnection {
+async fn database(home: &RuntimeHandle) -> SqliteConnection {
     let options = SqliteConnectOptions::from_str(&home.database_url).unwrap();
     options.connect().await.unwrap()
 }
@@ -26,7 +26,7 @@ async fn readyz(server: &Server) -> (u16, String) {
 
 #[tokio::test]
 async fn reports_are_kept_while_another_process_holds_the_write_lock() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     let mut server = home.serve();
     assert_eq!(server.report("SM1", "sent").await, 204);
@@ -63,7 +63,7 @@ async fn reports_are_kept_while_another_process_holds_the_write_lock() {
 }
 
 /// A server whose files cannot grow once [`limit_files`] says so.
-fn server_that_can_be_limited(home: &Home) -> Server {
+fn server_that_can_be_limited(home: &RuntimeHandle) -> Server {
     let program = home.command(&["serve"]);
     let mut command = Command::new("sh");
     command
@@ -88,7 +88,7 @@ fn limit_files(server: &Server, limit: &str) {
 
 #[tokio::test]
 async fn readyz_answers_503_while_the_disk_is_full_and_the_log_is_not_flooded() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     let server = server_that_can_be_limited(&home);
     assert_eq!(server.report("SM1", "sent").await, 204);

@@ -4,7 +4,7 @@ use std::process::Child;
 
 use serde_json::Value;
 
-use super::support::{CHANNEL, Engine, Home, Server, text, until};
+use super::support::{CHANNEL, Engine, RuntimeHandle, Server, text, until};
 
 /// Whom [`Server::report`] reports on, as people write it.
 const RECIPIENT: &str = "+1 555 010-0001";
@@ -34,7 +34,7 @@ async fn shown(server: &Server) -> String {
 }
 
 async fn a_recipient_is_erased(engine: Engine) {
-    let home = Home::new(engine).await;
+    let home = RuntimeHandle::new(engine).await;
     home.add_channel();
     let server = home.serve();
     reported(&server, 4).await;
@@ -82,7 +82,7 @@ async fn a_recipient_is_erased_on_postgres() {
 }
 
 /// An erasure by the command line that is killed as soon as it has begun.
-async fn killed_erasure(home: &Home, server: &Server) {
+async fn killed_erasure(home: &RuntimeHandle, server: &Server) {
     let before = erasures(server).await.len();
     let mut child: Child = home
         .command(&["erase", "--recipient", RECIPIENT, "--yes"])
@@ -102,7 +102,7 @@ async fn erasures(server: &Server) -> Vec<Value> {
 }
 
 async fn an_erasure_that_was_killed_is_finished(engine: Engine) {
-    let home = Home::new(engine).await;
+    let home = RuntimeHandle::new(engine).await;
     home.add_channel();
     let server = home.serve();
     reported(&server, 3).await;
@@ -137,7 +137,7 @@ async fn an_erasure_that_was_killed_is_finished_on_postgres() {
 
 #[tokio::test]
 async fn erasure_asks_for_confirmation_and_says_how_the_number_was_understood() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.run(&["migrate"]);
     let by_name = &["erase", "--recipient", RECIPIENT][..];
     let by_input = &["erase", "--recipient-stdin"][..];
@@ -184,7 +184,7 @@ fn tells_all(text: &str) -> bool {
 
 #[tokio::test]
 async fn mistakes_of_an_erasure_are_named() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.run(&["migrate"]);
     for (args, said) in [
         (

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use super::support::{CHANNEL, Engine, Home, Server, until};
+use super::support::{CHANNEL, Engine, RuntimeHandle, Server, until};
 
 /// A subscriber that takes everything and remembers what it took.
 #[derive(Clone, Default)]
@@ -77,12 +77,12 @@ impl Subscriber {
     }
 }
 
-fn serve(home: &Home) -> Server {
+fn serve(home: &RuntimeHandle) -> Server {
     serve_in(home, "data")
 }
 
 /// Each server on one database has a data folder of its own.
-fn serve_in(home: &Home, folder: &str) -> Server {
+fn serve_in(home: &RuntimeHandle, folder: &str) -> Server {
     let mut command = home.command(&["serve"]);
     command
         .env("RECEIPTD_DATA_DIR", home.folder.path().join(folder))
@@ -92,7 +92,7 @@ fn serve_in(home: &Home, folder: &str) -> Server {
 }
 
 /// Adds a subscription to everything from now on, and gives its id.
-fn subscribe(home: &Home, url: &str) -> String {
+fn subscribe(home: &RuntimeHandle, url: &str) -> String {
     let mut command = home.command(&["subscription", "add", url, "--json"]);
     command.env("RECEIPTD_PUSH_PRIVATE_TARGETS", "true");
     let output = super::support::run(command, b"");
@@ -101,7 +101,7 @@ fn subscribe(home: &Home, url: &str) -> String {
 }
 
 async fn events_arrive_over_kills(engine: Engine) {
-    let home = Home::new(engine).await;
+    let home = RuntimeHandle::new(engine).await;
     home.add_channel();
     let subscriber = Subscriber::default();
     let mut server = serve(&home);
@@ -161,7 +161,7 @@ async fn events_arrive_over_kills(engine: Engine) {
 }
 
 async fn events_are_read_and_replayed_from_a_cursor(
-    home: &Home,
+    home: &RuntimeHandle,
     server: &Server,
     subscriber: &Subscriber,
     id: &str,
@@ -246,7 +246,7 @@ async fn events_arrive_over_kills_on_postgres() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_thread_that_pushes_gives_way_to_all_others() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     let server = home.serve();
     let niceness = |pushes: bool| {
         let threads = server.threads().into_iter();
@@ -277,7 +277,7 @@ fn gone() -> String {
 
 #[tokio::test]
 async fn a_subscription_that_is_stopped_is_told_of_once() {
-    let home = Home::new(Engine::Postgres).await;
+    let home = RuntimeHandle::new(Engine::Postgres).await;
     home.add_channel();
     let servers = [serve(&home), serve_in(&home, "other")];
     let id = subscribe(&home, &gone());

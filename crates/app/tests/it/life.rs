@@ -6,12 +6,12 @@ use crate::answers;
 use crate::service::Service;
 
 use super::support::{
-    ADMIN_TOKEN, CHANNEL, Engine, Home, PASSWORD, Server, USER, bare_command, client, files_in,
-    mode_of, run, text, until,
+    ADMIN_TOKEN, CHANNEL, Engine, PASSWORD, RuntimeHandle, Server, USER, bare_command, client,
+    files_in, mode_of, run, text, until,
 };
 
 async fn reports_survive_kill_9(engine: Engine) {
-    let home = Home::new(engine).await;
+    let home = RuntimeHandle::new(engine).await;
     home.add_channel();
     let server = home.serve();
     for number in 0..20 {
@@ -41,7 +41,7 @@ async fn reports_survive_kill_9(engine: Engine) {
 }
 
 async fn it_finishes_and_leaves_when_asked_to(engine: Engine) {
-    let home = Home::new(engine).await;
+    let home = RuntimeHandle::new(engine).await;
     home.add_channel();
     let mut server = home.serve();
     assert_eq!(server.report("SM1", "sent").await, 204);
@@ -53,7 +53,7 @@ async fn it_finishes_and_leaves_when_asked_to(engine: Engine) {
 }
 
 async fn changes_by_the_command_line_are_honoured_while_it_runs(engine: Engine) {
-    let home = Home::new(engine).await;
+    let home = RuntimeHandle::new(engine).await;
     let server = home.serve();
     assert_eq!(server.report("SM1", "sent").await, 401);
     home.add_channel();
@@ -114,7 +114,7 @@ async fn changes_by_the_command_line_are_honoured_while_it_runs(engine: Engine) 
 }
 
 async fn what_the_simulator_sends_is_what_is_shown(engine: Engine) {
-    let home = Home::new(engine).await;
+    let home = RuntimeHandle::new(engine).await;
     home.add_channel();
     let server = home.serve();
     let url = server.report_url();
@@ -147,7 +147,7 @@ async fn what_the_simulator_sends_is_what_is_shown(engine: Engine) {
 }
 
 async fn every_request_gets_its_answer(engine: Engine) {
-    let home = Home::new(engine).await;
+    let home = RuntimeHandle::new(engine).await;
     let server = home.serve();
     let address = |url: &str| url.trim_start_matches("http://").parse().unwrap();
     let service = Service {
@@ -160,7 +160,7 @@ async fn every_request_gets_its_answer(engine: Engine) {
 
 async fn a_body_that_does_not_come_is_answered_408(engine: Engine) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let home = Home::new(engine).await;
+    let home = RuntimeHandle::new(engine).await;
     home.add_channel();
     let server = home.serve();
     let address = server.public.trim_start_matches("http://").to_owned();
@@ -258,7 +258,7 @@ fn without_any_setting_it_runs_on_sqlite_with_secrets_of_its_own() {
 
 #[tokio::test]
 async fn demo_says_how_to_try_it_and_writes_a_line_for_every_report() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     let path = home.folder.path().join("stdout");
     let mut command = home.command(&["serve", "--demo"]);
     command.stdout(std::fs::File::create(&path).unwrap());
@@ -296,7 +296,7 @@ async fn demo_says_how_to_try_it_and_writes_a_line_for_every_report() {
     })
     .await;
 
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     let server = Server::start(home.command(&["serve", "--demo"]));
     until("it says that there is no demo channel", async || {
@@ -334,7 +334,7 @@ fn simulator_stops_at_once_when_nothing_answers() {
 
 #[tokio::test]
 async fn simulator_stops_at_once_when_nothing_answers_at_the_callback_url() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     let server = home.serve();
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -370,7 +370,7 @@ fn on_postgresql_the_secret_key_is_asked_for() {
 
 #[tokio::test]
 async fn a_receiver_that_starts_while_postgresql_is_away_proves_callers_and_keeps_reports() {
-    let home = Home::new(Engine::Postgres).await;
+    let home = RuntimeHandle::new(Engine::Postgres).await;
     home.add_channel();
     let mut server = home.serve();
     assert_eq!(server.report("SM1", "sent").await, 204);
@@ -405,7 +405,7 @@ async fn a_receiver_that_starts_while_postgresql_is_away_proves_callers_and_keep
 
 #[tokio::test]
 async fn the_health_command_tells_whether_it_is_alive() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     let server = home.serve();
     let listen = server.operator.trim_start_matches("http://").to_owned();
     home.run(&["health", "--admin-listen", &listen]);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{CHANNEL, Engine, Home, Server, bare_command, run, text};
+use super::support::{CHANNEL, Engine, RuntimeHandle, Server, bare_command, run, text};
 
 /// Which command does what an operation of the API does.
 const COMMANDS: [(&str, &[&str]); 35] = [
@@ -74,8 +74,8 @@ fn there_is_a_command_for_every_operation_of_the_api() {
 }
 
 /// A server that pushes nothing, with three messages.
-async fn with_messages(engine: Engine) -> (Home, Server) {
-    let home = Home::new(engine).await;
+async fn with_messages(engine: Engine) -> (RuntimeHandle, Server) {
+    let home = RuntimeHandle::new(engine).await;
     home.add_channel();
     let server = Server::start(home.command(&["serve", "--no-workers"]));
     for (sid, status) in [
@@ -90,13 +90,13 @@ async fn with_messages(engine: Engine) -> (Home, Server) {
 }
 
 /// Adds a subscription to all there is, which nobody serves, and gives its id.
-fn subscribe(home: &Home) -> String {
+fn subscribe(home: &RuntimeHandle) -> String {
     let url = "https://subscriber.example.com/hook";
     let added = home.json(&["subscription", "add", url, "--after", "oldest"]);
     added["id"].as_str().unwrap().to_owned()
 }
 
-fn refused(home: &Home, args: &[&str], status: i32, said: &str) {
+fn refused(home: &RuntimeHandle, args: &[&str], status: i32, said: &str) {
     let output = home.run_with_input(args, b"");
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(status), "{args:?}: {stderr}");
@@ -319,7 +319,7 @@ async fn a_cursor_is_set_shown_and_removed() {
 
 #[tokio::test]
 async fn a_channel_is_changed_by_what_is_named() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     let token = home.folder.path().join("token");
     std::fs::write(&token, "12345678901234567890123456789012\n").unwrap();
@@ -375,7 +375,7 @@ fn endpoint() -> String {
 
 #[tokio::test]
 async fn subscription_test_has_the_settings_of_the_server_or_says_that_it_has_not() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     let mut command = home.command(&["serve"]);
     command.env("RECEIPTD_PUSH_PRIVATE_TARGETS", "true");
     let mut server = Server::start(command);
@@ -408,7 +408,7 @@ async fn subscription_test_has_the_settings_of_the_server_or_says_that_it_has_no
 
 #[tokio::test]
 async fn second_rotation_does_not_end_a_secret_in_use_unasked() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     let _server = home.serve();
     let id = &*subscribe(&home);
     let first = home.json(&["subscription", "rotate", id]);

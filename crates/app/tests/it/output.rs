@@ -5,7 +5,9 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
-use super::support::{ADMIN_TOKEN, CHANNEL, Engine, Home, Server, USER, client, run, text, until};
+use super::support::{
+    ADMIN_TOKEN, CHANNEL, Engine, RuntimeHandle, Server, USER, client, run, text, until,
+};
 
 /// More than a pipe holds, at more than 100 bytes each.
 const LOGGED_REQUESTS: usize = 1_000;
@@ -20,7 +22,7 @@ struct Unheard {
     stderr: Option<ChildStderr>,
 }
 
-async fn serve(home: &Home, stderr: Stdio) -> Unheard {
+async fn serve(home: &RuntimeHandle, stderr: Stdio) -> Unheard {
     let addresses = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let [public, operator] = addresses.map(|socket| socket.local_addr().unwrap().to_string());
     let mut command = home.command(&["serve"]);
@@ -61,7 +63,7 @@ fn stops(mut server: Server) {
 
 #[tokio::test]
 async fn closed_stderr_fails_no_request_and_stops_no_server() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     let Unheard { server, stderr } = serve(&home, Stdio::piped()).await;
     let mut first_line = String::new();
@@ -76,7 +78,7 @@ async fn closed_stderr_fails_no_request_and_stops_no_server() {
 
 #[tokio::test]
 async fn full_stderr_fails_no_request_and_stops_no_server() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     let Unheard { server, .. } = serve(&home, full().into()).await;
     answers_while_it_logs(&server, 10).await;
@@ -86,7 +88,7 @@ async fn full_stderr_fails_no_request_and_stops_no_server() {
 
 #[tokio::test]
 async fn unread_stderr_blocks_no_request_and_its_lines_come_out_when_it_is_read() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     let Unheard { server, stderr } = serve(&home, Stdio::piped()).await;
     let mut stderr = stderr.unwrap();
@@ -100,7 +102,7 @@ async fn unread_stderr_blocks_no_request_and_its_lines_come_out_when_it_is_read(
 
 #[tokio::test]
 async fn failing_start_says_why_before_the_process_ends() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = home.command(&["serve"]);
     command.env(
@@ -129,7 +131,7 @@ fn unread() -> std::io::PipeWriter {
 
 #[tokio::test]
 async fn secret_that_cannot_be_shown_is_not_issued() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     let target = "https://hooks.example.com/events";
     let subscription = home.json(&["subscription", "add", target]);
@@ -163,7 +165,7 @@ async fn secret_that_cannot_be_shown_is_not_issued() {
 
 #[tokio::test]
 async fn answer_that_cannot_be_written_is_an_error_unless_its_reader_has_gone_away() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     for args in [
         &["--help"][..],

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 
-use super::support::{ADMIN_TOKEN, CHANNEL, Engine, Home, Server, client, until};
+use super::support::{ADMIN_TOKEN, CHANNEL, Engine, RuntimeHandle, Server, client, until};
 
 /// Makes all messages old, lets the log forget their reports, and walks due. Retention has
 /// just run, also where the server was killed before that.
@@ -21,7 +21,7 @@ const TIME_PASSES: &str = "
 
 #[tokio::test]
 async fn old_messages_go_by_the_time_of_their_channel() {
-    let home = Home::new(Engine::Postgres).await;
+    let home = RuntimeHandle::new(Engine::Postgres).await;
     home.add_channel();
     let update = ["channel", "update", CHANNEL, "--keep-messages-days"];
     home.run(&[&update[..], &["501"]].concat());
@@ -68,7 +68,7 @@ async fn held_back(server: &Server) -> bool {
 
 #[tokio::test]
 async fn retention_that_did_not_run_for_long_removes_nothing_until_it_is_released() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.add_channel();
     let mut database = SqliteConnection::connect(&home.database_url).await.unwrap();
     let mut server = home.serve();

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::support::{Engine, Home, USER, bare_command, files_in, run, text};
+use super::support::{Engine, RuntimeHandle, USER, bare_command, files_in, run, text};
 
 #[tokio::test]
 async fn a_command_in_the_wrong_place_says_so_and_makes_nothing() {
@@ -31,7 +31,7 @@ async fn a_command_in_the_wrong_place_says_so_and_makes_nothing() {
 #[tokio::test]
 async fn a_command_leaves_the_schema_to_those_who_bring_it_up_to_date() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
-        let home = Home::new(engine).await;
+        let home = RuntimeHandle::new(engine).await;
         if engine == Engine::Sqlite {
             std::fs::write(home.folder.path().join("test.db"), b"").unwrap();
         }
@@ -48,7 +48,7 @@ async fn a_command_leaves_the_schema_to_those_who_bring_it_up_to_date() {
 
 #[tokio::test]
 async fn the_check_finds_what_would_stop_the_server() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.run(&["channel", "add", "1", "--name", "n", "--user", USER]);
     let no_certificate = home.folder.path().join("no-certificate.pem");
     std::fs::write(&no_certificate, "-----BEGIN NOTHING-----").unwrap();
@@ -114,7 +114,7 @@ async fn the_check_makes_and_changes_nothing() {
     assert_eq!(contents(folder.path()), []);
 
     for engine in [Engine::Sqlite, Engine::Postgres] {
-        let home = Home::new(engine).await;
+        let home = RuntimeHandle::new(engine).await;
         if engine == Engine::Sqlite {
             std::fs::write(home.folder.path().join("test.db"), b"").unwrap();
         }
@@ -129,7 +129,7 @@ async fn the_check_makes_and_changes_nothing() {
 
 #[tokio::test]
 async fn the_check_warns_of_secrets_and_folders_that_others_can_change() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     home.run(&["migrate"]);
     let data = home.folder.path().join("data");
     std::fs::create_dir(&data).unwrap();

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use super::support::{ADMIN_TOKEN, CHANNEL, Engine, Home, Server, client, until};
+use super::support::{ADMIN_TOKEN, CHANNEL, Engine, RuntimeHandle, Server, client, until};
 
 /// A receiver that has run before, so that there is a copy of its channels.
-async fn known_home() -> Home {
-    let home = Home::new(Engine::Postgres).await;
+async fn known_home() -> RuntimeHandle {
+    let home = RuntimeHandle::new(Engine::Postgres).await;
     home.add_channel();
     let mut server = home.serve();
     assert_eq!(server.report("SM1", "sent").await, 204);
@@ -69,7 +69,7 @@ async fn a_receiver_starts_from_its_copy_while_the_channels_cannot_be_read() {
 }
 
 /// A server whose limits of open files these are.
-fn server_with_limits(home: &Home, limits: &str) -> Server {
+fn server_with_limits(home: &RuntimeHandle, limits: &str) -> Server {
     let program = home.command(&["serve"]);
     let mut command = Command::new("sh");
     command
@@ -96,7 +96,7 @@ async fn connections_allowed(server: &Server) -> u64 {
 
 #[tokio::test]
 async fn the_limit_of_open_files_is_raised_as_far_as_it_may() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     let server = server_with_limits(&home, "ulimit -Sn 200 && ulimit -Hn 18000");
     assert_eq!(connections_allowed(&server).await, 8192);
     assert!(!server.log().contains("RECEIPTD_MAX_CONNECTIONS"));
@@ -104,7 +104,7 @@ async fn the_limit_of_open_files_is_raised_as_far_as_it_may() {
 
 #[tokio::test]
 async fn no_more_connections_are_allowed_than_files_may_be_open() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     let server = server_with_limits(&home, "ulimit -n 1024");
     assert_eq!(connections_allowed(&server).await, 694);
     let log = server.log();

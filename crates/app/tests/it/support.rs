@@ -31,13 +31,13 @@ pub enum Engine {
 }
 
 /// A place of its own for one test: a data folder and an empty database.
-pub struct Home {
+pub struct RuntimeHandle {
     pub folder: TempDir,
     pub database_url: String,
     database: Option<(String, String)>,
 }
 
-impl Home {
+impl RuntimeHandle {
     pub async fn new(engine: Engine) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (database_url, database) = match engine {
@@ -123,7 +123,7 @@ impl Home {
     }
 }
 
-impl Drop for Home {
+impl Drop for RuntimeHandle {
     fn drop(&mut self) {
         let Some((server, name)) = self.database.take() else {
             return;

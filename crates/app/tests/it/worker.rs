@@ -1,10 +1,10 @@
 //! A process that receives nothing.
 
-use super::support::{Engine, Home, Server, client};
+use super::support::{Engine, RuntimeHandle, Server, client};
 
 #[tokio::test]
 async fn a_worker_is_watched_where_it_is_told_to_listen() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     let mut command = home.command(&["worker"]);
     command.env("RECEIPTD_WORKER_LISTEN", "127.0.0.1:0");
     let mut worker = Server::start(command);
@@ -36,7 +36,7 @@ async fn a_worker_is_watched_where_it_is_told_to_listen() {
 
 #[tokio::test]
 async fn a_worker_whose_listener_cannot_be_had_does_not_start() {
-    let home = Home::new(Engine::Sqlite).await;
+    let home = RuntimeHandle::new(Engine::Sqlite).await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = home.run_with_input(&["worker", "--worker-listen", &address], b"");

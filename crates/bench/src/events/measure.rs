@@ -44,7 +44,7 @@ impl Bench {
     ) -> Result<Measured> {
         let database = row.on_postgres.then(|| self.postgres.fresh()).transpose()?;
         let receiver = self.receiver_on(database.as_ref(), true, &[PRIVATE_TARGETS])?;
-        let place = Place {
+        let place = DeliveryOrder {
             bench: self,
             database,
             receiver,
@@ -56,7 +56,7 @@ impl Bench {
         };
         let measured = match row.subject {
             Subject::Delay => place.delay(),
-            Subject::Backlog => place.backlog(backlog),
+            Subject::QueueSaturation => place.backlog(backlog),
             Subject::Peak(beside) => place.intake(beside, None),
             Subject::HalfOfPeak(beside) => half().and_then(|rate| place.intake(beside, rate)),
         };
@@ -67,7 +67,7 @@ impl Bench {
 }
 
 /// A receiver that is measured.
-struct Place<'a> {
+struct DeliveryOrder<'a> {
     bench: &'a Bench,
     // The receiver ends before its database is dropped.
     receiver: Receiver,
@@ -75,7 +75,7 @@ struct Place<'a> {
     stream: u64,
 }
 
-impl Place<'_> {
+impl DeliveryOrder<'_> {
     fn operator(&self) -> SocketAddr {
         self.receiver.operator()
     }

@@ -36,11 +36,11 @@ pub fn of(results: &Results) -> Vec<Ratio> {
         ),
         ratio(
             "events delivered per second on PostgreSQL",
-            find(true, Subject::Backlog).events,
+            find(true, Subject::QueueSaturation).events,
         ),
         ratio(
             "events delivered per second on SQLite",
-            find(false, Subject::Backlog).events,
+            find(false, Subject::QueueSaturation).events,
         ),
         ratio(
             "50 % of peak beside 5 subscriptions ÷ beside none, PostgreSQL",

@@ -18,7 +18,7 @@ pub enum Subject {
     /// From the answer to a report until its event is there, at a fixed rate.
     Delay,
     /// Events that were stored before, pushed as fast as they are taken.
-    Backlog,
+    QueueSaturation,
     /// Reports accepted at saturation.
     Peak(Beside),
     /// Reports accepted at 50 % of the peak measured without subscriptions.
@@ -49,7 +49,7 @@ impl Row {
         };
         match self.subject {
             Subject::Delay => format!("event after its 204, {engine}"),
-            Subject::Backlog => format!("backlog delivered, {engine}"),
+            Subject::QueueSaturation => format!("backlog delivered, {engine}"),
             Subject::Peak(it) => format!("receiver on {engine}, peak{}", beside(it)),
             Subject::HalfOfPeak(it) => format!("receiver on {engine}, 50 % of peak{}", beside(it)),
         }

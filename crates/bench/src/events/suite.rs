@@ -11,7 +11,7 @@ use crate::table::number;
 pub fn rows() -> Vec<Row> {
     let subjects = [
         Subject::Delay,
-        Subject::Backlog,
+        Subject::QueueSaturation,
         Subject::Peak(Beside::Nothing),
         Subject::Peak(Beside::Subscriptions),
         Subject::HalfOfPeak(Beside::Nothing),

@@ -19,7 +19,7 @@ use crate::receiver::Receiver;
 use crate::worker::Worker;
 
 /// A data folder with settings and addresses, for one receiver at a time.
-pub struct Home {
+pub struct RuntimeHandle {
     program: PathBuf,
     folder: TempDir,
     /// Where the receiver keeps its journal, and the embedded database.
@@ -32,7 +32,7 @@ pub struct Home {
     operator: SocketAddr,
 }
 
-impl Home {
+impl RuntimeHandle {
     /// A place for a receiver on a database.
     pub fn new(stage: &Stage, database_url: &str) -> Result<Self> {
         let folder = tempfile::Builder::new()

@@ -11,7 +11,7 @@ use bench::receiver::{terminate, wait};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
 
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 
 /// After this long a receiver that is asked to stop never does.
 const STOPS: Duration = Duration::from_mins(1);
@@ -24,13 +24,13 @@ const DRAIN: Duration = Duration::from_mins(2);
 
 /// A running receiver. Dropping it kills it.
 pub struct Receiver<'a> {
-    home: &'a Home,
+    home: &'a RuntimeHandle,
     child: Child,
 }
 
 impl<'a> Receiver<'a> {
     /// A process that has just been started.
-    pub const fn of(home: &'a Home, child: Child) -> Self {
+    pub const fn of(home: &'a RuntimeHandle, child: Child) -> Self {
         Self { home, child }
     }
 

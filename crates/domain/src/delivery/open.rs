@@ -1,12 +1,12 @@
 //! Deliveries that wait for their turn.
 
-use super::{Delivery, DeliveryKey, Place};
+use super::{Delivery, DeliveryKey, DeliveryOrder};
 use crate::{LogPosition, MessageKey, Timestamp};
 
 /// What has to be known of an open delivery to choose the next one: all but what is sent,
 /// and what came of it before. There may be tens of thousands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenDelivery {
+pub struct PendingDelivery {
     /// Names it.
     pub key: DeliveryKey,
     /// Where the log hands the event out.
@@ -21,15 +21,15 @@ pub struct OpenDelivery {
     pub rests_until: Option<Timestamp>,
 }
 
-impl OpenDelivery {
+impl PendingDelivery {
     /// [`Delivery::place`].
     #[must_use]
-    pub const fn place(&self) -> Place {
+    pub const fn place(&self) -> DeliveryOrder {
         (self.position, self.revision, self.key.part)
     }
 }
 
-impl From<&Delivery> for OpenDelivery {
+impl From<&Delivery> for PendingDelivery {
     fn from(delivery: &Delivery) -> Self {
         Self {
             key: delivery.key,

@@ -8,7 +8,7 @@ mod tests;
 pub use key::{InvalidMessageSid, MessageKey, MessageSid};
 pub use state::{MessageError, MessageState, Timeline};
 
-use crate::seen::{ReportIdentity, SeenReports};
+use crate::seen_reports::{ReportIdentity, SeenReports};
 use crate::{Address, Report, ReportedStatus, Timestamp};
 
 /// What a report did to its message.

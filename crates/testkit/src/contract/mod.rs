@@ -133,14 +133,14 @@ macro_rules! contract_tests {
     (channels, $fresh:path) => {
         $crate::__channels_contract!([$crate::__contract_module]
             channels,
-            dyn ::ports::ChannelCredentialRepository,
+            dyn ::ports::ChannelStore,
             $fresh
         );
     };
     (rejections, $fresh:path) => {
         $crate::__rejections_contract!([$crate::__contract_module]
             rejections,
-            dyn ::ports::RejectionLog,
+            dyn ::ports::RejectionStore,
             $fresh
         );
     };

@@ -1,9 +1,9 @@
-//! What every [`RejectionLog`] must do.
+//! What every [`RejectionStore`] must do.
 
 use domain::page::PageSize;
 use domain::rejection::{MaskedFields, REJECTIONS_KEPT};
 use domain::{ChannelId, IntegratorName, Rejection, RejectionReason};
-use ports::RejectionLog;
+use ports::RejectionStore;
 use ports::rejections::KeptRejection;
 use tokio::task::JoinSet;
 
@@ -29,7 +29,7 @@ macro_rules! __rejections_contract {
     };
 }
 
-type Rejections = Stores<dyn RejectionLog>;
+type Rejections = Stores<dyn RejectionStore>;
 
 fn rejection(channel: &str, number: i64) -> Rejection {
     Rejection {
@@ -42,13 +42,13 @@ fn rejection(channel: &str, number: i64) -> Rejection {
     }
 }
 
-async fn keep(log: &dyn RejectionLog, rejection: &Rejection) {
+async fn keep(log: &dyn RejectionStore, rejection: &Rejection) {
     let kept = log.keep(std::slice::from_ref(rejection)).await;
     kept.expect("the store is there");
 }
 
 /// All rejections, read in pages of `size`.
-async fn list(log: &dyn RejectionLog, channel: Option<&str>, size: u16) -> Vec<KeptRejection> {
+async fn list(log: &dyn RejectionStore, channel: Option<&str>, size: u16) -> Vec<KeptRejection> {
     let channel: Option<ChannelId> = channel.map(channel_id);
     let size = PageSize::new(size).expect("1 to 500");
     let (mut kept, mut after) = (Vec::new(), None);
@@ -67,7 +67,7 @@ async fn list(log: &dyn RejectionLog, channel: Option<&str>, size: u16) -> Vec<K
 }
 
 /// The numbers of the rejections, as listed.
-async fn numbers(log: &dyn RejectionLog, channel: Option<&str>, size: u16) -> Vec<i64> {
+async fn numbers(log: &dyn RejectionStore, channel: Option<&str>, size: u16) -> Vec<i64> {
     let kept = list(log, channel, size).await;
     assert!(
         kept.is_sorted_by(|a, b| a.id > b.id),

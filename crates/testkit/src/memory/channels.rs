@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::credential::LIVE_CREDENTIALS_MAX;
-use domain::{Channel, ChannelCalls, ChannelId, Credential, CredentialId, KeepDays, Timestamp};
+use domain::{
+    Channel, ChannelCalls, ChannelId, Credential, CredentialId, RetentionDays, Timestamp,
+};
 use ports::StoreError;
-use ports::channels::{Change, ChannelCredentialRepository, ChannelWithCredentials};
+use ports::channels::{Change, ChannelStore, ChannelWithCredentials};
 
 use super::MemoryStore;
 
@@ -19,7 +21,7 @@ pub(super) struct Channels {
 
 impl Channels {
     /// The channels that have a time of their own.
-    pub(super) fn keep_messages_days(&self) -> BTreeMap<ChannelId, KeepDays> {
+    pub(super) fn keep_messages_days(&self) -> BTreeMap<ChannelId, RetentionDays> {
         let all = self.by_id.iter();
         all.filter_map(|(id, kept)| Some((id.clone(), kept.channel.keep_messages_days?)))
             .collect()
@@ -27,7 +29,7 @@ impl Channels {
 }
 
 #[async_trait]
-impl ChannelCredentialRepository for MemoryStore {
+impl ChannelStore for MemoryStore {
     async fn revision(&self) -> Result<i64, StoreError> {
         Ok(self.open()?.channels.revision)
     }

@@ -6,9 +6,9 @@ use std::num::NonZeroU32;
 
 use async_trait::async_trait;
 use domain::page::{Page, PageSize};
-use domain::{Addressee, Erasure, ErasureId, MessageKey, Report, Timestamp};
+use domain::{Erasure, ErasureId, MessageKey, Recipient, Report, Timestamp};
 use ports::StoreError;
-use ports::erasures::Asked;
+use ports::erasures::ErasureOrder;
 
 use super::reports::{Reports, place};
 use super::{Data, MemoryStore};
@@ -20,7 +20,7 @@ pub(super) struct Erasures(BTreeMap<ErasureId, Kept>);
 struct Kept {
     erasure: Erasure,
     /// `None` when it is finished.
-    addressee: Option<Addressee>,
+    addressee: Option<Recipient>,
     /// How far the log was looked through; `None` when that is done.
     log_after: Option<i64>,
     /// The message that was looked at last.
@@ -34,7 +34,7 @@ struct Found {
 }
 
 impl Kept {
-    fn look(&mut self, addressee: &Addressee, reports: &Reports, budget: usize) -> Found {
+    fn look(&mut self, addressee: &Recipient, reports: &Reports, budget: usize) -> Found {
         if let Some(after) = self.log_after {
             self.look_at_log(after, addressee, reports, budget)
         } else {
@@ -45,7 +45,7 @@ impl Kept {
     fn look_at_log(
         &mut self,
         after: i64,
-        addressee: &Addressee,
+        addressee: &Recipient,
         reports: &Reports,
         budget: usize,
     ) -> Found {
@@ -65,7 +65,7 @@ impl Kept {
 
     fn look_at_messages(
         &mut self,
-        addressee: &Addressee,
+        addressee: &Recipient,
         reports: &Reports,
         budget: usize,
     ) -> Found {
@@ -122,8 +122,8 @@ impl ports::Erasures for MemoryStore {
     async fn begin(
         &self,
         id: ErasureId,
-        asked: &Asked,
-        addressee: &Addressee,
+        asked: &ErasureOrder,
+        addressee: &Recipient,
     ) -> Result<(), StoreError> {
         let mut data = self.open()?;
         data.erasures.0.entry(id).or_insert_with(|| Kept {

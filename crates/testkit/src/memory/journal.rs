@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use ports::ReportJournal;
+use ports::Journal;
 use ports::journal::{JournalEntry, JournalError, JournalMark, JournalUsage, Refusal, Refusing};
 
 /// A journal that keeps every promise of the port but durability. Clones share
@@ -63,7 +63,7 @@ impl MemoryJournal {
 }
 
 #[async_trait]
-impl ReportJournal for MemoryJournal {
+impl Journal for MemoryJournal {
     async fn append(&self, entries: &[JournalEntry]) -> Result<(), JournalError> {
         let mut data = self.lock();
         let asked = match data.refused {

@@ -4,8 +4,8 @@ use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::{LogEntry, LogPosition, LoggedReport, MessageState, Timestamp};
-use ports::log::{Cursor, LogPage, LogRead, LogRest};
-use ports::{LogCursors, ReportLog, StoreError};
+use ports::event_log::{Cursor, LogPage, LogRead, Remaining};
+use ports::{EventLog, LogCursors, StoreError};
 
 use super::MemoryStore;
 use super::reports::Reports;
@@ -29,7 +29,7 @@ impl Reports {
 }
 
 #[async_trait]
-impl ReportLog for MemoryStore {
+impl EventLog for MemoryStore {
     async fn read(
         &self,
         after: Option<LogPosition>,
@@ -77,7 +77,7 @@ impl ReportLog for MemoryStore {
         &self,
         position: LogPosition,
         at_most: NonZeroU16,
-    ) -> Result<LogRest, StoreError> {
+    ) -> Result<Remaining, StoreError> {
         let data = self.open()?;
         let log = &data.reports;
         let behind = log.log.range(position.0.saturating_add(1)..);
@@ -85,7 +85,7 @@ impl ReportLog for MemoryStore {
             .take(usize::from(at_most.get()))
             .map(|(_, logged)| logged.report.arrived_at)
             .collect();
-        Ok(LogRest {
+        Ok(Remaining {
             reports: u64::try_from(behind.len()).unwrap_or(u64::MAX),
             since: behind.iter().min().copied(),
             pruned: position.0 < log.pruned_through,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use domain::keep_days::DAY_MICROS;
-use domain::{ChannelId, KeepDays, MessageKey, Timestamp};
+use domain::retention_days::DAY_MICROS;
+use domain::{ChannelId, MessageKey, RetentionDays, Timestamp};
 use ports::retention::Pruning;
 
 use super::Data;
@@ -14,24 +14,24 @@ use super::reports::Reports;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Route {
     /// All, those that were first heard of first, for a service with this time.
-    All(KeepDays),
+    All(RetentionDays),
     /// Those of a channel with a shorter time.
     Channel(ChannelId),
 }
 
 /// Where a message stands on its route.
-type Place = (Option<Timestamp>, MessageKey);
+type DeliveryOrder = (Option<Timestamp>, MessageKey);
 
 #[derive(Debug)]
 struct Sweep {
-    keep: KeepDays,
+    keep: RetentionDays,
     begun_at: Timestamp,
     finished: bool,
-    after: Option<Place>,
+    after: Option<DeliveryOrder>,
 }
 
 impl Sweep {
-    const fn begin(keep: KeepDays, now: Timestamp) -> Self {
+    const fn begin(keep: RetentionDays, now: Timestamp) -> Self {
         Self {
             keep,
             begun_at: now,
@@ -41,7 +41,7 @@ impl Sweep {
     }
 
     /// Whether it is time for the next one.
-    fn is_over(&self, keep: KeepDays, now: Timestamp) -> bool {
+    fn is_over(&self, keep: RetentionDays, now: Timestamp) -> bool {
         let of_today = self.begun_at > now.plus_micros(-DAY_MICROS) && self.begun_at <= now;
         self.keep != keep || (self.finished && !of_today)
     }
@@ -55,7 +55,7 @@ impl Data {
     pub(super) fn prune_messages(
         &mut self,
         now: Timestamp,
-        keep: KeepDays,
+        keep: RetentionDays,
         budget: NonZeroU32,
     ) -> Pruning {
         let own = self.channels.keep_messages_days();
@@ -111,7 +111,12 @@ impl Data {
 }
 
 /// What is still to be looked at, in the order of the route.
-fn look(reports: &Reports, route: &Route, cut: Timestamp, after: Option<&Place>) -> Vec<Place> {
+fn look(
+    reports: &Reports,
+    route: &Route,
+    cut: Timestamp,
+    after: Option<&DeliveryOrder>,
+) -> Vec<DeliveryOrder> {
     let messages = reports.messages.iter();
     let mut places: Vec<_> = messages
         .filter_map(|(key, kept)| match route {

@@ -39,7 +39,7 @@ struct Data {
     runs: BTreeMap<&'static str, RetentionRun>,
     subscriptions: subscriptions::Subscriptions,
     unavailable: bool,
-    risk: Option<String>,
+    durability_warning: Option<String>,
     refused: HashSet<MessageSid>,
     locked: HashSet<MessageSid>,
     record_calls: usize,
@@ -70,7 +70,7 @@ impl MemoryStore {
 
     /// From now on there is something about it that may undo what is durable.
     pub fn set_risk(&self, risk: &str) {
-        self.lock().risk = Some(risk.to_owned());
+        self.lock().durability_warning = Some(risk.to_owned());
     }
 
     /// From now on `record` waits, or goes on: for tests of what happens while

@@ -5,7 +5,7 @@ use domain::page::{Page, PageSize};
 use domain::rejection::REJECTIONS_KEPT;
 use domain::{ChannelId, Rejection};
 use ports::rejections::KeptRejection;
-use ports::{RejectionLog, StoreError};
+use ports::{RejectionStore, StoreError};
 
 use super::MemoryStore;
 
@@ -17,7 +17,7 @@ pub(super) struct Rejections {
 }
 
 #[async_trait]
-impl RejectionLog for MemoryStore {
+impl RejectionStore for MemoryStore {
     async fn keep(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
         let mut data = self.open()?;
         data.keep_rejection_calls += 1;

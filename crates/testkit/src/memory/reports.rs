@@ -93,9 +93,9 @@ impl Reports {
 }
 
 /// Where a message stands in the list, the greatest place first.
-type Place<'a> = (Timestamp, &'a str, Vec<u8>);
+type DeliveryOrder<'a> = (Timestamp, &'a str, Vec<u8>);
 
-pub(super) fn place(first_reported_at: Timestamp, key: &MessageKey) -> Place<'_> {
+pub(super) fn place(first_reported_at: Timestamp, key: &MessageKey) -> DeliveryOrder<'_> {
     let sid: &MessageSid = &key.sid;
     (first_reported_at, key.channel.as_str(), sid.to_compact())
 }
@@ -195,7 +195,7 @@ impl ReportStore for MemoryStore {
         self.open().map(drop)
     }
 
-    async fn risk(&self) -> Result<Option<String>, StoreError> {
-        Ok(self.open()?.risk.clone())
+    async fn durability_warning(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.open()?.durability_warning.clone())
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
-use domain::{KeepDays, Timestamp};
+use domain::{RetentionDays, Timestamp};
 use ports::retention::{Pruning, RetentionClock, RetentionKind, RetentionRun, RetentionRuns};
 use ports::{Retention, StoreError};
 
@@ -42,7 +42,7 @@ impl Retention for MemoryStore {
     async fn prune_messages(
         &self,
         now: Timestamp,
-        keep: KeepDays,
+        keep: RetentionDays,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
         Ok(self.open()?.prune_messages(now, keep, budget))

@@ -4,10 +4,10 @@ pub mod request;
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use domain::{Address, Channel, ChannelCalls, ChannelId, KeepDays, PublicUrl};
+use domain::{Address, Channel, ChannelCalls, ChannelId, PublicUrl, RetentionDays};
 use ports::ChannelWithCredentials;
 use serde::{Deserialize, Serialize};
-use usecases::manage_channels::IssuedCredential;
+use usecases::channels::manage::IssuedCredential;
 use utoipa::ToSchema;
 
 use super::Operator;
@@ -65,7 +65,7 @@ impl ChannelInfo {
             senders: channel.senders.iter().map(sender).collect(),
             public_url: channel.public_url.as_ref().map(public_url),
             signature_required: channel.signing_token.is_some(),
-            keep_messages_days: channel.keep_messages_days.map(KeepDays::get),
+            keep_messages_days: channel.keep_messages_days.map(RetentionDays::get),
             created: channel.created_at.to_string(),
             updated: channel.updated_at.to_string(),
             version: channel.version,

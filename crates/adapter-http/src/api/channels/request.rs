@@ -1,8 +1,8 @@
 //! What is asked of channels.
 
-use domain::{Address, ChannelId, ChannelName, IntegratorName, KeepDays, PublicUrl};
+use domain::{Address, ChannelId, ChannelName, IntegratorName, PublicUrl, RetentionDays};
 use serde::Deserialize;
-use usecases::manage_channels::{ChannelChanges, NewChannel, SigningToken};
+use usecases::channels::manage::{ChannelChanges, NewChannel, SigningToken};
 use utoipa::ToSchema;
 
 use crate::api::body::Whole;
@@ -52,7 +52,7 @@ impl ChannelRequest {
         let token = self.signing_token.as_deref().map(SigningToken::parse);
         let days = self
             .keep_messages_days
-            .map(|Whole(days)| KeepDays::new(days));
+            .map(|Whole(days)| RetentionDays::new(days));
         Ok(NewChannel {
             id: valid("id", ChannelId::parse(&self.id))?,
             integrator: valid("integrator", IntegratorName::parse(&self.integrator))?,
@@ -111,7 +111,7 @@ impl ChannelPatch {
             valid("signing_token", token)
         });
         let days = self.keep_messages_days.map(|days| {
-            let days = days.map(|Whole(days)| KeepDays::new(days)).transpose();
+            let days = days.map(|Whole(days)| RetentionDays::new(days)).transpose();
             valid("keep_messages_days", days)
         });
         let name = self.name.as_deref().map(ChannelName::parse).transpose();

@@ -3,10 +3,10 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use domain::{CursorName, LogPosition};
-use ports::log::Cursor;
+use ports::event_log::Cursor;
 use serde::{Deserialize, Serialize};
 use usecases::Lag;
-use usecases::manage_cursors::{CursorError, MovedFrom};
+use usecases::events::cursors::{CursorError, MovedFrom};
 use utoipa::ToSchema;
 
 use super::{place, position_of, position_text};

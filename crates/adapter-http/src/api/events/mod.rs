@@ -11,10 +11,10 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use domain::event::{EventFilter, EventType, MessageEvent};
 use domain::{ChannelId, LogPosition, Timestamp};
-use ports::ReportLog as _;
+use ports::EventLog as _;
 use serde::{Deserialize, Serialize};
 use usecases::CloudEvent;
-use usecases::read_events::{EventsRead, EventsWanted};
+use usecases::events::read::{EventsRead, EventsWanted};
 use utoipa::ToSchema;
 
 use super::Operator;

@@ -15,8 +15,8 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use ports::StoreError;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use usecases::intake::chain;
-use usecases::read_events::{EventsPage, EventsRead, EventsWanted};
+use usecases::events::read::{EventsPage, EventsRead, EventsWanted};
+use usecases::ingest::group_commit::chain;
 
 use super::{filter, form, position_of, position_text, start};
 use crate::api::Operator;

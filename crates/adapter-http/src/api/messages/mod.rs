@@ -6,8 +6,8 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use domain::page::{MessageCursor, MessageFilter, Page};
 use domain::{
-    Addressee, ChannelId, DeliveryStatus, ErrorCode, IntegratorName, Message, MessageKey,
-    MessageSid, Timestamp,
+    ChannelId, DeliveryStatus, ErrorCode, IntegratorName, Message, MessageKey, MessageSid,
+    Recipient, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -82,7 +82,7 @@ pub struct MessageQuery {
 impl MessageQuery {
     fn filter(&self) -> Result<MessageFilter, ApiError> {
         let channel = self.channel.as_deref().map(ChannelId::parse).transpose();
-        let to = self.to.as_deref().map(Addressee::parse).transpose();
+        let to = self.to.as_deref().map(Recipient::parse).transpose();
         let error_code = self.error_code.as_deref().map(ErrorCode::parse).transpose();
         let time = |text: &Option<String>| {
             let text = text.as_deref().map(with_plus);

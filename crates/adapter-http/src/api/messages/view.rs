@@ -7,7 +7,7 @@ use domain::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
-use usecases::show_message::ShownMessage;
+use usecases::messages::show::ShownMessage;
 use utoipa::ToSchema;
 
 use crate::api::channels::shown;

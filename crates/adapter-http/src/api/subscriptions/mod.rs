@@ -14,7 +14,7 @@ use domain::subscription::Description;
 use domain::webhook::TargetUrl;
 use ports::subscriptions::SubscriptionStatus;
 use serde::Serialize;
-use usecases::manage_subscriptions::{NewSubscription, OVERLAP, ReplayFrom, SubscriptionChanges};
+use usecases::subscriptions::{NewSubscription, OVERLAP, ReplayFrom, SubscriptionChanges};
 use utoipa::ToSchema;
 
 use super::Operator;

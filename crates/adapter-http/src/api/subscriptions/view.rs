@@ -4,12 +4,12 @@ use domain::delivery::{Attempt, AttemptError};
 use domain::subscription::PauseReason;
 use domain::webhook::{AnswerExcerpt, SigningSecret};
 use domain::{Delivery, EventType, Subscription, Timestamp};
-use ports::events::{Delivered, SinkError};
 use ports::subscriptions::{RecentAttempts, SubscriptionStatus};
+use ports::webhook_sender::{Delivered, SendError};
 use serde::{Deserialize, Serialize};
 use usecases::Lag;
-use usecases::intake::chain;
-use usecases::manage_subscriptions::Rates;
+use usecases::ingest::group_commit::chain;
+use usecases::subscriptions::Rates;
 use utoipa::ToSchema;
 
 use crate::api::events::position_text;
@@ -335,7 +335,7 @@ pub struct TestView {
 impl TestView {
     /// What came of a test.
     #[must_use]
-    pub fn new(outcome: &Result<Delivered, SinkError>) -> Self {
+    pub fn new(outcome: &Result<Delivered, SendError>) -> Self {
         let answer = match outcome {
             Ok(delivered) => Some(&delivered.answer),
             Err(error) => error.answer(),

@@ -7,20 +7,20 @@ use super::*;
 const GOOD: &str =
     "MessageSid=SM1&MessageStatus=sent&To=whatsapp:%2B15550100001&From=whatsapp:%2B15550100002";
 
-fn read_text(body: &str) -> Reading {
+fn read_text(body: &str) -> ParseResult {
     read(body.as_bytes(), None)
 }
 
-fn report(body: &str) -> ReadReport {
+fn report(body: &str) -> ParsedReport {
     match read_text(body) {
-        Reading::Reports(mut reports) if reports.len() == 1 => reports.remove(0),
+        ParseResult::Reports(mut reports) if reports.len() == 1 => reports.remove(0),
         other => panic!("{other:?}"),
     }
 }
 
-fn defect(body: &[u8]) -> Defect {
+fn defect(body: &[u8]) -> ValidationError {
     match read(body, None) {
-        Reading::NotAReport(defect) => defect,
+        ParseResult::Invalid(defect) => defect,
         other => panic!("{other:?}"),
     }
 }
@@ -30,13 +30,13 @@ fn fields_that_no_store_keeps_are_no_report() {
     // Every byte takes six in JSON.
     let with = |bytes: usize| [GOOD.as_bytes(), b"&a=b&Note=", &vec![1; bytes]].concat();
     let room = FIELDS_LENGTH_MAX - r#"{"a":"b","Note":""}"#.len();
-    let Reading::Reports(_) = read(&with(room / 6), None) else {
+    let ParseResult::Reports(_) = read(&with(room / 6), None) else {
         panic!("there is room for it")
     };
     let refused = defect(&with(room / 6 + 1));
     assert_eq!(
         (refused.field, refused.kind),
-        ("fields", DefectKind::TooLong)
+        ("fields", ValidationErrorKind::TooLong)
     );
     assert!(refused.expected.ends_with("; Note is the longest"));
 }
@@ -88,80 +88,88 @@ fn an_address_is_kept_but_for_its_lost_plus(#[case] sent: &str, #[case] kept: &s
 }
 
 #[rstest]
-#[case::nothing("", "MessageSid", DefectKind::Missing)]
-#[case::json(r#"{"MessageSid":"SM1"}"#, "MessageSid", DefectKind::Missing)]
+#[case::nothing("", "MessageSid", ValidationErrorKind::Missing)]
+#[case::json(r#"{"MessageSid":"SM1"}"#, "MessageSid", ValidationErrorKind::Missing)]
 #[case::blank_sid(
     "MessageSid=+&MessageStatus=sent&To=1&From=2",
     "MessageSid",
-    DefectKind::Missing
+    ValidationErrorKind::Missing
 )]
 #[case::letter_case_of_names(
     "messagesid=SM1&MessageStatus=sent&To=1&From=2",
     "MessageSid",
-    DefectKind::Missing
+    ValidationErrorKind::Missing
 )]
 #[case::space_in_sid(
     "MessageSid=S+M&MessageStatus=sent&To=1&From=2",
     "MessageSid",
-    DefectKind::Invalid
+    ValidationErrorKind::Invalid
 )]
 #[case::nul_in_sid(
     "MessageSid=S%00M&MessageStatus=sent&To=1&From=2",
     "MessageSid",
-    DefectKind::Invalid
+    ValidationErrorKind::Invalid
 )]
 #[case::broken_sid(
     "MessageSid=S%FFM&MessageStatus=sent&To=1&From=2",
     "MessageSid",
-    DefectKind::Invalid
+    ValidationErrorKind::Invalid
 )]
 #[case::two_sids(
     "MessageSid=SM1&MessageSid=SM2&MessageStatus=sent&To=1&From=2",
     "MessageSid",
-    DefectKind::Conflicting
+    ValidationErrorKind::Conflicting
 )]
 #[case::no_status(
     "MessageSid=SM1&SmsStatus=sent&To=1&From=2",
     "MessageStatus",
-    DefectKind::Missing
+    ValidationErrorKind::Missing
 )]
 #[case::nul_in_status(
     "MessageSid=SM1&MessageStatus=se%00nt&To=1&From=2",
     "MessageStatus",
-    DefectKind::Invalid
+    ValidationErrorKind::Invalid
 )]
 #[case::two_statuses(
     "MessageSid=SM1&MessageStatus=sent&MessageStatus=read&To=1&From=2",
     "MessageStatus",
-    DefectKind::Conflicting
+    ValidationErrorKind::Conflicting
 )]
-#[case::no_recipient("MessageSid=SM1&MessageStatus=sent&From=2", "To", DefectKind::Missing)]
+#[case::no_recipient(
+    "MessageSid=SM1&MessageStatus=sent&From=2",
+    "To",
+    ValidationErrorKind::Missing
+)]
 #[case::broken_recipient(
     "MessageSid=SM1&MessageStatus=sent&To=%C3&From=2",
     "To",
-    DefectKind::Invalid
+    ValidationErrorKind::Invalid
 )]
 #[case::no_sender(
     "MessageSid=SM1&MessageStatus=sent&To=1&From=",
     "From",
-    DefectKind::Missing
+    ValidationErrorKind::Missing
 )]
 #[case::nul_in_sender(
     "MessageSid=SM1&MessageStatus=sent&To=1&From=2%00",
     "From",
-    DefectKind::Invalid
+    ValidationErrorKind::Invalid
 )]
 #[case::two_codes(
     "MessageSid=SM1&MessageStatus=sent&To=1&From=2&ErrorCode=1&ErrorCode=2",
     "ErrorCode",
-    DefectKind::Conflicting
+    ValidationErrorKind::Conflicting
 )]
 #[case::two_messages(
     "MessageSid=SM1&MessageStatus=sent&To=1&From=2&ErrorMessage=a&ErrorMessage=b",
     "ErrorMessage",
-    DefectKind::Conflicting
+    ValidationErrorKind::Conflicting
 )]
-fn a_defect_names_its_field(#[case] body: &str, #[case] field: &str, #[case] kind: DefectKind) {
+fn a_defect_names_its_field(
+    #[case] body: &str,
+    #[case] field: &str,
+    #[case] kind: ValidationErrorKind,
+) {
     let defect = defect(body.as_bytes());
     assert_eq!((defect.field, defect.kind), (field, kind));
 }
@@ -284,11 +292,14 @@ fn a_word_nobody_knows_is_a_status() {
 #[test]
 fn the_501st_field_is_one_too_many() {
     let body = format!("{GOOD}{}", "&x=1".repeat(FIELDS_MAX - 4));
-    assert!(matches!(read_text(&body), Reading::Reports(_)));
-    assert_eq!(read_text(&format!("{body}&x=1")), Reading::TooManyFields);
+    assert!(matches!(read_text(&body), ParseResult::Reports(_)));
+    assert_eq!(
+        read_text(&format!("{body}&x=1")),
+        ParseResult::TooManyFields
+    );
     assert_eq!(
         read_text(&"x&".repeat(FIELDS_MAX + 1)),
-        Reading::TooManyFields
+        ParseResult::TooManyFields
     );
 }
 
@@ -316,7 +327,7 @@ proptest! {
 
     #[test]
     fn no_form_panics(body in "((MessageSid|MessageStatus|To|From|ErrorCode|ErrorMessage|X)(=[ -~]{0,3}(%[0-9A-F]{2})?)?&?){0,12}") {
-        if let Reading::Reports(reports) = read_text(&body) {
+        if let ParseResult::Reports(reports) = read_text(&body) {
             prop_assert_eq!(reports.len(), 1);
         }
     }

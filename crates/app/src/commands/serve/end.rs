@@ -6,13 +6,13 @@ use std::io;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use adapter_http::Farewell;
+use adapter_http::GracefulShutdown;
 use anyhow::{Context as _, Result, anyhow};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use usecases::ChannelDirectory;
-use usecases::intake::WriterDied;
+use usecases::ingest::group_commit::WriterDied;
 
 use crate::lifecycle::Deadline;
 use crate::wiring::Stores;
@@ -43,7 +43,7 @@ const USES: Duration = Duration::from_secs(2);
 pub struct Running {
     pub tasks: Tasks,
     pub public: ServerHandle,
-    pub farewell: Farewell,
+    pub farewell: GracefulShutdown,
     pub operator: ServerHandle,
     pub streams: watch::Sender<bool>,
     pub stop: CancellationToken,

@@ -8,20 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_http::{
-    AdminToken, Home, HostNames, ListenerSettings, Metrics, OperatorState, PublicState,
-    StreamSettings,
+    AdminToken, HostNames, ListenerSettings, MetricsRegistry, OperatorState, PublicState,
+    RuntimeHandle, StreamSettings,
 };
 use anyhow::{Context as _, Result};
 use domain::PublicUrl;
 use domain::secret::ServerSecret;
-use ports::EventSink;
+use ports::WebhookSender;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use usecases::push::PushParts;
+use usecases::delivery::PushParts;
 use usecases::{
-    AdmitCaller, ChannelDirectory, CheckHealth, Intake, ListErasures, ListMessages, ListRejections,
-    ManageChannels, Pace, PushEvents, ReadEvents, ReceiveReport, RetentionHolds, SharedLog,
-    ShowMessage, SurveySubscriptions,
+    AuthenticateCaller, ChannelDirectory, CheckHealth, IngestQueue, ListErasures, ListMessages,
+    ListRejections, LogTailCache, ManageChannels, Pace, PushEvents, ReadEvents, ReceiveReport,
+    RetentionHolds, ShowMessage, SubscriptionStatistics,
 };
 
 use super::demo::{self, Demo};
@@ -30,7 +30,7 @@ use crate::cli::ServeArgs;
 use crate::config::Settings;
 use crate::event_sink;
 use crate::lifecycle::{self, Deadline};
-use crate::outage::Outage;
+use crate::outage::DegradedMode;
 use crate::system::{SystemClock, SystemIds};
 use crate::wiring::{self, Stores};
 use crate::workers::{self, Worker};
@@ -49,7 +49,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let secret = settings.server_secret()?;
     let sink = event_sink::of(settings)?;
     let stores = Stores::connect(settings).await?;
-    let outage = Outage::prepare(settings)?;
+    let outage = DegradedMode::prepare(settings)?;
     let holds = Arc::<RetentionHolds>::default();
     let metrics = metrics(&outage, &holds);
     let directory = Arc::new(outage.keep_copy(ChannelDirectory::new(
@@ -68,15 +68,15 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         }
     };
 
-    let (intake, writers) = Intake::new(
+    let (intake, writers) = IngestQueue::new(
         Arc::clone(&stores.reports),
         metrics.clone(),
         settings.intake(),
     );
     metrics.watch_backlog(intake.backlog());
-    let home = Home::here()?;
+    let home = RuntimeHandle::here()?;
     let log = AtHome::new(Arc::clone(&stores.log), home.clone());
-    let log = Arc::new(SharedLog::new(Arc::new(log)));
+    let log = Arc::new(LogTailCache::new(Arc::new(log)));
     let pace = Arc::<Pace>::default();
     let writers = outage.keep_reports(writers).telling(Arc::clone(&log));
     let writers = writers.slowing(Arc::clone(&pace));
@@ -142,8 +142,8 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     until_the_end(running, asked_to_stop, &stores, &directory).await
 }
 
-fn metrics(outage: &Outage, holds: &Arc<RetentionHolds>) -> Arc<Metrics> {
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), &wiring::integrators());
+fn metrics(outage: &DegradedMode, holds: &Arc<RetentionHolds>) -> Arc<MetricsRegistry> {
+    let metrics = MetricsRegistry::new(env!("CARGO_PKG_VERSION"), &wiring::integrators());
     metrics.watch_log(telemetry::dropped_lines);
     outage.watch(&metrics);
     metrics.watch_retention(Arc::clone(holds));
@@ -202,19 +202,19 @@ struct Shared<'a> {
     secret: &'a ServerSecret,
     stores: &'a Stores,
     directory: &'a Arc<ChannelDirectory>,
-    metrics: &'a Arc<Metrics>,
-    log: &'a Arc<SharedLog>,
+    metrics: &'a Arc<MetricsRegistry>,
+    log: &'a Arc<LogTailCache>,
     pace: &'a Arc<Pace>,
     holds: &'a Arc<RetentionHolds>,
-    sink: &'a Arc<dyn EventSink>,
-    home: Home,
+    sink: &'a Arc<dyn WebhookSender>,
+    home: RuntimeHandle,
 }
 
 impl Shared<'_> {
-    fn public_state(&self, intake: Intake, public_url: PublicUrl) -> PublicState {
+    fn public_state(&self, intake: IngestQueue, public_url: PublicUrl) -> PublicState {
         PublicState {
             integrators: wiring::integrators(),
-            admit: Arc::new(AdmitCaller::new(
+            admit: Arc::new(AuthenticateCaller::new(
                 Arc::clone(self.directory),
                 self.secret.clone(),
                 Arc::new(SystemClock),
@@ -233,7 +233,7 @@ impl Shared<'_> {
     fn operator_state(
         &self,
         manage: ManageChannels,
-        outage: &Outage,
+        outage: &DegradedMode,
         stop: watch::Receiver<bool>,
         admin_token: &str,
     ) -> OperatorState {
@@ -257,7 +257,7 @@ impl Shared<'_> {
             streams: StreamSettings::default(),
             cursors: Arc::new(wiring::manage_cursors(stores, Arc::clone(self.log))),
             subscriptions: Arc::new(subscriptions),
-            survey: Arc::new(SurveySubscriptions::new(
+            survey: Arc::new(SubscriptionStatistics::new(
                 Arc::clone(&stores.subscriptions),
                 Arc::clone(self.log),
                 Arc::new(SystemClock),
@@ -302,7 +302,7 @@ impl Shared<'_> {
         pushing::beside_the_intake(push, stop.clone()).context("events cannot be pushed")
     }
 
-    fn chores(&self, outage: &Outage, args: &ServeArgs) -> Vec<Worker> {
+    fn chores(&self, outage: &DegradedMode, args: &ServeArgs) -> Vec<Worker> {
         let batch = self.settings.intake().batch;
         let mut chores = self.stores.workers();
         chores.push(keep_directory(Arc::clone(self.directory)));

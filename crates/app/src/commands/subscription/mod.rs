@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapter_http::Metrics;
+use adapter_http::MetricsRegistry;
 use adapter_http::wire::{
     IssuedSubscriptionView, RateView, ReplayView, SubscriptionDetailView, SubscriptionList,
     SubscriptionView,
@@ -16,12 +16,12 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use domain::subscription::Description;
 use domain::webhook::{SigningSecret, TargetUrl};
 use domain::{ChannelId, MessageKey, MessageSid, SubscriptionId, Timestamp};
-use ports::ReportLog as _;
+use ports::EventLog as _;
 use ports::subscriptions::SubscriptionStatus;
-use usecases::manage_subscriptions::{
+use usecases::subscriptions::{
     NewSubscription, ReplayFrom, SubscriptionChanges, SubscriptionError,
 };
-use usecases::{ChannelDirectory, ManageSubscriptions, SharedLog};
+use usecases::{ChannelDirectory, LogTailCache, ManageSubscriptions};
 
 use super::event;
 use crate::cli::{ReplayArgs, SubscriptionAddArgs, SubscriptionCommand, SubscriptionUpdateArgs};
@@ -48,7 +48,7 @@ pub async fn run(settings: &Settings, json: bool, command: SubscriptionCommand) 
 
 async fn manage(settings: &Settings, stores: &Stores) -> Result<ManageSubscriptions> {
     let secret = settings.server_secret()?;
-    let metrics = Arc::new(Metrics::new(
+    let metrics = Arc::new(MetricsRegistry::new(
         env!("CARGO_PKG_VERSION"),
         &wiring::integrators(),
     ));
@@ -58,7 +58,7 @@ async fn manage(settings: &Settings, stores: &Stores) -> Result<ManageSubscripti
         stores,
         settings,
         secret,
-        Arc::new(SharedLog::new(Arc::clone(&stores.log))),
+        Arc::new(LogTailCache::new(Arc::clone(&stores.log))),
         Arc::new(directory),
         event_sink::of(settings)?,
     ))

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::{pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::load::Load;
 use crate::report::head;
 use crate::store::Store;
@@ -27,7 +27,7 @@ const CLOSED: Duration = Duration::from_secs(16);
 /// go on sending, a byte at a time.
 pub fn slowloris(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = good_traffic(&home).start();
@@ -56,7 +56,7 @@ pub fn slowloris(stage: &Stage) -> Result<Finding> {
 pub const RATE: u32 = 400;
 
 /// What they send, on a few connections.
-pub fn good_traffic(home: &Home) -> Load {
+pub fn good_traffic(home: &RuntimeHandle) -> Load {
     let mut load = Load::on(home.public());
     load.connections = 16;
     load.rate = Some(RATE);
@@ -126,7 +126,7 @@ async fn slow_client(
 /// As many wrong passwords as 64 connections can send.
 pub fn wrong_passwords(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = good_traffic(&home).start();

@@ -14,26 +14,26 @@ use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bench::{CHANNEL, PASSWORD, SECRET_KEY, USER};
-use domain::keep_days::DAY_MICROS;
+use domain::retention_days::DAY_MICROS;
 use domain::secret::ServerSecret;
-use domain::{IntegratorName, KeepDays, PublicUrl, Timestamp};
-use ports::observer::Unobserved;
+use domain::{IntegratorName, PublicUrl, RetentionDays, Timestamp};
+use ports::metrics::NoMetrics;
 use ports::retention::{RetentionKind, RetentionRuns};
 use ports::subscriptions::DeliveryRetention;
-use ports::{ChannelCredentialRepository, Headers, RejectionLog, ReportStore, Retention};
+use ports::{ChannelStore, Headers, RejectionStore, ReportStore, Retention};
 use testkit::clock::FixedClock;
 use tokio::task::{JoinSet, LocalSet};
-use usecases::intake::IntakeSettings;
-use usecases::prune::{KeepFor, RetentionStores};
-use usecases::receive_report::ReportRequest;
+use usecases::ingest::group_commit::IngestSettings;
+use usecases::ingest::receive::ReportRequest;
+use usecases::retention::prune::{KeepFor, RetentionStores};
 use usecases::{
-    Admission, AdmitCaller, ChannelDirectory, Intake, Integrators, Prune, ReceiveReport,
-    RetentionHolds,
+    AuthenticateCaller, Authentication, ChannelDirectory, IngestQueue, Integrators, Prune,
+    ReceiveReport, RetentionHolds,
 };
 
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::ledger::{Entry, Ledger};
 use crate::load::Load;
 use crate::report::Report;
@@ -50,7 +50,7 @@ const AT_ONCE: u64 = 64;
 /// The reports of a message lie on both sides of the jump.
 pub fn set_back(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -83,7 +83,7 @@ pub fn set_back(stage: &Stage) -> Result<Finding> {
 /// behind: it removes nothing. A server has a clock of its own.
 pub fn wrong(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
@@ -149,7 +149,7 @@ where
     };
     let keep_for = KeepFor {
         reports: Duration::from_hours(90 * 24),
-        messages: KeepDays::new(90)?,
+        messages: RetentionDays::new(90)?,
         deliveries: Duration::from_hours(14 * 24),
     };
     let prune = Prune::new(stores, Arc::new(clock), keep_for, Arc::clone(&holds));
@@ -161,28 +161,28 @@ where
 
 async fn receive<S>(store: Arc<S>) -> Result<Ledger>
 where
-    S: ReportStore + RejectionLog + ChannelCredentialRepository + 'static,
+    S: ReportStore + RejectionStore + ChannelStore + 'static,
 {
     let clock = Arc::new(FixedClock::default());
     let secret = || ServerSecret::parse(SECRET_KEY);
-    let directory = ChannelDirectory::new(store.clone(), secret()?, Arc::new(Unobserved));
+    let directory = ChannelDirectory::new(store.clone(), secret()?, Arc::new(NoMetrics));
     directory.refresh().await?;
-    let (intake, writers) = Intake::new(
+    let (intake, writers) = IngestQueue::new(
         store.clone(),
-        Arc::new(Unobserved),
-        IntakeSettings::default(),
+        Arc::new(NoMetrics),
+        IngestSettings::default(),
     );
     let mut running = JoinSet::new();
     running.spawn(writers.run());
     let receiver = Rc::new(Receiver {
         integrators: Integrators::new(adapter_integrators::all()),
-        admit: AdmitCaller::new(Arc::new(directory), secret()?, clock.clone()),
+        admit: AuthenticateCaller::new(Arc::new(directory), secret()?, clock.clone()),
         receive: ReceiveReport::new(
             intake,
             store,
             PublicUrl::parse("http://localhost")?,
             clock.clone(),
-            Arc::new(Unobserved),
+            Arc::new(NoMetrics),
         ),
     });
     let mut ledger = Ledger::default();
@@ -211,7 +211,7 @@ where
 
 struct Receiver {
     integrators: Integrators,
-    admit: AdmitCaller,
+    admit: AuthenticateCaller,
     receive: ReceiveReport,
 }
 
@@ -233,7 +233,7 @@ impl Receiver {
         let pair = STANDARD.encode(format!("{USER}:{PASSWORD}"));
         let headers = Basic(format!("Basic {pair}"));
         let admission = self.admit.run(integrator.as_ref(), CHANNEL, &headers);
-        let Admission::Admitted(caller) = admission else {
+        let Authentication::AuthenticatedCaller(caller) = admission else {
             bail!("the caller is not admitted");
         };
         let body = Report::nth(1, number).form();

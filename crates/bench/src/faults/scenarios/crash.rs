@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::load::Load;
 use crate::report::scrambled;
 use crate::store::Store;
@@ -17,7 +17,7 @@ use crate::store::Store;
 pub fn kill(stage: &Stage) -> Result<Finding> {
     let kills: u16 = if stage.quick { 6 } else { 20 };
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let mut receiver = home.start()?;
     let mut load = Load::on(home.public());

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::pause;
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::load::Load;
 use crate::report::Report;
 use crate::store::Store;
@@ -20,7 +20,7 @@ use crate::store::Store;
 /// was in them is gone; everything else is found.
 pub fn damage(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::flood(home.public(), 32).start();

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{DEADLINE, pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::ledger::Ledger;
 use crate::load::{Load, Running};
 use crate::receiver::Receiver;
@@ -32,7 +32,7 @@ const FILES: usize = 8;
 /// The journal has as much as it may have.
 pub fn journal_full(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?.with("RECEIPTD_JOURNAL_MIB", "1");
+    let home = RuntimeHandle::new(stage, &store.url())?.with("RECEIPTD_JOURNAL_MIB", "1");
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
@@ -65,7 +65,7 @@ pub fn disk_full(stage: &Stage) -> Result<Finding> {
 
 fn full_under_journal(stage: &Stage, disk: &Disk) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?.with_data(&disk.path().join("data"));
+    let home = RuntimeHandle::new(stage, &store.url())?.with_data(&disk.path().join("data"));
     let home = disk.under(home);
     home.add_channel()?;
     let receiver = home.start()?;
@@ -99,7 +99,7 @@ fn full_under_journal(stage: &Stage, disk: &Disk) -> Result<Finding> {
 
 fn full_under_database(stage: &Stage, disk: &Disk) -> Result<Finding> {
     let url = format!("sqlite:{}", disk.path().join("receipts.db").display());
-    let home = Home::new(stage, &url)?.with_data(&disk.path().join("data"));
+    let home = RuntimeHandle::new(stage, &url)?.with_data(&disk.path().join("data"));
     let home = disk.under(home);
     home.add_channel()?;
     let receiver = home.start()?;
@@ -182,7 +182,7 @@ impl Disk {
     }
 
     /// A home whose data is here.
-    fn under(&self, home: Home) -> Home {
+    fn under(&self, home: RuntimeHandle) -> RuntimeHandle {
         match self {
             Self::Small(_) => home,
             Self::Forbidden(_) => home.with_limit(),
@@ -190,7 +190,7 @@ impl Disk {
     }
 
     /// From now on it is full; a small one is so by itself.
-    fn fill(&self, home: &Home, receiver: &Receiver<'_>) -> Result<()> {
+    fn fill(&self, home: &RuntimeHandle, receiver: &Receiver<'_>) -> Result<()> {
         home.may_write(false);
         match self {
             Self::Small(_) => Ok(()),
@@ -199,7 +199,12 @@ impl Disk {
     }
 
     /// From now on it has room.
-    fn make_room(&self, size: &str, home: &Home, receiver: Option<&Receiver<'_>>) -> Result<()> {
+    fn make_room(
+        &self,
+        size: &str,
+        home: &RuntimeHandle,
+        receiver: Option<&Receiver<'_>>,
+    ) -> Result<()> {
         home.may_write(true);
         match (self, receiver) {
             (Self::Small(folder), _) => {

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::{DEADLINE, pause};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::load::Load;
 use crate::proxy::Proxy;
 use crate::store::{Postgres, Store};
@@ -20,7 +20,7 @@ pub fn old_primary_read_only(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let old = store.postgres()?;
     let proxy = Proxy::start(old.address())?;
-    let home = Home::new(stage, &Postgres::url_through(proxy.address()))?;
+    let home = RuntimeHandle::new(stage, &Postgres::url_through(proxy.address()))?;
     home.add_channel()?;
     let standby = old.start_standby()?;
     let receiver = home.start()?;

@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use super::{DEADLINE, pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::load::Load;
 use crate::store::Store;
 
@@ -25,7 +25,7 @@ pub fn held_and_killed(stage: &Stage) -> Result<Finding> {
 
 fn held_while(stage: &Stage, killed: bool) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{DEADLINE, pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::ledger::Ledger;
 use crate::load::Load;
 use crate::store::Store;
@@ -15,7 +15,7 @@ use crate::store::Store;
 /// Stopped as by a crash under load, and started again.
 pub fn outage(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
@@ -38,7 +38,7 @@ pub fn outage(stage: &Stage) -> Result<Finding> {
 /// away, and once more while the journal is drained.
 pub fn killed_meanwhile(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
@@ -68,7 +68,7 @@ pub fn killed_meanwhile(stage: &Stage) -> Result<Finding> {
 /// Restarted while nothing is under way: the very next report is taken.
 pub fn idle(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let mut ledger = Ledger::default();

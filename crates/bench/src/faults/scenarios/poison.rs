@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{DEADLINE, settle};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::ledger::Ledger;
 use crate::load::Load;
 use crate::report::Report;
@@ -19,7 +19,7 @@ const POISON: u64 = 500;
 const WORD: &str = "arsenic";
 
 /// A thousand reports, one of which the store will never take.
-fn load(home: &Home) -> Load {
+fn load(home: &RuntimeHandle) -> Load {
     let mut load = Load::flood(home.public(), 64);
     load.reports = 1_000;
     load.special = Some((POISON, format!("&Note={WORD}").into_bytes()));
@@ -29,7 +29,7 @@ fn load(home: &Home) -> Load {
 /// It is refused, and kept as a rejection; the others are stored.
 pub fn poison(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     store.refuse(WORD)?;
     let receiver = home.start()?;
@@ -49,7 +49,7 @@ pub fn poison(stage: &Stage) -> Result<Finding> {
 /// when the journal is drained, and does not block the others.
 pub fn in_journal(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     store.refuse(WORD)?;
     let receiver = home.start()?;

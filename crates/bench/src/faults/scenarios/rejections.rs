@@ -13,7 +13,7 @@ use super::{pause, settle};
 use crate::Stage;
 use crate::connection::Connection;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::ledger::Ledger;
 use crate::load::Load;
 use crate::report::head;
@@ -29,7 +29,7 @@ const REJECTED_INTERVAL: Duration = Duration::from_millis(20);
 /// Some 700 rejected reports a second beside good ones.
 pub fn rejections(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let mut load = Load::on(home.public());

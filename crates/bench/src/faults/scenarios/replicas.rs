@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{DEADLINE, pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::load::Load;
 use crate::store::Store;
 
@@ -13,8 +13,8 @@ use crate::store::Store;
 /// order, and some to both.
 pub fn replicas(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let one = Home::new(stage, &store.url())?;
-    let other = Home::new(stage, &store.url())?.with("RECEIPTD_WRITERS", "2");
+    let one = RuntimeHandle::new(stage, &store.url())?;
+    let other = RuntimeHandle::new(stage, &store.url())?.with("RECEIPTD_WRITERS", "2");
     one.add_channel()?;
     let (first, second) = (one.start()?, other.start()?);
     // Two loads of the same reports: each is sent twice, and spread anew.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{DEADLINE, pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::load::{Load, Running};
 use crate::proxy::{Manner, Proxy};
 use crate::receiver::Receiver;
@@ -29,7 +29,7 @@ pub fn silence(stage: &Stage) -> Result<Finding> {
 fn behind_proxy(stage: &Stage, manner: Manner) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let proxy = Proxy::start(store.postgres()?.address())?;
-    let home = Home::new(stage, &Postgres::url_through(proxy.address()))?;
+    let home = RuntimeHandle::new(stage, &Postgres::url_through(proxy.address()))?;
     home.add_channel()?;
     let (receiver, load) = begin(&home)?;
     proxy.set(manner);
@@ -41,7 +41,7 @@ fn behind_proxy(stage: &Stage, manner: Manner) -> Result<Finding> {
 /// Somebody holds the locks on tables that are read at the start.
 pub fn locks(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let (receiver, load) = begin(&home)?;
     let lock = store
@@ -52,7 +52,7 @@ pub fn locks(stage: &Stage) -> Result<Finding> {
     judge(&store, receiver, load, took)
 }
 
-fn begin(home: &Home) -> Result<(Receiver<'_>, Running)> {
+fn begin(home: &RuntimeHandle) -> Result<(Receiver<'_>, Running)> {
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
     pause(1.0);
@@ -62,7 +62,7 @@ fn begin(home: &Home) -> Result<(Receiver<'_>, Running)> {
 /// Kills a receiver and starts another one; how long it took until a report was taken, `None` if
 /// none was.
 fn start_again<'a>(
-    home: &'a Home,
+    home: &'a RuntimeHandle,
     receiver: Receiver<'_>,
     load: &Running,
 ) -> Result<(Receiver<'a>, Option<Duration>)> {

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{DEADLINE, pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::load::Load;
 use crate::store::Store;
 
@@ -23,7 +23,7 @@ end $$";
 /// No partition takes the reports of today, until one is made.
 pub fn missing_partitions(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     store.postgres()?.execute(DROP_PARTITIONS)?;

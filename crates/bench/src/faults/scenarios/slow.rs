@@ -10,7 +10,7 @@ use super::{DEADLINE, pause, settle};
 use crate::Stage;
 use crate::crowd::Crowd;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::load::Load;
 use crate::proxy::{Manner, Proxy};
 use crate::receiver::Receiver;
@@ -20,7 +20,7 @@ use crate::store::{Postgres, Store};
 pub fn late(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let proxy = Proxy::start(store.postgres()?.address())?;
-    let home = Home::new(stage, &Postgres::url_through(proxy.address()))?;
+    let home = RuntimeHandle::new(stage, &Postgres::url_through(proxy.address()))?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
@@ -54,7 +54,7 @@ fn silent(stage: &Stage, for_good: bool) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let proxy = Proxy::start(store.postgres()?.address())?;
     let url = Postgres::url_through(proxy.address());
-    let home = Home::new(stage, &url)?.with("RECEIPTD_DATABASE_CONNECTIONS", "4");
+    let home = RuntimeHandle::new(stage, &url)?.with("RECEIPTD_DATABASE_CONNECTIONS", "4");
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
@@ -106,7 +106,7 @@ fn beside_readers(receiver: &Receiver<'_>, work: impl FnOnce() -> Result<()>) ->
 /// A session keeps the row of one message locked; the others are recorded meanwhile.
 pub fn locked_row(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let postgres = store.postgres()?;
@@ -142,7 +142,7 @@ pub fn locked_row(stage: &Stage) -> Result<Finding> {
 /// before were answered or not.
 pub fn crowd(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let crowd = Crowd {
@@ -178,7 +178,7 @@ pub fn crowd(stage: &Stage) -> Result<Finding> {
 /// few connections there are.
 pub fn locks(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?.with("RECEIPTD_DATABASE_CONNECTIONS", "4");
+    let home = RuntimeHandle::new(stage, &store.url())?.with("RECEIPTD_DATABASE_CONNECTIONS", "4");
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();

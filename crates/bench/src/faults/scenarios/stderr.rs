@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::{DEADLINE, pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::ledger::Ledger;
 use crate::load::Load;
 use crate::receiver::Receiver;
@@ -28,7 +28,7 @@ enum Log {
 /// Every request is logged, and so is an outage of the database: all reports are taken.
 pub fn unwritable(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?.with("RECEIPTD_LOG", "debug");
+    let home = RuntimeHandle::new(stage, &store.url())?.with("RECEIPTD_LOG", "debug");
     home.add_channel()?;
     let mut ledger = Ledger::default();
     let mut dropped = Vec::new();
@@ -61,7 +61,7 @@ pub fn unwritable(stage: &Stage) -> Result<Finding> {
     Ok(finding)
 }
 
-fn start(home: &Home, log: Log) -> Result<Receiver<'_>> {
+fn start(home: &RuntimeHandle, log: Log) -> Result<Receiver<'_>> {
     let stderr = match log {
         Log::Unread | Log::Closed => Stdio::piped(),
         Log::Full => File::options().write(true).open("/dev/full")?.into(),

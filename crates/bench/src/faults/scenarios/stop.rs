@@ -9,7 +9,7 @@ use super::clients::slow_clients;
 use super::{STOP, pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::ledger::Ledger;
 use crate::load::{Load, Running};
 use crate::proxy::{Manner, Proxy};
@@ -19,7 +19,7 @@ use crate::store::{Postgres, Store};
 /// Under load, everything being well.
 pub fn under_load(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
@@ -34,7 +34,7 @@ pub fn under_load(stage: &Stage) -> Result<Finding> {
 /// Under load, while the database is away.
 pub fn in_outage(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
@@ -53,7 +53,7 @@ pub fn in_outage(stage: &Stage) -> Result<Finding> {
 pub fn in_silence(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let proxy = Proxy::start(store.postgres()?.address())?;
-    let home = Home::new(stage, &Postgres::url_through(proxy.address()))?;
+    let home = RuntimeHandle::new(stage, &Postgres::url_through(proxy.address()))?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
@@ -71,7 +71,7 @@ pub fn in_silence(stage: &Stage) -> Result<Finding> {
 /// Under load, while somebody holds the lock on a table.
 pub fn in_locks(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();
@@ -90,7 +90,7 @@ pub fn in_locks(stage: &Stage) -> Result<Finding> {
 pub fn beside_slow_clients(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let proxy = Proxy::start(store.postgres()?.address())?;
-    let home = Home::new(stage, &Postgres::url_through(proxy.address()))?;
+    let home = RuntimeHandle::new(stage, &Postgres::url_through(proxy.address()))?;
     home.add_channel()?;
     let receiver = home.start()?;
     let load = Load::on(home.public()).start();

@@ -14,7 +14,7 @@ use super::clients::{RATE, good_traffic};
 use super::{pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::receiver::Receiver;
 use crate::store::Store;
 
@@ -40,7 +40,7 @@ pub fn connections(stage: &Stage) -> Result<Finding> {
         .into_bytes(),
         reads: true,
     };
-    played(stage, Home::public, 9_000, vec![challenged], 160)
+    played(stage, RuntimeHandle::public, 9_000, vec![challenged], 160)
 }
 
 /// More connections than the operator's listener holds: silent ones, ones with a byte of a
@@ -58,7 +58,13 @@ pub fn operator(stage: &Stage) -> Result<Finding> {
         sends: b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(50),
         reads: false,
     };
-    played(stage, Home::operator, 1_200, vec![silent, stuck, deaf], 160)
+    played(
+        stage,
+        RuntimeHandle::operator,
+        1_200,
+        vec![silent, stuck, deaf],
+        160,
+    )
 }
 
 /// Many heads that do not end, long ones and those that are as long as they may be.
@@ -69,7 +75,7 @@ pub fn heads(stage: &Stage) -> Result<Finding> {
     };
     played(
         stage,
-        Home::public,
+        RuntimeHandle::public,
         4_000,
         vec![of(15_000), of(130_000)],
         192,
@@ -80,13 +86,13 @@ pub fn heads(stage: &Stage) -> Result<Finding> {
 /// many MiB.
 fn played(
     stage: &Stage,
-    listener: fn(&Home) -> SocketAddr,
+    listener: fn(&RuntimeHandle) -> SocketAddr,
     count: usize,
     clients: Vec<Client>,
     may_grow: u64,
 ) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
-    let home = Home::new(stage, &store.url())?;
+    let home = RuntimeHandle::new(stage, &store.url())?;
     home.add_channel()?;
     let receiver = home.start()?;
     let memory = receiver.memory()?;

@@ -1,4 +1,4 @@
-//! What every [`ChannelCredentialRepository`](ports::ChannelCredentialRepository) must do.
+//! What every [`ChannelStore`](ports::ChannelStore) must do.
 
 pub mod credentials;
 pub mod entries;

@@ -4,38 +4,28 @@ use std::sync::Arc;
 
 use domain::secret::SealedSecret;
 use domain::{Channel, Credential};
-use ports::channels::{Change, ChannelCredentialRepository, ChannelWithCredentials};
+use ports::channels::{Change, ChannelStore, ChannelWithCredentials};
 use tokio::task::JoinSet;
 
 use crate::builders::{channel, channel_id};
 use crate::contract::Stores;
 
-pub(super) type Channels = Stores<dyn ChannelCredentialRepository>;
+pub(super) type Channels = Stores<dyn ChannelStore>;
 
-pub(super) async fn add(
-    store: &dyn ChannelCredentialRepository,
-    channel: &Channel,
-    first: &Credential,
-) {
+pub(super) async fn add(store: &dyn ChannelStore, channel: &Channel, first: &Credential) {
     let change = store.add(channel, first).await;
     assert_eq!(change.expect("the store is there"), Change::Done);
 }
 
-pub(super) async fn add_credential(
-    store: &dyn ChannelCredentialRepository,
-    one: &Credential,
-) -> Change {
+pub(super) async fn add_credential(store: &dyn ChannelStore, one: &Credential) -> Change {
     store.add_credential(one).await.expect("the store is there")
 }
 
-pub(super) async fn update(store: &dyn ChannelCredentialRepository, channel: &Channel) -> Change {
+pub(super) async fn update(store: &dyn ChannelStore, channel: &Channel) -> Change {
     store.update(channel).await.expect("the store is there")
 }
 
-pub(super) async fn find(
-    store: &dyn ChannelCredentialRepository,
-    id: &str,
-) -> Option<ChannelWithCredentials> {
+pub(super) async fn find(store: &dyn ChannelStore, id: &str) -> Option<ChannelWithCredentials> {
     store
         .find(&channel_id(id))
         .await
@@ -43,17 +33,14 @@ pub(super) async fn find(
 }
 
 /// The credentials of a channel that is there.
-pub(super) async fn credentials(
-    store: &dyn ChannelCredentialRepository,
-    id: &str,
-) -> Vec<Credential> {
+pub(super) async fn credentials(store: &dyn ChannelStore, id: &str) -> Vec<Credential> {
     find(store, id)
         .await
         .expect("the channel is there")
         .credentials
 }
 
-pub(super) async fn revision(store: &dyn ChannelCredentialRepository) -> i64 {
+pub(super) async fn revision(store: &dyn ChannelStore) -> i64 {
     store.revision().await.expect("the store is there")
 }
 
@@ -74,7 +61,7 @@ pub(super) fn full_channel(id: &str) -> Channel {
 /// on the other, and counts what came of them.
 pub(super) async fn race<F>(
     stores: &Channels,
-    change: impl Fn(Arc<dyn ChannelCredentialRepository>, u128) -> F,
+    change: impl Fn(Arc<dyn ChannelStore>, u128) -> F,
 ) -> Vec<Change>
 where
     F: Future<Output = Change> + Send + 'static,

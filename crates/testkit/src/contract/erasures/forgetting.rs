@@ -1,10 +1,10 @@
 //! What goes when a person is erased, and what stays.
 
-use domain::erasure::{AskedThrough, ErasureReason};
+use domain::erasure::{ErasureReason, RequestedVia};
 use domain::page::{MessageFilter, PageSize};
 use domain::{Delivery, DeliveryState, Erasure, LogPosition, Report};
 use ports::subscriptions::{Progress, Renewal};
-use ports::{DeliveryQueue, SubscriptionRepository};
+use ports::{DeliveryQueue, SubscriptionStore};
 use tokio::task::JoinSet;
 
 use super::steps::{Erasing, NUMBER, begin, entries, erase, finish, history, id, message};
@@ -21,7 +21,7 @@ pub async fn an_erased_person_is_found_nowhere(stores: Erasing) {
     let wanted = Erasure {
         id: id(1),
         asked_at: time(100),
-        asked_through: AskedThrough::Api,
+        asked_through: RequestedVia::Api,
         reason: ErasureReason::parse("ticket 4711").ok(),
         masked: "+***7777".to_owned(),
         looked_at: 11 + 8,
@@ -157,7 +157,7 @@ pub async fn a_message_first_heard_of_later_is_kept(stores: Erasing) {
 pub async fn what_was_still_to_be_sent_is_given_up_and_leases_are_lost(stores: Erasing) {
     let store = &*stores.one;
     record(store, &history()).await;
-    let added = SubscriptionRepository::add(store, &subscription(1), LogPosition::START).await;
+    let added = SubscriptionStore::add(store, &subscription(1), LogPosition::START).await;
     assert!(added.expect("the store is there"));
     let leased = claim(&stores).await;
     let mut all: Vec<_> = (0..8)
@@ -196,12 +196,12 @@ async fn claim(stores: &Erasing) -> ports::subscriptions::Lease {
 pub async fn an_erasure_that_finds_nobody_takes_no_lease(stores: Erasing) {
     let store = &*stores.one;
     record(store, &history()[9..]).await;
-    let added = SubscriptionRepository::add(store, &subscription(1), LogPosition::START).await;
+    let added = SubscriptionStore::add(store, &subscription(1), LogPosition::START).await;
     assert!(added.expect("the store is there"));
     let lease = claim(&stores).await;
     assert_eq!(erase(&stores, 1).await.messages, 0);
     let renewed = store.renew(&lease, LONG).await;
-    assert_eq!(renewed.expect("the store is there"), Renewal::Kept);
+    assert_eq!(renewed.expect("the store is there"), Renewal::Renewed);
 }
 
 pub async fn reports_recorded_meanwhile_do_not_bring_the_address_back(stores: Erasing) {

@@ -8,7 +8,7 @@ mod steps;
 pub use forgetting::*;
 pub use taking::*;
 
-use ports::{Erasures, ReportLog};
+use ports::{Erasures, EventLog};
 
 use super::subscriptions::PushingStore;
 
@@ -40,6 +40,6 @@ macro_rules! __erasures_contract {
 }
 
 /// A store that records reports, tells of them, and forgets whom they name.
-pub trait ErasingStore: PushingStore + ReportLog + Erasures {}
+pub trait ErasingStore: PushingStore + EventLog + Erasures {}
 
-impl<S: PushingStore + ReportLog + Erasures> ErasingStore for S {}
+impl<S: PushingStore + EventLog + Erasures> ErasingStore for S {}

@@ -2,10 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use domain::erasure::{AskedThrough, ErasureReason};
-use domain::{Addressee, Erasure, ErasureId, LogEntry, Message, Report};
+use domain::erasure::{ErasureReason, RequestedVia};
+use domain::{Erasure, ErasureId, LogEntry, Message, Recipient, Report};
 use ports::Erasures;
-use ports::erasures::Asked;
+use ports::erasures::ErasureOrder;
 use uuid::Uuid;
 
 use super::ErasingStore;
@@ -17,8 +17,8 @@ pub(super) type Erasing = Stores<dyn ErasingStore>;
 
 pub(super) const NUMBER: &str = "+15550107777";
 
-pub(super) fn person() -> Addressee {
-    Addressee::parse(NUMBER).expect("a number")
+pub(super) fn person() -> Recipient {
+    Recipient::parse(NUMBER).expect("a number")
 }
 
 pub(super) fn id(number: u128) -> ErasureId {
@@ -26,9 +26,9 @@ pub(super) fn id(number: u128) -> ErasureId {
 }
 
 pub(super) async fn begin(store: &dyn ErasingStore, number: u128) {
-    let asked = Asked {
+    let asked = ErasureOrder {
         at: time(100),
-        through: AskedThrough::Api,
+        through: RequestedVia::Api,
         reason: ErasureReason::parse("ticket 4711").ok(),
     };
     let begun = store.begin(id(number), &asked, &person()).await;

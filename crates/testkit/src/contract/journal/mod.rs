@@ -1,4 +1,4 @@
-//! What every [`ReportJournal`] must do.
+//! What every [`Journal`] must do.
 
 pub mod room;
 
@@ -7,7 +7,7 @@ pub use room::*;
 use std::sync::Arc;
 
 use domain::IntegratorName;
-use ports::ReportJournal;
+use ports::Journal;
 use ports::journal::JournalEntry;
 use tokio::task::JoinSet;
 
@@ -52,7 +52,7 @@ macro_rules! __journal_contract {
 pub trait JournalPlace: Send + Sync {
     /// Opens the journal as a process does that starts. It takes at most
     /// `capacity` bytes.
-    fn open(&self, capacity: u64) -> Arc<dyn ReportJournal>;
+    fn open(&self, capacity: u64) -> Arc<dyn Journal>;
 }
 
 type Places = Stores<dyn JournalPlace>;
@@ -75,19 +75,19 @@ fn twilio() -> IntegratorName {
     IntegratorName::parse("twilio").expect("this is a name")
 }
 
-async fn append(journal: &dyn ReportJournal, entries: &[JournalEntry]) {
+async fn append(journal: &dyn Journal, entries: &[JournalEntry]) {
     let appended = journal.append(entries).await;
     appended.expect("the journal takes entries");
 }
 
 /// All that is in it.
-async fn all(journal: &dyn ReportJournal) -> Vec<JournalEntry> {
+async fn all(journal: &dyn Journal) -> Vec<JournalEntry> {
     let (entries, _) = journal.oldest(usize::MAX).await.expect("it can be read");
     entries
 }
 
 /// Removes the oldest entries, which are returned.
-async fn take(journal: &dyn ReportJournal, max: usize) -> Vec<JournalEntry> {
+async fn take(journal: &dyn Journal, max: usize) -> Vec<JournalEntry> {
     let (entries, mark) = journal.oldest(max).await.expect("it can be read");
     journal.remove(mark).await.expect("entries can be removed");
     entries

@@ -1,6 +1,6 @@
 //! How much is in a journal, and what happens when there is no room.
 
-use ports::ReportJournal;
+use ports::Journal;
 use ports::journal::{JournalError, Refusal};
 
 use super::{Places, ROOMY, all, append, entries, take};
@@ -9,7 +9,7 @@ use super::{Places, ROOMY, all, append, entries, take};
 const NARROW: u64 = 16 * 1024;
 
 /// Appends one entry after the other until the journal is full; how many it took.
-async fn fill(journal: &dyn ReportJournal) -> u64 {
+async fn fill(journal: &dyn Journal) -> u64 {
     for number in 0..NARROW {
         match journal.append(&entries(number..number + 1)).await {
             Ok(()) => {}
@@ -74,7 +74,7 @@ pub async fn a_journal_that_was_full_takes_again_when_it_was_emptied(places: Pla
 }
 
 /// Why it takes nothing, if it does not.
-fn refusal(journal: &dyn ReportJournal) -> Option<Refusal> {
+fn refusal(journal: &dyn Journal) -> Option<Refusal> {
     journal.usage().refusing.map(|refusing| refusing.why)
 }
 

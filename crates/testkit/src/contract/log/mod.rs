@@ -1,4 +1,4 @@
-//! What every [`ReportLog`] must do.
+//! What every [`EventLog`] must do.
 
 pub mod following;
 pub mod reading;
@@ -9,12 +9,12 @@ pub use following::*;
 pub use reader::{Reader, page};
 pub use reading::*;
 
-use ports::{ReportLog, ReportStore};
+use ports::{EventLog, ReportStore};
 
 /// A store that records reports and hands them out.
-pub trait LoggingStore: ReportStore + ReportLog {}
+pub trait LoggingStore: ReportStore + EventLog {}
 
-impl<S: ReportStore + ReportLog> LoggingStore for S {}
+impl<S: ReportStore + EventLog> LoggingStore for S {}
 
 /// Gives the names of all functions of this area to another macro.
 #[doc(hidden)]

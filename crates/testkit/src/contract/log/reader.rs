@@ -5,11 +5,11 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use domain::{LogEntry, LogPosition, MessageKey, MessageState};
-use ports::ReportLog;
-use ports::log::{LogPage, LogRead};
+use ports::EventLog;
+use ports::event_log::{LogPage, LogRead};
 
 /// The next page, which nothing is missing before.
-pub async fn page(log: &dyn ReportLog, after: Option<LogPosition>, limit: u16) -> LogPage {
+pub async fn page(log: &dyn EventLog, after: Option<LogPosition>, limit: u16) -> LogPage {
     let limit = NonZeroU16::new(limit).expect("at least one");
     match log.read(after, limit).await.expect("the log can be read") {
         LogRead::Page(page) => page,
@@ -29,7 +29,7 @@ pub struct Reader {
 
 impl Reader {
     /// Reads one page. Whether there was nothing more.
-    pub async fn step(&mut self, log: &dyn ReportLog, limit: u16) -> bool {
+    pub async fn step(&mut self, log: &dyn EventLog, limit: u16) -> bool {
         let page = page(log, self.after, limit).await;
         assert!(self.after.is_none_or(|after| after <= page.next));
         assert!(
@@ -53,7 +53,7 @@ impl Reader {
     }
 
     /// Reads until it was handed this many entries, which may take a moment.
-    pub async fn until(&mut self, log: &dyn ReportLog, count: usize, limit: u16) {
+    pub async fn until(&mut self, log: &dyn EventLog, count: usize, limit: u16) {
         while self.entries.len() < count {
             if self.step(log, limit).await {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -63,7 +63,7 @@ impl Reader {
     }
 
     /// The first `count` entries of a log, read in pages of `limit`.
-    pub async fn read(log: &dyn ReportLog, count: usize, limit: u16) -> Self {
+    pub async fn read(log: &dyn EventLog, count: usize, limit: u16) -> Self {
         let mut reader = Self::default();
         reader.until(log, count, limit).await;
         reader

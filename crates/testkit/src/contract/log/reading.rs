@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use domain::{Effect, LogPosition, Report};
-use ports::log::LogRest;
+use ports::event_log::Remaining;
 
 use super::{LoggingStore, Reader, page};
 use crate::builders::{key, report, time, twilio_sid};
@@ -220,7 +220,7 @@ pub async fn what_is_behind_a_position_is_counted_up_to_a_limit(stores: Logs) {
         let rest = stores.other.behind(position, at_most).await;
         rest.expect("the store is there")
     };
-    let rest = |reports, since: Option<i64>| LogRest {
+    let rest = |reports, since: Option<i64>| Remaining {
         reports,
         since: since.map(time),
         pruned: false,

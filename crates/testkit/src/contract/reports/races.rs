@@ -26,7 +26,7 @@ async fn race(stores: &Reports, batches: Vec<Vec<Report>>) -> Vec<Effect> {
 /// What does not depend on the order of the reports.
 fn unordered(message: &Message) -> (Message, BTreeSet<i64>) {
     let prints = message.seen.fingerprints().iter().copied().collect();
-    let seen = domain::seen::SeenReports::from_parts(message.seen.mask(), Vec::new());
+    let seen = domain::seen_reports::SeenReports::from_parts(message.seen.mask(), Vec::new());
     (
         Message {
             seen,

@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use domain::event::events_of;
 use domain::{DeliveryStatus, Effect, LogEntry, LogPosition};
-use ports::log::LogRead;
+use ports::event_log::LogRead;
 use ports::retention::Pruning;
 use tokio::task::JoinSet;
 

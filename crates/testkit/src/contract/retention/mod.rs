@@ -14,7 +14,7 @@ pub use messages::*;
 pub use runs::*;
 pub use walks::*;
 
-use ports::{ChannelCredentialRepository, ReportLog, ReportStore, Retention, RetentionRuns};
+use ports::{ChannelStore, EventLog, ReportStore, Retention, RetentionRuns};
 
 /// Gives the names of all functions of this area to another macro.
 #[doc(hidden)]
@@ -61,11 +61,11 @@ macro_rules! __retention_contract {
 
 /// A store that records reports of channels, hands them out and removes them.
 pub trait RetainingStore:
-    ReportStore + ReportLog + Retention + RetentionRuns + ChannelCredentialRepository
+    ReportStore + EventLog + Retention + RetentionRuns + ChannelStore
 {
 }
 
 impl<S> RetainingStore for S where
-    S: ReportStore + ReportLog + Retention + RetentionRuns + ChannelCredentialRepository
+    S: ReportStore + EventLog + Retention + RetentionRuns + ChannelStore
 {
 }

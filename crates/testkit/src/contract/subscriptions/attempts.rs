@@ -2,7 +2,7 @@
 
 use domain::delivery::{Attempt, Attempts};
 use domain::{Delivery, DeliveryState, SubscriptionId};
-use ports::subscriptions::{RECENT_MAX, RecentAttempts};
+use ports::subscriptions::{MAX_RECENT, RecentAttempts};
 
 use super::PushingStore;
 use super::steps::{Pushing, add, claim, claimed, id, record, remove};
@@ -109,20 +109,20 @@ pub async fn attempts_of_other_subscriptions_are_not_counted(stores: Pushing) {
 
 pub async fn where_too_much_has_ended_attempts_are_counted_from_a_later_time(stores: Pushing) {
     let lease = claimed(&stores).await;
-    let most = i64::try_from(RECENT_MAX).expect("small");
+    let most = i64::try_from(MAX_RECENT).expect("small");
     let deliveries: Vec<_> = (1..=most)
         .map(|n| tried(n, DeliveryState::Delivered, &[NOW + n * 10]))
         .collect();
     assert!(record(&*stores.one, &lease, 1, &deliveries).await);
     let found = counted(&*stores.one, id(), NOW).await;
-    assert_eq!(found, recent(NOW, RECENT_MAX as u64, 0));
+    assert_eq!(found, recent(NOW, MAX_RECENT as u64, 0));
     let open = tried(0, DeliveryState::Retrying, &[NOW, NOW + 25]);
     let more = [1, 2].map(|n| tried(most + n, DeliveryState::Delivered, &[NOW + (most + n) * 10]));
     let more: Vec<_> = more.into_iter().chain([open]).collect();
     assert!(record(&*stores.one, &lease, 1, &more).await);
     // The second one, whose attempt began at 20, ended at 25 and was not looked at.
     let found = counted(&*stores.one, id(), NOW).await;
-    assert_eq!(found, recent(NOW + 26, RECENT_MAX as u64, 0));
+    assert_eq!(found, recent(NOW + 26, MAX_RECENT as u64, 0));
     let found = counted(&*stores.one, id(), NOW + most * 10).await;
     assert_eq!(found, recent(NOW + most * 10, 3, 0));
 }

@@ -6,7 +6,7 @@ use domain::subscription::{Description, PauseReason, SubscriptionSecret, Subscri
 use domain::webhook::TargetUrl;
 use domain::{DeliveryState, EventFilter, EventType, LogPosition, Subscription};
 use ports::subscriptions::{Progress, SubscriptionStatus};
-use ports::{DeliveryQueue, SubscriptionRepository};
+use ports::{DeliveryQueue, SubscriptionStore};
 use tokio::task::JoinSet;
 
 use super::steps::{
@@ -69,7 +69,7 @@ pub async fn a_subscription_comes_back_as_it_was_added(stores: Pushing) {
     let all = [(full(2), i64::MAX), (subscription(1), 0), (ended, 77)];
     for (subscription, from) in &all {
         let from = LogPosition(*from);
-        let added = SubscriptionRepository::add(&*stores.one, subscription, from).await;
+        let added = SubscriptionStore::add(&*stores.one, subscription, from).await;
         assert!(added.expect("the store is there"));
     }
     for (subscription, from) in &all {
@@ -110,7 +110,7 @@ pub async fn an_id_is_added_once_and_does_not_come_again(stores: Pushing) {
     let store = &*stores.one;
     add(store, &subscription(1)).await;
     let again = || async {
-        let added = SubscriptionRepository::add(&*stores.other, &full(1), LogPosition(9)).await;
+        let added = SubscriptionStore::add(&*stores.other, &full(1), LogPosition(9)).await;
         added.expect("the store is there")
     };
     assert!(!again().await);

@@ -6,7 +6,7 @@ use domain::{
     Delivery, DeliveryKey, DeliveryState, DeliveryStatus, EventType, LogPosition, ReportedStatus,
 };
 use ports::ReportStore;
-use ports::subscriptions::RETRY_MAX;
+use ports::subscriptions::MAX_RETRIED;
 
 use super::steps::{
     Pushing, add, claim, claimed, id, kept, listed, open, record, release, reports, several, status,
@@ -272,7 +272,7 @@ pub async fn retrying_all_takes_what_the_filter_lets_through(stores: Pushing) {
 
 pub async fn retrying_all_is_done_in_steps(stores: Pushing) {
     let lease = claimed(&stores).await;
-    let most = i64::try_from(RETRY_MAX).expect("small");
+    let most = i64::try_from(MAX_RETRIED).expect("small");
     let all = several(0..most + 5, DeliveryState::Dead);
     assert!(record(&*stores.one, &lease, 1, &all).await);
     let dead = DeliveryFilter {

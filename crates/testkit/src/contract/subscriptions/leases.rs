@@ -18,11 +18,11 @@ pub async fn a_subscription_is_claimed_by_one(stores: Pushing) {
     let leased = claim(&*stores.one).await;
     assert_eq!(leased.lease.subscription, id());
     assert_eq!(leased.subscription, subscription(1));
-    assert_eq!((leased.open.len(), leased.more_open), (0, false));
+    assert_eq!((leased.open.len(), leased.more_pending), (0, false));
     for store in [&*stores.one, &*stores.other] {
         assert_eq!(try_claim(store, LONG).await, None);
     }
-    assert_eq!(renew(&*stores.other, &leased.lease).await, Renewal::Kept);
+    assert_eq!(renew(&*stores.other, &leased.lease).await, Renewal::Renewed);
 }
 
 pub async fn what_is_paused_or_ended_is_not_claimed(stores: Pushing) {
@@ -75,7 +75,7 @@ pub async fn a_lease_that_is_over_can_be_claimed(stores: Pushing) {
     assert_eq!(second.subscription, first.subscription);
     assert_eq!(renew(&*stores.one, &first).await, Renewal::Lost);
     assert!(!record(&*stores.one, &first, 1, &[]).await);
-    assert_eq!(renew(&*stores.one, &second).await, Renewal::Kept);
+    assert_eq!(renew(&*stores.one, &second).await, Renewal::Renewed);
 }
 
 pub async fn a_lease_that_is_over_is_held_until_somebody_claims(stores: Pushing) {
@@ -84,7 +84,7 @@ pub async fn a_lease_that_is_over_is_held_until_somebody_claims(stores: Pushing)
     let lease = leased.expect("it is free").lease;
     assert_eq!(status(&*stores.one, id()).await.leased_by, None);
     assert!(record(&*stores.one, &lease, 1, &[]).await);
-    assert_eq!(renew(&*stores.one, &lease).await, Renewal::Kept);
+    assert_eq!(renew(&*stores.one, &lease).await, Renewal::Renewed);
     assert_eq!(try_claim(&*stores.other, LONG).await, None);
 }
 
@@ -92,10 +92,10 @@ pub async fn a_renewed_lease_lasts_from_then_on(stores: Pushing) {
     let lease = claimed(&stores).await;
     // Shorter, too.
     let renewal = stores.other.renew(&lease, Duration::ZERO).await;
-    assert_eq!(renewal.expect("the store is there"), Renewal::Kept);
+    assert_eq!(renewal.expect("the store is there"), Renewal::Renewed);
     let next = claim(&*stores.one).await.lease;
     assert_eq!(renew(&*stores.one, &lease).await, Renewal::Lost);
-    assert_eq!(renew(&*stores.one, &next).await, Renewal::Kept);
+    assert_eq!(renew(&*stores.one, &next).await, Renewal::Renewed);
 }
 
 pub async fn a_released_subscription_can_be_claimed_at_once(stores: Pushing) {
@@ -115,7 +115,7 @@ pub async fn only_the_last_lease_can_be_released(stores: Pushing) {
         release(&*stores.one, &first).await;
         assert_eq!(try_claim(&*stores.one, LONG).await, None);
     }
-    assert_eq!(renew(&*stores.other, &second).await, Renewal::Kept);
+    assert_eq!(renew(&*stores.other, &second).await, Renewal::Renewed);
 }
 
 pub async fn every_lease_has_a_greater_token(stores: Pushing) {
@@ -151,7 +151,7 @@ pub async fn of_many_claims_at_once_no_two_get_the_same(stores: Pushing) {
         ids.dedup();
         assert_eq!((leases.len(), ids.len()), (SUBSCRIPTIONS, SUBSCRIPTIONS));
         for (number, lease) in leases.iter().enumerate() {
-            assert_eq!(renew(&*stores.nth(number), lease).await, Renewal::Kept);
+            assert_eq!(renew(&*stores.nth(number), lease).await, Renewal::Renewed);
             release(&*stores.nth(number), lease).await;
         }
     }

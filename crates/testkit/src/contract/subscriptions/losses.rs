@@ -75,7 +75,7 @@ pub async fn a_lease_is_lost_by_what_its_holder_does_not_know_of(stores: Pushing
     for loss in LOSSES {
         let lease = claim(store).await.lease;
         assert!(record(store, &lease, 7, &several([1], DeliveryState::Dead)).await);
-        assert_eq!(renew(store, &lease).await, Renewal::Kept);
+        assert_eq!(renew(store, &lease).await, Renewal::Renewed);
         cause(loss, &*stores.other).await;
         assert_eq!(renew(store, &lease).await, Renewal::Lost, "{loss:?}");
         assert!(!record(store, &lease, 8, &[]).await, "{loss:?}");
@@ -98,7 +98,7 @@ pub async fn a_lost_lease_keeps_others_away_until_it_is_released(stores: Pushing
     release(&*stores.one, &lease).await;
     let next = claim(&*stores.other).await.lease;
     assert!(lease.token < next.token);
-    assert_eq!(renew(&*stores.other, &next).await, Renewal::Kept);
+    assert_eq!(renew(&*stores.other, &next).await, Renewal::Renewed);
 }
 
 pub async fn what_changes_nothing_keeps_the_lease(stores: Pushing) {
@@ -115,7 +115,7 @@ pub async fn what_changes_nothing_keeps_the_lease(stores: Pushing) {
     assert_eq!(retried.expect("the store is there"), 0);
     other.list().await.expect("the store is there");
     assert_eq!(try_claim(other, LONG).await, None);
-    assert_eq!(renew(store, &lease).await, Renewal::Kept);
+    assert_eq!(renew(store, &lease).await, Renewal::Renewed);
     assert!(record(store, &lease, 8, &delivered).await);
 }
 

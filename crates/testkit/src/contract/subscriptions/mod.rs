@@ -23,18 +23,18 @@ pub use sharing::*;
 pub(super) use steps::LONG;
 
 use ports::{
-    AttemptLog, DeliveryLog, DeliveryQueue, DeliveryRetention, ReportStore, SubscriptionRepository,
+    AttemptLog, DeliveryLog, DeliveryQueue, DeliveryRetention, ReportStore, SubscriptionStore,
 };
 
 /// A store that records reports, and what is told of them.
 pub trait PushingStore:
-    ReportStore + SubscriptionRepository + DeliveryQueue + DeliveryLog + DeliveryRetention + AttemptLog
+    ReportStore + SubscriptionStore + DeliveryQueue + DeliveryLog + DeliveryRetention + AttemptLog
 {
 }
 
 impl<S> PushingStore for S where
     S: ReportStore
-        + SubscriptionRepository
+        + SubscriptionStore
         + DeliveryQueue
         + DeliveryLog
         + DeliveryRetention

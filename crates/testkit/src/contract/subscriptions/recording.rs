@@ -4,7 +4,7 @@ use domain::delivery::{Attempt, AttemptError, DeliveryFilter};
 use domain::webhook::AnswerExcerpt;
 use domain::{Delivery, DeliveryKey, DeliveryState, EventType, LogPosition};
 use ports::DeliveryQueue;
-use ports::subscriptions::{OPEN_MAX, Progress};
+use ports::subscriptions::{MAX_PENDING, Progress};
 
 use super::steps::{
     Pushing, add, claim, claimed, id, kept, listed, open, record, release, reports, several, status,
@@ -191,34 +191,34 @@ pub async fn a_claim_hands_out_open_deliveries_in_log_order(stores: Pushing) {
     assert!(record(&*stores.one, &lease, 10, &all).await);
     release(&*stores.one, &lease).await;
     let leased = claim(&*stores.other).await;
-    assert_eq!((leased.open, leased.more_open), (open(&wanted), false));
+    assert_eq!((leased.open, leased.more_pending), (open(&wanted), false));
 }
 
 pub async fn a_claim_hands_out_no_more_than_it_may(stores: Pushing) {
     let lease = claimed(&stores).await;
-    let most = i64::try_from(OPEN_MAX).expect("small");
+    let most = i64::try_from(MAX_PENDING).expect("small");
     let all = several(1..=most + 1, DeliveryState::Retrying);
     assert!(record(&*stores.one, &lease, most + 1, &all).await);
     release(&*stores.one, &lease).await;
     let leased = claim(&*stores.other).await;
-    assert!(leased.open == open(&all[..OPEN_MAX]) && leased.more_open);
+    assert!(leased.open == open(&all[..MAX_PENDING]) && leased.more_pending);
     for (after, left) in [(most - 1, 2), (most, 1), (most + 1, 0)] {
         let after = delivery(id(), after, DeliveryState::Retrying).place();
-        let more = stores.one.more_open(id(), after).await;
+        let more = stores.one.more_pending(id(), after).await;
         let wanted = open(&all[all.len() - left..]);
         assert_eq!(more.expect("the store is there"), wanted);
     }
     let none = stores
         .one
-        .more_open(subscription_id(2), all[0].place())
+        .more_pending(subscription_id(2), all[0].place())
         .await;
     assert_eq!(none.expect("the store is there"), []);
     let done = several(1..2, DeliveryState::Delivered);
     assert!(record(&*stores.other, &leased.lease, most + 1, &done).await);
     release(&*stores.other, &leased.lease).await;
     let leased = claim(&*stores.other).await;
-    assert!(leased.open == open(&all[1..]) && !leased.more_open);
-    let more = stores.one.more_open(id(), all[0].place()).await;
+    assert!(leased.open == open(&all[1..]) && !leased.more_pending);
+    let more = stores.one.more_pending(id(), all[0].place()).await;
     assert!(more.expect("the store is there") == open(&all[1..]));
 }
 
@@ -230,7 +230,7 @@ pub async fn what_is_open_is_read_whole(stores: Pushing) {
     let nobodys = delivery(id(), 99, DeliveryState::Retrying);
     assert!(record(&*stores.one, &lease, 9, &all).await);
     for delivery in all.into_iter().chain([nobodys.clone()]) {
-        let found = stores.other.open_delivery(delivery.key).await;
+        let found = stores.other.pending_delivery(delivery.key).await;
         let wanted = Some(delivery).filter(|it| it.state.is_open() && *it != nobodys);
         assert_eq!(found.expect("the store is there"), wanted);
     }

@@ -32,13 +32,13 @@ async fn renew_all(store: &dyn PushingStore, leases: Vec<Lease>) -> Vec<Lease> {
     let mut kept = Vec::new();
     for lease in leases {
         match renew(store, &lease).await {
-            Renewal::Kept => kept.push(lease),
-            Renewal::Surplus => surplus.push(lease),
+            Renewal::Renewed => kept.push(lease),
+            Renewal::OverQuota => surplus.push(lease),
             Renewal::Lost => panic!("{lease:?} was lost"),
         }
     }
     for lease in surplus {
-        assert_eq!(renew(store, &lease).await, Renewal::Surplus);
+        assert_eq!(renew(store, &lease).await, Renewal::OverQuota);
         assert!(record(store, &lease, 1, &[]).await, "it is held");
         release(store, &lease).await;
     }
@@ -116,7 +116,7 @@ pub async fn a_worker_that_leaves_has_no_share(stores: Pushing) {
         release(&*stores.other, lease).await;
     }
     assert_eq!(claim_all(&*stores.one, "a").await.len(), 2);
-    assert_eq!(renew(&*stores.one, &first.lease).await, Renewal::Kept);
+    assert_eq!(renew(&*stores.one, &first.lease).await, Renewal::Renewed);
 }
 
 pub async fn a_worker_that_asks_no_more_has_no_share_after_a_while(stores: Pushing) {

@@ -3,12 +3,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use domain::delivery::{DeliveryFilter, OpenDelivery};
+use domain::delivery::{DeliveryFilter, PendingDelivery};
 use domain::page::PageSize;
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, Subscription, SubscriptionId};
 use ports::retention::Pruning;
 use ports::subscriptions::{Lease, LeasedSubscription, Progress, Renewal, SubscriptionStatus};
-use ports::{DeliveryQueue, SubscriptionRepository};
+use ports::{DeliveryQueue, SubscriptionStore};
 
 use super::PushingStore;
 use crate::builders::{delivery, subscription, subscription_id, time};
@@ -25,7 +25,7 @@ pub(super) fn id() -> SubscriptionId {
 }
 
 pub(super) async fn add(store: &dyn PushingStore, subscription: &Subscription) {
-    let added = SubscriptionRepository::add(store, subscription, LogPosition::START).await;
+    let added = SubscriptionStore::add(store, subscription, LogPosition::START).await;
     assert!(added.expect("the store is there"));
 }
 
@@ -33,7 +33,7 @@ pub(super) async fn find(
     store: &dyn PushingStore,
     id: SubscriptionId,
 ) -> Option<SubscriptionStatus> {
-    let found = SubscriptionRepository::find(store, id).await;
+    let found = SubscriptionStore::find(store, id).await;
     found.expect("the store is there")
 }
 
@@ -43,12 +43,12 @@ pub(super) async fn status(store: &dyn PushingStore, id: SubscriptionId) -> Subs
 }
 
 pub(super) async fn change(store: &dyn PushingStore, subscription: &Subscription) -> bool {
-    let changed = SubscriptionRepository::change(store, subscription).await;
+    let changed = SubscriptionStore::change(store, subscription).await;
     changed.expect("the store is there")
 }
 
 pub(super) async fn remove(store: &dyn PushingStore, id: SubscriptionId) -> bool {
-    let removed = SubscriptionRepository::remove(store, id).await;
+    let removed = SubscriptionStore::remove(store, id).await;
     removed.expect("the store is there")
 }
 
@@ -111,8 +111,8 @@ pub(super) fn several(ids: impl IntoIterator<Item = i64>, state: DeliveryState) 
 }
 
 /// What a claim says of these deliveries.
-pub(super) fn open(deliveries: &[Delivery]) -> Vec<OpenDelivery> {
-    deliveries.iter().map(OpenDelivery::from).collect()
+pub(super) fn open(deliveries: &[Delivery]) -> Vec<PendingDelivery> {
+    deliveries.iter().map(PendingDelivery::from).collect()
 }
 
 pub(super) async fn kept(store: &dyn PushingStore, key: DeliveryKey) -> Option<Delivery> {

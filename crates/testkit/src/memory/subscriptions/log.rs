@@ -7,7 +7,7 @@ use domain::delivery::DeliveryFilter;
 use domain::page::{Page, PageSize};
 use domain::{Delivery, DeliveryKey, LogPosition, MessageKey, SubscriptionId, Timestamp};
 use ports::retention::Pruning;
-use ports::subscriptions::{OPEN_MAX, RECENT_MAX, RETRY_MAX, RecentAttempts};
+use ports::subscriptions::{MAX_PENDING, MAX_RECENT, MAX_RETRIED, RecentAttempts};
 use ports::{AttemptLog, DeliveryLog, DeliveryRetention, StoreError};
 
 use super::{MemoryStore, Subscriptions};
@@ -80,7 +80,7 @@ impl DeliveryLog for MemoryStore {
         }
         let chosen = all.deliveries.values_mut().filter(|it| filter.passes(it));
         let retried = chosen.filter_map(|it| it.retry(now).then_some(()));
-        let retried = retried.take(RETRY_MAX).count();
+        let retried = retried.take(MAX_RETRIED).count();
         if retried > 0 {
             all.raise_fence(filter.subscription);
         }
@@ -180,7 +180,7 @@ impl AttemptLog for MemoryStore {
             .filter(|it| it.finished_at.is_some_and(|at| at >= since))
             .collect();
         ended.sort_by_key(|it| std::cmp::Reverse(it.finished_at));
-        if let Some(first) = ended.get(RECENT_MAX).and_then(|it| it.finished_at) {
+        if let Some(first) = ended.get(MAX_RECENT).and_then(|it| it.finished_at) {
             recent.since = first.plus_micros(1);
         }
         let mine = |it: &&Delivery| it.key.subscription == subscription;
@@ -188,7 +188,7 @@ impl AttemptLog for MemoryStore {
         let mut open: Vec<_> = all.of(subscription).map(|(_, it)| it).collect();
         open.retain(|it| it.state.is_open());
         open.sort_by_key(|it| it.place());
-        let open = open.into_iter().take(OPEN_MAX);
+        let open = open.into_iter().take(MAX_PENDING);
         for delivery in ended.chain(open).filter(|_| all.has(subscription)) {
             recent.count(&delivery.attempts);
         }

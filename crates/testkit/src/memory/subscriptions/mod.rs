@@ -12,7 +12,7 @@ use domain::{
     Delivery, DeliveryKey, DeliveryState, LogPosition, Subscription, SubscriptionId, Timestamp,
 };
 use ports::subscriptions::SubscriptionStatus;
-use ports::{StoreError, SubscriptionRepository};
+use ports::{StoreError, SubscriptionStore};
 use tokio::time::Instant;
 
 use super::MemoryStore;
@@ -109,7 +109,7 @@ impl Subscriptions {
 }
 
 #[async_trait]
-impl SubscriptionRepository for MemoryStore {
+impl SubscriptionStore for MemoryStore {
     async fn add(
         &self,
         subscription: &Subscription,

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::delivery::{OpenDelivery, Place};
+use domain::delivery::{DeliveryOrder, PendingDelivery};
 use domain::subscription::{Subscription, SubscriptionState};
 use domain::{Delivery, DeliveryKey, SubscriptionId};
-use ports::subscriptions::{Lease, LeasedSubscription, OPEN_MAX, Progress, Renewal};
+use ports::subscriptions::{Lease, LeasedSubscription, MAX_PENDING, Progress, Renewal};
 use ports::{DeliveryQueue, StoreError};
 use tokio::time::Instant;
 
@@ -44,15 +44,15 @@ impl Subscriptions {
     fn open(
         &self,
         subscription: SubscriptionId,
-        after: Option<Place>,
-    ) -> (Vec<OpenDelivery>, bool) {
+        after: Option<DeliveryOrder>,
+    ) -> (Vec<PendingDelivery>, bool) {
         let of = self.of(subscription).map(|(_, delivery)| delivery);
         let behind = |it: &&Delivery| after.is_none_or(|after| it.place() > after);
         let open = of.filter(|it| it.state.is_open()).filter(behind);
-        let mut open: Vec<_> = open.map(OpenDelivery::from).collect();
-        open.sort_by_key(OpenDelivery::place);
-        let more = open.len() > OPEN_MAX;
-        open.truncate(OPEN_MAX);
+        let mut open: Vec<_> = open.map(PendingDelivery::from).collect();
+        open.sort_by_key(PendingDelivery::place);
+        let more = open.len() > MAX_PENDING;
+        open.truncate(MAX_PENDING);
         (open, more)
     }
 }
@@ -82,7 +82,7 @@ impl DeliveryQueue for MemoryStore {
         kept.free_at = now + lease;
         let id = kept.subscription.id;
         Ok(all.by_id.get(&id).map(|kept| {
-            let (open, more_open) = all.open(id, None);
+            let (open, more_pending) = all.open(id, None);
             LeasedSubscription {
                 lease: Lease {
                     subscription: id,
@@ -92,21 +92,21 @@ impl DeliveryQueue for MemoryStore {
                 position: kept.position,
                 failing_since: kept.failing_since,
                 open,
-                more_open,
+                more_pending,
             }
         }))
     }
 
-    async fn more_open(
+    async fn more_pending(
         &self,
         subscription: SubscriptionId,
-        after: Place,
-    ) -> Result<Vec<OpenDelivery>, StoreError> {
+        after: DeliveryOrder,
+    ) -> Result<Vec<PendingDelivery>, StoreError> {
         let data = MemoryStore::open(self)?;
         Ok(data.subscriptions.open(subscription, Some(after)).0)
     }
 
-    async fn open_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
+    async fn pending_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
         let data = MemoryStore::open(self)?;
         let found = data.subscriptions.deliveries.get(&key);
         Ok(found.filter(|it| it.state.is_open()).cloned())
@@ -124,9 +124,9 @@ impl DeliveryQueue for MemoryStore {
         };
         let before = all.held_by(&worker, Some(lease.subscription));
         Ok(if before < all.share() {
-            Renewal::Kept
+            Renewal::Renewed
         } else {
-            Renewal::Surplus
+            Renewal::OverQuota
         })
     }
 

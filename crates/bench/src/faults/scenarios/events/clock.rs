@@ -16,13 +16,13 @@ use bench::SECRET_KEY;
 use bench::events::subscriber::Manner;
 use domain::Timestamp;
 use domain::secret::ServerSecret;
-use ports::observer::Unobserved;
-use ports::{ChannelCredentialRepository, Clock, DeliveryQueue, ReportLog};
+use ports::metrics::NoMetrics;
+use ports::{ChannelStore, Clock, DeliveryQueue, EventLog};
 use testkit::clock::CountingIds;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use usecases::push::{PushParts, PushSettings};
-use usecases::{ChannelDirectory, PushEvents, SharedLog};
+use usecases::delivery::{PushParts, PushSettings};
+use usecases::{ChannelDirectory, LogTailCache, PushEvents};
 
 use super::{Audience, home, load};
 use crate::Stage;
@@ -115,10 +115,10 @@ fn work(
 
 async fn push<S>(store: Arc<S>, clock: Arc<SkewedClock>, stop: watch::Receiver<bool>) -> Result<()>
 where
-    S: DeliveryQueue + ReportLog + ChannelCredentialRepository + 'static,
+    S: DeliveryQueue + EventLog + ChannelStore + 'static,
 {
     let secret = || ServerSecret::parse(SECRET_KEY);
-    let directory = ChannelDirectory::new(store.clone(), secret()?, Arc::new(Unobserved));
+    let directory = ChannelDirectory::new(store.clone(), secret()?, Arc::new(NoMetrics));
     directory.refresh().await?;
     let settings = WebhookSettings {
         private_targets: true,
@@ -126,14 +126,14 @@ where
     };
     let parts = PushParts {
         queue: store.clone(),
-        log: Arc::new(SharedLog::new(store)),
+        log: Arc::new(LogTailCache::new(store)),
         pace: Arc::default(),
         sink: Arc::new(WebhookSink::new(settings, clock.clone())?),
         directory: Arc::new(directory),
         secret: secret()?,
         clock,
         ids: Arc::new(CountingIds::default()),
-        observer: Arc::new(Unobserved),
+        observer: Arc::new(NoMetrics),
     };
     let push = PushEvents::new(parts, PushSettings::default(), "skewed".to_owned());
     let mut pushers = JoinSet::new();

@@ -9,7 +9,7 @@ use bench::events::subscriber::{Manner, Subscriber};
 use super::{Audience, load, until};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::scenarios::{DEADLINE, pause};
 use crate::store::Store;
 
@@ -26,7 +26,7 @@ const MEMORY: u64 = 256 << 20;
 pub fn crowd(stage: &Stage) -> Result<Finding> {
     let store = Store::new(stage.engine)?;
     let (name, value) = PRIVATE_TARGETS;
-    let home = Home::new(stage, &store.url())?.with(name, value);
+    let home = RuntimeHandle::new(stage, &store.url())?.with(name, value);
     home.add_channel()?;
     let receiver = home.start()?;
     let audience = Audience::new(&home, 1)?;

@@ -26,7 +26,7 @@ use domain::{DeliveryStatus, EventType};
 use crate::Stage;
 use crate::finding::Finding;
 use crate::happened::happened;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::ledger::Ledger;
 use crate::load::Load;
 use crate::receiver::Receiver;
@@ -37,9 +37,9 @@ use crate::store::Store;
 const TOLD: Duration = Duration::from_mins(3);
 
 /// A home whose events may go to this machine, with leases that end soon.
-fn home(stage: &Stage, store: &Store) -> Result<Home> {
+fn home(stage: &Stage, store: &Store) -> Result<RuntimeHandle> {
     let (name, value) = PRIVATE_TARGETS;
-    let home = Home::new(stage, &store.url())?
+    let home = RuntimeHandle::new(stage, &store.url())?
         .with(name, value)
         .with("RECEIPTD_PUSH_LEASE_SECONDS", LEASE);
     home.add_channel()?;
@@ -53,7 +53,7 @@ const LEASE: &str = "2";
 const LATE: Manner = Manner::TakesLate(Duration::from_millis(300));
 
 /// Reports at a rate that leaves the machine idle in between.
-fn load(stage: &Stage, home: &Home) -> Load {
+fn load(stage: &Stage, home: &RuntimeHandle) -> Load {
     let mut load = Load::on(home.public());
     load.connections = 16;
     load.rate = Some(if stage.quick { 200 } else { 400 });
@@ -73,7 +73,7 @@ struct Member {
 
 impl Audience {
     /// So many subscriptions.
-    fn new(home: &Home, count: usize) -> Result<Self> {
+    fn new(home: &RuntimeHandle, count: usize) -> Result<Self> {
         let operator = home.operator();
         let mut members = Vec::new();
         for _ in 0..count {

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{Audience, home};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::home::Home;
+use crate::home::RuntimeHandle;
 use crate::load::Load;
 use crate::scenarios::DEADLINE;
 use crate::store::Store;
@@ -30,7 +30,7 @@ pub fn restored(stage: &Stage) -> Result<Finding> {
     let restored = Store::Server(store.postgres()?.restore_elsewhere()?);
     let new = old.on(&restored.url());
     let receiver = new.start()?;
-    let load = |home: &Home| Load {
+    let load = |home: &RuntimeHandle| Load {
         reports: 500,
         ..Load::on(home.public())
     };

@@ -1,0 +1,405 @@
+//! Channels and their credentials, as operators manage them.
+
+use std::sync::Arc;
+
+use domain::secret::ServerSecret;
+use domain::{
+    Address, Channel, ChannelCalls, ChannelId, ChannelName, Credential, CredentialId,
+    IntegratorName, Password, PublicUrl, RetentionDays, Timestamp, WebhookUser,
+};
+use ports::channels::Change;
+use ports::integrator::report_path;
+use ports::{ChannelStore, ChannelWithCredentials, Clock, Ids, StoreError};
+
+use crate::Integrators;
+
+/// Adds, changes and removes channels and credentials.
+pub struct ManageChannels {
+    repository: Arc<dyn ChannelStore>,
+    integrators: Integrators,
+    secret: ServerSecret,
+    /// Where the internet reaches channels that have no URL of their own.
+    public_url: PublicUrl,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+}
+
+/// A channel to be added.
+#[derive(Debug)]
+pub struct NewChannel {
+    /// What the report path calls it.
+    pub id: ChannelId,
+    /// Who reports on its messages.
+    pub integrator: IntegratorName,
+    /// What people call it.
+    pub name: ChannelName,
+    /// The senders whose reports are taken; empty takes all.
+    pub senders: Vec<Address>,
+    /// Where the integrator reaches it, if not at the service's address.
+    pub public_url: Option<PublicUrl>,
+    /// The integrator's signing token, if reports must be signed.
+    pub signing_token: Option<SigningToken>,
+    /// For how many days its messages are kept, if not for as many as the service
+    /// keeps them.
+    pub keep_messages_days: Option<RetentionDays>,
+    /// Its first credential.
+    pub credential: NewCredential,
+}
+
+/// A credential to be added.
+#[derive(Debug)]
+pub struct NewCredential {
+    /// The user name the caller presents.
+    pub user: WebhookUser,
+    /// The password; `None` makes one.
+    pub password: Option<Password>,
+    /// What people call the credential.
+    pub label: Option<String>,
+    /// From when on it proves nobody.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What to change of a channel; `None` leaves as it is.
+#[derive(Debug, Default)]
+pub struct ChannelChanges {
+    /// What people call it.
+    pub name: Option<ChannelName>,
+    /// Whether its reports are taken.
+    pub enabled: Option<bool>,
+    /// The senders whose reports are taken; empty takes all.
+    pub senders: Option<Vec<Address>>,
+    /// Where the integrator reaches it; `Some(None)` at the service's address.
+    pub public_url: Option<Option<PublicUrl>>,
+    /// The signing token; `Some(None)` asks for signatures no more.
+    pub signing_token: Option<Option<SigningToken>>,
+    /// For how many days its messages are kept; `Some(None)` as many as the service
+    /// keeps them.
+    pub keep_messages_days: Option<Option<RetentionDays>>,
+    /// The version the changes were made to, if that matters.
+    pub version: Option<i64>,
+}
+
+/// An integrator's signing token in the clear.
+#[derive(Clone)]
+pub struct SigningToken(String);
+
+/// The text is no signing token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a signing token is 8 to 256 printable ASCII characters without spaces")]
+pub struct InvalidSigningToken;
+
+impl SigningToken {
+    /// Takes a token as the integrator's console shows it.
+    pub fn parse(text: &str) -> Result<Self, InvalidSigningToken> {
+        let fits =
+            (8..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidSigningToken)
+        }
+    }
+}
+
+impl std::fmt::Debug for SigningToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SigningToken(***)")
+    }
+}
+
+/// A credential just made, with what is shown this once.
+#[derive(Debug)]
+pub struct IssuedCredential {
+    /// The credential.
+    pub credential: Credential,
+    /// The password in the clear.
+    pub password: Password,
+    /// The URL to paste into the integrator's console, credentials included.
+    pub callback_url: String,
+}
+
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ManageError {
+    /// There is a channel of this id.
+    #[error("there is a channel {0} already")]
+    ChannelExists(ChannelId),
+    /// There is no channel of this id.
+    #[error("there is no channel {0}")]
+    NoSuchChannel(ChannelId),
+    /// The channel has no credential of this id.
+    #[error("the channel has no credential {0}")]
+    NoSuchCredential(CredentialId),
+    /// This program does not speak with the integrator.
+    #[error("unknown integrator {name}; known: {known}")]
+    UnknownIntegrator {
+        /// The name that is not known.
+        name: IntegratorName,
+        /// The known names, separated by commas.
+        known: String,
+    },
+    /// The channel has two live credentials; a third would serve no rotation.
+    #[error("the channel has two live credentials already; remove one first")]
+    TooManyCredentials,
+    /// The expiry lies in the past.
+    #[error("the expiry lies in the past")]
+    ExpiryInThePast,
+    /// The public URL is the callback URL of another channel or integrator.
+    #[error("the public URL holds another report path; give the base, or the URL that ends in {0}")]
+    OtherReportPath(String),
+    /// Somebody else changed the channel meanwhile.
+    #[error("the channel was changed by somebody else meanwhile")]
+    Outdated,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ManageChannels {
+    /// Manages the channels of a repository.
+    #[must_use]
+    pub fn new(
+        repository: Arc<dyn ChannelStore>,
+        integrators: Integrators,
+        secret: ServerSecret,
+        public_url: PublicUrl,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Self {
+        Self {
+            repository,
+            integrators,
+            secret,
+            public_url,
+            clock,
+            ids,
+        }
+    }
+
+    /// Where the internet reaches channels that have no URL of their own.
+    #[must_use]
+    pub const fn public_url(&self) -> &PublicUrl {
+        &self.public_url
+    }
+
+    /// The integrators that channels may have.
+    #[must_use]
+    pub const fn integrators(&self) -> &Integrators {
+        &self.integrators
+    }
+
+    /// All channels, by id.
+    pub async fn list(&self) -> Result<Vec<ChannelWithCredentials>, ManageError> {
+        Ok(self.repository.all().await?)
+    }
+
+    /// One channel.
+    pub async fn show(&self, id: &ChannelId) -> Result<ChannelWithCredentials, ManageError> {
+        let found = self.repository.find(id).await?;
+        found.ok_or_else(|| ManageError::NoSuchChannel(id.clone()))
+    }
+
+    /// The time by which credentials are live or have expired.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// How often a channel was called without success.
+    pub async fn calls(&self, id: &ChannelId) -> Result<ChannelCalls, ManageError> {
+        Ok(self.repository.calls(id).await?)
+    }
+
+    /// The URL to paste into the integrator's console, without credentials.
+    pub fn callback_url(&self, channel: &Channel) -> Result<String, ManageError> {
+        self.callback_url_with(channel, None)
+    }
+
+    /// Adds a channel with its first credential.
+    pub async fn add(&self, new: NewChannel) -> Result<(Channel, IssuedCredential), ManageError> {
+        let now = self.clock.now();
+        let channel = Channel {
+            signing_token: new.signing_token.map(|token| self.seal(&new.id, &token)),
+            id: new.id,
+            integrator: new.integrator,
+            name: new.name,
+            enabled: true,
+            senders: new.senders,
+            public_url: new.public_url,
+            keep_messages_days: new.keep_messages_days,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        self.check_public_url(&channel)?;
+        let issued = self.issue(&channel, new.credential, now)?;
+        match self.repository.add(&channel, &issued.credential).await? {
+            Change::Done => Ok((channel, issued)),
+            Change::Exists | Change::Absent | Change::Outdated | Change::Full => {
+                Err(ManageError::ChannelExists(channel.id))
+            }
+        }
+    }
+
+    /// Changes a channel.
+    pub async fn update(
+        &self,
+        id: &ChannelId,
+        changes: ChannelChanges,
+    ) -> Result<Channel, ManageError> {
+        // Changes that name no version are made to whichever there is.
+        for _ in 0..16 {
+            let mut channel = self.show(id).await?.channel;
+            if changes
+                .version
+                .is_some_and(|version| version != channel.version)
+            {
+                return Err(ManageError::Outdated);
+            }
+            self.apply(&changes, &mut channel);
+            if changes.public_url.is_some() {
+                self.check_public_url(&channel)?;
+            }
+            channel.version = channel.version.saturating_add(1);
+            channel.updated_at = self.clock.now();
+            match self.repository.update(&channel).await? {
+                Change::Done => return Ok(channel),
+                Change::Absent => return Err(ManageError::NoSuchChannel(id.clone())),
+                Change::Outdated | Change::Exists | Change::Full => {}
+            }
+        }
+        Err(ManageError::Outdated)
+    }
+
+    /// Removes a channel and its credentials. Its messages stay.
+    pub async fn remove(&self, id: &ChannelId) -> Result<(), ManageError> {
+        match self.repository.remove(id).await? {
+            Change::Done => Ok(()),
+            Change::Absent | Change::Exists | Change::Outdated | Change::Full => {
+                Err(ManageError::NoSuchChannel(id.clone()))
+            }
+        }
+    }
+
+    /// Adds a second credential, so that the first one can be replaced without
+    /// losing reports.
+    pub async fn add_credential(
+        &self,
+        id: &ChannelId,
+        new: NewCredential,
+    ) -> Result<IssuedCredential, ManageError> {
+        let channel = self.show(id).await?.channel;
+        let issued = self.issue(&channel, new, self.clock.now())?;
+        match self.repository.add_credential(&issued.credential).await? {
+            Change::Done => Ok(issued),
+            Change::Full => Err(ManageError::TooManyCredentials),
+            Change::Absent | Change::Exists | Change::Outdated => {
+                Err(ManageError::NoSuchChannel(id.clone()))
+            }
+        }
+    }
+
+    /// Removes a credential; callers that use it are refused from then on.
+    pub async fn remove_credential(
+        &self,
+        channel: &ChannelId,
+        id: CredentialId,
+    ) -> Result<(), ManageError> {
+        match self.repository.remove_credential(channel, id).await? {
+            Change::Done => Ok(()),
+            Change::Absent | Change::Exists | Change::Outdated | Change::Full => {
+                Err(ManageError::NoSuchCredential(id))
+            }
+        }
+    }
+
+    fn issue(
+        &self,
+        channel: &Channel,
+        new: NewCredential,
+        now: Timestamp,
+    ) -> Result<IssuedCredential, ManageError> {
+        if new.expires_at.is_some_and(|end| end <= now) {
+            return Err(ManageError::ExpiryInThePast);
+        }
+        let password = new
+            .password
+            .unwrap_or_else(|| Password::from_random(&self.ids.secret_bytes()));
+        let pair = (new.user.as_str(), password.reveal());
+        let callback_url = self.callback_url_with(channel, Some(pair))?;
+        let credential = Credential {
+            id: CredentialId(self.ids.uuid()),
+            channel: channel.id.clone(),
+            hash: self
+                .secret
+                .credential_hash(&channel.id, pair.0.as_bytes(), pair.1.as_bytes()),
+            key_id: self.secret.key_id(),
+            user: new.user,
+            label: new.label,
+            created_at: now,
+            expires_at: new.expires_at,
+            last_used_at: None,
+        };
+        Ok(IssuedCredential {
+            credential,
+            password,
+            callback_url,
+        })
+    }
+
+    fn apply(&self, changes: &ChannelChanges, channel: &mut Channel) {
+        if let Some(name) = &changes.name {
+            channel.name = name.clone();
+        }
+        if let Some(enabled) = changes.enabled {
+            channel.enabled = enabled;
+        }
+        if let Some(senders) = &changes.senders {
+            channel.senders.clone_from(senders);
+        }
+        if let Some(public_url) = &changes.public_url {
+            channel.public_url.clone_from(public_url);
+        }
+        if let Some(token) = &changes.signing_token {
+            channel.signing_token = token.as_ref().map(|token| self.seal(&channel.id, token));
+        }
+        if let Some(days) = changes.keep_messages_days {
+            channel.keep_messages_days = days;
+        }
+    }
+
+    fn seal(&self, channel: &ChannelId, token: &SigningToken) -> domain::secret::SealedSecret {
+        let [nonce @ .., _, _, _, _, _, _, _, _] = self.ids.secret_bytes();
+        self.secret
+            .seal(&token.0, &Channel::signing_token_context(channel), nonce)
+    }
+
+    /// Signatures would be checked against a path that no report of the channel has.
+    fn check_public_url(&self, channel: &Channel) -> Result<(), ManageError> {
+        let integrator = self.integrators.find(&channel.integrator);
+        let (Some(url), Some(integrator)) = (&channel.public_url, integrator) else {
+            return Ok(());
+        };
+        let own = report_path(integrator.as_ref(), &channel.id);
+        let path = url.reveal().split(['?', '#']).next().unwrap_or_default();
+        if path.contains("/social/on/") && !path.ends_with(&own) {
+            return Err(ManageError::OtherReportPath(own));
+        }
+        Ok(())
+    }
+
+    fn callback_url_with(
+        &self,
+        channel: &Channel,
+        credentials: Option<(&str, &str)>,
+    ) -> Result<String, ManageError> {
+        let integrator = self.integrators.find(&channel.integrator).ok_or_else(|| {
+            ManageError::UnknownIntegrator {
+                name: channel.integrator.clone(),
+                known: self.integrators.names(),
+            }
+        })?;
+        let base = channel.public_url.as_ref().unwrap_or(&self.public_url);
+        Ok(integrator.callback_url(base, &channel.id, credentials))
+    }
+}

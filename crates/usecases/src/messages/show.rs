@@ -1,0 +1,67 @@
+//! One message and everything that led there.
+
+use std::sync::Arc;
+
+use domain::error_code::{ErrorExplanation, explain};
+use domain::{ChannelId, IntegratorName, MessageKey};
+use ports::reports::MessageWithReports;
+use ports::{ChannelStore, ReportStore, StoreError};
+
+/// Shows a message.
+pub struct ShowMessage {
+    store: Arc<dyn ReportStore>,
+    channels: Arc<dyn ChannelStore>,
+}
+
+/// A message for people.
+pub struct ShownMessage {
+    /// The message and its reports.
+    pub message: MessageWithReports,
+    /// The integrator of its channel; `None` if the channel is gone.
+    pub integrator: Option<IntegratorName>,
+    /// What its error means, if it has one and the integrator is known.
+    pub explanation: Option<ErrorExplanation>,
+}
+
+/// Why a message is not shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ShowError {
+    /// Nothing was reported of the message, and its channel does not exist.
+    #[error("there is no channel {0}")]
+    NoSuchChannel(ChannelId),
+    /// Nothing was reported of the message on its channel.
+    #[error("nothing was reported of message {} on channel {}", .0.sid, .0.channel)]
+    NoSuchMessage(MessageKey),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ShowMessage {
+    /// Shows messages of a store.
+    #[must_use]
+    pub fn new(store: Arc<dyn ReportStore>, channels: Arc<dyn ChannelStore>) -> Self {
+        Self { store, channels }
+    }
+
+    /// Returns the message of a key. It outlives its channel.
+    pub async fn run(&self, key: &MessageKey) -> Result<ShownMessage, ShowError> {
+        let message = self.store.message(key).await?;
+        let channel = self.channels.find(&key.channel).await?;
+        let message = message.ok_or_else(|| match &channel {
+            None => ShowError::NoSuchChannel(key.channel.clone()),
+            Some(_) => ShowError::NoSuchMessage(key.clone()),
+        })?;
+        let integrator = channel.map(|found| found.channel.integrator);
+        let error = message.message.state.error();
+        let explanation = integrator
+            .as_ref()
+            .zip(error)
+            .map(|(integrator, error)| explain(integrator, &error.error.code));
+        Ok(ShownMessage {
+            message,
+            integrator,
+            explanation,
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! Addresses that are not to be seen any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Subscription, SubscriptionId};
+use ports::SubscriptionStore as _;
+use testkit::builders::server_secret;
+use testkit::clock::CountingIds;
+use usecases::ManageSubscriptions;
+use usecases::subscriptions::{SubscriptionChanges, SubscriptionParts};
+
+use crate::world::{World, until};
+
+const PLAIN: &str = "whatsapp:+15550100001";
+const MASK: &str = "whatsapp:+***0001";
+
+async fn reveal(world: &World, id: SubscriptionId, reveal: bool) {
+    let before = world.status(id).await.subscription;
+    let changed = Subscription {
+        reveal,
+        version: before.version + 1,
+        ..before
+    };
+    assert!(world.store.change(&changed).await.unwrap());
+}
+
+fn manage(world: &World) -> ManageSubscriptions {
+    let store = Arc::new(world.store.clone());
+    ManageSubscriptions::new(SubscriptionParts {
+        repository: store.clone(),
+        deliveries: store.clone(),
+        attempts: store.clone(),
+        log: world.log.clone(),
+        reports: store,
+        sink: world.sink.clone(),
+        directory: Arc::new(world.directory()),
+        secret: server_secret(),
+        clock: world.clock.clone(),
+        ids: Arc::new(CountingIds::default()),
+        private_targets: true,
+    })
+}
+
+/// Events that are to be sent with plain addresses: one is a dead letter, one is
+/// being retried, and one waits for it.
+async fn world_in_plain() -> (World, SubscriptionId) {
+    let world = World::new(|_, _| 500);
+    let id = world.subscribe(1).await;
+    reveal(&world, id, true).await;
+    world.record("SM1", &["sent"]).await;
+    let worker = world.work("one");
+    until("one is given up", async || {
+        world.clock.advance(Duration::from_hours(3));
+        world.status(id).await.dead == 1
+    })
+    .await;
+    world.record("SM2", &["sent", "read"]).await;
+    until("the others are open", async || {
+        world.status(id).await.open == 2
+    })
+    .await;
+    world.kill(worker).await;
+    for body in bodies(&world, id).await {
+        assert!(body.contains(PLAIN), "{body}");
+    }
+    assert!(shown(&world).iter().all(|to| to == PLAIN));
+    (world, id)
+}
+
+async fn bodies(world: &World, id: SubscriptionId) -> Vec<String> {
+    let all = world.deliveries(id).await.into_iter();
+    let bodies: Vec<_> = all.filter_map(|each| each.body).collect();
+    assert_eq!(bodies.len(), 3);
+    bodies
+}
+
+fn shown(world: &World) -> Vec<String> {
+    std::mem::take(&mut world.sink.shown.lock().unwrap())
+}
+
+#[tokio::test]
+async fn what_is_kept_to_be_sent_is_masked_when_addresses_are_not_to_be_seen() {
+    let (world, id) = world_in_plain().await;
+    let changes = |reveal| SubscriptionChanges {
+        reveal: Some(reveal),
+        ..SubscriptionChanges::default()
+    };
+    // The second time it has nothing to do.
+    for _ in 0..2 {
+        manage(&world).change(id, changes(false)).await.unwrap();
+        for body in bodies(&world, id).await {
+            assert!(body.contains(MASK) && !body.contains("15550"), "{body}");
+        }
+    }
+    manage(&world).change(id, changes(true)).await.unwrap();
+    world.now_behaves(|_, _| 200);
+    world.retry_all(id).await;
+    let worker = world.work("two");
+    until("they arrive", async || world.taken().len() == 3).await;
+    assert_eq!(shown(&world), [MASK; 3], "what is gone does not come back");
+    world.end([worker]).await;
+}
+
+#[tokio::test]
+async fn no_address_goes_out_plainly_that_is_not_to_be_seen_whatever_was_kept() {
+    let (world, id) = world_in_plain().await;
+    // As if the process had died before it masked anything.
+    reveal(&world, id, false).await;
+    world.retry_all(id).await;
+    let worker = world.work("two");
+    until("two were tried", async || {
+        world.clock.advance(Duration::from_secs(7));
+        world.sink.shown.lock().unwrap().len() >= 2
+    })
+    .await;
+    world.now_behaves(|_, _| 200);
+    until("they arrive", async || {
+        world.clock.advance(Duration::from_mins(1));
+        world.taken().len() == 3
+    })
+    .await;
+    assert!(shown(&world).iter().all(|to| to == MASK));
+    world.end([worker]).await;
+}

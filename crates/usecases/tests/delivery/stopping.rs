@@ -1,0 +1,151 @@
+//! Subscriptions that a worker stops serving by itself: told of once, by the
+//! worker that has done it.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::secret::ServerSecret;
+use domain::subscription::{PauseReason, SubscriptionState};
+use domain::{SubscriptionId, Timestamp};
+use ports::metrics::StopReason;
+use ports::{Retention as _, SubscriptionStore as _};
+use testkit::builders::server_secret;
+use usecases::CheckHealth;
+use usecases::health::Condition;
+
+use crate::world::{World, until};
+
+async fn state(world: &World, id: SubscriptionId) -> SubscriptionState {
+    let found = world.store.find(id).await.unwrap().unwrap();
+    found.subscription.state
+}
+
+/// What health says of subscriptions that somebody has to look at.
+pub(crate) async fn detail(world: &World) -> Option<String> {
+    let store = Arc::new(world.store.clone());
+    let health = CheckHealth::new(store.clone(), Arc::new(world.directory())).with_subscriptions(
+        store,
+        server_secret(),
+        world.settings.open,
+    );
+    let parts = health.run().await;
+    let mut parts = parts.into_iter();
+    let part = parts.find(|part| part.name == "subscriptions").unwrap();
+    assert_eq!(part.condition == Condition::Degraded, part.detail.is_some());
+    part.detail
+}
+
+#[tokio::test]
+async fn a_target_that_is_gone_ends_its_subscription() {
+    let world = World::new(|_, _| 410);
+    let id = world.subscribe(1).await;
+    world.record("SM1", &["sent"]).await;
+    let workers: Vec<_> = (0..3).map(|n| world.work(&format!("{n}"))).collect();
+    until("it has ended", async || {
+        matches!(state(&world, id).await, SubscriptionState::Ended { .. })
+    })
+    .await;
+    assert_eq!(world.sink.tries.lock().unwrap().len(), 1);
+    let said = detail(&world).await;
+    assert_eq!(said, Some(format!("{id} has ended: it is gone")));
+    until("it is told", async || !world.told().is_empty()).await;
+    assert_eq!(world.told(), [StopReason::Gone]);
+    world.end(workers).await;
+}
+
+#[tokio::test]
+async fn a_target_that_fails_for_too_long_is_paused() {
+    let mut world = World::new(|_, _| 500);
+    world.settings.pause_after = Duration::from_hours(1);
+    let id = world.subscribe(1).await;
+    for number in 0..10 {
+        world.record(&format!("SM{number}"), &["sent"]).await;
+    }
+    let worker = world.work("one");
+    until("it is known to fail", async || {
+        let status = world.store.find(id).await.unwrap().unwrap();
+        status.failing_since.is_some()
+    })
+    .await;
+    assert_eq!(world.told(), []);
+    world.clock.advance(Duration::from_secs(3_601));
+    world.log.recorded();
+    until("it is paused", async || {
+        state(&world, id).await.reason() == Some(PauseReason::Failing)
+    })
+    .await;
+    let said = detail(&world).await;
+    assert_eq!(said, Some(format!("{id} was paused: failing")));
+    until("it is told", async || !world.told().is_empty()).await;
+    assert_eq!(world.told(), [StopReason::Failing]);
+    world.end([worker]).await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_fell_behind_the_retention_is_paused() {
+    let world = World::new(|_, _| 204);
+    let id = world.subscribe(1).await;
+    world.record("SM1", &["sent", "read"]).await;
+    let now = Timestamp::EPOCH.plus_micros(i64::MAX / 2);
+    let budget = NonZeroU32::new(100).unwrap();
+    world.store.prune_reports(now, budget).await.unwrap();
+    let worker = world.work("one");
+    until("it is paused", async || {
+        state(&world, id).await.reason() == Some(PauseReason::Pruned)
+    })
+    .await;
+    until("it is told", async || !world.told().is_empty()).await;
+    assert_eq!(world.told(), [StopReason::Pruned]);
+    assert_eq!(world.taken(), []);
+    world.end([worker]).await;
+}
+
+#[tokio::test]
+async fn a_secret_that_does_not_open_is_told_once_however_often_the_subscription_is_leased() {
+    let world = World::new(|_, _| 204);
+    let other = ServerSecret::parse("another server secret, which is long enough").unwrap();
+    let id = world.subscribe_under(1, &other).await;
+    let worker = world.worker("one");
+    for _ in 0..3 {
+        let pusher = worker.claim().await.unwrap().unwrap();
+        pusher.run(async {}).await;
+    }
+    assert_eq!(world.told(), [StopReason::UnreadableSecret]);
+    assert_eq!(state(&world, id).await, SubscriptionState::Active);
+    let said = detail(&world).await.unwrap();
+    assert!(said.starts_with(&format!("{id} is not served: ")), "{said}");
+}
+
+#[tokio::test]
+async fn what_the_store_does_not_take_is_told_when_it_does() {
+    let world = World::new(|_, _| 410);
+    let id = world.subscribe(1).await;
+    world.record("SM1", &["sent"]).await;
+    let store = world.store.clone();
+    world.now_behaves(move |_, tries| {
+        store.set_unavailable(tries == 1);
+        410
+    });
+    let worker = world.work("one");
+    until("the target was asked", async || {
+        world
+            .sink
+            .tries
+            .lock()
+            .unwrap()
+            .values()
+            .any(|tries| *tries == 1)
+    })
+    .await;
+    assert_eq!(world.told(), []);
+    world.store.set_unavailable(false);
+    until("it has ended", async || {
+        world.clock.advance(Duration::from_secs(10));
+        matches!(state(&world, id).await, SubscriptionState::Ended { .. })
+    })
+    .await;
+    until("it is told", async || !world.told().is_empty()).await;
+    assert_eq!(world.told(), [StopReason::Gone]);
+    world.end([worker]).await;
+}

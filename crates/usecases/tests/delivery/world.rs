@@ -1,0 +1,363 @@
+//! A store, a log, a target and workers, all in memory.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::delivery::DeliveryFilter;
+use domain::page::PageSize;
+use domain::secret::ServerSecret;
+use domain::subscription::SubscriptionSecret;
+use domain::webhook::{AnswerExcerpt, SigningSecret};
+use domain::{
+    Delivery, DeliveryState, Effect, IntegratorName, LogPosition, RejectionReason, ReportedStatus,
+    Subscription, SubscriptionId,
+};
+use ports::metrics::{NoMetrics, StopReason};
+use ports::subscriptions::SubscriptionStatus;
+use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender};
+use ports::{Clock as _, DeliveryLog as _, Metrics, ReportStore as _, SubscriptionStore as _};
+use serde_json::Value;
+use testkit::builders::{report, server_secret, subscription};
+use testkit::clock::{CountingIds, FixedClock};
+use testkit::memory::MemoryStore;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use usecases::delivery::{PushParts, PushSettings};
+use usecases::{ChannelDirectory, LogTailCache, Pace, PushEvents};
+
+/// What a target does with an event: its HTTP status and for how long it asks to
+/// be left alone, by message and how often it has come.
+type Behaviour = dyn Fn(&str, usize) -> (u16, Option<Duration>) + Send + Sync;
+
+/// A target in memory.
+pub(crate) struct Heard {
+    /// Message and revision of every event that was taken, in order.
+    taken: Mutex<Vec<(String, i64)>>,
+    pub(crate) tries: Mutex<HashMap<String, usize>>,
+    /// The recipient that each try has shown.
+    pub(crate) shown: Mutex<Vec<String>>,
+    pub(crate) under_way: Mutex<HashSet<String>>,
+    behaviour: Mutex<Arc<Behaviour>>,
+}
+
+#[async_trait]
+impl WebhookSender for Heard {
+    async fn deliver(&self, _: &Target, event: &OutgoingEvent) -> Result<Delivered, SendError> {
+        let body: Value = serde_json::from_slice(&event.body).unwrap();
+        assert_eq!(body["id"], event.id.as_str());
+        let sid = body["subject"].as_str().unwrap().to_owned();
+        let alone = self.under_way.lock().unwrap().insert(sid.clone());
+        assert!(alone, "two events of one message are under way");
+        let tries = {
+            let mut tries = self.tries.lock().unwrap();
+            let tries = tries.entry(event.id.to_string()).or_default();
+            *tries += 1;
+            *tries
+        };
+        let to = body["data"]["to"].as_str().unwrap().to_owned();
+        self.shown.lock().unwrap().push(to);
+        tokio::task::yield_now().await;
+        let behaviour = self.behaviour.lock().unwrap().clone();
+        let (status, after) = behaviour(&sid, tries);
+        self.under_way.lock().unwrap().remove(&sid);
+        let answer = Answer {
+            status,
+            excerpt: AnswerExcerpt::default(),
+        };
+        let took = Duration::from_millis(1);
+        match status {
+            200..300 => {
+                let revision = body["data"]["revision"].as_i64().unwrap();
+                self.taken.lock().unwrap().push((sid, revision));
+                Ok(Delivered { answer, took })
+            }
+            410 => Err(SendError::Gone { answer, took }),
+            _ => Err(SendError::Retry {
+                after,
+                answer: Some(answer),
+                took,
+                source: "the answer says no".into(),
+            }),
+        }
+    }
+}
+
+/// Why subscriptions were stopped, in order.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<Vec<StopReason>>);
+
+impl Metrics for Told {
+    fn recorded(&self, _: &IntegratorName, _: &ReportedStatus, _: Effect) {}
+    fn committed(&self, _: usize, _: Duration) {}
+    fn commit_failed(&self, _: usize) {}
+    fn rejected(&self, _: RejectionReason) {}
+    fn channels_known(&self, _: usize) {}
+    fn subscription_stopped(&self, reason: StopReason) {
+        self.0.lock().unwrap().push(reason);
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) store: MemoryStore,
+    told: Arc<Told>,
+    pub(crate) log: Arc<LogTailCache>,
+    pub(crate) pace: Arc<Pace>,
+    pub(crate) sink: Arc<Heard>,
+    pub(crate) clock: Arc<FixedClock>,
+    stop: watch::Sender<bool>,
+    pub(crate) settings: PushSettings,
+}
+
+impl World {
+    pub(crate) fn new(behaviour: impl Fn(&str, usize) -> u16 + Send + Sync + 'static) -> Self {
+        let behaviour = move |sid: &str, tries| (behaviour(sid, tries), None);
+        let store = MemoryStore::new();
+        Self {
+            log: Arc::new(LogTailCache::new(Arc::new(store.clone()))),
+            store,
+            told: Arc::default(),
+            pace: Arc::default(),
+            sink: Arc::new(Heard {
+                taken: Mutex::default(),
+                tries: Mutex::default(),
+                shown: Mutex::default(),
+                under_way: Mutex::default(),
+                behaviour: Mutex::new(Arc::new(behaviour)),
+            }),
+            clock: Arc::new(FixedClock::default()),
+            stop: watch::Sender::new(false),
+            settings: PushSettings {
+                record_every: Duration::from_millis(5),
+                lease: Duration::from_millis(200),
+                ..PushSettings::default()
+            },
+        }
+    }
+
+    pub(crate) fn now_behaves(
+        &self,
+        behaviour: impl Fn(&str, usize) -> u16 + Send + Sync + 'static,
+    ) {
+        self.now_answers(move |sid, tries| (behaviour(sid, tries), None));
+    }
+
+    pub(crate) fn now_answers(
+        &self,
+        behaviour: impl Fn(&str, usize) -> (u16, Option<Duration>) + Send + Sync + 'static,
+    ) {
+        *self.sink.behaviour.lock().unwrap() = Arc::new(behaviour);
+    }
+
+    pub(crate) async fn subscribe(&self, number: u128) -> SubscriptionId {
+        self.subscribe_under(number, &server_secret()).await
+    }
+
+    /// Its signing secret is sealed under a server secret.
+    pub(crate) async fn subscribe_under(
+        &self,
+        number: u128,
+        server_secret: &ServerSecret,
+    ) -> SubscriptionId {
+        let subscription = sealed(subscription(number), server_secret);
+        let id = subscription.id;
+        let added = self.store.add(&subscription, LogPosition::START).await;
+        assert!(added.unwrap());
+        id
+    }
+
+    pub(crate) fn directory(&self) -> ChannelDirectory {
+        ChannelDirectory::new(
+            Arc::new(self.store.clone()),
+            server_secret(),
+            Arc::new(NoMetrics),
+        )
+    }
+
+    pub(crate) fn told(&self) -> Vec<StopReason> {
+        self.told.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn worker(&self, name: &str) -> PushEvents {
+        self.worker_on(Arc::new(self.store.clone()), name)
+    }
+
+    pub(crate) fn worker_on(&self, queue: Arc<dyn ports::DeliveryQueue>, name: &str) -> PushEvents {
+        self.worker_of(queue, self.sink.clone(), name)
+    }
+
+    /// One that sends to other endpoints.
+    pub(crate) fn worker_with(&self, sink: Arc<dyn WebhookSender>, name: &str) -> PushEvents {
+        self.worker_of(Arc::new(self.store.clone()), sink, name)
+    }
+
+    fn worker_of(
+        &self,
+        queue: Arc<dyn ports::DeliveryQueue>,
+        sink: Arc<dyn WebhookSender>,
+        name: &str,
+    ) -> PushEvents {
+        let parts = PushParts {
+            queue,
+            log: self.log.clone(),
+            pace: self.pace.clone(),
+            sink,
+            directory: Arc::new(self.directory()),
+            secret: server_secret(),
+            clock: self.clock.clone(),
+            ids: Arc::new(CountingIds::default()),
+            observer: self.told.clone(),
+        };
+        PushEvents::new(parts, self.settings, name.to_owned())
+    }
+
+    /// Pushes until the world ends, or the task is aborted.
+    pub(crate) fn work(&self, name: &str) -> JoinHandle<()> {
+        let worker = self.worker(name);
+        let mut stop = self.stop.subscribe();
+        spawn(async move {
+            while !*stop.borrow() {
+                if let Some(pusher) = worker.claim().await.unwrap() {
+                    let mut stop = stop.clone();
+                    pusher
+                        .run(async move {
+                            let _ = stop.wait_for(|stop| *stop).await;
+                        })
+                        .await;
+                } else {
+                    let _ = tokio::time::timeout(Duration::from_millis(5), stop.changed()).await;
+                }
+            }
+        })
+    }
+
+    /// An intake that takes full batches until it is aborted.
+    pub(crate) fn flood(&self) -> JoinHandle<()> {
+        let pace = self.pace.clone();
+        for _ in 0..9 {
+            pace.batch_kept(256, 256, Duration::from_millis(5), Instant::now());
+        }
+        spawn(async move {
+            loop {
+                pace.batch_kept(256, 256, Duration::from_millis(5), Instant::now());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+    }
+
+    pub(crate) async fn record(&self, sid: &str, statuses: &[&str]) {
+        for status in statuses {
+            let report = report(sid).status(status).at(self.clock_micros());
+            self.store.record(&[report.build()]).await.unwrap();
+        }
+        self.log.recorded();
+    }
+
+    fn clock_micros(&self) -> i64 {
+        self.clock.now().unix_micros()
+    }
+
+    /// How often events were tried.
+    pub(crate) fn tries(&self) -> usize {
+        self.sink.tries.lock().unwrap().values().sum()
+    }
+
+    /// Whether the first event of a message was taken.
+    pub(crate) fn has(&self, sid: &str) -> bool {
+        !self.revisions(sid).is_empty()
+    }
+
+    pub(crate) async fn status(&self, id: SubscriptionId) -> SubscriptionStatus {
+        self.store.find(id).await.unwrap().unwrap()
+    }
+
+    /// Has all tried again that can be.
+    pub(crate) async fn retry_all(&self, id: SubscriptionId) -> u64 {
+        let (filter, now) = (DeliveryFilter::of(id), self.clock.now());
+        self.store.retry_all(&filter, now).await.unwrap()
+    }
+
+    /// Long enough for a worker to do what it should not.
+    pub(crate) async fn rest(&self) {
+        self.rest_for(self.settings.lease).await;
+    }
+
+    pub(crate) async fn rest_for(&self, time: Duration) {
+        self.log.recorded();
+        tokio::time::sleep(time).await;
+    }
+
+    /// As when its process is killed.
+    pub(crate) async fn kill(&self, worker: JoinHandle<()>) {
+        worker.abort();
+        let _ = worker.await;
+        self.sink.under_way.lock().unwrap().clear();
+    }
+
+    pub(crate) fn taken(&self) -> Vec<(String, i64)> {
+        self.sink.taken.lock().unwrap().clone()
+    }
+
+    /// The revisions that were taken of a message, repetitions in a row apart.
+    pub(crate) fn revisions(&self, sid: &str) -> Vec<i64> {
+        let taken = self.taken();
+        let mut revisions: Vec<_> = taken
+            .iter()
+            .filter(|(of, _)| of == sid)
+            .map(|(_, revision)| *revision)
+            .collect();
+        revisions.dedup();
+        revisions
+    }
+
+    pub(crate) async fn deliveries(&self, id: SubscriptionId) -> Vec<Delivery> {
+        let filter = DeliveryFilter::of(id);
+        let page = self
+            .store
+            .deliveries(&filter, None, PageSize::new(500).unwrap());
+        page.await.unwrap().items
+    }
+
+    pub(crate) async fn end(self, workers: impl IntoIterator<Item = JoinHandle<()>>) {
+        self.stop.send_replace(true);
+        for worker in workers {
+            worker.await.unwrap();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "awaited or aborted by the test")]
+pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(work)
+}
+
+/// The subscription with a signing secret that is sealed under a server secret.
+pub(crate) fn sealed(mut subscription: Subscription, server_secret: &ServerSecret) -> Subscription {
+    let secret = SigningSecret::from_random(&[1; 32]).reveal();
+    let context = Subscription::secret_context(subscription.id);
+    subscription.secrets = SubscriptionSecret {
+        sealed: server_secret.seal(&secret, &context, [2; 24]),
+        created_at: subscription.created_at,
+    }
+    .into();
+    subscription
+}
+
+pub(crate) async fn until(what: &str, mut there: impl AsyncFnMut() -> bool) {
+    for _ in 0..2_000 {
+        if there().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("not within ten seconds: {what}");
+}
+
+pub(crate) fn delivered(deliveries: &[Delivery]) -> usize {
+    let delivered = deliveries.iter();
+    delivered
+        .filter(|each| each.state == DeliveryState::Delivered)
+        .count()
+}
