@@ -10,11 +10,13 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::{cause, corrupt, is_locked, store_error};
-use crate::patience::{Operation as _, is_well};
+use crate::failover::is_stale;
+use crate::maintenance::partitions;
+use crate::reports::ids;
 use crate::schema::MIGRATIONS;
-use crate::stale::is_stale;
-use crate::warm::WarmConnections;
-use crate::{durability, encoding, ids, partitions, schema};
+use crate::sticky_connections::WarmConnections;
+use crate::timeout::{Operation as _, is_well};
+use crate::{durability, encoding, schema};
 
 /// All stores on one PostgreSQL database. Clones share their connections.
 #[derive(Clone, Debug)]

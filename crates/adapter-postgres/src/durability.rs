@@ -7,7 +7,7 @@ use ports::StoreError;
 use sqlx::{PgConnection, PgPool};
 
 use crate::error::store_error;
-use crate::patience::Operation as _;
+use crate::timeout::Operation as _;
 
 /// What the log was told of: a pool connects often.
 #[derive(Debug, Default)]

@@ -3,8 +3,8 @@
 use ports::{StoreError, error::Source};
 use sqlx::error::DatabaseError;
 
+use crate::failover;
 use crate::sqlstate::{Fault, fault};
-use crate::stale;
 
 /// Sorts an error of a statement on `table` by what its caller can do about it.
 pub(crate) fn store_error(table: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
@@ -15,7 +15,7 @@ pub(crate) fn store_error(table: &'static str) -> impl FnOnce(sqlx::Error) -> St
                 source: cause(error),
             },
             Fault::Connection => {
-                stale::declare();
+                failover::declare();
                 StoreError::Unavailable(cause(error))
             }
             Fault::Server | Fault::Lock | Fault::Race => StoreError::Unavailable(cause(error)),

@@ -4,7 +4,7 @@ use ports::StoreError;
 use sqlx::migrate::Migrator;
 
 use crate::error::store_error;
-use crate::patience::Operation as _;
+use crate::timeout::Operation as _;
 use crate::{PostgresStore, encoding};
 
 pub(crate) const MIGRATIONS: &str = "_sqlx_migrations";

@@ -17,7 +17,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, SqliteConnection};
 
 use crate::json;
-use crate::record::{Kept, NewReport};
+use crate::reports::record::{Kept, NewReport};
 
 /// How many rows of either table a text may have.
 pub(crate) const SIZES: [usize; 11] = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, MOST];

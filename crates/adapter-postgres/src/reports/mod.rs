@@ -1,0 +1,7 @@
+//! The report log and the messages derived from it.
+
+pub(crate) mod batch;
+pub(crate) mod ids;
+pub(crate) mod locks;
+pub(crate) mod record;
+pub(crate) mod store;

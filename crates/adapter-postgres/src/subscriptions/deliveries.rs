@@ -1,0 +1,350 @@
+//! What became of deliveries, and asking for more of them.
+
+use std::ops::RangeInclusive;
+
+use async_trait::async_trait;
+use domain::delivery::DeliveryFilter;
+use domain::page::{Page, PageSize};
+use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, SubscriptionId, Timestamp};
+use ports::StoreError;
+use ports::subscriptions::{DeliveryLog, MAX_RETRIED};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+
+use crate::PostgresStore;
+use crate::error::store_error;
+use crate::retry;
+use crate::subscriptions::delivery_rows::DeliveryRow;
+use crate::timeout::Operation as _;
+
+const SUBSCRIPTIONS: &str = "subscriptions";
+pub(crate) const DELIVERIES: &str = "deliveries";
+
+#[async_trait]
+impl DeliveryLog for PostgresStore {
+    async fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<DeliveryKey>,
+        size: PageSize,
+    ) -> Result<Page<Delivery, DeliveryKey>, StoreError> {
+        let rows: Vec<DeliveryRow> = page_of_deliveries(filter, after, size)
+            .build_query_as()
+            .fetch_all(&self.pool)
+            .in_time(self.patience)
+            .await
+            .map_err(store_error(DELIVERIES))?;
+        let deliveries = rows.into_iter().map(Delivery::try_from);
+        let deliveries = deliveries.collect::<Result<_, _>>()?;
+        Ok(Page::cut(deliveries, size, |delivery| delivery.key))
+    }
+
+    async fn delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
+        let found = sqlx::query_as!(
+            DeliveryRow,
+            r#"select subscription_id, report_id, position, created_at, retrying_since,
+                   next_attempt_at, rests_until, finished_at, revision, attempts, part, state,
+                   event_type, channel_id, sid, last_attempts::text as "last_attempts!", body
+               from deliveries
+               where subscription_id = $1 and report_id = $2 and part = $3
+                   and exists (select from subscriptions where id = $1 and not removed)"#,
+            key.subscription.0,
+            key.report_id,
+            i16::from(key.part),
+        )
+        .fetch_optional(&self.pool)
+        .in_time(self.patience)
+        .await
+        .map_err(store_error(DELIVERIES))?;
+        found.map(Delivery::try_from).transpose()
+    }
+
+    async fn retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, StoreError> {
+        let retried = self.try_retry(key, now).in_time(self.patience).await;
+        retried.map_err(store_error(DELIVERIES))
+    }
+
+    async fn retry_all(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, StoreError> {
+        let retried = self.try_retry_all(filter, now).in_time(self.patience).await;
+        retried.map_err(store_error(DELIVERIES))
+    }
+
+    async fn enqueue(
+        &self,
+        subscription: SubscriptionId,
+        deliveries: &[Delivery],
+    ) -> Result<bool, StoreError> {
+        retry::again(|| {
+            self.write(subscription, deliveries, None)
+                .in_time(self.patience)
+        })
+        .await
+        .map_err(store_error(DELIVERIES))
+    }
+
+    async fn replace_bodies(
+        &self,
+        subscription: SubscriptionId,
+        bodies: &[(DeliveryKey, String)],
+    ) -> Result<u64, StoreError> {
+        let replaced = self.try_replace_bodies(subscription, bodies);
+        let replaced = replaced.in_time(self.patience).await;
+        replaced.map_err(store_error(DELIVERIES))
+    }
+
+    async fn rewind(
+        &self,
+        subscription: SubscriptionId,
+        to: LogPosition,
+    ) -> Result<bool, StoreError> {
+        self.hold_position(subscription, LogPosition::START..=to)
+            .await
+    }
+
+    async fn skip(
+        &self,
+        subscription: SubscriptionId,
+        to: LogPosition,
+    ) -> Result<bool, StoreError> {
+        self.hold_position(subscription, to..=LogPosition(i64::MAX))
+            .await
+    }
+}
+
+impl PostgresStore {
+    /// Moves a position by as little as it takes to have it within these.
+    async fn hold_position(
+        &self,
+        subscription: SubscriptionId,
+        within: RangeInclusive<LogPosition>,
+    ) -> Result<bool, StoreError> {
+        let moved = sqlx::query!(
+            "update subscriptions
+             set position = greatest($2, least($3, position)), fence = fence + 1
+             where id = $1 and not removed",
+            subscription.0,
+            within.start().0,
+            within.end().0,
+        )
+        .execute(&self.pool)
+        .in_time(self.patience)
+        .await
+        .map_err(store_error(SUBSCRIPTIONS))?;
+        Ok(moved.rows_affected() > 0)
+    }
+
+    async fn try_retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        if !lock(&mut transaction, key.subscription).await? {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        let retried = sqlx::query!(
+            "update deliveries
+             set state = 'retrying', next_attempt_at = $4, finished_at = null,
+                 retrying_since = $4, rests_until = null
+             where subscription_id = $1 and report_id = $2 and part = $3 and body is not null
+                 and (
+                     state = 'dead'
+                     or state = 'retrying' and coalesce(next_attempt_at > $4, true)
+                 )",
+            key.subscription.0,
+            key.report_id,
+            i16::from(key.part),
+            now.to_date_time(),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        if retried.rows_affected() == 0 {
+            // Dropping it would do so a little later, and whoever claims meanwhile would pass
+            // the locked row over.
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        raise_fence(&mut transaction, key.subscription).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn try_retry_all(
+        &self,
+        filter: &DeliveryFilter,
+        now: Timestamp,
+    ) -> Result<u64, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        if !lock(&mut transaction, filter.subscription).await? {
+            transaction.rollback().await?;
+            return Ok(0);
+        }
+        let retried = retry_of_deliveries(filter, now)
+            .build()
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+        if retried > 0 {
+            raise_fence(&mut transaction, filter.subscription).await?;
+            transaction.commit().await?;
+        } else {
+            transaction.rollback().await?;
+        }
+        Ok(retried)
+    }
+
+    async fn try_replace_bodies(
+        &self,
+        subscription: SubscriptionId,
+        bodies: &[(DeliveryKey, String)],
+    ) -> Result<u64, sqlx::Error> {
+        let report_ids: Vec<_> = bodies.iter().map(|(key, _)| key.report_id).collect();
+        let parts: Vec<_> = bodies.iter().map(|(key, _)| i16::from(key.part)).collect();
+        let texts: Vec<_> = bodies.iter().map(|(_, body)| body.as_str()).collect();
+        let mut transaction = self.pool.begin().await?;
+        if !lock(&mut transaction, subscription).await? {
+            transaction.rollback().await?;
+            return Ok(0);
+        }
+        let replaced = sqlx::query!(
+            "update deliveries set body = incoming.body
+             from unnest($2::bigint[], $3::smallint[], $4::text[])
+                 as incoming (report_id, part, body)
+             where deliveries.subscription_id = $1
+                 and deliveries.report_id = incoming.report_id
+                 and deliveries.part = incoming.part and deliveries.body is not null",
+            subscription.0,
+            &report_ids,
+            &parts,
+            &texts as _,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        raise_fence(&mut transaction, subscription).await?;
+        transaction.commit().await?;
+        Ok(replaced.rows_affected())
+    }
+}
+
+/// Locks a subscription before its deliveries, as everybody does who writes them. Whether it
+/// is there.
+async fn lock(
+    connection: &mut PgConnection,
+    subscription: SubscriptionId,
+) -> Result<bool, sqlx::Error> {
+    let locked = sqlx::query_scalar!(
+        "select id from subscriptions where id = $1 and not removed for no key update",
+        subscription.0,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(locked.is_some())
+}
+
+/// Takes the lease from its holder.
+async fn raise_fence(
+    connection: &mut PgConnection,
+    subscription: SubscriptionId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update subscriptions set fence = fence + 1 where id = $1",
+        subscription.0,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn page_of_deliveries(
+    filter: &DeliveryFilter,
+    after: Option<DeliveryKey>,
+    size: PageSize,
+) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new(
+        "select subscription_id, report_id, position, created_at, retrying_since,
+             next_attempt_at, rests_until, finished_at, revision, attempts, part, state,
+             event_type, channel_id, sid, last_attempts::text as last_attempts, body
+         from deliveries
+         where exists (select from subscriptions where id = subscription_id and not removed)",
+    );
+    push_filter(&mut query, filter);
+    if let Some(after) = after {
+        query
+            .push(" and (report_id, part) < (")
+            .push_bind(after.report_id)
+            .push(", ")
+            .push_bind(i16::from(after.part))
+            .push(")");
+    }
+    query
+        .push(" order by report_id desc, part desc limit ")
+        .push_bind(i64::from(size.get()) + 1);
+    query
+}
+
+fn retry_of_deliveries(filter: &DeliveryFilter, now: Timestamp) -> QueryBuilder<Postgres> {
+    let now = now.to_date_time();
+    let mut query = QueryBuilder::new(
+        "update deliveries
+         set state = 'retrying', finished_at = null, rests_until = null, next_attempt_at = ",
+    );
+    query
+        .push_bind(now)
+        .push(", retrying_since = ")
+        .push_bind(now)
+        .push(
+            " where ctid = any (array(
+                 select ctid from deliveries
+                 where body is not null
+                     and (state = 'dead' or state = 'retrying' and coalesce(next_attempt_at > ",
+        )
+        .push_bind(now)
+        .push(", true))");
+    push_filter(&mut query, filter);
+    query
+        .push(" order by report_id, part limit ")
+        .push_bind(i64::try_from(MAX_RETRIED).unwrap_or(i64::MAX))
+        .push(" for update))");
+    query
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &DeliveryFilter) {
+    query
+        .push(" and subscription_id = ")
+        .push_bind(filter.subscription.0);
+    // In so many words: an index of what is open or dead is used only if it is known that
+    // nothing else is wanted.
+    match filter.state {
+        None => {}
+        Some(DeliveryState::Delivered) => drop(query.push(" and state = 'delivered'")),
+        Some(DeliveryState::Retrying) => drop(query.push(" and state = 'retrying'")),
+        Some(DeliveryState::Waiting) => drop(query.push(" and state = 'waiting'")),
+        Some(DeliveryState::Dead) => drop(query.push(" and state = 'dead'")),
+    }
+    if let Some(message) = &filter.message {
+        let channel = message.channel.as_str().to_owned();
+        let sid = message.sid.to_compact();
+        // No index finds deliveries by message: nobody could keep one up at the rate at which
+        // events are delivered. The message knows its reports.
+        query
+            .push(" and report_id = any ((select report_ids from messages where channel_id = ")
+            .push_bind(channel.clone())
+            .push(" and sid = ")
+            .push_bind(sid.clone())
+            .push(")::bigint[]) and channel_id = ")
+            .push_bind(channel)
+            .push(" and sid = ")
+            .push_bind(sid);
+    }
+    if let Some(event_type) = filter.event_type {
+        query
+            .push(" and event_type = ")
+            .push_bind(event_type.as_str());
+    }
+    if let Some(since) = filter.since {
+        query
+            .push(" and created_at >= ")
+            .push_bind(since.to_date_time());
+    }
+    if let Some(until) = filter.until {
+        query
+            .push(" and created_at < ")
+            .push_bind(until.to_date_time());
+    }
+}

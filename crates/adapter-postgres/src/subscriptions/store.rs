@@ -1,0 +1,186 @@
+//! Subscriptions: added, found, changed and removed.
+
+use async_trait::async_trait;
+use domain::subscription::PauseReason;
+use domain::{LogPosition, Subscription, SubscriptionId, Timestamp};
+use ports::StoreError;
+use ports::subscriptions::{SubscriptionStatus, SubscriptionStore};
+
+use crate::PostgresStore;
+use crate::error::store_error;
+use crate::subscriptions::rows::{SubscriptionRow, channels, event_types};
+use crate::timeout::Operation as _;
+
+const SUBSCRIPTIONS: &str = "subscriptions";
+
+#[async_trait]
+impl SubscriptionStore for PostgresStore {
+    async fn add(
+        &self,
+        subscription: &Subscription,
+        from: LogPosition,
+    ) -> Result<bool, StoreError> {
+        self.try_add_subscription(subscription, from)
+            .in_time(self.patience)
+            .await
+            .map_err(store_error(SUBSCRIPTIONS))
+    }
+
+    async fn find(&self, id: SubscriptionId) -> Result<Option<SubscriptionStatus>, StoreError> {
+        let rows = self
+            .subscription_rows(Some(id))
+            .in_time(self.patience)
+            .await;
+        let rows = rows.map_err(store_error(SUBSCRIPTIONS))?;
+        rows.into_iter()
+            .next()
+            .map(SubscriptionStatus::try_from)
+            .transpose()
+    }
+
+    async fn list(&self) -> Result<Vec<SubscriptionStatus>, StoreError> {
+        let rows = self.subscription_rows(None).in_time(self.patience).await;
+        let rows = rows.map_err(store_error(SUBSCRIPTIONS))?;
+        rows.into_iter().map(SubscriptionStatus::try_from).collect()
+    }
+
+    async fn change(&self, subscription: &Subscription) -> Result<bool, StoreError> {
+        self.try_change_subscription(subscription)
+            .in_time(self.patience)
+            .await
+            .map_err(store_error(SUBSCRIPTIONS))
+    }
+
+    async fn remove(&self, id: SubscriptionId) -> Result<bool, StoreError> {
+        let removed = sqlx::query!(
+            "update subscriptions
+             set removed = true, fence = fence + 1, leased_fence = null, leased_by = null,
+                 url = '', channels = null, event_types = null, description = '', secret = '',
+                 previous_secret = null, last_error = null
+             where id = $1 and not removed",
+            id.0,
+        )
+        .execute(&self.pool)
+        .in_time(self.patience)
+        .await
+        .map_err(store_error(SUBSCRIPTIONS))?;
+        Ok(removed.rows_affected() > 0)
+    }
+}
+
+impl PostgresStore {
+    async fn subscription_rows(
+        &self,
+        id: Option<SubscriptionId>,
+    ) -> Result<Vec<SubscriptionRow>, sqlx::Error> {
+        sqlx::query_as!(
+            SubscriptionRow,
+            r#"select id, created_at, updated_at, version, url, channels, event_types, reveal,
+                   description, secret, secret_created_at, previous_secret,
+                   previous_secret_created_at, previous_secret_expires_at, state, pause_reason,
+                   state_since, last_error::text, failing_since, last_delivered_at, position,
+                   fence, case when free_at > now() then leased_by end as leased_by,
+                   (
+                       select count(*) from deliveries
+                       where subscription_id = subscriptions.id
+                           and deliveries.state in ('retrying', 'waiting')
+                   ) as open,
+                   (
+                       select count(*) from deliveries
+                       where subscription_id = subscriptions.id and deliveries.state = 'dead'
+                   ) as dead
+               from subscriptions
+               where not removed and ($1::uuid is null or id = $1)
+               order by created_at, id"#,
+            id.map(|id| id.0),
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    async fn try_add_subscription(
+        &self,
+        subscription: &Subscription,
+        from: LogPosition,
+    ) -> Result<bool, sqlx::Error> {
+        let secrets = &subscription.secrets;
+        let previous = secrets.previous.as_ref();
+        let added = sqlx::query!(
+            "insert into subscriptions (
+                 id, created_at, updated_at, version, url, channels, event_types, reveal,
+                 description, secret, secret_created_at, previous_secret,
+                 previous_secret_created_at, previous_secret_expires_at, state, pause_reason,
+                 state_since, free_at, fence, position
+             )
+             values (
+                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                 now(), 0, $18
+             )
+             on conflict (id) do nothing",
+            subscription.id.0,
+            subscription.created_at.to_date_time(),
+            subscription.updated_at.to_date_time(),
+            subscription.version,
+            subscription.url.reveal(),
+            channels(&subscription.filter) as _,
+            event_types(&subscription.filter) as _,
+            subscription.reveal,
+            subscription.description.as_str(),
+            secrets.current.sealed.0,
+            secrets.current.created_at.to_date_time(),
+            previous.map(|it| it.secret.sealed.0.as_slice()),
+            previous.map(|it| it.secret.created_at.to_date_time()),
+            previous.map(|it| it.expires_at.to_date_time()),
+            subscription.state.as_str(),
+            subscription.state.reason().map(PauseReason::as_str),
+            subscription.state.since().map(Timestamp::to_date_time),
+            from.0,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(added.rows_affected() > 0)
+    }
+
+    async fn try_change_subscription(
+        &self,
+        subscription: &Subscription,
+    ) -> Result<bool, sqlx::Error> {
+        let Some(version_before) = subscription.version.checked_sub(1) else {
+            return Ok(false);
+        };
+        let secrets = &subscription.secrets;
+        let previous = secrets.previous.as_ref();
+        let changed = sqlx::query!(
+            "update subscriptions
+             set updated_at = $3, version = $4, url = $5, channels = $6, event_types = $7,
+                 reveal = $8, description = $9, secret = $10, secret_created_at = $11,
+                 previous_secret = $12, previous_secret_created_at = $13,
+                 previous_secret_expires_at = $14, state = $15, pause_reason = $16,
+                 state_since = $17, fence = fence + 1,
+                 failing_since = case
+                     when $15 <> 'active' or state = 'active' then failing_since
+                 end
+             where id = $1 and version = $2 and not removed",
+            subscription.id.0,
+            version_before,
+            subscription.updated_at.to_date_time(),
+            subscription.version,
+            subscription.url.reveal(),
+            channels(&subscription.filter) as _,
+            event_types(&subscription.filter) as _,
+            subscription.reveal,
+            subscription.description.as_str(),
+            secrets.current.sealed.0,
+            secrets.current.created_at.to_date_time(),
+            previous.map(|it| it.secret.sealed.0.as_slice()),
+            previous.map(|it| it.secret.created_at.to_date_time()),
+            previous.map(|it| it.expires_at.to_date_time()),
+            subscription.state.as_str(),
+            subscription.state.reason().map(PauseReason::as_str),
+            subscription.state.since().map(Timestamp::to_date_time),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(changed.rows_affected() > 0)
+    }
+}

@@ -1,0 +1,5 @@
+//! Channels, their credentials, and rejected reports.
+
+pub(crate) mod rejections;
+pub(crate) mod rows;
+pub(crate) mod store;

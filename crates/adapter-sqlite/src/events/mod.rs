@@ -1,0 +1,4 @@
+//! Reading the report log as a stream of events, and named cursors.
+
+pub(crate) mod cursors;
+pub(crate) mod log;

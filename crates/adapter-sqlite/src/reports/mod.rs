@@ -1,0 +1,4 @@
+//! The report log and the messages derived from it.
+
+pub(crate) mod record;
+pub(crate) mod store;

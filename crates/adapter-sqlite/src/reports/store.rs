@@ -1,0 +1,244 @@
+//! The log of reports and the messages that follow from it.
+
+use async_trait::async_trait;
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
+use domain::{
+    ChannelId, Effect, ErrorCode, LoggedReport, Message, MessageKey, Recipient, Report, Timestamp,
+};
+use ports::StoreError;
+use ports::reports::{MessageWithReports, ReportStore};
+
+use crate::SqliteStore;
+use crate::bulk::Then;
+use crate::connection::Write;
+use crate::error::store_error;
+use crate::reports::record::{self, BATCH, Starts};
+use crate::rows::{MessageRow, ReportRow};
+
+#[async_trait]
+impl ReportStore for SqliteStore {
+    async fn record(&self, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
+        if reports.is_empty() {
+            return Ok(Vec::new());
+        }
+        let begun = self.begun_by_text().await;
+        let mut write = begun.map_err(store_error("reports"))?;
+        match record_all(&mut write, reports).await {
+            Ok(effects) => {
+                write.committed();
+                Ok(effects)
+            }
+            Err(error) => {
+                // Poison is found by halving, so its price counts; of any other failure
+                // nobody knows what it left, so the connection is not used again.
+                if matches!(error, StoreError::Rejected { .. }) {
+                    write.roll_back().await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {
+        let Some(row) = self
+            .message_row(key)
+            .await
+            .map_err(store_error("messages"))?
+        else {
+            return Ok(None);
+        };
+        let reports = self
+            .report_rows(&row.report_ids)
+            .await
+            .map_err(store_error("reports"))?;
+        Ok(Some(MessageWithReports {
+            message: Message::try_from(row)?,
+            reports: reports
+                .into_iter()
+                .map(LoggedReport::try_from)
+                .collect::<Result<_, _>>()?,
+        }))
+    }
+
+    async fn messages(
+        &self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        let rows = self
+            .page_of_rows(filter, after, size)
+            .await
+            .map_err(store_error("messages"))?;
+        let messages = rows
+            .into_iter()
+            .map(Message::try_from)
+            .collect::<Result<_, _>>()?;
+        Ok(Page::cut(messages, size, |message| MessageCursor {
+            first_reported_at: message.parties.first_reported_at,
+            key: message.key.clone(),
+        }))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.try_ping().await.map_err(store_error("messages"))
+    }
+}
+
+impl SqliteStore {
+    /// Takes the lock, looks at the tables and commits a change: a full disk is noticed only
+    /// by a commit that writes.
+    async fn try_ping(&self) -> Result<(), sqlx::Error> {
+        let mut write = self.begin().await?;
+        sqlx::query_scalar!(r#"select exists (select 1 from messages) as "any!: bool""#)
+            .fetch_one(&mut *write)
+            .await?;
+        // The one number of the file that nothing else uses; it alternates, since a value that
+        // stays the same is not written.
+        let before: i64 = sqlx::query_scalar("pragma user_version")
+            .fetch_one(&mut *write)
+            .await?;
+        let change = if before == 0 {
+            "pragma user_version = 1"
+        } else {
+            "pragma user_version = 0"
+        };
+        sqlx::query(change).execute(&mut *write).await?;
+        write.commit().await
+    }
+}
+
+/// Records and commits.
+async fn record_all(write: &mut Write<'_>, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
+    let mut effects = Vec::with_capacity(reports.len());
+    let mut parts = reports.chunks(BATCH).peekable();
+    let mut starts = Starts::Step;
+    while let Some(part) = parts.next() {
+        let then = match parts.peek() {
+            Some(_) => Then::GoOn,
+            None => Then::Commit,
+        };
+        effects.extend(record::record(write, part, starts, then).await?);
+        starts = Starts::Nothing;
+    }
+    Ok(effects)
+}
+
+impl SqliteStore {
+    pub(crate) async fn message_row(
+        &self,
+        key: &MessageKey,
+    ) -> Result<Option<MessageRow>, sqlx::Error> {
+        let (channel, sid) = (key.channel.as_str(), key.sid.to_compact());
+        sqlx::query_as!(
+            MessageRow,
+            "select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
+                 duplicates, seen_mask, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
+                 partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at,
+                 read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
+             from messages
+             where channel_id = ? and sid = ?",
+            channel,
+            sid,
+        )
+        .fetch_optional(&self.readers)
+        .await
+    }
+
+    /// The reports of these ids, a JSON array, in its order.
+    pub(crate) async fn report_rows(&self, ids: &str) -> Result<Vec<ReportRow>, sqlx::Error> {
+        sqlx::query_as!(
+            ReportRow,
+            r#"select report.id, report.channel_id, report.sid, report.revision, report.effect,
+                   report.status, report.recipient, report.sender, report.arrived_at,
+                   report.credential_id, report.error_code, report.error_text,
+                   report.idempotency_token, report.fields
+               from json_each(?) as place
+               cross join reports as report on report.id = place.value
+               order by place.key"#,
+            ids,
+        )
+        .fetch_all(&self.readers)
+        .await
+    }
+
+    /// One row more than a page has, if there are as many.
+    ///
+    /// One statement for all filters: the list is read along its one index in any case, and a
+    /// filter that is not given costs a comparison with null.
+    async fn page_of_rows(
+        &self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Vec<MessageRow>, sqlx::Error> {
+        // One range for both the filter and the cursor, so that the index begins at the page.
+        let oldest = filter.since.map_or(i64::MIN, Timestamp::unix_micros);
+        let before = filter.until.map_or(i64::MAX, Timestamp::unix_micros);
+        let after_time = after.map_or(i64::MAX, |after| after.first_reported_at.unix_micros());
+        let newest = before.saturating_sub(1).min(after_time);
+        let after_channel = after.map(|after| after.key.channel.as_str());
+        let after_sid = after.map(|after| after.key.sid.to_compact());
+        let channel = filter.channel.as_ref().map(ChannelId::as_str);
+        let rank = filter.status.map(|status| i64::from(status.rank()));
+        let recipient_key = filter.recipient.as_ref().and_then(Recipient::key);
+        let recipient = filter.recipient.as_ref().and_then(Recipient::exactly);
+        let code = filter.error_code.as_ref().map(ErrorCode::as_str);
+        let limit = i64::from(size.get()) + 1;
+        sqlx::query_as!(
+            MessageRow,
+            "select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
+                 duplicates, seen_mask, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
+                 partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at,
+                 read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
+             from messages
+             where first_reported_at between ?1 and ?2
+                 and (?4 is null or first_reported_at < ?3 or (channel_id, sid) < (?4, ?5))
+                 and (?6 is null or channel_id = ?6)
+                 and (?7 is null or status_rank = ?7)
+                 and (
+                     ?8 is null
+                     or ?8 = (
+                         (delivered_at is not null or read_at is not null)
+                         and (failed_at is not null or undelivered_at is not null)
+                     )
+                 )
+                 -- What `Addressee::is` says: either the name without the separators of a number,
+                 and (
+                     ?9 is null
+                     or ?9 = replace(replace(replace(replace(replace(replace(replace(replace(
+                         substr(recipient, instr(recipient, ':') + 1),
+                         ' ', ''), '+', ''), '-', ''), '(', ''), ')', ''), '.', ''), '/', ''),
+                         char(160), '')
+                 )
+                 -- or the canonical form.
+                 and (
+                     ?10 is null
+                     or ?10 = lower(trim(
+                         substr(recipient, 1, instr(recipient, ':') - 1), ' ' || char(160)
+                     ))
+                     || substr(':', 1, instr(recipient, ':'))
+                     || trim(
+                         substr(recipient, instr(recipient, ':') + 1), ' ' || char(160)
+                     )
+                 )
+                 and (?11 is null or error_code = ?11)
+             order by first_reported_at desc, channel_id desc, sid desc
+             limit ?12",
+            oldest,
+            newest,
+            after_time,
+            after_channel,
+            after_sid,
+            channel,
+            rank,
+            filter.contradicted,
+            recipient_key,
+            recipient,
+            code,
+            limit,
+        )
+        .fetch_all(&self.readers)
+        .await
+    }
+}
