@@ -6,7 +6,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// Which of our crates a crate may use, and which foreign ones it never uses.
-const PICTURE: [(&str, &[&str], &[&str]); 10] = [
+const PICTURE: [(&str, &[&str], &[&str]); 11] = [
     (
         "domain",
         &[],
@@ -41,6 +41,7 @@ const PICTURE: [(&str, &[&str], &[&str]); 10] = [
     ),
     ("adapter-http", &["domain", "ports", "usecases"], &["sqlx"]),
     ("testkit", &["domain", "ports"], &["actix-web"]),
+    ("traffic", &[], &["actix-web", "sqlx", "tokio"]),
 ];
 
 /// The crates that are known by nobody: the program, and the one that measures it.

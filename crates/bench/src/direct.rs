@@ -13,9 +13,11 @@ use ports::ReportStore as _;
 use ports::integrator::{ParseResult, ParsedReport};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use traffic::form::Subject;
+use traffic::history::{ORDERLY, Step};
+use traffic::stream::{Pattern, Sid, Stream};
 use uuid::Uuid;
 
-use crate::traffic::{self, STATUSES};
 use crate::{CHANNEL, latencies::Latencies};
 
 /// How reports are handed to the store.
@@ -143,29 +145,36 @@ async fn write(
 
 /// Makes the same reports as the load does, from what the integrator reads.
 pub(crate) struct Source {
-    stream: u64,
+    stream: Stream,
     next: AtomicU64,
     channel: ChannelId,
     began: i64,
-    read: Vec<ParsedReport>,
+    parsed: Vec<(Step, ParsedReport)>,
 }
 
 impl Source {
     pub(crate) fn new(stream: u64) -> Result<Self> {
-        let read = STATUSES.iter().map(|status| {
-            let digits = "0".repeat(32);
-            let body = traffic::body(status, &digits);
-            match form::read(body.as_bytes(), Some(digits)) {
-                ParseResult::Reports(reports) => reports.into_iter().next().context("no report"),
+        let read = ORDERLY.iter().map(|step| {
+            let sid = Sid::ZERO.to_string();
+            let body = traffic::form::body(Subject::new(&sid), *step);
+            let token = sid.strip_prefix("SM").map(str::to_owned);
+            match form::read(body.as_bytes(), token) {
+                ParseResult::Reports(reports) => {
+                    let report = reports.into_iter().next().context("no report")?;
+                    Ok((*step, report))
+                }
                 other => anyhow::bail!("the integrator reads {other:?}"),
             }
         });
         Ok(Self {
-            stream,
+            stream: Stream {
+                id: stream,
+                pattern: Pattern::Orderly,
+            },
             next: AtomicU64::new(0),
             channel: ChannelId::parse(CHANNEL)?,
             began: 1_795_370_777_000_000,
-            read: read.collect::<Result<_>>()?,
+            parsed: read.collect::<Result<_>>()?,
         })
     }
 
@@ -173,16 +182,18 @@ impl Source {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         // As if 30,000 arrived a second.
         let micros = i64::try_from(number)? * 33;
-        self.make(traffic::Report::nth(self.stream, number), micros)
+        let report = self.stream.report(number);
+        self.make(report.sid, report.step, micros)
     }
 
     /// A report that arrives so many microseconds after the first.
-    pub(crate) fn make(&self, report: traffic::Report, micros: i64) -> Result<Report> {
-        let read = self.read.get(report.step).context("no such step")?.clone();
+    pub(crate) fn make(&self, sid: Sid, step: Step, micros: i64) -> Result<Report> {
+        let read = self.parsed.iter().find(|(parsed, _)| *parsed == step);
+        let (_, read) = read.context("no such step")?.clone();
         Ok(Report {
             key: MessageKey {
                 channel: self.channel.clone(),
-                sid: MessageSid::parse(&report.sid.text())?,
+                sid: MessageSid::parse(&sid.to_string())?,
             },
             status: read.status,
             error: read.error,

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
+use traffic::stream::{Pattern, Stream};
 
 use crate::database::Database;
-use crate::load::{Load, Mode};
+use crate::load::Load;
 use crate::measure::Bench;
 use crate::moment::{self, Moment};
 use crate::row::Measured;
 use crate::stored::{self, REPORTS_EACH};
 use crate::table::{median, number};
-use crate::traffic::Traffic;
 
 /// How many reports are stored before; each message has two.
 const SIZES: [u64; 3] = [0, 1_000_000, 10_000_000];
@@ -69,21 +69,23 @@ pub fn run(bench: &Bench, rounds: u32, told: impl Fn(&str)) -> Result<Vec<Line>>
     for round in 1..=rounds {
         for line in &mut lines {
             stream += 1;
-            let traffic = if line.old {
-                Traffic::OldRead {
+            let pattern = if line.old {
+                Pattern::ReadOldMessages {
                     stored: line.size / REPORTS_EACH,
                     // Some more are sent than are counted.
                     from: u64::from(round - 1) * (line.size / REPORTS_EACH) / u64::from(ROUNDS_MAX),
                 }
             } else {
-                Traffic::New
+                Pattern::Orderly
+            };
+            let traffic = Stream {
+                id: stream,
+                pattern,
             };
             let database = filled.iter().find(|(size, _)| *size == line.size);
             let cost = match database {
-                Some((_, database)) => {
-                    cost(bench, database, round == 1 && !line.old, stream, traffic)?
-                }
-                None => cost(bench, &bench.postgres.fresh()?, true, stream, traffic)?,
+                Some((_, database)) => cost(bench, database, round == 1 && !line.old, traffic)?,
+                None => cost(bench, &bench.postgres.fresh()?, true, traffic)?,
             };
             told(&format!(
                 "round {round} of {rounds}: {}: {} per second",
@@ -96,28 +98,17 @@ pub fn run(bench: &Bench, rounds: u32, told: impl Fn(&str)) -> Result<Vec<Line>>
     Ok(lines)
 }
 
-fn cost(
-    bench: &Bench,
-    database: &Database<'_>,
-    is_new: bool,
-    stream: u64,
-    traffic: Traffic,
-) -> Result<Cost> {
+fn cost(bench: &Bench, database: &Database<'_>, is_new: bool, stream: Stream) -> Result<Cost> {
     let receiver = bench.receiver_on(Some(database), is_new, &[])?;
     let (before, _) = database.reports()?;
     bench.postgres.checkpoint()?;
     let load = Load {
-        address: receiver.public(),
-        mode: Mode::AtOnce,
         connections: CONNECTIONS,
-        rate: None,
         // From the checkpoint on: everything is measured.
         warm_up: Duration::ZERO,
-        measured: Duration::from_mins(10),
         enough: Some(REPORTS),
         stream,
-        traffic,
-        keeps_answers: false,
+        ..Load::new(receiver.public(), stream.id)
     };
     let probe = || {
         let moment = Moment::of(receiver.pid(), Some(&bench.postgres), Some(&receiver))?;

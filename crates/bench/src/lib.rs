@@ -24,7 +24,6 @@ pub mod soak;
 mod stored;
 pub mod suite;
 pub mod table;
-pub mod traffic;
 
 /// The channel that all load is about.
 pub const CHANNEL: &str = "202105102694809992";
@@ -32,6 +31,8 @@ pub const CHANNEL: &str = "202105102694809992";
 pub const USER: &str = "bench";
 /// Its webhook password, as long as a generated one.
 pub const PASSWORD: &str = "bench-password-of-43-letters-like-made-ones";
+/// A password that is refused.
+pub const WRONG_PASSWORD: &str = "guessed, and guessed wrongly, again and again";
 /// The path that reports are sent to.
 pub const PATH: &str = "/social/on/whatsapp/twilio/report/202105102694809992";
 /// The secret that credentials are hashed under.

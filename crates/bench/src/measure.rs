@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use traffic::stream::Stream;
 
 use crate::ceiling::{self, Depth};
 use crate::database::{Database, Postgres, reports_in_file};
@@ -15,7 +16,6 @@ use crate::moment::{self, Moment, latencies, mebibytes, processors, rounded, use
 use crate::process::{self, Usage};
 use crate::receiver::{Receiver, Setup};
 use crate::row::{Measured, Rate, Row, Subject};
-use crate::traffic::Traffic;
 
 /// What all measurements of a run share.
 pub struct Bench {
@@ -135,7 +135,10 @@ impl Bench {
         let good = load(receiver.public())?;
         let alone = Load {
             measured: self.warm_up,
-            stream: good.stream ^ 1 << 32,
+            stream: Stream {
+                id: good.stream.id ^ 1 << 32,
+                ..good.stream
+            },
             ..good
         };
         let guesses = Load {
@@ -213,16 +216,12 @@ impl Bench {
 
     const fn load(&self, row: Row, rate: Option<u32>, address: SocketAddr, stream: u64) -> Load {
         Load {
-            address,
             mode: row.mode,
             connections: row.connections,
             rate,
             warm_up: self.warm_up,
             measured: self.measured,
-            enough: None,
-            stream,
-            traffic: Traffic::New,
-            keeps_answers: false,
+            ..Load::new(address, stream)
         }
     }
 

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use crate::load::{Load, Mode};
+use crate::load::Load;
 use crate::measure::Bench;
 use crate::moment::mebibytes;
 use crate::process::Usage;
 use crate::receiver::Receiver;
 use crate::table::number;
-use crate::traffic::Traffic;
 
 /// As many as the limits of memory are given for.
 const CONNECTIONS: usize = 256;
@@ -50,16 +49,10 @@ pub fn run(bench: &Bench, minutes: u16, rate: u32, told: impl Fn(&str)) -> Resul
     let on_postgres = bench.receiver_on(Some(&database), true, &[])?;
     let on_sqlite = bench.receiver_on(None, true, &[])?;
     let load = |receiver: &Receiver, stream| Load {
-        address: receiver.public(),
-        mode: Mode::AtOnce,
         connections: CONNECTIONS,
         rate: Some(rate),
-        warm_up: Duration::ZERO,
         measured: Duration::from_secs(60 * u64::from(minutes)),
-        enough: None,
-        stream,
-        traffic: Traffic::New,
-        keeps_answers: false,
+        ..Load::new(receiver.public(), stream)
     };
     let (samples, loaded) = thread::scope(|scope| {
         let loads = [load(&on_postgres, 1), load(&on_sqlite, 2)];

@@ -11,10 +11,11 @@ use anyhow::{Context as _, Result, ensure};
 use domain::MessageSid;
 use ports::ReportStore as _;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
+use traffic::history::ORDERLY;
+use traffic::stream::stored_message;
 
 use crate::database::Database;
 use crate::direct::Source;
-use crate::traffic::{self, Report};
 
 /// How many reports each stored message has.
 pub(crate) const REPORTS_EACH: u64 = 2;
@@ -64,9 +65,10 @@ pub(crate) fn fill(database: &Database<'_>, messages: u64) -> Result<()> {
 /// Records the message of number 0, whose rows are copied.
 async fn record_copied_message(url: &str) -> Result<()> {
     let source = Source::new(0)?;
-    let sid = traffic::stored(0);
-    let sent = source.make(Report { sid, step: 0 }, 0)?;
-    let delivered = source.make(Report { sid, step: 1 }, 1_700_000)?;
+    let sid = stored_message(0);
+    let [sent, delivered, _] = ORDERLY;
+    let sent = source.make(sid, sent, 0)?;
+    let delivered = source.make(sid, delivered, 1_700_000)?;
     let store = PostgresStore::connect(url, &Options::default())?;
     store.migrate().await?;
     for report in [sent, delivered] {
@@ -85,7 +87,7 @@ async fn send_message_ids(connection: &mut PgConnection, messages: u64) -> Resul
     for first in (1..messages).step_by(usize::try_from(AT_ONCE)?) {
         let mut lines = String::new();
         for number in first..messages.min(first + AT_ONCE) {
-            let sid = MessageSid::parse(&traffic::stored(number).text())?;
+            let sid = MessageSid::parse(&stored_message(number).to_string())?;
             write!(lines, "{number}\t\\\\x")?;
             for byte in sid.to_compact() {
                 write!(lines, "{byte:02x}")?;

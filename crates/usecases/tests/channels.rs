@@ -67,11 +67,7 @@ struct Basic(String);
 
 impl Basic {
     fn of(user: &str, password: &str) -> Self {
-        use base64::{Engine as _, engine::general_purpose::STANDARD};
-        Self(format!(
-            "Basic {}",
-            STANDARD.encode(format!("{user}:{password}"))
-        ))
+        Self(traffic::request::authorization(user, password))
     }
 }
 

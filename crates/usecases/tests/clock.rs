@@ -104,11 +104,8 @@ impl Receiver {
         else {
             return false;
         };
-        let body = format!(
-            "MessageSid={}&MessageStatus={status}&To=whatsapp:%2B15550100001\
-             &From=whatsapp:%2B15550109999",
-            twilio_sid(1)
-        );
+        let sid = twilio_sid(1);
+        let body = traffic::form::encode(&traffic::form::required_fields(&sid, status));
         let request = ReportRequest {
             integrator: twilio,
             caller,

@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use traffic::request::authorization;
 
 /// Longer than any answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -67,9 +66,7 @@ impl Request {
     }
 
     pub fn basic(self, user: &str, password: &str) -> Self {
-        let pair = STANDARD.encode(format!("{user}:{password}"));
-        self.without("Authorization")
-            .header("Authorization", &format!("Basic {pair}"))
+        self.replaced("Authorization", &authorization(user, password))
     }
 
     pub fn bearer(self, token: &str) -> Self {

@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
+pub use traffic::form::required_fields as fields;
+
 use crate::client::{Answer, Request};
 
 /// A running service.
@@ -131,14 +133,4 @@ impl MadeChannel {
     pub fn unproven(&self, sid: &str, status: &str) -> Request {
         Request::post(&self.path()).form(&fields(sid, status))
     }
-}
-
-/// The fields of a good report.
-pub fn fields<'a>(sid: &'a str, status: &'a str) -> [(&'a str, &'a str); 4] {
-    [
-        ("MessageSid", sid),
-        ("MessageStatus", status),
-        ("To", "whatsapp:+15550100001"),
-        ("From", "whatsapp:+15550109999"),
-    ]
 }

@@ -32,17 +32,6 @@ pub fn verify(
         .any(|url| signed.mac_for(url).verify_slice(&signature).is_ok())
 }
 
-/// Signs as Twilio does, with exactly this URL.
-#[must_use]
-pub fn sign(token: &str, url: &str, body: &[u8]) -> String {
-    STANDARD.encode(
-        Signed::new(token, body)
-            .mac_for(url)
-            .finalize()
-            .into_bytes(),
-    )
-}
-
 /// What every form of the URL is signed together with.
 struct Signed {
     keyed: Hmac<Sha1>,

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use anyhow::{Context as _, Result};
 use domain::{ChannelId, ChannelName, IntegratorName, WebhookUser};
 use serde::{Deserialize, Serialize};
+use traffic::form::required_fields;
 use usecases::ManageChannels;
 use usecases::channels::manage::{NewChannel, NewCredential};
 
@@ -98,6 +99,10 @@ impl Demo {
         } = self;
         let url = callback_url.split('#').next().unwrap_or_default();
         let sid = "SM00000000000000000000000000000001";
+        let fields = required_fields(sid, "delivered");
+        let fields =
+            fields.map(|(name, value)| format!("--data-urlencode '{name}={value}' \\\n    "));
+        let fields = fields.concat();
         let (program, page) = (system::program(), config::reachable(operator));
         let token = if settings.admin_token.is_some() {
             "RECEIPTD_ADMIN_TOKEN".to_owned()
@@ -113,9 +118,7 @@ A channel to try things out with:
 
 Send a report; 204 says that it is kept:
   curl -i -u '{user}:{password}' \\
-    --data-urlencode 'MessageSid={sid}' --data-urlencode 'MessageStatus=delivered' \\
-    --data-urlencode 'To=whatsapp:+15550100001' --data-urlencode 'From=whatsapp:+15550100002' \\
-    '{url}'
+    {fields}'{url}'
 
 See what became of it, in another terminal in this folder:
   {program} message show {channel} {sid}

@@ -165,12 +165,9 @@ async fn a_body_that_does_not_come_is_answered_408(engine: Engine) {
     let server = home.serve();
     let address = server.public.trim_start_matches("http://").to_owned();
     let path = server.report_url().replace(&server.public, "");
-    let credentials = base64::Engine::encode(
-        &base64::engine::general_purpose::STANDARD,
-        format!("{USER}:{PASSWORD}"),
-    );
+    let authorization = traffic::request::authorization(USER, PASSWORD);
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\
          Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nMessage"
     );
     let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -280,7 +277,7 @@ async fn demo_says_how_to_try_it_and_writes_a_line_for_every_report() {
         let value = lines.find_map(|line| line.trim_start().strip_prefix(name));
         value.unwrap().trim().to_owned()
     };
-    let form = "MessageSid=SM42&MessageStatus=read&To=whatsapp:%2B1555&From=whatsapp:%2B1556";
+    let form = traffic::form::encode(&traffic::form::required_fields("SM42", "read"));
     let request = client()
         .post(server.report_url())
         .basic_auth(shown("user"), Some(shown("password")))

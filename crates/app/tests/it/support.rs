@@ -254,13 +254,7 @@ impl Server {
 
     /// Sends a report with credentials and gives the status.
     pub async fn report(&self, sid: &str, status: &str) -> u16 {
-        let form = [
-            ("MessageSid", sid),
-            ("MessageStatus", status),
-            ("To", "whatsapp:+15550100001"),
-            ("From", "whatsapp:+15550100002"),
-        ];
-        let body = serde_urlencoded::to_string(form).unwrap();
+        let body = traffic::form::encode(&traffic::form::required_fields(sid, status));
         let request = client()
             .post(self.report_url())
             .basic_auth(USER, Some(PASSWORD))

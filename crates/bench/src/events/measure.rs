@@ -14,12 +14,11 @@ use super::subscriber::{Arrival, Manner, Subscriber};
 use super::told::Told;
 use crate::database::Database;
 use crate::latencies::Latencies;
-use crate::load::{Load, Loaded, Mode, per_second};
+use crate::load::{Load, Loaded, per_second};
 use crate::measure::Bench;
 use crate::moment::{self, Moment, latencies};
 use crate::receiver::Receiver;
 use crate::row::Measured;
-use crate::traffic::{STATUSES, Traffic};
 
 /// At which rate the delay of events is measured.
 const DELAY_RATE: u32 = 1_000;
@@ -82,16 +81,11 @@ impl DeliveryOrder<'_> {
 
     fn load(&self, connections: usize, rate: Option<u32>) -> Load {
         Load {
-            address: self.receiver.public(),
-            mode: Mode::AtOnce,
             connections,
             rate,
             warm_up: self.bench.warm_up,
             measured: self.bench.measured,
-            enough: None,
-            stream: self.stream,
-            traffic: Traffic::New,
-            keeps_answers: false,
+            ..Load::new(self.receiver.public(), self.stream)
         }
     }
 
@@ -247,8 +241,8 @@ fn delays(loaded: &Loaded, arrivals: &[Arrival]) -> Latencies {
     }
     let mut delays = Latencies::default();
     for (report, answered) in &loaded.answers {
-        let status = STATUSES.get(report.step).copied().unwrap_or_default();
-        if let Some(at) = came.get(&(report.sid.text().as_str(), status)) {
+        let sid = report.sid.to_string();
+        if let Some(at) = came.get(&(sid.as_str(), report.step.status)) {
             delays.add(at.saturating_duration_since(*answered));
         }
     }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::connection::Connection;
 use crate::ledger::{Entry, Ledger};
-use crate::report::Report;
+use crate::report::{body, head};
 
 /// How often those are sent that are due.
 const TICK: Duration = Duration::from_millis(5);
@@ -81,7 +81,7 @@ impl Crowd {
     ) -> impl Future<Output = Entry> + Send + 'static {
         let sent = Instant::now();
         async move {
-            let request = Report::nth(STREAM, number).request(self.receiver, PASSWORD, &[]);
+            let request = head(self.receiver, PASSWORD).with_body(&body(STREAM, number));
             let status = exchange(self.receiver, &request, &idle).await;
             Entry {
                 stream: STREAM,

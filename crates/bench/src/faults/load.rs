@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::connection::Connection;
 use crate::ledger::{Entry, Ledger};
-use crate::report::Report;
+use crate::report::{body, head};
 
 /// How long to wait before knocking again at a receiver that is away.
 const KNOCK_AGAIN: Duration = Duration::from_millis(10);
@@ -39,7 +39,7 @@ pub struct Load {
     /// The password that is shown.
     pub password: &'static str,
     /// The report that gets these fields besides its own.
-    pub special: Option<(u64, Vec<u8>)>,
+    pub special: Option<(u64, String)>,
 }
 
 /// Load that is being made.
@@ -219,10 +219,12 @@ impl Shared {
     }
 
     fn request(&self, receiver: SocketAddr, number: u64) -> Vec<u8> {
-        let more = match &self.load.special {
-            Some((special, more)) if *special == number => more.as_slice(),
-            Some(_) | None => &[],
-        };
-        Report::nth(self.load.stream, number).request(receiver, self.load.password, more)
+        let mut body = body(self.load.stream, number);
+        if let Some((special, more)) = &self.load.special
+            && *special == number
+        {
+            body += more;
+        }
+        head(receiver, self.load.password).with_body(&body)
     }
 }

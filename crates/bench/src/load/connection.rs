@@ -1,5 +1,6 @@
 //! One connection: a request, its answer, the next request.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -7,9 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use traffic::form::{self, Subject};
+use traffic::history::ORDERLY;
+use traffic::request::{RequestHead, Template, authorization};
+use traffic::stream::{Sid, StreamReport};
 
-use super::request::{Requests, Shown};
 use super::{Loaded, MEASURED, Mode, STOP, Shared};
+use crate::{PASSWORD, PATH, USER, WRONG_PASSWORD};
 
 /// How long an answer may take before the measurement is given up.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -24,15 +29,15 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<Loaded> {
         stream,
         buffer: [0; 4096],
     };
-    // What is sent before it is refused, and what is sent then.
-    let (refused, taken) = match load.mode {
-        Mode::AtOnce => (None, Some(Shown::Password)),
-        Mode::TwoSteps => (Some(Shown::Nothing), Some(Shown::Password)),
-        Mode::ChallengeOnly => (Some(Shown::Nothing), None),
-        Mode::WrongPassword => (Some(Shown::WrongPassword), None),
+    let challenged = || Templates::new(load.address, None);
+    let with_password = |password| Templates::new(load.address, Some(password));
+    // The request that is answered 401, and the request that is answered 204.
+    let (mut refused, mut accepted) = match load.mode {
+        Mode::AtOnce => (None, Some(with_password(PASSWORD))),
+        Mode::TwoSteps => (Some(challenged()), Some(with_password(PASSWORD))),
+        Mode::ChallengeOnly => (Some(challenged()), None),
+        Mode::WrongPassword => (Some(with_password(WRONG_PASSWORD)), None),
     };
-    let requests = |shown| Requests::new(load.address, shown);
-    let (mut refused, mut taken) = (refused.map(requests), taken.map(requests));
     let mut loaded = Loaded::default();
     let mut own = 0;
     loop {
@@ -48,14 +53,14 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<Loaded> {
             return Ok(loaded);
         }
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
-        let report = load.traffic.nth(load.stream, number);
+        let report = load.stream.report(number);
         let mut good = 0;
-        if let Some(requests) = &mut refused {
-            let request = requests.of(report);
+        if let Some(templates) = &mut refused {
+            let request = templates.request(report);
             good += u64::from(stream.exchange(request, 401, &mut loaded).await?);
         }
-        if let Some(requests) = &mut taken {
-            let request = requests.of(report);
+        if let Some(templates) = &mut accepted {
+            let request = templates.request(report);
             let taken = u64::from(stream.exchange(request, 204, &mut loaded).await?);
             loaded.taken += taken;
             good += taken;
@@ -76,6 +81,27 @@ fn due(shared: &Shared, place: usize, own: u64) -> Option<Instant> {
     let connections = u64::try_from(shared.load.connections).unwrap_or(u64::MAX);
     let number = own * connections + u64::try_from(place).unwrap_or_default();
     Some(shared.began + Duration::from_micros(number * 1_000_000 / rate))
+}
+
+/// The requests of one connection, one for every step of [`ORDERLY`].
+struct Templates([Template; ORDERLY.len()]);
+
+impl Templates {
+    /// Requests with this password, or without credentials.
+    fn new(host: SocketAddr, password: Option<&str>) -> Self {
+        let caller = RequestHead {
+            host,
+            path: PATH.to_owned(),
+            authorization: password.map(|password| authorization(USER, password)),
+        };
+        let sid = Sid::ZERO.to_string();
+        Self(ORDERLY.map(|step| Template::new(&caller, &form::body(Subject::new(&sid), step))))
+    }
+
+    fn request(&mut self, report: StreamReport) -> &[u8] {
+        let template = self.0.get_mut(report.position);
+        template.map_or(&[], |template| template.fill(report.sid))
+    }
 }
 
 struct Stream {

@@ -5,7 +5,6 @@
 //! processors that the program under test runs on.
 
 mod connection;
-mod request;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::task::JoinSet;
+use traffic::stream::{Pattern, Stream, StreamReport};
 
 use crate::latencies::Latencies;
-use crate::traffic::{Report, Traffic};
 
 /// What every report is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +51,9 @@ pub struct Load {
     pub measured: Duration,
     /// So many reports are enough, in whatever time that takes.
     pub enough: Option<u64>,
-    /// Tells the messages of one load from those of another.
-    pub stream: u64,
-    /// Which messages are reported on.
-    pub traffic: Traffic,
-    /// Whether it is kept when each report was answered.
+    /// The reports to send.
+    pub stream: Stream,
+    /// Whether to note when each report was answered.
     pub keeps_answers: bool,
 }
 
@@ -70,7 +67,7 @@ pub struct Loaded {
     /// Latencies of reports (of all their requests together) in that time.
     pub latencies: Latencies,
     /// When each report was answered in that time, if that is kept.
-    pub answers: Vec<(Report, Instant)>,
+    pub answers: Vec<(StreamReport, Instant)>,
     /// How long that time was.
     pub window: Duration,
     /// Answers that were not expected.
@@ -90,6 +87,25 @@ struct Shared {
 }
 
 impl Load {
+    /// A load at saturation from 256 connections, measured from its start for ten minutes at most.
+    #[must_use]
+    pub const fn new(address: SocketAddr, stream: u64) -> Self {
+        Self {
+            address,
+            mode: Mode::AtOnce,
+            connections: 256,
+            rate: None,
+            warm_up: Duration::ZERO,
+            measured: Duration::from_mins(10),
+            enough: None,
+            stream: Stream {
+                id: stream,
+                pattern: Pattern::Orderly,
+            },
+            keeps_answers: false,
+        }
+    }
+
     /// Runs the load, and `probe` when the measured time begins and ends.
     pub fn run<T>(self, probe: impl Fn() -> T) -> Result<(Loaded, T, T)> {
         let shared = Arc::new(Shared {

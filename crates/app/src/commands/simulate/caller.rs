@@ -10,10 +10,10 @@ use reqwest::header::{CONTENT_TYPE, USER_AGENT, WWW_AUTHENTICATE};
 use reqwest::{Client, Response, Url};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use traffic::form;
+use traffic::plan::Plan;
 use uuid::Uuid;
 
-use super::form;
-use super::plan::Plan;
 use super::tally::Tally;
 use super::tries::{TIME_LIMIT, Tries, Trouble};
 
@@ -75,7 +75,7 @@ impl Caller {
                 {
                     tokio::time::sleep_until(began + due(place, pace.rate)).await;
                     if let Some(message) = plan.messages.get(report.message) {
-                        let body = form::body(message, report)?;
+                        let body = form::body(message.subject(), report.step);
                         caller
                             .report(report.message, &body, report.token, &mut tally)
                             .await;

@@ -6,9 +6,8 @@ use domain::{
     Address, ChannelId, CredentialId, ErrorCode, ErrorText, Message, MessageKey, MessageSid,
     Report, ReportedStatus, Timestamp,
 };
+use traffic::plan::{Plan, PlannedMessage, PlannedReport};
 use uuid::Uuid;
-
-use super::plan::{Plan, PlannedMessage, PlannedReport};
 
 /// The messages of a plan after all its reports, in the plan's order. The
 /// times in them are the reports' places in the plan.
@@ -56,7 +55,7 @@ fn report(
             channel: channel.clone(),
             sid: MessageSid::parse(&message.sid)?,
         },
-        status: ReportedStatus::parse(planned.step.word)?,
+        status: ReportedStatus::parse(planned.step.status)?,
         error: error.transpose()?,
         recipient: Address::parse(&message.recipient)?,
         sender: Address::parse(message.sender)?,
@@ -70,8 +69,8 @@ fn report(
 #[cfg(test)]
 mod tests {
     use domain::DeliveryStatus;
+    use traffic::plan::RunId;
 
-    use super::super::plan::RunId;
     use super::*;
 
     fn expected() -> Vec<Message> {

@@ -9,10 +9,7 @@ mod callback;
 mod caller;
 mod compare;
 mod expectation;
-mod form;
-mod histories;
 mod operator_api;
-mod plan;
 mod summary;
 mod tally;
 mod tries;
@@ -25,6 +22,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use ports::Ids as _;
+use traffic::plan::{Plan, RunId};
 
 use super::credential::password_from_stdin;
 use crate::config::Settings;
@@ -33,7 +31,6 @@ use crate::system::SystemIds;
 use callback::Callback;
 use caller::{Caller, Pace};
 use operator_api::OperatorApi;
-use plan::{Plan, RunId};
 use summary::Summary;
 
 #[derive(Args, Debug)]

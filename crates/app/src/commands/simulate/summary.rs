@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use domain::DeliveryStatus;
 use serde::Serialize;
+use traffic::plan::{Plan, RunId};
 
 use super::compare::{Comparison, Count, Difference};
-use super::plan::{Plan, RunId};
 use super::tally::Tally;
 use crate::output;
 

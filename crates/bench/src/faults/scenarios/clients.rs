@@ -103,9 +103,11 @@ async fn slow_client(
 ) -> Result<Option<Duration>> {
     let mut stream = TcpStream::connect(address).await?;
     let began = Instant::now();
-    let head = head(address, bench::PASSWORD, 300);
+    let head = head(address, bench::PASSWORD).text(300, "");
     let half = head.get(..if in_body { head.len() } else { head.len() / 2 });
-    stream.write_all(half.unwrap_or_default()).await?;
+    stream
+        .write_all(half.unwrap_or_default().as_bytes())
+        .await?;
     let mut answer = [0; 1024];
     while began.elapsed() < CLOSED * 2 {
         let reading = tokio::time::timeout(Duration::from_secs(1), stream.read(&mut answer));
@@ -133,7 +135,7 @@ pub fn wrong_passwords(stage: &Stage) -> Result<Finding> {
     pause(5.0);
     let memory = receiver.memory()?;
     let mut flood = Load::flood(home.public(), 64);
-    flood.password = "guessed, and guessed wrongly, again and again";
+    flood.password = bench::WRONG_PASSWORD;
     let began = load.elapsed();
     let flood = flood.start();
     let mut most = memory;

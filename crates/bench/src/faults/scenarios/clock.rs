@@ -11,8 +11,6 @@ use std::time::{Duration, Instant, SystemTime};
 use adapter_postgres::{Options, PostgresStore};
 use adapter_sqlite::SqliteStore;
 use anyhow::{Context as _, Result, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bench::{CHANNEL, PASSWORD, SECRET_KEY, USER};
 use domain::retention_days::DAY_MICROS;
 use domain::secret::ServerSecret;
@@ -23,6 +21,7 @@ use ports::subscriptions::DeliveryRetention;
 use ports::{ChannelStore, Headers, RejectionStore, ReportStore, Retention};
 use testkit::clock::FixedClock;
 use tokio::task::{JoinSet, LocalSet};
+use traffic::request::authorization;
 use usecases::ingest::group_commit::IngestSettings;
 use usecases::ingest::receive::ReportRequest;
 use usecases::retention::prune::{KeepFor, RetentionStores};
@@ -36,7 +35,7 @@ use crate::finding::Finding;
 use crate::home::RuntimeHandle;
 use crate::ledger::{Entry, Ledger};
 use crate::load::Load;
-use crate::report::Report;
+use crate::report::body;
 use crate::store::{Engine, Store};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -230,13 +229,12 @@ impl Receiver {
         let sent = began.elapsed();
         let integrator = self.integrators.find(&IntegratorName::parse("twilio")?);
         let integrator = integrator.context("there is no such integrator")?;
-        let pair = STANDARD.encode(format!("{USER}:{PASSWORD}"));
-        let headers = Basic(format!("Basic {pair}"));
+        let headers = Basic(authorization(USER, PASSWORD));
         let admission = self.admit.run(integrator.as_ref(), CHANNEL, &headers);
         let Authentication::AuthenticatedCaller(caller) = admission else {
             bail!("the caller is not admitted");
         };
-        let body = Report::nth(1, number).form();
+        let body = body(1, number);
         let taken = self.receive.run(ReportRequest {
             integrator: integrator.as_ref(),
             caller,

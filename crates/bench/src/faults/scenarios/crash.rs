@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use traffic::stream::scramble;
 
 use super::{pause, settle};
 use crate::Stage;
 use crate::finding::Finding;
 use crate::home::RuntimeHandle;
 use crate::load::Load;
-use crate::report::scrambled;
 use crate::store::Store;
 
 /// Killed at random moments under load, starts included, and started again on
@@ -26,7 +26,7 @@ pub fn kill(stage: &Stage) -> Result<Finding> {
     let mut alive = 0;
     for number in 0..kills {
         let before = load.acknowledged();
-        let millis = 20 + scrambled(stage.seed ^ u64::from(number) << 32) % 900;
+        let millis = 20 + scramble(stage.seed ^ u64::from(number) << 32) % 900;
         std::thread::sleep(Duration::from_millis(millis));
         // Every other time not while it starts, however long that takes.
         if number % 2 == 0 && load.acknowledged() == before {

@@ -22,7 +22,7 @@ const WORD: &str = "arsenic";
 fn load(home: &RuntimeHandle) -> Load {
     let mut load = Load::flood(home.public(), 64);
     load.reports = 1_000;
-    load.special = Some((POISON, format!("&Note={WORD}").into_bytes()));
+    load.special = Some((POISON, format!("&Note={WORD}")));
     load
 }
 

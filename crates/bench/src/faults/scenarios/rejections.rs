@@ -123,9 +123,8 @@ async fn client(
     stop: Arc<AtomicBool>,
     rejected: Arc<AtomicU64>,
 ) -> Result<()> {
-    let form = b"MessageStatus=sent&To=whatsapp:15550100001&From=whatsapp:15550109001";
-    let mut request = head(address, bench::PASSWORD, form.len());
-    request.extend_from_slice(form);
+    let form = "MessageStatus=sent&To=whatsapp:15550100001&From=whatsapp:15550109001";
+    let request = head(address, bench::PASSWORD).with_body(form);
     let mut connection = Connection::open(address).await?;
     while !stop.load(Ordering::Relaxed) {
         let answer = connection.exchange(&request).await?;

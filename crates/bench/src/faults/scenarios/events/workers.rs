@@ -4,11 +4,11 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use traffic::stream::scramble;
 
 use super::{Audience, LATE, home, load};
 use crate::Stage;
 use crate::finding::Finding;
-use crate::report::scrambled;
 use crate::scenarios::{DEADLINE, pause};
 use crate::store::Store;
 
@@ -37,7 +37,7 @@ pub fn killed(stage: &Stage) -> Result<Finding> {
         if number % 2 == 0 {
             audience.until_taken(1, REPLACED);
         }
-        let millis = scrambled(stage.seed ^ u64::from(number) << 32) % 700;
+        let millis = scramble(stage.seed ^ u64::from(number) << 32) % 700;
         thread::sleep(Duration::from_millis(millis));
         at_work += u16::from(audience.taken() > before);
         worker.kill()?;

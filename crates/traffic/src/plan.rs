@@ -1,4 +1,4 @@
-//! What is sent, and in which order. A pure function of seed and run.
+//! The traffic of one simulated run: a pure function of seed and run id.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,15 +8,16 @@ use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use uuid::Uuid;
 
-use super::histories::{HISTORIES, Step};
+use crate::form::Subject;
+use crate::history::{HISTORIES, Step};
 
-/// Tells runs apart: their message ids differ, so that a second run of the
-/// same traffic is about other messages.
+/// Distinguishes runs: the same traffic in another run has other message ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunId(u64);
 
 impl RunId {
-    /// A run that was never before.
+    /// A run id from random bytes.
+    #[must_use]
     pub fn from_random(bytes: &[u8; 32]) -> Self {
         Self(
             bytes
@@ -43,32 +44,46 @@ impl FromStr for RunId {
     }
 }
 
-/// A message that is reported on.
+/// A message of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedMessage {
-    /// Twilio's id: `SM` or, with media, `MM`.
+    /// Twilio's id: `SM` or, with media, `MM`, and 32 hex digits.
     pub sid: String,
-    /// Who sent it.
+    /// The business number.
     pub sender: &'static str,
-    /// Who it goes to.
+    /// A phone number, or a business-scoped user id.
     pub recipient: String,
 }
 
-/// A report, in the order of [`Plan::reports`].
+impl PlannedMessage {
+    /// The message as forms describe it.
+    #[must_use]
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            sid: &self.sid,
+            sender: self.sender,
+            recipient: &self.recipient,
+        }
+    }
+}
+
+/// A report of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlannedReport {
-    /// Its message, by its place in [`Plan::messages`].
+    /// The index of its message in [`Plan::messages`].
     pub message: usize,
-    /// What it tells.
+    /// What it reports.
     pub step: Step,
-    /// Twilio's token for the call; a try again has the same.
+    /// `I-Twilio-Idempotency-Token`, the same for every attempt to send the report.
     pub token: Uuid,
 }
 
 /// Everything that is sent in one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
+    /// All messages of the run.
     pub messages: Vec<PlannedMessage>,
+    /// All reports, in the order in which they are sent.
     pub reports: Vec<PlannedReport>,
 }
 
@@ -79,12 +94,13 @@ const SENDERS: [&str; 4] = [
     "whatsapp:+15550109004",
 ];
 
-/// Between the first reports of two messages. All times here are relative:
-/// only the order that follows from them matters.
+/// The time between the first reports of two messages. It has no unit: only the order of reports
+/// follows from it.
 const BETWEEN_MESSAGES: u64 = 1_000;
 
 impl Plan {
-    /// Traffic in which every hundred messages have every history.
+    /// Plans traffic in which every 100 messages have every history.
+    #[must_use]
     pub fn new(seed: u64, run: RunId, messages: u32) -> Self {
         let mut traffic = StdRng::seed_from_u64(seed);
         let mut ids = ids_of(seed, run);
@@ -158,8 +174,8 @@ fn a_message(traffic: &mut StdRng, ids: &mut StdRng) -> PlannedMessage {
     }
 }
 
-/// When the steps of one message arrive: one after the other but for a jitter
-/// that now and then turns two around, a few much later, some twice.
+/// When the reports of one message arrive: in order except for jitter that sometimes swaps two;
+/// a few arrive much later, some twice.
 fn arrivals(begins: u64, steps: &[Step], traffic: &mut StdRng) -> Vec<(u64, Step)> {
     let mut happens = begins;
     let mut arrivals = Vec::with_capacity(steps.len() + 1);
@@ -182,26 +198,26 @@ fn arrivals(begins: u64, steps: &[Step], traffic: &mut StdRng) -> Vec<(u64, Step
 mod tests {
     use std::collections::HashSet;
 
-    use super::super::histories::UNKNOWN_WORD;
     use super::*;
+    use crate::history::UNKNOWN_STATUS;
 
     const RUN: RunId = RunId(7);
 
-    fn words_of(plan: &Plan, message: usize) -> Vec<&'static str> {
+    fn statuses_of(plan: &Plan, message: usize) -> Vec<&'static str> {
         let of_message = plan
             .reports
             .iter()
             .filter(|report| report.message == message);
-        of_message.map(|report| report.step.word).collect()
+        of_message.map(|report| report.step.status).collect()
     }
 
     #[test]
-    fn the_same_seed_and_run_make_the_same_plan() {
+    fn same_seed_and_run_give_the_same_plan() {
         assert_eq!(Plan::new(3, RUN, 500), Plan::new(3, RUN, 500));
     }
 
     #[test]
-    fn another_run_sends_the_same_traffic_about_other_messages() {
+    fn another_run_has_the_same_traffic_with_other_message_ids() {
         let (one, other) = (Plan::new(3, RUN, 500), Plan::new(3, RunId(8), 500));
         let traffic = |plan: &Plan| -> Vec<_> {
             plan.reports
@@ -222,40 +238,47 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_messages_hold_every_kind_of_trouble() {
+    fn every_100_messages_contain_every_kind_of_trouble() {
         let plan = Plan::new(1, RUN, 100);
-        let histories: Vec<_> = (0..100).map(|message| words_of(&plan, message)).collect();
-        let some = |holds: &dyn Fn(&[&str]) -> bool| histories.iter().any(|words| holds(words));
-        let has = |words: &[&str], word| words.contains(&word);
-        assert!(some(&|words| has(words, "read") && !has(words, "delivered")));
+        let histories: Vec<_> = (0..100)
+            .map(|message| statuses_of(&plan, message))
+            .collect();
+        let some =
+            |holds: &dyn Fn(&[&str]) -> bool| histories.iter().any(|statuses| holds(statuses));
+        let has = |statuses: &[&str], status| statuses.contains(&status);
         assert!(some(
-            &|words| has(words, "undelivered") && has(words, "delivered")
+            &|statuses| has(statuses, "read") && !has(statuses, "delivered")
         ));
         assert!(some(
-            &|words| has(words, "failed") && has(words, "delivered")
+            &|statuses| has(statuses, "undelivered") && has(statuses, "delivered")
         ));
-        assert!(some(&|words| words
+        assert!(some(
+            &|statuses| has(statuses, "failed") && has(statuses, "delivered")
+        ));
+        assert!(some(&|statuses| statuses
             .iter()
-            .all(|word| *word == UNKNOWN_WORD)));
-        assert!(some(
-            &|words| words.iter().collect::<HashSet<_>>().len() < words.len()
-        ));
-        let place = |words: &[&str], word| words.iter().position(|each| *each == word);
-        assert!(some(&|words| place(words, "delivered")
-            < place(words, "sent")
-            && place(words, "delivered").is_some()));
+            .all(|status| *status == UNKNOWN_STATUS)));
+        assert!(some(&|statuses| statuses
+            .iter()
+            .collect::<HashSet<_>>()
+            .len()
+            < statuses.len()));
+        let place = |statuses: &[&str], status| statuses.iter().position(|each| *each == status);
+        assert!(some(&|statuses| place(statuses, "delivered")
+            < place(statuses, "sent")
+            && place(statuses, "delivered").is_some()));
     }
 
     #[test]
-    fn errors_come_with_and_without_words_and_failures_without_a_code() {
+    fn errors_may_have_no_text_and_failures_no_code() {
         let plan = Plan::new(1, RUN, 100);
         let failures = || plan.reports.iter().map(|report| report.step);
-        let told =
+        let with_code =
             |code| failures().filter_map(move |step| step.error.filter(|error| error.code == code));
-        assert!(told("63016").any(|error| !error.text.is_empty()));
-        assert!(told("63024").any(|error| error.text.is_empty()));
-        assert!(told("30008").count() > 0);
-        assert!(failures().any(|step| step.word == "failed" && step.error.is_none()));
+        assert!(with_code("63016").any(|error| !error.text.is_empty()));
+        assert!(with_code("63024").any(|error| error.text.is_empty()));
+        assert!(with_code("30008").count() > 0);
+        assert!(failures().any(|step| step.status == "failed" && step.error.is_none()));
     }
 
     #[test]
@@ -273,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn recipients_are_numbers_and_business_scoped_ids_and_there_are_several_senders() {
+    fn recipients_are_numbers_or_business_scoped_ids_and_there_are_several_senders() {
         let plan = Plan::new(1, RUN, 1000);
         let is_number =
             |message: &&PlannedMessage| message.recipient.starts_with("whatsapp:+1555010");
@@ -284,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_printed_as_it_is_read() {
+    fn run_id_is_parsed_from_its_text() {
         let run = RunId::from_random(&[0xab; 32]);
         assert_eq!(run.to_string().parse(), Ok(run));
         assert!("xyz".parse::<RunId>().is_err());
