@@ -1,7 +1,7 @@
 //! Any body is read or refused, and what is kept of it fits a store.
 #![no_main]
 
-use adapter_integrators::twilio::{evidence, form};
+use adapter_integrators::twilio::{form, redacted_fields};
 use domain::ReportFields;
 use libfuzzer_sys::fuzz_target;
 use ports::integrator::ParseResult;
@@ -18,8 +18,8 @@ fuzz_target!(|body: &[u8]| {
             }
         }
         ParseResult::Invalid(defect) => assert!(!defect.expected.is_empty()),
-        ParseResult::TooManyFields => assert!(form::fields(body).count() > form::FIELDS_MAX),
+        ParseResult::TooManyFields => assert!(form::fields(body).count() > form::MAX_FIELDS),
         ParseResult::Ignored(_) => panic!("Twilio sends nothing that is to be ignored"),
     }
-    assert!(evidence::masked(body).iter().count() <= 50);
+    assert!(redacted_fields::masked(body).iter().count() <= 50);
 });

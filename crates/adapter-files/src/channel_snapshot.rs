@@ -1,4 +1,4 @@
-//! A copy of all channels in one file of the owner's, replaced as a whole.
+//! The channel snapshot: all channels in one file, replaced atomically.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use uuid::Uuid;
 
 use crate::files;
 
-/// The copy of the channels in a file.
+/// The channel snapshot in a local file.
 #[derive(Clone, Debug)]
 pub struct ChannelSnapshotFile {
     path: PathBuf,
 }
 
 impl ChannelSnapshotFile {
-    /// The copy in a file, which may not be there yet.
+    /// Uses the snapshot at `path`, which need not exist yet.
     #[must_use]
     pub fn new(path: &Path) -> Self {
         Self {
@@ -34,7 +34,7 @@ impl ChannelSnapshotFile {
 
 impl ChannelSnapshot for ChannelSnapshotFile {
     fn save(&self, channels: &[ChannelWithCredentials]) -> Result<(), Source> {
-        let wire: Vec<_> = channels.iter().map(WireChannel::new).collect();
+        let wire: Vec<_> = channels.iter().map(SnapshotChannel::new).collect();
         if let Some(folder) = self.path.parent() {
             files::make_folder(folder)?;
         }
@@ -47,14 +47,14 @@ impl ChannelSnapshot for ChannelSnapshotFile {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let wire: Vec<WireChannel> = serde_json::from_slice(&bytes)?;
-        let channels: Result<Vec<_>, _> = wire.into_iter().map(WireChannel::read).collect();
+        let wire: Vec<SnapshotChannel> = serde_json::from_slice(&bytes)?;
+        let channels: Result<Vec<_>, _> = wire.into_iter().map(SnapshotChannel::read).collect();
         channels.map(Some)
     }
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireChannel {
+struct SnapshotChannel {
     id: String,
     integrator: String,
     name: String,
@@ -62,17 +62,17 @@ struct WireChannel {
     senders: Vec<String>,
     public_url: Option<String>,
     signing_token: Option<String>,
-    /// Not in copies that an earlier release has made.
+    /// Missing in snapshots of earlier versions.
     #[serde(default)]
     keep_messages_days: Option<i64>,
     created_at: i64,
     updated_at: i64,
     version: i64,
-    credentials: Vec<WireCredential>,
+    credentials: Vec<SnapshotCredential>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireCredential {
+struct SnapshotCredential {
     id: String,
     user: String,
     hash: String,
@@ -82,7 +82,7 @@ struct WireCredential {
     expires_at: Option<i64>,
 }
 
-impl WireChannel {
+impl SnapshotChannel {
     fn new(entry: &ChannelWithCredentials) -> Self {
         let channel = &entry.channel;
         Self {
@@ -107,7 +107,11 @@ impl WireChannel {
             created_at: channel.created_at.unix_micros(),
             updated_at: channel.updated_at.unix_micros(),
             version: channel.version,
-            credentials: entry.credentials.iter().map(WireCredential::new).collect(),
+            credentials: entry
+                .credentials
+                .iter()
+                .map(SnapshotCredential::new)
+                .collect(),
         }
     }
 
@@ -154,7 +158,7 @@ impl WireChannel {
     }
 }
 
-impl WireCredential {
+impl SnapshotCredential {
     fn new(credential: &Credential) -> Self {
         Self {
             id: credential.id.to_string(),

@@ -1,11 +1,11 @@
-//! Files and folders that are on the disk when a function returns.
+//! Durable file operations: when a function returns, its effect survives a crash.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// Makes a folder that only its owner may look into.
+/// Creates a folder, and its parents, with access for the owner only.
 pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -13,7 +13,7 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
-/// Opens a file of the owner's for writing, made if it is not there.
+/// Opens a file for reading and writing; creates it with access for the owner only.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -24,13 +24,12 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Makes the names in a folder durable.
+/// Syncs a folder, so that files created or renamed in it survive a crash.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Puts a whole file in place: after a crash there is the old one or the new
-/// one, never a part.
+/// Replaces a file atomically: after a crash it has either the old or the new content.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     // A file left over from a crash may be longer.
@@ -42,22 +41,22 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), sync_folder)
 }
 
-/// Gives a file a name under which nobody uses it but people.
+/// Renames a file to `*.damaged` (or `*.damaged2`), which the journal ignores.
 pub(super) fn set_aside(path: &Path) -> io::Result<()> {
     fs::rename(path, free_name(path)?)
 }
 
-/// Keeps the bytes of a file under such a name, whatever becomes of the file.
+/// Copies a file to `*.damaged` (or `*.damaged2`) and returns that path.
 pub(super) fn keep_copy(path: &Path) -> io::Result<PathBuf> {
     let copy = free_name(path)?;
-    // A second name takes no room and reads nothing; not every disk knows them.
+    // A hard link needs no space and no reads, but not every file system has them.
     match fs::hard_link(path, &copy) {
         Ok(()) => Ok(copy),
         Err(_) => fs::copy(path, &copy).map(|_| copy),
     }
 }
 
-/// A file may be found damaged a second time.
+/// Returns the first unused name: a segment can be found damaged twice.
 fn free_name(path: &Path) -> io::Result<PathBuf> {
     let names = ["damaged", "damaged2"].map(|name| path.with_extension(name));
     let mut free = names.into_iter().filter(|name| !name.exists());

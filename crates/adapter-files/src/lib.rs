@@ -1,9 +1,8 @@
-//! What is kept in local files, beside the store and for the time it is away:
-//! the journal of reports that the store has not taken yet, and a snapshot of
-//! the channels, so that callers can be proven without the store.
+//! Local files that carry the receiver through a database outage: the journal of reports that
+//! the store has not recorded yet, and a snapshot of the channels, which authenticates callers
+//! without the store.
 //!
-//! It knows nothing of stores and of what becomes of the reports. Start reading
-//! at [`journal`]; the format of its files stands in `journal/record.rs`.
+//! Start reading at [`journal`]; `journal/record.rs` defines the file format.
 
 pub mod channel_snapshot;
 mod files;

@@ -1,4 +1,4 @@
-//! The copy of the channels survives the way to the disk and back.
+//! The channel snapshot is read back as it was saved.
 
 use adapter_files::ChannelSnapshotFile;
 use ports::ChannelSnapshot;
@@ -6,7 +6,7 @@ use ports::ChannelWithCredentials;
 use testkit::builders::{address, channel, credential, keep_days};
 
 #[test]
-fn channels_come_back_as_they_were_saved() {
+fn channels_are_read_back_as_saved() {
     let folder = tempfile::tempdir().unwrap();
     let file = ChannelSnapshotFile::new(&folder.path().join("channels.json"));
     assert_eq!(file.load().unwrap(), None);
@@ -29,7 +29,7 @@ fn channels_come_back_as_they_were_saved() {
 }
 
 #[test]
-fn a_copy_of_an_earlier_release_is_read() {
+fn snapshot_of_an_earlier_version_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("channels.json");
     let earlier = r#"[{
@@ -48,7 +48,7 @@ fn a_copy_of_an_earlier_release_is_read() {
 }
 
 #[test]
-fn a_damaged_copy_is_an_error_and_not_an_empty_list() {
+fn damaged_snapshot_is_an_error_not_an_empty_list() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("channels.json");
     std::fs::write(&path, b"[{\"id\": ").unwrap();

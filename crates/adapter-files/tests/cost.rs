@@ -1,4 +1,4 @@
-//! What an append costs the disk.
+//! Syncs per append.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
@@ -10,8 +10,8 @@ use testkit::builders::{report, twilio_sid};
 use testkit::syncs;
 
 #[test]
-fn every_append_is_synced_and_once_only() {
-    syncs::are_one_a_step("every_append_is_synced_and_once_only", append);
+fn every_append_is_synced_exactly_once() {
+    syncs::are_one_a_step("every_append_is_synced_exactly_once", append);
 }
 
 async fn append(times: u64) {

@@ -1,4 +1,4 @@
-//! What happens to the files of a journal while it is open.
+//! Segments that are damaged or deleted while the journal is open.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -31,7 +31,7 @@ fn files(folder: &Path, kind: &str) -> Vec<PathBuf> {
     files
 }
 
-/// A journal of two segments, of nine entries and of three, and the first of them.
+/// A journal with two segments, of nine and of three entries, and the path of the first.
 async fn two_segments(folder: &Path) -> (FileJournal, PathBuf) {
     let journal = FileJournal::open(folder, ROOMY).unwrap();
     journal.append(&entries(0..9)).await.unwrap();
@@ -45,7 +45,7 @@ async fn two_segments(folder: &Path) -> (FileJournal, PathBuf) {
     (journal, first)
 }
 
-/// All that it still gives, a few at a time, in as many steps as that takes at most.
+/// Reads and removes all entries, a few at a time, in a bounded number of steps.
 async fn drain(journal: &FileJournal) -> Vec<JournalEntry> {
     let mut given = Vec::new();
     for _ in 0..10 {
@@ -59,14 +59,14 @@ async fn drain(journal: &FileJournal) -> Vec<JournalEntry> {
     panic!("it is not empty after ten steps: {:?}", journal.usage());
 }
 
-fn assert_damage_is_told(journal: &FileJournal) {
+fn assert_damage_is_reported(journal: &FileJournal) {
     let usage = journal.usage();
     assert_eq!((usage.damaged, usage.set_aside), (1, 1));
     assert_eq!((usage.entries, usage.bytes), (0, 0));
 }
 
 #[tokio::test]
-async fn a_segment_cut_short_gives_what_it_has_and_blocks_nothing() {
+async fn truncated_segment_is_read_up_to_its_end_and_blocks_nothing() {
     for entries_left in 0..9 {
         let folder = tempfile::tempdir().unwrap();
         let (journal, first) = two_segments(folder.path()).await;
@@ -75,23 +75,23 @@ async fn a_segment_cut_short_gives_what_it_has_and_blocks_nothing() {
         file.set_len(length * entries_left / 9 + 5).unwrap();
         let expected = [entries(0..entries_left), entries(9..12)].concat();
         assert_eq!(drain(&journal).await, expected);
-        assert_damage_is_told(&journal);
+        assert_damage_is_reported(&journal);
         assert_eq!(files(folder.path(), "damaged").len(), 1);
         assert_eq!(files(folder.path(), "log"), Vec::<PathBuf>::new());
     }
 }
 
 #[tokio::test]
-async fn a_segment_that_is_deleted_blocks_nothing() {
+async fn deleted_segment_blocks_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, first) = two_segments(folder.path()).await;
     fs::remove_file(first).unwrap();
     assert_eq!(drain(&journal).await, entries(9..12));
-    assert_damage_is_told(&journal);
+    assert_damage_is_reported(&journal);
 }
 
 #[tokio::test]
-async fn nothing_is_appended_to_a_file_that_is_deleted() {
+async fn deleted_file_is_not_appended_to() {
     let folder = tempfile::tempdir().unwrap();
     let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
     journal.append(&entries(0..3)).await.unwrap();
@@ -105,17 +105,17 @@ async fn nothing_is_appended_to_a_file_that_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_segment_damaged_since_it_was_opened_is_set_aside_when_it_was_read() {
+async fn segment_damaged_after_opening_is_set_aside_once_read() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, first) = two_segments(folder.path()).await;
     let mut bytes = fs::read(&first).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle..middle + 8].fill(0);
     fs::write(&first, &bytes).unwrap();
-    // Asked twice, it tells of it once.
+    // Reading it twice reports it once.
     journal.oldest(100).await.unwrap();
     assert_eq!(drain(&journal).await.len(), 11);
-    assert_damage_is_told(&journal);
+    assert_damage_is_reported(&journal);
     let [kept] = &files(folder.path(), "damaged")[..] else {
         panic!("one copy")
     };
@@ -123,10 +123,10 @@ async fn a_segment_damaged_since_it_was_opened_is_set_aside_when_it_was_read() {
 }
 
 #[tokio::test]
-async fn an_entry_that_makes_no_sense_is_set_aside() {
+async fn undecodable_entry_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, first) = two_segments(folder.path()).await;
-    // A whole record, as an earlier or a later release might have written it.
+    // A valid record that another version may have written.
     let payload = br#"{"integrator":"twilio"}"#;
     let mut record = vec![0xff, b'R', b'C', 0xfe];
     record.extend(u32::try_from(payload.len()).unwrap().to_le_bytes());
@@ -144,7 +144,7 @@ async fn an_entry_that_makes_no_sense_is_set_aside() {
 }
 
 #[tokio::test]
-async fn a_disk_that_takes_nothing_is_told_of_until_it_takes_something_again() {
+async fn failing_disk_is_reported_until_an_append_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
@@ -158,7 +158,7 @@ async fn a_disk_that_takes_nothing_is_told_of_until_it_takes_something_again() {
     assert!(matches!(full, Err(JournalError::Full)));
     assert_eq!(refusal(), Some(Refusal::Full));
     assert!(journal.usage().bytes < ROOMY);
-    // It is tried without an entry too, and nothing is left of that.
+    // A probe without entries leaves nothing behind.
     symlink("/dev/full", at("probe")).unwrap();
     assert!(matches!(journal.append(&[]).await, Err(JournalError::Full)));
     assert_eq!(refusal(), Some(Refusal::Full));

@@ -1,4 +1,4 @@
-//! The journal on a real disk: the contract suite, and what is about files.
+//! The journal on a real disk: the contract suite and file-specific behaviour.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -15,7 +15,7 @@ use testkit::builders::{report, twilio_sid};
 use testkit::contract::Fresh;
 use testkit::contract::journal::JournalPlace;
 
-/// A folder that a journal is opened in.
+/// A folder with a journal.
 #[derive(Clone)]
 struct Folder(PathBuf);
 
@@ -66,7 +66,7 @@ async fn all(journal: &FileJournal) -> Vec<JournalEntry> {
 }
 
 #[tokio::test]
-async fn a_journal_that_is_empty_has_no_segments() {
+async fn empty_journal_has_no_segments() {
     let folder = tempfile::tempdir().unwrap();
     let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
     journal.append(&entries(0..3)).await.unwrap();
@@ -77,7 +77,7 @@ async fn a_journal_that_is_empty_has_no_segments() {
 }
 
 #[tokio::test]
-async fn many_segments_are_read_from_front_to_back() {
+async fn segments_are_read_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
     let total = 60_000;
@@ -102,7 +102,7 @@ async fn many_segments_are_read_from_front_to_back() {
 }
 
 #[tokio::test]
-async fn a_torn_end_is_cut_off() {
+async fn incomplete_append_is_truncated() {
     let folder = tempfile::tempdir().unwrap();
     FileJournal::open(folder.path(), ROOMY)
         .unwrap()
@@ -124,7 +124,7 @@ async fn a_torn_end_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_damaged_part_is_set_aside_and_the_others_are_used() {
+async fn damaged_segment_is_set_aside_and_the_others_are_used() {
     let folder = tempfile::tempdir().unwrap();
     FileJournal::open(folder.path(), ROOMY)
         .unwrap()
@@ -143,13 +143,13 @@ async fn a_damaged_part_is_set_aside_and_the_others_are_used() {
     assert!(kept.iter().all(|entry| entries(0..9).contains(entry)));
     assert_eq!(journal.usage().set_aside, 1);
     drop(journal);
-    // The copy is for people; the journal itself is whole again.
+    // Only the copy is damaged; the journal is intact again.
     let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
     assert_eq!((all(&journal).await, journal.usage().set_aside), (kept, 0));
 }
 
 #[tokio::test]
-async fn a_damaged_part_is_used_as_it_is_where_nothing_can_be_written() {
+async fn damaged_segment_is_read_as_it_is_on_a_read_only_disk() {
     let folder = tempfile::tempdir().unwrap();
     FileJournal::open(folder.path(), ROOMY)
         .unwrap()
@@ -161,7 +161,7 @@ async fn a_damaged_part_is_used_as_it_is_where_nothing_can_be_written() {
     let middle = bytes.len() / 2;
     bytes[middle..middle + 8].fill(0);
     fs::write(segment, bytes).unwrap();
-    // As on a full disk, neither the copy nor the whole part can be made.
+    // As on a full disk, neither the copy nor the repaired segment can be written.
     fs::create_dir(segment.with_extension("damaged")).unwrap();
     fs::create_dir(segment.with_extension("damaged2")).unwrap();
     fs::create_dir(segment.with_extension("new")).unwrap();
@@ -175,7 +175,7 @@ async fn a_damaged_part_is_used_as_it_is_where_nothing_can_be_written() {
 }
 
 #[tokio::test]
-async fn an_append_that_fails_leaves_no_file_behind() {
+async fn failed_append_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
     for number in 1..=3 {
@@ -192,7 +192,7 @@ async fn an_append_that_fails_leaves_no_file_behind() {
 }
 
 #[tokio::test]
-async fn rubbish_in_the_folder_does_not_keep_it_from_opening() {
+async fn foreign_files_in_the_folder_do_not_prevent_opening() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(
         folder.path().join("journal-00000000000000000007.log"),
@@ -208,7 +208,7 @@ async fn rubbish_in_the_folder_does_not_keep_it_from_opening() {
 }
 
 #[tokio::test]
-async fn a_journal_has_one_user_at_a_time() {
+async fn journal_is_locked_by_one_process_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
     assert!(matches!(

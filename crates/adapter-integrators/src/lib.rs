@@ -1,12 +1,10 @@
-//! The integrators this program understands: how each proves itself, and how
-//! its bytes become reports.
+//! The supported integrators: how each authenticates and how its requests are parsed.
 //!
-//! One folder an integrator. Everything is a pure function of bytes, so it is
-//! tested with tables and fuzzed; this crate deliberately knows no HTTP server,
-//! no store and no clock, and it logs nothing.
+//! There is one folder per integrator. Everything is a pure function of bytes, tested with tables
+//! and by fuzzing; this crate knows no HTTP server, no store and no clock, and it logs nothing.
 //!
-//! Start reading at [`twilio`]. A new integrator is a new folder that
-//! implements [`ports::Integrator`], and a line in [`all`].
+//! Start reading at [`twilio`]. To add an integrator, add a folder that implements
+//! [`ports::Integrator`] and a line in [`all`].
 
 pub mod twilio;
 
@@ -14,7 +12,7 @@ use std::sync::Arc;
 
 use ports::Integrator;
 
-/// Every integrator, in no particular order. Their names differ.
+/// Returns all integrators, each with a name of its own.
 #[must_use]
 pub fn all() -> Vec<Arc<dyn Integrator>> {
     vec![Arc::new(twilio::Twilio::new())]

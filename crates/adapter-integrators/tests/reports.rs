@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use adapter_integrators::twilio::{evidence, form};
+use adapter_integrators::twilio::{form, redacted_fields};
 use domain::{DeliveryStatus, InboundStatus, ReportedStatus};
 use ports::integrator::{ParseResult, ParsedReport};
 use rstest::rstest;
@@ -165,7 +165,7 @@ fn every_file_is_read_and_none_shows_a_number_when_it_is_refused() {
     assert!(files.len() >= 35, "{}", files.len());
     for file in files {
         let report = read(&file);
-        let shown = format!("{:?} {report:?}", evidence::masked(&body(&file)));
+        let shown = format!("{:?} {report:?}", redacted_fields::masked(&body(&file)));
         assert!(!shown.contains("5550100"), "{file}: {shown}");
     }
 }

@@ -1,5 +1,5 @@
-//! Journal entries as JSON, one object a record, so that people can read them
-//! in an emergency.
+//! Journal entries as JSON, one object per record, so that they can be read by eye in an
+//! emergency.
 
 use std::error::Error;
 
@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 #[derive(Serialize, Deserialize)]
-struct Wire {
+struct JournalRecord {
     integrator: String,
     channel: String,
     sid: String,
     status: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    error: Option<WireError>,
+    error: Option<JournalRecordError>,
     to: String,
     from: String,
     /// Microseconds since 1970.
@@ -27,25 +27,25 @@ struct Wire {
     credential: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     idempotency_token: Option<String>,
-    /// A JSON object as text, the way the stores keep it.
+    /// A JSON object as text, as in the stores.
     fields: String,
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireError {
+struct JournalRecordError {
     code: String,
     text: String,
 }
 
-/// The bytes of an entry.
+/// Encodes an entry.
 pub(super) fn encode(entry: &JournalEntry) -> Result<Vec<u8>, serde_json::Error> {
     let report = &entry.report;
-    serde_json::to_vec(&Wire {
+    serde_json::to_vec(&JournalRecord {
         integrator: entry.integrator.as_str().to_owned(),
         channel: report.key.channel.as_str().to_owned(),
         sid: report.key.sid.as_str().to_owned(),
         status: report.status.as_str().to_owned(),
-        error: report.error.as_ref().map(|error| WireError {
+        error: report.error.as_ref().map(|error| JournalRecordError {
             code: error.code.as_str().to_owned(),
             text: error.text.reveal().to_owned(),
         }),
@@ -58,9 +58,9 @@ pub(super) fn encode(entry: &JournalEntry) -> Result<Vec<u8>, serde_json::Error>
     })
 }
 
-/// The entry of some bytes whose checksum was right.
+/// Decodes a record whose checksum matched.
 pub(super) fn decode(bytes: &[u8]) -> Result<JournalEntry, Box<dyn Error + Send + Sync>> {
-    let wire: Wire = serde_json::from_slice(bytes)?;
+    let wire: JournalRecord = serde_json::from_slice(bytes)?;
     let error = match wire.error {
         Some(error) => Some(ReportError {
             code: ErrorCode::parse(&error.code)?,

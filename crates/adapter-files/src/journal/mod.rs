@@ -1,10 +1,10 @@
-//! A journal in files of its own: appended to, synced, read from the front.
+//! A write-ahead journal in local files: entries are appended and synced, and read from the
+//! front.
 //!
-//! A folder of segments, `journal-00000000000000000001.log` and so on. Entries
-//! go to the end of the last one; a segment whose entries were all removed is
-//! deleted. How far the front segment was read is known in memory only: after
-//! a crash it is read from its beginning, and recording its reports again is
-//! harmless.
+//! The folder contains segments: `journal-00000000000000000001.log` and so on. Entries are
+//! appended to the last segment; a segment is deleted once all its entries were removed. The
+//! read position within the first segment exists in memory only: after a crash that segment is
+//! read again, which is harmless because recording a report twice is.
 
 mod entry;
 mod reading;
@@ -25,57 +25,56 @@ use tokio::sync::OwnedMutexGuard;
 
 use segments::Segments;
 
-/// How long the disk may take for anything. With the store's deadline before it,
-/// an append ends before whoever sent the report gives up.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The timeout of each disk operation. The store's deadline plus this one must stay below the
+/// 15 seconds after which Twilio gives up on a request.
+const DISK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The journal of one receiver, in a folder that no other process uses.
 #[derive(Clone)]
 pub struct FileJournal {
     segments: Arc<tokio::sync::Mutex<Segments>>,
-    /// As it was after the last step: whoever asks does not wait for the disk.
+    /// As of the last operation, so that reading it never waits for the disk.
     usage: Arc<Mutex<JournalUsage>>,
-    patience: Duration,
+    timeout: Duration,
 }
 
-/// The journal cannot be opened.
+/// Why the journal could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process uses it.
+    /// Another process has locked the folder.
     #[error("another process uses the journal; give each receiver a data folder of its own")]
     InUse,
-    /// The folder cannot be used.
+    /// The folder could not be created, read or locked.
     #[error("the journal's folder cannot be used")]
     Folder(#[from] io::Error),
 }
 
 impl FileJournal {
-    /// Opens the journal in a folder, made if it is not there. What is damaged
-    /// in it is set aside and never keeps it from opening. It takes at most
-    /// `capacity` bytes.
+    /// Opens the journal in `folder`, which is created if missing. Damaged segments are set
+    /// aside and never prevent opening. The journal holds at most `capacity` bytes.
     pub fn open(folder: &Path, capacity: u64) -> Result<Self, OpenError> {
         let segments = Segments::open(folder, capacity)?;
         Ok(Self {
             usage: Arc::new(Mutex::new(segments.usage())),
             segments: Arc::new(tokio::sync::Mutex::new(segments)),
-            patience: PATIENCE,
+            timeout: DISK_TIMEOUT,
         })
     }
 
-    /// Works on the segments where waiting for a disk keeps nobody else waiting.
-    /// What takes too long is done all the same, later, and nobody hears of it.
-    async fn with<T: Send + 'static>(
+    /// Runs `work` on a blocking thread and returns its result, or `TooSlow` after the timeout.
+    /// Work that timed out still completes in the background; its result is discarded.
+    async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Segments) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let step = async {
-            let mut segments = self.turn().await?;
-            let shown = Arc::clone(&self.usage);
+            let mut segments = self.lock_segments().await?;
+            let usage = Arc::clone(&self.usage);
             let work = move || {
                 let done = work(&mut segments);
-                let mut shown = lock(&shown);
-                *shown = JournalUsage {
-                    refusing: shown.refusing,
+                let mut usage = lock(&usage);
+                *usage = JournalUsage {
+                    refusing: usage.refusing,
                     ..segments.usage()
                 };
                 done
@@ -83,13 +82,13 @@ impl FileJournal {
             let done = tokio::task::spawn_blocking(work).await;
             done.map_err(failed)?
         };
-        let step = tokio::time::timeout(self.patience, step).await;
+        let step = tokio::time::timeout(self.timeout, step).await;
         step.unwrap_or(Err(JournalError::TooSlow))
     }
 
-    /// The segments, when those before have done with them. Nobody waits behind a
-    /// step that the disk does not end.
-    async fn turn(&self) -> Result<OwnedMutexGuard<Segments>, JournalError> {
+    /// Locks the segments. While an operation is stuck in the disk, fails at once instead of
+    /// queueing after it.
+    async fn lock_segments(&self) -> Result<OwnedMutexGuard<Segments>, JournalError> {
         let segments = Arc::clone(&self.segments);
         let refusing = self.usage().refusing;
         if refusing.is_some_and(|refusing| refusing.why == Refusal::TooSlow) {
@@ -99,11 +98,11 @@ impl FileJournal {
         }
     }
 
-    /// Notes whether the journal takes anything.
-    fn note(&self, outcome: &Result<(), JournalError>) {
-        let mut shown = lock(&self.usage);
-        let before = shown.refusing;
-        shown.refusing = outcome.as_ref().err().map(|error| Refusing {
+    /// Records in `usage` whether appends succeed.
+    fn record_outcome(&self, outcome: &Result<(), JournalError>) {
+        let mut usage = lock(&self.usage);
+        let before = usage.refusing;
+        usage.refusing = outcome.as_ref().err().map(|error| Refusing {
             why: error.refusal(),
             since: before.map_or_else(Instant::now, |before| before.since),
         });
@@ -124,21 +123,21 @@ impl Journal for FileJournal {
         }
         let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
         let outcome = self
-            .with(move |segments| match count {
+            .run(move |segments| match count {
                 0 => segments.probe(),
                 _ => segments.append(&buffer, count),
             })
             .await;
-        self.note(&outcome);
+        self.record_outcome(&outcome);
         outcome
     }
 
     async fn oldest(&self, max: usize) -> Result<(Vec<JournalEntry>, JournalMark), JournalError> {
-        self.with(move |segments| segments.oldest(max)).await
+        self.run(move |segments| segments.oldest(max)).await
     }
 
     async fn remove(&self, mark: JournalMark) -> Result<(), JournalError> {
-        self.with(move |segments| segments.remove(mark)).await
+        self.run(move |segments| segments.remove(mark)).await
     }
 
     fn usage(&self) -> JournalUsage {
@@ -146,7 +145,7 @@ impl Journal for FileJournal {
     }
 }
 
-/// Held for an instant only, never while the disk works.
+/// Locks the usage; it is never locked during a disk operation.
 fn lock(usage: &Mutex<JournalUsage>) -> MutexGuard<'_, JournalUsage> {
     usage.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,74 +1,74 @@
-//! The bytes of one record, and how records are found again in a damaged file.
+//! The record format, and how a reader resynchronises in a damaged file.
 //!
-//! A record is a mark of four bytes, the length and the CRC-32 of its payload
-//! (little endian, four bytes each), and the payload. The mark lets a reader
-//! find the next record behind damaged bytes; the CRC says which bytes are
-//! damaged.
+//! A record is a four-byte magic number, the length and the CRC-32 of its payload (little endian,
+//! four bytes each), and the payload. The magic number lets a reader find the next record after
+//! damaged bytes; the CRC detects damage.
 
-/// Begins every record. Not valid UTF-8, so no payload holds it.
-const MARK: [u8; 4] = [0xff, b'R', b'C', 0xfe];
+/// Starts every record. Not valid UTF-8, so no payload contains it.
+const MAGIC: [u8; 4] = [0xff, b'R', b'C', 0xfe];
 
-/// Mark, length and checksum.
-const HEAD: usize = 12;
+/// Magic number, length and checksum.
+const HEADER_BYTES: usize = 12;
 
-/// No payload is longer: a length beyond it is damage.
-const PAYLOAD_MAX: usize = 1024 * 1024;
+/// The longest payload; a greater length is damage.
+const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
 
-/// No record is longer.
-pub(super) const LENGTH_MAX: usize = HEAD + PAYLOAD_MAX;
+/// The longest record.
+pub(super) const MAX_RECORD_BYTES: usize = HEADER_BYTES + MAX_PAYLOAD_BYTES;
 
-/// Adds a record to a buffer. `false` if the payload is too long to be one.
+/// Appends a record to a buffer. Returns `false`, and appends nothing, if the payload is too
+/// long.
 pub(super) fn write(buffer: &mut Vec<u8>, payload: &[u8]) -> bool {
     let Some(length) = u32::try_from(payload.len())
         .ok()
-        .filter(|_| payload.len() <= PAYLOAD_MAX)
+        .filter(|_| payload.len() <= MAX_PAYLOAD_BYTES)
     else {
         return false;
     };
-    buffer.extend_from_slice(&MARK);
+    buffer.extend_from_slice(&MAGIC);
     buffer.extend_from_slice(&length.to_le_bytes());
     buffer.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
     buffer.extend_from_slice(payload);
     true
 }
 
-/// What stands at the beginning of some bytes.
+/// The outcome of [`read`].
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found<'a> {
-    /// A whole record: its payload, and how many bytes it takes.
+pub(super) enum RecordRead<'a> {
+    /// A valid record: its payload and the length of the whole record.
     Record(&'a [u8], usize),
-    /// This many bytes that are no record; behind them one begins, or the end.
+    /// This many bytes that are not a record; a record or the end follows.
     Damage(usize),
-    /// Nothing: these are no bytes at all.
+    /// The input is empty.
     End,
 }
 
-/// Looks at what stands at the beginning of `bytes`.
-pub(super) fn read(bytes: &[u8]) -> Found<'_> {
+/// Reads the record, or the damage, at the beginning of `bytes`.
+pub(super) fn read(bytes: &[u8]) -> RecordRead<'_> {
     if bytes.is_empty() {
-        return Found::End;
+        return RecordRead::End;
     }
-    if let Some((payload, length)) = whole(bytes) {
-        return Found::Record(payload, length);
+    if let Some((payload, length)) = valid_record(bytes) {
+        return RecordRead::Record(payload, length);
     }
-    // Behind a mark that leads to nothing the next whole record may begin
-    // anywhere, even within what the damaged length claims.
+    // The length of a damaged record cannot be trusted: the next valid record may begin within
+    // the bytes that it claims.
     let next = (1..bytes.len()).find(|at| {
         bytes
             .get(*at..)
-            .is_some_and(|rest| rest.starts_with(&MARK) && whole(rest).is_some())
+            .is_some_and(|rest| rest.starts_with(&MAGIC) && valid_record(rest).is_some())
     });
-    Found::Damage(next.unwrap_or(bytes.len()))
+    RecordRead::Damage(next.unwrap_or(bytes.len()))
 }
 
-fn whole(bytes: &[u8]) -> Option<(&[u8], usize)> {
-    let rest = bytes.strip_prefix(&MARK)?;
+fn valid_record(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let rest = bytes.strip_prefix(&MAGIC)?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let (checksum, rest) = rest.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let payload = rest.get(..length).filter(|_| length <= PAYLOAD_MAX)?;
+    let payload = rest.get(..length).filter(|_| length <= MAX_PAYLOAD_BYTES)?;
     let good = crc32fast::hash(payload) == u32::from_le_bytes(*checksum);
-    good.then_some((payload, HEAD + length))
+    good.then_some((payload, HEADER_BYTES + length))
 }
 
 #[cfg(test)]
@@ -86,15 +86,15 @@ mod tests {
         let (mut found, mut damaged) = (Vec::new(), 0);
         loop {
             let length = match read(bytes) {
-                Found::Record(payload, length) => {
+                RecordRead::Record(payload, length) => {
                     found.push(payload.to_vec());
                     length
                 }
-                Found::Damage(length) => {
+                RecordRead::Damage(length) => {
                     damaged += length;
                     length
                 }
-                Found::End => return (found, damaged),
+                RecordRead::End => return (found, damaged),
             };
             bytes = &bytes[length..];
         }
@@ -102,18 +102,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(payloads in proptest::collection::vec(any::<Vec<u8>>(), 0..6)) {
+        fn written_records_are_read_back(payloads in proptest::collection::vec(any::<Vec<u8>>(), 0..6)) {
             prop_assert_eq!(records(&file(&payloads)), (payloads, 0));
         }
 
         #[test]
-        fn bytes_that_are_no_records_are_damage_and_never_a_panic(bytes: Vec<u8>) {
+        fn arbitrary_bytes_are_damage_and_never_panic(bytes: Vec<u8>) {
             let (found, damaged) = records(&bytes);
             prop_assert!(found.is_empty() && damaged == bytes.len());
         }
 
         #[test]
-        fn a_flipped_byte_costs_one_record_only(
+        fn flipped_byte_loses_only_its_record(
             payloads in proptest::collection::vec("[a-z]{1,40}".prop_map(String::into_bytes), 1..6),
             at: prop::sample::Index,
             flip in 1u8..,
@@ -127,7 +127,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_costs_what_is_behind_it_only(
+        fn truncation_loses_only_the_records_after_it(
             payloads in proptest::collection::vec("[a-z]{1,40}".prop_map(String::into_bytes), 1..6),
             cut: prop::sample::Index,
         ) {

@@ -1,16 +1,16 @@
-//! What an earlier process has left in the folder of a journal.
+//! Recovering the segments that an earlier process left in the folder.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::record::{self, Found};
+use super::record::{self, RecordRead};
 use super::segments::{Segment, Segments, length_of};
 use super::{entry, salvage};
 use crate::files;
 
 impl Segments {
-    /// Reads what an earlier process has left. New entries go to a new segment.
+    /// Reads all existing segments. New entries will go to a new segment.
     pub(super) fn recover(&mut self) -> io::Result<()> {
         let mut numbers: Vec<u64> = Vec::new();
         for file in fs::read_dir(&self.folder)? {
@@ -19,13 +19,13 @@ impl Segments {
         numbers.sort_unstable();
         for number in numbers {
             self.next_number = number.saturating_add(1);
-            // One segment that cannot be read must not hide the others.
+            // An unreadable segment must not make the others inaccessible.
             match self.recover_segment(number) {
-                Ok(Some(segment)) => self.parts.push_back(segment),
+                Ok(Some(segment)) => self.files.push_back(segment),
                 Ok(None) => {}
                 Err(error) => {
                     self.set_aside = self.set_aside.saturating_add(1);
-                    tracing::error!(segment = %self.path(number).display(), %error, "a part of the journal cannot be read");
+                    tracing::error!(segment = %self.path(number).display(), %error, "journal segment cannot be read; it is left in place");
                 }
             }
         }
@@ -33,7 +33,7 @@ impl Segments {
         if usage.entries > 0 {
             tracing::warn!(
                 entries = usage.entries,
-                "the journal holds reports that the store has not taken yet"
+                "the journal contains reports that are not in the store yet; replaying them"
             );
         }
         Ok(())
@@ -48,8 +48,8 @@ impl Segments {
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
             match record::read(rest) {
-                Found::End => break,
-                Found::Record(payload, length) => {
+                RecordRead::End => break,
+                RecordRead::Record(payload, length) => {
                     if entry::decode(payload).is_ok() {
                         entries = entries.saturating_add(1);
                         good.extend_from_slice(rest.get(..length).unwrap_or_default());
@@ -59,10 +59,10 @@ impl Segments {
                     }
                     at = at.saturating_add(length);
                 }
-                Found::Damage(length) => {
+                RecordRead::Damage(length) => {
                     at = at.saturating_add(length);
-                    // At the end it is what a crash left of an append that was
-                    // never answered; anywhere else it is damage.
+                    // At the end of the file it is an append that a crash interrupted and that was
+                    // never acknowledged; anywhere else it is damage.
                     torn = at >= bytes.len() && whole;
                     if !torn {
                         damaged = damaged.saturating_add(length);
@@ -72,11 +72,11 @@ impl Segments {
             }
         }
         if torn && damaged == 0 {
-            tracing::warn!(segment = %path.display(), bytes = bytes.len().saturating_sub(good.len()), "cut off the torn end of the journal");
+            tracing::warn!(segment = %path.display(), bytes = bytes.len().saturating_sub(good.len()), "truncated an incomplete append at the end of the journal");
         }
         let set_aside = damaged == 0 || self.set_segment_aside(&path, damaged);
         if entries == 0 {
-            // Where no copy could be made this is the only one.
+            // If no copy could be made, this file is the only evidence.
             if set_aside {
                 fs::remove_file(&path)?;
             }
@@ -86,11 +86,11 @@ impl Segments {
         if good.len() < bytes.len() {
             match files::replace(&path, &good) {
                 Ok(()) => length = length_of(&good),
-                // As on a full disk. Whoever reads it passes over what is no record.
+                // For example on a full disk. Readers skip the damaged bytes.
                 Err(error) => {
-                    // What is damaged in it was told of.
+                    // The damage was already logged.
                     checked = length;
-                    tracing::warn!(segment = %path.display(), %error, "a part of the journal is used as it is");
+                    tracing::warn!(segment = %path.display(), %error, "damaged journal segment cannot be rewritten; it is read as it is");
                 }
             }
         }
@@ -103,8 +103,8 @@ impl Segments {
         }))
     }
 
-    /// Keeps a copy of a damaged segment for people to look at. `false` if there
-    /// is no room for one.
+    /// Copies a damaged segment for later inspection. Returns `false` if it could not be
+    /// copied.
     fn set_segment_aside(&mut self, path: &Path, damaged: usize) -> bool {
         self.set_aside = self.set_aside.saturating_add(1);
         match files::keep_copy(path) {
@@ -112,7 +112,7 @@ impl Segments {
                 tracing::error!(
                     segment = %copy.display(),
                     bytes = damaged,
-                    "a part of the journal is damaged; a copy was set aside, the rest is used"
+                    "journal segment damaged: a copy was kept as *.damaged; undamaged records are used"
                 );
                 true
             }
@@ -121,7 +121,7 @@ impl Segments {
                     segment = %path.display(),
                     bytes = damaged,
                     %error,
-                    "a part of the journal is damaged, and no copy could be made; the rest is used"
+                    "journal segment damaged and no copy could be made; undamaged records are used"
                 );
                 false
             }

@@ -1,26 +1,26 @@
-//! Reading what a disk still gives of a file.
+//! Reading a file from a failing disk: unreadable blocks are skipped.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-/// The disk cannot read a place. (`EIO`, which has no kind of its own.)
-const INPUT_OUTPUT: i32 = 5;
+/// `EIO`: the disk cannot read a block. (It has no `ErrorKind`.)
+const EIO: i32 = 5;
 
-/// A place that cannot be read is as long, at least.
+/// The unit in which unreadable places are skipped.
 const BLOCK: u64 = 4096;
 
-/// Some bytes of a file, as many as were asked for. Zeros stand for what could
-/// not be read; no record has so many.
+/// The requested bytes of a file. Unreadable bytes are zeros, which are never part of a record's
+/// header.
 pub(super) struct Salvaged {
     pub(super) bytes: Vec<u8>,
-    /// Whether all of them are those of the file.
+    /// Whether every byte could be read.
     pub(super) whole: bool,
 }
 
-/// Reads a file from one place to another. Whatever of it is not there any
-/// more, or cannot be read, is zeros. Fails where a later try may do better.
+/// Reads bytes `from..to` of a file. Missing and unreadable bytes become zeros. Returns an error
+/// only if a later attempt could succeed.
 pub(super) fn read(path: &Path, from: u64, to: u64) -> io::Result<Salvaged> {
     match File::open(path) {
         Ok(file) => salvage(|buffer, at| file.read_at(buffer, at), from, to),
@@ -51,8 +51,7 @@ fn salvage(
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if is_lost(&error) => {
                 whole = false;
-                // Each try may take a failing disk seconds: longer steps over a
-                // longer place.
+                // Each attempt can take seconds on a failing disk: double the skip each time.
                 at = (at / BLOCK).saturating_mul(BLOCK).saturating_add(skip);
                 skip = skip.saturating_mul(2);
             }
@@ -62,7 +61,7 @@ fn salvage(
     Ok(Salvaged { bytes, whole })
 }
 
-/// Whether trying again is of no use.
+/// Whether a retry is useless.
 fn is_lost(error: &io::Error) -> bool {
     let gone = [
         ErrorKind::NotFound,
@@ -70,7 +69,7 @@ fn is_lost(error: &io::Error) -> bool {
         ErrorKind::NotADirectory,
         ErrorKind::StaleNetworkFileHandle,
     ];
-    gone.contains(&error.kind()) || error.raw_os_error() == Some(INPUT_OUTPUT)
+    gone.contains(&error.kind()) || error.raw_os_error() == Some(EIO)
 }
 
 #[cfg(test)]
@@ -86,7 +85,7 @@ mod tests {
             let good = (at / BLOCK..LENGTH / BLOCK).take_while(|block| !bad.contains(block));
             let end = good.last().map_or(at, |block| (block + 1) * BLOCK);
             if at == end && at < LENGTH {
-                return Err(io::Error::from_raw_os_error(INPUT_OUTPUT));
+                return Err(io::Error::from_raw_os_error(EIO));
             }
             let read = &file[usize::try_from(at).unwrap()..usize::try_from(end).unwrap()];
             let length = read.len().min(buffer.len());
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_cannot_be_read_costs_no_other() {
+    fn unreadable_block_loses_no_other_block() {
         let salvaged = read_except(&[7, 20], 0);
         assert!(!salvaged.whole);
         let expected = (0..40).map(|n| if n == 7 || n == 20 { 0 } else { n + 1 });
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_may_begin_within_a_block_that_cannot_be_read() {
+    fn reading_can_start_within_an_unreadable_block() {
         let salvaged = read_except(&[3], 3 * BLOCK + 100);
         let end = usize::try_from(BLOCK - 100).unwrap();
         assert!(salvaged.bytes[..end].iter().all(|byte| *byte == 0));
@@ -118,11 +117,11 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_gives_nothing_is_not_asked_for_every_block() {
+    fn dead_disk_is_not_read_block_by_block() {
         let asked = std::cell::Cell::new(0);
         let read_at = |_: &mut [u8], _| {
             asked.set(asked.get() + 1);
-            Err(io::Error::from_raw_os_error(INPUT_OUTPUT))
+            Err(io::Error::from_raw_os_error(EIO))
         };
         let salvaged = salvage(read_at, 0, 4096 * BLOCK).unwrap();
         assert!(!salvaged.whole && salvaged.bytes.len() == 4096 * 4096);
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_later_try_may_read_is_an_error() {
+    fn retryable_failure_is_an_error() {
         let denied = |_: &mut [u8], _| Err(ErrorKind::PermissionDenied.into());
         assert!(salvage(denied, 0, BLOCK).is_err());
     }

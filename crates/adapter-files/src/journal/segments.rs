@@ -1,4 +1,4 @@
-//! The files of a journal: what is appended, and what is removed.
+//! The segment files: appending and removing entries.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -11,42 +11,42 @@ use ports::journal::{JournalError, JournalMark, JournalUsage};
 use super::{OpenError, failed};
 use crate::files;
 
-/// A segment that has this many bytes gets no more.
-const SEGMENT: u64 = 16 * 1024 * 1024;
+/// A segment of this size or more is full.
+const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
-/// A probe writes at least as much as one entry takes.
+/// A probe writes at least about one entry.
 const MIN_PROBE_BYTES: u64 = 1024;
 
 pub(super) struct Segments {
     pub(super) folder: PathBuf,
     capacity: u64,
-    /// The oldest first. The last one may be open for appending.
-    pub(super) parts: VecDeque<Segment>,
-    /// The last segment, while it takes more.
+    /// Oldest first. The last one may be open for appending.
+    pub(super) files: VecDeque<Segment>,
+    /// The last segment while it is being appended to.
     open: Option<File>,
-    /// How far the entries of the first segment were removed.
+    /// Offset of the first entry of the first segment that was not removed.
     pub(super) front: u64,
-    /// Where the last reading ended, and how many entries of that segment it gave.
+    /// Where the last read ended, and how many entries of that segment it returned.
     pub(super) read_to: (JournalMark, u64),
     pub(super) next_number: u64,
     pub(super) set_aside: u64,
-    /// Damaged places that were found.
+    /// How many damaged places were found.
     pub(super) damaged: u64,
-    /// How many bytes were to be appended the last time.
-    refused: u64,
+    /// Size of the last append; a probe writes as much.
+    last_append: u64,
     warned: bool,
-    /// Held as long as the journal is open.
+    /// Keeps other processes out while the journal is open.
     _lock: File,
 }
 
 pub(super) struct Segment {
     pub(super) number: u64,
     pub(super) bytes: u64,
-    /// Entries that were not removed.
+    /// Entries that were not removed yet.
     pub(super) entries: u64,
-    /// Whether people should look at it: it is set aside instead of deleted.
+    /// Whether it is damaged, and therefore renamed instead of deleted.
     pub(super) keep: bool,
-    /// Damage before this place is known.
+    /// Damage before this offset was already counted.
     pub(super) checked: u64,
 }
 
@@ -61,7 +61,7 @@ impl Segments {
         let mut this = Self {
             folder: folder.to_owned(),
             capacity,
-            parts: VecDeque::new(),
+            files: VecDeque::new(),
             open: None,
             front: 0,
             read_to: (
@@ -74,7 +74,7 @@ impl Segments {
             next_number: 1,
             set_aside: 0,
             damaged: 0,
-            refused: 0,
+            last_append: 0,
             warned: false,
             _lock: lock,
         };
@@ -83,61 +83,64 @@ impl Segments {
     }
 
     pub(super) fn append(&mut self, buffer: &[u8], entries: u64) -> Result<(), JournalError> {
-        self.refused = length_of(buffer);
-        self.must_have_room(self.refused)?;
+        self.last_append = length_of(buffer);
+        self.check_room(self.last_append)?;
         let outcome = self.append_durably(buffer, entries);
         if outcome.is_err() {
-            // Whatever reached the disk was never answered. After a failed sync
-            // nobody knows what the file holds, so nothing more goes into it.
+            // Nothing of it was acknowledged. After a failed sync the content of the file is
+            // unknown, so nothing more is appended to it.
             self.open = None;
             self.remove_empty_end();
         }
         self.warn_when_filling_up();
-        outcome.map_err(refused)
+        outcome.map_err(append_error)
     }
 
-    /// Whether an append of as many bytes as the last one that failed would work now: as
-    /// many are written to a file of their own.
+    /// Checks whether an append of the same size as the last one would succeed, by writing and
+    /// syncing a temporary file of that size.
     pub(super) fn probe(&self) -> Result<(), JournalError> {
-        let bytes = self.refused.max(MIN_PROBE_BYTES);
-        self.must_have_room(bytes)?;
+        let bytes = self.last_append.max(MIN_PROBE_BYTES);
+        self.check_room(bytes)?;
         let length = usize::try_from(bytes).map_err(failed)?;
         let path = self.folder.join("probe");
         let tried = files::open(&path).and_then(|mut file| {
             file.write_all(&vec![0; length])?;
             file.sync_data()
         });
-        // One that stays is written over the next time.
+        // A leftover file is overwritten by the next probe.
         let _ = fs::remove_file(&path);
-        tried.map_err(refused)
+        tried.map_err(append_error)
     }
 
-    fn must_have_room(&self, bytes: u64) -> Result<(), JournalError> {
+    fn check_room(&self, bytes: u64) -> Result<(), JournalError> {
         if self.bytes().saturating_add(bytes) > self.capacity {
             return Err(JournalError::Full);
         }
         Ok(())
     }
 
-    /// Removes the last segment if it holds nothing: on a full disk every append
-    /// would leave one behind.
+    /// Removes the last segment if it is empty; otherwise every failed append on a full disk
+    /// would leave one.
     fn remove_empty_end(&mut self) {
-        if let Some(last) = self.parts.pop_back_if(|last| last.bytes == 0) {
-            // One that stays is removed by the next start.
+        if let Some(last) = self.files.pop_back_if(|last| last.bytes == 0) {
+            // A leftover file is removed by the next start.
             let _ = fs::remove_file(self.path(last.number));
         }
     }
 
     fn append_durably(&mut self, buffer: &[u8], entries: u64) -> io::Result<()> {
-        let full = self.parts.back().is_none_or(|last| last.bytes >= SEGMENT);
-        // A file that somebody has deleted would take everything and keep nothing.
+        let full = self
+            .files
+            .back()
+            .is_none_or(|last| last.bytes >= SEGMENT_BYTES);
+        // Appends to a file that was deleted from outside would succeed and be lost.
         let usable = |file: &File| file.metadata().is_ok_and(|it| it.nlink() > 0);
         if full || !self.open.as_ref().is_some_and(usable) {
             let number = self.next_number;
             self.next_number = number.saturating_add(1);
             self.open = Some(files::open(&self.path(number))?);
             files::sync_folder(&self.folder)?;
-            self.parts.push_back(Segment {
+            self.files.push_back(Segment {
                 number,
                 bytes: 0,
                 entries: 0,
@@ -145,7 +148,7 @@ impl Segments {
                 checked: 0,
             });
         }
-        let (Some(file), Some(last)) = (self.open.as_mut(), self.parts.back_mut()) else {
+        let (Some(file), Some(last)) = (self.open.as_mut(), self.files.back_mut()) else {
             return Err(io::Error::other("the journal has no segment"));
         };
         let written = file
@@ -153,7 +156,7 @@ impl Segments {
             .and_then(|_| file.write_all(buffer))
             .and_then(|()| file.sync_data());
         if let Err(error) = written {
-            // Best effort: a reader would cut it off as a torn end anyway.
+            // Best effort: a reader would skip the incomplete append anyway.
             let _ = file.set_len(last.bytes);
             return Err(error);
         }
@@ -163,7 +166,7 @@ impl Segments {
     }
 
     pub(super) fn remove(&mut self, mark: JournalMark) -> Result<(), JournalError> {
-        while let Some(first) = self.parts.front_mut() {
+        while let Some(first) = self.files.front_mut() {
             if first.number > mark.segment {
                 break;
             }
@@ -175,10 +178,10 @@ impl Segments {
                 break;
             }
             let (number, keep) = (first.number, first.keep);
-            if self.parts.len() == 1 {
+            if self.files.len() == 1 {
                 self.open = None;
             }
-            self.parts.pop_front();
+            self.files.pop_front();
             self.front = 0;
             let path = self.path(number);
             let removed = if keep {
@@ -188,9 +191,9 @@ impl Segments {
             };
             match removed {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                // It stays for people under its old name.
+                // The damaged file keeps its name.
                 Err(error) if keep => {
-                    tracing::error!(segment = %path.display(), %error, "a damaged part of the journal could not be set aside");
+                    tracing::error!(segment = %path.display(), %error, "damaged journal segment could not be renamed");
                 }
                 removed => removed.map_err(failed)?,
             }
@@ -200,7 +203,7 @@ impl Segments {
 
     pub(super) fn usage(&self) -> JournalUsage {
         JournalUsage {
-            entries: self.parts.iter().map(|segment| segment.entries).sum(),
+            entries: self.files.iter().map(|segment| segment.entries).sum(),
             bytes: self.bytes(),
             capacity: self.capacity,
             set_aside: self.set_aside,
@@ -210,7 +213,7 @@ impl Segments {
     }
 
     fn bytes(&self) -> u64 {
-        self.parts.iter().map(|segment| segment.bytes).sum()
+        self.files.iter().map(|segment| segment.bytes).sum()
     }
 
     fn warn_when_filling_up(&mut self) {
@@ -219,7 +222,7 @@ impl Segments {
             tracing::warn!(
                 bytes = usage.bytes,
                 capacity = usage.capacity,
-                "the journal is filling up"
+                "the journal is filling up; restore the database or enlarge the journal"
             );
         }
         self.warned = usage.is_filling_up();
@@ -234,7 +237,7 @@ pub(super) fn length_of(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-fn refused(error: io::Error) -> JournalError {
+fn append_error(error: io::Error) -> JournalError {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => JournalError::Full,
         _ => failed(error),

@@ -1,4 +1,4 @@
-//! A disk that does not answer: whoever holds the segments stands for it.
+//! A disk that hangs, simulated by holding the lock on the segments.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -8,7 +8,7 @@ use testkit::builders::{report, twilio_sid};
 
 use super::*;
 
-const HASTY: Duration = Duration::from_millis(100);
+const SHORT_TIMEOUT: Duration = Duration::from_millis(100);
 
 fn entries(numbers: std::ops::Range<u64>) -> Vec<JournalEntry> {
     let entry = |number| JournalEntry {
@@ -22,27 +22,27 @@ fn open(folder: &Path) -> FileJournal {
     FileJournal::open(folder, 1 << 30).unwrap()
 }
 
-/// The same journal for somebody who does not wait long.
-fn hasty(journal: &FileJournal) -> FileJournal {
+/// The same journal with a short timeout.
+fn with_short_timeout(journal: &FileJournal) -> FileJournal {
     FileJournal {
-        patience: HASTY,
+        timeout: SHORT_TIMEOUT,
         ..journal.clone()
     }
 }
 
 #[tokio::test]
-async fn an_append_that_the_disk_does_not_end_is_given_up_and_the_next_refused_at_once() {
+async fn hanging_append_times_out_and_the_next_is_refused_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let journal = open(folder.path());
     journal.append(&entries(0..1)).await.unwrap();
     let stalled = Arc::clone(&journal.segments).lock_owned().await;
     let began = Instant::now();
-    let refused = hasty(&journal).append(&entries(1..2)).await;
+    let refused = with_short_timeout(&journal).append(&entries(1..2)).await;
     assert!(matches!(refused, Err(JournalError::TooSlow)));
-    assert!(began.elapsed() >= HASTY);
+    assert!(began.elapsed() >= SHORT_TIMEOUT);
     let refusing = journal.usage().refusing.unwrap();
     assert_eq!(refusing.why, Refusal::TooSlow);
-    // They are refused when they are first looked at, without waiting for anything.
+    // They fail on the first poll.
     for number in 2..9 {
         let entries = entries(number..number + 1);
         let mut next = journal.append(&entries);
@@ -60,32 +60,32 @@ async fn an_append_that_the_disk_does_not_end_is_given_up_and_the_next_refused_a
 }
 
 #[tokio::test]
-async fn asking_how_much_is_in_it_does_not_wait_for_the_disk() {
+async fn usage_does_not_wait_for_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let journal = open(folder.path());
     journal.append(&entries(0..3)).await.unwrap();
     let _stalled = Arc::clone(&journal.segments).lock_owned().await;
     assert_eq!(journal.usage().entries, 3);
-    let hasty = hasty(&journal);
-    let read = hasty.oldest(1).await;
+    let impatient = with_short_timeout(&journal);
+    let read = impatient.oldest(1).await;
     assert!(matches!(read, Err(JournalError::TooSlow)));
     let (segment, offset) = (1, 1);
-    let removed = hasty.remove(JournalMark { segment, offset }).await;
+    let removed = impatient.remove(JournalMark { segment, offset }).await;
     assert!(matches!(removed, Err(JournalError::TooSlow)));
     assert_eq!(journal.usage().entries, 3);
 }
 
 #[tokio::test]
-async fn what_was_given_up_may_be_kept_all_the_same() {
+async fn timed_out_append_may_still_be_stored() {
     let folder = tempfile::tempdir().unwrap();
     let journal = open(folder.path());
-    let restless = FileJournal {
-        patience: Duration::ZERO,
+    let no_timeout = FileJournal {
+        timeout: Duration::ZERO,
         ..journal.clone()
     };
-    // A disk may be fast enough even for this.
-    let _ = restless.append(&entries(0..1)).await;
-    // Whoever has the segments next has them when that append was ended, or not begun.
+    // A fast disk may complete it even so.
+    let _ = no_timeout.append(&entries(0..1)).await;
+    // The lock is free once that append has completed or before it has started.
     drop(Arc::clone(&journal.segments).lock_owned().await);
     journal.append(&entries(1..2)).await.unwrap();
     let (kept, _) = journal.oldest(100).await.unwrap();

@@ -1,4 +1,4 @@
-//! The `Authorization` header: a user and a password in the Basic scheme.
+//! Parsing the `Authorization` header (Basic scheme).
 
 use std::fmt;
 
@@ -6,25 +6,25 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// Callers leave the padding out.
+/// Some callers omit the padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What an `Authorization` header shows.
+/// A parsed `Authorization` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authorization {
-    /// Nothing: there is no header, or it is blank.
+    /// There is no header, or it is blank.
     Absent,
-    /// Something that is no Basic authorization.
+    /// Not a valid Basic header.
     Malformed,
     /// A user and a password.
     Basic(UserAndPassword),
 }
 
-/// A user and a password as a caller presents them. The user has no colon; the
-/// password may hold anything.
+/// The user and password that a caller presented. The user contains no colon; the password may
+/// contain any character.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UserAndPassword {
     pair: String,
@@ -32,13 +32,13 @@ pub struct UserAndPassword {
 }
 
 impl UserAndPassword {
-    /// What stands before the first colon.
+    /// Returns the part before the first colon.
     #[must_use]
     pub fn user(&self) -> &str {
         self.pair.get(..self.colon).unwrap_or_default()
     }
 
-    /// What stands after the first colon. Never write it into a log line.
+    /// Returns the part after the first colon. Never log it.
     #[must_use]
     pub fn password(&self) -> &str {
         self.pair.get(self.colon + 1..).unwrap_or_default()
@@ -51,10 +51,10 @@ impl fmt::Debug for UserAndPassword {
     }
 }
 
-/// Reads the value of an `Authorization` header.
+/// Parses the value of an `Authorization` header.
 ///
-/// The scheme is compared without case (the vendor's own sample writes
-/// `basic`), any number of spaces may follow it, and the pair is UTF-8.
+/// The scheme is case-insensitive (Twilio's own sample writes `basic`) and may be followed by any
+/// number of spaces; user and password are UTF-8.
 #[must_use]
 pub fn parse(header: Option<&[u8]>) -> Authorization {
     let header = header.unwrap_or_default().trim_ascii();

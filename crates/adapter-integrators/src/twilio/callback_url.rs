@@ -1,6 +1,5 @@
-//! The URL at which Twilio reports, taken apart and put together by its
-//! letters: signatures are made over the letters that somebody typed, so
-//! nothing is normalised.
+//! The callback URL, split and joined as text: Twilio signs the URL exactly as it was configured,
+//! so nothing may be normalised.
 
 use std::borrow::Cow;
 
@@ -9,15 +8,15 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::basic::UserAndPassword;
 
-/// Everything but the characters that RFC 3986 calls unreserved.
+/// All characters except the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// The callback URL of a channel, in parts. It has no fragment: Twilio reads
-/// that and neither sends nor signs it.
+/// The parts of a channel's callback URL. The fragment is dropped: Twilio neither sends nor signs
+/// it.
 #[derive(Clone)]
 pub struct CallbackUrl<'a> {
     scheme: &'a str,
@@ -29,9 +28,8 @@ pub struct CallbackUrl<'a> {
 }
 
 impl<'a> CallbackUrl<'a> {
-    /// The URL that leads to `report_path`. `public_url` is such a URL already,
-    /// or the base of one: a base may have a path of its own, which stays in
-    /// front.
+    /// Builds the URL for `report_path`. `public_url` either ends with that path already or is
+    /// the base that it is appended to; a base may have a path of its own.
     #[must_use]
     pub fn new(public_url: &'a PublicUrl, report_path: &str) -> Self {
         let url = public_url.reveal();
@@ -62,7 +60,7 @@ impl<'a> CallbackUrl<'a> {
         }
     }
 
-    /// The same with the query of a request, unless it has one of its own.
+    /// Adds the query of a request, unless the URL has a query of its own.
     #[must_use]
     pub fn with_query_of_request(self, query: Option<&'a str>) -> Self {
         Self {
@@ -71,25 +69,23 @@ impl<'a> CallbackUrl<'a> {
         }
     }
 
-    /// The URL as it was configured, without credentials.
+    /// Returns the configured URL without credentials.
     #[must_use]
     pub fn without_credentials(&self) -> String {
-        self.assembled(None, self.port)
+        self.assemble(None, self.port)
     }
 
-    /// The URL as it was configured, with these credentials only, escaped.
+    /// Returns the configured URL with these credentials, percent-encoded.
     #[must_use]
     pub fn with_credentials(&self, user: &str, password: &str) -> String {
-        self.assembled(Some(&escaped(user, password)), self.port)
+        self.assemble(Some(&escaped(user, password)), self.port)
     }
 
-    /// Every form of the URL that signatures have been seen to be made over:
-    /// with and without credentials, and the port as configured, left out, or
-    /// the default one written out.
+    /// Returns every form of the URL that Twilio is known to sign: with and without credentials,
+    /// and with the port as configured, omitted, or the explicit default port.
     ///
-    /// Credentials that were configured are taken as they stand. Otherwise
-    /// those that the caller presents are, since Twilio takes them from the
-    /// URL; nobody knows how they are escaped there.
+    /// Configured credentials are used unchanged. Without them, the presented ones are used, both
+    /// raw and percent-encoded, because Twilio took them from a URL whose escaping is unknown.
     #[must_use]
     pub fn variants(&self, presented: Option<&UserAndPassword>) -> Vec<String> {
         let mut user_infos = vec![None];
@@ -103,7 +99,7 @@ impl<'a> CallbackUrl<'a> {
         let mut variants = Vec::with_capacity(9);
         for user_info in &user_infos {
             for port in [self.port, None, Some(self.default_port())] {
-                let variant = self.assembled(user_info.as_deref(), port);
+                let variant = self.assemble(user_info.as_deref(), port);
                 if !variants.contains(&variant) {
                     variants.push(variant);
                 }
@@ -120,7 +116,7 @@ impl<'a> CallbackUrl<'a> {
         }
     }
 
-    fn assembled(&self, user_info: Option<&str>, port: Option<&str>) -> String {
+    fn assemble(&self, user_info: Option<&str>, port: Option<&str>) -> String {
         let Self {
             scheme, host, path, ..
         } = self;
@@ -134,8 +130,7 @@ impl<'a> CallbackUrl<'a> {
     }
 }
 
-/// Splits at the colon before the port; those inside of an IPv6 address are
-/// none.
+/// Splits at the colon before the port, not at those within an IPv6 address.
 fn split_port(host_and_port: &str) -> (&str, Option<&str>) {
     match host_and_port.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),

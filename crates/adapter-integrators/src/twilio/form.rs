@@ -1,4 +1,4 @@
-//! The body of a report: a form of fields that Twilio adds to without notice.
+//! Parsing the body of a report: a form to which Twilio adds fields without notice.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -9,17 +9,17 @@ use memchr::{memchr, memchr_iter, memchr2};
 use percent_encoding::percent_decode;
 use ports::integrator::{ParseResult, ParsedReport, ValidationError, ValidationErrorKind};
 
-/// The most fields a report may have; real ones have about twenty.
-pub const FIELDS_MAX: usize = 500;
+/// The maximum number of fields; real reports have about twenty.
+pub const MAX_FIELDS: usize = 500;
 
-/// As much of a name stands in an answer.
-const NAME_SHOWN: usize = 64;
+/// How many characters of a field name an error message contains.
+const MAX_NAME_CHARS: usize = 64;
 
-/// A field: its name and its value, decoded to bytes.
+/// A decoded field: name and value as bytes.
 pub type Field<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
-/// Splits a form into its fields, in order. It decodes to bytes, so that broken
-/// UTF-8 is seen by those who read a field and not replaced before.
+/// Splits a form into its fields, in order. Decodes to bytes, so that the reader of a field
+/// detects invalid UTF-8.
 pub fn fields(body: &[u8]) -> impl Iterator<Item = Field<'_>> {
     let ends = memchr_iter(b'&', body).chain([body.len()]);
     let starts = [0]
@@ -36,7 +36,7 @@ pub fn fields(body: &[u8]) -> impl Iterator<Item = Field<'_>> {
         })
 }
 
-/// Most names and values stand there as they are.
+/// Decodes `%XX` and `+`. Most names and values contain neither and are borrowed.
 fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     match memchr2(b'%', b'+', text) {
         None => text.into(),
@@ -51,23 +51,23 @@ fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Reads a report. `idempotency_token` stands in a header and is only passed on.
+/// Parses a report. `idempotency_token` comes from a header and is passed through.
 #[must_use]
 pub fn read(body: &[u8], idempotency_token: Option<String>) -> ParseResult {
     let mut form = Form::default();
     for (count, (name, value)) in fields(body).enumerate() {
-        if count == FIELDS_MAX {
+        if count == MAX_FIELDS {
             return ParseResult::TooManyFields;
         }
         form.take(name, value);
     }
     match form.into_report(idempotency_token) {
         Ok(report) => ParseResult::Reports(vec![report]),
-        Err(defect) => ParseResult::Invalid(defect),
+        Err(error) => ParseResult::Invalid(error),
     }
 }
 
-/// The fields that are read, and all others.
+/// The fields that are interpreted, and all others.
 struct Form<'a> {
     sid: Slot<'a>,
     status: Slot<'a>,
@@ -126,8 +126,8 @@ impl<'a> Form<'a> {
                 text: ErrorText::new(words.as_deref().unwrap_or_default()),
             })
         } else {
-            // A code that is none, or words without a code, are no error of the
-            // message. They are kept, and no reason to lose a report.
+            // An unparsable code, or a message without a code, is not an error of the message. It
+            // is kept among the other fields: no reason to lose a report.
             for (slot, text) in [(&self.error_code, code), (&self.error_message, words)] {
                 self.others
                     .extend(text.map(|text| (slot.name.into(), text.into())));
@@ -149,11 +149,11 @@ impl<'a> Form<'a> {
         })
     }
 
-    /// Names the field that is to blame most.
+    /// Returns an error that names the longest field.
     fn too_long(&self) -> ValidationError {
         let longest = self.others.iter().max_by_key(|(_, value)| value.len());
         let name = longest.map_or("", |(name, _)| name);
-        let start: String = name.chars().take(NAME_SHOWN).collect();
+        let start: String = name.chars().take(MAX_NAME_CHARS).collect();
         ValidationError {
             field: "fields",
             kind: ValidationErrorKind::TooLong,
@@ -164,10 +164,10 @@ impl<'a> Form<'a> {
     }
 }
 
-/// A text as it came; what is no UTF-8 in it is replaced.
+/// Converts to text; invalid UTF-8 is replaced.
 fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
     match bytes {
-        // Whole texts are checked faster than broken ones are mended.
+        // Validating is faster than the lossy conversion.
         Cow::Borrowed(bytes) => std::str::from_utf8(bytes)
             .map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed),
         Cow::Owned(bytes) => String::from_utf8(bytes)
@@ -176,7 +176,7 @@ fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
     }
 }
 
-/// One of the fields that are read.
+/// An interpreted field.
 struct Slot<'a> {
     name: &'static str,
     value: Option<Cow<'a, [u8]>>,
@@ -192,7 +192,7 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// The same value may come again, another may not: which one would count?
+    /// Sets the value. Repeating the same value is fine; a different one is a conflict.
     fn take(&mut self, value: Cow<'a, [u8]>) {
         match &self.value {
             None => self.value = Some(value),
@@ -200,21 +200,21 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// The value; `None` if it is absent or blank.
+    /// Returns the value, or `None` if it is absent or blank.
     fn text(&self) -> Result<Option<&str>, ValidationError> {
         if self.conflicting {
-            let expected = format!("{} stands there once, or always the same", self.name);
-            return Err(self.defect(ValidationErrorKind::Conflicting, expected));
+            let expected = format!("{} exactly once, or always with the same value", self.name);
+            return Err(self.error(ValidationErrorKind::Conflicting, expected));
         }
         let text = std::str::from_utf8(self.value.as_deref().unwrap_or_default());
         let text = text.map_err(|_| {
-            let expected = format!("{} is UTF-8, percent-encoded", self.name);
-            self.defect(ValidationErrorKind::Invalid, expected)
+            let expected = format!("{} in UTF-8, percent-encoded", self.name);
+            self.error(ValidationErrorKind::Invalid, expected)
         })?;
         Ok(Some(text).filter(|text| !text.trim().is_empty()))
     }
 
-    /// The text of a field that a report need not have, whatever its bytes are.
+    /// Returns the value of an optional field, with invalid UTF-8 replaced.
     fn lenient(&self) -> Result<Option<String>, ValidationError> {
         if self.conflicting {
             return self.text().map(|_| None);
@@ -223,8 +223,8 @@ impl<'a> Slot<'a> {
         Ok(Some(text.into_owned()).filter(|text| !text.trim().is_empty()))
     }
 
-    /// An empty text is none of the things a report must have, so parsing it
-    /// tells what would be right.
+    /// Parses a required field. A missing one is parsed as an empty text, so that the error says
+    /// what is expected.
     fn required<T, E: Display>(
         &self,
         parse: impl Fn(&str) -> Result<T, E>,
@@ -233,10 +233,10 @@ impl<'a> Slot<'a> {
             Some(text) => (ValidationErrorKind::Invalid, text),
             None => (ValidationErrorKind::Missing, ""),
         };
-        parse(text).map_err(|error| self.defect(kind, error.to_string()))
+        parse(text).map_err(|error| self.error(kind, error.to_string()))
     }
 
-    fn defect(&self, kind: ValidationErrorKind, expected: String) -> ValidationError {
+    fn error(&self, kind: ValidationErrorKind, expected: String) -> ValidationError {
         ValidationError {
             field: self.name,
             kind,
@@ -245,15 +245,14 @@ impl<'a> Slot<'a> {
     }
 }
 
-/// A code without the blanks around it. `0` and `null` say that there was no error.
+/// Parses a code, trimmed. `0` and `null` mean that there was no error.
 fn error_code(text: &str) -> Option<ErrorCode> {
     let code = text.trim();
     let is_none = code == "0" || code.eq_ignore_ascii_case("null");
     ErrorCode::parse(code).ok().filter(|_| !is_none)
 }
 
-/// An address as it comes, but for a plus that was sent unescaped: it arrives
-/// as a space.
+/// Parses an address. A leading space is taken for an unescaped plus sign.
 fn address(text: &str) -> Result<Address, domain::address::InvalidAddress> {
     for scheme in ["whatsapp:", ""] {
         let number = text

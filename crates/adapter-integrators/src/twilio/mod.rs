@@ -1,13 +1,13 @@
-//! Twilio: Basic authorization, optionally a signature, a form with one report.
+//! Twilio: Basic authentication, an optional signature, and a form with one report.
 //!
-//! Twilio sends every report twice: first without credentials, and again with
-//! them once it was answered 401 with a challenge. What a report looks like
-//! stands in [`form`], where it is sent to in [`callback_url`].
+//! Twilio sends every report twice: first without credentials, and again with credentials after
+//! a 401 with a challenge. [`form`] parses a report; [`callback_url`] builds the URL that Twilio
+//! is configured with.
 
 pub mod basic;
 pub mod callback_url;
-pub mod evidence;
 pub mod form;
+pub mod redacted_fields;
 pub mod signature;
 
 use domain::credential::LIVE_CREDENTIALS_MAX;
@@ -22,19 +22,19 @@ use ports::integrator::{
 use basic::Authorization;
 use callback_url::CallbackUrl;
 
-/// What Twilio reads from the URL and does not send: five retries, on a failed
-/// connection, a read time-out and a 5xx. Without it there is one retry, on a
-/// failed connection alone.
-const TRY_HARD: &str = "#rc=5&rp=ct,rt,5xx";
+/// The URL fragment that configures Twilio's retries and is not sent: five retries after a failed
+/// connection, a read timeout or a 5xx. By default there is one retry, after a failed connection
+/// only.
+const RETRY_OVERRIDES: &str = "#rc=5&rp=ct,rt,5xx";
 
-/// Twilio as an integrator.
+/// The Twilio integrator.
 #[derive(Debug)]
 pub struct Twilio {
     name: IntegratorName,
 }
 
 impl Twilio {
-    /// Twilio needs no settings: what differs stands on each channel.
+    /// Creates the integrator; all settings belong to the channels.
     #[must_use]
     #[expect(
         clippy::expect_used,
@@ -70,14 +70,17 @@ impl Integrator for Twilio {
         r#"Basic realm="receiptd", charset="UTF-8""#
     }
 
-    fn authenticate(&self, headers: &dyn Headers, door: AuthContext<'_>) -> AuthResult {
+    fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
         match basic::parse(headers.get("Authorization")) {
             Authorization::Absent => AuthResult::Challenge,
             Authorization::Malformed => AuthResult::Denied,
-            Authorization::Basic(shown) => {
-                let (user, password) = (shown.user().as_bytes(), shown.password().as_bytes());
-                let hash = door.secret.credential_hash(door.channel, user, password);
-                matching(hash, door.credentials)
+            Authorization::Basic(presented) => {
+                let (user, password) =
+                    (presented.user().as_bytes(), presented.password().as_bytes());
+                let hash = context
+                    .secret
+                    .credential_hash(context.channel, user, password);
+                matching(hash, context.credentials)
                     .map_or(AuthResult::Denied, AuthResult::Authenticated)
             }
         }
@@ -114,7 +117,7 @@ impl Integrator for Twilio {
     }
 
     fn redacted_fields(&self, body: &[u8]) -> MaskedFields {
-        evidence::masked(body)
+        redacted_fields::masked(body)
     }
 
     fn callback_url(
@@ -129,29 +132,30 @@ impl Integrator for Twilio {
             Some((user, password)) => url.with_credentials(user, password),
             None => url.without_credentials(),
         };
-        url + TRY_HARD
+        url + RETRY_OVERRIDES
     }
 }
 
-/// The credential that has this hash. It compares as often for a channel that
-/// does not exist as for one with all the credentials it may have.
+/// Returns the credential with this hash. The number of comparisons is the same for an unknown
+/// channel as for one with the maximum number of credentials, so timing reveals neither.
 fn matching(
     hash: CredentialHash,
     credentials: &[(CredentialId, CredentialHash)],
 ) -> Option<CredentialId> {
-    let nobody = (None, CredentialHash([0; 32]));
-    let known = credentials.iter().map(|(id, kept)| (Some(*id), *kept));
+    let padding = (None, CredentialHash([0; 32]));
+    let known = credentials.iter().map(|(id, known)| (Some(*id), *known));
     let slots = credentials.len().max(LIVE_CREDENTIALS_MAX);
     let mut matching = None;
-    for (id, kept) in known.chain(std::iter::repeat(nobody)).take(slots) {
-        if hash == kept {
+    for (id, candidate) in known.chain(std::iter::repeat(padding)).take(slots) {
+        if hash == candidate {
             matching = matching.or(id);
         }
     }
     matching
 }
 
-/// Evidence, so kept as it came; but what a store cannot hold is left out.
+/// Returns the idempotency token, shortened to 128 characters and without control characters,
+/// which the stores cannot hold.
 fn idempotency_token(headers: &dyn Headers) -> Option<String> {
     let token = headers.get("I-Twilio-Idempotency-Token")?;
     let mut token = String::from_utf8_lossy(token).trim().to_owned();

@@ -10,9 +10,8 @@ use super::basic::UserAndPassword;
 use super::callback_url::CallbackUrl;
 use super::form;
 
-/// Whether `signature` was made with the token of the channel over this body
-/// and any form of the channel's URL. `presented` are the credentials of the
-/// caller: Twilio may have signed a URL that holds them.
+/// Checks `signature` against the channel's token, the body and every form of the channel's URL.
+/// `presented` are the caller's credentials: Twilio may have signed a URL that contains them.
 #[must_use]
 pub fn verify(
     signature: &[u8],
@@ -23,24 +22,24 @@ pub fn verify(
     let Ok(signature) = STANDARD.decode(signature.trim_ascii()) else {
         return false;
     };
-    let signed = Signed::new(request.token, body);
+    let signed = SignedContent::new(request.token, body);
     CallbackUrl::new(request.public_url, request.path)
         .with_query_of_request(request.query)
         .variants(presented)
         .iter()
-        // `verify_slice` takes the same time wherever the two differ.
+        // `verify_slice` compares in constant time.
         .any(|url| signed.mac_for(url).verify_slice(&signature).is_ok())
 }
 
-/// What every form of the URL is signed together with.
-struct Signed {
+/// The signed content except the URL.
+struct SignedContent {
     keyed: Hmac<Sha1>,
     fields: Vec<u8>,
 }
 
-impl Signed {
-    /// Fields stand in the order of their names, each name right before its
-    /// value. A repeated name stands once for every value it has.
+impl SignedContent {
+    /// Concatenates names and values, sorted by name. A repeated name occurs once per distinct
+    /// value.
     fn new(token: &str, body: &[u8]) -> Self {
         let mut fields: Vec<_> = form::fields(body).collect();
         fields.sort();

@@ -25,7 +25,7 @@ fn id(number: u128) -> CredentialId {
 
 /// What a caller proves at a channel with the credentials `user:password` and
 /// `user:replacement`.
-fn proof(header: &str, channel: &str) -> AuthResult {
+fn auth_result(header: &str, channel: &str) -> AuthResult {
     let secret = ServerSecret::parse("an example of a long server secret").unwrap();
     let asked = ChannelId::parse(channel).unwrap();
     let known = ChannelId::parse("known").unwrap();
@@ -61,16 +61,16 @@ fn proof(header: &str, channel: &str) -> AuthResult {
 #[case::wrong_user("Basic YW55OnBhc3N3b3Jk", "known", AuthResult::Denied)]
 #[case::no_such_channel("Basic dXNlcjpwYXNzd29yZA==", "unknown", AuthResult::Denied)]
 #[case::another_scheme("Bearer dXNlcjpwYXNzd29yZA==", "known", AuthResult::Denied)]
-fn a_caller_proves_what_it_knows(
+fn caller_is_authenticated_by_its_credentials(
     #[case] header: &str,
     #[case] channel: &str,
     #[case] expected: AuthResult,
 ) {
-    assert_eq!(proof(header, channel), expected);
+    assert_eq!(auth_result(header, channel), expected);
 }
 
 #[test]
-fn an_empty_slot_matches_nobody() {
+fn padding_matches_no_credential() {
     assert_eq!(matching(CredentialHash([0; 32]), &[]), None);
 }
 
@@ -95,7 +95,7 @@ fn an_empty_slot_matches_nobody() {
     None,
     "https://reports.example.com/social/on/whatsapp/twilio/report/7#rc=5&rp=ct,rt,5xx"
 )]
-fn the_callback_url_makes_twilio_try_hard(
+fn callback_url_contains_the_retry_overrides(
     #[case] base: &str,
     #[case] credentials: Option<(&str, &str)>,
     #[case] expected: &str,
@@ -116,7 +116,7 @@ fn the_callback_url_makes_twilio_try_hard(
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 )))]
-fn the_idempotency_token_is_kept_as_evidence(#[case] value: &[u8], #[case] kept: Option<&str>) {
+fn idempotency_token_is_trimmed_and_shortened(#[case] value: &[u8], #[case] kept: Option<&str>) {
     let headers = Lines(vec![("i-twilio-idempotency-token", value.to_vec())]);
     let body = b"MessageSid=SM1&MessageStatus=sent&To=1&From=2";
     let ParseResult::Reports(reports) = Twilio::new().read(&headers, body) else {
@@ -126,7 +126,7 @@ fn the_idempotency_token_is_kept_as_evidence(#[case] value: &[u8], #[case] kept:
 }
 
 #[test]
-fn a_missing_signature_is_told_from_a_wrong_one() {
+fn missing_and_wrong_signatures_are_distinguished() {
     let public_url = PublicUrl::parse("https://u:p@example.com").unwrap();
     let request = SignedRequest {
         public_url: &public_url,
@@ -154,7 +154,7 @@ fn a_missing_signature_is_told_from_a_wrong_one() {
 }
 
 #[test]
-fn the_names_of_all_integrators_differ() {
+fn integrator_names_are_unique() {
     let all = crate::all();
     let mut names: Vec<_> = all.iter().map(|each| each.name().clone()).collect();
     names.dedup();

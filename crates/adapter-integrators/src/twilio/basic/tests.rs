@@ -22,7 +22,7 @@ fn shown(header: &str) -> Option<(String, String)> {
 #[case::not_ascii("Basic dXPDqXI6cMOkw593w7ZyZA==", "usér", "päßwörd")]
 #[case::no_user("Basic OnBhc3N3b3Jk", "", "password")]
 #[case::no_password("Basic dXNlcjo=", "user", "")]
-fn a_pair_is_read(#[case] header: &str, #[case] user: &str, #[case] password: &str) {
+fn user_and_password_are_parsed(#[case] header: &str, #[case] user: &str, #[case] password: &str) {
     assert_eq!(shown(header), Some((user.to_owned(), password.to_owned())));
 }
 
@@ -30,7 +30,7 @@ fn a_pair_is_read(#[case] header: &str, #[case] user: &str, #[case] password: &s
 #[case::none(None)]
 #[case::empty(Some(""))]
 #[case::blank(Some(" \t "))]
-fn nothing_shown_is_no_mistake(#[case] header: Option<&str>) {
+fn missing_header_is_not_malformed(#[case] header: Option<&str>) {
     assert_eq!(parse(header.map(str::as_bytes)), Authorization::Absent);
 }
 
@@ -51,14 +51,14 @@ fn anything_else_is_malformed(#[case] header: &[u8]) {
 }
 
 #[test]
-fn nothing_of_the_pair_shows_in_debug() {
+fn debug_shows_no_credentials() {
     let shown = format!("{:?}", parse(Some(b"Basic dXNlcjpwYXNzd29yZA==")));
     assert_eq!(shown, "Basic(UserAndPassword(***))");
 }
 
 proptest! {
     #[test]
-    fn every_user_and_password_comes_through(
+    fn every_user_and_password_is_parsed_back(
         scheme in "[bB][aA][sS][iI][cC] {1,4}",
         user in "[^:]{0,40}",
         password in ".{0,120}",

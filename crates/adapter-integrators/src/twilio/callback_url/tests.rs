@@ -36,7 +36,7 @@ fn presented() -> UserAndPassword {
 #[case::letters_stay("https://EXAMPLE.com/A/../b%2f", "https://EXAMPLE.com/A/../b%2f/r")]
 #[case::ipv6("https://[2001:db8::1]", "https://[2001:db8::1]/r")]
 #[case::ipv6_with_a_port("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443/r")]
-fn the_url_leads_to_the_report_path(#[case] configured: &str, #[case] expected: &str) {
+fn url_ends_with_the_report_path(#[case] configured: &str, #[case] expected: &str) {
     let configured = public(configured);
     assert_eq!(
         CallbackUrl::new(&configured, "/r").without_credentials(),
@@ -70,13 +70,13 @@ fn the_url_leads_to_the_report_path(#[case] configured: &str, #[case] expected: 
         "https://u:p%40@example.com:443/r",
     ]
 )]
-fn every_variant_of_a_url_is_tried_once(#[case] configured: &str, #[case] expected: &[&str]) {
+fn every_variant_of_a_url_occurs_once(#[case] configured: &str, #[case] expected: &[&str]) {
     let configured = public(configured);
     assert_eq!(CallbackUrl::new(&configured, "/r").variants(None), expected);
 }
 
 #[test]
-fn presented_credentials_are_tried_raw_and_escaped() {
+fn presented_credentials_occur_raw_and_escaped() {
     let configured = public("https://example.com");
     let url = CallbackUrl::new(&configured, PATH);
     let variants = url.variants(Some(&presented()));
@@ -100,7 +100,7 @@ fn presented_credentials_do_not_replace_configured_ones() {
 #[case::taken_from_the_request("https://example.com", Some("a=1"), "?a=1")]
 #[case::none_anywhere("https://example.com", None, "")]
 #[case::configured_one_wins("https://example.com?b=2", Some("a=1"), "?b=2")]
-fn the_query_is_that_of_the_request_unless_one_is_configured(
+fn query_of_the_request_is_used_unless_one_is_configured(
     #[case] configured: &str,
     #[case] query: Option<&str>,
     #[case] expected: &str,

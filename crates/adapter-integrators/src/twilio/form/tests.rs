@@ -18,22 +18,22 @@ fn report(body: &str) -> ParsedReport {
     }
 }
 
-fn defect(body: &[u8]) -> ValidationError {
+fn validation_error(body: &[u8]) -> ValidationError {
     match read(body, None) {
-        ParseResult::Invalid(defect) => defect,
+        ParseResult::Invalid(error) => error,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn fields_that_no_store_keeps_are_no_report() {
+fn too_long_fields_are_invalid() {
     // Every byte takes six in JSON.
     let with = |bytes: usize| [GOOD.as_bytes(), b"&a=b&Note=", &vec![1; bytes]].concat();
     let room = FIELDS_LENGTH_MAX - r#"{"a":"b","Note":""}"#.len();
     let ParseResult::Reports(_) = read(&with(room / 6), None) else {
         panic!("there is room for it")
     };
-    let refused = defect(&with(room / 6 + 1));
+    let refused = validation_error(&with(room / 6 + 1));
     assert_eq!(
         (refused.field, refused.kind),
         ("fields", ValidationErrorKind::TooLong)
@@ -59,7 +59,7 @@ fn split(body: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
 #[case::escaped_separators("a%3D%26=%26%3D", &[("a=&", "&=")])]
 #[case::a_percent_sign_alone("a=100%&b=%zz&c=%4", &[("a", "100%"), ("b", "%zz"), ("c", "%4")])]
 #[case::not_ascii("n%C3%A4me=na\u{ef}ve", &[("näme", "naïve")])]
-fn a_form_is_split_into_its_fields(#[case] body: &str, #[case] expected: &[(&str, &str)]) {
+fn form_is_split_into_fields(#[case] body: &str, #[case] expected: &[(&str, &str)]) {
     let expected: Vec<_> = expected
         .iter()
         .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
@@ -78,7 +78,7 @@ fn a_form_is_split_into_its_fields(#[case] body: &str, #[case] expected: &[(&str
 #[case::two_spaces("whatsapp:++15550100001", "whatsapp:  15550100001")]
 #[case::space_before_letters("whatsapp:+US.1349", "whatsapp: US.1349")]
 #[case::space_at_the_end("whatsapp:%2B15550100001+", "whatsapp:+15550100001 ")]
-fn an_address_is_kept_but_for_its_lost_plus(#[case] sent: &str, #[case] kept: &str) {
+fn address_is_unchanged_except_for_a_lost_plus(#[case] sent: &str, #[case] kept: &str) {
     let kept = kept.replace("%2B", "+");
     let report = report(&format!(
         "MessageSid=SM1&MessageStatus=sent&To={sent}&From={sent}"
@@ -165,13 +165,13 @@ fn an_address_is_kept_but_for_its_lost_plus(#[case] sent: &str, #[case] kept: &s
     "ErrorMessage",
     ValidationErrorKind::Conflicting
 )]
-fn a_defect_names_its_field(
+fn error_names_the_field(
     #[case] body: &str,
     #[case] field: &str,
     #[case] kind: ValidationErrorKind,
 ) {
-    let defect = defect(body.as_bytes());
-    assert_eq!((defect.field, defect.kind), (field, kind));
+    let error = validation_error(body.as_bytes());
+    assert_eq!((error.field, error.kind), (field, kind));
 }
 
 #[rstest]
@@ -183,16 +183,16 @@ fn a_defect_names_its_field(
     "MessageStatus",
     "a status is 1 to 64 characters without control characters, like delivered"
 )]
-fn a_defect_says_what_would_be_right_and_never_what_came(#[case] field: &str, #[case] right: &str) {
+fn error_says_what_is_expected_and_never_the_value(#[case] field: &str, #[case] right: &str) {
     let value = "5550100001 ".repeat(100);
     let body = GOOD.replace(&format!("{field}="), &format!("{field}={value}"));
-    let defect = defect(body.as_bytes());
-    assert_eq!(defect.expected, right);
-    assert!(!format!("{defect:?}").contains("5550100001"));
+    let error = validation_error(body.as_bytes());
+    assert_eq!(error.expected, right);
+    assert!(!format!("{error:?}").contains("5550100001"));
 }
 
 #[test]
-fn a_code_with_words_is_the_error() {
+fn code_and_message_form_the_error() {
     let error = report(&format!(
         "{GOOD}&ErrorCode=63016&ErrorMessage=Outside+the+window"
     ))
@@ -210,7 +210,7 @@ fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_broken_code_or_message_is_kept_and_costs_no_report() {
+fn broken_code_or_message_is_kept_and_loses_no_report() {
     let broken = report(&format!("{GOOD}&ErrorCode=6+3&ErrorMessage=caf%E9"));
     assert_eq!(broken.error, None);
     let fields = broken.fields.to_pairs();
@@ -233,7 +233,7 @@ fn a_broken_code_or_message_is_kept_and_costs_no_report() {
 #[case("null", None)]
 #[case("NULL", None)]
 #[case("+%09+", None)]
-fn an_error_code_is_trimmed_and_zero_or_null_is_none(
+fn error_code_is_trimmed_and_zero_or_null_means_none(
     #[case] sent: &str,
     #[case] code: Option<&str>,
 ) {
@@ -253,7 +253,7 @@ fn blanks_around_id_and_status_are_trimmed() {
 }
 
 #[test]
-fn words_without_a_code_are_kept_among_the_other_fields() {
+fn message_without_a_code_is_kept_among_the_other_fields() {
     let report = report(&format!(
         "{GOOD}&ErrorCode=&ErrorMessage=words&EventType=READ"
     ));
@@ -266,7 +266,7 @@ fn words_without_a_code_are_kept_among_the_other_fields() {
 }
 
 #[test]
-fn other_fields_keep_their_order_and_lose_only_what_cannot_be_kept() {
+fn other_fields_keep_their_order_and_lose_only_unstorable_characters() {
     let report = report(&format!(
         "B=2&{GOOD}&A=%00x&B=1&C=caf%E9&%FF=&MessageSid=SM1"
     ));
@@ -284,28 +284,28 @@ fn other_fields_keep_their_order_and_lose_only_what_cannot_be_kept() {
 }
 
 #[test]
-fn a_word_nobody_knows_is_a_status() {
+fn unknown_word_is_a_status() {
     let status = report(&GOOD.replace("=sent", "=Teleported")).status;
     assert_eq!(status.as_str(), "Teleported");
 }
 
 #[test]
 fn the_501st_field_is_one_too_many() {
-    let body = format!("{GOOD}{}", "&x=1".repeat(FIELDS_MAX - 4));
+    let body = format!("{GOOD}{}", "&x=1".repeat(MAX_FIELDS - 4));
     assert!(matches!(read_text(&body), ParseResult::Reports(_)));
     assert_eq!(
         read_text(&format!("{body}&x=1")),
         ParseResult::TooManyFields
     );
     assert_eq!(
-        read_text(&"x&".repeat(FIELDS_MAX + 1)),
+        read_text(&"x&".repeat(MAX_FIELDS + 1)),
         ParseResult::TooManyFields
     );
 }
 
 proptest! {
     #[test]
-    fn what_was_encoded_is_decoded(
+    fn encoded_form_is_decoded(
         fields in proptest::collection::vec((any::<Vec<u8>>(), any::<Vec<u8>>()), 0..20),
         spaces_as_plus: bool,
     ) {

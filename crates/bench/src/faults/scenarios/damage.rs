@@ -58,7 +58,7 @@ pub fn damage(stage: &Stage) -> Result<Finding> {
         "damaged reports were found all the same",
     );
     finding.expect(
-        home.log().contains("a part of the journal is damaged"),
+        home.log().contains("journal segment damaged"),
         "the log does not tell of the damage",
     );
     finding.expect(
@@ -119,7 +119,7 @@ fn records(bytes: &[u8]) -> Result<Vec<(Range<usize>, Report)>> {
         ensure!(mark == [0xff, b'R', b'C', 0xfe], "no record at {at}");
         let (length, _) = rest.split_first_chunk::<4>().context("no length")?;
         let end = at + 12 + usize::try_from(u32::from_le_bytes(*length))?;
-        // A torn end is no record.
+        // An incomplete append is not a record.
         let Some(payload) = bytes.get(at + 12..end) else {
             break;
         };

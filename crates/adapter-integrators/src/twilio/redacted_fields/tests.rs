@@ -31,7 +31,7 @@ fn kept(body: &str) -> Vec<(String, String)> {
 #[case::a_name_with_a_number("MediaUrl10=x", "MediaUrl10", "*** (1 byte)")]
 #[case::a_number_as_a_name("15550100001", "***", "")]
 #[case::json(r#"{"To":"whatsapp:+15550100001"}"#, "***", "")]
-fn only_what_cannot_be_personal_is_shown(
+fn only_values_without_personal_data_are_kept(
     #[case] body: &str,
     #[case] name: &str,
     #[case] value: &str,
@@ -41,7 +41,7 @@ fn only_what_cannot_be_personal_is_shown(
 
 proptest! {
     #[test]
-    fn no_phone_number_shows(
+    fn no_phone_number_is_kept(
         name in "To|From|Body|MessageSid|SmsStatus|ErrorCode|ApiVersion|[A-Za-z]{1,9}",
         prefix in "(whatsapp:)?(%2B|\\+)?",
         number in "1555010[0-9]{4}",

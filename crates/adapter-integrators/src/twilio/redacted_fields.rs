@@ -1,21 +1,19 @@
-//! What may be kept of a refused report: names, and of the values only those
-//! that cannot be personal.
+//! Redacting the fields of a rejected report: names are kept, values only if they cannot be
+//! personal data.
 
 use domain::Address;
 use domain::rejection::MaskedFields;
 
 use super::form;
 
-/// The fields of a body with everything masked that may be personal. A value is
-/// shown if its field holds ids or words of Twilio's own *and* it looks like
-/// one: a phone number in the wrong field is still a phone number. Of an
-/// address the mask is shown, of anything else how long it is.
+/// Returns the fields of a body with all personal data masked. A value is kept if its field holds
+/// an id or a word of Twilio's *and* the value looks like one: a phone number in the wrong field
+/// is still a phone number. Addresses are masked; other values are replaced by their length.
 #[must_use]
 pub fn masked(body: &[u8]) -> MaskedFields {
-    MaskedFields::new(form::fields(body).map(|(name, value)| {
-        let shown = masked_value(&name, &value);
-        (masked_name(&name), shown)
-    }))
+    MaskedFields::new(
+        form::fields(body).map(|(name, value)| (masked_name(&name), masked_value(&name, &value))),
+    )
 }
 
 fn masked_value(name: &[u8], value: &[u8]) -> String {
@@ -47,8 +45,8 @@ fn masked_value(name: &[u8], value: &[u8]) -> String {
     if harmless { text.to_owned() } else { length() }
 }
 
-/// Names are kept if they look like one: of a body that is no form at all, the
-/// content would be a name.
+/// Keeps a name only if it looks like one: in a body that is not a form, arbitrary content would
+/// be parsed as a name.
 fn masked_name(name: &[u8]) -> String {
     let is_name = name.len() <= 40
         && name.first().is_some_and(u8::is_ascii_alphabetic)
@@ -63,7 +61,7 @@ fn masked_name(name: &[u8]) -> String {
     }
 }
 
-/// Two capitals and 32 hex digits.
+/// Whether a text is two capital letters and 32 hex digits.
 fn is_sid(text: &str) -> bool {
     let (kind, digits) = text.as_bytes().split_at_checked(2).unwrap_or_default();
     digits.len() == 32
