@@ -1,4 +1,4 @@
-//! The connections of the public listener: how many there are, and how they are let go.
+//! The connections of the public listener: their number, and how they are drained at shutdown.
 
 use std::net::{Shutdown, TcpListener, TcpStream as Socket};
 use std::os::fd::OwnedFd;
@@ -8,84 +8,79 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 
-/// How soon the thread that accepts connections hears that it should not.
-const HEARS: Duration = Duration::from_millis(5);
+/// How long the accepting thread may take to see that it is paused.
+const PAUSE_DELAY: Duration = Duration::from_millis(5);
 
-/// How often it is looked whether there are connections left. Longer than a new one takes to be
-/// counted.
-const LOOKED_AT_EVERY: Duration = Duration::from_millis(20);
+/// How often draining checks for open connections. Longer than it takes to count a new one.
+const DRAIN_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How many connections a listener has.
+/// The connections of a listener.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    held: AtomicUsize,
-    allowed: AtomicUsize,
-    leaving: AtomicBool,
+    open: AtomicUsize,
+    limit: AtomicUsize,
+    draining: AtomicBool,
 }
 
-/// A connection counts as held until this is dropped.
+/// A connection counts as open until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Counted(Arc<Connections>);
+pub(crate) struct ConnectionGuard(Arc<Connections>);
 
 impl Connections {
-    /// Sets how many are held at most.
-    pub(crate) fn allow(&self, at_most: usize) {
-        self.allowed.store(at_most, Ordering::Relaxed);
+    /// Sets the greatest number of open connections.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Counts a connection.
-    pub(crate) fn count(self: &Arc<Self>) -> Counted {
-        self.held.fetch_add(1, Ordering::Relaxed);
-        Counted(Arc::clone(self))
+    /// Counts a new connection.
+    pub(crate) fn add(self: &Arc<Self>) -> ConnectionGuard {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        ConnectionGuard(Arc::clone(self))
     }
 
-    /// How many are held, and how many may be.
+    /// Returns the number of open connections and its limit.
     pub(crate) fn usage(&self) -> (usize, usize) {
-        let held = self.held.load(Ordering::Relaxed);
-        (held, self.allowed.load(Ordering::Relaxed))
+        let open = self.open.load(Ordering::Relaxed);
+        (open, self.limit.load(Ordering::Relaxed))
     }
 
-    /// Whether each answer is the last on its connection, since the listener is about to end.
-    pub(crate) fn are_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Relaxed)
+    /// Returns whether each connection is to be closed after its next answer, because the listener
+    /// is shutting down.
+    pub(crate) fn are_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
-    /// Whether 90 % are used: idle connections are closed when new ones arrive, and those
-    /// without valid credentials after each answer.
+    /// Returns whether 90 % of the limit is in use: then idle connections are closed when new ones
+    /// arrive, and unauthenticated ones after each answer.
     pub(crate) fn are_scarce(&self) -> bool {
-        self.surplus().is_some()
+        self.excess().is_some()
     }
 
-    /// How many there are above 90 % of those allowed; `None` below.
-    pub(crate) fn surplus(&self) -> Option<usize> {
-        let (held, allowed) = self.usage();
-        held.checked_sub(allowed - allowed / 10)
+    /// Returns how many are open above 90 % of the limit; `None` below that.
+    pub(crate) fn excess(&self) -> Option<usize> {
+        let (open, limit) = self.usage();
+        open.checked_sub(limit - limit / 10)
     }
 
-    /// Whether 95 % are used: every connection is closed after its answer. Connections without
-    /// valid credentials alone do not get so far.
-    pub(crate) fn are_used_up(&self) -> bool {
-        let (held, allowed) = self.usage();
-        held >= allowed - allowed / 20
-    }
-
-    /// Whether none is held.
-    fn are_gone(&self) -> bool {
-        self.held.load(Ordering::Relaxed) == 0
+    /// Returns whether 95 % of the limit is in use: then every connection is closed after its
+    /// answer. Unauthenticated connections alone do not get that far.
+    pub(crate) fn are_exhausted(&self) -> bool {
+        let (open, limit) = self.usage();
+        open >= limit - limit / 20
     }
 }
 
-impl Drop for Counted {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.0.held.fetch_sub(1, Ordering::Relaxed);
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Prepares the public listener for its end.
+/// Drains the connections of the public listener before its server is stopped.
 ///
-/// A server that is told to stop closes the connections on which it sees nothing under way, and
-/// drops those that it has accepted and not looked at: a request that has just been sent there
-/// would never be answered. So nobody may send one any more when it is told.
+/// A stopping server closes connections on which it sees no request, and drops those that it has
+/// accepted but not read from: a request that was just sent there would never be answered. So all
+/// connections must be closed before the server is stopped.
 #[derive(Debug)]
 pub struct GracefulShutdown {
     listener: TcpListener,
@@ -106,27 +101,27 @@ impl GracefulShutdown {
         }
     }
 
-    /// Takes no connection any more, and closes those there are after their next answer. Returns
-    /// when they are gone, or after `patience`.
+    /// Stops accepting connections and closes each open one after its next answer. Returns when all
+    /// are closed, or after `timeout`.
     ///
-    /// Whoever is only asked for credentials repeats the request, so that is no last answer.
-    pub async fn say(self, patience: Duration) {
-        // The thread that accepts would take the end of the listener for an error.
+    /// A challenge does not close the connection: the client repeats its request with credentials.
+    pub async fn drain(self, timeout: Duration) {
+        // The accepting thread would report the closed listener as an error.
         self.handle.pause().await;
-        tokio::time::sleep(HEARS).await;
-        // Others hold the socket too, so closing it would not do. Where it cannot be done this
-        // way, connections are taken until the server stops.
+        tokio::time::sleep(PAUSE_DELAY).await;
+        // The server holds the socket too, so closing it here has no effect. If the shutdown fails,
+        // connections are accepted until the server stops.
         let _ = Socket::from(OwnedFd::from(self.listener)).shutdown(Shutdown::Both);
-        self.connections.leaving.store(true, Ordering::Relaxed);
-        let gone = async {
+        self.connections.draining.store(true, Ordering::Relaxed);
+        let all_closed = async {
             loop {
-                tokio::time::sleep(LOOKED_AT_EVERY).await;
-                if self.connections.are_gone() {
+                tokio::time::sleep(DRAIN_CHECK_INTERVAL).await;
+                if self.connections.usage().0 == 0 {
                     return;
                 }
             }
         };
-        // Those that are idle are closed by the server.
-        let _ = tokio::time::timeout(patience, gone).await;
+        // Connections that stay idle are closed by the server.
+        let _ = tokio::time::timeout(timeout, all_closed).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The page of the API: Swagger UI.
+//! The documentation page of the API: Swagger UI.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -12,21 +12,22 @@ use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use utoipa_swagger_ui::Config;
 
-use crate::{get, resource};
+use crate::resource::{get, resource};
 
-/// How much of a page is copied at a time: a client that does not read holds no more.
-const PIECE: usize = 16_384;
+/// Bytes of a page that are copied at a time, so that a client that does not read holds no more.
+const CHUNK_BYTES: usize = 16_384;
 
 /// Swagger UI sets styles from scripts and has images in its style sheet; it loads nothing from
-/// elsewhere, and is in no frame.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+/// other servers and must not be framed.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
+                      style-src 'self' 'unsafe-inline'; \
                       img-src 'self' data:; font-src 'self'; connect-src 'self'; \
                       form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The routes of the pages.
+/// Adds the routes of the page and its files.
 pub(crate) fn routes(routes: &mut ServiceConfig) {
     let headers = DefaultHeaders::new()
-        .add((header::CONTENT_SECURITY_POLICY, POLICY))
+        .add((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .add((header::X_FRAME_OPTIONS, "DENY"))
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .add((header::REFERRER_POLICY, "no-referrer"));
@@ -54,18 +55,18 @@ async fn file(config: web::Data<Config<'static>>, file: web::Path<String>) -> Ht
         Cow::Borrowed(bytes) => Bytes::from_static(bytes),
         Cow::Owned(bytes) => bytes.into(),
     };
-    shared(response.content_type(found.content_type), bytes)
+    shared_body(response.content_type(found.content_type), bytes)
 }
 
-/// An answer whose body is not copied as a whole.
-pub(crate) fn shared(response: &mut HttpResponseBuilder, bytes: Bytes) -> HttpResponse {
-    response.body(BoxBody::new(Shared(bytes)))
+/// Answers with `bytes`, which are not copied as a whole.
+pub(crate) fn shared_body(response: &mut HttpResponseBuilder, bytes: Bytes) -> HttpResponse {
+    response.body(BoxBody::new(SharedBody(bytes)))
 }
 
-/// A body that is given to the server a piece at a time.
-struct Shared(Bytes);
+/// A body that is handed to the server chunk by chunk.
+struct SharedBody(Bytes);
 
-impl MessageBody for Shared {
+impl MessageBody for SharedBody {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
@@ -77,8 +78,8 @@ impl MessageBody for Shared {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        let length = self.0.len().min(PIECE);
-        let piece = self.0.split_to(length);
-        Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
+        let length = self.0.len().min(CHUNK_BYTES);
+        let chunk = self.0.split_to(length);
+        Poll::Ready((!chunk.is_empty()).then_some(Ok(chunk)))
     }
 }

@@ -1,33 +1,30 @@
-//! Whether the process lives, and whether it can take reports.
+//! Whether the process is alive, and whether it can receive reports.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use tokio::sync::Mutex;
 use usecases::health::{Condition, EventIndex};
 use utoipa::ToSchema;
 
-use crate::api::auth::{TokenShown, token_shown};
-use crate::watch::Watch;
+use crate::api::auth::{PresentedToken, check_token};
+use crate::monitoring::Monitoring;
 
-/// How the service is.
+/// The health of the service.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HealthView {
-    /// Whether reports can be taken.
+    /// Whether reports can be received.
     pub ready: bool,
-    /// How each part is.
+    /// The parts that the service depends on.
     pub parts: Vec<PartView>,
 }
 
-/// How one part is.
+/// The health of one part.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PartView {
     /// Its name.
     #[schema(example = "store")]
     pub name: &'static str,
-    /// `ready`, `degraded` (reports are taken all the same) or `down`.
+    /// `ready`, `degraded` (reports are still received) or `down`.
     #[schema(example = "ready")]
     pub condition: &'static str,
     /// What is wrong; `null` if nothing is.
@@ -52,36 +49,13 @@ impl HealthView {
     }
 }
 
-/// How long a result is shown again: any number of probes costs the store one check a second.
-const VALID_FOR: Duration = Duration::from_secs(1);
-
-/// The last result of the health checks.
-#[derive(Default)]
-pub(crate) struct LastCheck(Mutex<Option<(Instant, Arc<[EventIndex]>)>>);
-
-impl LastCheck {
-    /// The last result if it is recent, and that of a new check otherwise. Of callers at the
-    /// same time one checks and the others wait for its result.
-    async fn or_check(&self, check: impl Future<Output = Vec<EventIndex>>) -> Arc<[EventIndex]> {
-        let mut last = self.0.lock().await;
-        if let Some((at, parts)) = &*last
-            && at.elapsed() < VALID_FOR
-        {
-            return Arc::clone(parts);
-        }
-        let parts: Arc<[EventIndex]> = check.await.into();
-        *last = Some((Instant::now(), Arc::clone(&parts)));
-        parts
-    }
-}
-
-/// Is the process alive?
+/// Check whether the process is alive
 #[utoipa::path(
     get,
     path = "/healthz",
     operation_id = "show_health",
     tag = "operating",
-    responses((status = 200, body = String, content_type = "text/plain", description = "It is")),
+    responses((status = 200, body = String, content_type = "text/plain", description = "It is alive")),
     security(()),
 )]
 pub(crate) async fn alive() -> HttpResponse {
@@ -90,23 +64,23 @@ pub(crate) async fn alive() -> HttpResponse {
         .body("alive\n")
 }
 
-/// Can reports be taken?
+/// Check whether reports can be received
 #[utoipa::path(
     get,
     path = "/readyz",
     operation_id = "show_readiness",
     tag = "operating",
     responses(
-        (status = 200, body = HealthView, description = "They can"),
-        (status = 503, body = HealthView, description = "They cannot"),
+        (status = 200, body = HealthView, description = "Reports can be received"),
+        (status = 503, body = HealthView, description = "Reports cannot be received"),
     ),
     security((), ("admin" = [])),
 )]
-pub(crate) async fn ready(watch: web::Data<Watch>, request: HttpRequest) -> HttpResponse {
-    let check = watch.run(watch.state.health.run());
-    let parts = watch.last_check.or_check(check).await;
-    let shown = token_shown(&watch, request.headers()).await;
-    let health = HealthView::new(&parts, shown == TokenShown::Right);
+pub(crate) async fn ready(monitoring: Data<Monitoring>, request: HttpRequest) -> HttpResponse {
+    let check = monitoring.run(monitoring.state.health.run());
+    let parts = monitoring.health_cache.get_or_check(check).await;
+    let presented = check_token(&monitoring, request.headers()).await;
+    let health = HealthView::new(&parts, presented == PresentedToken::Valid);
     let mut answer = if health.ready {
         HttpResponse::Ok()
     } else {
@@ -117,35 +91,20 @@ pub(crate) async fn ready(watch: web::Data<Watch>, request: HttpRequest) -> Http
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use super::*;
 
-    fn part() -> EventIndex {
-        EventIndex {
+    #[test]
+    fn ids_are_shown_only_with_the_token() {
+        let part = EventIndex {
             name: "subscriptions",
             condition: Condition::Degraded,
             detail: Some("0193 was paused".to_owned()),
             summary: Some("1 need attention".to_owned()),
-        }
-    }
-
-    #[tokio::test]
-    async fn many_probes_share_one_check() {
-        let (last, checks) = (LastCheck::default(), Cell::new(0));
-        let check = || async {
-            checks.set(checks.get() + 1);
-            tokio::task::yield_now().await;
-            vec![part()]
         };
-        let probes = (0..64).map(|_| last.or_check(check()));
-        futures_util::future::join_all(probes).await;
-        assert_eq!(checks.get(), 1);
-    }
-
-    #[test]
-    fn ids_are_for_those_who_show_the_token() {
-        let detail = |with_ids| HealthView::new(&[part()], with_ids).parts[0].detail.clone();
+        let detail = |with_ids| {
+            let view = HealthView::new(std::slice::from_ref(&part), with_ids);
+            view.parts[0].detail.clone()
+        };
         assert_eq!(detail(true).unwrap(), "0193 was paused");
         assert_eq!(detail(false).unwrap(), "1 need attention");
     }

@@ -1,8 +1,8 @@
-//! The names under which the operator's listener answers.
+//! The host names under which the operator's listener answers.
 //!
-//! A page on the internet can point its own host name at this machine and then read what the
-//! listener answers to it, as from its own server (DNS rebinding). The browser sends that name
-//! as `Host`, so only names that are known to be this listener's are answered.
+//! A web page can point its own host name at this machine and read the listener's answers as if
+//! they came from its own server (DNS rebinding). The browser sends that name as `Host`, so only
+//! known names are answered.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
-use crate::api::Operator;
 use crate::problem::Problem;
 use crate::request_log::MONITORED;
 
@@ -23,13 +22,13 @@ use crate::request_log::MONITORED;
 pub struct HostNames(Arc<[String]>);
 
 impl HostNames {
-    /// Takes names without scheme and port; letter case does not matter.
+    /// Takes names without scheme and port; they are compared without case.
     #[must_use]
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
         Self(names.into_iter().collect())
     }
 
-    /// Whether a `Host` header, with or without a port, names this listener.
+    /// Returns whether a `Host` header, with or without a port, names this listener.
     fn include(&self, host: &str) -> bool {
         if let Some(rest) = host.strip_prefix('[') {
             let address = rest
@@ -44,23 +43,23 @@ impl HostNames {
     }
 }
 
-/// Answers requests to other hosts with 421. Health and metrics are exempt: probes address
-/// them by service names, and they tell nothing without the token.
-pub(crate) async fn only_known(
-    operator: web::Data<Operator>,
+/// Answers requests to other hosts with 421. Health and metrics are exempt: probes address them by
+/// service names, and they reveal nothing without the token.
+pub(crate) async fn require_known(
+    hosts: web::Data<HostNames>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let host = request.headers().get(header::HOST);
     let host = host.map(HeaderValue::to_str).and_then(Result::ok);
-    let known = host.is_some_and(|host| operator.state.hosts.include(host));
+    let known = host.is_some_and(|host| hosts.include(host));
     if known || MONITORED.contains(&request.path()) {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
     let problem = Problem::new(
         StatusCode::MISDIRECTED_REQUEST,
         "unknown_host",
-        "this host name is not one of RECEIPTD_ADMIN_HOSTS; an IP address and localhost always work",
+        "use an IP address or localhost, or add this host name to RECEIPTD_ADMIN_HOSTS",
     );
     Ok(request.into_response(problem.response()))
 }

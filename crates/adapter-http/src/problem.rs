@@ -1,4 +1,4 @@
-//! How errors look on the wire: `application/problem+json` of RFC 9457.
+//! Errors on the wire: `application/problem+json` of RFC 9457.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,37 +12,37 @@ use utoipa::ToSchema;
 /// The media type of a problem.
 pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// What went wrong, for programs (`code`) and for people (`detail`).
+/// An error, for programs (`code`) and for people (`detail`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
     /// Always `about:blank`: `code` says more.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
     kind: &'static str,
-    /// The words of the HTTP status.
+    /// The reason phrase of the HTTP status.
     #[schema(example = "Not Found")]
     title: &'static str,
     /// The HTTP status.
     #[schema(example = 404)]
     status: u16,
-    /// What is wrong and what would be right.
+    /// What is wrong and what would be valid.
     #[schema(value_type = String)]
     detail: Cow<'static, str>,
-    /// A word that stays the same.
+    /// A stable word for programs.
     #[schema(example = "no_such_channel")]
     code: &'static str,
-    /// The field or parameter that is wrong, if it is one.
+    /// The invalid field or parameter, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     field: Option<Cow<'static, str>>,
-    /// Where to go on, if the place asked for is gone.
+    /// The position to resume after, if the requested one was removed by retention.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     resume_after: Option<Box<str>>,
 }
 
 impl Problem {
-    /// A problem without a field.
+    /// Makes a problem without a field.
     #[must_use]
     pub fn new(
         status: StatusCode,
@@ -60,7 +60,7 @@ impl Problem {
         }
     }
 
-    /// The same, of a field or parameter.
+    /// Names the invalid field or parameter.
     #[must_use]
     pub fn of(self, field: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -69,25 +69,19 @@ impl Problem {
         }
     }
 
-    /// The same, with a place to go on from.
+    /// Adds a position to resume after.
     #[must_use]
-    pub fn resuming_after(self, place: String) -> Self {
+    pub fn resuming_after(self, position: String) -> Self {
         Self {
-            resume_after: Some(place.into()),
+            resume_after: Some(position.into()),
             ..self
         }
     }
 
-    /// The stable word.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        self.code
-    }
-
-    /// The answer that carries it.
+    /// Makes the answer that carries the problem.
     #[must_use]
     pub fn response(&self) -> HttpResponse {
-        // A struct of texts and numbers always becomes JSON.
+        // Serializing texts and numbers cannot fail.
         let body = serde_json::to_vec(self).unwrap_or_default();
         HttpResponse::build(self.status_code())
             .insert_header((header::CONTENT_TYPE, MEDIA_TYPE))
@@ -111,7 +105,7 @@ impl ResponseError for Problem {
     }
 }
 
-/// What is said of a path that leads nowhere.
+/// The problem of a path without a route.
 pub(crate) fn not_found() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use adapter_postgres::{Options, PostgresStore};
 use database::Database;
 use domain::Effect;
+use ports::error::error_chain;
 use ports::reports::{Recorded, record_by_halves};
 use ports::{ReportStore as _, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -62,7 +63,7 @@ async fn refused_connection_is_said_to_be_refused() {
         store.has_current_schema().await.unwrap_err(),
     ];
     for error in errors {
-        let text = chain(&error);
+        let text = error_chain(&error);
         assert!(text.contains("Connection refused"), "{text}");
         assert_eq!(text.matches("refused").count(), 1, "{text}");
     }
@@ -74,20 +75,9 @@ async fn errors_of_the_server_are_said_once_and_without_its_source() {
     let store = database.store_without_tables(&Options::default());
     let error = store.record(&[report("SM1").build()]).await.unwrap_err();
     assert_eq!(
-        chain(&error),
+        error_chain(&error),
         "the store is unavailable: relation \"report_log\" does not exist (SQLSTATE 42P01)"
     );
-}
-
-/// An error and its sources, as the log shows them.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 #[tokio::test]
@@ -106,7 +96,7 @@ async fn database_that_is_not_utf8_is_not_supported() {
         let store = PostgresStore::connect(&url, &Options::default()).unwrap();
         let error = store.migrate().await.unwrap_err();
         assert!(matches!(error, StoreError::Unsupported(_)), "{error:?}");
-        let text = chain(&error);
+        let text = error_chain(&error);
         assert!(text.contains(encoding) && text.contains("UTF8"), "{text}");
         let looked_at = store.has_current_schema().await;
         assert!(

@@ -18,6 +18,7 @@ use adapter_webhook::{WebhookSettings, WebhookSink};
 use domain::Timestamp;
 use domain::webhook::{SigningSecret, SigningSecrets, TargetUrl, WebhookId};
 use ports::Clock;
+use ports::error::error_chain;
 use ports::webhook_sender::{OutgoingEvent, SendError, Target, WebhookSender as _};
 
 type Failure = Box<dyn Error>;
@@ -195,10 +196,7 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            let error: &dyn Error = &*error;
-            let chain = std::iter::successors(Some(error), |error| (*error).source());
-            let said: Vec<_> = chain.map(ToString::to_string).collect();
-            eprintln!("{}", said.join(": "));
+            eprintln!("{}", error_chain(&*error));
             ExitCode::FAILURE
         }
     }

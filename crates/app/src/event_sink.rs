@@ -7,8 +7,8 @@ use adapter_webhook::{ProxyUrl, WebhookSettings, WebhookSink};
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use ports::WebhookSender;
+use ports::error::error_chain;
 use ports::webhook_sender::{Delivered, OutgoingEvent, SendError, Target};
-use usecases::ingest::group_commit::chain;
 
 use crate::config::Settings;
 use crate::open_files;
@@ -64,7 +64,7 @@ impl WebhookSender for LateSink {
     ) -> Result<Delivered, SendError> {
         let sink = self.sink.get_or_init(|| {
             let sink = WebhookSink::new(self.settings.clone(), Arc::new(SystemClock));
-            sink.map_err(|error| chain(&error))
+            sink.map_err(|error| error_chain(&error))
         });
         match sink {
             Ok(sink) => sink.deliver(target, event).await,

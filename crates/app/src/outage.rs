@@ -65,7 +65,7 @@ impl DegradedMode {
 
     /// Has metrics show how much is in the journal.
     pub fn watch(&self, metrics: &MetricsRegistry) {
-        metrics.watch(Arc::clone(&self.journal));
+        metrics.observe_journal(Arc::clone(&self.journal));
     }
 
     /// The worker that moves the journal into the store.

@@ -5,11 +5,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ports::error::error_chain;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use usecases::PushEvents;
-use usecases::ingest::group_commit::chain;
 
 /// How often it is looked for subscriptions that nobody serves.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -67,7 +67,7 @@ pub async fn run(push: Arc<PushEvents>, stop: CancellationToken) {
             Err(_) if failing => {}
             Err(error) => {
                 failing = true;
-                tracing::warn!(error = %chain(&error), "no subscription can be leased; it goes on");
+                tracing::warn!(error = %error_chain(&error), "no subscription can be leased; it goes on");
             }
         }
         tokio::select! {
@@ -82,7 +82,7 @@ pub async fn run(push: Arc<PushEvents>, stop: CancellationToken) {
     }
     if let Err(error) = push.leave().await {
         // The others find out when its time is over.
-        tracing::debug!(error = %chain(&error), "the other workers do not know yet that this one ends");
+        tracing::debug!(error = %error_chain(&error), "the other workers do not know yet that this one ends");
     }
     while pushers.join_next().await.is_some() {}
 }

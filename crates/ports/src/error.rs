@@ -41,3 +41,16 @@ pub enum StoreError {
         source: Source,
     },
 }
+
+/// Returns `error` and its sources, separated by `: `, for a log line or a message.
+#[must_use]
+pub fn error_chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -9,8 +9,8 @@ use ports::{Journal, ReportStore, SubscriptionStore};
 
 use crate::channels::directory::Origin;
 use crate::delivery::secrets::Secrets;
-use crate::ingest::group_commit::chain;
 use crate::{ChannelDirectory, RetentionHolds, StoreCircuitBreaker};
+use ports::error::error_chain;
 
 /// How long a part may take to answer.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -156,7 +156,7 @@ impl CheckHealth {
         };
         let (wrong, answers) = match tokio::time::timeout(DEADLINE, asked).await {
             Ok(Ok(risk)) => (risk, true),
-            Ok(Err(error)) => (Some(chain(&error)), false),
+            Ok(Err(error)) => (Some(error_chain(&error)), false),
             Err(_elapsed) => {
                 let wrong = format!("no answer within {} s", DEADLINE.as_secs());
                 (Some(wrong), false)

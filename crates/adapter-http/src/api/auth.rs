@@ -1,68 +1,34 @@
-//! The admin token opens the API and the metrics.
-
-use std::fmt;
+//! Authenticates requests by the admin token.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, web};
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use actix_web::web::Data;
+use actix_web::{Error, HttpResponse};
 
+use crate::monitoring::Monitoring;
 use crate::problem::Problem;
 use crate::transport;
-use crate::watch::Watch;
 
-/// The SHA-256 of the token that opens the operator's listener.
-#[derive(Clone, Copy)]
-pub struct AdminToken([u8; 32]);
-
-impl AdminToken {
-    /// Keeps the hash of a token.
-    #[must_use]
-    pub fn new(token: &str) -> Self {
-        Self::from_sha256(Sha256::digest(token).into())
-    }
-
-    /// Takes a hash that was made before.
-    #[must_use]
-    pub const fn from_sha256(hash: [u8; 32]) -> Self {
-        Self(hash)
-    }
-
-    /// Whether a token is the one. Takes the same time wherever it differs.
-    #[must_use]
-    pub fn is(&self, token: &[u8]) -> bool {
-        let hash: [u8; 32] = Sha256::digest(token).into();
-        self.0.ct_eq(&hash).into()
-    }
-}
-
-impl fmt::Debug for AdminToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AdminToken(***)")
-    }
-}
-
-/// Lets a request with the admin token pass. Answers hold personal data and
-/// secrets, so nobody on the way may keep them.
-pub(crate) async fn only_with_token(
-    watch: web::Data<Watch>,
+/// Passes requests with the admin token on and answers others with 401. Answers contain personal
+/// data and secrets, so no cache may store them.
+pub(crate) async fn require_token(
+    monitoring: Data<Monitoring>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let mut response = match token_shown(&watch, request.headers()).await {
-        TokenShown::Right => {
-            transport::authenticate(request.request());
+    let mut response = match check_token(&monitoring, request.headers()).await {
+        PresentedToken::Valid => {
+            transport::mark_authenticated(request.request());
             next.call(request).await?.map_into_boxed_body()
         }
-        TokenShown::Wrong => request.into_response(unauthorized(
+        PresentedToken::Wrong => request.into_response(unauthorized(
             "this is not the admin token",
             r#"Bearer realm="receiptd", error="invalid_token""#,
         )),
-        TokenShown::None => request.into_response(unauthorized(
+        PresentedToken::None => request.into_response(unauthorized(
             "send the admin token: Authorization: Bearer TOKEN",
             r#"Bearer realm="receiptd""#,
         )),
@@ -74,35 +40,28 @@ pub(crate) async fn only_with_token(
     Ok(response)
 }
 
-/// Which token a request shows.
+/// The token of a request, compared with the admin token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TokenShown {
-    /// The admin token.
-    Right,
-    /// Another one.
+pub(crate) enum PresentedToken {
+    Valid,
     Wrong,
-    /// None at all.
     None,
 }
 
-/// Compares the token that a request shows. After a wrong one the answer is delayed.
-pub(crate) async fn token_shown(watch: &Watch, headers: &HeaderMap) -> TokenShown {
-    match bearer(headers) {
-        None => TokenShown::None,
-        Some(token) if watch.state.admin_token.is(token) => TokenShown::Right,
+/// Compares the token of a request with the admin token. A wrong one is reported with a delay.
+pub(crate) async fn check_token(monitoring: &Monitoring, headers: &HeaderMap) -> PresentedToken {
+    let token = headers.get(header::AUTHORIZATION);
+    match token.and_then(|value| bearer_token(value.as_bytes())) {
+        None => PresentedToken::None,
+        Some(token) if monitoring.state.admin_token.is(token) => PresentedToken::Valid,
         Some(_) => {
-            watch.guessing.wait().await;
-            TokenShown::Wrong
+            monitoring.auth_failures.wait().await;
+            PresentedToken::Wrong
         }
     }
 }
 
-/// The token that a request shows.
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    token_of(headers.get(header::AUTHORIZATION)?.as_bytes())
-}
-
-fn token_of(header: &[u8]) -> Option<&[u8]> {
+fn bearer_token(header: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = header.split_at_checked(b"Bearer ".len())?;
     let token = scheme
         .eq_ignore_ascii_case(b"Bearer ")
@@ -124,19 +83,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
-        assert_eq!(token_of(b"Bearer abc"), Some(&b"abc"[..]));
-        assert_eq!(token_of(b"bearer  abc "), Some(&b"abc"[..]));
-        assert_eq!(token_of(b"Basic abc"), None);
-        assert_eq!(token_of(b"Bearer"), None);
-        assert_eq!(token_of(b"Bearer  "), None);
-    }
-
-    #[test]
-    fn the_hash_of_the_token_is_compared() {
-        let token = AdminToken::new("token");
-        assert!(token.is(b"token"));
-        assert!(!token.is(b"Token"));
-        assert_eq!(format!("{token:?}"), "AdminToken(***)");
+    fn bearer_scheme_is_compared_without_case() {
+        assert_eq!(bearer_token(b"Bearer abc"), Some(&b"abc"[..]));
+        assert_eq!(bearer_token(b"bearer  abc "), Some(&b"abc"[..]));
+        assert_eq!(bearer_token(b"Basic abc"), None);
+        assert_eq!(bearer_token(b"Bearer"), None);
+        assert_eq!(bearer_token(b"Bearer  "), None);
     }
 }

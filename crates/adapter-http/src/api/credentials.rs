@@ -1,39 +1,40 @@
-//! Credentials of a channel: what the integrator shows to be let in.
+//! Credentials, with which an integrator authenticates for a channel.
 
+use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::{HttpResponse, web};
-use domain::{ChannelId, Credential, CredentialId, Password, Timestamp, WebhookUser};
+use actix_web::web::{Data, Path};
+use domain::{Credential, Password, Timestamp, WebhookUser};
 use serde::{Deserialize, Serialize};
 use usecases::channels::manage::{IssuedCredential, NewCredential};
 use utoipa::ToSchema;
 
-use super::Operator;
-use super::body::Body;
-use super::channels::channel_id;
-use super::error::{ApiError, missing, valid};
+use super::error::{ApiError, ApiResult, valid};
+use super::json_body::Body;
+use super::operator::Operator;
+use super::path::{channel_id, credential_id};
 
-/// A credential. Its password is not kept and never shown again.
+/// A credential. Its password is not stored and never shown again.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CredentialView {
-    /// Names it.
+    /// Its id.
     #[schema(format = "uuid")]
     pub id: String,
     /// The user name the caller presents.
     #[schema(example = "webhook")]
     pub user: String,
-    /// What people call it.
+    /// A name for people.
     #[schema(example = "2026 rotation")]
     pub label: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created: String,
-    /// From when on it proves nobody; `null` lasts until it is removed.
+    /// When it expires; `null` if never.
     pub expires: Option<String>,
-    /// When it last proved a caller, to within a few seconds.
+    /// When it last authenticated a caller, to within a few seconds.
     pub last_used: Option<String>,
 }
 
 impl CredentialView {
-    /// A credential as it is shown.
+    /// Shows a credential.
     #[must_use]
     pub fn new(credential: &Credential) -> Self {
         Self {
@@ -47,7 +48,7 @@ impl CredentialView {
     }
 }
 
-/// A credential just made, with what is shown this once.
+/// A new credential, with its password.
 #[derive(Serialize, ToSchema)]
 pub struct IssuedView {
     /// The credential.
@@ -62,7 +63,7 @@ pub struct IssuedView {
 }
 
 impl IssuedView {
-    /// A credential just made.
+    /// Shows a new credential.
     #[must_use]
     pub fn new(issued: &IssuedCredential) -> Self {
         Self {
@@ -73,24 +74,24 @@ impl IssuedView {
     }
 }
 
-/// A credential to be made.
+/// A credential to add.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CredentialRequest {
     /// The user name the caller presents: without a colon.
     #[schema(example = "webhook")]
     pub user: String,
-    /// The password, at least 8 characters; left out, one is made.
+    /// The password, at least 8 characters; generated if left out.
     pub password: Option<String>,
-    /// What people call it.
+    /// A name for people.
     pub label: Option<String>,
-    /// From when on it proves nobody.
+    /// When it expires.
     #[schema(example = "2099-12-31T23:59:59Z")]
     pub expires: Option<String>,
 }
 
 impl CredentialRequest {
-    pub(crate) fn read(&self) -> Result<NewCredential, ApiError> {
+    pub(crate) fn parse(&self) -> Result<NewCredential, ApiError> {
         let password = self.password.as_deref().map(Password::parse).transpose();
         let expires_at = self.expires.as_deref().map(Timestamp::parse).transpose();
         Ok(NewCredential {
@@ -108,26 +109,22 @@ fn label(text: &str) -> Result<String, ApiError> {
     valid("label", plain.then(|| text.to_owned()).ok_or(expected))
 }
 
-/// Add a credential, so that the first one can be replaced without losing reports
+/// Add a credential, to replace the first one without losing reports
 #[utoipa::path(
-    post,
-    path = "/api/v1/channels/{channel}/credentials",
+    post, path = "/api/v1/channels/{channel}/credentials",
     operation_id = "add_credential",
     tag = "channels",
     params(("channel" = String, Path, description = "The channel id")),
     request_body = CredentialRequest,
-    responses(
-        (status = 201, body = IssuedView),
-    ),
-    security(("admin" = [])),
+    responses((status = 201, body = IssuedView)),
 )]
 pub(crate) async fn add(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
+    operator: Data<Operator>,
+    path: Path<String>,
     request: Body<CredentialRequest>,
-) -> Result<HttpResponse, ApiError> {
+) -> ApiResult {
     let channel = channel_id(&path)?;
-    let new = request.read()?;
+    let new = request.parse()?;
     let adding = operator.state.manage.add_credential(&channel, new);
     let issued = operator.run(adding).await?;
     operator.channels_changed().await;
@@ -140,35 +137,24 @@ pub(crate) async fn add(
         .json(IssuedView::new(&issued)))
 }
 
-/// Remove a credential; callers that use it are refused from then on
+/// Remove a credential; requests with it are refused from then on
 #[utoipa::path(
-    delete,
-    path = "/api/v1/channels/{channel}/credentials/{credential}",
+    delete, path = "/api/v1/channels/{channel}/credentials/{credential}",
     operation_id = "remove_credential",
     tag = "channels",
     params(
         ("channel" = String, Path, description = "The channel id"),
         ("credential" = String, Path, description = "The credential id"),
     ),
-    responses(
-        (status = 204),
-    ),
-    security(("admin" = [])),
+    responses((status = 204)),
 )]
-pub(crate) async fn remove(
-    operator: web::Data<Operator>,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn remove(operator: Data<Operator>, path: Path<(String, String)>) -> ApiResult {
     let (channel, credential) = path.into_inner();
-    let channel: ChannelId = channel_id(&channel)?;
-    let credential = credential
-        .parse()
-        .map_err(|_| missing("no_such_credential", "a credential id is a UUID"))?;
-    let removing = operator
-        .state
-        .manage
-        .remove_credential(&channel, CredentialId(credential));
-    operator.run(removing).await?;
+    let (channel, credential) = (channel_id(&channel)?, credential_id(&credential)?);
+    let manage = &operator.state.manage;
+    operator
+        .run(manage.remove_credential(&channel, credential))
+        .await?;
     operator.channels_changed().await;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -1,9 +1,10 @@
-//! Erasures: forgetting a recipient.
+//! Erasures of a recipient.
 
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::{HttpResponse, web};
+use actix_web::web::{Data, Path, Query};
 use domain::erasure::{ErasureReason, RequestedVia};
 use domain::page::Page;
 use domain::{Erasure, ErasureId, Recipient};
@@ -11,37 +12,37 @@ use serde::{Deserialize, Serialize};
 use usecases::erasure::EraseRequest;
 use utoipa::ToSchema;
 
-use super::Operator;
-use super::body::Body;
-use super::error::{ApiError, missing, valid};
-use super::query::{cursor, from_cursor, limit};
+use super::error::{ApiResult, valid};
+use super::json_body::Body;
+use super::operator::Operator;
+use super::path::{erasure_id, no_such_erasure};
+use super::query::{encode_cursor, page};
 
-/// How long a request goes on erasing; the rest is done by a worker.
-const WITHIN: Duration = Duration::from_secs(3);
+/// How long a request keeps erasing; a worker finishes longer erasures.
+const ERASE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A recipient to be forgotten.
+/// A recipient to erase.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ErasureRequest {
-    /// A number with its country code, with or without a scheme, or the address
-    /// that stands in reports.
+    /// A number with its country code, with or without a scheme, or the address as it is written
+    /// in reports.
     #[schema(example = "+15550100001")]
     pub recipient: String,
-    /// Why, like the number of a ticket. It is kept, so it must not contain the
-    /// recipient.
+    /// Why, such as the number of a ticket. It is stored, so it must not contain the recipient.
     #[schema(example = "ticket 4711")]
     pub reason: Option<String>,
 }
 
-/// What remains of an erasure.
+/// The record of an erasure.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ErasureView {
-    /// Names it.
+    /// Its id.
     #[schema(format = "uuid")]
     pub id: String,
-    /// When it was asked for.
+    /// When it was requested.
     pub asked_at: String,
-    /// Where: `api` or `command_line`.
+    /// Through what it was requested: `api` or `command_line`.
     #[schema(example = "api")]
     pub asked_through: &'static str,
     /// Why.
@@ -49,20 +50,20 @@ pub struct ErasureView {
     /// The recipient, masked.
     #[schema(example = "+***0001")]
     pub recipient: String,
-    /// How many reports and messages were looked at so far.
+    /// Reports and messages that were examined so far.
     pub looked_at: u64,
-    /// How many messages were erased.
+    /// Erased messages.
     pub messages: u64,
-    /// How many of their reports.
+    /// Erased reports of these messages.
     pub reports: u64,
-    /// How many deliveries that had not been made were given up.
+    /// Pending deliveries that were given up.
     pub deliveries: u64,
-    /// When it was done; `null` while it goes on.
+    /// When it finished; `null` while it is in progress.
     pub finished_at: Option<String>,
 }
 
 impl ErasureView {
-    /// An erasure as it is shown.
+    /// Shows an erasure.
     #[must_use]
     pub fn new(erasure: &Erasure) -> Self {
         let reason = erasure.reason.as_ref();
@@ -84,63 +85,57 @@ impl ErasureView {
 /// A page of erasures.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ErasureList {
-    /// The erasures, the latest first.
+    /// The erasures, newest first.
     pub items: Vec<ErasureView>,
     /// The `cursor` of the next page; `null` on the last one.
     pub next: Option<String>,
 }
 
 impl ErasureList {
-    /// A page as it is shown.
+    /// Shows a page.
     #[must_use]
     pub fn new(page: &Page<Erasure, ErasureId>) -> Self {
         Self {
             items: page.items.iter().map(ErasureView::new).collect(),
-            next: page.next.map(|next| cursor(&next.to_string())),
+            next: page.next.map(|next| encode_cursor(&next.to_string())),
         }
     }
 }
 
-/// Which erasures are listed.
+/// The parameters of a list of erasures.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ErasureQuery {
-    /// How many at a time, 1 to 500.
+    /// Items per page, 1 to 500.
     #[param(value_type = Option<u16>)]
     limit: Option<String>,
-    /// `next` of the page before.
+    /// The `next` of the previous page.
     cursor: Option<String>,
 }
 
-/// Forget a recipient
+/// Erase a recipient
 ///
-/// Their address goes, and so do the fields of the reports that name them;
-/// statuses, times, counts and error codes stay. A long erasure is finished by a
-/// worker.
+/// Removes their address and the fields of reports that contain it; statuses, times, counts and
+/// error codes are kept. A worker finishes a long erasure.
 #[utoipa::path(
-    post,
-    path = "/api/v1/erasures",
+    post, path = "/api/v1/erasures",
     operation_id = "erase_recipient",
     tag = "erasures",
     request_body = ErasureRequest,
     responses(
-        (status = 201, body = ErasureView, description = "It is done"),
-        (status = 202, body = ErasureView, description = "It goes on"),
+        (status = 201, body = ErasureView, description = "The erasure is finished"),
+        (status = 202, body = ErasureView, description = "The erasure is in progress"),
     ),
-    security(("admin" = [])),
 )]
-pub(crate) async fn add(
-    operator: web::Data<Operator>,
-    request: Body<ErasureRequest>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn add(operator: Data<Operator>, request: Body<ErasureRequest>) -> ApiResult {
     let reason = request.reason.as_deref().map(ErasureReason::parse);
     let request = EraseRequest {
         addressee: valid("recipient", Recipient::parse(&request.recipient))?,
         reason: valid("reason", reason.transpose())?,
         through: RequestedVia::Api,
     };
-    let erasing = operator.state.erase.run(&request, WITHIN);
+    let erasing = operator.state.erase.run(&request, ERASE_TIMEOUT);
     let erasure = operator.run(erasing).await?;
     let mut answer = if erasure.finished_at.is_some() {
         HttpResponse::Created()
@@ -155,47 +150,31 @@ pub(crate) async fn add(
 
 /// List erasures
 #[utoipa::path(
-    get,
-    path = "/api/v1/erasures",
+    get, path = "/api/v1/erasures",
     operation_id = "list_erasures",
     tag = "erasures",
     params(ErasureQuery),
-    responses(
-        (status = 200, body = ErasureList),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = ErasureList)),
 )]
-pub(crate) async fn list(
-    operator: web::Data<Operator>,
-    query: web::Query<ErasureQuery>,
-) -> Result<HttpResponse, ApiError> {
-    let after = query.cursor.as_deref();
-    let after = after.map(|text| from_cursor(text, |text| text.parse::<ErasureId>().ok()));
-    let size = limit(query.limit.as_deref())?;
-    let listing = operator.state.erasures.run(after.transpose()?, size);
-    let page = operator.run(listing).await?;
+pub(crate) async fn list(operator: Data<Operator>, query: Query<ErasureQuery>) -> ApiResult {
+    let (cursor, size) = (query.cursor.as_deref(), query.limit.as_deref());
+    let (after, size) = page(cursor, size, |text| text.parse().ok())?;
+    let erasures = operator.state.erasures.run(after, size);
+    let page = operator.run(erasures).await?;
     Ok(HttpResponse::Ok().json(ErasureList::new(&page)))
 }
 
 /// Show an erasure
 #[utoipa::path(
-    get,
-    path = "/api/v1/erasures/{erasure}",
+    get, path = "/api/v1/erasures/{erasure}",
     operation_id = "show_erasure",
     tag = "erasures",
     params(("erasure" = String, Path, description = "The erasure's id")),
-    responses(
-        (status = 200, body = ErasureView),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = ErasureView)),
 )]
-pub(crate) async fn show(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
-    let none = || missing("no_such_erasure", "there is no erasure of this id");
-    let id: ErasureId = path.parse().map_err(|_| none())?;
+pub(crate) async fn show(operator: Data<Operator>, path: Path<String>) -> ApiResult {
+    let id = erasure_id(&path)?;
     let found = operator.run(operator.state.erasures.find(id)).await?;
-    let found = found.ok_or_else(none)?;
+    let found = found.ok_or_else(no_such_erasure)?;
     Ok(HttpResponse::Ok().json(ErasureView::new(&found)))
 }

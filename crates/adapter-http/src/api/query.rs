@@ -1,40 +1,49 @@
-//! Parameters that several lists share.
+//! Parameters and fields that several handlers share.
 
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::Timestamp;
 use domain::page::PageSize;
 use serde::{Deserialize, Deserializer};
 
 use super::error::{ApiError, valid};
-use super::events::stream::LAST_EVENT_ID;
 
-/// `true` or `false`.
-pub(crate) fn flag(name: &'static str, text: &str) -> Result<bool, ApiError> {
-    valid(name, text.parse().map_err(|_| "true or false"))
-}
+/// The header in which a client of the event stream sends the last event id it received.
+pub(crate) const LAST_EVENT_ID: &str = "Last-Event-ID";
 
-/// Whether addresses and values are shown in the clear.
-pub(crate) fn reveal(text: Option<&str>) -> Result<bool, ApiError> {
-    text.map_or(Ok(false), |text| flag("reveal", text))
-}
-
-/// How many items a page has.
+/// Reads the size of a page.
 pub(crate) fn limit(text: Option<&str>) -> Result<PageSize, ApiError> {
     let Some(text) = text else {
         return Ok(PageSize::default());
     };
-    // A number too great for its type is no page size either.
+    // A number too great for its type is not a page size either.
     valid("limit", PageSize::new(text.parse().unwrap_or_default()))
 }
 
-/// A plus that was not escaped arrives as a space.
+/// Reads where a page begins, after the `cursor` of the previous page, and its size.
+pub(crate) fn page<T>(
+    cursor: Option<&str>,
+    size: Option<&str>,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<(Option<T>, PageSize), ApiError> {
+    let after = cursor.map(|text| from_cursor(text, read)).transpose()?;
+    Ok((after, limit(size)?))
+}
+
+/// Restores a plus that was sent unescaped and arrived as a space.
 pub(crate) fn with_plus(text: &str) -> String {
     text.replace(' ', "+")
 }
 
-/// The different values of a list.
+/// Reads an optional time.
+pub(crate) fn time(field: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
+    let time = text.map(|text| Timestamp::parse(&with_plus(text)));
+    valid(field, time.transpose())
+}
+
+/// Reads the distinct values of a list.
 pub(crate) fn set<'a, T: Ord, E: std::fmt::Display>(
     field: &'static str,
     texts: impl Iterator<Item = &'a str>,
@@ -43,17 +52,17 @@ pub(crate) fn set<'a, T: Ord, E: std::fmt::Display>(
     valid(field, texts.map(parse).collect())
 }
 
-/// Hides what a cursor is made of: it is to be given back as it came.
-pub(crate) fn cursor(text: &str) -> String {
+/// Encodes a cursor, which is opaque to clients.
+pub(crate) fn encode_cursor(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
 }
 
-/// Reads the `cursor` that [`cursor`] wrote.
+/// Reads the parameter `cursor`, which [`encode_cursor`] made.
 pub(crate) fn from_cursor<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, ApiError> {
     parameter_cursor("cursor", text, read)
 }
 
-/// The same, of a parameter of another name.
+/// Reads a cursor from a parameter of this name.
 pub(crate) fn parameter_cursor<T>(
     name: &'static str,
     text: &str,
@@ -61,12 +70,12 @@ pub(crate) fn parameter_cursor<T>(
 ) -> Result<T, ApiError> {
     let plain = URL_SAFE_NO_PAD.decode(text).ok();
     let plain = plain.and_then(|bytes| String::from_utf8(bytes).ok());
-    let value = plain.and_then(|text| read(&text));
     let source = match name {
         LAST_EVENT_ID => "`id` of the last event",
         _ => "`next` of the previous page",
     };
     let expected = || format!("{name} is not valid: pass the {source} unchanged");
+    let value = plain.and_then(|text| read(&text));
     valid(name, value.ok_or_else(expected))
 }
 

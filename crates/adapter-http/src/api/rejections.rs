@@ -1,47 +1,48 @@
-//! Reports that were refused although their caller was proven.
+//! Rejected reports of authenticated callers.
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Query};
 use domain::ChannelId;
 use domain::page::Page;
 use ports::rejections::KeptRejection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Operator;
-use super::error::{ApiError, valid};
-use super::query::{cursor, from_cursor, limit};
+use super::error::{ApiResult, valid};
+use super::operator::Operator;
+use super::query::{encode_cursor, page};
 
-/// A refused report.
+/// A rejected report.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RejectionView {
-    /// Its place in the log; later ones have greater ones.
+    /// Its id; later rejections have greater ids.
     pub id: i64,
     /// When it arrived.
     pub arrived_at: String,
-    /// The channel whose caller was proven.
+    /// The channel whose caller was authenticated.
     pub channel_id: String,
-    /// Whose report it was.
+    /// The integrator that sent it.
     pub integrator: String,
-    /// Why it was refused, as a stable word.
+    /// Why it was rejected, as a stable word.
     #[schema(example = "signature_mismatch")]
     pub reason: String,
-    /// What was wrong and what would be right.
+    /// What was wrong and what would be valid.
     pub detail: String,
-    /// Its fields in order, with every value masked that may be personal.
+    /// Its fields in order; values that may be personal are masked.
     pub fields: Vec<MaskedFieldView>,
 }
 
-/// A field of a refused report.
+/// A field of a rejected report.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MaskedFieldView {
     /// Its name.
     pub name: String,
-    /// Its value, or what may be shown of it.
+    /// Its value, masked if it may be personal.
     pub value: String,
 }
 
 impl RejectionView {
-    /// A refused report as it is shown.
+    /// Shows a rejected report.
     #[must_use]
     pub fn new(kept: &KeptRejection) -> Self {
         let rejection = &kept.rejection;
@@ -61,65 +62,56 @@ impl RejectionView {
     }
 }
 
-/// A page of refused reports.
+/// A page of rejected reports.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RejectionList {
-    /// The refused reports, the newest first.
+    /// The rejected reports, newest first.
     pub items: Vec<RejectionView>,
     /// The `cursor` of the next page; `null` on the last one.
     pub next: Option<String>,
 }
 
 impl RejectionList {
-    /// A page as it is shown.
+    /// Shows a page.
     #[must_use]
     pub fn new(page: &Page<KeptRejection, i64>) -> Self {
         Self {
             items: page.items.iter().map(RejectionView::new).collect(),
-            next: page.next.map(|next| cursor(&next.to_string())),
+            next: page.next.map(|next| encode_cursor(&next.to_string())),
         }
     }
 }
 
-/// Which refused reports are listed.
+/// The parameters of a list of rejected reports.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct RejectionQuery {
-    /// Those of one channel.
+    /// Only those of this channel.
     channel: Option<String>,
-    /// How many at a time, 1 to 500.
+    /// Items per page, 1 to 500.
     #[param(value_type = Option<u16>)]
     limit: Option<String>,
-    /// `next` of the page before.
+    /// The `next` of the previous page.
     cursor: Option<String>,
 }
 
-/// List refused reports
+/// List rejected reports
 #[utoipa::path(
-    get,
-    path = "/api/v1/rejections",
+    get, path = "/api/v1/rejections",
     operation_id = "list_rejections",
     tag = "rejections",
     params(RejectionQuery),
-    responses(
-        (status = 200, body = RejectionList),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = RejectionList)),
 )]
-pub(crate) async fn list(
-    operator: web::Data<Operator>,
-    query: web::Query<RejectionQuery>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn list(operator: Data<Operator>, query: Query<RejectionQuery>) -> ApiResult {
     let channel = query.channel.as_deref().map(ChannelId::parse).transpose();
     let channel = valid("channel", channel)?;
-    let after = query.cursor.as_deref();
-    let after = after.map(|text| from_cursor(text, |text| text.parse().ok()));
-    let size = limit(query.limit.as_deref())?;
-    let listing = operator
-        .state
-        .rejections
-        .run(channel.as_ref(), after.transpose()?, size);
-    let page = operator.run(listing).await?;
+    let (cursor, size) = (query.cursor.as_deref(), query.limit.as_deref());
+    let (after, size) = page(cursor, size, |text| text.parse().ok())?;
+    let rejections = &operator.state.rejections;
+    let page = operator
+        .run(rejections.run(channel.as_ref(), after, size))
+        .await?;
     Ok(HttpResponse::Ok().json(RejectionList::new(&page)))
 }

@@ -1,69 +1,82 @@
-//! Durable reports by integrator, status and effect: one number each, so that
-//! counting looks nothing up but the integrator.
+//! Durable reports by integrator, status and effect.
 
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
 
 use domain::{DeliveryStatus, Effect, InboundStatus, IntegratorName, ReportedStatus};
-use prometheus_client::encoding::MetricEncoder;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use usecases::Integrators;
-
-use super::NoExemplar;
 
 const EFFECTS: usize = Effect::ALL.len();
 
-/// The eleven statuses, the two words of incoming messages, and all others
-/// under one word: their number must not grow with what callers make up.
+/// The eleven statuses, the two words of incoming messages, and one label for all other words:
+/// callers must not be able to add time series.
 const STATUSES: usize = DeliveryStatus::ALL.len() + 3;
 
-pub(super) struct ReportCounters(Vec<(IntegratorName, [[AtomicU64; EFFECTS]; STATUSES])>);
+type Labels = [(&'static str, String); 3];
+
+/// The counters of durable reports.
+pub(super) struct ReportCounters {
+    pub(super) family: Family<Labels, Counter>,
+    counters: Vec<IntegratorCounters>,
+}
+
+struct IntegratorCounters {
+    integrator: IntegratorName,
+    /// Set from the beginning for the pairs that occur, so that they are shown as zero.
+    counters: [[OnceLock<Counter>; EFFECTS]; STATUSES],
+}
 
 impl ReportCounters {
     pub(super) fn new(integrators: &Integrators) -> Self {
-        let zeros = || std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0)));
-        let names = integrators.iter().map(|each| each.name().clone());
-        Self(names.map(|name| (name, zeros())).collect())
-    }
-
-    pub(super) fn count(
-        &self,
-        integrator: &IntegratorName,
-        status: &ReportedStatus,
-        effect: Effect,
-    ) {
-        let counters = self.0.iter().find(|(name, _)| name == integrator);
-        let counter = counters
-            .and_then(|(_, by_status)| by_status.get(place_of(status)))
-            .and_then(|by_effect| by_effect.get(effect as usize));
-        if let Some(counter) = counter {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        for (integrator, by_status) in &self.0 {
-            for (status, by_effect) in words().zip(by_status) {
-                for (effect, counter) in Effect::ALL.into_iter().zip(by_effect) {
-                    let count = counter.load(Ordering::Relaxed);
-                    // Most pairs cannot occur; they are not shown before they do.
-                    if count > 0 || occurs(status, effect) {
-                        let labels = [
-                            ("integrator", integrator.as_str()),
-                            ("status", status),
-                            ("effect", effect.as_str()),
-                        ];
-                        encoder
-                            .encode_family(&labels)?
-                            .encode_counter(&count, NoExemplar::None)?;
-                    }
+        let counters = integrators.iter().map(|each| IntegratorCounters {
+            integrator: each.name().clone(),
+            counters: Default::default(),
+        });
+        let this = Self {
+            family: Family::default(),
+            counters: counters.collect(),
+        };
+        for each in &this.counters {
+            for (status, word) in words().enumerate() {
+                for effect in Effect::ALL
+                    .into_iter()
+                    .filter(|effect| occurs(word, *effect))
+                {
+                    this.counter(each, status, effect);
                 }
             }
         }
-        Ok(())
+        this
+    }
+
+    pub(super) fn inc(&self, integrator: &IntegratorName, status: &ReportedStatus, effect: Effect) {
+        let mut counters = self.counters.iter();
+        let of_integrator = counters.find(|each| each.integrator == *integrator);
+        let counter = of_integrator.and_then(|each| self.counter(each, index_of(status), effect));
+        if let Some(counter) = counter {
+            counter.inc();
+        }
+    }
+
+    fn counter<'a>(
+        &self,
+        of_integrator: &'a IntegratorCounters,
+        status: usize,
+        effect: Effect,
+    ) -> Option<&'a Counter> {
+        let counter = of_integrator.counters.get(status)?.get(effect as usize)?;
+        Some(counter.get_or_init(|| {
+            self.family.get_or_create_owned(&[
+                ("integrator", of_integrator.integrator.to_string()),
+                ("status", words().nth(status).unwrap_or_default().to_owned()),
+                ("effect", effect.as_str().to_owned()),
+            ])
+        }))
     }
 }
 
-fn place_of(status: &ReportedStatus) -> usize {
+fn index_of(status: &ReportedStatus) -> usize {
     match status {
         ReportedStatus::Delivery(status) => usize::from(status.rank()),
         ReportedStatus::Inbound(InboundStatus::Receiving) => STATUSES - 3,
@@ -79,6 +92,7 @@ fn words() -> impl Iterator<Item = &'static str> {
         .chain(["receiving", "received", "unknown"])
 }
 
+/// Returns whether a report of this status can have this effect.
 fn occurs(status: &str, effect: Effect) -> bool {
     let inbound = matches!(status, "receiving" | "received");
     let unknown = status == "unknown";
@@ -95,17 +109,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_is_counted_under_its_own_name() {
-        for (place, word) in words().enumerate() {
-            assert_eq!(
-                place_of(&ReportedStatus::parse(word).unwrap()),
-                place,
-                "{word}"
-            );
+    fn every_word_is_counted_under_its_own_label() {
+        for (index, word) in words().enumerate() {
+            let status = ReportedStatus::parse(word).unwrap();
+            assert_eq!(index_of(&status), index, "{word}");
         }
         assert_eq!(words().count(), STATUSES);
-        for (place, effect) in Effect::ALL.into_iter().enumerate() {
-            assert_eq!(effect as usize, place);
+        for (index, effect) in Effect::ALL.into_iter().enumerate() {
+            assert_eq!(effect as usize, index);
         }
     }
 }

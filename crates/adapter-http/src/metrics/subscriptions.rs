@@ -1,64 +1,52 @@
-//! How subscriptions are getting on, as gauges. Every process shows the same.
+//! Gauges of subscriptions. Every process shows the same.
 
-use std::fmt;
-
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use usecases::statistics::{SubscriptionCondition, SubscriptionFigures};
 
-/// Writes the gauges of all subscriptions.
-pub(super) fn encode(
-    encoder: &mut DescriptorEncoder<'_>,
-    survey: &[SubscriptionFigures],
-) -> fmt::Result {
-    let ids: Vec<_> = survey.iter().map(|each| each.id.to_string()).collect();
-    let mut shown = encoder.encode_descriptor(
-        "receiptd_subscription_state",
-        "1 for the state that a subscription is in, 0 for the others",
-        None,
-        MetricType::Gauge,
-    )?;
-    for (each, id) in survey.iter().zip(&ids) {
+/// Adds the gauges of all subscriptions.
+pub(super) fn register(registry: &mut Registry, statistics: &[SubscriptionFigures]) {
+    let state = Family::<[(&'static str, String); 2], Gauge>::default();
+    for each in statistics {
         for condition in SubscriptionCondition::ALL {
-            let labels = [("subscription", id.as_str()), ("state", condition.as_str())];
-            let is_in = i64::from(condition == each.condition);
-            shown.encode_family(&labels)?.encode_gauge(&is_in)?;
+            let labels = [
+                ("subscription", each.id.to_string()),
+                ("state", condition.as_str().to_owned()),
+            ];
+            let current = i64::from(condition == each.condition);
+            state.get_or_create(&labels).set(current);
         }
     }
-    for (name, help, value) in GAUGES {
-        let mut shown = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (each, id) in survey.iter().zip(&ids) {
+    let help = "1 for the current state of a subscription, 0 for the others";
+    registry.register("receiptd_subscription_state", help, state);
+    let mut gauge = |name, help, value: fn(&SubscriptionFigures) -> u64| {
+        let family = Family::<[(&'static str, String); 1], Gauge>::default();
+        for each in statistics {
+            let labels = [("subscription", each.id.to_string())];
             let value = i64::try_from(value(each)).unwrap_or(i64::MAX);
-            shown
-                .encode_family(&[("subscription", id.as_str())])?
-                .encode_gauge(&value)?;
+            family.get_or_create(&labels).set(value);
         }
-    }
-    Ok(())
-}
-
-/// The name of a gauge, what it is, and where it stands.
-type Gauge = (&'static str, &'static str, fn(&SubscriptionFigures) -> u64);
-
-const GAUGES: [Gauge; 4] = [
-    (
+        registry.register(name, help, family);
+    };
+    gauge(
         "receiptd_subscription_open_deliveries",
-        "Deliveries of a subscription that are still to be made",
+        "Pending deliveries of a subscription",
         |each| each.open,
-    ),
-    (
+    );
+    gauge(
         "receiptd_subscription_dead_deliveries",
-        "Deliveries of a subscription that were given up: dead letters",
+        "Dead letters of a subscription",
         |each| each.dead,
-    ),
-    (
+    );
+    gauge(
         "receiptd_subscription_lag_reports",
-        "Reports of the log that a subscription has not dealt with, 10,000 at most",
+        "Reports of the log that a subscription has not processed, at most 10,000",
         |each| each.lag_reports,
-    ),
-    (
+    );
+    gauge(
         "receiptd_subscription_lag_seconds",
-        "For how long the oldest of these has waited",
+        "Age of the oldest report that a subscription has not processed",
         |each| each.lag_seconds,
-    ),
-];
+    );
+}

@@ -1,5 +1,5 @@
-//! The two text formats of metrics: OpenMetrics, which is what the encoder writes, and the
-//! classic one of Prometheus, which is made from it.
+//! The two text formats of metrics: OpenMetrics, which the encoder writes, and Prometheus' classic
+//! format, which is converted from it.
 
 use actix_web::http::header::{self, HeaderMap};
 
@@ -13,9 +13,9 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// OpenMetrics if `Accept` names it and does not prefer `text/plain`, else the classic
-    /// format, whatever is asked for.
-    pub(super) fn wanted(headers: &HeaderMap) -> Self {
+    /// Returns OpenMetrics if `Accept` names it and does not prefer `text/plain`, else the classic
+    /// format.
+    pub(super) fn requested(headers: &HeaderMap) -> Self {
         let lines = headers.get_all(header::ACCEPT);
         let ranges = lines
             .filter_map(|line| line.to_str().ok())
@@ -45,7 +45,7 @@ impl Format {
         }
     }
 
-    /// The `Content-Type` of a text in this format.
+    /// Returns the `Content-Type` of a text in this format.
     pub(super) const fn media_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -54,12 +54,12 @@ impl Format {
     }
 }
 
-/// Converts OpenMetrics to the classic format. Samples are the same in both. A counter's
-/// metadata names its sample there (`x_total` instead of `x`), an info is a gauge, and there
-/// are no units and no mark at the end.
+/// Converts OpenMetrics to the classic format. Samples are the same in both. There, a counter's
+/// metadata names its sample (`x_total` instead of `x`), an info is a gauge, and there are no units
+/// and no end mark.
 pub(super) fn classic(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
-    // The help of a metric comes before its type.
+    // A metric's help precedes its type.
     let mut help = None;
     for line in open_metrics.lines() {
         if let Some(described) = line.strip_prefix("# HELP ") {
@@ -90,14 +90,14 @@ mod tests {
     use super::*;
     use actix_web::http::header::HeaderValue;
 
-    fn wanted(accept: &'static str) -> Format {
+    fn requested(accept: &'static str) -> Format {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-        Format::wanted(&headers)
+        Format::requested(&headers)
     }
 
     #[test]
-    fn openmetrics_is_served_only_when_asked_for_by_name() {
+    fn openmetrics_is_served_only_when_requested_by_name() {
         let prometheus_2 = "application/openmetrics-text;version=1.0.0,\
              application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
         let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
@@ -109,7 +109,7 @@ mod tests {
             "application/openmetrics-text; version=\"1.0.0\"; charset=utf-8",
             "text/plain;q=0.5, application/openmetrics-text;q=0.5",
         ] {
-            assert_eq!(wanted(accept), Format::OpenMetrics, "{accept}");
+            assert_eq!(requested(accept), Format::OpenMetrics, "{accept}");
         }
         for accept in [
             "",
@@ -122,9 +122,9 @@ mod tests {
             "application/openmetrics-text;version=0.0.1",
             "application/openmetrics-text;q=0.5, text/plain;q=0.9",
         ] {
-            assert_eq!(wanted(accept), Format::Classic, "{accept}");
+            assert_eq!(requested(accept), Format::Classic, "{accept}");
         }
-        assert_eq!(Format::wanted(&HeaderMap::new()), Format::Classic);
+        assert_eq!(Format::requested(&HeaderMap::new()), Format::Classic);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The socket as the server sees it: what may not be read yet is left in the socket.
+//! The socket as the server sees it. Bytes that may not be read yet stay in the socket.
 
 use std::io;
 use std::pin::Pin;
@@ -10,31 +10,31 @@ use std::time::Instant;
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Connection, Limits, Phase};
+use super::connection::{Connection, Limits, Phase};
 use crate::connections::Connections;
 
-/// How many bytes the server receives before it must try to parse a request. Small, because a
-/// parsed head takes far more memory than its bytes, and pipelined requests would be parsed
-/// ahead of the one being answered.
-const STEP: usize = 2_048;
+/// Bytes the server receives before it must try to parse a request. Small, because a parsed head
+/// takes far more memory than its bytes, and pipelined requests would be parsed ahead of the one
+/// being answered.
+const MAX_UNPARSED_BYTES: usize = 2_048;
 
-/// Written past the server, which would read up to 128 KiB before it says so.
+/// Written by the stream itself: the server would first read up to 128 KiB.
 const HEAD_TOO_LONG: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
     content-length: 0\r\nconnection: close\r\n\r\n";
 
-/// A socket whose client may hold only so much.
+/// A socket with limits on what its client may hold.
 pub(crate) struct GuardedStream {
     socket: TcpStream,
     connection: Rc<Connection>,
-    /// How many bytes were read since the server last parsed them.
+    /// Bytes read since the server last parsed them.
     unparsed: usize,
-    /// Whether the server has parsed all that a head may have, and found no request.
+    /// Whether the server has parsed as many bytes as a head may have and found no request.
     head_is_full: bool,
 }
 
 impl GuardedStream {
     pub(crate) fn new(socket: TcpStream, limits: Limits, connections: &Arc<Connections>) -> Self {
-        // Only the delay of small writes depends on it.
+        // If this fails, small writes are delayed.
         let _ = socket.set_nodelay(true);
         Self {
             socket,
@@ -48,7 +48,7 @@ impl GuardedStream {
         &self.connection
     }
 
-    /// What to do when nothing may be read.
+    /// Handles a read while nothing may be read.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let connection = &self.connection;
         if connection.blocked.get().is_some() || connection.phase.get() == Phase::Request {
@@ -59,19 +59,19 @@ impl GuardedStream {
             self.head_is_full = true;
             return self.parse(context);
         }
-        // It may be lost if the client goes on sending.
+        // The answer may be lost if the client keeps sending.
         let _ = Pin::new(&mut self.socket).poll_write(context, HEAD_TOO_LONG);
         Poll::Ready(Ok(()))
     }
 
-    /// Lets the server parse what it has before it reads on.
+    /// Makes the server parse what it has before it reads more.
     fn parse(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.unparsed = 0;
         context.waker().wake_by_ref();
         Poll::Pending
     }
 
-    fn refuse_if_closed(&self) -> io::Result<()> {
+    fn check_open(&self) -> io::Result<()> {
         if self.connection.is_closed() {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
@@ -85,10 +85,10 @@ impl AsyncRead for GuardedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.refuse_if_closed()?;
+        self.check_open()?;
         let this = &mut *self;
         let connection = &this.connection;
-        connection.remember(context);
+        connection.store_waker(context);
         let phase = connection.phase.get();
         if phase == Phase::Closing {
             // The server drops it at once.
@@ -98,17 +98,19 @@ impl AsyncRead for GuardedStream {
         if allowed == 0 || connection.blocked.get().is_some() {
             return this.wait(context);
         }
-        if this.unparsed >= STEP {
+        if this.unparsed >= MAX_UNPARSED_BYTES {
             return this.parse(context);
         }
-        let length = allowed.min(STEP - this.unparsed).min(buffer.remaining());
-        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(length));
-        let read = Pin::new(&mut this.socket).poll_read(context, &mut piece);
+        let length = allowed
+            .min(MAX_UNPARSED_BYTES - this.unparsed)
+            .min(buffer.remaining());
+        let mut chunk = ReadBuf::new(buffer.initialize_unfilled_to(length));
+        let read = Pin::new(&mut this.socket).poll_read(context, &mut chunk);
         if read.is_pending() {
             this.unparsed = 0;
         }
         ready!(read)?;
-        let length = piece.filled().len();
+        let length = chunk.filled().len();
         buffer.advance(length);
         this.unparsed = this.unparsed.saturating_add(length);
         this.head_is_full = false;
@@ -127,7 +129,7 @@ impl AsyncWrite for GuardedStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.refuse_if_closed()?;
+        self.check_open()?;
         let written = Pin::new(&mut self.socket).poll_write(context, bytes);
         if written.is_pending() && self.connection.blocked.get().is_none() {
             self.connection.blocked.set(Some(Instant::now()));
@@ -135,9 +137,9 @@ impl AsyncWrite for GuardedStream {
         written
     }
 
-    /// The server flushes when it has written everything it had.
+    /// The server flushes once it has written everything.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.refuse_if_closed()?;
+        self.check_open()?;
         let connection = &self.connection;
         if connection.blocked.take().is_some() && connection.gated.take() {
             context.waker().wake_by_ref();

@@ -1,59 +1,59 @@
-//! What a request is answered that is no report, or none that may be taken.
+//! The answers to requests whose report was not received.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use ports::integrator::ValidationErrorKind;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use ports::integrator::{ValidationError, ValidationErrorKind};
 use usecases::ReceiveError;
 use usecases::ingest::group_commit::IngestError;
 
-use super::body::{BODY_MAX, BodyError, closing};
-use crate::metrics::Outcome;
+use crate::outcome::Outcome;
 use crate::problem::{MEDIA_TYPE, Problem, not_found};
+use crate::request_body::{BodyError, closing};
 
-/// Why a request was not answered with 204.
-pub(crate) enum Refusal {
-    /// The path is no report path.
+/// Why the report of a request was not received.
+pub(crate) enum WebhookError {
+    /// The path is not a report path.
     NotFound,
-    /// The path names nobody who reports here.
+    /// No integrator has the name in the path.
     UnknownIntegrator,
     /// The method is not POST.
     MethodNotAllowed,
-    /// The caller has proved nothing.
-    Unproven {
-        /// What it has to do.
+    /// The request has no valid credentials.
+    Unauthenticated {
+        /// The value of `WWW-Authenticate`.
         challenge: HeaderValue,
-        /// Whether it tried.
-        tried: bool,
+        /// Whether it had credentials, which were wrong.
+        denied: bool,
     },
     /// The body is compressed.
     UnsupportedEncoding,
-    /// The body is of another media type than this one.
+    /// The media type is not this one.
     UnsupportedMediaType(&'static str),
-    /// The body was not read.
-    Unread(BodyError),
-    /// The report was not taken.
-    NotTaken(ReceiveError),
+    /// The body could not be read.
+    Body(BodyError),
+    /// The use case refused the report.
+    Receive(ReceiveError),
 }
 
-/// The one body of every 401: it says nothing of what was wrong.
+/// The body of every 401. It does not say what was wrong.
 const UNAUTHORIZED: &str = concat!(
     r#"{"type":"about:blank","title":"Unauthorized","status":401,"#,
-    r#""detail":"show the webhook user and password of the channel","code":"unauthorized"}"#
+    r#""detail":"send the webhook user and password of the channel","code":"unauthorized"}"#
 );
 
-impl Refusal {
+impl WebhookError {
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::NotFound | Self::UnknownIntegrator => Outcome::NotFound,
             Self::MethodNotAllowed => Outcome::MethodNotAllowed,
-            Self::Unproven { tried: false, .. } => Outcome::Challenge,
-            Self::Unproven { tried: true, .. } => Outcome::Refused,
+            Self::Unauthenticated { denied: false, .. } => Outcome::Challenge,
+            Self::Unauthenticated { denied: true, .. } => Outcome::Refused,
             Self::UnsupportedEncoding | Self::UnsupportedMediaType(_) => Outcome::Unsupported,
-            Self::Unread(BodyError::TooLarge) => Outcome::TooLarge,
-            Self::Unread(BodyError::TooSlow) => Outcome::Timeout,
-            Self::Unread(BodyError::Broken) => Outcome::Invalid,
-            Self::NotTaken(error) => match error {
+            Self::Body(BodyError::TooLarge(_)) => Outcome::TooLarge,
+            Self::Body(BodyError::TooSlow) => Outcome::Timeout,
+            Self::Body(BodyError::Broken) => Outcome::Invalid,
+            Self::Receive(error) => match error {
                 ReceiveError::ChannelDisabled => Outcome::Disabled,
                 ReceiveError::SignatureMismatch => Outcome::SignatureMismatch,
                 ReceiveError::Defective(_) | ReceiveError::TooManyFields => Outcome::Invalid,
@@ -66,133 +66,102 @@ impl Refusal {
     }
 
     pub(crate) fn response(self) -> HttpResponse {
+        let problem = |status, code, detail: &'static str| Problem::new(status, code, detail);
+        let unsupported = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         match self {
-            Self::NotFound => not_found().response(),
-            Self::UnknownIntegrator => Problem::new(
+            Self::NotFound => not_found(),
+            Self::UnknownIntegrator => problem(
                 StatusCode::NOT_FOUND,
                 "unknown_integrator",
-                "no integrator of this name reports here",
-            )
-            .response(),
-            Self::MethodNotAllowed => with(
-                &Problem::new(
+                "there is no integrator of this name",
+            ),
+            Self::MethodNotAllowed => {
+                let not_allowed = problem(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "method_not_allowed",
-                    "reports are sent with POST",
-                ),
-                header::ALLOW,
-                HeaderValue::from_static("POST"),
-            ),
-            Self::Unproven { challenge, .. } => HttpResponse::Unauthorized()
-                .insert_header((header::WWW_AUTHENTICATE, challenge))
-                .insert_header((header::CONTENT_TYPE, MEDIA_TYPE))
-                .body(UNAUTHORIZED),
-            Self::UnsupportedEncoding => Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "send reports with POST",
+                );
+                return with_header(&not_allowed, header::ALLOW, "POST");
+            }
+            Self::Unauthenticated { challenge, .. } => {
+                return HttpResponse::Unauthorized()
+                    .insert_header((header::WWW_AUTHENTICATE, challenge))
+                    .insert_header((header::CONTENT_TYPE, MEDIA_TYPE))
+                    .body(UNAUTHORIZED);
+            }
+            Self::UnsupportedEncoding => problem(
+                unsupported,
                 "unsupported_encoding",
-                "reports are not compressed",
-            )
-            .response(),
+                "send reports uncompressed",
+            ),
             Self::UnsupportedMediaType(expected) => Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                unsupported,
                 "unsupported_media_type",
-                format!("reports are sent as {expected}"),
-            )
-            .response(),
-            Self::Unread(error) => unread(error),
-            Self::NotTaken(error) => not_taken(error),
+                format!("send reports as {expected}"),
+            ),
+            Self::Body(error) => return closing(Problem::from(error).response()),
+            Self::Receive(error) => return receive_error(error),
         }
+        .response()
     }
 }
 
-fn unread(error: BodyError) -> HttpResponse {
-    let problem = match error {
-        BodyError::TooLarge => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
-            format!("a report has at most {BODY_MAX} bytes"),
-        ),
-        BodyError::TooSlow => Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "timeout",
-            "the request did not arrive in time",
-        ),
-        BodyError::Broken => Problem::new(
-            StatusCode::BAD_REQUEST,
-            "broken_body",
-            "the body breaks off or its chunks make no sense",
-        ),
+fn receive_error(error: ReceiveError) -> HttpResponse {
+    let forbidden = |code, detail: &'static str| Problem::new(StatusCode::FORBIDDEN, code, detail);
+    let retry = |code, detail: &'static str| {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        with_header(&problem, header::RETRY_AFTER, "1")
     };
-    closing(problem.response())
-}
-
-fn not_taken(error: ReceiveError) -> HttpResponse {
-    let problem = |status, code, detail| Problem::new(status, code, detail);
     match error {
-        ReceiveError::ChannelDisabled => problem(
-            StatusCode::FORBIDDEN,
-            "channel_disabled",
-            "the channel is switched off",
-        )
-        .response(),
-        ReceiveError::SignatureMismatch => problem(
-            StatusCode::FORBIDDEN,
+        ReceiveError::ChannelDisabled => forbidden("channel_disabled", "the channel is disabled"),
+        ReceiveError::SignatureMismatch => forbidden(
             "signature_mismatch",
-            "the signature is missing, or not the one for the configured URL and token",
-        )
-        .response(),
-        ReceiveError::Defective(defect) => {
-            let (status, code) = match defect.kind {
-                ValidationErrorKind::Missing
-                | ValidationErrorKind::Invalid
-                | ValidationErrorKind::Conflicting => (StatusCode::BAD_REQUEST, "invalid_report"),
-                ValidationErrorKind::TooLong => {
-                    (StatusCode::UNPROCESSABLE_ENTITY, "report_refused")
-                }
-            };
-            Problem::new(status, code, defect.expected)
-                .of(defect.field)
-                .response()
-        }
-        ReceiveError::TooManyFields => closing(
-            problem(
-                StatusCode::BAD_REQUEST,
-                "too_many_fields",
-                "a report has at most 500 fields",
-            )
-            .response(),
+            "the signature is missing, or does not match the configured URL and token",
         ),
-        ReceiveError::SenderNotAllowed => problem(
-            StatusCode::FORBIDDEN,
+        ReceiveError::SenderNotAllowed => forbidden(
             "sender_not_allowed",
             "the sender is not on the channel's list",
-        )
-        .response(),
-        ReceiveError::NotRecorded(IngestError::Refused(_)) => problem(
+        ),
+        ReceiveError::Defective(error) => invalid_report(error),
+        ReceiveError::TooManyFields => {
+            let detail = "a report may have at most 500 fields";
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "too_many_fields", detail);
+            return closing(problem.response());
+        }
+        ReceiveError::NotRecorded(IngestError::Refused(_)) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "report_refused",
-            "the store will never take this report",
-        )
-        .response(),
-        ReceiveError::NotRecorded(IngestError::Overloaded) => again_later(&problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "overloaded",
-            "too many reports are waiting; send it again",
-        )),
-        ReceiveError::NotRecorded(IngestError::Unavailable(_)) => again_later(&problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "store_unavailable",
-            "the store did not take the report; send it again",
-        )),
+            "the store cannot record this report; do not send it again",
+        ),
+        ReceiveError::NotRecorded(IngestError::Overloaded) => {
+            return retry(
+                "overloaded",
+                "the ingest queue is full; send the report again",
+            );
+        }
+        ReceiveError::NotRecorded(IngestError::Unavailable(_)) => {
+            return retry(
+                "store_unavailable",
+                "the store is unavailable; send the report again",
+            );
+        }
     }
+    .response()
 }
 
-fn again_later(problem: &Problem) -> HttpResponse {
-    with(problem, header::RETRY_AFTER, HeaderValue::from_static("1"))
+fn invalid_report(error: ValidationError) -> Problem {
+    let (status, code) = match error.kind {
+        ValidationErrorKind::Missing
+        | ValidationErrorKind::Invalid
+        | ValidationErrorKind::Conflicting => (StatusCode::BAD_REQUEST, "invalid_report"),
+        ValidationErrorKind::TooLong => (StatusCode::UNPROCESSABLE_ENTITY, "report_refused"),
+    };
+    Problem::new(status, code, error.expected).of(error.field)
 }
 
-fn with(problem: &Problem, name: header::HeaderName, value: HeaderValue) -> HttpResponse {
+fn with_header(problem: &Problem, name: HeaderName, value: &'static str) -> HttpResponse {
     let mut response = problem.response();
+    let value = HeaderValue::from_static(value);
     response.headers_mut().insert(name, value);
     response
 }

@@ -1,152 +1,169 @@
-//! The way of a report: path, method, proof, media type, body, use case.
+//! The path of a report: route, method, authentication, media type, body, use case.
 //!
-//! The order matters. Who has proved nothing is answered from the head of the
-//! request alone; its body is dropped unseen. Half of all good requests are
-//! such ones, since Twilio shows its credentials only when asked.
+//! The order matters. An unauthenticated request is answered from its head alone and its body is
+//! dropped. Half of all valid requests are such, since Twilio sends credentials only when asked.
 
-pub mod body;
-pub(crate) mod error;
+mod error;
 pub mod path;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
 use ports::Headers;
-use usecases::Authentication;
+use tracing::Instrument as _;
 use usecases::ingest::receive::ReportRequest;
+use usecases::{AuthenticateCaller, Authentication, Integrators, ReceiveReport};
 
-use crate::guessing::AuthFailureThrottle;
-use crate::metrics::Outcome;
-use crate::server::{ListenerSettings, RuntimeHandle};
-use crate::{PublicState, request_log, transport};
-use body::{BODY_MAX, Body};
-use error::Refusal;
+use crate::auth_failure_throttle::AuthFailureThrottle;
+use crate::metrics::registry::MetricsRegistry;
+use crate::outcome::Outcome;
+use crate::request_body::{REPORT_BODY_MAX, RequestBody, closing};
+use crate::runtime::RuntimeHandle;
+use crate::settings::ListenerSettings;
+use crate::{request_log, transport};
+use error::WebhookError;
 
-/// What the webhook needs, made ready for requests.
-pub struct Webhook {
-    state: PublicState,
-    settings: ListenerSettings,
-    guessing: AuthFailureThrottle,
-    home: RuntimeHandle,
+/// The use cases and values of the public listener.
+#[derive(Clone)]
+pub struct PublicState {
+    /// The integrators that may report.
+    pub integrators: Integrators,
+    /// Authenticates callers.
+    pub authenticate: Arc<AuthenticateCaller>,
+    /// Receives reports.
+    pub receive: Arc<ReceiveReport>,
+    /// The metrics of this process.
+    pub metrics: Arc<MetricsRegistry>,
 }
 
 /// How many wrong passwords are answered at a time; with the default delay 320 a second.
-const GUESSES_AT_A_TIME: usize = 64;
+const CONCURRENT_AUTH_FAILURES: usize = 64;
+
+/// The state of the webhook's handler.
+pub(crate) struct Webhook {
+    state: PublicState,
+    settings: ListenerSettings,
+    auth_failures: AuthFailureThrottle,
+    runtime: RuntimeHandle,
+}
 
 impl Webhook {
     pub(crate) const fn new(
         state: PublicState,
         settings: ListenerSettings,
-        home: RuntimeHandle,
+        runtime: RuntimeHandle,
     ) -> Self {
+        let delay = settings.refusal_delay;
         Self {
-            guessing: AuthFailureThrottle::new(GUESSES_AT_A_TIME, settings.refusal_delay),
+            auth_failures: AuthFailureThrottle::new(CONCURRENT_AUTH_FAILURES, delay),
             state,
             settings,
-            home,
+            runtime,
         }
     }
 
-    async fn take(
+    /// Receives the report of a request; an error says why it was not received.
+    async fn receive(
         &self,
         request: &HttpRequest,
-        body: &mut Body,
-        began: Instant,
-    ) -> Result<(), Refusal> {
-        let path = path::parse(request.path()).ok_or(Refusal::NotFound)?;
-        let integrator = self
-            .state
-            .integrators
-            .iter()
+        body: &mut RequestBody,
+        start: Instant,
+    ) -> Result<(), WebhookError> {
+        let path = path::parse(request.path()).ok_or(WebhookError::NotFound)?;
+        let mut integrators = self.state.integrators.iter();
+        let integrator = integrators
             .find(|each| each.name().as_str() == path.integrator)
-            .ok_or(Refusal::UnknownIntegrator)?
+            .ok_or(WebhookError::UnknownIntegrator)?
             .as_ref();
         if path.word != integrator.path_word() {
-            return Err(Refusal::NotFound);
+            return Err(WebhookError::NotFound);
         }
         if request.method() != Method::POST {
-            return Err(Refusal::MethodNotAllowed);
+            return Err(WebhookError::MethodNotAllowed);
         }
         let headers = &HeaderLines(request.headers());
         let channel = path::channel(path.channel);
-        let caller = match self.state.admit.run(integrator, &channel, headers) {
+        let caller = match self.state.authenticate.run(integrator, &channel, headers) {
             Authentication::AuthenticatedCaller(caller) => caller,
-            admission @ (Authentication::Challenge | Authentication::Denied) => {
-                return Err(Refusal::Unproven {
+            failure @ (Authentication::Challenge | Authentication::Denied) => {
+                return Err(WebhookError::Unauthenticated {
                     challenge: HeaderValue::from_static(integrator.challenge()),
-                    tried: matches!(admission, Authentication::Denied),
+                    denied: matches!(failure, Authentication::Denied),
                 });
             }
         };
-        transport::authenticate(request);
+        transport::mark_authenticated(request);
         check_media_type(request.headers(), integrator.media_type())?;
-        let deadline = began + self.settings.request_timeout;
+        let deadline = start + self.settings.request_timeout;
         let read = body.read(request.headers(), deadline).await;
-        let read = read.map_err(Refusal::Unread)?;
-        if body.has_ended() {
+        let read = read.map_err(WebhookError::Body)?;
+        if body.is_complete() {
             transport::body_complete(request);
         }
-        let query = Some(request.query_string()).filter(|_| request.uri().query().is_some());
         let report = ReportRequest {
             integrator,
             caller,
             headers,
-            query,
+            query: request.uri().query(),
             body: &read,
         };
-        let taken = self.home.run(self.state.receive.run(report)).await;
-        taken.map_err(Refusal::NotTaken)
+        let received = self.runtime.run(self.state.receive.run(report)).await;
+        received.map_err(WebhookError::Receive)
     }
 }
 
 /// Answers every request of the public listener.
 pub(crate) async fn receive(
     request: HttpRequest,
-    payload: web::Payload,
-    webhook: web::Data<Webhook>,
+    payload: Payload,
+    webhook: Data<Webhook>,
 ) -> HttpResponse {
-    let began = Instant::now();
+    let start = Instant::now();
     let connections = &webhook.state.metrics.connections;
-    let mut body = Body::new(payload.into_inner(), request.headers(), BODY_MAX);
-    let (outcome, response) = match webhook.take(&request, &mut body, began).await {
+    let mut body = RequestBody::new(payload.into_inner(), request.headers(), REPORT_BODY_MAX);
+    let span = request_log::span(&request);
+    let received = webhook.receive(&request, &mut body, start).instrument(span);
+    let (outcome, response) = match received.await {
         Ok(()) => (Outcome::Accepted, HttpResponse::NoContent().finish()),
-        Err(refusal) => {
-            // Where connections are scarce, none is held for the sake of the next request.
-            if !matches!(refusal, Refusal::Unread(_)) && !connections.are_scarce() {
-                body.drain(request.headers(), webhook.settings.drain_timeout)
-                    .await;
+        Err(error) => {
+            // Where connections are scarce, none is kept open for a further request.
+            if !matches!(error, WebhookError::Body(_)) && !connections.are_scarce() {
+                let timeout = webhook.settings.drain_timeout;
+                body.drain(request.headers(), timeout).await;
             }
-            (refusal.outcome(), refusal.response())
+            (error.outcome(), error.response())
         }
     };
-    if body.has_ended() {
+    if body.is_complete() {
         transport::body_complete(&request);
     }
     if outcome == Outcome::Refused {
-        webhook.guessing.wait().await;
+        webhook.auth_failures.wait().await;
     }
     let mut response = body.answer(response);
-    // Who is asked for credentials comes again, and nobody else would take the report.
-    let leaving = connections.are_leaving() && outcome != Outcome::Challenge;
-    let unwanted = connections.are_scarce() && !transport::is_proven(&request);
-    if leaving || unwanted || connections.are_used_up() {
-        response = body::closing(response);
+    // A challenged client repeats its request on this connection; a new one would be refused.
+    let draining = connections.are_draining() && outcome != Outcome::Challenge;
+    let evicted = connections.are_scarce() && !transport::is_authenticated(&request);
+    if draining || evicted || connections.are_exhausted() {
+        response = closing(response);
     }
-    let took = began.elapsed();
+    let took = start.elapsed();
     webhook.state.metrics.answered(outcome, took);
     request_log::webhook(&request, response.status(), outcome, took);
     response
 }
 
-/// Parameters and case do not matter; what is compressed is not read.
-fn check_media_type(headers: &HeaderMap, expected: &'static str) -> Result<(), Refusal> {
+/// Compares the media type without parameters and case, and refuses compressed bodies.
+fn check_media_type(headers: &HeaderMap, expected: &'static str) -> Result<(), WebhookError> {
     let encodings = headers.get_all(header::CONTENT_ENCODING);
     for encoding in encodings.map(HeaderValue::as_bytes) {
         let encoding = encoding.trim_ascii();
         if !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity") {
-            return Err(Refusal::UnsupportedEncoding);
+            return Err(WebhookError::UnsupportedEncoding);
         }
     }
     let media_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
@@ -154,11 +171,10 @@ fn check_media_type(headers: &HeaderMap, expected: &'static str) -> Result<(), R
     if essence.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(expected.as_bytes())) {
         Ok(())
     } else {
-        Err(Refusal::UnsupportedMediaType(expected))
+        Err(WebhookError::UnsupportedMediaType(expected))
     }
 }
 
-/// The header lines of a request.
 struct HeaderLines<'a>(&'a HeaderMap);
 
 impl Headers for HeaderLines<'_> {

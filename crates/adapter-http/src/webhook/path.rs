@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// What all report paths begin with.
+/// The prefix of all report paths.
 const BASE: &str = "/social/on/whatsapp/";
 
 /// The parts of a report path.
@@ -12,11 +12,11 @@ const BASE: &str = "/social/on/whatsapp/";
 pub(crate) struct ReportPath<'a> {
     pub(crate) integrator: &'a str,
     pub(crate) word: &'a str,
-    /// As it stands in the path; see [`channel`].
+    /// Still percent-encoded; see [`channel`].
     pub(crate) channel: &'a str,
 }
 
-/// Takes a path apart; `None` if it is no report path.
+/// Splits a path; `None` if it is not a report path.
 pub(crate) fn parse(path: &str) -> Option<ReportPath<'_>> {
     let mut parts = path.strip_prefix(BASE)?.split('/');
     let found = ReportPath {
@@ -27,8 +27,7 @@ pub(crate) fn parse(path: &str) -> Option<ReportPath<'_>> {
     parts.next().is_none().then_some(found)
 }
 
-/// The text of a channel as its id is written. What is no UTF-8 becomes
-/// something that is no id either.
+/// Decodes the channel id of a path. Invalid UTF-8 becomes a text that is not a channel id either.
 pub(crate) fn channel(part: &str) -> Cow<'_, str> {
     percent_decode_str(part).decode_utf8_lossy()
 }
@@ -38,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_path_has_three_parts() {
+    fn report_path_has_three_parts() {
         let found = parse("/social/on/whatsapp/twilio/report/202105102694809992").unwrap();
         assert_eq!(found.integrator, "twilio");
         assert_eq!(found.word, "report");
@@ -46,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_more_or_fewer_parts_is_none() {
+    fn paths_with_more_or_fewer_parts_are_not_report_paths() {
         for path in [
             "/",
             "/social/on/whatsapp",
@@ -62,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn the_channel_is_decoded_after_the_path_is_split() {
+    fn channel_is_decoded_after_the_path_is_split() {
         assert_eq!(channel("a%2Fb%31"), "a/b1");
         assert_eq!(channel("%FF"), "\u{fffd}");
         assert_eq!(channel("100%"), "100%");

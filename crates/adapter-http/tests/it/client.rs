@@ -1,4 +1,4 @@
-//! A client that sends exactly the bytes it is told to, over plain HTTP/1.1.
+//! An HTTP/1.1 client that sends exactly the given bytes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use traffic::request::authorization;
 
 /// Longer than any answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A request, not yet sent.
 #[derive(Clone, Debug)]
@@ -43,14 +43,14 @@ impl Request {
         self
     }
 
-    /// Leaves out all header lines of a name.
+    /// Removes all header lines of a name.
     pub fn without(mut self, name: &str) -> Self {
         self.headers
             .retain(|(each, _)| !each.eq_ignore_ascii_case(name));
         self
     }
 
-    /// Another value for a header line.
+    /// Replaces a header line.
     pub fn replaced(self, name: &str, value: &str) -> Self {
         self.without(name).header(name, value)
     }
@@ -70,8 +70,7 @@ impl Request {
     }
 
     pub fn bearer(self, token: &str) -> Self {
-        self.without("Authorization")
-            .header("Authorization", &format!("Bearer {token}"))
+        self.replaced("Authorization", &format!("Bearer {token}"))
     }
 
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
@@ -79,7 +78,7 @@ impl Request {
         self
     }
 
-    /// A body of these chunks.
+    /// Sets a body of these chunks.
     pub fn chunks(self, chunks: &[&[u8]]) -> Self {
         let mut body = Vec::new();
         for chunk in chunks.iter().filter(|chunk| !chunk.is_empty()) {
@@ -91,16 +90,14 @@ impl Request {
         self.header("Transfer-Encoding", "chunked").body(body)
     }
 
-    /// A form, its values escaped.
+    /// Sets a form body.
     pub fn form(self, fields: &[(&str, &str)]) -> Self {
-        self.without("Content-Type")
-            .header("Content-Type", "application/x-www-form-urlencoded")
+        self.replaced("Content-Type", "application/x-www-form-urlencoded")
             .body(form(fields))
     }
 
     pub fn json(self, body: &Value) -> Self {
-        self.without("Content-Type")
-            .header("Content-Type", "application/json")
+        self.replaced("Content-Type", "application/json")
             .body(body.to_string())
     }
 
@@ -108,33 +105,28 @@ impl Request {
         &self.method
     }
 
-    /// Its path without a query.
+    /// Returns the path without its query.
     pub fn path_alone(&self) -> &str {
         self.path.split('?').next().unwrap_or_default()
     }
 
-    /// The value of its `Authorization`.
+    /// Returns the value of `Authorization`.
     pub fn authorization(&self) -> &str {
         let mut headers = self.headers.iter();
         let line = headers.find(|(name, _)| name == "Authorization");
         line.map(|(_, value)| value.as_str()).expect("one")
     }
 
-    /// Everything up to the body. Its length is announced unless it is chunked.
+    /// Returns the bytes before the body, with its length unless it is chunked.
     pub fn head(&self) -> Vec<u8> {
         let mut lines = vec![
             format!("{} {} HTTP/1.1", self.method, self.path),
             "Host: localhost".to_owned(),
         ];
-        lines.extend(
-            self.headers
-                .iter()
-                .map(|(name, value)| format!("{name}: {value}")),
-        );
-        let chunked = self
-            .headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("Transfer-Encoding"));
+        let headers = self.headers.iter();
+        lines.extend(headers.map(|(name, value)| format!("{name}: {value}")));
+        let mut names = self.headers.iter().map(|(name, _)| name);
+        let chunked = names.any(|name| name.eq_ignore_ascii_case("Transfer-Encoding"));
         if let Some(body) = &self.body
             && !chunked
         {
@@ -153,7 +145,7 @@ impl Request {
         self.body.as_deref().unwrap_or_default()
     }
 
-    /// Sends it on a connection of its own and returns the answer.
+    /// Sends the request on a new connection and returns the answer.
     pub async fn send(&self, address: SocketAddr) -> Answer {
         let mut connection = Connection::open(address).await;
         connection.write(&self.bytes()).await;
@@ -165,7 +157,7 @@ impl Request {
     }
 }
 
-/// Fields as a form, everything escaped that is not plainly safe.
+/// Encodes fields as a form, with all special characters escaped.
 pub fn form(fields: &[(&str, &str)]) -> String {
     let escape = |text: &str| -> String {
         text.bytes()
@@ -183,11 +175,11 @@ pub fn form(fields: &[(&str, &str)]) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// What came back.
+/// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// In the order they came, names in lower case.
+    /// In the order received, names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -207,7 +199,30 @@ impl Answer {
             .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// The stable word of a problem, after a look at the rest of it.
+    /// Checks that the answer is as `expected`, for example `404`, `409 outdated` or
+    /// `400 invalid_value limit`: its status, and the code and field of its problem if they are
+    /// given.
+    #[track_caller]
+    pub fn assert(&self, expected: &str) {
+        self.assert_for("", expected);
+    }
+
+    /// Checks like [`Self::assert`]; a failure names the case.
+    #[track_caller]
+    pub fn assert_for(&self, case: &str, expected: &str) {
+        let mut words = expected.split(' ');
+        let status = words.next().unwrap();
+        let text = String::from_utf8_lossy(&self.body);
+        assert_eq!(self.status.to_string(), status, "{case}: {text}");
+        if let Some(code) = words.next() {
+            assert_eq!(self.problem(), code, "{case}: {text}");
+        }
+        if let Some(field) = words.next() {
+            assert_eq!(self.json()["field"], field, "{case}: {text}");
+        }
+    }
+
+    /// Checks the members of a problem and returns its code.
     pub fn problem(&self) -> String {
         assert_eq!(
             self.header("content-type"),
@@ -222,7 +237,7 @@ impl Answer {
         problem["code"].as_str().unwrap().to_owned()
     }
 
-    /// The answer without the date, which differs from second to second.
+    /// Returns the answer without the date, with sorted headers.
     pub fn undated(mut self) -> Self {
         self.headers.retain(|(name, _)| name != "date");
         self.headers.sort();
@@ -230,7 +245,7 @@ impl Answer {
     }
 }
 
-/// A connection, on which requests can follow one another.
+/// A connection for any number of requests.
 pub struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
@@ -253,14 +268,20 @@ impl Connection {
             .expect("an open connection");
     }
 
-    /// Writes, and does not mind if the other side has enough.
+    /// Writes, and ignores a closed connection.
     pub async fn try_write(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
     }
 
-    /// Writes; `false` if the other side has closed the connection.
-    pub async fn wrote(&mut self, bytes: &[u8]) -> bool {
+    /// Writes; returns `false` if the server has closed the connection.
+    pub async fn is_writable(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok()
+    }
+
+    /// Sends a request and returns its answer.
+    pub async fn exchange(&mut self, request: &Request) -> Answer {
+        self.write(&request.bytes()).await;
+        self.answer().await
     }
 
     pub async fn answer(&mut self) -> Answer {
@@ -274,7 +295,7 @@ impl Connection {
         answer
     }
 
-    /// Status and header lines of the next answer.
+    /// Returns status and header lines of the next answer.
     pub async fn head_of_answer(&mut self) -> Answer {
         let end = loop {
             let end = self.read.windows(4).position(|bytes| bytes == b"\r\n\r\n");
@@ -298,19 +319,19 @@ impl Connection {
         }
     }
 
-    /// Whether the other side closes the connection without saying more.
+    /// Returns whether the server closes the connection without sending more.
     pub async fn is_closed(&mut self) -> bool {
         let more = self.read_some().await;
         !more && self.read.is_empty()
     }
 
-    /// Reads what there is; `false` at the end of the connection.
+    /// Reads some bytes; `false` at the end of the connection.
     async fn read_some(&mut self) -> bool {
-        let mut piece = [0; 4096];
-        let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut piece)).await;
-        // A reset is an end too.
-        let length = read.expect("the other side says nothing").unwrap_or(0);
-        self.read.extend_from_slice(&piece[..length]);
+        let mut chunk = [0; 4096];
+        let read = tokio::time::timeout(ANSWER_TIMEOUT, self.stream.read(&mut chunk)).await;
+        // A reset also ends the connection.
+        let length = read.expect("the server sends nothing").unwrap_or(0);
+        self.read.extend_from_slice(&chunk[..length]);
         length > 0
     }
 }

@@ -1,210 +1,154 @@
-//! Cursors: pullers that keep their place on the server.
+//! Cursors: positions that clients store on the server.
 
 use serde_json::{Value, json};
 use testkit::builders::twilio_sid;
 
-use crate::client::{Answer, Request};
+use crate::client::Answer;
 use crate::fixture::{Running, on_memory};
+use crate::positions::BEYOND_THE_END;
 
 async fn put(running: &Running, name: &str, body: Value) -> Answer {
-    let path = format!("/api/v1/cursors/{name}");
-    let request = Request::new("PUT", &path).json(&body);
-    running.service.operator(request).await
+    running.api(&format!("PUT /cursors/{name}"), body).await
 }
 
 async fn pulled(running: &Running, query: &str) -> Value {
-    let path = format!("/api/v1/events{query}");
-    running.service.shown(&path).await
+    running.shown(&format!("/api/v1/events{query}")).await
 }
 
-/// A service that has heard of three messages.
+/// Starts a service with three events.
 async fn with_events() -> Running {
     let (running, _) = on_memory().await;
-    let channel = running.service.add_channel("1", json!({})).await;
+    let channel = running.add_channel("1", json!({})).await;
     for number in 1..4 {
-        let request = channel.report(&twilio_sid(number), "sent");
-        assert_eq!(request.send(running.service.public).await.status, 204);
+        let report = channel.report(&twilio_sid(number), "sent");
+        report.send(running.public).await.assert("204");
     }
     running
 }
 
 #[tokio::test]
-async fn a_cursor_stays_where_it_is_until_it_is_put_elsewhere() {
+async fn cursor_moves_only_when_it_is_put() {
     let running = with_events().await;
-    let made = put(&running, "warehouse", json!({"position": "oldest"})).await;
-    assert_eq!(
-        (made.status, made.json()["name"].clone()),
-        (201, json!("warehouse"))
-    );
+    let put = async |body: Value| put(&running, "warehouse", body).await;
+    let shown = async || running.shown("/api/v1/cursors/warehouse").await;
+    let made = put(json!({"position": "oldest"})).await;
+    made.assert("201");
+    assert_eq!(made.json()["name"], "warehouse");
     let first = pulled(&running, "?cursor=warehouse&limit=2").await;
     assert_eq!(first["items"].as_array().unwrap().len(), 2);
-    // Whoever fails before the page is dealt with gets it again.
+    // A client that fails before it has processed the page gets it again.
     assert_eq!(pulled(&running, "?cursor=warehouse&limit=2").await, first);
 
-    let shown = running.service.shown("/api/v1/cursors/warehouse").await;
-    let lag = json!([
-        shown["lag"]["reports"],
-        shown["lag"]["events"],
-        shown["lag"]["more"]
-    ]);
+    let before = shown().await;
+    let lag = &before["lag"];
+    let lag = json!([lag["reports"], lag["events"], lag["more"]]);
     assert_eq!(lag, json!([3, 3, false]));
-    let moved = put(
-        &running,
-        "warehouse",
-        json!({"position": first["next"], "from": shown["position"]}),
-    )
-    .await;
-    assert_eq!(
-        (moved.status, &moved.json()["position"]),
-        (200, &first["next"])
-    );
+    let body = json!({"position": first["next"], "from": before["position"]});
+    let moved = put(body).await;
+    moved.assert("200");
+    assert_eq!(moved.json()["position"], first["next"]);
     let rest = pulled(&running, "?cursor=warehouse").await;
     assert_eq!(rest["items"].as_array().unwrap().len(), 1);
-    let moved = put(&running, "warehouse", json!({"position": "latest"})).await;
-    assert_eq!(moved.status, 200);
-    let shown = running.service.shown("/api/v1/cursors/warehouse").await;
-    assert_eq!(
-        shown["lag"],
-        json!({"reports": 0, "events": 0, "more": false, "since": null, "seconds": 0, "pruned": false})
-    );
-    // Back, to have them again.
-    let back = put(&running, "warehouse", json!({"position": "oldest"})).await;
-    assert_eq!(back.status, 200);
+    put(json!({"position": "latest"})).await.assert("200");
+    let no_lag = json!({
+        "reports": 0, "events": 0, "more": false, "since": null, "seconds": 0, "pruned": false,
+    });
+    assert_eq!(shown().await["lag"], no_lag);
+    // Moving it back returns the events again.
+    put(json!({"position": "oldest"})).await.assert("200");
     assert_eq!(pulled(&running, "?cursor=warehouse&limit=2").await, first);
 }
 
 #[tokio::test]
-async fn a_cursor_that_stands_elsewhere_is_not_moved() {
+async fn cursor_at_another_position_is_not_moved() {
     let running = with_events().await;
     let next = pulled(&running, "?limit=1").await["next"].clone();
-    let outdated = async |body: Value| {
-        let answer = put(&running, "a", body).await;
-        let problem = answer.json();
-        (
-            answer.status,
-            problem["code"].clone(),
-            problem["field"].clone(),
-        )
+    let put = async |from: &Value| {
+        let body = json!({"position": next, "from": from});
+        put(&running, "a", body).await
     };
-    let refused = (409, json!("outdated"), json!("from"));
-    assert_eq!(
-        outdated(json!({"position": next, "from": next})).await,
-        refused
-    );
-    let made = put(&running, "a", json!({"position": "oldest", "from": null})).await;
-    assert_eq!(made.status, 201);
+    let outdated = "409 outdated from";
+    put(&next).await.assert(outdated);
+    let body = json!({"position": "oldest", "from": null});
+    let made = self::put(&running, "a", body).await;
+    made.assert("201");
     let oldest = made.json()["position"].clone();
-    assert_eq!(
-        outdated(json!({"position": next, "from": null})).await,
-        refused
-    );
-    assert_eq!(
-        outdated(json!({"position": next, "from": next})).await,
-        refused
-    );
-    let moved = put(&running, "a", json!({"position": next, "from": oldest})).await;
-    assert_eq!(moved.status, 200);
-    assert_eq!(
-        outdated(json!({"position": next, "from": oldest})).await,
-        refused
-    );
+    put(&Value::Null).await.assert(outdated);
+    put(&next).await.assert(outdated);
+    put(&oldest).await.assert("200");
+    put(&oldest).await.assert(outdated);
 }
 
 #[tokio::test]
-async fn cursors_are_listed_by_name_and_forgotten() {
+async fn cursors_are_listed_by_name_and_removed() {
     let running = with_events().await;
-    let service = &running.service;
-    assert_eq!(service.shown("/api/v1/cursors").await, json!({"items": []}));
+    let none = running.shown("/api/v1/cursors").await;
+    assert_eq!(none, json!({"items": []}));
     for name in ["b", "a", "A.b~c_d-e"] {
-        assert_eq!(
-            put(&running, name, json!({"position": "latest"}))
-                .await
-                .status,
-            201
-        );
+        let made = put(&running, name, json!({"position": "latest"})).await;
+        made.assert("201");
     }
-    let listed = service.shown("/api/v1/cursors").await;
-    let names: Vec<_> = listed["items"].as_array().unwrap().iter().collect();
-    assert_eq!(
-        json!([names[0]["name"], names[1]["name"], names[2]["name"]]),
-        json!(["A.b~c_d-e", "a", "b"])
-    );
-    let remove = async || {
-        service
-            .operator(Request::new("DELETE", "/api/v1/cursors/a"))
-            .await
-    };
-    assert_eq!(remove().await.status, 204);
-    let again = remove().await;
-    assert_eq!(
-        (again.status, again.problem().as_str()),
-        (404, "no_such_cursor")
-    );
-    let shown = service.get("/api/v1/cursors/a").await;
-    assert_eq!(
-        (shown.status, shown.problem().as_str()),
-        (404, "no_such_cursor")
-    );
-    let pulled = service.get("/api/v1/events?cursor=a").await;
-    assert_eq!(pulled.status, 404);
-    assert_eq!(pulled.json()["field"], "cursor");
+    let listed = running.shown("/api/v1/cursors").await;
+    let names = listed["items"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|each| each["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["A.b~c_d-e", "a", "b"]);
+    let remove = async || running.api("DELETE /cursors/a", Value::Null).await;
+    remove().await.assert("204");
+    remove().await.assert("404 no_such_cursor");
+    let shown = running.get("/api/v1/cursors/a").await;
+    shown.assert("404 no_such_cursor");
+    let pulled = running.get("/api/v1/events?cursor=a").await;
+    pulled.assert("404 no_such_cursor cursor");
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_cursor_is_named() {
+async fn invalid_field_is_named() {
     let running = with_events().await;
-    // 9223372036854775807, which no log comes to.
-    let beyond = "OTIyMzM3MjAzNjg1NDc3NTgwNw";
-    for (name, body, status, field) in [
-        ("a", json!({"position": "nowhere!"}), 400, "position"),
-        ("a", json!({"position": beyond}), 422, "position"),
-        ("a", json!({"position": "LTE"}), 400, "position"),
+    let latest = json!({"position": "latest"});
+    let from_latest = json!({"position": "latest", "from": "latest"});
+    let unknown = json!({"position": "latest", "colour": 1});
+    for (name, body, expected) in [
         (
             "a",
-            json!({"position": "latest", "from": "latest"}),
-            400,
-            "from",
+            json!({"position": "nowhere!"}),
+            "400 invalid_value position",
         ),
         (
             "a",
-            json!({"position": "latest", "colour": 1}),
-            400,
-            "colour",
+            json!({"position": BEYOND_THE_END}),
+            "422 beyond_the_end position",
         ),
-        ("a", json!({}), 400, "position"),
-        ("%20", json!({"position": "latest"}), 400, "name"),
-        ("a%2Fb", json!({"position": "latest"}), 400, "name"),
+        (
+            "a",
+            json!({"position": "LTE"}),
+            "400 invalid_value position",
+        ),
+        ("a", from_latest, "400 invalid_value from"),
+        ("a", unknown, "400 unknown_field colour"),
+        ("a", json!({}), "400 missing_field position"),
+        ("%20", latest.clone(), "400 invalid_value name"),
+        ("a%2Fb", latest, "400 invalid_value name"),
     ] {
-        let answer = put(&running, name, body.clone()).await;
-        assert_eq!(answer.status, status, "{name} {body}: {}", answer.text());
-        assert_eq!(answer.json()["field"], field, "{name} {body}");
+        put(&running, name, body).await.assert(expected);
     }
-    let long = "x".repeat(65);
-    for (query, field) in [
-        ("cursor=a&after=latest".to_owned(), "cursor"),
-        ("cursor=a&since=2026-11-22T18:06:17Z".to_owned(), "cursor"),
-        ("cursor=".to_owned(), "cursor"),
-        (format!("cursor={long}"), "cursor"),
+    let long = format!("cursor={}", "x".repeat(65));
+    for query in [
+        "cursor=a&after=latest",
+        "cursor=a&since=2026-11-22T18:06:17Z",
+        "cursor=",
+        &long,
     ] {
-        let answer = running
-            .service
-            .get(&format!("/api/v1/events?{query}"))
-            .await;
-        assert_eq!(answer.status, 400, "{query}");
-        assert_eq!(answer.json()["field"], field, "{query}");
+        let answer = running.get(&format!("/api/v1/events?{query}")).await;
+        answer.assert_for(query, "400 invalid_value cursor");
     }
 }
 
 #[tokio::test]
-async fn of_pullers_that_share_a_cursor_each_page_is_confirmed_by_one() {
+async fn one_of_concurrent_clients_moves_a_shared_cursor() {
     let running = with_events().await;
-    assert_eq!(
-        put(&running, "a", json!({"position": "oldest"}))
-            .await
-            .status,
-        201
-    );
-    let from = running.service.shown("/api/v1/cursors/a").await["position"].clone();
+    let made = put(&running, "a", json!({"position": "oldest"})).await;
+    made.assert("201");
+    let from = running.shown("/api/v1/cursors/a").await["position"].clone();
     let next = pulled(&running, "?cursor=a&limit=1").await["next"].clone();
     let body = json!({"position": next, "from": from});
     let (one, other) = tokio::join!(put(&running, "a", body.clone()), put(&running, "a", body));

@@ -1,5 +1,6 @@
-//! A service on a store, listening on ports of its own.
+//! Starts a service on a store, on free ports.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,10 +34,10 @@ use crate::service::Service;
 
 pub const ADMIN_TOKEN: &str = "the-admin-token-of-tests";
 
-/// Where the internet reaches the service of the tests.
+/// The public URL of the service.
 pub const PUBLIC_URL: &str = "https://reports.example.com";
 
-/// What a service keeps its data in.
+/// The stores of a service.
 #[derive(Clone)]
 pub struct Stores {
     pub reports: Arc<dyn ReportStore>,
@@ -66,11 +67,11 @@ impl From<&MemoryStore> for Stores {
     }
 }
 
-/// A target that takes whatever it is sent.
-struct Takes;
+/// An endpoint that accepts every event.
+struct AcceptingEndpoint;
 
 #[async_trait]
-impl WebhookSender for Takes {
+impl WebhookSender for AcceptingEndpoint {
     async fn deliver(&self, _: &Target, _: &OutgoingEvent) -> Result<Delivered, SendError> {
         Ok(Delivered {
             answer: Answer {
@@ -82,12 +83,12 @@ impl WebhookSender for Takes {
     }
 }
 
-/// How a service of the tests is dimensioned.
+/// The settings of a service.
 #[derive(Clone, Copy)]
 pub struct Size {
     pub public: ListenerSettings,
     pub operator: ListenerSettings,
-    pub intake: IngestSettings,
+    pub ingest: IngestSettings,
     pub streams: StreamSettings,
 }
 
@@ -96,38 +97,43 @@ impl Default for Size {
         Self {
             public: ListenerSettings::default(),
             operator: ListenerSettings::operator(),
-            intake: IngestSettings::default(),
+            ingest: IngestSettings::default(),
             streams: StreamSettings::default(),
         }
     }
 }
 
-/// A running service, and what a test may turn.
+/// A running service, and what a test controls.
 pub struct Running {
     pub service: Service,
     pub clock: Arc<FixedClock>,
-    /// Prepares the public listener for its end.
-    pub farewell: GracefulShutdown,
+    pub shutdown: GracefulShutdown,
 }
 
-/// A service on a memory store.
+impl Deref for Running {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.service
+    }
+}
+
+/// Starts a service on a memory store.
 pub async fn on_memory() -> (Running, MemoryStore) {
+    sized(|_| {}).await
+}
+
+/// Starts a service on a memory store, with changed settings.
+pub async fn sized(change: impl FnOnce(&mut Size)) -> (Running, MemoryStore) {
+    let mut size = Size::default();
+    change(&mut size);
+    start(&size, adapter_integrators::all()).await
+}
+
+/// Starts a service with these integrators. It runs until the runtime of the test ends.
+pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Running, MemoryStore) {
     let store = MemoryStore::new();
-    (start(Stores::from(&store), &Size::default()).await, store)
-}
-
-/// Starts a service. It runs until the runtime of the test ends.
-pub async fn start(stores: Stores, size: &Size) -> Running {
-    let integrators = adapter_integrators::all();
-    start_with(stores, size, integrators).await
-}
-
-/// Starts a service that speaks with these integrators.
-pub async fn start_with(
-    stores: Stores,
-    size: &Size,
-    integrators: Vec<Arc<dyn Integrator>>,
-) -> Running {
+    let stores = Stores::from(&store);
     let clock = Arc::new(FixedClock::default());
     let integrators = Integrators::new(integrators);
     let metrics = Arc::new(MetricsRegistry::new("1.2.3", &integrators));
@@ -140,13 +146,13 @@ pub async fn start_with(
     ));
     directory.refresh().await.unwrap();
     let dyn_clock: Arc<dyn Clock> = clock.clone();
-    let (intake, writers) = IngestQueue::new(stores.reports.clone(), observer.clone(), size.intake);
-    metrics.watch_backlog(intake.backlog());
+    let (intake, writers) = IngestQueue::new(stores.reports.clone(), observer.clone(), size.ingest);
+    metrics.observe_queue(intake.backlog());
     let log = Arc::new(LogTailCache::new(stores.log.clone()));
     spawn(writers.telling(log.clone()).run());
     let public = PublicState {
         integrators: integrators.clone(),
-        admit: Arc::new(AuthenticateCaller::new(
+        authenticate: Arc::new(AuthenticateCaller::new(
             directory.clone(),
             server_secret(),
             dyn_clock.clone(),
@@ -185,14 +191,14 @@ pub async fn start_with(
             attempts: stores.attempts.clone(),
             log: log.clone(),
             reports: stores.reports.clone(),
-            sink: Arc::new(Takes),
+            sink: Arc::new(AcceptingEndpoint),
             directory: directory.clone(),
             secret: server_secret(),
             clock: clock.clone(),
             ids: Arc::new(CountingIds::default()),
             private_targets: false,
         })),
-        survey: Arc::new(SubscriptionStatistics::new(
+        statistics: Arc::new(SubscriptionStatistics::new(
             stores.subscriptions.clone(),
             log.clone(),
             clock.clone(),
@@ -216,12 +222,13 @@ pub async fn start_with(
         admin_token: AdminToken::new(ADMIN_TOKEN),
         hosts: HostNames::new(["test".to_owned()]),
     };
-    let (service, farewell) = listen(public, operator, size).await;
-    Running {
+    let (service, shutdown) = listen(public, operator, size).await;
+    let running = Running {
         service,
         clock,
-        farewell,
-    }
+        shutdown,
+    };
+    (running, store)
 }
 
 /// Serves on free ports.
@@ -238,7 +245,7 @@ async fn listen(
     };
     let listener = adapter_http::bind(anywhere).unwrap();
     let public_address = listener.local_addr().unwrap();
-    let (server, farewell) = adapter_http::serve_public(listener, public, settings).unwrap();
+    let (server, shutdown) = adapter_http::serve_public(listener, public, settings).unwrap();
     spawn(server);
     let listener = adapter_http::bind(anywhere).unwrap();
     let operator_address = listener.local_addr().unwrap();
@@ -249,15 +256,15 @@ async fn listen(
         operator: operator_address,
         admin_token: ADMIN_TOKEN.to_owned(),
     };
-    // Connections wait in the backlog until the listeners accept them.
+    // Connections wait until the listeners accept them.
     let alive = Request::get("/healthz").send(service.operator).await;
     assert_eq!(alive.status, 200);
-    (service, farewell)
+    (service, shutdown)
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "what it starts ends with the test's runtime"
+    reason = "the task ends with the runtime of the test"
 )]
 fn spawn<F: Future<Output: Send> + Send + 'static>(work: F) {
     tokio::spawn(work);

@@ -9,20 +9,20 @@ use crate::client::Request;
 use crate::fixture::{Running, on_memory};
 use crate::service::{MadeChannel, fields};
 
-/// Reports a status, a second after the one before.
+/// Sends a report, one second after the previous one, and returns the status of the answer.
 async fn report(running: &Running, channel: &MadeChannel, fields: &[(&str, &str)]) -> u16 {
     running.clock.advance(Duration::from_secs(1));
     let request = Request::post(&channel.path())
         .form(fields)
         .basic(&channel.user, &channel.password)
         .header("I-Twilio-Idempotency-Token", "token-1");
-    request.send(running.service.public).await.status
+    request.send(running.public).await.status
 }
 
 #[tokio::test]
-async fn a_message_is_shown_with_all_that_led_there() {
+async fn message_is_shown_with_all_its_reports() {
     let (running, _) = on_memory().await;
-    let channel = running.service.add_channel("1", json!({})).await;
+    let channel = running.add_channel("1", json!({})).await;
     let sid = twilio_sid(1);
     let failed = [
         &fields(&sid, "undelivered")[..],
@@ -38,7 +38,7 @@ async fn a_message_is_shown_with_all_that_led_there() {
         assert_eq!(report(&running, &channel, report_fields).await, 204);
     }
     let path = format!("/api/v1/messages/1/{sid}");
-    let mut shown = running.service.shown(&path).await;
+    let mut shown = running.shown(&path).await;
     let reports = shown["reports"].take();
     let error = shown["error"].take();
     assert_eq!(
@@ -68,7 +68,7 @@ async fn a_message_is_shown_with_all_that_led_there() {
     for explained in ["title", "explanation", "actor", "permanence"] {
         assert!(error[explained].is_string(), "{explained}");
     }
-    let credentials = running.service.shown("/api/v1/channels/1").await;
+    let credentials = running.shown("/api/v1/channels/1").await;
     let first = json!({
         "id": reports[0]["id"],
         "revision": 1,
@@ -89,32 +89,25 @@ async fn a_message_is_shown_with_all_that_led_there() {
     assert_eq!(reports[1]["error_code"], json!(null));
     assert_eq!(reports[2], json!(null));
 
-    let revealed = running.service.shown(&format!("{path}?reveal=true")).await;
+    let revealed = running.shown(&format!("{path}?reveal=true")).await;
     assert_eq!(revealed["to"], "whatsapp:+15550100001");
-    let words = "'To' +15550100001 is outside";
-    assert_eq!(revealed["error"]["text"], words);
-    assert_eq!(revealed["reports"][0]["error_text"], words);
+    let text = "'To' +15550100001 is outside";
+    assert_eq!(revealed["error"]["text"], text);
+    assert_eq!(revealed["reports"][0]["error_text"], text);
     assert_eq!(revealed["reports"][0]["from"], "whatsapp:+15550109999");
-    assert_eq!(
-        revealed["reports"][0]["fields"]["Body"],
-        json!(["hello", "you"])
-    );
+    let body = &revealed["reports"][0]["fields"]["Body"];
+    assert_eq!(*body, json!(["hello", "you"]));
 }
 
 #[tokio::test]
-async fn a_message_outlives_its_channel() {
+async fn message_outlives_its_channel() {
     let (running, _) = on_memory().await;
-    let service = &running.service;
-    let channel = service.add_channel("1", json!({})).await;
-    assert_eq!(
-        report(&running, &channel, &fields("SM1", "teleported")).await,
-        204
-    );
-    let removed = service
-        .operator(Request::new("DELETE", "/api/v1/channels/1"))
-        .await;
-    assert_eq!(removed.status, 204);
-    let shown = service.shown("/api/v1/messages/1/SM1").await;
+    let channel = running.add_channel("1", json!({})).await;
+    let status = report(&running, &channel, &fields("SM1", "teleported")).await;
+    assert_eq!(status, 204);
+    let removed = running.api("DELETE /channels/1", Value::Null).await;
+    removed.assert("204");
+    let shown = running.shown("/api/v1/messages/1/SM1").await;
     assert_eq!(shown["integrator"], json!(null));
     assert_eq!(shown["status"], json!(null));
     assert_eq!(shown["reports"][0]["status"], "teleported");
@@ -122,73 +115,52 @@ async fn a_message_outlives_its_channel() {
 }
 
 #[tokio::test]
-async fn a_message_nobody_reported_is_not_found() {
+async fn unreported_message_is_not_found() {
     let (running, _) = on_memory().await;
     for path in ["1/SM1", "1/a%20b", "a%2Fb/SM1"] {
-        let answer = running
-            .service
-            .get(&format!("/api/v1/messages/{path}"))
-            .await;
-        assert_eq!(
-            (answer.status, answer.problem().as_str()),
-            (404, "no_such_message")
-        );
+        let answer = running.get(&format!("/api/v1/messages/{path}")).await;
+        answer.assert("404 no_such_message");
     }
-    let said = async |path: &str| {
-        let answer = running.service.get(path).await.json();
+    let detail = async |path: &str| {
+        let answer = running.get(path).await.json();
         answer["detail"].as_str().unwrap().to_owned()
     };
-    let gone = said("/api/v1/messages/999/SM1").await;
+    let gone = detail("/api/v1/messages/999/SM1").await;
     assert_eq!(gone, "there is no channel 999");
-    running.service.add_channel("999", json!({})).await;
-    let unknown = said("/api/v1/messages/999/SM1").await;
-    assert_eq!(
-        unknown,
-        "nothing was reported of message SM1 on channel 999"
-    );
-    let cursor = said("/api/v1/messages?cursor=x").await;
-    assert_eq!(
-        cursor,
-        "cursor is not valid: pass the `next` of the previous page unchanged"
-    );
+    running.add_channel("999", json!({})).await;
+    let unknown = detail("/api/v1/messages/999/SM1").await;
+    assert!(unknown.contains("message SM1 on channel 999"), "{unknown}");
+    let cursor = detail("/api/v1/messages?cursor=x").await;
+    let expected = "cursor is not valid: pass the `next` of the previous page unchanged";
+    assert_eq!(cursor, expected);
 }
 
 #[tokio::test]
 async fn messages_are_listed_page_by_page() {
     let (running, _) = on_memory().await;
-    let channel = running.service.add_channel("1", json!({})).await;
+    let channel = running.add_channel("1", json!({})).await;
     let sids: Vec<_> = (0..5).map(twilio_sid).collect();
     for sid in &sids {
         assert_eq!(report(&running, &channel, &fields(sid, "sent")).await, 204);
     }
-    let mut listed = Vec::new();
-    let mut path = "/api/v1/messages?limit=2".to_owned();
-    let mut pages = 0;
-    loop {
-        let page = running.service.shown(&path).await;
-        for item in page["items"].as_array().unwrap() {
-            assert_eq!(item.get("reports"), None);
-            listed.push(item["message_sid"].as_str().unwrap().to_owned());
-        }
-        pages += 1;
-        let Some(next) = page["next"].as_str() else {
-            break;
-        };
-        let plain = next
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-        assert!(plain, "{next}");
-        path = format!("/api/v1/messages?limit=2&cursor={next}");
-    }
+    let (items, pages) = running.all_pages("/api/v1/messages?limit=2").await;
+    assert!(items.iter().all(|item| item.get("reports").is_none()));
+    let listed = items
+        .iter()
+        .map(|item| item["message_sid"].as_str().unwrap());
+    let mut listed: Vec<_> = listed.map(str::to_owned).collect();
     listed.reverse();
     assert_eq!((listed, pages), (sids, 3));
+    let page = running.shown("/api/v1/messages?limit=2").await;
+    let mut cursor = page["next"].as_str().unwrap().bytes();
+    assert!(cursor.all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
 }
 
 #[tokio::test]
-async fn messages_are_listed_by_what_they_are() {
+async fn messages_are_filtered() {
     let (running, _) = on_memory().await;
-    let first = running.service.add_channel("1", json!({})).await;
-    let second = running.service.add_channel("2", json!({})).await;
+    let first = running.add_channel("1", json!({})).await;
+    let second = running.add_channel("2", json!({})).await;
     let mut failed = fields("SM-failed", "failed").to_vec();
     failed.push(("ErrorCode", "63016"));
     report(&running, &first, &failed).await;
@@ -217,10 +189,7 @@ async fn messages_are_listed_by_what_they_are() {
         ("until=2026-11-22T20:06:19%2B02:00", vec!["SM-failed"]),
         ("until=2026-11-22T20:06:19+02:00", vec!["SM-failed"]),
     ] {
-        let page = running
-            .service
-            .shown(&format!("/api/v1/messages?{query}"))
-            .await;
+        let page = running.shown(&format!("/api/v1/messages?{query}")).await;
         let items = page["items"].as_array().unwrap().iter();
         let sids: Vec<_> = items
             .map(|item| item["message_sid"].as_str().unwrap())
@@ -228,72 +197,55 @@ async fn messages_are_listed_by_what_they_are() {
         assert_eq!((sids, &page["next"]), (found, &Value::Null), "{query}");
     }
     let page = running
-        .service
         .shown("/api/v1/messages?channel=2&reveal=true")
         .await;
     assert_eq!(page["items"][0]["to"], "whatsapp:US.13491208655302741918");
-    let page = running
-        .service
-        .shown("/api/v1/messages?error_code=63016")
-        .await;
+    let page = running.shown("/api/v1/messages?error_code=63016").await;
     assert_eq!(page["items"][0]["to"], "whatsapp:+***0001");
     assert!(page["items"][0]["error"]["title"].is_string());
 }
 
 #[tokio::test]
-async fn a_parameter_that_is_wrong_is_named() {
+async fn invalid_parameter_is_named() {
     let (running, _) = on_memory().await;
-    for (query, code, field) in [
-        ("channel=a/b", "invalid_value", "channel"),
-        ("channel=", "invalid_value", "channel"),
-        ("status=teleported", "invalid_value", "status"),
-        ("contradicted=1", "invalid_value", "contradicted"),
-        ("to=", "invalid_value", "to"),
-        ("error_code=a%20b", "invalid_value", "error_code"),
-        ("since=yesterday", "invalid_value", "since"),
-        ("until=2026-11-22", "invalid_value", "until"),
-        ("limit=0", "invalid_value", "limit"),
-        ("limit=501", "invalid_value", "limit"),
-        ("limit=70000", "invalid_value", "limit"),
-        ("limit=x", "invalid_value", "limit"),
-        ("cursor=x", "invalid_value", "cursor"),
-        ("cursor=", "invalid_value", "cursor"),
-        ("cursor=MSAyIDM", "invalid_value", "none"),
-        ("reveal=1", "invalid_value", "reveal"),
-        ("page=2", "unknown_field", "page"),
-        ("limit=1&limit=2", "duplicate_field", "limit"),
+    for (query, expected) in [
+        ("channel=a/b", "400 invalid_value channel"),
+        ("channel=", "400 invalid_value channel"),
+        ("status=teleported", "400 invalid_value status"),
+        ("contradicted=1", "400 invalid_value contradicted"),
+        ("to=", "400 invalid_value to"),
+        ("error_code=a%20b", "400 invalid_value error_code"),
+        ("since=yesterday", "400 invalid_value since"),
+        ("until=2026-11-22", "400 invalid_value until"),
+        ("limit=0", "400 invalid_value limit"),
+        ("limit=501", "400 invalid_value limit"),
+        ("limit=70000", "400 invalid_value limit"),
+        ("limit=x", "400 invalid_value limit"),
+        ("cursor=x", "400 invalid_value cursor"),
+        ("cursor=", "400 invalid_value cursor"),
+        ("cursor=MSAyIDM", "200"),
+        ("reveal=1", "400 invalid_value reveal"),
+        ("page=2", "400 unknown_field page"),
+        ("limit=1&limit=2", "400 duplicate_field limit"),
     ] {
-        let answer = running
-            .service
-            .get(&format!("/api/v1/messages?{query}"))
-            .await;
-        if field == "none" {
-            assert_eq!(answer.status, 200, "{query}");
-            continue;
-        }
-        assert_eq!(
-            (answer.status, answer.problem().as_str()),
-            (400, code),
-            "{query}"
-        );
-        assert_eq!(answer.json()["field"], field, "{query}");
+        let answer = running.get(&format!("/api/v1/messages?{query}")).await;
+        answer.assert_for(query, expected);
     }
 }
 
 #[tokio::test]
-async fn refused_reports_are_listed_with_what_was_wrong() {
+async fn rejections_are_listed_with_their_reason() {
     let (running, _) = on_memory().await;
-    let service = &running.service;
-    let first = service.add_channel("1", json!({})).await;
+    let first = running.add_channel("1", json!({})).await;
     let senders = json!({"senders": ["whatsapp:+15550107777"]});
-    let second = service.add_channel("2", senders).await;
-    let mut nameless = fields("SM1", "sent").to_vec();
-    nameless.retain(|(name, _)| *name != "From");
-    nameless.push(("Body", "a private word"));
-    assert_eq!(report(&running, &first, &nameless).await, 400);
+    let second = running.add_channel("2", senders).await;
+    let mut without_sender = fields("SM1", "sent").to_vec();
+    without_sender.retain(|(name, _)| *name != "From");
+    without_sender.push(("Body", "a private word"));
+    assert_eq!(report(&running, &first, &without_sender).await, 400);
     assert_eq!(report(&running, &second, &fields("SM2", "sent")).await, 403);
 
-    let page = service.get("/api/v1/rejections").await;
+    let page = running.get("/api/v1/rejections").await;
     assert!(!page.text().contains("private"));
     assert!(!page.text().contains("15550109999"), "{}", page.text());
     let page = page.json();
@@ -305,30 +257,20 @@ async fn refused_reports_are_listed_with_what_was_wrong() {
     let oldest = &page["items"][1];
     assert_eq!(oldest["reason"], "invalid_report");
     assert!(oldest["detail"].as_str().unwrap().starts_with("From: "));
-    assert_eq!(
-        oldest["fields"][0],
-        json!({"name": "MessageSid", "value": "*** (3 bytes)"})
-    );
+    let sid = json!({"name": "MessageSid", "value": "*** (3 bytes)"});
+    assert_eq!(oldest["fields"][0], sid);
     assert_eq!(page["next"], json!(null));
 
-    let page = service.shown("/api/v1/rejections?channel=1").await;
+    let page = running.shown("/api/v1/rejections?channel=1").await;
     assert_eq!(page["items"], json!([oldest]));
-    let page = service.shown("/api/v1/rejections?limit=1").await;
-    assert_eq!(page["items"], json!([newest]));
-    let next = page["next"].as_str().unwrap();
-    let page = service
-        .shown(&format!("/api/v1/rejections?limit=1&cursor={next}"))
-        .await;
-    assert_eq!(page, json!({"items": [oldest], "next": null}));
-    for (query, field) in [
-        ("cursor=x", "cursor"),
-        ("channel=a/b", "channel"),
-        ("to=x", "to"),
+    let (items, pages) = running.all_pages("/api/v1/rejections?limit=1").await;
+    assert_eq!((json!(items), pages), (json!([newest, oldest]), 2));
+    for (query, expected) in [
+        ("cursor=x", "400 invalid_value cursor"),
+        ("channel=a/b", "400 invalid_value channel"),
+        ("to=x", "400 unknown_field to"),
     ] {
-        let answer = service.get(&format!("/api/v1/rejections?{query}")).await;
-        assert_eq!(
-            (answer.status, &answer.json()["field"]),
-            (400, &json!(field))
-        );
+        let answer = running.get(&format!("/api/v1/rejections?{query}")).await;
+        answer.assert(expected);
     }
 }

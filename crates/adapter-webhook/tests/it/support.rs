@@ -1,11 +1,11 @@
 //! Targets, events and sinks for the tests.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_webhook::{WebhookSettings, WebhookSink};
 use domain::webhook::{SigningSecret, SigningSecrets, TargetUrl, WebhookId};
+use ports::error::error_chain;
 use ports::webhook_sender::{
     Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender as _,
 };
@@ -79,14 +79,12 @@ pub(crate) async fn retry(settings: WebhookSettings, url: &str) -> Retry {
             took,
             source,
         }) => {
-            let source: &dyn Error = &*source;
-            let chain = std::iter::successors(Some(source), |error| (*error).source());
-            let said: Vec<_> = chain.map(ToString::to_string).collect();
+            let said = error_chain(&*source);
             Retry {
                 after,
                 answer,
                 took,
-                said: said.join(": "),
+                said,
             }
         }
         other => panic!("no retry: {other:?}"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use adapter_http::{AdminToken, MetricsRegistry, WatchState};
+use adapter_http::{AdminToken, MetricsRegistry, MonitoringState};
 use anyhow::{Context as _, Result, anyhow};
 use domain::secret::ServerSecret;
 use tokio::task::JoinHandle;
@@ -35,7 +35,7 @@ pub async fn run(settings: &Settings) -> Result<()> {
         env!("CARGO_PKG_VERSION"),
         &wiring::integrators(),
     ));
-    metrics.watch_log(telemetry::dropped_lines);
+    metrics.observe_dropped_log_lines(telemetry::dropped_lines);
     let directory = Arc::new(ChannelDirectory::new(
         Arc::clone(&stores.channels),
         secret.clone(),
@@ -51,7 +51,7 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let mut chores = vec![keep_directory(Arc::clone(&directory))];
     let log = Arc::new(LogTailCache::new(Arc::clone(&stores.log)));
     let holds = Arc::<RetentionHolds>::default();
-    metrics.watch_retention(Arc::clone(&holds));
+    metrics.observe_retention(Arc::clone(&holds));
     chores.extend(wiring::clearing_up(&stores, settings, &log, &holds));
     let mut workers = workers::start(chores, &stop);
     let watched = Watched {
@@ -127,8 +127,8 @@ impl Watched<'_> {
         let subscriptions = &self.stores.subscriptions;
         let health = CheckHealth::new(Arc::clone(&self.stores.reports), Arc::clone(self.directory));
         let token = super::admin_token(self.settings)?;
-        let state = WatchState {
-            survey: Arc::new(SubscriptionStatistics::new(
+        let state = MonitoringState {
+            statistics: Arc::new(SubscriptionStatistics::new(
                 Arc::clone(subscriptions),
                 Arc::clone(self.log),
                 Arc::new(SystemClock),
@@ -145,7 +145,8 @@ impl Watched<'_> {
             metrics: Arc::clone(self.metrics),
             admin_token: AdminToken::new(&token),
         };
-        let server = adapter_http::serve_watch(socket, state, operator_settings(self.settings))?;
+        let server =
+            adapter_http::serve_monitoring(socket, state, operator_settings(self.settings))?;
         tracing::info!("metrics and health are on {address}");
         let handle = server.handle();
         #[expect(

@@ -14,7 +14,7 @@ use super::PushParts;
 use super::lanes::Entry;
 use super::limits::Slot;
 use crate::CloudEvent;
-use crate::ingest::group_commit::chain;
+use ports::error::error_chain;
 
 /// A try that has ended.
 pub(super) enum Landed {
@@ -91,7 +91,7 @@ pub(super) fn attempt(at: Timestamp, outcome: &Result<Delivered, SendError>) -> 
                 SendError::Retry { took, .. } | SendError::Gone { took, .. } => *took,
                 SendError::Refused { .. } => Duration::ZERO,
             };
-            (took, error.answer(), Some(chain(error)))
+            (took, error.answer(), Some(error_chain(error)))
         }
     };
     let failed = error.is_some();

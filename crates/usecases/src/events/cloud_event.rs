@@ -6,51 +6,41 @@ use domain::event::MessageEvent;
 use domain::{Address, DeliveryStatus, IntegratorName, Timestamp, mask_numbers};
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
 
 /// The version of the form of `data`. Fields may be added to it; whatever else
 /// changes makes a new one.
 pub const DATA_SCHEMA: &str = "urn:receiptd:message-event:1";
 
 /// An event and its envelope.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CloudEvent {
     /// The version of the envelope.
-    #[schema(example = "1.0")]
     pub specversion: &'static str,
     /// The same for every repetition of this event.
-    #[schema(example = "evt_4b0c0301be13f9d2ea214ab5b0910b19")]
     pub id: String,
     /// The channel, as a path: `/channels/202105102694809992`.
-    #[schema(example = "/channels/202105102694809992")]
     pub source: String,
     /// What happened, like `message.delivered`.
     #[serde(rename = "type")]
-    #[schema(example = "message.delivered")]
     pub event_type: &'static str,
     /// The integrator's message id.
-    #[schema(example = "SM0123456789abcdef0123456789abcdef")]
     pub subject: String,
     /// When the report arrived.
     pub time: String,
     /// The media type of `data`.
-    #[schema(example = "application/json")]
     pub datacontenttype: &'static str,
     /// The form of `data`.
-    #[schema(example = "urn:receiptd:message-event:1")]
     pub dataschema: &'static str,
     /// What happened in full.
     pub data: MessageData,
 }
 
 /// Where a message stood after an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MessageData {
     /// The channel it was sent through.
-    #[schema(example = "202105102694809992")]
     pub channel_id: String,
     /// The integrator's id.
-    #[schema(example = "SM0123456789abcdef0123456789abcdef")]
     pub message_sid: String,
     /// Which change of the message it was, from 1. A later event of the message
     /// has a greater one, or comes from the same report.
@@ -58,15 +48,12 @@ pub struct MessageData {
     /// Where the message stands since.
     pub status: &'static str,
     /// Where it stood before; `null` if this is the first that is known.
-    #[schema(example = "sent")]
     pub previous_status: Option<&'static str>,
     /// Whether it was reported both as arrived and as failed by then.
     pub contradicted: bool,
     /// Who it goes to.
-    #[schema(example = "whatsapp:+***0001")]
     pub to: String,
     /// Who sent it.
-    #[schema(example = "whatsapp:+***9999")]
     pub from: String,
     /// Whether both addresses, and the phone numbers in the error's text, are masked.
     pub masked: bool,
@@ -77,7 +64,7 @@ pub struct MessageData {
 }
 
 /// An error, and what it means.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ErrorData {
     /// The integrator's code.
     pub code: String,
@@ -91,15 +78,13 @@ pub struct ErrorData {
     /// What happened and what to do about it.
     pub explanation: Option<&'static str>,
     /// Who has to do something about it.
-    #[schema(example = "sender")]
     pub actor: Option<&'static str>,
     /// Whether sending the same message again can help.
-    #[schema(example = "permanent")]
     pub permanence: Option<&'static str>,
 }
 
 /// A step in the life of a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StepData {
     /// The status.
     pub status: &'static str,

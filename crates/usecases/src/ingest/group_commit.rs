@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{Effect, IntegratorName, Report};
+use ports::error::error_chain;
 use ports::journal::JournalError;
 use ports::reports::{Recorded, record_by_halves};
 use ports::{Journal, JournalEntry, Metrics, ReportStore, StoreError};
@@ -331,7 +332,7 @@ impl GroupCommitWriters {
                 let why = suspect(&outcomes);
                 tracing::error!(
                     reports = reports.len(),
-                    error = %chain(&why),
+                    error = %error_chain(&why),
                     "the store refused every report of a batch; the store itself is suspected"
                 );
                 if has_journal {
@@ -357,7 +358,7 @@ impl GroupCommitWriters {
             Some(Err(error)) => {
                 self.observer.commit_failed(reports.len());
                 if let Some(left_out) = self.commit_lines.allow(Instant::now()) {
-                    tracing::warn!(reports = reports.len(), error = %chain(&error), left_out, "the store did not take a batch");
+                    tracing::warn!(reports = reports.len(), error = %error_chain(&error), left_out, "the store did not take a batch");
                 }
                 if has_journal {
                     self.gate.failed();
@@ -405,7 +406,7 @@ impl GroupCommitWriters {
             }
             Err(error) => {
                 if let Some(left_out) = self.refusal_lines.allow(Instant::now()) {
-                    tracing::error!(reports = count, error = %chain(&error), left_out, "reports were refused: nothing could keep them");
+                    tracing::error!(reports = count, error = %error_chain(&error), left_out, "reports were refused: nothing could keep them");
                 }
                 Err(IngestError::Unavailable(Arc::new(error)))
             }
@@ -421,21 +422,8 @@ type Caller = (IntegratorName, oneshot::Sender<Result<Kept, IngestError>>);
 /// The error of a store that refused all of these reports.
 pub(crate) fn suspect(outcomes: &[Recorded]) -> StoreError {
     let refusal = outcomes.iter().find_map(|outcome| match outcome {
-        Recorded::Refused(error) => Some(chain(error)),
+        Recorded::Refused(error) => Some(error_chain(error)),
         Recorded::Durable(_) | Recorded::Locked => None,
     });
     StoreError::Unavailable(refusal.unwrap_or_default().into())
-}
-
-/// An error with all that is behind it, for a log line.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

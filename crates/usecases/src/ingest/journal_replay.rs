@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use domain::rejection::MaskedFields;
 use domain::{Rejection, RejectionReason, mask_numbers};
+use ports::error::error_chain;
 use ports::journal::{JournalError, JournalMark};
 use ports::reports::{Recorded, record_by_halves};
 use ports::{Journal, JournalEntry, Metrics, RejectionStore, ReportStore, StoreError};
 
 use crate::StoreCircuitBreaker;
-use crate::ingest::group_commit::{chain, suspect};
+use crate::ingest::group_commit::suspect;
 
 /// How long recording one step may take. Longer than the intake's deadline:
 /// nobody waits for this one.
@@ -205,7 +206,7 @@ impl ReplayJournal {
     /// the journal; those before it in the step may be kept twice then.
     async fn reject(&self, entry: &JournalEntry, error: &StoreError) -> Result<(), ReplayError> {
         let channel = entry.report.key.channel.clone();
-        tracing::error!(%channel, sid = %entry.report.key.sid, error = mask_numbers(&chain(error)), "the store will never take an acknowledged report");
+        tracing::error!(%channel, sid = %entry.report.key.sid, error = mask_numbers(&error_chain(error)), "the store will never take an acknowledged report");
         let fields = [
             ("message_sid", entry.report.key.sid.to_string()),
             ("status", entry.report.status.to_string()),
@@ -217,7 +218,7 @@ impl ReplayJournal {
             channel,
             integrator: entry.integrator.clone(),
             reason: RejectionReason::RefusedByStore,
-            detail: mask_numbers(&chain(error)),
+            detail: mask_numbers(&error_chain(error)),
             fields: MaskedFields::new(fields.map(|(name, value)| (name.to_owned(), value))),
         };
         match self
@@ -226,7 +227,7 @@ impl ReplayJournal {
         {
             // It never will be, and others wait behind it.
             Err(ReplayError::Store(error @ StoreError::Rejected { .. })) => {
-                tracing::error!(error = %chain(&error), "a rejection was not kept");
+                tracing::error!(error = %error_chain(&error), "a rejection was not kept");
                 Ok(())
             }
             kept => kept,

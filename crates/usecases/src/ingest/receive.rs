@@ -7,10 +7,11 @@ use domain::{
     IntegratorName, MessageKey, PublicUrl, Rejection, RejectionReason, Report, Timestamp,
     mask_numbers,
 };
+use ports::error::error_chain;
 use ports::integrator::{ParseResult, ParsedReport, SignedRequest, ValidationError, report_path};
 use ports::{Clock, Headers, Integrator, Metrics, RejectionStore};
 
-use crate::ingest::group_commit::{IngestError, IngestQueue, chain};
+use crate::ingest::group_commit::{IngestError, IngestQueue};
 use crate::ingest::rejection_writer::RejectionWriter;
 use crate::{AuthenticatedCaller, channels::directory::KnownChannel};
 
@@ -220,9 +221,10 @@ impl ReceiveReport {
             ReceiveError::SenderNotAllowed => {
                 (RejectionReason::SenderNotAllowed, error.to_string())
             }
-            ReceiveError::NotRecorded(IngestError::Refused(refused)) => {
-                (RejectionReason::RefusedByStore, chain(refused.as_ref()))
-            }
+            ReceiveError::NotRecorded(IngestError::Refused(refused)) => (
+                RejectionReason::RefusedByStore,
+                error_chain(refused.as_ref()),
+            ),
             ReceiveError::TooManyFields
             | ReceiveError::NotRecorded(IngestError::Overloaded | IngestError::Unavailable(_)) => {
                 return;

@@ -9,7 +9,7 @@ use domain::Rejection;
 use ports::{RejectionStore, StoreError};
 use tokio::time::Instant;
 
-use crate::ingest::group_commit::chain;
+use ports::error::error_chain;
 
 /// The least time between two batches.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
@@ -74,13 +74,13 @@ impl RejectionWriter {
             Err(error) => error,
         };
         if batch.len() == 1 || !matches!(refused, StoreError::Rejected { .. }) {
-            tracing::warn!(rejections = batch.len(), error = %chain(&refused), "rejections were not kept");
+            tracing::warn!(rejections = batch.len(), error = %error_chain(&refused), "rejections were not kept");
             return;
         }
         // One of them costs the others nothing.
         for each in batch {
             if let Err(error) = self.log.keep(std::slice::from_ref(each)).await {
-                tracing::warn!(channel = %each.channel, error = %chain(&error), "a rejection was not kept");
+                tracing::warn!(channel = %each.channel, error = %error_chain(&error), "a rejection was not kept");
             }
         }
     }

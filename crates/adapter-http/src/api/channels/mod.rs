@@ -1,49 +1,51 @@
-//! Channels, the configured accesses that reports come in for.
+//! Channels, through which integrators report.
 
 pub mod request;
 
+use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::{HttpResponse, web};
+use actix_web::web::{Data, Path, Query};
 use domain::{Address, Channel, ChannelCalls, ChannelId, PublicUrl, RetentionDays};
 use ports::ChannelWithCredentials;
 use serde::{Deserialize, Serialize};
 use usecases::channels::manage::IssuedCredential;
 use utoipa::ToSchema;
 
-use super::Operator;
-use super::body::Body;
 use super::credentials::{CredentialView, IssuedView};
-use super::error::{ApiError, missing};
-use super::query::reveal;
+use super::error::ApiResult;
+use super::json_body::Body;
+use super::operator::Operator;
+use super::path::channel_id;
+use super::reveal::{reveal, shown};
 use request::{ChannelPatch, ChannelRequest};
 
 /// A channel.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChannelInfo {
-    /// What the report path calls it.
+    /// The id in the report path.
     #[schema(example = "202105102694809992")]
     pub id: String,
-    /// Who reports on its messages.
+    /// The integrator that reports on its messages.
     #[schema(example = "twilio")]
     pub integrator: String,
-    /// What people call it.
+    /// A name for people.
     pub name: String,
-    /// Whether its reports are taken.
+    /// Whether its reports are received.
     pub enabled: bool,
-    /// The senders whose reports are taken, masked unless revealed; empty takes all.
+    /// The senders whose reports are received, masked unless revealed; empty for all.
     pub senders: Vec<String>,
-    /// Where the integrator reaches it, if not at the service's address.
+    /// The URL at which the integrator reaches it, if not that of the service.
     pub public_url: Option<String>,
     /// Whether its reports must be signed.
     pub signature_required: bool,
-    /// For how many days its messages are kept after their last report; `null` as many as
-    /// the service keeps them.
+    /// For how many days its messages are kept after their last report; `null` for the service's
+    /// default.
     pub keep_messages_days: Option<u16>,
-    /// When it was made.
+    /// When it was created.
     pub created: String,
     /// When it was last changed.
     pub updated: String,
-    /// Counts its changes.
+    /// Incremented by each change.
     pub version: i64,
 }
 
@@ -73,15 +75,6 @@ impl ChannelInfo {
     }
 }
 
-/// An address as it is shown.
-pub(crate) fn shown(address: &Address, reveal: bool) -> String {
-    if reveal {
-        address.reveal().to_owned()
-    } else {
-        address.to_string()
-    }
-}
-
 /// A channel with its credentials.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChannelView {
@@ -89,35 +82,33 @@ pub struct ChannelView {
     #[serde(flatten)]
     pub channel: ChannelInfo,
     /// The URL to paste into the integrator's console, without credentials.
-    /// `null` if this program does not speak with the integrator any more.
+    /// `null` if this program does not support the integrator any more.
     pub callback_url: Option<String>,
-    /// Its credentials, the oldest first.
+    /// Its credentials, oldest first.
     pub credentials: Vec<CredentialView>,
-    /// How often it was called without success; `null` in lists.
+    /// Counts of unsuccessful requests; `null` in lists.
     pub calls: Option<CallsView>,
-    /// Settings that seem to cost it reports, and what to check; empty in lists.
+    /// Settings that may lose it reports, and what to check; empty in lists.
     pub warnings: Vec<String>,
 }
 
-/// How often a channel was called without success, and when with success.
+/// Counts of unsuccessful requests to a channel, and the time of the last successful one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CallsView {
-    /// Requests without credentials, which were answered 401. Half of Twilio's good calls begin
-    /// so.
+    /// Requests without credentials, answered 401. Half of Twilio's valid requests begin so.
     pub challenged: u64,
-    /// Requests with a wrong webhook user or password, which were answered 401.
+    /// Requests with a wrong webhook user or password, answered 401.
     pub refused: u64,
     /// When credentials were last wrong.
     pub last_refused_at: Option<String>,
-    /// Reports that were rejected although the credentials were right; the last 1,000 are kept,
-    /// at most 10 of a second.
+    /// Rejected reports with valid credentials; the last 1,000 are kept, at most 10 per second.
     pub rejected: u64,
-    /// When a request last had the right credentials.
+    /// When a request last had valid credentials.
     pub last_authenticated_at: Option<String>,
 }
 
 impl ChannelView {
-    /// A channel as it is shown.
+    /// Shows a channel, unmasked if `reveal`.
     #[must_use]
     pub fn new(found: &ChannelWithCredentials, callback_url: Option<String>, reveal: bool) -> Self {
         Self {
@@ -129,7 +120,7 @@ impl ChannelView {
         }
     }
 
-    /// The same with what was counted of it and what seems to be wrong.
+    /// Adds the counts of its requests and the warnings.
     #[must_use]
     pub fn with_calls(
         mut self,
@@ -150,7 +141,7 @@ impl ChannelView {
     }
 }
 
-/// A channel just made, with what is shown this once.
+/// A new channel, with the password of its first credential.
 #[derive(Serialize, ToSchema)]
 pub struct ChannelCreatedView {
     /// The channel.
@@ -161,7 +152,7 @@ pub struct ChannelCreatedView {
 }
 
 impl ChannelCreatedView {
-    /// A channel just made.
+    /// Shows a new channel.
     #[must_use]
     pub fn new(channel: &Channel, issued: &IssuedCredential) -> Self {
         Self {
@@ -178,39 +169,26 @@ pub struct ChannelList {
     pub items: Vec<ChannelView>,
 }
 
-/// The channel of a path; what is no id names no channel.
-pub(crate) fn channel_id(text: &str) -> Result<ChannelId, ApiError> {
-    let expected = "a channel id is 1 to 64 letters, digits and -._~";
-    ChannelId::parse(text).map_err(|_| missing("no_such_channel", expected))
-}
-
-/// How channels are shown.
+/// The parameters of a channel.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ChannelQuery {
-    /// Whether senders are shown in the clear.
+    /// Whether senders are shown unmasked.
     #[param(value_type = Option<bool>)]
     reveal: Option<String>,
 }
 
 /// Add a channel with its first credential
 #[utoipa::path(
-    post,
-    path = "/api/v1/channels",
+    post, path = "/api/v1/channels",
     operation_id = "add_channel",
     tag = "channels",
     request_body = ChannelRequest,
-    responses(
-        (status = 201, body = ChannelCreatedView),
-    ),
-    security(("admin" = [])),
+    responses((status = 201, body = ChannelCreatedView)),
 )]
-pub(crate) async fn add(
-    operator: web::Data<Operator>,
-    request: Body<ChannelRequest>,
-) -> Result<HttpResponse, ApiError> {
-    let new = request.into_inner().0.read()?;
+pub(crate) async fn add(operator: Data<Operator>, request: Body<ChannelRequest>) -> ApiResult {
+    let new = request.into_inner().0.parse()?;
     let (channel, issued) = operator.run(operator.state.manage.add(new)).await?;
     operator.channels_changed().await;
     let location = format!("/api/v1/channels/{}", channel.id);
@@ -221,20 +199,13 @@ pub(crate) async fn add(
 
 /// List all channels
 #[utoipa::path(
-    get,
-    path = "/api/v1/channels",
+    get, path = "/api/v1/channels",
     operation_id = "list_channels",
     tag = "channels",
     params(ChannelQuery),
-    responses(
-        (status = 200, body = ChannelList),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = ChannelList)),
 )]
-pub(crate) async fn list(
-    operator: web::Data<Operator>,
-    query: web::Query<ChannelQuery>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn list(operator: Data<Operator>, query: Query<ChannelQuery>) -> ApiResult {
     let reveal = reveal(query.reveal.as_deref())?;
     let manage = &operator.state.manage;
     let channels = operator.run(manage.list()).await?;
@@ -247,45 +218,37 @@ pub(crate) async fn list(
 
 /// Show a channel
 #[utoipa::path(
-    get,
-    path = "/api/v1/channels/{channel}",
+    get, path = "/api/v1/channels/{channel}",
     operation_id = "show_channel",
     tag = "channels",
     params(("channel" = String, Path, description = "The channel id"), ChannelQuery),
-    responses(
-        (status = 200, body = ChannelView),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = ChannelView)),
 )]
 pub(crate) async fn show(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
-    query: web::Query<ChannelQuery>,
-) -> Result<HttpResponse, ApiError> {
+    operator: Data<Operator>,
+    path: Path<String>,
+    query: Query<ChannelQuery>,
+) -> ApiResult {
     let reveal = reveal(query.reveal.as_deref())?;
     answer(&operator, &channel_id(&path)?, reveal).await
 }
 
 /// Change a channel
 #[utoipa::path(
-    patch,
-    path = "/api/v1/channels/{channel}",
+    patch, path = "/api/v1/channels/{channel}",
     operation_id = "change_channel",
     tag = "channels",
     params(("channel" = String, Path, description = "The channel id")),
     request_body = ChannelPatch,
-    responses(
-        (status = 200, body = ChannelView),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = ChannelView)),
 )]
 pub(crate) async fn change(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
+    operator: Data<Operator>,
+    path: Path<String>,
     request: Body<ChannelPatch>,
-) -> Result<HttpResponse, ApiError> {
+) -> ApiResult {
     let id = channel_id(&path)?;
-    let changes = request.read()?;
+    let changes = request.parse()?;
     operator
         .run(operator.state.manage.update(&id, changes))
         .await?;
@@ -293,33 +256,22 @@ pub(crate) async fn change(
     answer(&operator, &id, false).await
 }
 
-/// Remove a channel and its credentials; its messages stay
+/// Remove a channel and its credentials; its messages are kept
 #[utoipa::path(
-    delete,
-    path = "/api/v1/channels/{channel}",
+    delete, path = "/api/v1/channels/{channel}",
     operation_id = "remove_channel",
     tag = "channels",
     params(("channel" = String, Path, description = "The channel id")),
-    responses(
-        (status = 204),
-    ),
-    security(("admin" = [])),
+    responses((status = 204)),
 )]
-pub(crate) async fn remove(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn remove(operator: Data<Operator>, path: Path<String>) -> ApiResult {
     let id = channel_id(&path)?;
     operator.run(operator.state.manage.remove(&id)).await?;
     operator.channels_changed().await;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn answer(
-    operator: &Operator,
-    id: &ChannelId,
-    reveal: bool,
-) -> Result<HttpResponse, ApiError> {
+async fn answer(operator: &Operator, id: &ChannelId, reveal: bool) -> ApiResult {
     let manage = &operator.state.manage;
     let found = operator.run(manage.show(id)).await?;
     let calls = operator.run(manage.calls(id)).await?;

@@ -1,53 +1,53 @@
-//! What is asked of channels.
+//! The bodies of requests for channels.
 
 use domain::{Address, ChannelId, ChannelName, IntegratorName, PublicUrl, RetentionDays};
 use serde::Deserialize;
 use usecases::channels::manage::{ChannelChanges, NewChannel, SigningToken};
 use utoipa::ToSchema;
 
-use crate::api::body::Whole;
 use crate::api::credentials::CredentialRequest;
 use crate::api::error::{ApiError, valid};
+use crate::api::json_body::Whole;
 use crate::api::query::given;
 
-/// A channel to be made.
+/// A channel to add.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelRequest {
-    /// What the report path shall call it: letters, digits and `-._~`.
+    /// The id in the report path: letters, digits and `-._~`.
     #[schema(example = "202105102694809992")]
     pub id: String,
-    /// Who reports on its messages.
+    /// The integrator that reports on its messages.
     #[schema(example = "twilio")]
     pub integrator: String,
-    /// What people call it.
+    /// A name for people.
     #[schema(example = "Service desk")]
     pub name: String,
-    /// The user name of its first credential: without a colon.
+    /// The user name of its first credential, without a colon.
     #[schema(example = "webhook")]
     pub user: String,
-    /// The password, at least 8 characters; left out, one is made.
+    /// The password, at least 8 characters; generated if left out.
     pub password: Option<String>,
-    /// The senders whose reports are taken; left out or empty takes all.
+    /// The senders whose reports are received; left out or empty for all.
     #[serde(default)]
     pub senders: Vec<String>,
-    /// Where the integrator reaches it, if not at the service's address.
+    /// The URL at which the integrator reaches it, if not that of the service.
     pub public_url: Option<String>,
     /// The integrator's signing token, if reports must be signed.
     pub signing_token: Option<String>,
-    /// For how many days its messages are kept after their last report; left out,
-    /// as many as the service keeps them.
+    /// For how many days its messages are kept after their last report; left out for the
+    /// service's default.
     #[schema(value_type = Option<i64>, example = 30)]
     pub keep_messages_days: Option<Whole>,
-    /// What people call the credential.
+    /// A name of the credential for people.
     pub label: Option<String>,
-    /// From when on the credential proves nobody.
+    /// When the credential expires.
     #[schema(example = "2099-12-31T23:59:59Z")]
     pub expires: Option<String>,
 }
 
 impl ChannelRequest {
-    pub(super) fn read(self) -> Result<NewChannel, ApiError> {
+    pub(super) fn parse(self) -> Result<NewChannel, ApiError> {
         let public_url = self.public_url.as_deref().map(PublicUrl::parse).transpose();
         let token = self.signing_token.as_deref().map(SigningToken::parse);
         let days = self
@@ -67,41 +67,41 @@ impl ChannelRequest {
                 label: self.label,
                 expires: self.expires,
             }
-            .read()?,
+            .parse()?,
         })
     }
 }
 
-/// What to change of a channel; what is left out stays as it is.
+/// Changes of a channel; fields that are left out stay unchanged.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelPatch {
-    /// What people call it.
+    /// A name for people.
     pub name: Option<String>,
-    /// Whether its reports are taken.
+    /// Whether its reports are received.
     pub enabled: Option<bool>,
-    /// The senders whose reports are taken; empty takes all.
+    /// The senders whose reports are received; empty for all.
     pub senders: Option<Vec<String>>,
-    /// Where the integrator reaches it; `null` at the service's address.
+    /// The URL at which the integrator reaches it; `null` for that of the service.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub public_url: Option<Option<String>>,
-    /// The integrator's signing token; `null` asks for signatures no more.
+    /// The integrator's signing token; `null` to require no signatures.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub signing_token: Option<Option<String>>,
-    /// For how many days its messages are kept after their last report; `null` as
-    /// many as the service keeps them.
+    /// For how many days its messages are kept after their last report; `null` for the service's
+    /// default.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>)]
     pub keep_messages_days: Option<Option<Whole>>,
-    /// The version the change is made to; another one is refused.
+    /// The version to change; the request fails if it is not the current one.
     #[schema(value_type = Option<i64>)]
     pub version: Option<Whole>,
 }
 
 impl ChannelPatch {
-    pub(super) fn read(&self) -> Result<ChannelChanges, ApiError> {
+    pub(super) fn parse(&self) -> Result<ChannelChanges, ApiError> {
         let public_url = self.public_url.as_ref().map(|url| {
             let url = url.as_deref().map(PublicUrl::parse).transpose();
             valid("public_url", url)

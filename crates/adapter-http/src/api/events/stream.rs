@@ -1,225 +1,193 @@
-//! Events as they happen: Server-Sent Events.
+//! A live stream of events: Server-Sent Events.
 
 use std::fmt::Write as _;
 use std::num::NonZeroU16;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::{Bytes, Data, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use domain::LogPosition;
 use domain::event::{EventFilter, MessageEvent};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use ports::StoreError;
+use ports::error::error_chain;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use usecases::events::read::{EventsPage, EventsRead, EventsWanted};
-use usecases::ingest::group_commit::chain;
 
-use super::{filter, form, position_of, position_text, start};
-use crate::api::Operator;
-use crate::api::error::{ApiError, beyond_the_end};
-use crate::api::query::{parameter_cursor, reveal};
+use super::filter::{cloud_event, filter};
+use crate::api::error::{ApiError, ApiResult, beyond_the_end};
+use crate::api::operator::Operator;
+use crate::api::position::{position_from_text, position_text, start_position};
+use crate::api::query::{LAST_EVENT_ID, parameter_cursor};
+use crate::api::reveal::reveal;
 use crate::problem::Problem;
-use crate::transport::Cut;
+use crate::transport::ConnectionCloser;
 
-/// How many pages wait for a client that reads slowly.
-const BUFFERED_PAGES: usize = 8;
+/// Pages that wait for a client that reads slowly.
+const MAX_BUFFERED_PAGES: usize = 8;
 
-/// How many events a page has at most.
-const PAGE: NonZeroU16 = NonZeroU16::new(64).unwrap();
+/// Events per page.
+const MAX_PAGE_EVENTS: NonZeroU16 = NonZeroU16::new(64).unwrap();
 
-/// The header of a client that goes on where it was cut off.
-pub(crate) const LAST_EVENT_ID: &str = "Last-Event-ID";
-
-/// The first frame: how many milliseconds a client waits before it connects again. Like
-/// [`HEARTBEAT`] it begins with a colon, by which clients that expect data in every frame
-/// know a comment.
+/// The first frame: how many milliseconds a client waits before it reconnects. Like [`HEARTBEAT`]
+/// it begins with a colon, which marks a comment for clients that expect data in every frame.
 const OPENING: &str = ": connected\nretry: 2000\n\n";
 
-/// Keeps the connection open while there are no events.
+/// Sent to keep the connection open while there are no events.
 const HEARTBEAT: &str = ": heartbeat\n\n";
 
-/// How streams of events are dimensioned.
-#[derive(Clone, Copy, Debug)]
-pub struct StreamSettings {
-    /// How many there are at a time; whoever comes then is asked to come again.
-    pub most: usize,
-    /// How long one is silent at most.
-    pub heartbeat: Duration,
-    /// How long a client may let events wait.
-    pub patience: Duration,
-    /// How long a client has to take what is left when its stream ends, and to hear
-    /// why.
-    pub farewell: Duration,
-}
-
-impl Default for StreamSettings {
-    fn default() -> Self {
-        Self {
-            most: 200,
-            heartbeat: Duration::from_secs(15),
-            patience: Duration::from_secs(10),
-            farewell: Duration::from_secs(5),
-        }
-    }
-}
-
-/// Which events are streamed.
+/// The parameters of a stream of events.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct StreamQuery {
-    /// Those behind this `next` or `id`. Without it, `since` and
-    /// `Last-Event-ID`: those from now on.
+    /// Only events after this `next` or `id`. Without this, `since` and `Last-Event-ID`: those from
+    /// now on.
     after: Option<String>,
-    /// Those of reports that arrived at this time or later.
+    /// Only events of reports that arrived at this time or later.
     #[param(example = "2026-11-22T18:06:17Z")]
     since: Option<String>,
-    /// Those of these channels, separated by commas.
+    /// Only events of these channels, separated by commas.
     channel: Option<String>,
-    /// Those of these types, separated by commas.
+    /// Only events of these types, separated by commas.
     #[param(example = "message.delivered,message.failed")]
     types: Option<String>,
-    /// Whether addresses are shown in the clear.
+    /// Whether addresses are shown unmasked.
     #[param(value_type = Option<bool>)]
     reveal: Option<String>,
 }
 
-/// One frame of the stream that is no comment; it has these fields as lines.
+/// A frame of the stream that is not a comment; these fields are its lines.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the frames, which are written as text")]
 pub(crate) struct StreamedEvent {
     /// The type of the event.
     event: String,
-    /// The event, as one line of JSON.
+    /// The event as one line of JSON.
     data: String,
-    /// What `Last-Event-ID` resumes from.
+    /// The value of `Last-Event-ID` that resumes after this event.
     id: String,
 }
 
 /// Stream events
 ///
-/// Server-Sent Events: `event` is the type, `data` the event, `id` what
-/// `Last-Event-ID` resumes from. An event that is none of a message is the last
-/// one: `dropped`, the client does not keep up; `interrupted`, the store cannot be
-/// read; `pruned`, events behind the given position are gone. Its `id`, which is
-/// the `resume_after` of its `data` too, is where to go on.
+/// Server-Sent Events: `event` is the type, `data` the event, `id` the value of `Last-Event-ID`
+/// that resumes after it. A last event of another type says why the stream ends: `dropped`, the
+/// client is too slow; `interrupted`, the store cannot be read; `pruned`, retention has removed
+/// events after the given position. Its `id`, which is also the `resume_after` of its `data`, is
+/// where to resume.
 #[utoipa::path(
-    get,
-    path = "/api/v1/events/stream",
+    get, path = "/api/v1/events/stream",
     operation_id = "stream_events",
     tag = "events",
     params(
         StreamQuery,
-        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that was heard"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that was received"),
     ),
-    responses(
-        (status = 200, body = StreamedEvent, content_type = "text/event-stream"),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = StreamedEvent, content_type = "text/event-stream")),
 )]
 pub(crate) async fn follow(
     request: HttpRequest,
-    operator: web::Data<Operator>,
-    query: web::Query<StreamQuery>,
-) -> Result<HttpResponse, ApiError> {
+    operator: Data<Operator>,
+    query: Query<StreamQuery>,
+) -> ApiResult {
     let filter = filter(query.channel.as_deref(), query.types.as_deref())?;
     let reveal = reveal(query.reveal.as_deref())?;
-    // The header is of a client that has lost the connection, so it counts more
-    // than the query it began with.
+    // A client that reconnects sends the header, which then takes precedence over its query.
     let last = last_event_id(request.headers())?;
     let resumes = last.is_some();
     let latest = query.after.is_none() && query.since.is_none();
     let after = query.after.as_deref().or(latest.then_some("latest"));
-    let begun = start(&operator, after, query.since.as_deref()).await?;
+    let begun = start_position(&operator, after, query.since.as_deref()).await?;
     let after = last.or(begun).unwrap_or(LogPosition::START);
     let log = operator.state.events.log();
     if !operator.run(log.reaches(after)).await? {
         let field = if resumes { LAST_EVENT_ID } else { "after" };
-        return Err(ApiError::Problem(beyond_the_end(field)));
+        return Err(beyond_the_end(field));
     }
     let mut answer = HttpResponse::Ok();
     answer
-        // What follows its end would follow on another connection.
+        // The end of the connection marks the end of the stream.
         .force_close()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        // Some proxies would gather events otherwise.
+        // Otherwise some proxies buffer events.
         .insert_header(("x-accel-buffering", "no"));
     if request.method() == Method::HEAD {
         return Ok(answer.finish());
     }
-    let place = Arc::clone(&operator.streams).try_acquire_owned();
-    let place = place.map_err(|_| {
-        ApiError::Problem(Problem::new(
+    let permit = Arc::clone(&operator.streams).try_acquire_owned();
+    let permit = permit.map_err(|_| {
+        Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "too_many_streams",
-            "there are as many streams of events as there may be; try again",
-        ))
+            "the limit of open event streams is reached; try again later",
+        )
     })?;
     let follower = Follower {
         operator,
         filter,
         reveal,
     };
-    Ok(answer.streaming(follower.begin(after, place, Cut::of(&request))))
+    Ok(answer.streaming(follower.stream(after, permit, ConnectionCloser::of(&request))))
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<LogPosition>, ApiError> {
     let Some(value) = headers.get(LAST_EVENT_ID) else {
         return Ok(None);
     };
-    // Some clients send the header empty until they have heard an event.
+    // Some clients send an empty header until they have received an event.
     if value.is_empty() {
         return Ok(None);
     }
     let text = value.to_str().unwrap_or_default();
-    parameter_cursor(LAST_EVENT_ID, text, position_of).map(Some)
+    parameter_cursor(LAST_EVENT_ID, text, position_from_text).map(Some)
 }
 
 /// Reads events for one client.
 struct Follower {
-    operator: web::Data<Operator>,
+    operator: Data<Operator>,
     filter: EventFilter,
     reveal: bool,
 }
 
 impl Follower {
-    /// The stream, which has its `place` as long as it lasts, and a task that fills
-    /// it until the client is gone.
-    fn begin(
+    /// Returns the stream, which holds its permit as long as it lasts, and spawns a task that fills
+    /// it until the client disconnects.
+    fn stream(
         self,
         after: LogPosition,
-        place: OwnedSemaphorePermit,
-        connection: Cut,
+        permit: OwnedSemaphorePermit,
+        connection: ConnectionCloser,
     ) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
-        let (pages, mut filled) = mpsc::channel(BUFFERED_PAGES);
-        let (farewell, last) = oneshot::channel();
+        let (pages, mut filled) = mpsc::channel(MAX_BUFFERED_PAGES);
+        let (last_sender, last) = oneshot::channel();
         actix_web::rt::spawn(async move {
             let operator = self.operator.clone();
-            let parting = operator.run(self.fill(after, &pages)).await;
-            // A client that has gone hears nothing any more.
-            let _ = farewell.send(parting);
+            let last_frame = operator.run(self.fill(after, &pages)).await;
+            // Fails if the client has disconnected.
+            let _ = last_sender.send(last_frame);
             drop(pages);
-            // It may never take what is left, and the server would wait for it.
-            tokio::time::sleep(operator.state.streams.farewell).await;
-            connection.cut();
+            // A client that never reads the rest would keep the connection open.
+            tokio::time::sleep(operator.state.streams.close_timeout).await;
+            connection.close();
         });
         let filled = stream::poll_fn(move |context| {
-            let _ = &place;
+            let _ = &permit;
             filled.poll_recv(context)
         });
-        let last = stream::once(last).filter_map(async |parting| parting.ok().flatten());
+        let last = stream::once(last).filter_map(async |frame| frame.ok().flatten());
         filled.chain(last).map(Ok)
     }
 
-    /// Returns what is said at the end, if anybody still listens.
+    /// Sends events until the stream ends. Returns the last frame, unless the client has
+    /// disconnected.
     async fn fill(self, mut after: LogPosition, pages: &mpsc::Sender<Bytes>) -> Option<Bytes> {
         let mut stop = self.operator.state.stop.clone();
-        let patience = self.operator.state.streams.patience;
+        let send_timeout = self.operator.state.streams.send_timeout;
         let opening = Bytes::from_static(OPENING.as_bytes());
         if pages.send(opening).await.is_err() {
             return None;
@@ -228,28 +196,29 @@ impl Follower {
             let read = tokio::select! {
                 read = self.read(after) => read,
                 () = pages.closed() => return None,
-                // The client connects again, to a server that is there then.
+                // The client reconnects, to a server that is running then.
                 Ok(_) = stop.wait_for(|stop| *stop) => return None,
             };
             let page = match read {
                 Ok(EventsRead::Page(page)) => page,
                 Ok(EventsRead::Pruned { oldest }) => {
-                    return Some(notice("pruned", oldest));
+                    return Some(last_frame("pruned", oldest));
                 }
-                // The client connects again, and is told what is wrong.
+                // The client reconnects and gets the error.
                 Ok(EventsRead::BeyondTheEnd) => {
-                    return Some(notice("interrupted", after));
+                    return Some(last_frame("interrupted", after));
                 }
                 Err(error) => {
-                    // The client connects again and resumes.
-                    tracing::warn!(error = %chain(&error), "a stream of events ended");
-                    return Some(notice("interrupted", after));
+                    // The client reconnects and resumes.
+                    let error = error_chain(&error);
+                    tracing::warn!(error, "event stream interrupted: the log cannot be read");
+                    return Some(last_frame("interrupted", after));
                 }
             };
             let text = self.text(&page);
-            let Ok(sent) = tokio::time::timeout(patience, pages.send(text)).await else {
-                tracing::info!("a client of the stream of events does not keep up");
-                return Some(notice("dropped", after));
+            let Ok(sent) = tokio::time::timeout(send_timeout, pages.send(text)).await else {
+                tracing::info!("event stream dropped: the client reads too slowly");
+                return Some(last_frame("dropped", after));
             };
             if sent.is_err() {
                 return None;
@@ -262,7 +231,7 @@ impl Follower {
         let wanted = EventsWanted {
             after: Some(after),
             filter: self.filter.clone(),
-            limit: PAGE,
+            limit: MAX_PAGE_EVENTS,
             wait: self.operator.state.streams.heartbeat,
         };
         self.operator.state.events.run(&wanted).await
@@ -272,13 +241,13 @@ impl Follower {
         let mut text = String::new();
         let mut events = page.events.iter().peekable();
         while let Some(event) = events.next() {
-            let of_position = |next: &&MessageEvent| next.position == event.position;
-            // Resuming in the midst of a position would miss its other events.
-            if !events.peek().is_some_and(of_position) {
+            let same_position = |next: &&MessageEvent| next.position == event.position;
+            // Resuming between events of one position would miss the rest of them.
+            if !events.peek().is_some_and(same_position) {
                 // Writing to a string cannot fail.
                 let _ = writeln!(text, "id: {}", position_text(event.position));
             }
-            let data = form(&self.operator, event, self.reveal).to_json();
+            let data = cloud_event(&self.operator, event, self.reveal).to_json();
             let _ = write!(text, "event: {}\ndata: {data}\n\n", event.event_type);
         }
         if text.is_empty() {
@@ -288,9 +257,9 @@ impl Follower {
     }
 }
 
-/// The last event of a stream, and where to go on, also for a client that resumes
-/// by itself from the last id it has heard.
-fn notice(event: &str, resume: LogPosition) -> Bytes {
+/// Makes the last frame of a stream, with the position to resume after; its `id` serves clients
+/// that resume automatically.
+fn last_frame(event: &str, resume: LogPosition) -> Bytes {
     let resume = position_text(resume);
     format!("id: {resume}\nevent: {event}\ndata: {{\"resume_after\":\"{resume}\"}}\n\n").into()
 }

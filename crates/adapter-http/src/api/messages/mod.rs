@@ -1,9 +1,9 @@
-//! Messages, and what was reported of them.
+//! Messages and their reports.
 
 pub mod view;
 
-use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, Query};
 use domain::page::{MessageCursor, MessageFilter, Page};
 use domain::{
     ChannelId, DeliveryStatus, ErrorCode, IntegratorName, Message, MessageKey, MessageSid,
@@ -12,24 +12,24 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Operator;
-use super::error::{ApiError, NO_SUCH_MESSAGE, valid};
-use super::query::{cursor, flag, from_cursor, limit, reveal, with_plus};
-use crate::problem::Problem;
+use super::error::{ApiError, ApiResult, valid};
+use super::operator::Operator;
+use super::path::message_key;
+use super::query::{encode_cursor, page, time};
+use super::reveal::{flag, reveal};
 use view::{MessageDetailView, MessageView};
 
 /// A page of messages.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MessageList {
-    /// The messages, the one first heard of last first.
+    /// The messages, newest first by their first report.
     pub items: Vec<MessageView>,
     /// The `cursor` of the next page; `null` on the last one.
     pub next: Option<String>,
 }
 
 impl MessageList {
-    /// A page as it is shown. Errors of channels whose integrator is known are
-    /// explained.
+    /// Shows a page. Errors of channels whose integrator is known are explained.
     #[must_use]
     pub fn new(
         page: &Page<Message, MessageCursor>,
@@ -42,39 +42,42 @@ impl MessageList {
         };
         Self {
             items: page.items.iter().map(view).collect(),
-            next: page.next.as_ref().map(|next| cursor(&to_text(next))),
+            next: page
+                .next
+                .as_ref()
+                .map(|next| encode_cursor(&cursor_text(next))),
         }
     }
 }
 
-/// Which messages are listed.
+/// The parameters of a list of messages.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct MessageQuery {
-    /// Those of one channel.
+    /// Only those of this channel.
     channel: Option<String>,
-    /// Those that stand at one status.
+    /// Only those in this status.
     status: Option<String>,
-    /// Those that are, or are not, contradicted.
+    /// Only those that are, or are not, contradicted.
     #[param(value_type = Option<bool>)]
     contradicted: Option<String>,
-    /// Those to one recipient: a number, with or without `whatsapp:`, or a user id.
+    /// Only those to this recipient: a number, with or without `whatsapp:`, or a user id.
     #[param(example = "whatsapp:+15550100001")]
     to: Option<String>,
-    /// Those with one error.
+    /// Only those with this error.
     error_code: Option<String>,
-    /// Those first heard of at this time or later.
+    /// Only those first reported at this time or later.
     #[param(example = "2026-11-22T18:06:17Z")]
     since: Option<String>,
-    /// Those first heard of before this time.
+    /// Only those first reported before this time.
     until: Option<String>,
-    /// How many at a time, 1 to 500.
+    /// Items per page, 1 to 500.
     #[param(value_type = Option<u16>)]
     limit: Option<String>,
-    /// `next` of the page before.
+    /// The `next` of the previous page.
     cursor: Option<String>,
-    /// Whether addresses are shown in the clear.
+    /// Whether addresses are shown unmasked.
     #[param(value_type = Option<bool>)]
     reveal: Option<String>,
 }
@@ -84,10 +87,6 @@ impl MessageQuery {
         let channel = self.channel.as_deref().map(ChannelId::parse).transpose();
         let to = self.to.as_deref().map(Recipient::parse).transpose();
         let error_code = self.error_code.as_deref().map(ErrorCode::parse).transpose();
-        let time = |text: &Option<String>| {
-            let text = text.as_deref().map(with_plus);
-            text.map(|text| Timestamp::parse(&text)).transpose()
-        };
         let contradicted = self.contradicted.as_deref();
         Ok(MessageFilter {
             channel: valid("channel", channel)?,
@@ -97,8 +96,8 @@ impl MessageQuery {
                 .transpose()?,
             recipient: valid("to", to)?,
             error_code: valid("error_code", error_code)?,
-            since: valid("since", time(&self.since))?,
-            until: valid("until", time(&self.until))?,
+            since: time("since", self.since.as_deref())?,
+            until: time("until", self.until.as_deref())?,
         })
     }
 }
@@ -114,7 +113,7 @@ fn status(word: &str) -> Result<DeliveryStatus, ApiError> {
     )
 }
 
-fn to_text(cursor: &MessageCursor) -> String {
+fn cursor_text(cursor: &MessageCursor) -> String {
     let MessageCursor {
         first_reported_at,
         key,
@@ -127,7 +126,7 @@ fn to_text(cursor: &MessageCursor) -> String {
     )
 }
 
-pub(crate) fn from_text(text: &str) -> Option<MessageCursor> {
+pub(crate) fn cursor_from_text(text: &str) -> Option<MessageCursor> {
     let mut parts = text.split(' ');
     let found = MessageCursor {
         first_reported_at: Timestamp::from_unix_micros(parts.next()?.parse().ok()?).ok()?,
@@ -141,27 +140,19 @@ pub(crate) fn from_text(text: &str) -> Option<MessageCursor> {
 
 /// List messages
 #[utoipa::path(
-    get,
-    path = "/api/v1/messages",
+    get, path = "/api/v1/messages",
     operation_id = "list_messages",
     tag = "messages",
     params(MessageQuery),
-    responses(
-        (status = 200, body = MessageList),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = MessageList)),
 )]
-pub(crate) async fn list(
-    operator: web::Data<Operator>,
-    query: web::Query<MessageQuery>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn list(operator: Data<Operator>, query: Query<MessageQuery>) -> ApiResult {
     let filter = query.filter()?;
     let reveal = reveal(query.reveal.as_deref())?;
-    let after = query.cursor.as_deref();
-    let after = after.map(|text| from_cursor(text, from_text)).transpose()?;
-    let size = limit(query.limit.as_deref())?;
-    let listing = operator.state.list.run(&filter, after.as_ref(), size);
-    let page = operator.run(listing).await?;
+    let (cursor, size) = (query.cursor.as_deref(), query.limit.as_deref());
+    let (after, size) = page(cursor, size, cursor_from_text)?;
+    let messages = operator.state.list.run(&filter, after.as_ref(), size);
+    let page = operator.run(messages).await?;
     let integrator = |channel: &ChannelId| {
         let found = operator.state.directory.find(channel)?;
         Some(found.channel.integrator.clone())
@@ -169,20 +160,19 @@ pub(crate) async fn list(
     Ok(HttpResponse::Ok().json(MessageList::new(&page, integrator, reveal)))
 }
 
-/// How a message is shown.
+/// The parameters of a message.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ShowQuery {
-    /// Whether addresses and fields are shown in the clear.
+    /// Whether addresses and fields are shown unmasked.
     #[param(value_type = Option<bool>)]
     reveal: Option<String>,
 }
 
 /// Show a message with all its reports
 #[utoipa::path(
-    get,
-    path = "/api/v1/messages/{channel}/{sid}",
+    get, path = "/api/v1/messages/{channel}/{sid}",
     operation_id = "show_message",
     tag = "messages",
     params(
@@ -190,30 +180,16 @@ pub struct ShowQuery {
         ("sid" = String, Path, description = "The integrator's message id"),
         ShowQuery,
     ),
-    responses(
-        (status = 200, body = MessageDetailView),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = MessageDetailView)),
 )]
 pub(crate) async fn show(
-    operator: web::Data<Operator>,
-    path: web::Path<(String, String)>,
-    query: web::Query<ShowQuery>,
-) -> Result<HttpResponse, ApiError> {
+    operator: Data<Operator>,
+    path: Path<(String, String)>,
+    query: Query<ShowQuery>,
+) -> ApiResult {
     let reveal = reveal(query.reveal.as_deref())?;
     let (channel, sid) = path.into_inner();
-    // What is no id names no message.
-    let missing = |expected: String| {
-        ApiError::Problem(Problem::new(
-            StatusCode::NOT_FOUND,
-            NO_SUCH_MESSAGE,
-            expected,
-        ))
-    };
-    let key = MessageKey {
-        channel: ChannelId::parse(&channel).map_err(|error| missing(error.to_string()))?,
-        sid: MessageSid::parse(&sid).map_err(|error| missing(error.to_string()))?,
-    };
+    let key = message_key(&channel, &sid)?;
     let found = operator.run(operator.state.show.run(&key)).await?;
     Ok(HttpResponse::Ok().json(MessageDetailView::new(&found, reveal)))
 }
@@ -224,14 +200,14 @@ mod tests {
     use testkit::builders::{key, time};
 
     #[test]
-    fn a_cursor_survives_the_way_out_and_back() {
-        let there = MessageCursor {
+    fn cursor_survives_a_round_trip() {
+        let cursor = MessageCursor {
             first_reported_at: time(1_795_370_777_000_001),
             key: key("a:message id's/sid".replace(' ', "_").as_str()),
         };
-        assert_eq!(from_text(&to_text(&there)), Some(there));
+        assert_eq!(cursor_from_text(&cursor_text(&cursor)), Some(cursor));
         for bad in ["", "1", "1 c", "x c s", "1 c s s", "1 / s"] {
-            assert_eq!(from_text(bad), None, "{bad}");
+            assert_eq!(cursor_from_text(bad), None, "{bad}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A message as it is shown.
+//! How messages are shown.
 
 use domain::error_code::{ErrorExplanation, explain};
 use domain::message::MessageError;
@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 use usecases::messages::show::ShownMessage;
 use utoipa::ToSchema;
 
-use crate::api::channels::shown;
+use crate::api::reveal::shown;
 
-/// Fields that hold ids and words of the integrator's own, never anything
-/// personal; the values of all others are shown only on demand.
+/// Fields that contain ids and words of the integrator and no personal data. The values of all
+/// other fields are shown only if `reveal` is given.
 const TECHNICAL: [&str; 11] = [
     "AccountSid",
     "ApiVersion",
@@ -28,10 +28,10 @@ const TECHNICAL: [&str; 11] = [
     "StructuredMessage",
 ];
 
-/// What is shown of a value that is not.
+/// Shown instead of a masked value.
 const MASK: &str = "***";
 
-/// A message as its reports tell it.
+/// A message, as derived from its reports.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MessageView {
     /// The channel it was sent through.
@@ -40,48 +40,48 @@ pub struct MessageView {
     /// The integrator's id.
     #[schema(example = "SM0123456789abcdef0123456789abcdef")]
     pub message_sid: String,
-    /// The integrator of its channel; `null` if the channel is gone.
+    /// The integrator of its channel; `null` if the channel was removed.
     #[schema(example = "twilio")]
     pub integrator: Option<String>,
-    /// The highest status reported; `null` if none was that moves a message.
+    /// The highest reported status; `null` if no report had a known status.
     #[schema(example = "read")]
     pub status: Option<&'static str>,
-    /// Whether it both arrived and failed, by what was reported.
+    /// Whether it was reported both as arrived and as failed.
     pub contradicted: bool,
-    /// Who it goes to, masked unless revealed.
+    /// The recipient, masked unless revealed.
     #[schema(example = "whatsapp:+***0001")]
     pub to: String,
-    /// Who sent it, masked unless revealed.
+    /// The sender, masked unless revealed.
     #[schema(example = "whatsapp:+***9999")]
     pub from: String,
-    /// The error of its first failure report that carried a code.
+    /// The error of its first failure report with an error code.
     pub error: Option<ErrorView>,
     /// When each status was first reported, from the lowest to the highest.
     pub timeline: Vec<StepView>,
-    /// When it was first heard of.
+    /// When its first report arrived.
     pub first_reported_at: String,
-    /// When it was last heard of.
+    /// When its last report arrived.
     pub last_reported_at: String,
-    /// How often it was heard of.
+    /// Counts of its reports.
     pub counters: CountersView,
 }
 
-/// An error, and what it means.
+/// An error and its explanation.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ErrorView {
     /// The integrator's code.
     #[schema(example = "63016")]
     pub code: String,
-    /// The integrator's words, empty if it sent none; phone numbers in them are masked unless
+    /// The integrator's text, empty if it sent none; phone numbers in it are masked unless
     /// revealed.
     pub text: String,
     /// When the failure was reported.
     pub reported_at: String,
-    /// What it means in a few words; `null` if the integrator is not known.
+    /// A short description; `null` if the integrator is not known.
     pub title: Option<&'static str>,
     /// What happened and what to do about it.
     pub explanation: Option<&'static str>,
-    /// Who has to do something about it.
+    /// Who has to act: the sender, the recipient, or another party.
     #[schema(example = "sender")]
     pub actor: Option<&'static str>,
     /// Whether sending the same message again can help.
@@ -103,7 +103,7 @@ impl ErrorView {
     }
 }
 
-/// A step in the life of a message.
+/// A step in the timeline of a message.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StepView {
     /// The status.
@@ -113,17 +113,17 @@ pub struct StepView {
     pub first_reported_at: String,
 }
 
-/// How often a message was heard of.
+/// Counts of a message's reports.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CountersView {
-    /// Different reports.
+    /// Distinct reports.
     pub reports: u64,
-    /// Reports that said again what one before them had said.
+    /// Repetitions of earlier reports.
     pub duplicates: u64,
 }
 
 impl MessageView {
-    /// A message as it is shown. If its integrator is known its error is explained.
+    /// Shows a message. Its error is explained if its integrator is known.
     #[must_use]
     pub fn new(message: &Message, integrator: Option<&IntegratorName>, reveal: bool) -> Self {
         let state = &message.state;
@@ -155,7 +155,7 @@ impl MessageView {
     }
 }
 
-/// A message and the reports that led there.
+/// A message and its reports.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MessageDetailView {
     /// The message.
@@ -166,7 +166,7 @@ pub struct MessageDetailView {
 }
 
 impl MessageDetailView {
-    /// A message as it is shown.
+    /// Shows a message with its reports.
     #[must_use]
     pub fn new(found: &ShownMessage, reveal: bool) -> Self {
         let reports = found.message.reports.iter();
@@ -177,37 +177,37 @@ impl MessageDetailView {
     }
 }
 
-/// A report as it stands in the log.
+/// A report in the log.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReportView {
-    /// Its place in the log; later reports have greater ones.
+    /// Its id; later reports have greater ids.
     pub id: i64,
-    /// Which change of its message it was, from 1.
+    /// The number of the change of its message, from 1.
     pub revision: i64,
-    /// When it arrived here.
+    /// When it arrived.
     pub arrived_at: String,
-    /// The status as it was reported; phone numbers in an unknown word are masked unless
+    /// The status as it was reported; phone numbers in an unknown status are masked unless
     /// revealed.
     #[schema(example = "delivered")]
     pub status: String,
-    /// What it did to its message.
+    /// Its effect on the message.
     #[schema(example = "advanced")]
     pub effect: &'static str,
     /// The integrator's error code.
     pub error_code: Option<String>,
-    /// The integrator's words about the error; phone numbers in them are masked unless revealed.
+    /// The integrator's error text; phone numbers in it are masked unless revealed.
     pub error_text: Option<String>,
-    /// Who the message goes to, masked unless revealed.
+    /// The recipient, masked unless revealed.
     pub to: String,
-    /// Who sent it, masked unless revealed.
+    /// The sender, masked unless revealed.
     pub from: String,
-    /// The credential that proved the caller.
+    /// The credential that authenticated the caller.
     #[schema(format = "uuid")]
     pub credential_id: String,
     /// The integrator's token for the call.
     pub idempotency_token: Option<String>,
-    /// All other fields as they came; an array where a name came more than
-    /// once. Values that may be personal are masked unless revealed.
+    /// All other fields as they were sent; an array if a name was sent more than once. Values that
+    /// may be personal are masked unless revealed.
     #[schema(value_type = Object)]
     pub fields: Map<String, Value>,
 }
@@ -265,8 +265,7 @@ fn fields(fields: &ReportFields, reveal: bool) -> Map<String, Value> {
     object
 }
 
-/// What is shown of a value that is not revealed. A phone number in a technical field is still a
-/// phone number; a date is none.
+/// Masks a value. In technical fields only phone numbers are masked; a date is not one.
 fn masked_value(name: &str, value: &str) -> String {
     match name {
         "ApiVersion" | "RawDlrDoneDate" if value.len() == 10 => value.to_owned(),
@@ -280,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_in_technical_fields_and_in_names_are_masked() {
+    fn phone_numbers_in_technical_fields_and_names_are_masked() {
         let pairs = [
             ("AccountSid", "AC0123456789abcdef0123456789abcdef"),
             ("RawDlrDoneDate", "2611271342"),
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn only_technical_values_are_shown_unasked() {
+    fn only_technical_values_are_shown_by_default() {
         let pairs = [
             ("ApiVersion", "2010-04-01"),
             ("Body", "hello"),

@@ -1,38 +1,41 @@
-//! The OpenAPI document, made from the handlers and what they read and write.
+//! The OpenAPI document, generated from the handlers and their wire structs.
 
 mod answers;
-mod strict;
+mod constraints;
+#[cfg(test)]
+mod tests;
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
+use actix_web::web::Data;
 use domain::PublicUrl;
 use serde::Serialize;
 use serde_json::Value;
-use usecases::CloudEvent;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, Paths, Server};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::Operator;
-use crate::docs::shared;
+use crate::api::events::schema::CloudEventSchema;
+use crate::api::operator::Operator;
+use crate::docs::shared_body;
 use crate::problem::Problem;
 use answers::Answers;
 
 /// The path of the webhook.
-const REPORT: &str = "/social/on/whatsapp/twilio/report/{channel}";
+const REPORT_PATH: &str = "/social/on/whatsapp/twilio/report/{channel}";
 
-/// The name of what is pushed.
-const PUSHED: &str = "message";
+/// The name of the webhook that subscribers serve.
+const EVENT_WEBHOOK: &str = "message";
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "receiptd",
-        description = "Receives WhatsApp delivery reports, keeps every one, and shows the true \
-                       state of every message. The webhook has a listener of its own.",
+        description = "Receives WhatsApp delivery reports, stores every one, and shows the true \
+                       state of every message. The webhook has its own listener.",
     ),
     paths(
         report,
-        pushed,
+        push_event,
         crate::api::channels::add,
         crate::api::channels::list,
         crate::api::channels::show,
@@ -68,28 +71,28 @@ const PUSHED: &str = "message";
         crate::api::rejections::list,
         crate::health::alive,
         crate::health::ready,
-        crate::metrics::show,
+        crate::metrics::handler::show,
     ),
     components(schemas(Problem)),
-    modifiers(&Schemes, &Pushed, &Answers),
+    modifiers(&SecuritySchemes, &EventWebhook, &Answers),
     servers((url = "/", description = "The operator's listener")),
     tags(
-        (name = "webhook", description = "Where integrators report: the public listener"),
-        (name = "channels", description = "Channels and the credentials that prove their callers"),
-        (name = "messages", description = "Messages and what was reported of them"),
-        (name = "rejections", description = "Reports that were refused"),
-        (name = "erasures", description = "Recipients that were forgotten"),
-        (name = "events", description = "What happens to messages: pulled, streamed, pushed"),
-        (name = "cursors", description = "Places in the log that pullers keep here"),
-        (name = "subscriptions", description = "Events pushed to others, and their deliveries"),
+        (name = "webhook", description = "The path for integrators, on the public listener"),
+        (name = "channels", description = "Channels and the credentials of their callers"),
+        (name = "messages", description = "Messages and their reports"),
+        (name = "rejections", description = "Rejected reports"),
+        (name = "erasures", description = "Erased recipients"),
+        (name = "events", description = "Events of messages: pulled, streamed, pushed"),
+        (name = "cursors", description = "Positions in the log, stored for clients that pull events"),
+        (name = "subscriptions", description = "Webhook subscriptions and their deliveries"),
         (name = "operating", description = "Health and metrics"),
     ),
 )]
 struct Api;
 
-struct Schemes;
+struct SecuritySchemes;
 
-impl Modify for Schemes {
+impl Modify for SecuritySchemes {
     fn modify(&self, document: &mut Document) {
         let components = document.components.get_or_insert_default();
         for (name, scheme) in [
@@ -101,72 +104,74 @@ impl Modify for Schemes {
     }
 }
 
-/// What is pushed is no path of ours: it stands among the webhooks.
-struct Pushed;
+/// Moves the webhook of subscribers from the paths of this service to the webhooks.
+struct EventWebhook;
 
-impl Modify for Pushed {
+impl Modify for EventWebhook {
     fn modify(&self, document: &mut Document) {
-        if let Some(item) = document.paths.paths.remove(PUSHED) {
+        if let Some(item) = document.paths.paths.remove(EVENT_WEBHOOK) {
             let mut webhooks = Paths::new();
-            webhooks.paths.insert(PUSHED.to_owned(), item);
+            webhooks.paths.insert(EVENT_WEBHOOK.to_owned(), item);
             document.webhooks = Some(webhooks);
         }
     }
 }
 
-/// Returns the document of a service that the given integrators reach at `public_url`.
+/// Returns the document of a service with these integrators, which they reach at `public_url`.
 #[must_use]
 pub fn document(public_url: &PublicUrl, integrators: &[&str]) -> Value {
     let mut document = Api::openapi();
     let paths = &mut document.paths.paths;
-    if let Some(report) = paths.get_mut(REPORT).and_then(|item| item.post.as_mut()) {
+    if let Some(report) = paths
+        .get_mut(REPORT_PATH)
+        .and_then(|item| item.post.as_mut())
+    {
         let mut public = Server::new(public_url.without_credentials());
         public.description = Some("The public listener".to_owned());
         report.servers = Some(vec![public]);
     }
-    // A document of structs, texts and numbers always becomes JSON.
+    // Serializing structs, texts and numbers cannot fail.
     let mut document = serde_json::to_value(document).unwrap_or_default();
-    strict::tighten(&mut document, integrators);
+    constraints::add(&mut document, integrators);
     document
 }
 
 /// Answers with the document.
-pub(crate) async fn show(operator: web::Data<Operator>) -> HttpResponse {
+pub(crate) async fn show(operator: Data<Operator>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
-    shared(
+    shared_body(
         response.content_type("application/json"),
         operator.document.clone(),
     )
 }
 
-/// The fields of a report that must be there; Twilio sends about twenty more,
-/// and new ones appear without notice. All are kept.
+/// The known fields of a report. Twilio sends about twenty more, and adds new ones without notice.
+/// All are stored.
 #[derive(Serialize, ToSchema)]
 #[expect(non_snake_case, reason = "Twilio's names")]
 struct TwilioReport {
     /// The message.
     #[schema(example = "SM0123456789abcdef0123456789abcdef")]
     MessageSid: String,
-    /// What is reported of it; a word nobody knows is taken like any other.
+    /// The reported status; unknown ones are accepted too.
     #[schema(example = "delivered")]
     MessageStatus: String,
-    /// Who it goes to.
+    /// The recipient.
     #[schema(example = "whatsapp:+15550100001")]
     To: String,
-    /// Who sent it.
+    /// The sender.
     #[schema(example = "whatsapp:+15550109999")]
     From: String,
     /// Why it failed.
     #[schema(example = "63016")]
     ErrorCode: Option<String>,
-    /// The same in words.
+    /// The error in words.
     ErrorMessage: Option<String>,
 }
 
 /// Report on a message sent through Twilio
 #[utoipa::path(
-    post,
-    path = REPORT,
+    post, path = REPORT_PATH,
     operation_id = "report_message",
     tag = "webhook",
     params(
@@ -175,50 +180,49 @@ struct TwilioReport {
     ),
     request_body(content = TwilioReport, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 204, description = "The report is durable; also for one that came before, late, or with a word nobody knows"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "A field is missing or wrong"),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "Show the webhook user and password; the same for whatever is wrong with them"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "Wrong signature, channel switched off, or sender not allowed"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "The path is none of this listener"),
+        (status = 204, description = "The report is durable; also if it is a duplicate, late, or has an unknown status"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "A field is missing or invalid"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "The webhook user and password are missing or wrong"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Wrong signature, disabled channel, or sender not allowed"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "The path does not exist"),
         (status = 408, body = Problem, content_type = "application/problem+json", description = "The request did not arrive in time"),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "More than 64 KiB"),
-        (status = 415, body = Problem, content_type = "application/problem+json", description = "No form, or compressed"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "The store will never take it"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "Send it again"),
+        (status = 415, body = Problem, content_type = "application/problem+json", description = "Not a form, or compressed"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "The store cannot record the report; do not send it again"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "Send the report again"),
     ),
     security(("webhook" = [])),
 )]
 #[expect(
     dead_code,
-    reason = "what is documented here is done by the webhook for all integrators"
+    reason = "documents the webhook, which serves all integrators"
 )]
 fn report() {}
 
 /// An event, sent to the URL of a subscription
 ///
-/// Signed by the Standard Webhooks convention and sent again until it is taken,
-/// with the same `id`: remember ids and you have every event once. The events of
-/// one message come in the order of their `revision`. A test of a subscription
-/// sends one of type `receiptd.test`, with another `data`.
+/// Signed by the Standard Webhooks convention and sent again, with the same `id`, until it is
+/// delivered: ignore ids you have seen to process every event once. The events of one message are
+/// sent in the order of their `revision`. A test of a subscription sends an event of type
+/// `receiptd.test` with a different `data`.
 #[utoipa::path(
-    post,
-    path = "message",
+    post, path = "message",
     operation_id = "push_event",
     tag = "events",
     params(
         ("webhook-id" = String, Header, description = "The `id` of the event", example = "evt_4b0c0301be13f9d2ea214ab5b0910b19"),
         ("webhook-timestamp" = i64, Header, description = "When it was sent, in seconds since 1970", example = 1_795_370_779),
-        ("webhook-signature" = String, Header, description = "`v1,` and the base64 of HMAC-SHA-256 over `id.timestamp.body`; while a secret is being replaced two of them, separated by a space"),
+        ("webhook-signature" = String, Header, description = "`v1,` and the base64 of HMAC-SHA-256 over `id.timestamp.body`; during a rotation of secrets two of them, separated by a space"),
     ),
-    request_body(content = CloudEvent, content_type = "application/cloudevents+json"),
+    request_body(content = CloudEventSchema, content_type = "application/cloudevents+json"),
     responses(
-        (status = "2XX", description = "Delivered, if it comes within 15 seconds"),
-        (status = 410, description = "The subscription ends: nothing more is sent"),
-        (status = "3XX", description = "Redirects are not followed: sent again later"),
-        (status = "4XX", description = "Sent again later", headers(("Retry-After" = Option<String>, description = "Not sooner than this: seconds, or a date"))),
-        (status = "5XX", description = "Sent again later", headers(("Retry-After" = Option<String>, description = "Not sooner than this: seconds, or a date"))),
+        (status = "2XX", description = "Delivered, if answered within 15 seconds"),
+        (status = 410, description = "The subscription ends; no more events are sent"),
+        (status = "3XX", description = "Redirects are not followed; sent again later"),
+        (status = "4XX", description = "Sent again later", headers(("Retry-After" = Option<String>, description = "The earliest time of the next attempt: seconds, or a date"))),
+        (status = "5XX", description = "Sent again later", headers(("Retry-After" = Option<String>, description = "The earliest time of the next attempt: seconds, or a date"))),
     ),
     security(()),
 )]
-#[expect(dead_code, reason = "what is documented here is done by subscribers")]
-fn pushed() {}
+#[expect(dead_code, reason = "documents what subscribers serve")]
+fn push_event() {}

@@ -1,82 +1,83 @@
-//! What became of events at a subscription, and trying again.
+//! Deliveries of a subscription, and their retries.
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, Query};
 use domain::delivery::DeliveryFilter;
 use domain::page::Page;
-use domain::{ChannelId, Delivery, DeliveryKey, MessageKey, MessageSid, SubscriptionId, Timestamp};
+use domain::{ChannelId, Delivery, DeliveryKey, MessageKey, MessageSid, SubscriptionId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::subscription_id;
 use super::view::DeliveryView;
-use crate::api::Operator;
-use crate::api::error::{ApiError, missing, valid};
-use crate::api::query::{cursor, from_cursor, limit, with_plus};
+use crate::api::error::{ApiError, ApiResult, invalid, valid};
+use crate::api::operator::Operator;
+use crate::api::path::{delivery_key, subscription_id};
+use crate::api::query::{encode_cursor, page, time};
 
 /// A page of deliveries.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeliveryList {
-    /// The deliveries, those of later reports first.
+    /// The deliveries, those of the newest reports first.
     pub items: Vec<DeliveryView>,
     /// The `cursor` of the next page; `null` on the last one.
     pub next: Option<String>,
 }
 
 impl DeliveryList {
-    /// A page as it is shown.
+    /// Shows a page.
     #[must_use]
     pub fn new(page: &Page<Delivery, DeliveryKey>) -> Self {
         Self {
             items: page.items.iter().map(DeliveryView::new).collect(),
-            next: page.next.map(|next| cursor(&next.to_string())),
+            next: page.next.map(|next| encode_cursor(&next.to_string())),
         }
     }
 }
 
-/// Which deliveries.
+/// The parameters of a list of deliveries.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DeliveryQuery {
-    /// Those in one state: `delivered`, `retrying`, `waiting` or `dead`.
+    /// Only those in this state: `delivered`, `retrying`, `waiting` or `dead`.
     state: Option<String>,
-    /// Those of one type of event.
+    /// Only those of this type of event.
     #[param(example = "message.delivered")]
     #[serde(rename = "type")]
     event_type: Option<String>,
-    /// Those of one message; with `message_sid`.
+    /// Only those of one message; with `message_sid`.
     channel_id: Option<String>,
-    /// Those of one message; with `channel_id`.
+    /// Only those of one message; with `channel_id`.
     message_sid: Option<String>,
-    /// Those first dealt with at this time or later.
+    /// Only those first attempted at this time or later.
     since: Option<String>,
-    /// Those first dealt with before this time.
+    /// Only those first attempted before this time.
     until: Option<String>,
-    /// How many at a time, 1 to 500.
+    /// Items per page, 1 to 500.
     #[param(value_type = Option<u16>)]
     limit: Option<String>,
-    /// `next` of the page before.
+    /// The `next` of the previous page.
     cursor: Option<String>,
 }
 
-/// Which deliveries are tried again.
+/// The filter of deliveries to retry.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RetryQuery {
-    /// Those in one state: `retrying` or `dead`.
+    /// Only those in this state: `retrying` or `dead`.
     state: Option<String>,
-    /// Those of one type of event.
+    /// Only those of this type of event.
     #[param(example = "message.delivered")]
     #[serde(rename = "type")]
     event_type: Option<String>,
-    /// Those of one message; with `message_sid`.
+    /// Only those of one message; with `message_sid`.
     channel_id: Option<String>,
-    /// Those of one message; with `channel_id`.
+    /// Only those of one message; with `channel_id`.
     message_sid: Option<String>,
-    /// Those first dealt with at this time or later.
+    /// Only those first attempted at this time or later.
     since: Option<String>,
-    /// Those first dealt with before this time.
+    /// Only those first attempted before this time.
     until: Option<String>,
 }
 
@@ -95,14 +96,12 @@ impl From<RetryQuery> for DeliveryQuery {
     }
 }
 
+const BOTH: &str = "give both channel_id and message_sid";
+
 impl DeliveryQuery {
     fn filter(&self, subscription: SubscriptionId) -> Result<DeliveryFilter, ApiError> {
         let state = self.state.as_deref().map(str::parse).transpose();
         let event_type = self.event_type.as_deref().map(str::parse).transpose();
-        let time = |text: &Option<String>| {
-            let text = text.as_deref().map(with_plus);
-            text.map(|text| Timestamp::parse(&text)).transpose()
-        };
         let channel = self.channel_id.as_deref().map(ChannelId::parse).transpose();
         let sid = self
             .message_sid
@@ -112,72 +111,59 @@ impl DeliveryQuery {
         let message = match (valid("channel_id", channel)?, valid("message_sid", sid)?) {
             (Some(channel), Some(sid)) => Some(MessageKey { channel, sid }),
             (None, None) => None,
-            (Some(_), None) => return valid("message_sid", Err("a message is named by both")),
-            (None, Some(_)) => return valid("channel_id", Err("a message is named by both")),
+            (Some(_), None) => return Err(invalid("message_sid", BOTH)),
+            (None, Some(_)) => return Err(invalid("channel_id", BOTH)),
         };
         Ok(DeliveryFilter {
             subscription,
             state: valid("state", state)?,
             message,
             event_type: valid("type", event_type)?,
-            since: valid("since", time(&self.since))?,
-            until: valid("until", time(&self.until))?,
+            since: time("since", self.since.as_deref())?,
+            until: time("until", self.until.as_deref())?,
         })
     }
 }
 
-/// What trying again came to.
+/// The result of a retry.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RetryView {
-    /// How many deliveries are tried again.
+    /// Deliveries that are retried.
     pub retried: u64,
 }
 
 /// List deliveries
 #[utoipa::path(
-    get,
-    path = "/api/v1/subscriptions/{subscription}/deliveries",
+    get, path = "/api/v1/subscriptions/{subscription}/deliveries",
     operation_id = "list_deliveries",
     tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id"), DeliveryQuery),
-    responses(
-        (status = 200, body = DeliveryList),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = DeliveryList)),
 )]
 pub(crate) async fn list(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
-    query: web::Query<DeliveryQuery>,
-) -> Result<HttpResponse, ApiError> {
+    operator: Data<Operator>,
+    path: Path<String>,
+    query: Query<DeliveryQuery>,
+) -> ApiResult {
     let filter = query.filter(subscription_id(&path)?)?;
-    let after = query.cursor.as_deref();
-    let after = after.map(|text| from_cursor(text, |text| text.parse().ok()));
-    let size = limit(query.limit.as_deref())?;
-    let listing = operator
-        .state
-        .subscriptions
-        .deliveries(&filter, after.transpose()?, size);
-    let page = operator.run(listing).await?;
+    let (cursor, size) = (query.cursor.as_deref(), query.limit.as_deref());
+    let (after, size) = page(cursor, size, |text| text.parse().ok())?;
+    let subscriptions = &operator.state.subscriptions;
+    let page = operator
+        .run(subscriptions.deliveries(&filter, after, size))
+        .await?;
     Ok(HttpResponse::Ok().json(DeliveryList::new(&page)))
 }
 
 /// Show a delivery with its last attempts
 #[utoipa::path(
-    get,
-    path = "/api/v1/deliveries/{delivery}",
+    get, path = "/api/v1/deliveries/{delivery}",
     operation_id = "show_delivery",
     tag = "subscriptions",
     params(("delivery" = String, Path, description = "The delivery id")),
-    responses(
-        (status = 200, body = DeliveryView),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = DeliveryView)),
 )]
-pub(crate) async fn show(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn show(operator: Data<Operator>, path: Path<String>) -> ApiResult {
     let key = delivery_key(&path)?;
     let found = operator
         .run(operator.state.subscriptions.delivery(key))
@@ -185,22 +171,15 @@ pub(crate) async fn show(
     Ok(HttpResponse::Ok().json(DeliveryView::new(&found)))
 }
 
-/// Try a dead or failing delivery again, now
+/// Retry a failed or dead-lettered delivery now
 #[utoipa::path(
-    post,
-    path = "/api/v1/deliveries/{delivery}/retry",
+    post, path = "/api/v1/deliveries/{delivery}/retry",
     operation_id = "retry_delivery",
     tag = "subscriptions",
     params(("delivery" = String, Path, description = "The delivery id")),
-    responses(
-        (status = 202, body = RetryView),
-    ),
-    security(("admin" = [])),
+    responses((status = 202, body = RetryView)),
 )]
-pub(crate) async fn retry(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn retry(operator: Data<Operator>, path: Path<String>) -> ApiResult {
     let key = delivery_key(&path)?;
     operator
         .run(operator.state.subscriptions.retry(key))
@@ -208,34 +187,21 @@ pub(crate) async fn retry(
     Ok(HttpResponse::Accepted().json(RetryView { retried: 1 }))
 }
 
-/// Try all dead and failing deliveries again that the filter lets through, now
+/// Retry failed and dead-lettered deliveries now, optionally filtered
 #[utoipa::path(
-    post,
-    path = "/api/v1/subscriptions/{subscription}/deliveries/retry",
+    post, path = "/api/v1/subscriptions/{subscription}/deliveries/retry",
     operation_id = "retry_deliveries",
     tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id"), RetryQuery),
-    responses(
-        (status = 202, body = RetryView),
-    ),
-    security(("admin" = [])),
+    responses((status = 202, body = RetryView)),
 )]
 pub(crate) async fn retry_all(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
-    query: web::Query<RetryQuery>,
-) -> Result<HttpResponse, ApiError> {
+    operator: Data<Operator>,
+    path: Path<String>,
+    query: Query<RetryQuery>,
+) -> ApiResult {
     let filter = DeliveryQuery::from(query.into_inner()).filter(subscription_id(&path)?)?;
     let retrying = operator.state.subscriptions.retry_all(&filter);
     let retried = operator.run(retrying).await?;
     Ok(HttpResponse::Accepted().json(RetryView { retried }))
-}
-
-fn delivery_key(text: &str) -> Result<DeliveryKey, ApiError> {
-    text.parse().map_err(|_| {
-        missing(
-            "no_such_delivery",
-            "a delivery id is as the list of deliveries shows it",
-        )
-    })
 }

@@ -1,4 +1,4 @@
-//! Subscriptions: events pushed to others.
+//! Subscriptions: events delivered to webhooks.
 
 pub mod deliveries;
 pub mod request;
@@ -6,9 +6,9 @@ pub mod view;
 
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpResponse, web};
-use domain::SubscriptionId;
+use actix_web::web::{Data, Path};
 use domain::event::EventFilter;
 use domain::subscription::Description;
 use domain::webhook::TargetUrl;
@@ -17,10 +17,11 @@ use serde::Serialize;
 use usecases::subscriptions::{NewSubscription, OVERLAP, ReplayFrom, SubscriptionChanges};
 use utoipa::ToSchema;
 
-use super::Operator;
-use super::body::{Body, Whole};
-use super::error::{ApiError, missing, valid};
-use super::events::start;
+use super::error::{ApiResult, invalid, valid};
+use super::json_body::{Body, Whole};
+use super::operator::Operator;
+use super::path::subscription_id;
+use super::position::start_position;
 use crate::problem::Problem;
 use request::{
     ReplayRequest, RotateRequest, SubscriptionPatch, SubscriptionRequest, channels, message_key,
@@ -28,8 +29,8 @@ use request::{
 };
 use view::{IssuedSubscriptionView, SubscriptionDetailView, SubscriptionView, TestView};
 
-/// The longest that a replaced secret goes on signing, in hours.
-const OVERLAP_HOURS_MAX: u16 = 24 * 30;
+/// The longest time that a replaced secret also signs, in hours.
+const MAX_OVERLAP_HOURS: u16 = 24 * 30;
 
 /// All subscriptions.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,7 +40,7 @@ pub struct SubscriptionList {
 }
 
 impl SubscriptionList {
-    /// All subscriptions as they are shown.
+    /// Shows all subscriptions.
     #[must_use]
     pub fn new(all: &[SubscriptionStatus]) -> Self {
         Self {
@@ -48,38 +49,27 @@ impl SubscriptionList {
     }
 }
 
-/// What a replay does.
+/// The result of a replay.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReplayView {
-    /// How many events are sent again; `null` if that is not known yet.
+    /// Events that are sent again; `null` if their number is not known yet.
     pub events: Option<usize>,
 }
 
-pub(crate) fn subscription_id(text: &str) -> Result<SubscriptionId, ApiError> {
-    let id = text.parse().map(SubscriptionId);
-    id.map_err(|_| missing("no_such_subscription", "a subscription id is a UUID"))
-}
-
-/// Make a subscription
+/// Add a subscription
 ///
-/// Every event is sent to its URL as `application/cloudevents+json`, signed by
-/// the Standard Webhooks convention, until it is answered 2xx.
+/// Every event is sent to its URL as `application/cloudevents+json`, signed by the Standard
+/// Webhooks convention, until it is answered 2xx.
 #[utoipa::path(
-    post,
-    path = "/api/v1/subscriptions",
+    post, path = "/api/v1/subscriptions",
     operation_id = "add_subscription",
     tag = "subscriptions",
     request_body = SubscriptionRequest,
-    responses(
-        (status = 201, body = IssuedSubscriptionView),
-    ),
-    security(("admin" = [])),
+    responses((status = 201, body = IssuedSubscriptionView)),
 )]
-pub(crate) async fn add(
-    operator: web::Data<Operator>,
-    request: Body<SubscriptionRequest>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn add(operator: Data<Operator>, request: Body<SubscriptionRequest>) -> ApiResult {
     let description = Description::parse(request.description.as_deref().unwrap_or_default());
+    let (after, since) = (request.after.as_deref(), request.since.as_deref());
     let new = NewSubscription {
         url: valid("url", TargetUrl::parse(&request.url))?,
         filter: EventFilter {
@@ -89,54 +79,36 @@ pub(crate) async fn add(
         reveal: request.reveal,
         description: valid("description", description)?,
         secret: secret(request.secret.as_deref())?,
-        from: start(
-            &operator,
-            request.after.as_deref(),
-            request.since.as_deref(),
-        )
-        .await?,
+        from: start_position(&operator, after, since).await?,
     };
     let (subscription, secret) = operator.run(operator.state.subscriptions.add(new)).await?;
+    let location = format!("/api/v1/subscriptions/{}", subscription.id);
     Ok(HttpResponse::Created()
-        .insert_header((
-            header::LOCATION,
-            format!("/api/v1/subscriptions/{}", subscription.id),
-        ))
+        .insert_header((header::LOCATION, location))
         .json(IssuedSubscriptionView::new(&subscription, &secret)))
 }
 
 /// List subscriptions
 #[utoipa::path(
-    get,
-    path = "/api/v1/subscriptions",
+    get, path = "/api/v1/subscriptions",
     operation_id = "list_subscriptions",
     tag = "subscriptions",
-    responses(
-        (status = 200, body = SubscriptionList),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = SubscriptionList)),
 )]
-pub(crate) async fn list(operator: web::Data<Operator>) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn list(operator: Data<Operator>) -> ApiResult {
     let all = operator.run(operator.state.subscriptions.list()).await?;
     Ok(HttpResponse::Ok().json(SubscriptionList::new(&all)))
 }
 
-/// Show a subscription, and how far it is behind
+/// Show a subscription with its progress and statistics
 #[utoipa::path(
-    get,
-    path = "/api/v1/subscriptions/{subscription}",
+    get, path = "/api/v1/subscriptions/{subscription}",
     operation_id = "show_subscription",
     tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
-    responses(
-        (status = 200, body = SubscriptionDetailView),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = SubscriptionDetailView)),
 )]
-pub(crate) async fn show(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn show(operator: Data<Operator>, path: Path<String>) -> ApiResult {
     let id = subscription_id(&path)?;
     let subscriptions = &operator.state.subscriptions;
     let status = operator.run(subscriptions.find(id)).await?;
@@ -147,22 +119,18 @@ pub(crate) async fn show(
 
 /// Change a subscription
 #[utoipa::path(
-    patch,
-    path = "/api/v1/subscriptions/{subscription}",
+    patch, path = "/api/v1/subscriptions/{subscription}",
     operation_id = "change_subscription",
     tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
     request_body = SubscriptionPatch,
-    responses(
-        (status = 200, body = SubscriptionView),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = SubscriptionView)),
 )]
 pub(crate) async fn change(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
+    operator: Data<Operator>,
+    path: Path<String>,
     wanted: Body<SubscriptionPatch>,
-) -> Result<HttpResponse, ApiError> {
+) -> ApiResult {
     let id = subscription_id(&path)?;
     let before = operator.run(operator.state.subscriptions.find(id)).await?;
     let mut filter = before.subscription.filter;
@@ -179,7 +147,7 @@ pub(crate) async fn change(
         filter: Some(filter),
         reveal: wanted.reveal,
         description: valid("description", description.transpose())?,
-        // The filter was put together from what was just read.
+        // The filter combines the request with the version that was just read.
         version: wanted
             .version
             .map(|Whole(version)| version)
@@ -193,20 +161,13 @@ pub(crate) async fn change(
 
 /// Remove a subscription and its deliveries
 #[utoipa::path(
-    delete,
-    path = "/api/v1/subscriptions/{subscription}",
+    delete, path = "/api/v1/subscriptions/{subscription}",
     operation_id = "remove_subscription",
     tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
-    responses(
-        (status = 204),
-    ),
-    security(("admin" = [])),
+    responses((status = 204)),
 )]
-pub(crate) async fn remove(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn remove(operator: Data<Operator>, path: Path<String>) -> ApiResult {
     let id = subscription_id(&path)?;
     operator
         .run(operator.state.subscriptions.remove(id))
@@ -214,43 +175,29 @@ pub(crate) async fn remove(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Send nothing more for the time being; the log keeps the events
+/// Pause a subscription; its events stay in the log
 #[utoipa::path(
-    post,
-    path = "/api/v1/subscriptions/{subscription}/pause",
+    post, path = "/api/v1/subscriptions/{subscription}/pause",
     operation_id = "pause_subscription",
     tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
-    responses(
-        (status = 200, body = SubscriptionView),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = SubscriptionView)),
 )]
-pub(crate) async fn pause(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn pause(operator: Data<Operator>, path: Path<String>) -> ApiResult {
     let id = subscription_id(&path)?;
     let paused = operator.run(operator.state.subscriptions.pause(id)).await?;
     Ok(HttpResponse::Ok().json(SubscriptionView::new(&paused)))
 }
 
-/// Go on from where it stands, whatever it was paused or ended for
+/// Resume a paused or ended subscription at its position
 #[utoipa::path(
-    post,
-    path = "/api/v1/subscriptions/{subscription}/resume",
+    post, path = "/api/v1/subscriptions/{subscription}/resume",
     operation_id = "resume_subscription",
     tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
-    responses(
-        (status = 200, body = SubscriptionView),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = SubscriptionView)),
 )]
-pub(crate) async fn resume(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn resume(operator: Data<Operator>, path: Path<String>) -> ApiResult {
     let id = subscription_id(&path)?;
     let resumed = operator
         .run(operator.state.subscriptions.resume(id))
@@ -258,30 +205,26 @@ pub(crate) async fn resume(
     Ok(HttpResponse::Ok().json(SubscriptionView::new(&resumed.subscription)))
 }
 
-/// Replace the signing secret; the old one goes on signing for a while
+/// Replace the signing secret; the old one also signs for a while
 #[utoipa::path(
-    post,
-    path = "/api/v1/subscriptions/{subscription}/secret",
+    post, path = "/api/v1/subscriptions/{subscription}/secret",
     operation_id = "rotate_secret",
     tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
     request_body = RotateRequest,
-    responses(
-        (status = 200, body = IssuedSubscriptionView),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = IssuedSubscriptionView)),
 )]
 pub(crate) async fn rotate(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
+    operator: Data<Operator>,
+    path: Path<String>,
     request: Body<RotateRequest>,
-) -> Result<HttpResponse, ApiError> {
+) -> ApiResult {
     let id = subscription_id(&path)?;
     let overlap = match request.overlap_hours {
         None => OVERLAP,
         Some(Whole(hours)) => {
             let hours = u16::try_from(hours).ok();
-            let hours = hours.filter(|hours| *hours <= OVERLAP_HOURS_MAX);
+            let hours = hours.filter(|hours| *hours <= MAX_OVERLAP_HOURS);
             let expected = "overlap_hours is a whole number from 0 to 720";
             Duration::from_hours(u64::from(valid("overlap_hours", hours.ok_or(expected))?))
         }
@@ -293,22 +236,15 @@ pub(crate) async fn rotate(
     Ok(HttpResponse::Ok().json(IssuedSubscriptionView::new(&subscription, &secret)))
 }
 
-/// Send a made-up event now, and say what the target did
+/// Send a test event now and return the endpoint's answer
 #[utoipa::path(
-    post,
-    path = "/api/v1/subscriptions/{subscription}/test",
+    post, path = "/api/v1/subscriptions/{subscription}/test",
     operation_id = "test_subscription",
     tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
-    responses(
-        (status = 200, body = TestView),
-    ),
-    security(("admin" = [])),
+    responses((status = 200, body = TestView)),
 )]
-pub(crate) async fn test(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn test(operator: Data<Operator>, path: Path<String>) -> ApiResult {
     let id = subscription_id(&path)?;
     let outcome = operator.run(operator.state.subscriptions.test(id)).await?;
     Ok(HttpResponse::Ok().json(TestView::new(&outcome)))
@@ -316,48 +252,43 @@ pub(crate) async fn test(
 
 /// Send events again, with the same ids
 ///
-/// From a position or a time on the subscription goes back and sends everything
-/// from there; of one message, just its events. Nothing is ever passed by: one
-/// that has not come to the position yet stays where it is.
+/// With a position or a time, the subscription moves back there and sends all events from there;
+/// with a message, only its events are sent. A replay never skips events: a subscription that has
+/// not reached the position yet is not moved.
 #[utoipa::path(
-    post,
-    path = "/api/v1/subscriptions/{subscription}/replay",
+    post, path = "/api/v1/subscriptions/{subscription}/replay",
     operation_id = "replay_events",
     tag = "subscriptions",
     params(("subscription" = String, Path, description = "The subscription id")),
     request_body = ReplayRequest,
-    responses(
-        (status = 202, body = ReplayView),
-    ),
-    security(("admin" = [])),
+    responses((status = 202, body = ReplayView)),
 )]
 pub(crate) async fn replay(
-    operator: web::Data<Operator>,
-    path: web::Path<String>,
+    operator: Data<Operator>,
+    path: Path<String>,
     request: Body<ReplayRequest>,
-) -> Result<HttpResponse, ApiError> {
+) -> ApiResult {
     let id = subscription_id(&path)?;
     let (after, since) = (request.after.as_deref(), request.since.as_deref());
     if after == Some("latest") {
         let nothing = Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "nothing_to_replay",
-            "there is nothing behind latest to be sent again",
+            "there are no events after latest to send again",
         );
-        return Err(ApiError::Problem(nothing.of("after")));
+        return Err(nothing.of("after").into());
     }
-    let from = match (&request.message, start(&operator, after, since).await?) {
+    let from = match (
+        &request.message,
+        start_position(&operator, after, since).await?,
+    ) {
         (Some(_), Some(_)) => {
-            let expected = "a message is replayed whole, without after and since";
-            return valid("message", Err(expected));
+            return Err(invalid("message", "give a message without after and since"));
         }
         (Some(message), None) => ReplayFrom::Message(message_key(message)?),
         (None, Some(position)) => ReplayFrom::Position(position),
         (None, None) => {
-            return valid(
-                "after",
-                Err("one of after, since and message says from where"),
-            );
+            return Err(invalid("after", "give one of after, since and message"));
         }
     };
     let replaying = operator.state.subscriptions.replay(id, from);

@@ -1,4 +1,4 @@
-//! What is asked of subscriptions.
+//! The bodies of requests for subscriptions.
 
 use std::collections::BTreeSet;
 
@@ -7,86 +7,84 @@ use domain::{ChannelId, EventType, MessageKey, MessageSid};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::api::body::{Whole, optional_object};
 use crate::api::error::{ApiError, valid};
+use crate::api::json_body::{Whole, optional_object};
 use crate::api::query::set;
 
-/// A subscription to be made.
+/// A subscription to add.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubscriptionRequest {
-    /// Where events are sent: `https://` or `http://`.
+    /// The URL events are sent to: `https://` or `http://`.
     #[schema(example = "https://workbench.example.com/hooks/whatsapp")]
     pub url: String,
-    /// Those of these channels; left out, of all.
+    /// Only events of these channels; left out for all.
     pub channels: Option<Vec<String>>,
-    /// Those of these types; left out, of all.
+    /// Only events of these types; left out for all.
     #[schema(example = json!(["message.delivered", "message.failed"]))]
     pub types: Option<Vec<String>>,
-    /// Whether addresses stand in them in the clear instead of masked.
+    /// Whether addresses in events are unmasked.
     #[serde(default)]
     pub reveal: bool,
-    /// What it is for.
+    /// A description for people.
     pub description: Option<String>,
-    /// The signing secret, `whsec_` and 24 to 64 bytes in base64; left out, one
-    /// is made.
+    /// The signing secret, `whsec_` and 24 to 64 bytes in base64; generated if left out.
     pub secret: Option<String>,
-    /// Behind which `next` of the pulled events it begins, or `oldest`. Without
-    /// it and `since`: with the next event.
+    /// Where it begins: after this `next` of the pulled events, or `oldest`. Without this and
+    /// `since`: with the next event.
     pub after: Option<String>,
-    /// It begins with the reports that arrived at this time or later.
+    /// Begin with the reports that arrived at this time or later.
     pub since: Option<String>,
 }
 
-/// What to change of a subscription; what is left out stays.
+/// Changes of a subscription; fields that are left out stay unchanged.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubscriptionPatch {
-    /// Where events are sent.
+    /// The URL events are sent to.
     pub url: Option<String>,
-    /// Those of these channels; empty: of all.
+    /// Only events of these channels; empty for all.
     pub channels: Option<Vec<String>>,
-    /// Those of these types; empty: of all.
+    /// Only events of these types; empty for all.
     pub types: Option<Vec<String>>,
-    /// Whether addresses stand in them in the clear.
+    /// Whether addresses in events are unmasked.
     pub reveal: Option<bool>,
-    /// What it is for.
+    /// A description for people.
     pub description: Option<String>,
-    /// The version that was looked at; a newer one is not changed.
+    /// The version to change; the request fails if it is not the current one.
     #[schema(value_type = Option<i64>)]
     pub version: Option<Whole>,
 }
 
-/// How a secret is replaced.
+/// The replacement of a secret.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateRequest {
-    /// The new secret; left out, one is made.
+    /// The new secret; generated if left out.
     pub secret: Option<String>,
-    /// How many hours the old one goes on signing: 24 unless asked otherwise, at
-    /// most 720.
+    /// For how many hours the old secret also signs, at most 720; the default is 24.
     #[schema(value_type = Option<i64>)]
     pub overlap_hours: Option<Whole>,
-    /// Whether a secret from an earlier rotation may end at once that still signs. Without
-    /// this the answer is then 409 `previous_secret_signs`.
+    /// Whether to end a secret from an earlier rotation that still signs. Without this the answer
+    /// is 409 `previous_secret_signs` in that case.
     #[serde(default)]
     pub end_previous: bool,
 }
 
-/// From where events are sent again: one of the three.
+/// Which events to send again: give one of the three.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayRequest {
-    /// All behind this `next` of the pulled events, or `oldest`.
+    /// All events after this `next` of the pulled events, or `oldest`.
     pub after: Option<String>,
-    /// All of reports that arrived at this time or later.
+    /// All events of reports that arrived at this time or later.
     pub since: Option<String>,
-    /// Those of one message.
+    /// The events of one message.
     #[serde(default, deserialize_with = "optional_object")]
     pub message: Option<MessageRef>,
 }
 
-/// A message by its names.
+/// The ids of a message.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MessageRef {
@@ -96,7 +94,7 @@ pub struct MessageRef {
     pub message_sid: String,
 }
 
-/// An empty list lets all through.
+/// Reads a filter by channel; an empty list passes all.
 pub(super) fn channels(ids: Option<&[String]>) -> Result<Option<BTreeSet<ChannelId>>, ApiError> {
     let ids = ids.filter(|ids| !ids.is_empty());
     let ids = ids.map(|ids| set("channels", ids.iter().map(String::as_str), ChannelId::parse));

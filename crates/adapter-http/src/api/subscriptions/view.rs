@@ -1,56 +1,57 @@
-//! Subscriptions and deliveries as they are shown.
+//! How subscriptions and deliveries are shown.
 
 use domain::delivery::{Attempt, AttemptError};
 use domain::subscription::PauseReason;
 use domain::webhook::{AnswerExcerpt, SigningSecret};
 use domain::{Delivery, EventType, Subscription, Timestamp};
+use ports::error::error_chain;
 use ports::subscriptions::{RecentAttempts, SubscriptionStatus};
 use ports::webhook_sender::{Delivered, SendError};
 use serde::{Deserialize, Serialize};
 use usecases::Lag;
-use usecases::ingest::group_commit::chain;
 use usecases::subscriptions::Rates;
 use utoipa::ToSchema;
 
-use crate::api::events::position_text;
+use crate::api::lag::LagView;
+use crate::api::position::position_text;
 
 /// A subscription. Its secret is never shown again.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SubscriptionView {
-    /// Names it.
+    /// Its id.
     #[schema(format = "uuid")]
     pub id: String,
-    /// Where events are sent; its query is hidden, since it may hold a token.
+    /// The URL events are sent to; its query is hidden, since it may contain a token.
     #[schema(example = "https://workbench.example.com/hooks/whatsapp")]
     pub url: String,
-    /// The channels whose events are sent; empty: all.
+    /// The channels whose events are sent; empty for all.
     pub channels: Vec<String>,
-    /// The types that are sent; empty: all.
+    /// The types of events that are sent; empty for all.
     pub types: Vec<&'static str>,
-    /// Whether addresses stand in them in the clear.
+    /// Whether addresses in events are unmasked.
     pub reveal: bool,
-    /// What it is for.
+    /// A description for people.
     pub description: String,
-    /// `active`, `failing` (its target takes nothing at the moment), `paused` or
-    /// `ended` (its target has answered 410).
+    /// `active`, `failing` (its endpoint is failing), `paused` or `ended` (its endpoint answered
+    /// 410).
     #[schema(example = "active")]
     pub state: &'static str,
     /// Why it is paused: `operator`, `failing` or `pruned`.
     pub paused_for: Option<&'static str>,
-    /// Since when nothing is sent.
+    /// Since when it is paused or ended.
     pub inactive_since: Option<String>,
-    /// Until when the secret before the current one signs as well.
+    /// Until when the previous secret also signs.
     pub previous_secret_expires: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created: String,
     /// When it was last changed.
     pub updated: String,
-    /// Counts its changes.
+    /// Incremented by each change.
     pub version: i64,
 }
 
 impl SubscriptionView {
-    /// A subscription as it is shown.
+    /// Shows a subscription.
     #[must_use]
     pub fn new(subscription: &Subscription) -> Self {
         let Subscription {
@@ -87,7 +88,7 @@ impl SubscriptionView {
         }
     }
 
-    /// The subscription of a status.
+    /// Shows the subscription of a status.
     #[must_use]
     pub fn of_status(status: &SubscriptionStatus) -> Self {
         let view = Self::new(&status.subscription);
@@ -99,19 +100,19 @@ impl SubscriptionView {
     }
 }
 
-/// A subscription with a new secret, shown this once.
+/// A subscription with a new secret.
 #[derive(Serialize, ToSchema)]
 pub struct IssuedSubscriptionView {
     /// The subscription.
     #[serde(flatten)]
     pub subscription: SubscriptionView,
-    /// What its events are signed with, shown this once.
+    /// The secret that signs its events, shown this once.
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
     pub secret: String,
 }
 
 impl IssuedSubscriptionView {
-    /// A subscription just made, or whose secret was just replaced.
+    /// Shows a subscription that was created or whose secret was replaced.
     #[must_use]
     pub fn new(subscription: &Subscription, secret: &SigningSecret) -> Self {
         Self {
@@ -121,35 +122,34 @@ impl IssuedSubscriptionView {
     }
 }
 
-/// A subscription and how it is getting on.
+/// A subscription with its progress and statistics.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SubscriptionDetailView {
     /// The subscription.
     #[serde(flatten)]
     pub subscription: SubscriptionView,
-    /// Up to where in the log its events are dealt with: an `after` of the
-    /// pulled events.
+    /// The position up to which its events are processed: an `after` of the pulled events.
     pub position: String,
-    /// How far it is behind.
+    /// Its lag.
     pub lag: LagView,
-    /// How attempts to deliver have ended lately.
+    /// Outcomes of recent delivery attempts.
     pub rates: RatesView,
-    /// How many deliveries are still to be made.
+    /// Pending deliveries.
     pub open: u64,
-    /// How many were given up: dead letters.
+    /// Dead letters: deliveries that were given up.
     pub dead: u64,
-    /// When its target last took an event.
+    /// When an event was last delivered.
     pub last_delivered: Option<String>,
-    /// The last attempt that failed.
+    /// The last failed attempt.
     pub last_error: Option<AttemptView>,
-    /// Since when its target takes nothing.
+    /// Since when its endpoint is failing.
     pub failing_since: Option<String>,
-    /// The worker that serves it now.
+    /// The worker that holds its lease.
     pub leased_by: Option<String>,
 }
 
 impl SubscriptionDetailView {
-    /// A subscription and how it is getting on.
+    /// Shows a subscription with its progress and statistics.
     #[must_use]
     pub fn new(status: &SubscriptionStatus, lag: &Lag, rates: &Rates) -> Self {
         Self {
@@ -170,55 +170,24 @@ impl SubscriptionDetailView {
     }
 }
 
-/// How far a reader is behind the log.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct LagView {
-    /// How many reports of the log it has not dealt with.
-    pub reports: u64,
-    /// How many events for it follow from these.
-    pub events: u64,
-    /// Whether there are more than these.
-    pub more: bool,
-    /// When the oldest of them arrived.
-    pub since: Option<String>,
-    /// For how many seconds that has waited; 0 if there is none.
-    pub seconds: u64,
-    /// Whether some of them are gone: retention has removed them.
-    pub pruned: bool,
-}
-
-impl LagView {
-    pub(crate) fn new(lag: &Lag) -> Self {
-        Self {
-            reports: lag.reports,
-            events: lag.events,
-            more: lag.more,
-            since: lag.since.map(|since| since.to_string()),
-            seconds: lag.seconds,
-            pruned: lag.pruned,
-        }
-    }
-}
-
-/// How attempts to deliver have ended lately, whichever workers made them.
+/// Outcomes of recent delivery attempts by all workers.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RatesView {
-    /// Those of the last minute.
+    /// The last minute.
     pub minute: RateView,
-    /// Those of the last hour.
+    /// The last hour.
     pub hour: RateView,
 }
 
-/// How attempts have ended since a time.
+/// Outcomes of delivery attempts since a time.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RateView {
-    /// How many delivered their event.
+    /// Successful attempts.
     pub delivered: u64,
-    /// How many failed.
+    /// Failed attempts.
     pub failed: u64,
-    /// Those that began at this time or later are counted: less than a minute or
-    /// an hour ago where so much was delivered to all subscribers that not
-    /// everything was looked at.
+    /// Start of the counted window; later than requested if the window was truncated at 5,000
+    /// deliveries.
     pub since: String,
 }
 
@@ -235,13 +204,13 @@ impl RateView {
 /// An attempt to deliver an event.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AttemptView {
-    /// When it began.
+    /// When it started.
     pub at: String,
     /// How long it took, in milliseconds.
     pub took_ms: u32,
-    /// The HTTP status of the answer; `null` if there was none.
+    /// The HTTP status of the answer; `null` without an answer.
     pub status: Option<u16>,
-    /// What went wrong; `null`: the event was taken.
+    /// What went wrong; `null` if the event was delivered.
     pub error: Option<String>,
     /// The beginning of the answer.
     pub answer: Option<String>,
@@ -259,41 +228,40 @@ impl AttemptView {
     }
 }
 
-/// What became of one event at one subscription.
+/// The delivery of one event to one subscription.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeliveryView {
-    /// Names it.
+    /// Its id.
     pub id: String,
-    /// The event's id.
+    /// The id of the event.
     #[schema(example = "evt_4b0c0301be13f9d2ea214ab5b0910b19")]
     pub event_id: String,
-    /// What happened.
+    /// The type of the event.
     #[schema(example = "message.delivered")]
     pub event_type: &'static str,
     /// The channel of the message.
     pub channel_id: String,
     /// The integrator's message id.
     pub message_sid: String,
-    /// Which change of the message it was.
+    /// The number of the change of the message.
     pub revision: i64,
-    /// `delivered`, `retrying`, `waiting` (behind an earlier event of the same
-    /// message) or `dead`.
+    /// `delivered`, `retrying`, `waiting` (for an earlier event of the same message) or `dead`.
     #[schema(example = "delivered")]
     pub state: &'static str,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempt_count: u32,
     /// The last ten attempts, oldest first.
     pub attempts: Vec<AttemptView>,
-    /// When it was first dealt with.
+    /// When it was first attempted.
     pub created: String,
-    /// When it is tried next.
+    /// When it is attempted next.
     pub next_attempt: Option<String>,
     /// When it was delivered or given up.
     pub finished: Option<String>,
 }
 
 impl DeliveryView {
-    /// A delivery as it is shown.
+    /// Shows a delivery.
     #[must_use]
     pub fn new(delivery: &Delivery) -> Self {
         let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
@@ -319,21 +287,21 @@ impl DeliveryView {
     }
 }
 
-/// What a target did with a test.
+/// The answer of an endpoint to a test event.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct TestView {
-    /// Whether it took it.
+    /// Whether the endpoint accepted it.
     pub delivered: bool,
-    /// The HTTP status of its answer; `null` if there was none.
+    /// The HTTP status of the answer; `null` without an answer.
     pub status: Option<u16>,
     /// What went wrong.
     pub error: Option<String>,
-    /// The beginning of its answer.
+    /// The beginning of the answer.
     pub answer: Option<String>,
 }
 
 impl TestView {
-    /// What came of a test.
+    /// Shows the outcome of a test.
     #[must_use]
     pub fn new(outcome: &Result<Delivered, SendError>) -> Self {
         let answer = match outcome {
@@ -343,7 +311,7 @@ impl TestView {
         Self {
             delivered: outcome.is_ok(),
             status: answer.map(|answer| answer.status),
-            error: outcome.as_ref().err().map(|error| chain(error)),
+            error: outcome.as_ref().err().map(|error| error_chain(error)),
             answer: answer.map(|answer| answer.excerpt.to_string()),
         }
     }
@@ -358,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_subscription_whose_target_takes_nothing_is_shown_as_failing() {
+    fn subscription_with_a_failing_endpoint_is_shown_as_failing() {
         let mut status = SubscriptionStatus {
             subscription: subscription(1),
             position: LogPosition::START,

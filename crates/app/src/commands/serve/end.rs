@@ -105,7 +105,7 @@ impl Running {
         // Beside the requests: nobody waits for what is pushed and tidied up.
         self.stop.cancel();
         let requests = async {
-            self.farewell.say(FAREWELL).await;
+            self.farewell.drain(FAREWELL).await;
             close(
                 "requests in flight",
                 &self.public,

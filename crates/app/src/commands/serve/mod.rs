@@ -73,7 +73,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         metrics.clone(),
         settings.intake(),
     );
-    metrics.watch_backlog(intake.backlog());
+    metrics.observe_queue(intake.backlog());
     let home = RuntimeHandle::here()?;
     let log = AtHome::new(Arc::clone(&stores.log), home.clone());
     let log = Arc::new(LogTailCache::new(Arc::new(log)));
@@ -144,9 +144,9 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
 
 fn metrics(outage: &DegradedMode, holds: &Arc<RetentionHolds>) -> Arc<MetricsRegistry> {
     let metrics = MetricsRegistry::new(env!("CARGO_PKG_VERSION"), &wiring::integrators());
-    metrics.watch_log(telemetry::dropped_lines);
+    metrics.observe_dropped_log_lines(telemetry::dropped_lines);
     outage.watch(&metrics);
-    metrics.watch_retention(Arc::clone(holds));
+    metrics.observe_retention(Arc::clone(holds));
     Arc::new(metrics)
 }
 
@@ -214,7 +214,7 @@ impl Shared<'_> {
     fn public_state(&self, intake: IngestQueue, public_url: PublicUrl) -> PublicState {
         PublicState {
             integrators: wiring::integrators(),
-            admit: Arc::new(AuthenticateCaller::new(
+            authenticate: Arc::new(AuthenticateCaller::new(
                 Arc::clone(self.directory),
                 self.secret.clone(),
                 Arc::new(SystemClock),
@@ -257,7 +257,7 @@ impl Shared<'_> {
             streams: StreamSettings::default(),
             cursors: Arc::new(wiring::manage_cursors(stores, Arc::clone(self.log))),
             subscriptions: Arc::new(subscriptions),
-            survey: Arc::new(SubscriptionStatistics::new(
+            statistics: Arc::new(SubscriptionStatistics::new(
                 Arc::clone(&stores.subscriptions),
                 Arc::clone(self.log),
                 Arc::new(SystemClock),

@@ -10,7 +10,7 @@ use ports::subscriptions::{MAX_PENDING, Progress, Renewal};
 use tokio::time::Instant;
 
 use super::{End, Pusher};
-use crate::ingest::group_commit::chain;
+use ports::error::error_chain;
 
 /// How many deliveries are recorded in one step at most.
 const RECORDED_AT_ONCE: usize = 500;
@@ -164,7 +164,7 @@ impl Pusher {
     }
 
     pub(super) fn store_failed(&mut self, what: &'static str, error: &StoreError) {
-        tracing::warn!(subscription = %self.subscription.id, error = %chain(error), "{what}");
+        tracing::warn!(subscription = %self.subscription.id, error = %error_chain(error), "{what}");
         self.store_rests_until = Some(Instant::now() + STORE_PAUSE);
     }
 
@@ -199,7 +199,7 @@ impl Pusher {
     pub(super) async fn release(&self) {
         if let Err(error) = self.parts.queue.release(&self.lease).await {
             // It ends by itself.
-            tracing::warn!(subscription = %self.subscription.id, error = %chain(&error), "a lease was not given back");
+            tracing::warn!(subscription = %self.subscription.id, error = %error_chain(&error), "a lease was not given back");
         }
     }
 

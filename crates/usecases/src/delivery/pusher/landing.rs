@@ -10,7 +10,7 @@ use ports::webhook_sender::{Delivered, SendError};
 use super::super::flight::{self, Landed};
 use super::super::{backoff, later};
 use super::{End, Pusher};
-use crate::ingest::group_commit::chain;
+use ports::error::error_chain;
 
 /// How long an event waits that the store did not give.
 const UNREAD_PAUSE: Duration = Duration::from_secs(1);
@@ -125,7 +125,7 @@ impl Pusher {
             self.failing_since = Some(self.parts.clock.now());
             tracing::warn!(
                 subscription = %self.subscription.id,
-                error = %chain(error),
+                error = %error_chain(error),
                 "a target takes nothing; it is asked now and then"
             );
         }

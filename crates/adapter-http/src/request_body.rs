@@ -1,5 +1,5 @@
-//! Bodies, read piece by piece: never more than the limit is held, and what
-//! nobody asked for is dropped as it comes.
+//! Request bodies, read chunk by chunk: no more than the limit is kept, and unwanted bodies are
+//! dropped as they arrive.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -8,60 +8,87 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{HttpResponse, error::PayloadError};
 use futures_util::StreamExt as _;
 
-/// The longest body that is read. A real report has about 1 KiB.
-pub const BODY_MAX: usize = 65_536;
+use crate::problem::Problem;
+
+/// The most bytes that the body of a report may have. A real one has about 1 KiB.
+pub(crate) const REPORT_BODY_MAX: usize = 65_536;
+
+/// The most bytes that the body of a request to the operator's API may have.
+pub(crate) const OPERATOR_BODY_MAX: usize = 1_048_576;
 
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
-    /// It is longer than [`BODY_MAX`].
-    TooLarge,
+    /// It is longer than this.
+    TooLarge(usize),
     /// It did not arrive in time.
     TooSlow,
-    /// It breaks off, or its chunks make no sense.
+    /// It is incomplete, or its chunks are malformed.
     Broken,
 }
 
-/// The body of a request, of which nothing or all has been read.
-pub(crate) struct Body {
-    payload: Payload,
-    /// The most bytes that are read.
-    max: usize,
-    ended: bool,
-    /// What is still to come of a body whose end the server does not see: after
-    /// `Upgrade: websocket` it takes everything that follows for the new protocol.
-    left: Option<usize>,
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge(max) => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                format!("the body may have at most {max} bytes"),
+            ),
+            BodyError::TooSlow => Self::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "timeout",
+                "the body did not arrive in time",
+            ),
+            BodyError::Broken => Self::new(
+                StatusCode::BAD_REQUEST,
+                "broken_body",
+                "the body is incomplete or its chunks are malformed",
+            ),
+        }
+    }
 }
 
-impl Body {
-    /// The body that belongs to these headers.
+/// The body of a request.
+pub(crate) struct RequestBody {
+    payload: Payload,
+    max: usize,
+    complete: bool,
+    /// Bytes still to come of a body whose end the server does not see: after
+    /// `Upgrade: websocket` it takes everything that follows for the new protocol.
+    remaining: Option<usize>,
+}
+
+impl RequestBody {
+    /// Takes the body that `headers` announce, of which at most `max` bytes are read.
     pub(crate) fn new(payload: Payload, headers: &HeaderMap, max: usize) -> Self {
         Self {
             payload,
             max,
-            ended: false,
-            left: asks_for_websocket(headers).then(|| announced_length(headers).unwrap_or(0)),
+            complete: false,
+            remaining: asks_for_websocket(headers).then(|| announced_length(headers).unwrap_or(0)),
         }
     }
 
-    /// Whether it was read to its end.
-    pub(crate) const fn has_ended(&self) -> bool {
-        self.ended
+    /// Returns whether the body was read to its end.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.complete
     }
 
-    /// Reads it to its end.
+    /// Reads the body to its end.
     pub(crate) async fn read(
         &mut self,
         headers: &HeaderMap,
         deadline: Instant,
     ) -> Result<Bytes, BodyError> {
         if announced_length(headers).is_some_and(|length| length > self.max) {
-            return Err(BodyError::TooLarge);
+            return Err(BodyError::TooLarge(self.max));
         }
         match tokio::time::timeout_at(deadline.into(), self.collect()).await {
             Ok(read) => read,
@@ -69,23 +96,22 @@ impl Body {
         }
     }
 
-    /// Drops it as it comes, so that the connection can carry another request.
-    /// Gives up on one that is not small, or not there within `patience`.
-    pub(crate) async fn drain(&mut self, headers: &HeaderMap, patience: Duration) {
-        if !self.ended && announced_length(headers).is_none_or(|length| length <= self.max) {
-            // The rest of a body that came too late stays unread; see `answer`.
-            let _ = tokio::time::timeout(patience, self.discard()).await;
+    /// Drops the body as it arrives, so that the connection can carry another request. Stops
+    /// when it is too long or takes longer than `timeout`.
+    pub(crate) async fn drain(&mut self, headers: &HeaderMap, timeout: Duration) {
+        if !self.complete && announced_length(headers).is_none_or(|length| length <= self.max) {
+            // The rest of a body that is too late stays unread; see `answer`.
+            let _ = tokio::time::timeout(timeout, self.discard()).await;
         }
     }
 
-    /// The answer to its request. If the body was not read to its end, what
-    /// follows on the connection cannot be told from a request, so the
-    /// connection is closed.
+    /// Completes the answer to its request. If the body was not read to its end, the rest of it
+    /// cannot be told from the next request, so the connection is closed.
     ///
-    /// Then the unread body is kept until the answer is sent: the server would
-    /// otherwise go on reading it for as long as the client goes on sending.
+    /// Then the unread body is kept until the answer is sent: otherwise the server would keep
+    /// reading it for as long as the client keeps sending.
     pub(crate) fn answer(self, response: HttpResponse) -> HttpResponse {
-        if self.ended {
+        if self.complete {
             return response;
         }
         let response = closing(response);
@@ -100,36 +126,36 @@ impl Body {
     }
 
     async fn collect(&mut self) -> Result<Bytes, BodyError> {
-        // Nearly every body comes in one piece, which need not be copied.
+        // Nearly every body arrives in one chunk, which need not be copied.
         let Some(first) = self.next().await? else {
             return Ok(Bytes::new());
         };
         let Some(second) = self.next().await? else {
-            return self.fitting(first);
+            return self.checked(first);
         };
         let mut whole = BytesMut::from(first);
         whole.extend_from_slice(&second);
         while whole.len() <= self.max {
             match self.next().await? {
-                Some(piece) => whole.extend_from_slice(&piece),
-                None => return self.fitting(whole.freeze()),
+                Some(chunk) => whole.extend_from_slice(&chunk),
+                None => return self.checked(whole.freeze()),
             }
         }
-        Err(BodyError::TooLarge)
+        Err(BodyError::TooLarge(self.max))
     }
 
-    fn fitting(&self, body: Bytes) -> Result<Bytes, BodyError> {
+    fn checked(&self, body: Bytes) -> Result<Bytes, BodyError> {
         if body.len() <= self.max {
             Ok(body)
         } else {
-            Err(BodyError::TooLarge)
+            Err(BodyError::TooLarge(self.max))
         }
     }
 
     async fn discard(&mut self) {
         let mut length = 0;
-        while let Ok(Some(piece)) = self.next().await {
-            length += piece.len();
+        while let Ok(Some(chunk)) = self.next().await {
+            length += chunk.len();
             if length > self.max {
                 return;
             }
@@ -137,48 +163,48 @@ impl Body {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
-        if self.left == Some(0) {
+        if self.remaining == Some(0) {
             return Ok(None);
         }
         match self.payload.next().await {
-            Some(Ok(mut piece)) => {
-                if let Some(left) = &mut self.left {
-                    piece.truncate(*left);
-                    *left -= piece.len();
+            Some(Ok(mut chunk)) => {
+                if let Some(remaining) = &mut self.remaining {
+                    chunk.truncate(*remaining);
+                    *remaining -= chunk.len();
                 }
-                Ok(Some(piece))
+                Ok(Some(chunk))
             }
-            Some(Err(PayloadError::Overflow)) => Err(BodyError::TooLarge),
+            Some(Err(PayloadError::Overflow)) => Err(BodyError::TooLarge(self.max)),
             Some(Err(_)) => Err(BodyError::Broken),
             None => {
-                self.ended = true;
+                self.complete = true;
                 Ok(None)
             }
         }
     }
 }
 
-/// Whether a request has a body.
+/// Returns whether a request has a body.
 pub(crate) fn has_body(headers: &HeaderMap) -> bool {
     headers.contains_key(header::TRANSFER_ENCODING)
         || announced_length(headers).is_some_and(|length| length > 0)
 }
 
-/// Whether the server takes what follows the head for another protocol; a chunked body it
-/// reads all the same.
+/// Returns whether the server takes what follows the head for another protocol. It reads a chunked
+/// body even then.
 fn asks_for_websocket(headers: &HeaderMap) -> bool {
     let upgrades = headers.get_all(header::UPGRADE).map(HeaderValue::as_bytes);
     let websocket = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"websocket");
     !headers.contains_key(header::TRANSFER_ENCODING) && upgrades.into_iter().any(websocket)
 }
 
-/// A length that is no number has been refused by the server already.
+/// Returns the `Content-Length`. The server has refused lengths that are not numbers.
 fn announced_length(headers: &HeaderMap) -> Option<usize> {
     let length = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
     length.trim().parse().ok()
 }
 
-/// The answer after which the server closes the connection.
+/// Makes the server close the connection after `response`.
 pub(crate) fn closing(mut response: HttpResponse) -> HttpResponse {
     response
         .head_mut()
@@ -186,7 +212,7 @@ pub(crate) fn closing(mut response: HttpResponse) -> HttpResponse {
     response
 }
 
-/// The text of an answer, and the request body that was not read.
+/// The body of an answer, with the request body that was not read.
 struct AnswerToUnread {
     text: Bytes,
     _unread: Payload,

@@ -1,15 +1,17 @@
-//! What texts and numbers of the document look like, field by field and parameter by
-//! parameter: as strict as the code that reads and writes them.
+//! Constraints on texts and numbers of the document, by field and by parameter: as strict as the
+//! code that reads and writes them.
 
 use domain::page::PageSize;
 use domain::subscription::PauseReason;
 use domain::{DeliveryState, DeliveryStatus, Effect, EventType, RejectionReason};
 use serde_json::{Map, Value, json};
 
-/// A channel id or the name of a cursor: not only dots.
+use crate::api::events::MAX_WAIT_SECONDS;
+
+/// A channel id or the name of a cursor, which must not consist of dots only.
 const NAME: &str = r"\.*[A-Za-z0-9_~-][A-Za-z0-9._~-]*";
 
-/// Texts of one line that are not blank.
+/// A text of one line that is not blank.
 const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
 
 /// Printable ASCII without spaces.
@@ -23,22 +25,21 @@ const SIGNING_SECRET: &str = concat!(
     "|(?:[A-Za-z0-9+/]{4}){21}[A-Za-z0-9+/][AQgw]==)$",
 );
 
-/// A whole number in unpadded base64url: how positions and some cursors are written.
+/// A whole number in unpadded base64url, the form of positions and some cursors.
 const NUMBER: &str = concat!(
     "(?:(?:[MN][DTjz]|O[DT])[AEIMQUYcgk][w-z0-5]){0,5}",
     "(?:[MN][AQgw]|O[AQ]|(?:[MN][DTjz]|O[DT])[AEIMQUYcgk])",
 );
 
-/// A URL with a host, and perhaps a user, a port, a path, a query and a fragment.
+/// A URL with a host, and optionally a user, a port, a path, a query and a fragment.
 const PUBLIC_URL: &str = concat!(
     r"^https?://(?:[\x21\x22\x24-\x2E\x30-\x3E\x40-\x7E]*@)?",
     r"[\x21\x22\x24-\x2E\x30-\x39\x3B-\x3E\x41-\x7E][\x21\x22\x24-\x2E\x30-\x3E\x41-\x7E]*",
     r"(?:[/?#][\x21-\x7E]*)?$",
 );
 
-/// Makes the document as strict as the code. `integrators` are the names that channels
-/// may have.
-pub(super) fn tighten(document: &mut Value, integrators: &[&str]) {
+/// Adds the constraints to the document. `integrators` are the names that a channel may have.
+pub(super) fn add(document: &mut Value, integrators: &[&str]) {
     if let Some(schemas) = object(document, "/components/schemas") {
         for (owner, schema) in schemas {
             fields(owner, schema, integrators);
@@ -60,7 +61,7 @@ fn object<'a>(value: &'a mut Value, pointer: &str) -> Option<&'a mut Map<String,
     value.pointer_mut(pointer)?.as_object_mut()
 }
 
-/// Tightens all fields below a schema.
+/// Adds the constraints of all fields below a schema.
 fn fields(owner: &str, schema: &mut Value, integrators: &[&str]) {
     match schema {
         Value::Object(keywords) => {
@@ -93,7 +94,7 @@ fn parameters(operation: &mut Value, integrators: &[&str]) {
     for parameter in parameters.into_iter().flatten() {
         let name = parameter["name"].as_str().unwrap_or_default().to_owned();
         if let Some(schema) = parameter.get_mut("schema") {
-            // A parameter is left out, never null.
+            // A parameter is left out instead of null.
             if let Some(types) = schema["type"].as_array() {
                 schema["type"] = types.first().cloned().unwrap_or_default();
             }
@@ -102,8 +103,7 @@ fn parameters(operation: &mut Value, integrators: &[&str]) {
     }
 }
 
-/// Adds keywords to a schema, or to that of the items of an array. A null stays allowed
-/// where it was.
+/// Adds keywords to a schema, or to that of an array's items. Null stays allowed where it was.
 fn apply(keywords: Option<Value>, schema: &mut Value) {
     let Some(Value::Object(keywords)) = keywords else {
         return;
@@ -129,105 +129,118 @@ fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Value {
     json!({"enum": words})
 }
 
-fn statuses() -> Vec<&'static str> {
-    DeliveryStatus::ALL
-        .into_iter()
-        .map(DeliveryStatus::as_str)
-        .collect()
+fn pattern(pattern: &str) -> Value {
+    json!({"pattern": format!("^{pattern}$")})
 }
 
-fn event_types() -> Vec<&'static str> {
-    EventType::ALL.into_iter().map(EventType::as_str).collect()
+fn line(max: u16) -> Value {
+    json!({"pattern": LINE, "maxLength": max})
 }
 
-/// What is known of a field of a schema, or of a parameter of an operation.
-#[expect(clippy::too_many_lines, reason = "a table")]
+fn token(min: u16, max: u16) -> Value {
+    json!({"pattern": TOKEN, "minLength": min, "maxLength": max})
+}
+
+/// Returns the constraints of a field of a schema, or of a parameter of an operation.
 fn rule(owner: &str, name: &str, integrators: &[&str]) -> Option<Value> {
-    let line = |max: u16| json!({"pattern": LINE, "maxLength": max});
-    let token = |min: u16, max: u16| json!({"pattern": TOKEN, "minLength": min, "maxLength": max});
-    let named = || json!({"pattern": format!("^{NAME}$"), "maxLength": 64});
-    let position = || json!({"pattern": format!("^(?:latest|oldest|{NUMBER})$")});
-    Some(match (owner, name) {
-        (
-            _,
-            "created"
-            | "updated"
-            | "expires"
-            | "last_used"
-            | "first_reported_at"
-            | "last_reported_at"
-            | "reported_at"
-            | "arrived_at"
-            | "asked_at"
-            | "finished_at"
-            | "since"
-            | "until"
-            | "inactive_since"
-            | "previous_secret_expires"
-            | "last_delivered"
-            | "failing_since"
-            | "at"
-            | "next_attempt"
-            | "finished"
-            | "time",
-        ) => json!({"format": "date-time"}),
-        (_, "limit") => json!({"minimum": 1, "maximum": PageSize::MAX.get()}),
-        (_, "wait") => json!({"minimum": 0, "maximum": super::super::events::WAIT_MAX}),
-        (_, "overlap_hours") => json!({"minimum": 0, "maximum": 720}),
-        (_, "keep_messages_days") => json!({"minimum": 1, "maximum": 36_500}),
+    if let ("ReportView" | "AttemptView" | "TestView" | "Problem", "status") = (owner, name) {
+        return None;
+    }
+    format_or_range(name)
+        .or_else(|| of_events(owner, name))
+        .or_else(|| id(owner, name))
+        .or_else(|| word(owner, name, integrators))
+        .or_else(|| text(owner, name))
+        .or_else(|| position(owner, name))
+}
+
+/// The fields that contain a time.
+const TIMES: &str = "created updated expires last_used first_reported_at last_reported_at \
+    reported_at arrived_at asked_at finished_at since until inactive_since \
+    previous_secret_expires last_delivered failing_since at next_attempt finished time";
+
+fn format_or_range(name: &str) -> Option<Value> {
+    Some(match name {
+        name if TIMES.split(' ').any(|time| time == name) => json!({"format": "date-time"}),
+        "subscription" | "credential" | "erasure" | "credential_id" => json!({"format": "uuid"}),
+        "limit" => json!({"minimum": 1, "maximum": PageSize::MAX.get()}),
+        "wait" => json!({"minimum": 0, "maximum": MAX_WAIT_SECONDS}),
+        "overlap_hours" => json!({"minimum": 0, "maximum": 720}),
+        "keep_messages_days" => json!({"minimum": 1, "maximum": 36_500}),
+        _ => return None,
+    })
+}
+
+/// The lists in the parameters of events.
+fn of_events(owner: &str, name: &str) -> Option<Value> {
+    match (owner, name) {
         ("pull_events" | "stream_events", "channel") => {
-            json!({"pattern": format!("^{NAME}(?:,{NAME})*$"), "maxLength": 64})
+            let list = format!("^{NAME}(?:,{NAME})*$");
+            Some(json!({"pattern": list, "maxLength": 64}))
         }
         ("pull_events" | "stream_events", "types") => {
-            let words = event_types().join("|").replace('.', "\\.");
-            json!({"pattern": format!("^(?:{words})(?:,(?:{words}))*$")})
+            let words = EventType::ALL.map(EventType::as_str).join("|");
+            let words = words.replace('.', "\\.");
+            Some(pattern(&format!("(?:{words})(?:,(?:{words}))*")))
         }
+        _ => None,
+    }
+}
+
+fn id(owner: &str, name: &str) -> Option<Value> {
+    Some(match (owner, name) {
         (_, "channel" | "channel_id" | "channels")
         | ("ChannelInfo" | "ChannelRequest", "id")
         | ("CursorView" | "show_cursor" | "put_cursor" | "remove_cursor", "name")
-        | ("pull_events", "cursor") => named(),
+        | ("pull_events", "cursor") => {
+            json!({"pattern": format!("^{NAME}$"), "maxLength": 64})
+        }
         (_, "sid" | "message_sid" | "MessageSid") => token(1, 64),
         (_, "error_code") | ("ErrorView" | "ErrorData", "code") => token(1, 32),
-        (_, "subscription" | "credential" | "erasure" | "credential_id") => {
-            json!({"format": "uuid"})
+        _ => return None,
+    })
+}
+
+/// The fields that have one of a few words.
+fn word(owner: &str, name: &str, integrators: &[&str]) -> Option<Value> {
+    Some(match (owner, name) {
+        (_, "status" | "previous_status") => {
+            one_of(DeliveryStatus::ALL.map(DeliveryStatus::as_str))
         }
-        ("ReportView" | "AttemptView" | "TestView" | "Problem", "status") => return None,
-        (_, "status" | "previous_status") => one_of(statuses()),
-        (_, "actor") => one_of([
-            "sender",
-            "recipient",
-            "template_owner",
-            "integrator",
-            "nobody",
-        ]),
+        (_, "actor") => one_of("sender recipient template_owner integrator nobody".split(' ')),
         (_, "permanence") => one_of(["permanent", "temporary", "configuration", "unknown"]),
-        ("TwilioReport", "MessageStatus") => line(64),
-        (_, "effect") => one_of(Effect::ALL.into_iter().map(Effect::as_str)),
+        (_, "effect") => one_of(Effect::ALL.map(Effect::as_str)),
         ("CloudEvent" | "list_deliveries" | "retry_deliveries", "type")
-        | (_, "event_type" | "types") => one_of(event_types()),
+        | (_, "event_type" | "types") => one_of(EventType::ALL.map(EventType::as_str)),
         ("SubscriptionView", "state") => one_of(["active", "failing", "paused", "ended"]),
-        (_, "state") => one_of(DeliveryState::ALL.into_iter().map(DeliveryState::as_str)),
-        (_, "paused_for") => one_of(PauseReason::ALL.into_iter().map(PauseReason::as_str)),
+        (_, "state") => one_of(DeliveryState::ALL.map(DeliveryState::as_str)),
+        (_, "paused_for") => one_of(PauseReason::ALL.map(PauseReason::as_str)),
         (_, "asked_through") => one_of(["api", "command_line"]),
         (_, "condition") => one_of(["ready", "degraded", "down"]),
-        ("RejectionView", "reason") => one_of(
-            RejectionReason::ALL
-                .into_iter()
-                .map(RejectionReason::as_str),
-        ),
+        ("RejectionView", "reason") => one_of(RejectionReason::ALL.map(RejectionReason::as_str)),
         ("ChannelRequest", "integrator") => one_of(integrators.iter().copied()),
-        (_, "integrator") => json!({"pattern": "^[a-z0-9]{1,32}$"}),
-        ("ChannelRequest" | "ChannelPatch" | "ChannelInfo", "name") => line(200),
-        ("ChannelRequest" | "CredentialRequest", "label") | ("ErasureRequest", "reason") => {
-            line(200)
-        }
+        (_, "integrator") => pattern("[a-z0-9]{1,32}"),
+        _ => return None,
+    })
+}
+
+fn text(owner: &str, name: &str) -> Option<Value> {
+    Some(match (owner, name) {
+        ("TwilioReport", "MessageStatus") => line(64),
+        ("ChannelRequest" | "ChannelPatch" | "ChannelInfo", "name")
+        | ("ChannelRequest" | "CredentialRequest", "label")
+        | ("ErasureRequest", "reason") => line(200),
+        ("TwilioReport", "To" | "From")
+        | ("ChannelRequest" | "ChannelPatch", "senders")
+        | ("ErasureRequest", "recipient")
+        | ("list_messages", "to") => line(256),
         ("SubscriptionRequest" | "SubscriptionPatch", "description") => {
             json!({"pattern": format!("^$|{LINE}"), "maxLength": 200})
         }
-        ("ChannelRequest" | "CredentialRequest", "user") => json!({
-            "pattern": LINE.replace("\\x00-\\x1f", "\\x00-\\x1f:"),
-            "maxLength": 255,
-        }),
+        ("ChannelRequest" | "CredentialRequest", "user") => {
+            let without_colon = LINE.replace("\\x00-\\x1f", "\\x00-\\x1f:");
+            json!({"pattern": without_colon, "maxLength": 255})
+        }
         ("ChannelRequest" | "CredentialRequest", "password") => {
             json!({"minLength": 8, "maxLength": 1024})
         }
@@ -236,23 +249,25 @@ fn rule(owner: &str, name: &str, integrators: &[&str]) -> Option<Value> {
         }
         (_, "signing_token") => token(8, 256),
         ("SubscriptionRequest" | "SubscriptionPatch", "url") => {
-            // What a URL may be is no regular expression.
+            // No regular expression describes the valid URLs.
             json!({"minLength": 1, "maxLength": 2048})
         }
         ("RotateRequest" | "SubscriptionRequest", "secret") => json!({"pattern": SIGNING_SECRET}),
-        ("TwilioReport", "To" | "From")
-        | ("ChannelRequest" | "ChannelPatch", "senders")
-        | ("ErasureRequest", "recipient")
-        | ("list_messages", "to") => line(256),
+        _ => return None,
+    })
+}
+
+/// Positions in the log and cursors of pages.
+fn position(owner: &str, name: &str) -> Option<Value> {
+    Some(match (owner, name) {
         ("CursorRequest" | "CursorView" | "SubscriptionDetailView", "position")
         | ("pull_events" | "stream_events" | "SubscriptionRequest" | "ReplayRequest", "after") => {
-            position()
+            pattern(&format!("(?:latest|oldest|{NUMBER})"))
         }
-        ("CursorRequest", "from") | ("stream_events", "Last-Event-ID") => {
-            json!({"pattern": format!("^{NUMBER}$")})
-        }
-        ("list_rejections", "cursor") => json!({"pattern": format!("^{NUMBER}$")}),
-        (_, "cursor") => json!({"pattern": "^[A-Za-z0-9_-]+$"}),
+        ("CursorRequest", "from")
+        | ("stream_events", "Last-Event-ID")
+        | ("list_rejections", "cursor") => pattern(NUMBER),
+        (_, "cursor") => pattern("[A-Za-z0-9_-]+"),
         _ => return None,
     })
 }

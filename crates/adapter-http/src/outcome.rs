@@ -1,42 +1,42 @@
-//! How a request to the webhook ended.
+//! How the webhook answered a request.
 
-/// How a request to the webhook ended.
+/// How the webhook answered a request; the label of `receiptd_requests_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Answered 204: what it reports is durable.
+    /// Answered 204: the report is durable.
     Accepted,
-    /// Asked for credentials, as half of all good requests are.
+    /// Asked for credentials; half of Twilio's valid requests begin so.
     Challenge,
-    /// Its credentials were wrong, or there is no such channel.
+    /// The credentials were wrong, or there is no such channel.
     Refused,
-    /// A field was wrong.
+    /// A field was missing or invalid.
     Invalid,
-    /// Its media type or encoding was wrong.
+    /// The media type or encoding was wrong.
     Unsupported,
-    /// Its body was too long.
+    /// The body was too long.
     TooLarge,
-    /// It did not arrive in time.
+    /// The request did not arrive in time.
     Timeout,
-    /// Its channel is switched off.
+    /// The channel is disabled.
     Disabled,
-    /// Its signature was missing or wrong.
+    /// The signature was missing or wrong.
     SignatureMismatch,
-    /// Its sender is not on the channel's list.
+    /// The sender is not on the channel's list.
     SenderNotAllowed,
-    /// The store will never take it.
+    /// The store rejected the report.
     RefusedByStore,
-    /// The store was away or too slow.
+    /// The store was unavailable or too slow.
     Unavailable,
-    /// Too many others were waiting.
+    /// The ingest queue was full.
     Overloaded,
-    /// Its path leads nowhere.
+    /// There is nothing at the path.
     NotFound,
-    /// It was no POST.
+    /// The method was not POST.
     MethodNotAllowed,
 }
 
 impl Outcome {
-    /// All of them, in the order of their declaration.
+    /// All outcomes, in the order of their declaration.
     pub(crate) const ALL: [Self; 15] = [
         Self::Accepted,
         Self::Challenge,
@@ -55,7 +55,7 @@ impl Outcome {
         Self::MethodNotAllowed,
     ];
 
-    /// The word on the wire.
+    /// Returns the value of the label.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_outcome_stands_at_its_place() {
+    fn all_is_in_the_order_of_declaration() {
         for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, place, "{}", outcome.as_str());
         }

@@ -1,4 +1,4 @@
-//! Request bodies: JSON objects.
+//! Request bodies, which are JSON objects.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,11 +9,11 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// The body of a request.
+/// The JSON body of a request.
 pub(crate) type Body<T> = web::Json<Object<T>>;
 
-/// A value that is written as a JSON object and nothing else. The structs that serde
-/// derives accept an array of their fields by position too.
+/// A value that is read from a JSON object only. The code that serde derives for structs also
+/// accepts an array of their fields by position.
 pub(crate) struct Object<T>(pub T);
 
 impl<T> Deref for Object<T> {
@@ -44,7 +44,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// A whole number. In JSON `540.0` is one too.
+/// A whole number; JSON may write it as `540.0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whole(pub i64);
 
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_number_may_be_written_with_a_fraction_of_zero() {
+    fn whole_number_may_have_a_fraction_of_zero() {
         let read = |text: &str| serde_json::from_str(text).ok().map(|Whole(number)| number);
         assert_eq!(read("540"), Some(540));
         assert_eq!(read("540.0"), Some(540));

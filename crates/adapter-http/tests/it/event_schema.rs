@@ -1,4 +1,4 @@
-//! The document of what is pushed says what real events are.
+//! The documented form of events, compared with real ones.
 
 use std::collections::BTreeSet;
 
@@ -10,22 +10,21 @@ use crate::client::Request;
 use crate::fixture::on_memory;
 use crate::service::fields;
 
-/// Events of every type, as the program makes them.
+/// Returns the document and real events of every type.
 async fn real_events() -> (Value, Vec<Value>) {
     let (running, _) = on_memory().await;
-    let service = &running.service;
-    let channel = service.add_channel("1", json!({})).await;
+    let channel = running.add_channel("1", json!({})).await;
     for (number, event_type) in (1..).zip(EventType::ALL) {
         let sid = twilio_sid(number);
-        let words = match event_type {
+        let statuses = match event_type {
             EventType::Moved(status) => vec![status.as_str()],
             EventType::Contradicted => vec!["failed", "delivered"],
         };
-        for word in words {
-            let fields = fields(&sid, word);
+        for status in statuses {
+            let fields = fields(&sid, status);
             let error = ("ErrorCode", "63016");
             let with_error: Vec<_> = fields.into_iter().chain([error]).collect();
-            let fields = if word == "failed" {
+            let fields = if status == "failed" {
                 &with_error[..]
             } else {
                 &fields
@@ -33,15 +32,15 @@ async fn real_events() -> (Value, Vec<Value>) {
             let request = Request::post(&channel.path())
                 .form(fields)
                 .basic(&channel.user, &channel.password);
-            assert_eq!(request.send(service.public).await.status, 204, "{word}");
+            request.send(running.public).await.assert_for(status, "204");
         }
     }
-    let page = service.shown("/api/v1/events?limit=500").await;
-    let document = Request::get("/openapi.json").send(service.operator).await;
+    let page = running.shown("/api/v1/events?limit=500").await;
+    let document = Request::get("/openapi.json").send(running.operator).await;
     (document.json(), page["items"].as_array().unwrap().clone())
 }
 
-/// Holds values against a schema and notes which of its properties they have.
+/// Compares values with a schema and collects the properties they have.
 struct Comparison<'a> {
     document: &'a Value,
     seen: BTreeSet<String>,
@@ -55,7 +54,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// The alternatives of a schema: itself, if there are none.
+    /// Returns the alternatives of a schema, or itself.
     fn alternatives(&self, schema: &'a Value) -> Vec<&'a Value> {
         let schema = self.resolved(schema);
         match schema["oneOf"].as_array() {
@@ -108,7 +107,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// All properties that a schema has.
+    /// Collects all properties of a schema.
     fn properties(&self, at: &str, schema: &'a Value, found: &mut BTreeSet<String>) {
         for schema in self.alternatives(schema) {
             for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
@@ -124,7 +123,7 @@ impl<'a> Comparison<'a> {
 }
 
 #[tokio::test]
-async fn the_document_of_a_pushed_event_has_the_fields_of_real_ones_and_no_others() {
+async fn documented_event_has_exactly_the_fields_of_real_events() {
     let (document, events) = real_events().await;
     let pushed = &document["webhooks"]["message"]["post"];
     let body = &pushed["requestBody"]["content"]["application/cloudevents+json"]["schema"];
@@ -150,11 +149,9 @@ async fn the_document_of_a_pushed_event_has_the_fields_of_real_ones_and_no_other
 }
 
 #[tokio::test]
-async fn the_document_of_a_pushed_event_names_its_headers_and_the_answers() {
+async fn document_names_headers_and_answers_of_event_requests() {
     let (running, _) = on_memory().await;
-    let document = Request::get("/openapi.json")
-        .send(running.service.operator)
-        .await;
+    let document = Request::get("/openapi.json").send(running.operator).await;
     let document = document.json();
     let pushed = &document["webhooks"]["message"]["post"];
     let headers = pushed["parameters"].as_array().unwrap().iter();
@@ -171,7 +168,7 @@ async fn the_document_of_a_pushed_event_names_its_headers_and_the_answers() {
     let answers: Vec<_> = pushed["responses"].as_object().unwrap().keys().collect();
     assert_eq!(answers, ["2XX", "3XX", "410", "4XX", "5XX"]);
     assert!(pushed["responses"]["5XX"]["headers"]["Retry-After"].is_object());
-    // It is no path of this service, and asks for no token of it.
+    // It is not a path of this service and requires no token.
     assert!(document["paths"]["message"].is_null());
     assert_eq!(pushed["security"], json!([{}]));
 }

@@ -1,5 +1,5 @@
-//! An integrator of nobody's, unlike Twilio in all that may differ: its word in
-//! the path, its media type, its proof and its body.
+//! An integrator that differs from Twilio in everything that may differ: path word, media type,
+//! authentication and body.
 
 use domain::rejection::MaskedFields;
 use domain::report::ReportFields;
@@ -9,40 +9,40 @@ use ports::integrator::{
     SignedRequest, report_path,
 };
 
-/// Shows its password bare and sends `<sid> <status>`.
-pub struct Parrot(IntegratorName);
+/// Sends its password without a scheme and `<sid> <status>` as body.
+pub struct OtherIntegrator(IntegratorName);
 
-impl Parrot {
+impl OtherIntegrator {
     pub fn new() -> Self {
-        Self(IntegratorName::parse("parrot").unwrap())
+        Self(IntegratorName::parse("other").unwrap())
     }
 }
 
-impl Integrator for Parrot {
+impl Integrator for OtherIntegrator {
     fn name(&self) -> &IntegratorName {
         &self.0
     }
 
     fn path_word(&self) -> &'static str {
-        "squawk"
+        "status"
     }
 
     fn media_type(&self) -> &'static str {
-        "text/parrot"
+        "text/plain"
     }
 
     fn challenge(&self) -> &'static str {
-        "Parrot"
+        "Other"
     }
 
-    fn authenticate(&self, headers: &dyn Headers, door: AuthContext<'_>) -> AuthResult {
+    fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
         let Some(password) = headers.get("authorization") else {
             return AuthResult::Challenge;
         };
-        let hash = door
+        let hash = context
             .secret
-            .credential_hash(door.channel, b"webhook", password);
-        let mut known = door.credentials.iter();
+            .credential_hash(context.channel, b"webhook", password);
+        let mut known = context.credentials.iter();
         known
             .find(|(_, kept)| *kept == hash)
             .map_or(AuthResult::Denied, |(id, _)| AuthResult::Authenticated(*id))

@@ -1,0 +1,59 @@
+//! What health and metrics need, on the operator's listener and on that of a worker.
+
+use std::sync::Arc;
+
+use usecases::{CheckHealth, SubscriptionStatistics};
+
+use crate::admin_token::AdminToken;
+use crate::auth_failure_throttle::AuthFailureThrottle;
+use crate::health_cache::HealthCache;
+use crate::metrics::registry::MetricsRegistry;
+use crate::runtime::RuntimeHandle;
+use crate::settings::ListenerSettings;
+
+/// The use cases and values of the monitoring routes.
+#[derive(Clone)]
+pub struct MonitoringState {
+    /// Reads the statistics of all subscriptions.
+    pub statistics: Arc<SubscriptionStatistics>,
+    /// Checks the parts that the process depends on.
+    pub health: Arc<CheckHealth>,
+    /// The metrics of this process.
+    pub metrics: Arc<MetricsRegistry>,
+    /// The token that opens the API and the metrics.
+    pub admin_token: AdminToken,
+}
+
+/// How many wrong tokens are answered at a time; with the default delay 20 a second.
+const CONCURRENT_AUTH_FAILURES: usize = 4;
+
+/// The state of the handlers of health and metrics, and of the check of the admin token.
+pub(crate) struct Monitoring {
+    pub(crate) state: MonitoringState,
+    pub(crate) settings: ListenerSettings,
+    pub(crate) health_cache: HealthCache,
+    pub(crate) auth_failures: AuthFailureThrottle,
+    runtime: RuntimeHandle,
+}
+
+impl Monitoring {
+    pub(crate) fn new(
+        state: MonitoringState,
+        settings: ListenerSettings,
+        runtime: RuntimeHandle,
+    ) -> Self {
+        let delay = settings.refusal_delay;
+        Self {
+            state,
+            settings,
+            health_cache: HealthCache::default(),
+            auth_failures: AuthFailureThrottle::new(CONCURRENT_AUTH_FAILURES, delay),
+            runtime,
+        }
+    }
+
+    /// Runs a use case in the store's runtime.
+    pub(crate) async fn run<F: Future>(&self, use_case: F) -> F::Output {
+        self.runtime.run(use_case).await
+    }
+}
