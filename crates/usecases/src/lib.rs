@@ -24,7 +24,7 @@ pub mod subscriptions;
 pub use channels::directory::ChannelDirectory;
 pub use channels::manage::ManageChannels;
 pub use delivery::PushEvents;
-pub use delivery::throttle::Pace;
+pub use delivery::throttle::Throttle;
 pub use erasure::{EraseRecipient, ListErasures};
 pub use events::cloud_event::CloudEvent;
 pub use events::cursors::ManageCursors;

@@ -13,7 +13,7 @@ use testkit::memory::{MemoryJournal, MemoryStore};
 use tokio::task::JoinHandle;
 use usecases::ingest::group_commit::{IngestError, IngestSettings, Kept, WriterDied};
 use usecases::ingest::journal_replay::{ReplayError, Replayed};
-use usecases::{IngestQueue, Pace, ReplayJournal, StoreCircuitBreaker};
+use usecases::{IngestQueue, ReplayJournal, StoreCircuitBreaker, Throttle};
 
 const SETTINGS: IngestSettings = IngestSettings {
     queue: 64,
@@ -136,15 +136,15 @@ async fn what_gathers_during_one_commit_is_recorded_in_the_next() {
 }
 
 #[tokio::test]
-async fn batches_that_are_full_slow_down_events() {
+async fn full_batches_throttle_event_delivery() {
     let store = MemoryStore::new();
-    let pace = Arc::new(Pace::default());
+    let throttle = Arc::new(Throttle::default());
     let (intake, writers) =
         IngestQueue::new(Arc::new(store.clone()), Arc::new(NoMetrics), SETTINGS);
-    let writers = spawn(writers.slowing(pace.clone()).run());
-    let slowed = || pace.batch_kept(0, SETTINGS.batch, Duration::ZERO, Instant::now().into());
+    let writers = spawn(writers.throttling(throttle.clone()).run());
+    let throttled = || throttle.batch_taken(0, SETTINGS.batch, Instant::now().into());
     intake.record(&twilio(), numbered(0)).await.unwrap();
-    assert!(slowed().is_zero());
+    assert!(throttled().is_zero());
     store.set_paused(true);
     let many: Vec<_> = (1..=64)
         .map(|number| {
@@ -157,7 +157,7 @@ async fn batches_that_are_full_slow_down_events() {
     for waiting in many {
         waiting.await.unwrap().unwrap();
     }
-    assert!(!slowed().is_zero());
+    assert!(!throttled().is_zero());
     drop(intake);
     writers.await.unwrap().unwrap();
 }

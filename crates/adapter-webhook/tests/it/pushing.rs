@@ -67,7 +67,7 @@ impl World {
         let parts = PushParts {
             queue: store.clone(),
             log: Arc::new(LogTailCache::new(store.clone())),
-            pace: Arc::default(),
+            throttle: Arc::default(),
             sink: Arc::new(sink(self.settings.clone())),
             directory: Arc::new(ChannelDirectory::new(
                 store,

@@ -67,8 +67,8 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let parts = PushParts {
         queue: Arc::clone(&stores.queue),
         log,
-        // Reports are taken elsewhere.
-        pace: Arc::default(),
+        // A worker ingests no reports.
+        throttle: Arc::default(),
         sink: event_sink::of(settings)?,
         directory,
         secret,

@@ -30,7 +30,7 @@ use domain::secret::ServerSecret;
 use ports::{Clock, DeliveryQueue, Ids, Metrics, StoreError, WebhookSender};
 use tokio::time::Instant;
 
-use crate::{ChannelDirectory, LogTailCache, Pace};
+use crate::{ChannelDirectory, LogTailCache, Throttle};
 use limits::Limits;
 pub use pusher::Pusher;
 use stopped::Stopped;
@@ -80,8 +80,8 @@ pub struct PushParts {
     pub queue: Arc<dyn DeliveryQueue>,
     /// Has the events.
     pub log: Arc<LogTailCache>,
-    /// How fast they may be sent.
-    pub pace: Arc<Pace>,
+    /// Limits attempts while ingest is saturated.
+    pub throttle: Arc<Throttle>,
     /// Sends them.
     pub sink: Arc<dyn WebhookSender>,
     /// Knows whose error codes a channel has.

@@ -22,7 +22,7 @@ use tokio::task::{JoinError, JoinSet};
 
 pub use super::saturation::QueueSaturation;
 use crate::log_limit::LogLimit;
-use crate::{LogTailCache, Pace, StoreCircuitBreaker};
+use crate::{LogTailCache, StoreCircuitBreaker, Throttle};
 
 /// How the intake is dimensioned.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +114,7 @@ pub struct GroupCommitWriters {
     store: Arc<dyn ReportStore>,
     journal: Option<Arc<dyn Journal>>,
     log: Option<Arc<LogTailCache>>,
-    pace: Option<Arc<Pace>>,
+    throttle: Option<Arc<Throttle>>,
     gate: Arc<StoreCircuitBreaker>,
     observer: Arc<dyn Metrics>,
     settings: IngestSettings,
@@ -139,7 +139,7 @@ impl IngestQueue {
             store,
             journal: None,
             log: None,
-            pace: None,
+            throttle: None,
             gate,
             observer,
             settings,
@@ -199,11 +199,10 @@ impl GroupCommitWriters {
         self
     }
 
-    /// Slows down events that are pushed at this pace while there are many
-    /// reports.
+    /// Throttles event delivery while many reports are queued.
     #[must_use]
-    pub fn slowing(mut self, pace: Arc<Pace>) -> Self {
-        self.pace = Some(pace);
+    pub fn throttling(mut self, throttle: Arc<Throttle>) -> Self {
+        self.throttle = Some(throttle);
         self
     }
 
@@ -238,15 +237,14 @@ impl GroupCommitWriters {
             if taken == 0 {
                 return;
             }
-            let began = Instant::now();
-            self.keep(std::mem::take(&mut batch)).await;
-            if let Some(pace) = &self.pace {
-                let (took, now) = (began.elapsed(), Instant::now().into());
-                let slowed = pace.batch_kept(taken, self.settings.batch, took, now);
-                if !slowed.is_zero() {
-                    self.observer.pushing_slowed(slowed);
+            if let Some(throttle) = &self.throttle {
+                let now = Instant::now().into();
+                let throttled = throttle.batch_taken(taken, self.settings.batch, now);
+                if !throttled.is_zero() {
+                    self.observer.pushing_slowed(throttled);
                 }
             }
+            self.keep(std::mem::take(&mut batch)).await;
         }
     }
 

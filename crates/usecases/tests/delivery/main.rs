@@ -75,13 +75,13 @@ async fn every_event_arrives_once_and_is_taken_down() {
 }
 
 #[tokio::test]
-async fn events_are_few_while_reports_are_many_and_catch_up_afterwards() {
+async fn saturated_ingest_throttles_delivery_which_catches_up_afterwards() {
     let world = World::new(|_, _| 204);
     world.subscribe(1).await;
     for number in 0..400 {
         world.record(&format!("SM{number}"), &["sent"]).await;
     }
-    let reports = world.flood();
+    let reports = world.saturate_ingest();
     let began = Instant::now();
     let worker = world.work("one");
     until("some arrive all the same", async || {

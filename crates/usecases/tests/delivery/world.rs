@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use usecases::delivery::{PushParts, PushSettings};
-use usecases::{ChannelDirectory, LogTailCache, Pace, PushEvents};
+use usecases::{ChannelDirectory, LogTailCache, PushEvents, Throttle};
 
 /// What a target does with an event: its HTTP status and for how long it asks to
 /// be left alone, by message and how often it has come.
@@ -104,7 +104,7 @@ pub(crate) struct World {
     pub(crate) store: MemoryStore,
     told: Arc<Told>,
     pub(crate) log: Arc<LogTailCache>,
-    pub(crate) pace: Arc<Pace>,
+    pub(crate) throttle: Arc<Throttle>,
     pub(crate) sink: Arc<Heard>,
     pub(crate) clock: Arc<FixedClock>,
     stop: watch::Sender<bool>,
@@ -119,7 +119,7 @@ impl World {
             log: Arc::new(LogTailCache::new(Arc::new(store.clone()))),
             store,
             told: Arc::default(),
-            pace: Arc::default(),
+            throttle: Arc::default(),
             sink: Arc::new(Heard {
                 taken: Mutex::default(),
                 tries: Mutex::default(),
@@ -202,7 +202,7 @@ impl World {
         let parts = PushParts {
             queue,
             log: self.log.clone(),
-            pace: self.pace.clone(),
+            throttle: self.throttle.clone(),
             sink,
             directory: Arc::new(self.directory()),
             secret: server_secret(),
@@ -233,15 +233,13 @@ impl World {
         })
     }
 
-    /// An intake that takes full batches until it is aborted.
-    pub(crate) fn flood(&self) -> JoinHandle<()> {
-        let pace = self.pace.clone();
-        for _ in 0..9 {
-            pace.batch_kept(256, 256, Duration::from_millis(5), Instant::now());
-        }
+    /// Saturates ingest with full batches until the task is aborted.
+    pub(crate) fn saturate_ingest(&self) -> JoinHandle<()> {
+        let throttle = self.throttle.clone();
+        throttle.batch_taken(256, 256, Instant::now());
         spawn(async move {
             loop {
-                pace.batch_kept(256, 256, Duration::from_millis(5), Instant::now());
+                throttle.batch_taken(256, 256, Instant::now());
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         })

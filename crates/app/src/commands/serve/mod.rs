@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use usecases::delivery::PushParts;
 use usecases::{
     AuthenticateCaller, ChannelDirectory, CheckHealth, IngestQueue, ListErasures, ListMessages,
-    ListRejections, LogTailCache, ManageChannels, Pace, PushEvents, ReadEvents, ReceiveReport,
-    RetentionHolds, ShowMessage, SubscriptionStatistics,
+    ListRejections, LogTailCache, ManageChannels, PushEvents, ReadEvents, ReceiveReport,
+    RetentionHolds, ShowMessage, SubscriptionStatistics, Throttle,
 };
 
 use super::demo::{self, Demo};
@@ -77,9 +77,9 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let home = RuntimeHandle::here()?;
     let log = AtHome::new(Arc::clone(&stores.log), home.clone());
     let log = Arc::new(LogTailCache::new(Arc::new(log)));
-    let pace = Arc::<Pace>::default();
+    let throttle = Arc::<Throttle>::default();
     let writers = outage.keep_reports(writers).telling(Arc::clone(&log));
-    let writers = writers.slowing(Arc::clone(&pace));
+    let writers = writers.throttling(Arc::clone(&throttle));
     #[expect(
         clippy::disallowed_methods,
         reason = "awaited when stopping, after the listeners"
@@ -92,7 +92,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         directory: &directory,
         metrics: &metrics,
         log: &log,
-        pace: &pace,
+        throttle: &throttle,
         holds: &holds,
         sink: &sink,
         home,
@@ -204,7 +204,7 @@ struct Shared<'a> {
     directory: &'a Arc<ChannelDirectory>,
     metrics: &'a Arc<MetricsRegistry>,
     log: &'a Arc<LogTailCache>,
-    pace: &'a Arc<Pace>,
+    throttle: &'a Arc<Throttle>,
     holds: &'a Arc<RetentionHolds>,
     sink: &'a Arc<dyn WebhookSender>,
     home: RuntimeHandle,
@@ -289,7 +289,7 @@ impl Shared<'_> {
         let parts = PushParts {
             queue: Arc::new(queue),
             log: Arc::clone(self.log),
-            pace: Arc::clone(self.pace),
+            throttle: Arc::clone(self.throttle),
             // Its own: connections to targets belong to the thread that pushes.
             sink: event_sink::of(self.settings)?,
             directory: Arc::clone(self.directory),

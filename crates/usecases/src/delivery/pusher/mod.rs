@@ -21,9 +21,9 @@ use super::lanes::{Entry, Lanes};
 use super::limits::{EventShare, Limits};
 use super::secrets::Secrets;
 use super::stopped::Stopped;
+use super::throttle::{Throttle, Turns};
 use super::timeline::Timeline;
 use super::{PushParts, PushSettings, backoff, health};
-use crate::delivery::throttle::{Pace, Turns};
 use reading::{ParseResult, poll_some};
 
 /// How long events under way may still take when the process stops.
@@ -103,7 +103,7 @@ impl Pusher {
             timeline.now(),
             random_seed(&*parts.ids),
         );
-        let turns = Pace::turns(Arc::clone(&parts.pace));
+        let turns = Throttle::turns(Arc::clone(&parts.throttle));
         let last = leased.open.last().map(PendingDelivery::place);
         let mut pusher = Self {
             parts,

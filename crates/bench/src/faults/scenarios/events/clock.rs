@@ -127,7 +127,7 @@ where
     let parts = PushParts {
         queue: store.clone(),
         log: Arc::new(LogTailCache::new(store)),
-        pace: Arc::default(),
+        throttle: Arc::default(),
         sink: Arc::new(WebhookSink::new(settings, clock.clone())?),
         directory: Arc::new(directory),
         secret: secret()?,
