@@ -3,7 +3,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use usecases::health::{Condition, EventIndex};
+use usecases::health::{ComponentHealth, Condition};
 use utoipa::ToSchema;
 
 use crate::api::auth::{PresentedToken, check_token};
@@ -32,8 +32,8 @@ pub struct PartView {
 }
 
 impl HealthView {
-    fn new(parts: &[EventIndex], with_ids: bool) -> Self {
-        let view = |part: &EventIndex| PartView {
+    fn new(parts: &[ComponentHealth], with_ids: bool) -> Self {
+        let view = |part: &ComponentHealth| PartView {
             name: part.name,
             condition: part.condition.as_str(),
             detail: if with_ids {
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn ids_are_shown_only_with_the_token() {
-        let part = EventIndex {
+        let part = ComponentHealth {
             name: "subscriptions",
             condition: Condition::Degraded,
             detail: Some("0193 was paused".to_owned()),

@@ -5,29 +5,29 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
-use usecases::health::EventIndex;
+use usecases::health::ComponentHealth;
 
 /// How long a result is reused.
 const VALID_FOR: Duration = Duration::from_secs(1);
 
 /// The last result of the health checks.
 #[derive(Default)]
-pub(crate) struct HealthCache(Mutex<Option<(Instant, Arc<[EventIndex]>)>>);
+pub(crate) struct HealthCache(Mutex<Option<(Instant, Arc<[ComponentHealth]>)>>);
 
 impl HealthCache {
     /// Returns the last result if it is recent, else that of `check`. Of concurrent callers one
     /// runs the check and the others wait for its result.
     pub(crate) async fn get_or_check(
         &self,
-        check: impl Future<Output = Vec<EventIndex>>,
-    ) -> Arc<[EventIndex]> {
+        check: impl Future<Output = Vec<ComponentHealth>>,
+    ) -> Arc<[ComponentHealth]> {
         let mut last = self.0.lock().await;
         if let Some((at, parts)) = &*last
             && at.elapsed() < VALID_FOR
         {
             return Arc::clone(parts);
         }
-        let parts: Arc<[EventIndex]> = check.await.into();
+        let parts: Arc<[ComponentHealth]> = check.await.into();
         *last = Some((Instant::now(), Arc::clone(&parts)));
         parts
     }

@@ -44,13 +44,13 @@ impl DegradedMode {
 
     /// Has a directory keep a copy of the channels.
     pub fn keep_copy(&self, directory: ChannelDirectory) -> ChannelDirectory {
-        directory.with_copy(Arc::new(self.copy.clone()))
+        directory.with_snapshot(Arc::new(self.copy.clone()))
     }
 
     /// The store could not be reached: reports go to the journal from the first
     /// one on, without waiting for a deadline.
     pub fn begin(&self) {
-        self.gate.failed();
+        self.gate.trip();
     }
 
     /// Has writers keep in the journal what the store does not take.

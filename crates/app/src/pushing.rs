@@ -9,7 +9,7 @@ use ports::error::error_chain;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use usecases::PushEvents;
+use usecases::DeliveryWorker;
 
 /// How often it is looked for subscriptions that nobody serves.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const NICENESS: i32 = 15;
 /// processors they have when reports leave it to them. The receiver is done when it has ended,
 /// and fails if it died.
 pub fn beside_the_intake(
-    push: PushEvents,
+    push: DeliveryWorker,
     stop: CancellationToken,
 ) -> io::Result<oneshot::Receiver<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -50,7 +50,7 @@ fn give_way() {
 }
 
 /// Pushes until told to stop, and ends when every task of it has.
-pub async fn run(push: Arc<PushEvents>, stop: CancellationToken) {
+pub async fn run(push: Arc<DeliveryWorker>, stop: CancellationToken) {
     let mut pushers = JoinSet::new();
     let mut failing = false;
     while !stop.is_cancelled() {

@@ -17,7 +17,7 @@ use ports::{
     WebhookSender,
 };
 use usecases::retention::prune::RetentionStores;
-use usecases::subscriptions::SubscriptionParts;
+use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     ChannelDirectory, EraseRecipient, Integrators, LogTailCache, ManageChannels, ManageCursors,
     ManageSubscriptions, Prune, RetentionHolds,
@@ -272,13 +272,13 @@ pub fn manage_subscriptions(
     directory: Arc<ChannelDirectory>,
     sink: Arc<dyn WebhookSender>,
 ) -> ManageSubscriptions {
-    ManageSubscriptions::new(SubscriptionParts {
-        repository: Arc::clone(&stores.subscriptions),
+    ManageSubscriptions::new(SubscriptionDependencies {
+        store: Arc::clone(&stores.subscriptions),
         deliveries: Arc::clone(&stores.deliveries),
         attempts: Arc::clone(&stores.attempts),
         log,
         reports: Arc::clone(&stores.reports),
-        sink,
+        sender: sink,
         directory,
         secret,
         clock: Arc::new(SystemClock),
@@ -301,7 +301,7 @@ fn erasing(erase: Arc<EraseRecipient>) -> Worker {
     Worker::new("erase", Duration::from_secs(2), move || {
         let erase = Arc::clone(&erase);
         async move {
-            while erase.go_on().await?.is_some() {
+            while erase.resume().await?.is_some() {
                 // Between two steps others have their turn.
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -328,7 +328,7 @@ pub fn clearing_up(
     log: &Arc<LogTailCache>,
     holds: &Arc<RetentionHolds>,
 ) -> Vec<Worker> {
-    let erase = erase_recipient(stores).telling(Arc::clone(log));
+    let erase = erase_recipient(stores).invalidating(Arc::clone(log));
     let prune = Arc::new(prune(stores, settings, Arc::clone(holds)));
     let partitions = {
         let prune = Arc::clone(&prune);

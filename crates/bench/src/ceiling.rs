@@ -22,9 +22,12 @@ use ports::reports::MessageWithReports;
 use ports::{ChannelStore as _, Clock, Headers, Integrator, ReportStore, StoreError};
 use testkit::builders;
 use testkit::memory::MemoryStore;
-use usecases::ingest::group_commit::IngestSettings;
+use usecases::ingest::queue::IngestSettings;
 use usecases::ingest::receive::ReportRequest;
-use usecases::{AuthenticateCaller, Authentication, ChannelDirectory, IngestQueue, ReceiveReport};
+use usecases::{
+    AuthenticateCaller, Authentication, ChannelDirectory, GroupCommitWriters, IngestQueue,
+    ReceiveReport,
+};
 
 use crate::{CHANNEL, PASSWORD, SECRET_KEY, USER, receiver};
 
@@ -102,7 +105,7 @@ pub fn serve(listen: SocketAddr, depth: Depth) -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let (intake, writers) = IngestQueue::new(
+        let (intake, writers) = GroupCommitWriters::new(
             Arc::new(Nowhere),
             Arc::new(NoMetrics),
             IngestSettings::default(),

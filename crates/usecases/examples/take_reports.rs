@@ -1,9 +1,8 @@
-//! Takes as many reports as its argument says, one after the other: proves the
-//! caller, reads the form, hands the report to the intake and waits for its
-//! answer. There is no HTTP, and the store records nothing.
+//! Records as many reports as its argument says, one after the other: authenticates the caller,
+//! parses the form, enqueues the report and waits for its answer. There is no HTTP, and the store
+//! discards everything.
 //!
-//! `make instructions` counts what a report costs here. Everything else stands
-//! still, so that the count is the same on every run.
+//! `make instructions` counts the instructions per report. Nothing else varies between runs.
 
 #![expect(clippy::expect_used, reason = "a tool for developers may end so")]
 
@@ -21,9 +20,11 @@ use ports::{ChannelStore as _, Headers, ReportStore, StoreError};
 use testkit::builders;
 use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
-use usecases::ingest::group_commit::IngestSettings;
+use usecases::ingest::queue::IngestSettings;
 use usecases::ingest::receive::ReportRequest;
-use usecases::{AuthenticateCaller, Authentication, ChannelDirectory, IngestQueue, ReceiveReport};
+use usecases::{
+    AuthenticateCaller, Authentication, ChannelDirectory, GroupCommitWriters, ReceiveReport,
+};
 
 const CHANNEL: &str = "202105102694809992";
 const USER: &str = "user";
@@ -37,7 +38,7 @@ XE823cb84a73cd00c3731c7ebc804a13d3&To=whatsapp%3A%2B15550100001&From=whatsapp%3A
 &MessageSid=SM0123456789abcdef0123456789abcdef&AccountSid=AC20dfc0ab5df7f9861fd50ba4c6c0d31b\
 &ChannelToAddress=%2B1555010XXXX&EventType=DELIVERED";
 
-// One thread: who runs when would change from run to run otherwise.
+// One thread: the schedule would vary between runs otherwise.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let reports: u32 = std::env::args()
@@ -59,16 +60,16 @@ async fn main() {
     directory
         .refresh()
         .await
-        .expect("the store tells its channels");
+        .expect("the store returns its channels");
     let clock = Arc::new(FixedClock::default());
-    let (intake, writers) = IngestQueue::new(
-        Arc::new(Nowhere),
+    let (queue, writers) = GroupCommitWriters::new(
+        Arc::new(DiscardingStore),
         Arc::new(NoMetrics),
         IngestSettings::default(),
     );
-    let admit = AuthenticateCaller::new(Arc::new(directory), secret, clock.clone());
+    let authenticate = AuthenticateCaller::new(Arc::new(directory), secret, clock.clone());
     let receive = ReceiveReport::new(
-        intake,
+        queue,
         store,
         PublicUrl::parse("https://receipts.example").expect("a constant"),
         clock,
@@ -80,11 +81,12 @@ async fn main() {
         authorization: format!("Basic {pair}"),
     };
 
-    let take = async move {
+    let record = async move {
         for _ in 0..reports {
-            let Authentication::AuthenticatedCaller(caller) = admit.run(&twilio, CHANNEL, &headers)
+            let Authentication::AuthenticatedCaller(caller) =
+                authenticate.run(&twilio, CHANNEL, &headers)
             else {
-                panic!("the caller is not admitted");
+                panic!("the caller is not authenticated");
             };
             let request = ReportRequest {
                 integrator: &twilio,
@@ -93,12 +95,12 @@ async fn main() {
                 query: None,
                 body: BODY,
             };
-            receive.run(request).await.expect("the report is taken");
+            receive.run(request).await.expect("the report is recorded");
         }
     };
-    // The writers end when the last intake is dropped, with the reports.
-    let (recorded, ()) = tokio::join!(writers.run(), take);
-    recorded.expect("the writers live");
+    // The writers end when the last queue is dropped, with `record`.
+    let (recorded, ()) = tokio::join!(writers.run(), record);
+    recorded.expect("no writer panics");
 }
 
 struct Lines {
@@ -115,11 +117,11 @@ impl Headers for Lines {
     }
 }
 
-/// Takes everything and keeps nothing.
-struct Nowhere;
+/// Accepts reports and discards them.
+struct DiscardingStore;
 
 #[async_trait]
-impl ReportStore for Nowhere {
+impl ReportStore for DiscardingStore {
     async fn record(&self, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
         Ok(vec![Effect::Advanced; reports.len()])
     }

@@ -1,4 +1,4 @@
-//! Forgetting a person who asks for it.
+//! Erases a recipient who asks for it.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use ports::erasures::ErasureOrder;
 use ports::{Clock, Erasures, Ids, StoreError};
 use tokio::time::Instant;
 
-use crate::LogTailCache;
+use crate::events::tail_cache::LogTailCache;
 
-/// How many messages or reports one step looks at.
-const BUDGET: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
+/// Messages or reports that one step examines.
+const STEP_SIZE: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
 
-/// Erases a recipient, and finishes what others have begun.
+/// Erases recipients, and resumes unfinished erasures.
 pub struct EraseRecipient {
     erasures: Arc<dyn Erasures>,
     clock: Arc<dyn Clock>,
@@ -24,30 +24,30 @@ pub struct EraseRecipient {
     log: Option<Arc<LogTailCache>>,
 }
 
-/// Who is to be forgotten.
+/// A request to erase a recipient.
 #[derive(Clone, Debug)]
 pub struct EraseRequest {
-    /// Who.
-    pub addressee: Recipient,
-    /// Why, if somebody says so. It is kept.
+    /// The recipient.
+    pub recipient: Recipient,
+    /// The reason, which is stored.
     pub reason: Option<ErasureReason>,
-    /// Where that was asked for.
-    pub through: RequestedVia,
+    /// The interface it was requested through.
+    pub via: RequestedVia,
 }
 
 /// Why a recipient was not erased.
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
-    /// The reason is kept, and must not tell of whom.
+    /// The reason is stored, so it must not name the recipient.
     #[error("the reason is kept, so it must not contain the recipient")]
     ReasonNamesRecipient,
-    /// The store failed. If the erasure had begun it is gone on with.
+    /// The store failed. An erasure that has begun is resumed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl EraseRecipient {
-    /// Erases in these stores.
+    /// Erases recipients in a store.
     #[must_use]
     pub fn new(erasures: Arc<dyn Erasures>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
         Self {
@@ -58,35 +58,35 @@ impl EraseRecipient {
         }
     }
 
-    /// Has what this process keeps of the log forgotten too.
+    /// Invalidates the cached reports of `log` too.
     #[must_use]
-    pub fn telling(self, log: Arc<LogTailCache>) -> Self {
+    pub fn invalidating(self, log: Arc<LogTailCache>) -> Self {
         Self {
             log: Some(log),
             ..self
         }
     }
 
-    /// Takes an erasure down and goes on with it until it is finished, or for
-    /// about as long as `within`: the rest is done by [`EraseRecipient::go_on`].
+    /// Begins an erasure and continues until it is finished, or for about `within`;
+    /// [`EraseRecipient::resume`] does the rest.
     pub async fn run(
         &self,
         request: &EraseRequest,
         within: Duration,
     ) -> Result<Erasure, EraseError> {
         let reason = request.reason.as_ref();
-        if reason.is_some_and(|reason| request.addressee.is_named_in(reason.as_str())) {
+        if reason.is_some_and(|reason| request.recipient.is_named_in(reason.as_str())) {
             return Err(EraseError::ReasonNamesRecipient);
         }
         let until = Instant::now() + within;
         let id = ErasureId(self.ids.uuid());
-        let asked = ErasureOrder {
+        let order = ErasureOrder {
             at: self.clock.now(),
-            through: request.through,
+            through: request.via,
             reason: request.reason.clone(),
         };
-        self.erasures.begin(id, &asked, &request.addressee).await?;
-        tracing::info!(erasure = %id, recipient = %request.addressee, "a recipient is being erased");
+        self.erasures.begin(id, &order, &request.recipient).await?;
+        tracing::info!(erasure = %id, recipient = %request.recipient, "erasing a recipient");
         loop {
             let erasure = self.step(id).await?;
             if erasure.finished_at.is_some() || Instant::now() >= until {
@@ -95,22 +95,23 @@ impl EraseRecipient {
         }
     }
 
-    /// One step of an erasure that has begun.
+    /// Runs one step of an erasure that has begun.
+    #[tracing::instrument(level = "debug", name = "erasure_step", skip(self), fields(erasure = %id))]
     pub async fn step(&self, id: ErasureId) -> Result<Erasure, StoreError> {
         let gone = || StoreError::Corrupt {
             table: "erasures",
             column: "id",
-            source: "an erasure that had begun is gone".into(),
+            source: "an erasure that had begun is missing".into(),
         };
         let before = self.erasures.find(id).await?.ok_or_else(gone)?;
-        let step = self.erasures.step(id, BUDGET, self.clock.now()).await?;
+        let step = self.erasures.step(id, STEP_SIZE, self.clock.now()).await?;
         let erasure = step.ok_or_else(gone)?;
-        // Most steps find nobody, and the log is shared by all who follow it.
+        // Most steps erase nothing, and all live readers share the cache.
         let erased = |erasure: &Erasure| (erasure.messages, erasure.reports);
         if erased(&erasure) != erased(&before)
             && let Some(log) = &self.log
         {
-            log.forget().await;
+            log.invalidate().await;
         }
         if erasure.finished_at.is_some() && before.finished_at.is_none() {
             tracing::info!(
@@ -119,15 +120,14 @@ impl EraseRecipient {
                 messages = erasure.messages,
                 reports = erasure.reports,
                 deliveries = erasure.deliveries,
-                "a recipient was erased"
+                "erased a recipient"
             );
         }
         Ok(erasure)
     }
 
-    /// One step of the oldest erasure that is not finished, whoever has begun
-    /// it. `None` if all are.
-    pub async fn go_on(&self) -> Result<Option<Erasure>, StoreError> {
+    /// Runs one step of the oldest unfinished erasure. `None` if all are finished.
+    pub async fn resume(&self) -> Result<Option<Erasure>, StoreError> {
         match self.erasures.unfinished().await? {
             Some(id) => self.step(id).await.map(Some),
             None => Ok(None),
@@ -141,13 +141,13 @@ pub struct ListErasures {
 }
 
 impl ListErasures {
-    /// Lists what this store has kept of erasures.
+    /// Lists the erasures of a store.
     #[must_use]
     pub fn new(erasures: Arc<dyn Erasures>) -> Self {
         Self { erasures }
     }
 
-    /// A page of them, the latest first.
+    /// Returns one page, the newest first.
     pub async fn run(
         &self,
         after: Option<ErasureId>,
@@ -156,7 +156,7 @@ impl ListErasures {
         self.erasures.list(after, size).await
     }
 
-    /// One of them.
+    /// Returns one erasure.
     pub async fn find(&self, id: ErasureId) -> Result<Option<Erasure>, StoreError> {
         self.erasures.find(id).await
     }

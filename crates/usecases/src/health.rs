@@ -1,27 +1,28 @@
-//! Is everything there that a report needs?
+//! Checks everything that ingest and event delivery depend on.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::secret::ServerSecret;
 use domain::subscription::{PauseReason, SubscriptionState};
+use ports::error::error_chain;
 use ports::{Journal, ReportStore, SubscriptionStore};
 
-use crate::channels::directory::Origin;
+use crate::channels::directory::{ChannelDirectory, Origin};
 use crate::delivery::secrets::Secrets;
-use crate::{ChannelDirectory, RetentionHolds, StoreCircuitBreaker};
-use ports::error::error_chain;
+use crate::ingest::circuit_breaker::StoreCircuitBreaker;
+use crate::retention::hold::RetentionHolds;
 
-/// How long a part may take to answer.
-const DEADLINE: Duration = Duration::from_secs(2);
+/// How long a component may take to answer.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the journal may take to say whether it takes entries, when the store has failed.
-const JOURNAL_DEADLINE: Duration = Duration::from_millis(500);
+/// How long the journal may take for a test append, when the store has failed.
+const JOURNAL_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// As many problems of channels are named.
-const PROBLEMS_SHOWN: usize = 5;
+/// Channel problems that are listed, at most.
+const MAX_PROBLEMS_SHOWN: usize = 5;
 
-/// Checks every part the service depends on.
+/// Checks all components that the service depends on.
 pub struct CheckHealth {
     store: Arc<dyn ReportStore>,
     directory: Arc<ChannelDirectory>,
@@ -31,19 +32,19 @@ pub struct CheckHealth {
 }
 
 struct Subscriptions {
-    repository: Arc<dyn SubscriptionStore>,
+    store: Arc<dyn SubscriptionStore>,
     secret: ServerSecret,
-    open_max: usize,
+    max_pending: usize,
 }
 
-/// How one part is.
+/// State of a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// As it should be.
+    /// It works.
     Ready,
-    /// Not as it should be, and reports are taken all the same.
+    /// It has a problem, and reports are still accepted.
     Degraded,
-    /// Reports cannot be taken.
+    /// Reports cannot be accepted.
     Down,
 }
 
@@ -59,21 +60,21 @@ impl Condition {
     }
 }
 
-/// One part and how it is.
+/// Result of checking one component.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventIndex {
-    /// Its name: `store`, `channels`, `secret_key`, `rejections`, `journal`, `retention`,
+pub struct ComponentHealth {
+    /// Name: `store`, `channels`, `secret_key`, `rejections`, `journal`, `retention`,
     /// `subscriptions`.
     pub name: &'static str,
-    /// How it is.
+    /// State.
     pub condition: Condition,
-    /// What is wrong; `None` if nothing is.
+    /// The problem; `None` if there is none.
     pub detail: Option<String>,
-    /// The same without ids, for callers that have not shown the admin token.
+    /// The problem without ids, for callers without the admin token.
     pub summary: Option<String>,
 }
 
-impl EventIndex {
+impl ComponentHealth {
     fn new(name: &'static str, wrong: Option<String>, then: Condition) -> Self {
         let condition = if wrong.is_some() {
             then
@@ -88,7 +89,7 @@ impl EventIndex {
         }
     }
 
-    /// Says something else to callers that have not shown the admin token.
+    /// Sets another text for callers without the admin token.
     fn summarized(self, summary: String) -> Self {
         Self {
             summary: self.detail.is_some().then_some(summary),
@@ -110,67 +111,65 @@ impl CheckHealth {
         }
     }
 
-    /// Checks a journal too. While there is room in it, a store that is away
-    /// only degrades the service: taking it out of a load balancer would lose
-    /// the reports that it can still keep.
+    /// Checks a journal too. While it has room, an unavailable store only degrades the service: if
+    /// a load balancer removed the process, the reports that it can still record would be lost.
     #[must_use]
     pub fn with_journal(
         mut self,
         journal: Arc<dyn Journal>,
-        gate: Arc<StoreCircuitBreaker>,
+        breaker: Arc<StoreCircuitBreaker>,
     ) -> Self {
-        self.journal = Some((journal, gate));
+        self.journal = Some((journal, breaker));
         self
     }
 
-    /// Says as well what retention holds back.
+    /// Reports holds of retention too.
     #[must_use]
     pub fn with_retention(mut self, holds: Arc<RetentionHolds>) -> Self {
         self.retention = Some(holds);
         self
     }
 
-    /// Says as well which subscriptions need somebody to look at them. `secret`
-    /// opens their signing secrets, or does not; with more than `open_max` open
-    /// deliveries nothing more is read for one.
+    /// Reports subscriptions that need an operator too: their signing secret cannot be opened with
+    /// `secret`, their endpoint fails, or they have `max_pending` pending deliveries.
     #[must_use]
     pub fn with_subscriptions(
         mut self,
-        repository: Arc<dyn SubscriptionStore>,
+        store: Arc<dyn SubscriptionStore>,
         secret: ServerSecret,
-        open_max: usize,
+        max_pending: usize,
     ) -> Self {
         self.subscriptions = Some(Subscriptions {
-            repository,
+            store,
             secret,
-            open_max,
+            max_pending,
         });
         self
     }
 
-    /// How every part is. Returns within about two seconds.
-    pub async fn run(&self) -> Vec<EventIndex> {
-        let asked = async {
+    /// Checks all components, within about two seconds.
+    pub async fn run(&self) -> Vec<ComponentHealth> {
+        let check = async {
             self.store.ping().await?;
             self.store.durability_warning().await
         };
-        let (wrong, answers) = match tokio::time::timeout(DEADLINE, asked).await {
-            Ok(Ok(risk)) => (risk, true),
+        let (wrong, answers) = match tokio::time::timeout(CHECK_TIMEOUT, check).await {
+            Ok(Ok(warning)) => (warning, true),
             Ok(Err(error)) => (Some(error_chain(&error)), false),
             Err(_elapsed) => {
-                let wrong = format!("no answer within {} s", DEADLINE.as_secs());
+                let wrong = format!("no answer within {} s", CHECK_TIMEOUT.as_secs());
                 (Some(wrong), false)
             }
         };
         let journal = self.journal_part(answers).await;
-        // Reports are taken all the same, by the store or by the journal.
-        let is_kept = |part: &EventIndex| part.condition != Condition::Down;
-        let then = if answers || journal.as_ref().is_some_and(is_kept) {
+        // Reports are still accepted, by the store or by the journal.
+        let accepts = |part: &ComponentHealth| part.condition != Condition::Down;
+        let then = if answers || journal.as_ref().is_some_and(accepts) {
             Condition::Degraded
         } else {
             Condition::Down
         };
-        let store = EventIndex::new("store", wrong, then);
+        let store = ComponentHealth::new("store", wrong, then);
         let subscriptions = if answers {
             self.subscriptions_part().await
         } else {
@@ -184,38 +183,42 @@ impl CheckHealth {
         parts
     }
 
-    fn channels_part(&self) -> EventIndex {
+    fn channels_part(&self) -> ComponentHealth {
         let (wrong, then) = match self.directory.origin() {
-            Origin::Repository if self.directory.copy_is_behind() => (
-                Some("their copy for a start without the store cannot be saved"),
+            Origin::Store if self.directory.snapshot_is_stale() => (
+                Some("their snapshot for a start without the store cannot be saved"),
                 Condition::Degraded,
             ),
-            Origin::Repository => (None, Condition::Ready),
-            Origin::Copy => (
-                Some("as they were when the store was last reached"),
+            Origin::Store => (None, Condition::Ready),
+            Origin::Snapshot => (
+                Some("from the snapshot, as they were when the store was last reached"),
                 Condition::Degraded,
             ),
-            Origin::Nowhere => (Some("not read yet"), Condition::Down),
+            Origin::NotLoaded => (Some("not loaded yet"), Condition::Down),
         };
-        EventIndex::new("channels", wrong.map(str::to_owned), then)
+        ComponentHealth::new("channels", wrong.map(str::to_owned), then)
     }
 
-    fn retention_part(&self) -> Option<EventIndex> {
+    fn retention_part(&self) -> Option<ComponentHealth> {
         let held = self.retention.as_ref()?.all();
         let wrong = held
             .iter()
             .map(|(kind, why)| format!("{} are not removed: {why}", kind.as_str()));
         let wrong: Vec<_> = wrong.collect();
         let wrong = (!wrong.is_empty()).then(|| wrong.join("; "));
-        Some(EventIndex::new("retention", wrong, Condition::Degraded))
+        Some(ComponentHealth::new(
+            "retention",
+            wrong,
+            Condition::Degraded,
+        ))
     }
 
-    /// `None` if no setting seems to cost reports.
-    fn rejections_part(&self) -> Option<EventIndex> {
+    /// Returns `None` if no setting seems to cost reports.
+    fn rejections_part(&self) -> Option<ComponentHealth> {
         let problems = self.directory.problems();
         let shown = problems
             .iter()
-            .take(PROBLEMS_SHOWN)
+            .take(MAX_PROBLEMS_SHOWN)
             .map(|(id, problem, count)| {
                 format!(
                     "channel {id}: calls refused lately: {count}; {}",
@@ -226,7 +229,7 @@ impl CheckHealth {
         if shown.is_empty() {
             return None;
         }
-        let more = problems.len().saturating_sub(PROBLEMS_SHOWN);
+        let more = problems.len().saturating_sub(MAX_PROBLEMS_SHOWN);
         if more > 0 {
             shown.push(format!("and {more} more"));
         }
@@ -236,28 +239,28 @@ impl CheckHealth {
             problems.len()
         );
         let wrong = Some(shown.join("; "));
-        Some(EventIndex::new("rejections", wrong, Condition::Degraded).summarized(summary))
+        Some(ComponentHealth::new("rejections", wrong, Condition::Degraded).summarized(summary))
     }
 
-    fn secret_key_part(&self) -> EventIndex {
+    fn secret_key_part(&self) -> ComponentHealth {
         let foreign = self.directory.foreign_credentials();
         let wrong = (foreign > 0)
-            .then(|| format!("{foreign} credentials were made under another server secret"));
+            .then(|| format!("{foreign} credentials were created under another server secret"));
         // The other credentials still work.
-        EventIndex::new("secret_key", wrong, Condition::Degraded)
+        ComponentHealth::new("secret_key", wrong, Condition::Degraded)
     }
 
-    /// Those that a worker has paused or ended, or whose targets take nothing.
-    async fn subscriptions_part(&self) -> Option<EventIndex> {
+    /// Reports subscriptions that a worker paused or ended, that are failing, or that are full.
+    async fn subscriptions_part(&self) -> Option<ComponentHealth> {
         let Subscriptions {
-            repository,
+            store,
             secret,
-            open_max,
+            max_pending,
         } = self.subscriptions.as_ref()?;
-        let Ok(Ok(all)) = tokio::time::timeout(DEADLINE, repository.list()).await else {
-            return Some(EventIndex::new(
+        let Ok(Ok(all)) = tokio::time::timeout(CHECK_TIMEOUT, store.list()).await else {
+            return Some(ComponentHealth::new(
                 "subscriptions",
-                Some("they could not be looked at in time".to_owned()),
+                Some("not read in time".to_owned()),
                 Condition::Degraded,
             ));
         };
@@ -267,17 +270,17 @@ impl CheckHealth {
                 SubscriptionState::Active
                     if Secrets::open(&status.subscription, secret).is_none() =>
                 {
-                    let secret = "its signing secret does not open with this server secret";
+                    let secret = "its signing secret cannot be opened with this server secret";
                     Some(format!("{id} is not served: {secret}"))
                 }
                 SubscriptionState::Active => {
                     let open = status.open;
-                    let full = usize::try_from(open).is_ok_and(|open| open >= *open_max);
+                    let full = usize::try_from(open).is_ok_and(|open| open >= *max_pending);
                     match status.failing_since {
-                        Some(since) => Some(format!("{id} takes nothing since {since}")),
-                        None if full => {
-                            Some(format!("{id} is not read on: {open} deliveries are open"))
-                        }
+                        Some(since) => Some(format!("{id} is failing since {since}")),
+                        None if full => Some(format!(
+                            "{id} is read no further: {open} deliveries are pending"
+                        )),
                         None => None,
                     }
                 }
@@ -296,22 +299,22 @@ impl CheckHealth {
             wrong.len()
         );
         let wrong = (!wrong.is_empty()).then(|| wrong.join("; "));
-        Some(EventIndex::new("subscriptions", wrong, Condition::Degraded).summarized(summary))
+        Some(ComponentHealth::new("subscriptions", wrong, Condition::Degraded).summarized(summary))
     }
 
-    /// Where the store does not answer, the journal is asked whether it takes entries: it may
-    /// be on the same full disk, and no report may have come yet to find that out.
-    async fn journal_part(&self, store_answers: bool) -> Option<EventIndex> {
-        let (journal, gate) = self.journal.as_ref()?;
+    /// If the store does not answer, tests the journal with an empty append: it may be on the same
+    /// full disk, and no report may have found that out yet.
+    async fn journal_part(&self, store_answers: bool) -> Option<ComponentHealth> {
+        let (journal, breaker) = self.journal.as_ref()?;
         if !store_answers {
-            // What it says is seen in its usage.
-            let _ = tokio::time::timeout(JOURNAL_DEADLINE, journal.append(&[])).await;
+            // The result is visible in the usage.
+            let _ = tokio::time::timeout(JOURNAL_TIMEOUT, journal.append(&[])).await;
         }
         let usage = journal.usage();
         let wrong = if let Some(refusing) = usage.refusing {
             let seconds = refusing.since.elapsed().as_secs();
             let why = refusing.why.as_str();
-            Some(format!("it has taken nothing for {seconds} s: {why}"))
+            Some(format!("not writable for {seconds} s: {why}"))
         } else if usage.is_closed() {
             Some(format!("full: {} bytes", usage.bytes))
         } else if usage.is_filling_up() {
@@ -329,11 +332,11 @@ impl CheckHealth {
         } else {
             None
         };
-        let then = if usage.is_closed() && (gate.is_away() || !store_answers) {
+        let then = if usage.is_closed() && (breaker.is_open() || !store_answers) {
             Condition::Down
         } else {
             Condition::Degraded
         };
-        Some(EventIndex::new("journal", wrong, then))
+        Some(ComponentHealth::new("journal", wrong, then))
     }
 }

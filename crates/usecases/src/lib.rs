@@ -1,4 +1,4 @@
-//! What the service does: one struct for each use case.
+//! The use cases: one struct for each.
 //!
 //! A use case takes domain values, calls ports and returns domain values. It knows neither HTTP
 //! nor SQL. The only tasks that this crate spawns are the group-commit writers of
@@ -23,7 +23,7 @@ pub mod subscriptions;
 
 pub use channels::directory::ChannelDirectory;
 pub use channels::manage::ManageChannels;
-pub use delivery::PushEvents;
+pub use delivery::DeliveryWorker;
 pub use delivery::throttle::Throttle;
 pub use erasure::{EraseRecipient, ListErasures};
 pub use events::cloud_event::CloudEvent;
@@ -34,8 +34,9 @@ pub use events::tail_cache::LogTailCache;
 pub use health::CheckHealth;
 pub use ingest::authenticate::{AuthenticateCaller, AuthenticatedCaller, Authentication};
 pub use ingest::circuit_breaker::StoreCircuitBreaker;
-pub use ingest::group_commit::IngestQueue;
+pub use ingest::group_commit::GroupCommitWriters;
 pub use ingest::journal_replay::ReplayJournal;
+pub use ingest::queue::IngestQueue;
 pub use ingest::receive::{ReceiveError, ReceiveReport};
 pub use integrators::Integrators;
 pub use messages::list::ListMessages;

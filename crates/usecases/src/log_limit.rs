@@ -1,9 +1,9 @@
-//! Keeps a fault that repeats from filling the log.
+//! Limits log lines about a fault that repeats.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// At most one line of a kind is written in this time.
+/// Minimum time between two lines of a kind.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Decides whether a log line of one kind is written, and counts those that are not.

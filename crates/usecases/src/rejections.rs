@@ -1,4 +1,4 @@
-//! The reports that were refused.
+//! Lists rejections: reports that were refused.
 
 use std::sync::Arc;
 
@@ -11,34 +11,35 @@ use crate::channels::warnings::channel_warnings;
 
 /// Lists rejections.
 pub struct ListRejections {
-    log: Arc<dyn RejectionStore>,
+    store: Arc<dyn RejectionStore>,
 }
 
 impl ListRejections {
-    /// Lists rejections of a log.
+    /// Lists the rejections of a store.
     #[must_use]
-    pub fn new(log: Arc<dyn RejectionStore>) -> Self {
-        Self { log }
+    pub fn new(store: Arc<dyn RejectionStore>) -> Self {
+        Self { store }
     }
 
-    /// What settings of a channel seem to cost it reports at `now`, by its last rejections.
+    /// Returns warnings about settings of a channel that seem to cost it reports at `now`, from its
+    /// last rejections.
     pub async fn warnings(
         &self,
         found: &ChannelWithCredentials,
         now: Timestamp,
     ) -> Result<Vec<String>, StoreError> {
         let id = &found.channel.id;
-        let last = self.log.list(Some(id), None, PageSize::default()).await?;
+        let last = self.store.list(Some(id), None, PageSize::default()).await?;
         Ok(channel_warnings(found, &last.items, now))
     }
 
-    /// One page, the newest first.
+    /// Returns one page, the newest first.
     pub async fn run(
         &self,
         channel: Option<&ChannelId>,
         after: Option<i64>,
         size: PageSize,
     ) -> Result<Page<KeptRejection, i64>, StoreError> {
-        self.log.list(channel, after, size).await
+        self.store.list(channel, after, size).await
     }
 }

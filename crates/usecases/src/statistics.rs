@@ -1,4 +1,4 @@
-//! How all subscriptions are getting on, for gauges that are looked at often.
+//! Statistics of all subscriptions, cached for metrics that are read often.
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -10,66 +10,65 @@ use ports::subscriptions::SubscriptionStatus;
 use ports::{Clock, EventLog as _, StoreError, SubscriptionStore};
 use tokio::sync::Mutex;
 
-use crate::LogTailCache;
 use crate::events::lag::seconds_between;
+use crate::events::tail_cache::LogTailCache;
 
-/// For how many microseconds what was found is believed, so that whoever looks
-/// often costs the store little.
-const BELIEVED: i64 = 10_000_000;
+/// How long the statistics are cached.
+const CACHE_MICROS: i64 = 10_000_000;
 
-/// How long the store may take for all of it.
-const DEADLINE: Duration = Duration::from_secs(2);
+/// How long the store may take.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How far behind a subscription is counted.
-const COUNTED: NonZeroU16 = NonZeroU16::new(10_000).unwrap();
+/// Reports that the lag counts at most.
+const MAX_LAG_REPORTS: NonZeroU16 = NonZeroU16::new(10_000).unwrap();
 
-/// Looks at all subscriptions, now and then.
+/// Computes the statistics of all subscriptions.
 pub struct SubscriptionStatistics {
-    repository: Arc<dyn SubscriptionStore>,
+    store: Arc<dyn SubscriptionStore>,
     log: Arc<LogTailCache>,
     clock: Arc<dyn Clock>,
     last: Mutex<Option<(Timestamp, Option<StatisticsReport>)>>,
 }
 
-/// All subscriptions, oldest first.
+/// Statistics of all subscriptions, oldest first.
 pub type StatisticsReport = Arc<[SubscriptionFigures]>;
 
-/// How one subscription is getting on.
+/// Statistics of one subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscriptionFigures {
     /// The subscription.
     pub id: SubscriptionId,
     /// Whether its events are sent.
     pub condition: SubscriptionCondition,
-    /// How many deliveries are still to be made.
+    /// Pending deliveries.
     pub open: u64,
-    /// How many were given up.
+    /// Dead letters.
     pub dead: u64,
-    /// How many reports of the log it has not dealt with, ten thousand at most.
+    /// Reports after its position, ten thousand at most.
     pub lag_reports: u64,
-    /// For how many seconds the oldest of them has waited; 0 if there is none.
+    /// Age of the oldest of them in seconds; 0 if there is none.
     pub lag_seconds: u64,
 }
 
 /// Whether the events of a subscription are sent, and why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscriptionCondition {
-    /// They are.
+    /// They are sent.
     Active,
-    /// Its target takes nothing at the moment.
+    /// Its endpoint is failing.
     Failing,
-    /// Somebody wanted it so.
+    /// Paused by an operator.
     Paused,
-    /// Its target took nothing for too long.
+    /// Paused because its endpoint failed for too long.
     PausedFailing,
-    /// It fell behind the retention.
+    /// Paused because retention removed events that it had not received.
     PausedPruned,
-    /// Its target answered 410.
+    /// Ended because its endpoint answered 410.
     Ended,
 }
 
 impl SubscriptionCondition {
-    /// All of them.
+    /// All conditions.
     pub const ALL: [Self; 6] = [
         Self::Active,
         Self::Failing,
@@ -79,7 +78,7 @@ impl SubscriptionCondition {
         Self::Ended,
     ];
 
-    /// The word for people and programs.
+    /// Returns the name in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -107,56 +106,55 @@ impl SubscriptionCondition {
 }
 
 impl SubscriptionStatistics {
-    /// Surveys the subscriptions to a log.
+    /// Computes statistics from a store and its log.
     #[must_use]
     pub fn new(
-        repository: Arc<dyn SubscriptionStore>,
+        store: Arc<dyn SubscriptionStore>,
         log: Arc<LogTailCache>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            repository,
+            store,
             log,
             clock,
             last: Mutex::default(),
         }
     }
 
-    /// How they were within the last ten seconds; `None` if the store could not
-    /// say. Returns within about two seconds. However many ask at once, the store
-    /// is asked by one of them.
+    /// Returns statistics that are at most ten seconds old, within about two seconds. `None` if the
+    /// store failed. Concurrent calls cause one read.
     pub async fn run(&self) -> Option<StatisticsReport> {
         let mut last = self.last.lock().await;
         let now = self.clock.now();
-        if let Some((at, survey)) = &*last
-            // A clock that was set back must not keep it for ever.
-            && (*at..at.plus_micros(BELIEVED)).contains(&now)
+        if let Some((at, statistics)) = &*last
+            // A clock that was set back must not keep the cache valid forever.
+            && (*at..at.plus_micros(CACHE_MICROS)).contains(&now)
         {
-            return survey.clone();
+            return statistics.clone();
         }
-        let survey = match tokio::time::timeout(DEADLINE, self.look(now)).await {
-            Ok(Ok(survey)) => Some(survey),
-            // Whoever watches sees that there is nothing; health says why.
+        let statistics = match tokio::time::timeout(STORE_TIMEOUT, self.read(now)).await {
+            Ok(Ok(statistics)) => Some(statistics),
+            // The metrics are missing then; health reports the cause.
             Ok(Err(_)) | Err(_) => None,
         };
-        *last = Some((now, survey.clone()));
-        survey
+        *last = Some((now, statistics.clone()));
+        statistics
     }
 
-    async fn look(&self, now: Timestamp) -> Result<StatisticsReport, StoreError> {
-        let mut survey = Vec::new();
-        for status in self.repository.list().await? {
-            let rest = self.log.behind(status.position, COUNTED).await?;
+    async fn read(&self, now: Timestamp) -> Result<StatisticsReport, StoreError> {
+        let mut statistics = Vec::new();
+        for status in self.store.list().await? {
+            let lag = self.log.behind(status.position, MAX_LAG_REPORTS).await?;
             let waited = |since: Timestamp| seconds_between(since, now);
-            survey.push(SubscriptionFigures {
+            statistics.push(SubscriptionFigures {
                 id: status.subscription.id,
                 condition: SubscriptionCondition::of(&status),
                 open: status.open,
                 dead: status.dead,
-                lag_reports: rest.reports,
-                lag_seconds: rest.since.map_or(0, waited),
+                lag_reports: lag.reports,
+                lag_seconds: lag.since.map_or(0, waited),
             });
         }
-        Ok(survey.into())
+        Ok(statistics.into())
     }
 }

@@ -1,6 +1,4 @@
-//! The machine's clock is put back by an hour between reports, as it is when it
-//! was wrong. A whole process cannot be shown another time without help; the
-//! use cases can, through their port.
+//! The system's clock is set back by an hour between reports.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -16,16 +14,17 @@ use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::{MemoryJournal, MemoryStore};
 use tokio::task::JoinHandle;
 use usecases::channels::manage::{NewChannel, NewCredential};
-use usecases::ingest::group_commit::{IngestSettings, WriterDied};
+use usecases::ingest::group_commit::WriterDied;
+use usecases::ingest::queue::IngestSettings;
 use usecases::ingest::receive::ReportRequest;
 use usecases::{
-    AuthenticateCaller, Authentication, ChannelDirectory, IngestQueue, Integrators, ManageChannels,
-    ReceiveReport, ReplayJournal, StoreCircuitBreaker,
+    AuthenticateCaller, Authentication, ChannelDirectory, GroupCommitWriters, Integrators,
+    ManageChannels, ReceiveReport, ReplayJournal, StoreCircuitBreaker,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// A receiver without HTTP, on a memory store.
+/// The ingest use cases on a memory store.
 struct Receiver {
     store: MemoryStore,
     journal: Arc<MemoryJournal>,
@@ -34,7 +33,7 @@ struct Receiver {
     admit: AuthenticateCaller,
     receive: ReceiveReport,
     drain: ReplayJournal,
-    /// Ends with the intake.
+    /// Ends when the queue is dropped.
     _writers: JoinHandle<Result<(), WriterDied>>,
 }
 
@@ -49,7 +48,7 @@ impl Headers for Basic {
 }
 
 impl Receiver {
-    /// With a channel whose credential expires in 90 minutes.
+    /// Creates a channel with a credential that expires in 90 minutes.
     async fn new() -> Self {
         let (store, clock) = (MemoryStore::new(), Arc::new(FixedClock::default()));
         let integrators = || Integrators::new(adapter_integrators::all());
@@ -76,13 +75,13 @@ impl Receiver {
             deadline: Duration::from_millis(200),
             ..IngestSettings::default()
         };
-        let (intake, writers) =
-            IngestQueue::new(Arc::new(store.clone()), Arc::new(NoMetrics), settings);
+        let (queue, writers) =
+            GroupCommitWriters::new(Arc::new(store.clone()), Arc::new(NoMetrics), settings);
         let writers = writers.with_journal(journal.clone(), Arc::clone(&gate));
         Self {
             admit: AuthenticateCaller::new(Arc::new(directory), server_secret(), clock.clone()),
             receive: ReceiveReport::new(
-                intake,
+                queue,
                 Arc::new(store.clone()),
                 url,
                 clock.clone(),
@@ -97,7 +96,7 @@ impl Receiver {
         }
     }
 
-    /// Whether a report was taken.
+    /// Returns whether a report was recorded.
     async fn takes(&self, status: &str) -> bool {
         let twilio = self.integrators.find(&twilio()).unwrap().as_ref();
         let Authentication::AuthenticatedCaller(caller) = self.admit.run(twilio, "1", &Basic)
@@ -197,7 +196,7 @@ async fn state_and_order_do_not_depend_on_the_clock() {
             (3, "sent", Effect::Late),
         ]
     );
-    // Times are what the clock said, of each status the earliest; no other is made up.
+    // The times are those of the clock, the earliest for each status.
     let hour = 3_600_000_000;
     let first = |status| message.state.timeline().first(status);
     let after = |seconds: i64| Some(start.plus_micros(seconds * 1_000_000 - hour));
@@ -225,11 +224,11 @@ async fn deadlines_do_not_depend_on_the_clock() {
 }
 
 #[tokio::test]
-async fn a_credential_expires_when_the_clock_says_so() {
+async fn credential_expires_by_the_clock() {
     let receiver = Receiver::new().await;
     receiver.clock.advance(Duration::from_mins(91));
     assert!(!receiver.takes("sent").await);
-    // The expiry is a time of day: a clock that is put right lets it in again.
+    // The expiry is a time of day: a corrected clock makes the credential valid again.
     receiver.clock.turn_back(HOUR);
     assert!(receiver.takes("sent").await);
     receiver.clock.advance(HOUR);

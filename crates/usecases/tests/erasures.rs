@@ -1,5 +1,4 @@
-//! Forgetting a recipient: at once, later by others, and out of what is kept of
-//! the log.
+//! Erasing a recipient: at once, resumed by another process, and from the log cache.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -22,9 +21,9 @@ const NUMBER: &str = "+15550107777";
 
 fn request(reason: Option<&str>) -> EraseRequest {
     EraseRequest {
-        addressee: Recipient::parse(NUMBER).unwrap(),
+        recipient: Recipient::parse(NUMBER).unwrap(),
         reason: reason.map(|reason| ErasureReason::parse(reason).unwrap()),
-        through: RequestedVia::Api,
+        via: RequestedVia::Api,
     }
 }
 
@@ -43,7 +42,7 @@ async fn finish(store: &MemoryStore) {
     assert!(erasure.unwrap().finished_at.is_some());
 }
 
-/// More than one step looks at.
+/// More messages than one step examines.
 fn many() -> Vec<Report> {
     let to = |n| report(&twilio_sid(n)).to(NUMBER).build();
     (0..2_500).map(to).collect()
@@ -61,7 +60,7 @@ async fn read(log: &LogTailCache, after: LogPosition) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_erasure_is_finished_at_once_if_there_is_time() {
+async fn erasure_finishes_within_its_time() {
     let store = MemoryStore::new();
     store.record(&many()).await.unwrap();
     let erase = erasing(&store);
@@ -69,11 +68,11 @@ async fn an_erasure_is_finished_at_once_if_there_is_time() {
     let erasure = erase.run(&request, Duration::from_mins(1)).await.unwrap();
     assert!(erasure.finished_at.is_some());
     assert_eq!((erasure.messages, erasure.reports), (2_500, 2_500));
-    assert_eq!(erase.go_on().await.unwrap(), None);
+    assert_eq!(erase.resume().await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn an_erasure_that_was_left_is_finished_by_whoever_goes_on() {
+async fn unfinished_erasure_is_resumed_by_any_process() {
     let store = MemoryStore::new();
     store.record(&many()).await.unwrap();
     let begun = erasing(&store)
@@ -83,7 +82,7 @@ async fn an_erasure_that_was_left_is_finished_by_whoever_goes_on() {
     assert_eq!((begun.finished_at, begun.messages), (None, 2_000));
     let another = erasing(&store);
     let mut last = begun;
-    while let Some(erasure) = another.go_on().await.unwrap() {
+    while let Some(erasure) = another.resume().await.unwrap() {
         assert!(erasure.looked_at > last.looked_at || erasure.finished_at.is_some());
         last = erasure;
     }
@@ -95,58 +94,58 @@ async fn an_erasure_that_was_left_is_finished_by_whoever_goes_on() {
 }
 
 #[tokio::test]
-async fn a_reason_that_names_the_recipient_is_refused_and_nothing_begins() {
+async fn reason_that_names_the_recipient_is_refused() {
     let store = MemoryStore::new();
     let erase = erasing(&store);
     let request = request(Some("+1 (555) 010-7777 asked"));
     let refused = erase.run(&request, Duration::ZERO).await;
     assert!(matches!(refused, Err(EraseError::ReasonNamesRecipient)));
-    assert_eq!(erase.go_on().await.unwrap(), None);
+    assert_eq!(erase.resume().await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn what_a_process_keeps_of_the_log_is_forgotten_with_the_recipient() {
+async fn erasure_invalidates_the_log_cache() {
     let store = MemoryStore::new();
     let log = Arc::new(LogTailCache::new(Arc::new(store.clone())));
     assert_eq!(read(&log, LogPosition::START).await, [""; 0]);
     store.record(&many()[..1]).await.unwrap();
-    log.recorded();
+    log.notify();
     assert_eq!(read(&log, LogPosition::START).await, [NUMBER]);
-    let erase = erasing(&store).telling(log.clone());
+    let erase = erasing(&store).invalidating(log.clone());
     erase.run(&request(None), Duration::ZERO).await.unwrap();
     assert_eq!(read(&log, LogPosition::START).await, ["erased"]);
 }
 
 #[tokio::test]
-async fn an_erasure_that_finds_nobody_leaves_the_log_shared() {
+async fn erasure_without_matches_keeps_the_log_cache() {
     let store = MemoryStore::new();
-    let log = LogTailCache::new(Arc::new(store.clone())).keeping_for(Duration::from_hours(1));
+    let log = LogTailCache::new(Arc::new(store.clone())).with_max_age(Duration::from_hours(1));
     let log = Arc::new(log);
     assert_eq!(read(&log, LogPosition::START).await, [""; 0]);
     store.record(&many()[..1]).await.unwrap();
-    log.recorded();
+    log.notify();
     assert_eq!(read(&log, LogPosition::START).await, [NUMBER]);
-    // By another process; so whoever asks this store again is told of it.
+    // By another process, which cannot invalidate this cache.
     finish(&store).await;
-    let erase = erasing(&store).telling(log.clone());
+    let erase = erasing(&store).invalidating(log.clone());
     erase.run(&request(None), Duration::ZERO).await.unwrap();
     assert_eq!(read(&log, LogPosition::START).await, [NUMBER]);
 }
 
 #[tokio::test]
-async fn what_other_processes_keep_of_the_log_is_forgotten_in_time() {
-    for (kept_for, told) in [
+async fn cached_reports_of_other_processes_expire() {
+    for (max_age, expected) in [
         (Duration::from_hours(1), NUMBER),
         (Duration::ZERO, "erased"),
     ] {
         let store = MemoryStore::new();
-        let log = LogTailCache::new(Arc::new(store.clone())).keeping_for(kept_for);
+        let log = LogTailCache::new(Arc::new(store.clone())).with_max_age(max_age);
         assert_eq!(read(&log, LogPosition::START).await, [""; 0]);
         store.record(&many()[..1]).await.unwrap();
-        log.recorded();
+        log.notify();
         assert_eq!(read(&log, LogPosition::START).await, [NUMBER]);
         finish(&store).await;
-        assert_eq!(read(&log, LogPosition::START).await, [told]);
+        assert_eq!(read(&log, LogPosition::START).await, [expected]);
         let head = log.head().await.unwrap();
         assert_eq!(read(&log, head).await, [""; 0]);
     }

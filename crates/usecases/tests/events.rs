@@ -1,5 +1,4 @@
-//! Following the log: everything once, in order, soon, and with few questions
-//! to the store.
+//! Reading events: each once, in order, soon, and with few reads of the store.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -16,10 +15,10 @@ use ports::{EventLog, ReportStore as _, StoreError};
 use testkit::builders::report;
 use testkit::memory::MemoryStore;
 use tokio::time::Instant;
-use usecases::events::read::{EventsPage, EventsRead, EventsWanted};
+use usecases::events::read::{EventSelection, EventsPage, EventsRead};
 use usecases::{CloudEvent, LogTailCache, ReadEvents};
 
-/// A log that counts how often it is asked.
+/// A log that counts its reads.
 struct Counted {
     store: MemoryStore,
     asked: AtomicUsize,
@@ -63,8 +62,8 @@ fn counted() -> (MemoryStore, Arc<Counted>, Arc<LogTailCache>) {
     (store, counted, shared)
 }
 
-fn wanted(after: Option<LogPosition>, limit: u16, wait: Duration) -> EventsWanted {
-    EventsWanted {
+fn wanted(after: Option<LogPosition>, limit: u16, wait: Duration) -> EventSelection {
+    EventSelection {
         after,
         filter: EventFilter::default(),
         limit: NonZeroU16::new(limit).unwrap(),
@@ -84,14 +83,15 @@ async fn read(
     }
 }
 
-fn told(page: &EventsPage) -> Vec<String> {
-    let told = page.events.iter();
-    told.map(|event| format!("{} {}", event.key.sid, event.event_type))
+fn events_of_page(page: &EventsPage) -> Vec<String> {
+    let events = page.events.iter();
+    events
+        .map(|event| format!("{} {}", event.key.sid, event.event_type))
         .collect()
 }
 
 #[tokio::test]
-async fn pages_of_any_size_give_out_every_event_once() {
+async fn pages_of_any_size_return_every_event_once() {
     let (store, _, log) = counted();
     for number in 0..40 {
         let sid = format!("SM{number}");
@@ -122,7 +122,7 @@ async fn pages_of_any_size_give_out_every_event_once() {
 }
 
 #[tokio::test]
-async fn whoever_waits_hears_at_once_of_what_is_recorded_here() {
+async fn waiting_reader_is_woken_by_a_commit_of_this_process() {
     let (store, _, log) = counted();
     let events = ReadEvents::new(log.clone());
     let began = Instant::now();
@@ -130,14 +130,14 @@ async fn whoever_waits_hears_at_once_of_what_is_recorded_here() {
     let (page, ()) = tokio::join!(read(&events, Some(LogPosition::START), 10, wait), async {
         tokio::time::sleep(Duration::from_millis(250)).await;
         store.record(&[report("SM1").build()]).await.unwrap();
-        log.recorded();
+        log.notify();
     });
     assert_eq!(page.events.len(), 1);
-    assert!(began.elapsed() < wait, "nobody woke it");
+    assert!(began.elapsed() < wait, "it was not woken");
 }
 
 #[tokio::test]
-async fn what_others_record_is_heard_of_soon() {
+async fn waiting_reader_sees_commits_of_other_processes_soon() {
     let (store, _, log) = counted();
     let events = ReadEvents::new(log);
     let began = Instant::now();
@@ -147,11 +147,11 @@ async fn what_others_record_is_heard_of_soon() {
         store.record(&[report("SM1").build()]).await.unwrap();
     });
     assert_eq!(page.events.len(), 1);
-    assert!(began.elapsed() < wait, "nobody woke it");
+    assert!(began.elapsed() < wait, "it was not woken");
 }
 
 #[tokio::test]
-async fn nothing_new_is_an_empty_page_after_the_wait() {
+async fn empty_page_is_returned_after_the_wait() {
     let (_, _, log) = counted();
     let began = Instant::now();
     let page = read(&ReadEvents::new(log), None, 10, Duration::from_millis(300)).await;
@@ -160,7 +160,7 @@ async fn nothing_new_is_an_empty_page_after_the_wait() {
 }
 
 #[tokio::test]
-async fn a_hundred_that_follow_ask_the_store_as_often_as_one() {
+async fn a_hundred_readers_read_the_store_as_often_as_one() {
     let (store, counted, log) = counted();
     let mut followers = tokio::task::JoinSet::new();
     for _ in 0..100 {
@@ -169,7 +169,7 @@ async fn a_hundred_that_follow_ask_the_store_as_often_as_one() {
             let (mut after, mut seen) = (LogPosition::START, Vec::new());
             while seen.len() < 50 {
                 let page = read(&events, Some(after), 20, Duration::from_mins(1)).await;
-                seen.extend(told(&page));
+                seen.extend(events_of_page(&page));
                 after = page.next;
             }
             seen
@@ -183,38 +183,38 @@ async fn a_hundred_that_follow_ask_the_store_as_often_as_one() {
             .record(&[report(&format!("SM{number}")).build()])
             .await
             .unwrap();
-        log.recorded();
+        log.notify();
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     for seen in followers.join_all().await {
         assert_eq!(seen, expected);
     }
     let asked = counted.asked.load(Ordering::Relaxed);
-    // Each for itself, they would ask five thousand times.
+    // Without the cache there would be five thousand reads.
     assert!(asked <= 500, "asked {asked} times for 50 commits");
 }
 
 #[tokio::test]
-async fn a_position_beyond_the_end_is_refused_and_keeps_nobody_from_sharing() {
+async fn position_beyond_the_end_is_refused_and_does_not_disable_the_cache() {
     let (store, counted, log) = counted();
     let events = ReadEvents::new(log.clone());
     store.record(&[report("SM1").build()]).await.unwrap();
     let head = store.head().await.unwrap();
     let beyond = [head.0 + 1, i64::MAX].map(LogPosition);
     for after in beyond {
-        // It does not wait for what it would not be told of.
+        // It does not wait for reports that would not wake it.
         let wanted = wanted(Some(after), 10, Duration::from_mins(1));
         let read = events.run(&wanted).await.unwrap();
-        assert_eq!(read, EventsRead::BeyondTheEnd);
+        assert_eq!(read, EventsRead::BeyondEnd);
     }
     let page = read(&events, Some(head), 10, Duration::ZERO).await;
     assert_eq!((page.events.len(), page.next), (0, head));
     store.record(&[report("SM2").build()]).await.unwrap();
-    log.recorded();
+    log.notify();
     let before = counted.asked.load(Ordering::Relaxed);
     for _ in 0..10 {
         assert_eq!(
-            told(&read(&events, Some(head), 10, Duration::ZERO).await).len(),
+            events_of_page(&read(&events, Some(head), 10, Duration::ZERO).await).len(),
             1
         );
     }
@@ -222,13 +222,13 @@ async fn a_position_beyond_the_end_is_refused_and_keeps_nobody_from_sharing() {
 }
 
 #[tokio::test]
-async fn a_position_that_another_process_has_just_given_is_read_from() {
+async fn position_returned_by_another_process_can_be_read_from() {
     let (store, _, log) = counted();
     let events = ReadEvents::new(log);
     store.record(&[report("SM1").build()]).await.unwrap();
     let all = read(&events, None, 10, Duration::ZERO).await;
     assert_eq!(all.events.len(), 1);
-    // Nobody here is told of it.
+    // This process is not notified.
     store.record(&[report("SM2").build()]).await.unwrap();
     let given = store.head().await.unwrap();
     assert!(given > all.next);
@@ -237,16 +237,16 @@ async fn a_position_that_another_process_has_just_given_is_read_from() {
 }
 
 #[tokio::test]
-async fn a_reader_that_comes_back_later_misses_nothing() {
+async fn reader_that_returns_later_misses_nothing() {
     let (store, _, log) = counted();
     let events = ReadEvents::new(log.clone());
-    // Far more than is kept for those who follow live.
+    // Far more than the cache holds.
     let reports: Vec<_> = (0..6_000)
         .map(|n| report(&format!("SM{n}")).build())
         .collect();
     for batch in reports.chunks(1_000) {
         store.record(batch).await.unwrap();
-        log.recorded();
+        log.notify();
         let live = read(
             &events,
             Some(LogPosition(store.head().await.unwrap().0 - 1)),
@@ -268,7 +268,7 @@ async fn a_reader_that_comes_back_later_misses_nothing() {
 }
 
 #[tokio::test]
-async fn an_event_is_a_cloud_event() {
+async fn event_is_a_cloud_event() {
     let (store, _, log) = counted();
     let failed = report("SM1")
         .status("failed")
@@ -307,26 +307,26 @@ async fn an_event_is_a_cloud_event() {
 }
 
 #[tokio::test]
-async fn idle_readers_take_turns_to_look_and_all_hear_of_what_another_process_records() {
+async fn idle_readers_take_turns_to_poll_and_all_see_commits_of_other_processes() {
     let (store, _, shared) = counted();
     let looks = Arc::new(AtomicUsize::new(0));
     let mut readers = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let (shared, looks) = (shared.clone(), looks.clone());
         readers.spawn(async move {
-            let mut news = shared.news();
+            let mut changes = shared.changes();
             let start = Some(LogPosition::START);
             loop {
                 match shared.read(start, NonZeroU16::MAX).await.unwrap() {
                     LogRead::Page(page) if page.entries.is_empty() => {}
                     _ => return,
                 }
-                news.wait(Duration::from_mins(1)).await;
+                changes.wait(Duration::from_mins(1)).await;
                 looks.fetch_add(1, Ordering::Relaxed);
             }
         });
     }
-    tokio::time::sleep(usecases::events::tail_cache::POLL * 5).await;
+    tokio::time::sleep(usecases::events::tail_cache::POLL_INTERVAL * 5).await;
     let looked = looks.load(Ordering::Relaxed);
     assert!((1..=6).contains(&looked), "{looked} looks");
     store.record(&[report("SM1").build()]).await.unwrap();
@@ -347,7 +347,7 @@ async fn reader_of_cached_entries_gets_what_another_process_recorded_since() {
         1
     );
     store.record(&[report("SM2").build()]).await.unwrap();
-    tokio::time::sleep(usecases::events::tail_cache::POLL * 2).await;
+    tokio::time::sleep(usecases::events::tail_cache::POLL_INTERVAL * 2).await;
     let page = read(&events, start, 500, Duration::ZERO).await;
     assert_eq!((page.events.len(), page.more), (2, false));
 }

@@ -131,9 +131,9 @@ pub struct ErasureQuery {
 pub(crate) async fn add(operator: Data<Operator>, request: Body<ErasureRequest>) -> ApiResult {
     let reason = request.reason.as_deref().map(ErasureReason::parse);
     let request = EraseRequest {
-        addressee: valid("recipient", Recipient::parse(&request.recipient))?,
+        recipient: valid("recipient", Recipient::parse(&request.recipient))?,
         reason: valid("reason", reason.transpose())?,
-        through: RequestedVia::Api,
+        via: RequestedVia::Api,
     };
     let erasing = operator.state.erase.run(&request, ERASE_TIMEOUT);
     let erasure = operator.run(erasing).await?;

@@ -104,16 +104,18 @@ impl From<SubscriptionError> for ApiError {
             SubscriptionError::NoSuchMessage(_) => (StatusCode::NOT_FOUND, NO_SUCH_MESSAGE),
             SubscriptionError::PrivateTarget(_) => {
                 let private = StatusCode::UNPROCESSABLE_ENTITY;
-                let problem = Problem::new(private, "private_target", error.to_string());
+                let detail =
+                    format!("{error}; to allow it, set RECEIPTD_PUSH_PRIVATE_TARGETS=true");
+                let problem = Problem::new(private, "private_target", detail);
                 return problem.of("url").into();
             }
             SubscriptionError::Outdated => (StatusCode::CONFLICT, "outdated"),
-            SubscriptionError::BeyondTheEnd => return beyond_the_end("after"),
+            SubscriptionError::BeyondEnd => return beyond_the_end("after"),
             SubscriptionError::NotRetriable => (StatusCode::CONFLICT, "not_retriable"),
             SubscriptionError::PreviousSecretSigns(_) => {
                 (StatusCode::CONFLICT, "previous_secret_signs")
             }
-            SubscriptionError::Unsealable => (StatusCode::CONFLICT, "unsealable_secret"),
+            SubscriptionError::UnreadableSecret => (StatusCode::CONFLICT, "unsealable_secret"),
             SubscriptionError::Store(error) => return Self::Store(error),
         };
         Self::new(status, code, &error)
@@ -130,7 +132,7 @@ impl From<CursorError> for ApiError {
                 let problem = Problem::new(StatusCode::CONFLICT, "outdated", error.to_string());
                 problem.of("from").into()
             }
-            CursorError::BeyondTheEnd => beyond_the_end("position"),
+            CursorError::BeyondEnd => beyond_the_end("position"),
             CursorError::Store(error) => Self::Store(error),
         }
     }

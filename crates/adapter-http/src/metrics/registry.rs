@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use usecases::ingest::group_commit::QueueSaturation;
+use usecases::ingest::queue::QueueDepth;
 use usecases::statistics::SubscriptionFigures;
 use usecases::{Integrators, RetentionHolds};
 
@@ -75,7 +75,7 @@ pub struct MetricsRegistry {
     channels: Gauge,
     pub(crate) connections: Arc<Connections>,
     journal: OnceLock<Arc<dyn Journal>>,
-    queue: OnceLock<QueueSaturation>,
+    queue: OnceLock<QueueDepth>,
     retention: OnceLock<Arc<RetentionHolds>>,
     dropped_log_lines: OnceLock<fn() -> u64>,
 }
@@ -121,7 +121,7 @@ impl MetricsRegistry {
     }
 
     /// Adds the metrics of the ingest queue. Only the first one is shown.
-    pub fn observe_queue(&self, queue: QueueSaturation) {
+    pub fn observe_queue(&self, queue: QueueDepth) {
         let _ = self.queue.set(queue);
     }
 
@@ -222,7 +222,7 @@ impl MetricsRegistry {
         gauge("receiptd_connections", open_help, whole(open));
         let limit_help = "Greatest number of connections of the public listener";
         gauge("receiptd_connections_allowed", limit_help, whole(limit));
-        let queue = self.queue.get().map(QueueSaturation::usage);
+        let queue = self.queue.get().map(QueueDepth::usage);
         let (depth, capacity) = queue.unwrap_or_default();
         let depth_help = "Reports in the ingest queue";
         gauge("receiptd_queue_reports", depth_help, whole(depth));

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use ports::integrator::{ValidationError, ValidationErrorKind};
 use usecases::ReceiveError;
-use usecases::ingest::group_commit::IngestError;
+use usecases::ingest::queue::IngestError;
 
 use crate::outcome::Outcome;
 use crate::problem::{MEDIA_TYPE, Problem, not_found};
@@ -56,7 +56,7 @@ impl WebhookError {
             Self::Receive(error) => match error {
                 ReceiveError::ChannelDisabled => Outcome::Disabled,
                 ReceiveError::SignatureMismatch => Outcome::SignatureMismatch,
-                ReceiveError::Defective(_) | ReceiveError::TooManyFields => Outcome::Invalid,
+                ReceiveError::Invalid(_) | ReceiveError::TooManyFields => Outcome::Invalid,
                 ReceiveError::SenderNotAllowed => Outcome::SenderNotAllowed,
                 ReceiveError::NotRecorded(IngestError::Refused(_)) => Outcome::RefusedByStore,
                 ReceiveError::NotRecorded(IngestError::Overloaded) => Outcome::Overloaded,
@@ -122,7 +122,7 @@ fn receive_error(error: ReceiveError) -> HttpResponse {
             "sender_not_allowed",
             "the sender is not on the channel's list",
         ),
-        ReceiveError::Defective(error) => invalid_report(error),
+        ReceiveError::Invalid(error) => invalid_report(error),
         ReceiveError::TooManyFields => {
             let detail = "a report may have at most 500 fields";
             let problem = Problem::new(StatusCode::BAD_REQUEST, "too_many_fields", detail);

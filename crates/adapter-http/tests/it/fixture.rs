@@ -21,12 +21,13 @@ use testkit::builders::server_secret;
 use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::MemoryStore;
 use tokio::sync::watch;
-use usecases::ingest::group_commit::IngestSettings;
-use usecases::subscriptions::SubscriptionParts;
+use usecases::ingest::queue::IngestSettings;
+use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
-    AuthenticateCaller, ChannelDirectory, CheckHealth, EraseRecipient, IngestQueue, Integrators,
-    ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels, ManageCursors,
-    ManageSubscriptions, ReadEvents, ReceiveReport, ShowMessage, SubscriptionStatistics,
+    AuthenticateCaller, ChannelDirectory, CheckHealth, EraseRecipient, GroupCommitWriters,
+    Integrators, ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels,
+    ManageCursors, ManageSubscriptions, ReadEvents, ReceiveReport, ShowMessage,
+    SubscriptionStatistics,
 };
 
 use crate::client::Request;
@@ -146,10 +147,11 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
     ));
     directory.refresh().await.unwrap();
     let dyn_clock: Arc<dyn Clock> = clock.clone();
-    let (intake, writers) = IngestQueue::new(stores.reports.clone(), observer.clone(), size.ingest);
-    metrics.observe_queue(intake.backlog());
+    let (intake, writers) =
+        GroupCommitWriters::new(stores.reports.clone(), observer.clone(), size.ingest);
+    metrics.observe_queue(intake.depth());
     let log = Arc::new(LogTailCache::new(stores.log.clone()));
-    spawn(writers.telling(log.clone()).run());
+    spawn(writers.notifying(log.clone()).run());
     let public = PublicState {
         integrators: integrators.clone(),
         authenticate: Arc::new(AuthenticateCaller::new(
@@ -185,13 +187,13 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
             log.clone(),
             clock.clone(),
         )),
-        subscriptions: Arc::new(ManageSubscriptions::new(SubscriptionParts {
-            repository: stores.subscriptions.clone(),
+        subscriptions: Arc::new(ManageSubscriptions::new(SubscriptionDependencies {
+            store: stores.subscriptions.clone(),
             deliveries: stores.deliveries.clone(),
             attempts: stores.attempts.clone(),
             log: log.clone(),
             reports: stores.reports.clone(),
-            sink: Arc::new(AcceptingEndpoint),
+            sender: Arc::new(AcceptingEndpoint),
             directory: directory.clone(),
             secret: server_secret(),
             clock: clock.clone(),
@@ -209,7 +211,7 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
                 clock.clone(),
                 Arc::new(CountingIds::default()),
             )
-            .telling(log.clone()),
+            .invalidating(log.clone()),
         ),
         erasures: Arc::new(ListErasures::new(stores.erasures.clone())),
         events: Arc::new(ReadEvents::new(log)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use usecases::ingest::group_commit::IngestSettings;
+use usecases::ingest::queue::IngestSettings;
 
 use crate::answers::every_request_gets_its_answer;
 use crate::client::{Connection, Request};

@@ -19,8 +19,8 @@ use ports::{DeliveryLog as _, ReportStore as _, SubscriptionStore as _};
 use testkit::builders::{report, server_secret, subscription};
 use testkit::clock::{CountingIds, FixedClock};
 use testkit::memory::MemoryStore;
-use usecases::delivery::{PushParts, PushSettings};
-use usecases::{ChannelDirectory, LogTailCache, PushEvents};
+use usecases::delivery::{DeliveryDependencies, DeliverySettings};
+use usecases::{ChannelDirectory, DeliveryWorker, LogTailCache};
 
 use crate::server::{NO_CONTENT, Server, read_request, reset, wait_for_end};
 use crate::support::{impatient, settings, sink};
@@ -64,11 +64,11 @@ impl World {
     /// Pushes until something is so.
     async fn push_until(&self, what: &str, mut there: impl AsyncFnMut() -> bool) {
         let store = Arc::new(self.store.clone());
-        let parts = PushParts {
+        let parts = DeliveryDependencies {
             queue: store.clone(),
             log: Arc::new(LogTailCache::new(store.clone())),
             throttle: Arc::default(),
-            sink: Arc::new(sink(self.settings.clone())),
+            sender: Arc::new(sink(self.settings.clone())),
             directory: Arc::new(ChannelDirectory::new(
                 store,
                 server_secret(),
@@ -77,14 +77,14 @@ impl World {
             secret: server_secret(),
             clock: self.clock.clone(),
             ids: Arc::new(CountingIds::default()),
-            observer: Arc::new(NoMetrics),
+            metrics: Arc::new(NoMetrics),
         };
-        let push = PushSettings {
-            record_every: Duration::from_millis(5),
+        let push = DeliverySettings {
+            write_interval: Duration::from_millis(5),
             lease: Duration::from_millis(300),
-            ..PushSettings::default()
+            ..DeliverySettings::default()
         };
-        let push = PushEvents::new(parts, push, "one".to_owned());
+        let push = DeliveryWorker::new(parts, push, "one".to_owned());
         // The one before has not given its lease back.
         let pusher = loop {
             match push.claim().await.unwrap() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use adapter_http::wire::{CursorDetailView, CursorList, CursorView, position};
 use anyhow::{Context as _, Result};
 use domain::CursorName;
-use usecases::events::cursors::MovedFrom;
+use usecases::events::cursors::ExpectedPosition;
 use usecases::{LogTailCache, ManageCursors};
 
 use super::event;
@@ -29,8 +29,8 @@ pub async fn run(settings: &Settings, json: bool, command: CursorCommand) -> Res
         } => {
             let from = match (from.as_deref(), new) {
                 (Some(text), _) => moved_from(text),
-                (None, true) => Ok(MovedFrom::Nowhere),
-                (None, false) => Ok(MovedFrom::Anywhere),
+                (None, true) => Ok(ExpectedPosition::Absent),
+                (None, false) => Ok(ExpectedPosition::Any),
             };
             set(&cursors, &log, json, &name, from, &position).await
         }
@@ -44,10 +44,10 @@ fn parse(name: &str) -> Result<CursorName> {
     CursorName::parse(name).with_context(|| format!("{name:?} is no name of a cursor"))
 }
 
-fn moved_from(text: &str) -> Result<MovedFrom> {
+fn moved_from(text: &str) -> Result<ExpectedPosition> {
     let position = position(text);
     let expected = || format!("--from is {text:?}; it is a position as the API shows it");
-    Ok(MovedFrom::Position(position.with_context(expected)?))
+    Ok(ExpectedPosition::At(position.with_context(expected)?))
 }
 
 async fn list(cursors: &ManageCursors, json: bool) -> Result<()> {
@@ -82,7 +82,7 @@ async fn set(
     log: &LogTailCache,
     json: bool,
     name: &str,
-    from: Result<MovedFrom>,
+    from: Result<ExpectedPosition>,
     to: &str,
 ) -> Result<()> {
     let name = parse(name)?;

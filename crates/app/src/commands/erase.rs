@@ -25,14 +25,14 @@ pub async fn run(settings: &Settings, json: bool, args: EraseArgs) -> Result<()>
     };
     let reason = args.reason.as_deref().map(ErasureReason::parse);
     let request = EraseRequest {
-        addressee,
+        recipient: addressee,
         reason: reason.transpose().context("--reason")?,
-        through: RequestedVia::CommandLine,
+        via: RequestedVia::CommandLine,
     };
     let stores = Stores::open(settings).await?;
     // In the clear for the person who has typed it, and in no log.
     let clear = io::stderr().is_terminal();
-    output::hint(understood(&request.addressee, clear));
+    output::hint(understood(&request.recipient, clear));
     if !args.yes {
         output::hint("This cannot be undone. Erase it? Type yes:");
         let answer = read_line(&mut input)?;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use domain::event::{EventFilter, EventType, MessageEvent};
 use domain::{ChannelId, CursorName, IntegratorName, LogPosition, Timestamp};
 use ports::EventLog as _;
-use usecases::events::read::{EventsPage, EventsRead, EventsWanted};
+use usecases::events::read::{EventSelection, EventsPage, EventsRead};
 use usecases::{CloudEvent, LogTailCache, ReadEvents};
 
 use super::subscription;
@@ -158,7 +158,7 @@ async fn read(
     limit: NonZeroU16,
     wait: Duration,
 ) -> Result<EventsPage> {
-    let wanted = EventsWanted {
+    let wanted = EventSelection {
         after,
         filter: filter(&args.channels, &args.types)?,
         limit,
@@ -169,7 +169,7 @@ async fn read(
         EventsRead::Pruned { .. } => {
             bail!("retention has removed reports behind this place; begin at a later --since")
         }
-        EventsRead::BeyondTheEnd => bail!("the log has not come to this position yet"),
+        EventsRead::BeyondEnd => bail!("the position is beyond the end of the log"),
     }
 }
 

@@ -10,9 +10,10 @@ use anyhow::{Context as _, Result, anyhow};
 use domain::secret::ServerSecret;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use usecases::delivery::PushParts;
+use usecases::delivery::DeliveryDependencies;
 use usecases::{
-    ChannelDirectory, CheckHealth, LogTailCache, PushEvents, RetentionHolds, SubscriptionStatistics,
+    ChannelDirectory, CheckHealth, DeliveryWorker, LogTailCache, RetentionHolds,
+    SubscriptionStatistics,
 };
 
 use super::serve::{keep_directory, listen, operator_settings};
@@ -64,19 +65,19 @@ pub async fn run(settings: &Settings) -> Result<()> {
         secret: &secret,
     };
     let listener = socket.map(|socket| watched.serve(socket)).transpose()?;
-    let parts = PushParts {
+    let parts = DeliveryDependencies {
         queue: Arc::clone(&stores.queue),
         log,
         // A worker ingests no reports.
         throttle: Arc::default(),
-        sink: event_sink::of(settings)?,
+        sender: event_sink::of(settings)?,
         directory,
         secret,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
-        observer: metrics,
+        metrics,
     };
-    let push = PushEvents::new(parts, settings.push(), system::worker_name());
+    let push = DeliveryWorker::new(parts, settings.push(), system::worker_name());
     #[expect(clippy::disallowed_methods, reason = "awaited when stopping")]
     let mut pushing = tokio::spawn(pushing::run(Arc::new(push), stop.clone()));
     tracing::info!(database = %settings.database()?, "working");
@@ -139,7 +140,7 @@ impl Watched<'_> {
                     .with_subscriptions(
                         Arc::clone(subscriptions),
                         self.secret.clone(),
-                        self.settings.push().open,
+                        self.settings.push().max_pending,
                     ),
             ),
             metrics: Arc::clone(self.metrics),

@@ -14,8 +14,8 @@ use anyhow::{Context as _, Result};
 use clap::{Arg, Args, Command, ValueEnum};
 use domain::secret::ServerSecret;
 use domain::{PublicUrl, RetentionDays};
-use usecases::delivery::PushSettings;
-use usecases::ingest::group_commit::IngestSettings;
+use usecases::delivery::DeliverySettings;
+use usecases::ingest::queue::IngestSettings;
 use usecases::retention::prune::KeepFor;
 
 use crate::open_files;
@@ -93,7 +93,7 @@ pub struct Settings {
     )]
     pub log_format: LogFormat,
     #[command(flatten)]
-    pub push: PushOptions,
+    pub push: DeliveryOptions,
     #[command(flatten)]
     pub keep: Keep,
     #[command(flatten)]
@@ -149,7 +149,7 @@ pub struct Keep {
 #[expect(clippy::doc_markdown, reason = "the help text is read on a terminal")]
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Pushing events")]
-pub struct PushOptions {
+pub struct DeliveryOptions {
     /// Push events to private, loopback and link-local addresses too
     #[arg(long = "push-private-targets", env = "RECEIPTD_PUSH_PRIVATE_TARGETS", global = true,
           value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1,
@@ -332,16 +332,16 @@ impl Settings {
         }
     }
 
-    /// How pushing is dimensioned.
-    pub fn push(&self) -> PushSettings {
+    /// Sizes and times of event delivery.
+    pub fn push(&self) -> DeliverySettings {
         let attempts = self.push_attempts(open_files::limit());
-        PushSettings {
-            attempts: usize::try_from(attempts).unwrap_or(usize::MAX),
-            window: usize::try_from(self.push.window).unwrap_or(usize::MAX),
-            open: usize::try_from(self.push.open_max).unwrap_or(usize::MAX),
+        DeliverySettings {
+            max_in_flight_total: usize::try_from(attempts).unwrap_or(usize::MAX),
+            max_in_flight: usize::try_from(self.push.window).unwrap_or(usize::MAX),
+            max_pending: usize::try_from(self.push.open_max).unwrap_or(usize::MAX),
             lease: Duration::from_secs(self.push.lease_seconds.into()),
             pause_after: Duration::from_hours(self.push.pause_after_hours.into()),
-            ..PushSettings::default()
+            ..DeliverySettings::default()
         }
     }
 

@@ -213,12 +213,7 @@ async fn deliveries_are_filtered_shown_and_tried_again() {
     let table = home.run(&["subscription", "deliveries", id]);
     assert!(table.contains(first), "{table}");
     // It is due already.
-    refused(
-        &home,
-        &["delivery", "retry", first],
-        1,
-        "not one that can be tried again",
-    );
+    refused(&home, &["delivery", "retry", first], 1, "cannot be retried");
     refused(&home, &["delivery", "show", "x"], 1, "is no delivery id");
     let retried = home.json(&["subscription", "retry", id, "--state", "dead"]);
     assert_eq!(retried, json!({"retried": 0}));
@@ -271,7 +266,7 @@ async fn a_subscription_is_changed_by_what_is_named() {
         &["event", "list", "--after", beyond],
         &["cursor", "set", "a", beyond],
     ] {
-        refused(&home, args, 1, "the log has not come to this position yet");
+        refused(&home, args, 1, "the position is beyond the end of the log");
     }
     let resumed = home.run(&["subscription", "resume", id]);
     assert!(resumed.contains("goes on from where it stood"), "{resumed}");
@@ -295,7 +290,7 @@ async fn a_cursor_is_set_shown_and_removed() {
         &home,
         &["cursor", "set", "a", next, "--new"],
         1,
-        "look at it again",
+        "read it again",
     );
     let moved = home.run(&["cursor", "set", "a", next, "--from", oldest]);
     assert!(moved.contains("is moved"), "{moved}");
@@ -303,7 +298,7 @@ async fn a_cursor_is_set_shown_and_removed() {
         &home,
         &["cursor", "set", "a", next, "--from", oldest],
         1,
-        "look at it again",
+        "read it again",
     );
     assert!(home.run(&["cursor", "show", "a"]).contains("2 reports"));
     home.run(&["cursor", "set", "a", "latest"]);

@@ -95,7 +95,7 @@ async fn retention_that_did_not_run_for_long_removes_nothing_until_it_is_release
     let (_, why) = retention_part(&server).await;
     assert!(why.contains("more than seven days ago"), "{why}");
     assert!(held_back(&server).await);
-    assert!(server.log().contains("retention holds back"));
+    assert!(server.log().contains("retention stopped"));
     assert_eq!(reports(&server).await, 1);
     let shown = home.json(&["retention", "show"]);
     let why = shown[0]["held_back"].as_str().unwrap();

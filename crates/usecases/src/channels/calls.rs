@@ -1,5 +1,5 @@
-//! What is counted of a channel's unsuccessful calls. The counters live with the channel in the
-//! directory, so there are never more of them than channels.
+//! Counts the unsuccessful calls of a channel. The counters are part of the directory, so there are
+//! as many as channels.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use domain::{ChannelCalls, RejectionReason, Timestamp};
 
-/// As many rejections of a channel are kept in a second; the others are only counted.
-const MAX_KEPT_PER_SECOND: u32 = 10;
+/// Rejections of a channel that are stored per second; the others are only counted.
+const MAX_STORED_PER_SECOND: u32 = 10;
 
 /// How long a problem is shown after it was last seen.
 const PROBLEM_SHOWN: Duration = Duration::from_mins(10);
@@ -30,7 +30,7 @@ pub enum ChannelProblem {
 }
 
 impl ChannelProblem {
-    /// The problems, in the order in which they are shown.
+    /// All problems, in the order in which they are shown.
     pub const ALL: [Self; 4] = [
         Self::NoLiveCredential,
         Self::SignatureMismatch,
@@ -38,7 +38,7 @@ impl ChannelProblem {
         Self::SenderNotAllowed,
     ];
 
-    /// The setting that rejections of this reason point to, if they point to one.
+    /// Returns the setting that rejections of this reason point to.
     #[must_use]
     pub const fn of(reason: RejectionReason) -> Option<Self> {
         match reason {
@@ -49,7 +49,7 @@ impl ChannelProblem {
         }
     }
 
-    /// What to check, in words.
+    /// Returns what is wrong and what to do.
     #[must_use]
     pub const fn advice(self) -> &'static str {
         match self {
@@ -73,16 +73,17 @@ pub(crate) struct CallCounters {
     rejected: AtomicU64,
     /// In microseconds; 0 for never.
     last_refused_at: AtomicI64,
-    /// Never touched by a report that is taken.
+    /// Not locked by reports that are recorded.
     recent: Mutex<Recent>,
 }
 
 #[derive(Debug, Default)]
 struct Recent {
+    /// Start of the second that `stored` counts.
     second: Option<Instant>,
-    kept: u32,
+    stored: u32,
     omitted: u64,
-    /// Beside [`ChannelProblem::ALL`]: how often, and when last.
+    /// For each of [`ChannelProblem::ALL`]: how often, and when last.
     problems: [Option<(u64, Instant)>; ChannelProblem::ALL.len()],
     refused_unlogged: u64,
     refused_logged: Option<Instant>,
@@ -101,21 +102,21 @@ impl CallCounters {
             .fetch_max(now.unix_micros(), Ordering::Relaxed);
     }
 
-    /// Counts a rejected report. `Some` if it shall be kept: with how many were only counted
-    /// since the one before.
+    /// Counts a rejected report. If it should be stored, returns how many were only counted since
+    /// the last stored one.
     pub(crate) fn rejected(&self, reason: RejectionReason, now: Instant) -> Option<u64> {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         if let Some(problem) = ChannelProblem::of(reason) {
-            self.note(problem, now);
+            self.add_problem(problem, now);
         }
         let mut recent = self.recent();
         let second = recent.second;
         if second.is_none_or(|second| now.duration_since(second) >= Duration::from_secs(1)) {
             recent.second = Some(now);
-            recent.kept = 0;
+            recent.stored = 0;
         }
-        if recent.kept < MAX_KEPT_PER_SECOND {
-            recent.kept += 1;
+        if recent.stored < MAX_STORED_PER_SECOND {
+            recent.stored += 1;
             Some(std::mem::take(&mut recent.omitted))
         } else {
             recent.omitted += 1;
@@ -123,16 +124,16 @@ impl CallCounters {
         }
     }
 
-    /// Whether a rejection at `now` would be kept, and so be worth a log line.
-    pub(crate) fn keeps_rejections(&self, now: Instant) -> bool {
+    /// Returns whether a rejection at `now` would be stored, and may be logged.
+    pub(crate) fn stores_rejections(&self, now: Instant) -> bool {
         let recent = self.recent();
         let second = recent.second;
-        recent.kept < MAX_KEPT_PER_SECOND
+        recent.stored < MAX_STORED_PER_SECOND
             || second.is_none_or(|second| now.duration_since(second) >= Duration::from_secs(1))
     }
 
-    /// Notes that a setting has cost a report.
-    pub(crate) fn note(&self, problem: ChannelProblem, now: Instant) {
+    /// Counts a report that a setting cost.
+    pub(crate) fn add_problem(&self, problem: ChannelProblem, now: Instant) {
         let mut recent = self.recent();
         let slots = ChannelProblem::ALL.iter().zip(&mut recent.problems);
         for (_, slot) in slots.filter(|(each, _)| **each == problem) {
@@ -141,12 +142,12 @@ impl CallCounters {
         }
     }
 
-    /// Forgets what settings have cost, because they have changed.
+    /// Resets the problems after the settings changed.
     pub(crate) fn settings_changed(&self) {
         self.recent().problems = Default::default();
     }
 
-    /// The problems of the last ten minutes, and how often each was seen.
+    /// Returns the problems of the last ten minutes, and how often each occurred.
     pub(crate) fn problems(&self, now: Instant) -> Vec<(ChannelProblem, u64)> {
         let recent = self.recent();
         let slots = ChannelProblem::ALL.into_iter().zip(recent.problems);
@@ -158,7 +159,7 @@ impl CallCounters {
             .collect()
     }
 
-    /// Takes what was counted since the last call; `None` if nothing was.
+    /// Returns and resets the counts; `None` if nothing was counted.
     pub(crate) fn take(&self) -> Option<ChannelCalls> {
         let taken = ChannelCalls {
             challenged: self.challenged.swap(0, Ordering::Relaxed),
@@ -177,7 +178,7 @@ impl CallCounters {
         })
     }
 
-    /// Puts back what was taken and could not be written.
+    /// Adds counts again that could not be stored.
     pub(crate) fn put_back(&self, calls: &ChannelCalls) {
         self.challenged
             .fetch_add(calls.challenged, Ordering::Relaxed);
@@ -185,8 +186,8 @@ impl CallCounters {
         self.rejected.fetch_add(calls.rejected, Ordering::Relaxed);
     }
 
-    /// How many requests with wrong credentials a log line should tell of, `more` among them;
-    /// `None` while the last line is younger than a minute.
+    /// Adds `more` requests with wrong credentials and returns how many to log; `None` if there are
+    /// none, or the last line is less than a minute old.
     pub(crate) fn refused_to_log(&self, more: u64, now: Instant) -> Option<u64> {
         let mut recent = self.recent();
         recent.refused_unlogged += more;
@@ -219,7 +220,7 @@ mod tests {
             assert_eq!(reject(start), None);
         }
         let later = start + Duration::from_secs(1);
-        assert!(!counters.keeps_rejections(start) && counters.keeps_rejections(later));
+        assert!(!counters.stores_rejections(start) && counters.stores_rejections(later));
         assert_eq!((reject(later), reject(later)), (Some(700), Some(0)));
         assert_eq!(counters.take().map(|calls| calls.rejected), Some(712));
         let found = counters.problems(later);
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_written_is_counted_again() {
+    fn counts_that_were_not_stored_are_added_again() {
         let counters = CallCounters::default();
         assert_eq!(counters.take(), None);
         counters.challenged();

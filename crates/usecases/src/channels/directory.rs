@@ -1,5 +1,4 @@
-//! All channels with their credentials, in memory: proving a caller reads no
-//! store.
+//! All channels with their credentials, in memory: authenticating a caller does not read the store.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -14,47 +13,48 @@ use ports::{ChannelSnapshot, ChannelStore, ChannelWithCredentials, Metrics, Stor
 
 use crate::channels::calls::{CallCounters, ChannelProblem};
 
-/// How often, in microseconds, the use of one credential is noted.
-const NOTED_EVERY: i64 = 1_000_000;
+/// How often the use of one credential is recorded.
+const USE_INTERVAL_MICROS: i64 = 1_000_000;
 
-/// The channels as the repository had them a moment ago.
+/// The channels as the store had them a moment ago.
 pub struct ChannelDirectory {
-    repository: Arc<dyn ChannelStore>,
+    store: Arc<dyn ChannelStore>,
     secret: ServerSecret,
-    observer: Arc<dyn Metrics>,
-    copy: Option<Arc<dyn ChannelSnapshot>>,
-    snapshot: ArcSwap<Snapshot>,
-    /// The revision that the copy has. Held while the directory is refreshed.
-    copied: tokio::sync::Mutex<Option<i64>>,
-    copy_is_behind: AtomicBool,
+    metrics: Arc<dyn Metrics>,
+    snapshot: Option<Arc<dyn ChannelSnapshot>>,
+    channels: ArcSwap<LoadedChannels>,
+    /// The revision of the snapshot. Locked while the directory is refreshed.
+    saved_revision: tokio::sync::Mutex<Option<i64>>,
+    snapshot_is_stale: AtomicBool,
     used: Mutex<HashMap<CredentialId, Timestamp>>,
 }
 
 #[derive(Default)]
-struct Snapshot {
+struct LoadedChannels {
+    /// The store's revision; `None` if they come from the snapshot.
     revision: Option<i64>,
-    filled: bool,
+    loaded: bool,
     channels: HashMap<ChannelId, Arc<KnownChannel>>,
     foreign_credentials: usize,
 }
 
-/// Where the channels of a directory come from.
+/// The source of the channels in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// They were not read yet.
-    Nowhere,
-    /// From the copy: the repository was not reached since the start.
-    Copy,
-    /// From the repository.
-    Repository,
+    /// They are not loaded yet.
+    NotLoaded,
+    /// The snapshot: the store was not reached since the start.
+    Snapshot,
+    /// The store.
+    Store,
 }
 
-/// A channel with what is needed to prove its callers.
+/// A channel with the secrets that authenticate its callers.
 pub struct KnownChannel {
     /// The channel.
     pub channel: Channel,
-    /// Its signing token in the clear, if it asks for signatures. A token that
-    /// does not open stands here as an empty text, which no signature fits.
+    /// Its signing token in the clear, if it requires signatures. Empty if it cannot be opened; no
+    /// signature matches then.
     pub signing_token: Option<String>,
     credentials: Vec<KnownCredential>,
     pub(crate) calls: Arc<CallCounters>,
@@ -64,11 +64,11 @@ struct KnownCredential {
     id: CredentialId,
     hash: CredentialHash,
     expires_at: Option<Timestamp>,
-    noted_at: AtomicI64,
+    use_recorded_at: AtomicI64,
 }
 
 impl KnownChannel {
-    /// The credentials that prove a caller at `now`.
+    /// Returns the credentials that are valid at `now`.
     #[must_use]
     pub fn live_credentials(&self, now: Timestamp) -> Vec<(CredentialId, CredentialHash)> {
         let live = |each: &&KnownCredential| each.expires_at.is_none_or(|end| now < end);
@@ -81,59 +81,59 @@ impl KnownChannel {
 }
 
 impl ChannelDirectory {
-    /// An empty directory; [`ChannelDirectory::refresh`] fills it.
+    /// Creates an empty directory; [`ChannelDirectory::refresh`] fills it.
     #[must_use]
     pub fn new(
-        repository: Arc<dyn ChannelStore>,
+        store: Arc<dyn ChannelStore>,
         secret: ServerSecret,
-        observer: Arc<dyn Metrics>,
+        metrics: Arc<dyn Metrics>,
     ) -> Self {
         Self {
-            repository,
+            store,
             secret,
-            observer,
-            copy: None,
-            snapshot: ArcSwap::default(),
-            copied: tokio::sync::Mutex::default(),
-            copy_is_behind: AtomicBool::new(false),
+            metrics,
+            snapshot: None,
+            channels: ArcSwap::default(),
+            saved_revision: tokio::sync::Mutex::default(),
+            snapshot_is_stale: AtomicBool::new(false),
             used: Mutex::default(),
         }
     }
 
-    /// Keeps a copy of the channels for the time the repository is away.
+    /// Saves a snapshot of the channels, for starting while the store is unavailable.
     #[must_use]
-    pub fn with_copy(mut self, copy: Arc<dyn ChannelSnapshot>) -> Self {
-        self.copy = Some(copy);
+    pub fn with_snapshot(mut self, snapshot: Arc<dyn ChannelSnapshot>) -> Self {
+        self.snapshot = Some(snapshot);
         self
     }
 
-    /// Fills the directory from the copy. `false` if there is none. The next
-    /// [`ChannelDirectory::refresh`] that reaches the repository replaces it.
-    pub fn fill_from_copy(&self) -> Result<bool, Source> {
-        let Some(copy) = &self.copy else {
+    /// Fills the directory from the snapshot; `false` if there is none. The next
+    /// [`ChannelDirectory::refresh`] that reaches the store replaces it.
+    pub fn load_snapshot(&self) -> Result<bool, Source> {
+        let Some(snapshot) = &self.snapshot else {
             return Ok(false);
         };
-        let Some(channels) = copy.load()? else {
+        let Some(channels) = snapshot.load()? else {
             return Ok(false);
         };
         self.use_channels(None, channels);
         Ok(true)
     }
 
-    /// Reads the channels again if anything changed. `true` if it did. A copy that could not be
-    /// saved is saved again, whether anything changed or not.
+    /// Reads the channels again if they changed, and returns whether they did. Also saves the
+    /// snapshot, again if that failed before.
     pub async fn refresh(&self) -> Result<bool, StoreError> {
-        // One at a time: of two the one that has read earlier could have the last word.
-        let mut copied = self.copied.lock().await;
-        // Asked first: a change that comes between is read again next time.
-        let revision = self.repository.revision().await?;
-        let is_known = self.snapshot.load().revision == Some(revision);
-        if is_known && (self.copy.is_none() || *copied == Some(revision)) {
+        // Concurrent refreshes could store the older result last.
+        let mut saved_revision = self.saved_revision.lock().await;
+        // The revision is read first, so a change in between is read again next time.
+        let revision = self.store.revision().await?;
+        let is_known = self.channels.load().revision == Some(revision);
+        if is_known && (self.snapshot.is_none() || *saved_revision == Some(revision)) {
             return Ok(false);
         }
-        let channels = self.repository.all().await?;
-        if self.save_copy(&channels) {
-            *copied = Some(revision);
+        let channels = self.store.all().await?;
+        if self.save_snapshot(&channels) {
+            *saved_revision = Some(revision);
         }
         if !is_known {
             self.use_channels(Some(revision), channels);
@@ -141,78 +141,77 @@ impl ChannelDirectory {
         Ok(!is_known)
     }
 
-    /// Whether the copy, if there is one, is as these channels are. The receiver works without
-    /// it as long as the repository is there.
-    fn save_copy(&self, channels: &[ChannelWithCredentials]) -> bool {
-        let saved = self
-            .copy
-            .as_ref()
-            .map_or(Ok(()), |copy| copy.save(channels));
-        let was_behind = self.copy_is_behind.swap(saved.is_err(), Ordering::Relaxed);
+    /// Saves the snapshot and returns whether that succeeded. It is needed only while the store is
+    /// unavailable, so a failure is logged once.
+    fn save_snapshot(&self, channels: &[ChannelWithCredentials]) -> bool {
+        let snapshot = self.snapshot.as_ref();
+        let saved = snapshot.map_or(Ok(()), |snapshot| snapshot.save(channels));
+        let was_stale = self
+            .snapshot_is_stale
+            .swap(saved.is_err(), Ordering::Relaxed);
         match &saved {
-            // Said once; it is tried again and again.
-            Err(error) if !was_behind => {
-                tracing::error!(%error, "the copy of the channels was not saved");
+            Err(error) if !was_stale => {
+                tracing::error!(%error, "the channel snapshot was not saved; retrying");
             }
-            Ok(()) if was_behind => tracing::info!("the copy of the channels is saved again"),
+            Ok(()) if was_stale => tracing::info!("the channel snapshot is saved again"),
             Ok(()) | Err(_) => {}
         }
         saved.is_ok()
     }
 
-    /// Whether the copy could not be saved, so that it is not what the directory knows.
+    /// Returns whether the snapshot could not be saved, so that it is older than the directory.
     #[must_use]
-    pub fn copy_is_behind(&self) -> bool {
-        self.copy_is_behind.load(Ordering::Relaxed)
+    pub fn snapshot_is_stale(&self) -> bool {
+        self.snapshot_is_stale.load(Ordering::Relaxed)
     }
 
     fn use_channels(&self, revision: Option<i64>, channels: Vec<ChannelWithCredentials>) {
-        let snapshot = self.snapshot_of(revision, channels);
-        self.observer.channels_known(snapshot.channels.len());
-        if snapshot.foreign_credentials > 0 {
+        let loaded = self.loaded(revision, channels);
+        self.metrics.channels_known(loaded.channels.len());
+        if loaded.foreign_credentials > 0 {
             tracing::error!(
-                credentials = snapshot.foreign_credentials,
-                "credentials were made under another server secret and prove nobody; \
-                 is RECEIPTD_SECRET_KEY the right one?"
+                credentials = loaded.foreign_credentials,
+                "credentials were created under another server secret and authenticate no caller; \
+                 check the secret key"
             );
         }
-        self.snapshot.store(Arc::new(snapshot));
+        self.channels.store(Arc::new(loaded));
     }
 
-    /// The channel of an id.
+    /// Returns the channel of an id.
     #[must_use]
     pub fn find(&self, id: &ChannelId) -> Option<Arc<KnownChannel>> {
-        self.snapshot.load().channels.get(id).cloned()
+        self.channels.load().channels.get(id).cloned()
     }
 
-    /// Where the channels in use come from.
+    /// Returns where the channels in use come from.
     #[must_use]
     pub fn origin(&self) -> Origin {
-        let snapshot = self.snapshot.load();
-        if snapshot.revision.is_some() {
-            Origin::Repository
-        } else if snapshot.filled {
-            Origin::Copy
+        let loaded = self.channels.load();
+        if loaded.revision.is_some() {
+            Origin::Store
+        } else if loaded.loaded {
+            Origin::Snapshot
         } else {
-            Origin::Nowhere
+            Origin::NotLoaded
         }
     }
 
-    /// How many credentials were made under another server secret.
+    /// Returns the number of credentials that were created under another server secret.
     #[must_use]
     pub fn foreign_credentials(&self) -> usize {
-        self.snapshot.load().foreign_credentials
+        self.channels.load().foreign_credentials
     }
 
-    /// Notes that a credential proved a caller.
-    pub(crate) fn note_use(&self, channel: &KnownChannel, id: CredentialId, now: Timestamp) {
+    /// Records that a credential authenticated a caller.
+    pub(crate) fn record_use(&self, channel: &KnownChannel, id: CredentialId, now: Timestamp) {
         let Some(credential) = channel.credentials.iter().find(|each| each.id == id) else {
             return;
         };
-        let noted_at = credential.noted_at.load(Ordering::Relaxed);
-        if now.unix_micros().saturating_sub(noted_at) >= NOTED_EVERY {
+        let recorded_at = credential.use_recorded_at.load(Ordering::Relaxed);
+        if now.unix_micros().saturating_sub(recorded_at) >= USE_INTERVAL_MICROS {
             credential
-                .noted_at
+                .use_recorded_at
                 .store(now.unix_micros(), Ordering::Relaxed);
             self.used
                 .lock()
@@ -221,10 +220,10 @@ impl ChannelDirectory {
         }
     }
 
-    /// Writes down when credentials were last used and how often channels were called without
-    /// success, if anything was counted since the last call.
-    pub async fn flush_uses(&self) -> Result<(), StoreError> {
-        self.flush_calls().await?;
+    /// Stores when credentials were last used and how often calls to channels failed, as far as
+    /// it was counted since the last call.
+    pub async fn write_usage(&self) -> Result<(), StoreError> {
+        self.write_calls().await?;
         let used: Vec<_> = {
             let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
             used.drain().collect()
@@ -232,15 +231,15 @@ impl ChannelDirectory {
         if used.is_empty() {
             Ok(())
         } else {
-            self.repository.touch(&used).await
+            self.store.touch(&used).await
         }
     }
 
-    /// Logs wrong credentials too, at most once a minute for each channel.
-    async fn flush_calls(&self) -> Result<(), StoreError> {
-        let snapshot = self.snapshot.load_full();
+    /// Also logs wrong credentials, at most once a minute for each channel.
+    async fn write_calls(&self) -> Result<(), StoreError> {
+        let loaded = self.channels.load_full();
         let mut counted = Vec::new();
-        for (id, known) in &snapshot.channels {
+        for (id, known) in &loaded.channels {
             let calls = known.calls.take();
             let refused = calls.map_or(0, |calls| calls.refused);
             if let Some(requests) = known.calls.refused_to_log(refused, Instant::now()) {
@@ -256,10 +255,10 @@ impl ChannelDirectory {
         if counted.is_empty() {
             return Ok(());
         }
-        let written = self.repository.count_calls(&counted).await;
+        let written = self.store.count_calls(&counted).await;
         if written.is_err() {
             for (id, calls) in &counted {
-                if let Some(known) = snapshot.channels.get(id) {
+                if let Some(known) = loaded.channels.get(id) {
                     known.calls.put_back(calls);
                 }
             }
@@ -267,11 +266,11 @@ impl ChannelDirectory {
         written
     }
 
-    /// Settings that have cost channels reports in the last ten minutes, with how many.
+    /// Returns the settings that cost channels reports in the last ten minutes, and how many.
     #[must_use]
     pub fn problems(&self) -> Vec<(ChannelId, ChannelProblem, u64)> {
-        let snapshot = self.snapshot.load();
-        let all = snapshot.channels.iter().flat_map(|(id, known)| {
+        let loaded = self.channels.load();
+        let all = loaded.channels.iter().flat_map(|(id, known)| {
             let problems = known.calls.problems(Instant::now()).into_iter();
             problems.map(move |(problem, count)| (id.clone(), problem, count))
         });
@@ -280,16 +279,16 @@ impl ChannelDirectory {
         all
     }
 
-    fn snapshot_of(
+    fn loaded(
         &self,
         revision: Option<i64>,
         channels: Vec<ChannelWithCredentials>,
-    ) -> Snapshot {
+    ) -> LoadedChannels {
         let credentials = channels.iter().flat_map(|channel| &channel.credentials);
         let key_id = self.secret.key_id();
-        Snapshot {
+        LoadedChannels {
             revision,
-            filled: true,
+            loaded: true,
             foreign_credentials: credentials.filter(|each| each.key_id != key_id).count(),
             channels: channels
                 .into_iter()
@@ -308,7 +307,7 @@ impl ChannelDirectory {
             match self.secret.open(sealed, &context) {
                 Ok(token) => token.to_string(),
                 Err(error) => {
-                    tracing::error!(channel = %channel.id, %error, "the signing token is unusable");
+                    tracing::error!(channel = %channel.id, %error, "the signing token cannot be opened; its signatures are refused");
                     String::new()
                 }
             }
@@ -317,9 +316,9 @@ impl ChannelDirectory {
             id: credential.id,
             hash: credential.hash,
             expires_at: credential.expires_at,
-            noted_at: AtomicI64::new(0),
+            use_recorded_at: AtomicI64::new(0),
         });
-        // Counters go on for as long as the channel is known.
+        // Counters survive a refresh.
         let before = self.find(&channel.id);
         let calls = before.as_ref().map(|before| Arc::clone(&before.calls));
         let calls = calls.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Channels and their credentials, as operators manage them.
+//! Manages channels and their credentials.
 
 use std::sync::Arc;
 
@@ -11,71 +11,69 @@ use ports::channels::Change;
 use ports::integrator::report_path;
 use ports::{ChannelStore, ChannelWithCredentials, Clock, Ids, StoreError};
 
-use crate::Integrators;
+use crate::integrators::Integrators;
 
 /// Adds, changes and removes channels and credentials.
 pub struct ManageChannels {
-    repository: Arc<dyn ChannelStore>,
+    store: Arc<dyn ChannelStore>,
     integrators: Integrators,
     secret: ServerSecret,
-    /// Where the internet reaches channels that have no URL of their own.
+    /// Public URL of channels that have none of their own.
     public_url: PublicUrl,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
 }
 
-/// A channel to be added.
+/// A channel to add.
 #[derive(Debug)]
 pub struct NewChannel {
-    /// What the report path calls it.
+    /// Its id, as in the report path.
     pub id: ChannelId,
-    /// Who reports on its messages.
+    /// The integrator that reports on its messages.
     pub integrator: IntegratorName,
-    /// What people call it.
+    /// Display name.
     pub name: ChannelName,
-    /// The senders whose reports are taken; empty takes all.
+    /// Senders whose reports are accepted; empty accepts all.
     pub senders: Vec<Address>,
-    /// Where the integrator reaches it, if not at the service's address.
+    /// Its public URL, if not the service's.
     pub public_url: Option<PublicUrl>,
     /// The integrator's signing token, if reports must be signed.
     pub signing_token: Option<SigningToken>,
-    /// For how many days its messages are kept, if not for as many as the service
-    /// keeps them.
+    /// Its retention of messages, if not the service's.
     pub keep_messages_days: Option<RetentionDays>,
     /// Its first credential.
     pub credential: NewCredential,
 }
 
-/// A credential to be added.
+/// A credential to add.
 #[derive(Debug)]
 pub struct NewCredential {
-    /// The user name the caller presents.
+    /// User name.
     pub user: WebhookUser,
-    /// The password; `None` makes one.
+    /// Password; `None` generates one.
     pub password: Option<Password>,
-    /// What people call the credential.
+    /// Display name.
     pub label: Option<String>,
-    /// From when on it proves nobody.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
 }
 
-/// What to change of a channel; `None` leaves as it is.
+/// Changes of a channel; `None` leaves a field as it is.
 #[derive(Debug, Default)]
 pub struct ChannelChanges {
-    /// What people call it.
+    /// Display name.
     pub name: Option<ChannelName>,
-    /// Whether its reports are taken.
+    /// Whether its reports are accepted.
     pub enabled: Option<bool>,
-    /// The senders whose reports are taken; empty takes all.
+    /// Senders whose reports are accepted; empty accepts all.
     pub senders: Option<Vec<Address>>,
-    /// Where the integrator reaches it; `Some(None)` at the service's address.
+    /// Public URL; `Some(None)` uses the service's.
     pub public_url: Option<Option<PublicUrl>>,
-    /// The signing token; `Some(None)` asks for signatures no more.
+    /// Signing token; `Some(None)` stops requiring signatures.
     pub signing_token: Option<Option<SigningToken>>,
-    /// For how many days its messages are kept; `Some(None)` as many as the service
-    /// keeps them.
+    /// Retention of messages; `Some(None)` uses the service's.
     pub keep_messages_days: Option<Option<RetentionDays>>,
-    /// The version the changes were made to, if that matters.
+    /// Version that the changes are based on; `None` overwrites any.
     pub version: Option<i64>,
 }
 
@@ -83,21 +81,18 @@ pub struct ChannelChanges {
 #[derive(Clone)]
 pub struct SigningToken(String);
 
-/// The text is no signing token.
+/// The text is not a signing token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a signing token is 8 to 256 printable ASCII characters without spaces")]
 pub struct InvalidSigningToken;
 
 impl SigningToken {
-    /// Takes a token as the integrator's console shows it.
+    /// Parses a token as the integrator's console shows it.
     pub fn parse(text: &str) -> Result<Self, InvalidSigningToken> {
         let fits =
             (8..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidSigningToken)
-        }
+        fits.then(|| Self(text.to_owned()))
+            .ok_or(InvalidSigningToken)
     }
 }
 
@@ -107,21 +102,21 @@ impl std::fmt::Debug for SigningToken {
     }
 }
 
-/// A credential just made, with what is shown this once.
+/// A new credential with its password, which is shown only once.
 #[derive(Debug)]
 pub struct IssuedCredential {
     /// The credential.
     pub credential: Credential,
     /// The password in the clear.
     pub password: Password,
-    /// The URL to paste into the integrator's console, credentials included.
+    /// Callback URL for the integrator's console, including the credentials.
     pub callback_url: String,
 }
 
-/// Why a change was not made.
+/// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ManageError {
-    /// There is a channel of this id.
+    /// A channel of this id exists.
     #[error("there is a channel {0} already")]
     ChannelExists(ChannelId),
     /// There is no channel of this id.
@@ -130,25 +125,25 @@ pub enum ManageError {
     /// The channel has no credential of this id.
     #[error("the channel has no credential {0}")]
     NoSuchCredential(CredentialId),
-    /// This program does not speak with the integrator.
+    /// The integrator is not built in.
     #[error("unknown integrator {name}; known: {known}")]
     UnknownIntegrator {
-        /// The name that is not known.
+        /// The unknown name.
         name: IntegratorName,
         /// The known names, separated by commas.
         known: String,
     },
-    /// The channel has two live credentials; a third would serve no rotation.
+    /// The channel has two valid credentials; a rotation needs no third.
     #[error("the channel has two live credentials already; remove one first")]
     TooManyCredentials,
-    /// The expiry lies in the past.
+    /// The expiry is in the past.
     #[error("the expiry lies in the past")]
     ExpiryInThePast,
     /// The public URL is the callback URL of another channel or integrator.
     #[error("the public URL holds another report path; give the base, or the URL that ends in {0}")]
     OtherReportPath(String),
-    /// Somebody else changed the channel meanwhile.
-    #[error("the channel was changed by somebody else meanwhile")]
+    /// The channel was changed concurrently.
+    #[error("the channel was changed in the meantime; read it again")]
     Outdated,
     /// The store failed.
     #[error(transparent)]
@@ -156,10 +151,10 @@ pub enum ManageError {
 }
 
 impl ManageChannels {
-    /// Manages the channels of a repository.
+    /// Manages the channels of a store.
     #[must_use]
     pub fn new(
-        repository: Arc<dyn ChannelStore>,
+        store: Arc<dyn ChannelStore>,
         integrators: Integrators,
         secret: ServerSecret,
         public_url: PublicUrl,
@@ -167,7 +162,7 @@ impl ManageChannels {
         ids: Arc<dyn Ids>,
     ) -> Self {
         Self {
-            repository,
+            store,
             integrators,
             secret,
             public_url,
@@ -176,41 +171,41 @@ impl ManageChannels {
         }
     }
 
-    /// Where the internet reaches channels that have no URL of their own.
+    /// Returns the public URL of channels that have none of their own.
     #[must_use]
     pub const fn public_url(&self) -> &PublicUrl {
         &self.public_url
     }
 
-    /// The integrators that channels may have.
+    /// Returns the built-in integrators.
     #[must_use]
     pub const fn integrators(&self) -> &Integrators {
         &self.integrators
     }
 
-    /// All channels, by id.
+    /// Returns all channels, by id.
     pub async fn list(&self) -> Result<Vec<ChannelWithCredentials>, ManageError> {
-        Ok(self.repository.all().await?)
+        Ok(self.store.all().await?)
     }
 
-    /// One channel.
+    /// Returns one channel.
     pub async fn show(&self, id: &ChannelId) -> Result<ChannelWithCredentials, ManageError> {
-        let found = self.repository.find(id).await?;
+        let found = self.store.find(id).await?;
         found.ok_or_else(|| ManageError::NoSuchChannel(id.clone()))
     }
 
-    /// The time by which credentials are live or have expired.
+    /// Returns the time that the validity of credentials is compared with.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// How often a channel was called without success.
+    /// Returns the counts of unsuccessful calls to a channel.
     pub async fn calls(&self, id: &ChannelId) -> Result<ChannelCalls, ManageError> {
-        Ok(self.repository.calls(id).await?)
+        Ok(self.store.calls(id).await?)
     }
 
-    /// The URL to paste into the integrator's console, without credentials.
+    /// Returns the callback URL for the integrator's console, without credentials.
     pub fn callback_url(&self, channel: &Channel) -> Result<String, ManageError> {
         self.callback_url_with(channel, None)
     }
@@ -233,7 +228,7 @@ impl ManageChannels {
         };
         self.check_public_url(&channel)?;
         let issued = self.issue(&channel, new.credential, now)?;
-        match self.repository.add(&channel, &issued.credential).await? {
+        match self.store.add(&channel, &issued.credential).await? {
             Change::Done => Ok((channel, issued)),
             Change::Exists | Change::Absent | Change::Outdated | Change::Full => {
                 Err(ManageError::ChannelExists(channel.id))
@@ -247,7 +242,7 @@ impl ManageChannels {
         id: &ChannelId,
         changes: ChannelChanges,
     ) -> Result<Channel, ManageError> {
-        // Changes that name no version are made to whichever there is.
+        // Without a version, concurrent changes are retried.
         for _ in 0..16 {
             let mut channel = self.show(id).await?.channel;
             if changes
@@ -262,7 +257,7 @@ impl ManageChannels {
             }
             channel.version = channel.version.saturating_add(1);
             channel.updated_at = self.clock.now();
-            match self.repository.update(&channel).await? {
+            match self.store.update(&channel).await? {
                 Change::Done => return Ok(channel),
                 Change::Absent => return Err(ManageError::NoSuchChannel(id.clone())),
                 Change::Outdated | Change::Exists | Change::Full => {}
@@ -273,7 +268,7 @@ impl ManageChannels {
 
     /// Removes a channel and its credentials. Its messages stay.
     pub async fn remove(&self, id: &ChannelId) -> Result<(), ManageError> {
-        match self.repository.remove(id).await? {
+        match self.store.remove(id).await? {
             Change::Done => Ok(()),
             Change::Absent | Change::Exists | Change::Outdated | Change::Full => {
                 Err(ManageError::NoSuchChannel(id.clone()))
@@ -281,8 +276,7 @@ impl ManageChannels {
         }
     }
 
-    /// Adds a second credential, so that the first one can be replaced without
-    /// losing reports.
+    /// Adds a second credential, so that the first one can be replaced without losing reports.
     pub async fn add_credential(
         &self,
         id: &ChannelId,
@@ -290,7 +284,7 @@ impl ManageChannels {
     ) -> Result<IssuedCredential, ManageError> {
         let channel = self.show(id).await?.channel;
         let issued = self.issue(&channel, new, self.clock.now())?;
-        match self.repository.add_credential(&issued.credential).await? {
+        match self.store.add_credential(&issued.credential).await? {
             Change::Done => Ok(issued),
             Change::Full => Err(ManageError::TooManyCredentials),
             Change::Absent | Change::Exists | Change::Outdated => {
@@ -299,13 +293,13 @@ impl ManageChannels {
         }
     }
 
-    /// Removes a credential; callers that use it are refused from then on.
+    /// Removes a credential; its callers are refused from then on.
     pub async fn remove_credential(
         &self,
         channel: &ChannelId,
         id: CredentialId,
     ) -> Result<(), ManageError> {
-        match self.repository.remove_credential(channel, id).await? {
+        match self.store.remove_credential(channel, id).await? {
             Change::Done => Ok(()),
             Change::Absent | Change::Exists | Change::Outdated | Change::Full => {
                 Err(ManageError::NoSuchCredential(id))
@@ -374,7 +368,7 @@ impl ManageChannels {
             .seal(&token.0, &Channel::signing_token_context(channel), nonce)
     }
 
-    /// Signatures would be checked against a path that no report of the channel has.
+    /// Refuses a public URL with the report path of another channel: no signature would match.
     fn check_public_url(&self, channel: &Channel) -> Result<(), ManageError> {
         let integrator = self.integrators.find(&channel.integrator);
         let (Some(url), Some(integrator)) = (&channel.public_url, integrator) else {

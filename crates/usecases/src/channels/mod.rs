@@ -1,5 +1,5 @@
-//! Channels: how they are managed, the snapshot in memory that authenticates callers, and what is
-//! counted and warned about per channel.
+//! Channels: managing them, the directory in memory that authenticates callers, and counts and
+//! warnings per channel.
 
 pub mod calls;
 pub mod directory;

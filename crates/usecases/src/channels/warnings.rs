@@ -1,4 +1,4 @@
-//! Settings of a channel that seem to cost it reports.
+//! Warns about settings of a channel that seem to cost it reports.
 
 use std::time::Duration;
 
@@ -8,12 +8,11 @@ use ports::rejections::KeptRejection;
 
 use crate::channels::calls::ChannelProblem;
 
-/// How far back rejections are looked at.
+/// Age up to which rejections count.
 const RECENT: Duration = Duration::from_hours(1);
 
-/// Warnings about a channel, each a sentence that says what to check. `rejections` are its last
-/// ones, in any order; those older than an hour and those before the channel was last changed
-/// say nothing.
+/// Returns warnings about a channel, each saying what to check. `rejections` are its last ones, in
+/// any order; those older than an hour or than the last change of the channel are ignored.
 #[must_use]
 pub(crate) fn channel_warnings(
     found: &ChannelWithCredentials,
@@ -31,11 +30,11 @@ pub(crate) fn channel_warnings(
         ));
     }
     for problem in ChannelProblem::ALL {
-        let points_to_it = |kept: &&KeptRejection| {
-            ChannelProblem::of(kept.rejection.reason) == Some(problem)
-                && kept.rejection.arrived_at.unix_micros() >= since
+        let is_recent = |stored: &&KeptRejection| {
+            ChannelProblem::of(stored.rejection.reason) == Some(problem)
+                && stored.rejection.arrived_at.unix_micros() >= since
         };
-        let count = rejections.iter().filter(points_to_it).count();
+        let count = rejections.iter().filter(is_recent).count();
         if count > 0 {
             warnings.push(format!(
                 "reports rejected within the last hour: at least {count}; {}",

@@ -1,150 +1,73 @@
-//! Events pushed to subscribers.
+//! Delivers events to webhook subscribers.
 //!
-//! A worker leases a subscription, follows the log from where the subscription
-//! stands, and sends its events: those of one message one after the other,
-//! those of different messages side by side. What was sent is taken down in
-//! batches, and then the position moves on; a worker that dies has the events
-//! behind the position sent again by the next one, with the same ids. Of several
-//! workers each has its share of the subscriptions.
+//! A [`DeliveryWorker`] leases subscriptions and runs one [`Dispatcher`] for each. A dispatcher
+//! follows the log from the subscription's position and sends its events: those of one message
+//! in order, those of different messages in parallel. Completed deliveries are stored in batches
+//! together with the position. If a worker dies, the next one sends the events after the position
+//! again, with the same ids.
 //!
-//! A target that takes nothing costs one try a minute: the log keeps its
-//! events, and is read no further than is needed to have one to ask with. An
-//! event that cannot be taken holds up only those of its message.
+//! # States of a dispatcher
+//!
+//! ```text
+//!                  claim                  5 messages failed, none succeeded
+//!     (released) ────────▶ breaker closed ─────────────────▶ breaker open ◀──┐
+//!         ▲                  │    ▲                             │            │ probe
+//!         │                  │    │ one event delivered         │ about once │ failed
+//!         │                  │    └────────────────────────── probing ◀──────┘ a minute
+//!         │                  │                                  │
+//!         │ process stops or │ worker over quota                │ failing for 24 hours
+//!         └──────────────────┘                                  ▼
+//!           HTTP 410: subscription ends                 subscription paused
+//!           retention passed the position: subscription paused
+//! ```
+//!
+//! A failing endpoint is probed with one event at a time. Its other events stay in the log; the
+//! dispatcher reads ahead only far enough to have one to probe with. A lease that was lost, or not
+//! renewed in time, ends the dispatcher in every state.
+//!
+//! # The life of an event
+//!
+//! ```text
+//!     in the log ─▶ in memory ─▶ in flight ─┬─ 2xx ─────▶ delivered
+//!                       │          ▲        ├─ failed ──▶ retrying, in the store ─┐
+//!                       │          └────────│─────────────────── backoff ─────────┘
+//!                       │ an earlier event  └─ failed for 3 days ─▶ dead letter
+//!                       │ of the message failed
+//!                       └─▶ waiting, in the store ─▶ in flight when the earlier one has ended
+//! ```
+//!
+//! # Parts
+//!
+//! | part | decides |
+//! |---|---|
+//! | `DispatcherState` | what to do now, and when to wake up, from the parts below |
+//! | `PerMessageQueue` | which delivery is next, which position may be stored |
+//! | `EndpointBreaker` | whether the endpoint fails as a whole, when it is probed |
+//! | `RetryPolicy` | when a failed delivery is retried, when it is given up |
+//! | `Endpoint` | what an attempt's outcome means for its delivery and both of these |
+//! | `ProgressTracker` | what is written to the store, and when |
+//! | `LeaseHolder` | until when the subscription is held; every write under the lease |
+//! | `LogFollower` | which part of the log is read next |
+//! | `SubscriptionShare`, `Turns` | how much of the process's limits it may use |
 
-mod backoff;
-mod flight;
-mod health;
-mod lanes;
+mod attempt;
+mod context;
+mod dispatcher;
+mod endpoint;
+mod endpoint_breaker;
+mod leases;
 mod limits;
-mod pusher;
+mod log_follower;
+mod message_queue;
+mod monotonic;
+mod progress;
+mod retry_policy;
 pub(crate) mod secrets;
-mod stopped;
+mod state;
+mod stop_alerts;
 pub mod throttle;
-mod timeline;
+mod worker;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use domain::Timestamp;
-use domain::secret::ServerSecret;
-use ports::{Clock, DeliveryQueue, Ids, Metrics, StoreError, WebhookSender};
-use tokio::time::Instant;
-
-use crate::{ChannelDirectory, LogTailCache, Throttle};
-use limits::Limits;
-pub use pusher::Pusher;
-use stopped::Stopped;
-
-/// How pushing is dimensioned.
-#[derive(Clone, Copy, Debug)]
-pub struct PushSettings {
-    /// How many events of one subscription are under way at a time.
-    pub window: usize,
-    /// How many events of one subscription wait in memory.
-    pub waiting: usize,
-    /// How many events of all subscriptions together are under way at a time.
-    pub attempts: usize,
-    /// How many events of all subscriptions together wait in memory, beside a few of
-    /// each.
-    pub events: usize,
-    /// How many open deliveries a subscription may have in the store before
-    /// nothing more is read for it.
-    pub open: usize,
-    /// How long a lease lasts, unless it is renewed. A third of it is how often
-    /// it is.
-    pub lease: Duration,
-    /// How long what was delivered may stay unrecorded.
-    pub record_every: Duration,
-    /// How long a target may take nothing before its subscription is paused.
-    pub pause_after: Duration,
-}
-
-impl Default for PushSettings {
-    fn default() -> Self {
-        Self {
-            window: 64,
-            waiting: 1_000,
-            attempts: 512,
-            events: 20_000,
-            open: 50_000,
-            lease: Duration::from_secs(30),
-            record_every: Duration::from_millis(200),
-            pause_after: Duration::from_hours(24),
-        }
-    }
-}
-
-/// What pushing needs.
-pub struct PushParts {
-    /// Hands out subscriptions.
-    pub queue: Arc<dyn DeliveryQueue>,
-    /// Has the events.
-    pub log: Arc<LogTailCache>,
-    /// Limits attempts while ingest is saturated.
-    pub throttle: Arc<Throttle>,
-    /// Sends them.
-    pub sink: Arc<dyn WebhookSender>,
-    /// Knows whose error codes a channel has.
-    pub directory: Arc<ChannelDirectory>,
-    /// Opens signing secrets.
-    pub secret: ServerSecret,
-    /// The time of day.
-    pub clock: Arc<dyn Clock>,
-    /// Makes the random numbers that spread retries.
-    pub ids: Arc<dyn Ids>,
-    /// Counts.
-    pub observer: Arc<dyn Metrics>,
-}
-
-/// Pushes events to subscribers.
-pub struct PushEvents {
-    parts: Arc<PushParts>,
-    settings: PushSettings,
-    /// Under which name subscriptions are leased.
-    worker: String,
-    limits: Arc<Limits>,
-    stopped: Arc<Stopped>,
-}
-
-impl PushEvents {
-    /// Pushes under the name of this worker, for people who look who does it.
-    #[must_use]
-    pub fn new(parts: PushParts, settings: PushSettings, worker: String) -> Self {
-        let stopped = Arc::new(Stopped::new(Arc::clone(&parts.observer)));
-        Self {
-            parts: Arc::new(parts),
-            limits: Arc::new(Limits::new(&settings)),
-            settings,
-            worker,
-            stopped,
-        }
-    }
-
-    /// Leases a subscription that nobody serves, if there is one and this worker
-    /// has not its share of them. Its pusher is to be run.
-    pub async fn claim(&self) -> Result<Option<Pusher>, StoreError> {
-        let (worker, lease) = (&self.worker, self.settings.lease);
-        // The lease runs since some time between here and the answer.
-        let asked_at = Instant::now();
-        let leased = self.parts.queue.claim(worker, lease).await?;
-        if leased.is_some() {
-            // The lease may have been lost because a message was erased, and what is made
-            // of an older log would be kept under the new one.
-            self.parts.log.forget().await;
-        }
-        Ok(leased.map(|leased| {
-            let (parts, stopped) = (Arc::clone(&self.parts), Arc::clone(&self.stopped));
-            let limits = Arc::clone(&self.limits);
-            Pusher::new(parts, self.settings, limits, leased, asked_at, stopped)
-        }))
-    }
-
-    /// Leaves this worker's share to the others: it claims no more.
-    pub async fn leave(&self) -> Result<(), StoreError> {
-        self.parts.queue.leave(&self.worker).await
-    }
-}
-
-fn later(now: Timestamp, pause: Duration) -> Timestamp {
-    now.plus_micros(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX))
-}
+pub use context::{DeliveryDependencies, DeliverySettings};
+pub use dispatcher::Dispatcher;
+pub use worker::DeliveryWorker;

@@ -1,23 +1,23 @@
-//! The signing secrets of a subscription, opened.
+//! Opens the signing secrets of a subscription.
 
 use domain::secret::ServerSecret;
 use domain::subscription::SubscriptionSecret;
 use domain::webhook::{SigningSecret, SigningSecrets};
 use domain::{Subscription, Timestamp};
 
-/// The secrets that sign, and until when.
+/// The opened secrets, and when the previous one expires.
 pub(crate) struct Secrets {
     current: SigningSecret,
     previous: Option<(SigningSecret, Timestamp)>,
 }
 
 impl Secrets {
-    /// `None` if the current one was sealed under another server secret.
+    /// Opens the secrets; `None` if the current one was sealed under another server secret.
     pub(crate) fn open(subscription: &Subscription, secret: &ServerSecret) -> Option<Self> {
         let Subscription { id, secrets, .. } = subscription;
         let context = Subscription::secret_context(*id);
-        let open = |kept: &SubscriptionSecret| {
-            let text = secret.open(&kept.sealed, &context).ok()?;
+        let open = |stored: &SubscriptionSecret| {
+            let text = secret.open(&stored.sealed, &context).ok()?;
             SigningSecret::parse(&text).ok()
         };
         let current = open(&secrets.current)?;
@@ -28,7 +28,7 @@ impl Secrets {
         })
     }
 
-    /// Those that sign at `now`.
+    /// Returns the secrets that sign at `now`.
     pub(crate) fn at(&self, now: Timestamp) -> SigningSecrets {
         let live = self.previous.as_ref().filter(|(_, end)| now < *end);
         SigningSecrets {

@@ -1,5 +1,5 @@
-//! An event as others read it: `CloudEvents` 1.0 in JSON. Pull, stream and push
-//! all give out this form.
+//! Events as clients see them: `CloudEvents` 1.0 in JSON, the same for polling, streaming and
+//! webhooks.
 
 use domain::error_code::explain;
 use domain::event::MessageEvent;
@@ -93,8 +93,8 @@ pub struct StepData {
 }
 
 impl CloudEvent {
-    /// The form of an event. Its error is explained if the integrator is known;
-    /// phone numbers are masked unless `reveal`.
+    /// Converts an event. Its error is explained if the integrator is known; phone numbers are masked
+    /// unless `reveal` is set.
     #[must_use]
     pub fn new(event: &MessageEvent, integrator: Option<&IntegratorName>, reveal: bool) -> Self {
         Self {
@@ -110,7 +110,7 @@ impl CloudEvent {
         }
     }
 
-    /// The JSON of an event that says nothing but that events arrive.
+    /// Returns the JSON of a test event.
     #[must_use]
     pub fn test(id: &str, now: Timestamp) -> String {
         serde_json::json!({
@@ -125,10 +125,10 @@ impl CloudEvent {
         .to_string()
     }
 
-    /// The JSON of an event with its phone numbers masked; `None` if they are.
+    /// Returns the JSON with its phone numbers masked; `None` if they are masked already.
     #[must_use]
     pub fn mask(json: &str) -> Option<String> {
-        // Within a text the quotes are escaped.
+        // In a text field the quotes would be escaped.
         if !json.contains(r#""masked":false"#) {
             return None;
         }
@@ -143,7 +143,7 @@ impl CloudEvent {
         for name in ["to", "from"] {
             let address = data.get(name).and_then(Value::as_str);
             let masked = address.and_then(|address| Address::parse(address).ok());
-            // Whatever else it is, nobody should see it.
+            // An invalid address is masked as a whole.
             let masked = masked.map_or_else(|| "***".to_owned(), |it| it.to_string());
             data.insert(name.to_owned(), masked.into());
         }
@@ -151,10 +151,10 @@ impl CloudEvent {
         Some(event.to_string())
     }
 
-    /// Its JSON, on one line.
+    /// Returns the JSON, on one line.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Texts, numbers and lists of them always become JSON.
+        // Strings, numbers and lists of them always serialize.
         serde_json::to_string(self).unwrap_or_default()
     }
 }

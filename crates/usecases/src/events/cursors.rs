@@ -1,4 +1,4 @@
-//! Places in the log that readers keep on the server.
+//! Named cursors: positions in the log that clients store on the server.
 
 use std::sync::Arc;
 
@@ -7,51 +7,49 @@ use domain::{CursorName, LogPosition};
 use ports::event_log::Cursor;
 use ports::{Clock, LogCursors, StoreError};
 
-use crate::LogTailCache;
 use crate::events::lag::Lag;
+use crate::events::tail_cache::LogTailCache;
 
-/// How often a cursor that others move too is tried to be moved from wherever it
-/// stands.
-const RACES: usize = 10;
+/// How often moving a cursor unconditionally is repeated while other clients move it too.
+const MAX_RACES: usize = 10;
 
-/// Shows, moves and forgets cursors.
+/// Shows, moves and removes cursors.
 pub struct ManageCursors {
     cursors: Arc<dyn LogCursors>,
     log: Arc<LogTailCache>,
     clock: Arc<dyn Clock>,
 }
 
-/// From where a cursor is moved.
+/// What a cursor has to be at to be moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MovedFrom {
-    /// From wherever it stands; it need not be there yet.
-    Anywhere,
-    /// From here, or not at all.
-    Position(LogPosition),
-    /// It must not be there yet.
-    Nowhere,
+pub enum ExpectedPosition {
+    /// At any position, or absent.
+    Any,
+    /// At this position.
+    At(LogPosition),
+    /// Absent.
+    Absent,
 }
 
-/// Why something was not done.
+/// Why a cursor operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CursorError {
     /// There is no such cursor.
     #[error("there is no cursor {0}")]
     NoSuchCursor(CursorName),
-    /// It stands elsewhere.
-    #[error("the cursor does not stand where it was to be moved from; look at it again")]
+    /// The cursor is at another position.
+    #[error("the cursor is not at the expected position; read it again")]
     Outdated,
-    /// The log has not come to this position yet: what is recorded up to it would
-    /// be missed.
-    #[error("the log has not come to this position yet")]
-    BeyondTheEnd,
+    /// The position is beyond the end of the log: reports recorded up to it would be missed.
+    #[error("the position is beyond the end of the log")]
+    BeyondEnd,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl ManageCursors {
-    /// Manages the cursors into a log.
+    /// Manages the cursors of a log.
     #[must_use]
     pub const fn new(
         cursors: Arc<dyn LogCursors>,
@@ -65,43 +63,43 @@ impl ManageCursors {
         }
     }
 
-    /// All of them, by name.
+    /// Returns all cursors, by name.
     pub async fn list(&self) -> Result<Vec<Cursor>, CursorError> {
         Ok(self.cursors.cursors().await?)
     }
 
-    /// Where one stands.
+    /// Returns the position of a cursor.
     pub async fn find(&self, name: &CursorName) -> Result<LogPosition, CursorError> {
         let found = self.cursors.load(name.as_str()).await?;
         found.ok_or_else(|| CursorError::NoSuchCursor(name.clone()))
     }
 
-    /// How far somebody at this position is behind, who wants all events.
+    /// Returns the lag of a reader of all events at `position`.
     pub async fn lag(&self, position: LogPosition) -> Result<Lag, CursorError> {
         let now = self.clock.now();
         Ok(Lag::at(&self.log, position, &EventFilter::default(), now).await?)
     }
 
-    /// Moves one, on or back. Of several that move it from the same position one
-    /// succeeds. `true` if it was not there before.
+    /// Moves a cursor forwards or backwards, and returns whether it is new. Of several clients
+    /// that move it from the same position, one succeeds.
     pub async fn put(
         &self,
         name: &CursorName,
-        from: MovedFrom,
+        expected: ExpectedPosition,
         to: LogPosition,
     ) -> Result<bool, CursorError> {
         if !self.log.reaches(to).await? {
-            return Err(CursorError::BeyondTheEnd);
+            return Err(CursorError::BeyondEnd);
         }
-        let races = match from {
-            MovedFrom::Anywhere => RACES,
-            MovedFrom::Position(_) | MovedFrom::Nowhere => 1,
+        let attempts = match expected {
+            ExpectedPosition::Any => MAX_RACES,
+            ExpectedPosition::At(_) | ExpectedPosition::Absent => 1,
         };
-        for _ in 0..races {
-            let from = match from {
-                MovedFrom::Anywhere => self.cursors.load(name.as_str()).await?,
-                MovedFrom::Position(position) => Some(position),
-                MovedFrom::Nowhere => None,
+        for _ in 0..attempts {
+            let from = match expected {
+                ExpectedPosition::Any => self.cursors.load(name.as_str()).await?,
+                ExpectedPosition::At(position) => Some(position),
+                ExpectedPosition::Absent => None,
             };
             if self.cursors.advance(name.as_str(), from, to).await? {
                 return Ok(from.is_none());
@@ -110,7 +108,7 @@ impl ManageCursors {
         Err(CursorError::Outdated)
     }
 
-    /// Forgets one.
+    /// Removes a cursor.
     pub async fn remove(&self, name: &CursorName) -> Result<(), CursorError> {
         self.find(name).await?;
         Ok(self.cursors.remove(name.as_str()).await?)

@@ -1,4 +1,4 @@
-//! How far a reader is behind the log.
+//! How far a reader lags the log.
 
 use std::num::NonZeroU16;
 
@@ -7,34 +7,33 @@ use domain::{LogPosition, Timestamp};
 use ports::event_log::LogRead;
 use ports::{EventLog as _, StoreError};
 
-use crate::LogTailCache;
+use crate::events::tail_cache::LogTailCache;
 
-/// How far behind a reader is counted.
-const COUNTED: u64 = 5_000;
+/// Reports that are counted at most.
+const MAX_COUNTED: u64 = 5_000;
 
-/// How many reports are read at a time.
-const STEP: NonZeroU16 = NonZeroU16::new(1_000).unwrap();
+/// Reports per read.
+const READ_SIZE: NonZeroU16 = NonZeroU16::new(1_000).unwrap();
 
-/// How far a reader is behind.
+/// The part of the log that a reader has not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lag {
-    /// How many reports it has not seen, about five thousand at most.
+    /// Unread reports, about five thousand at most.
     pub reports: u64,
-    /// How many events for it follow from these.
+    /// Events for this reader that follow from them.
     pub events: u64,
     /// Whether there are more.
     pub more: bool,
-    /// When the oldest of them arrived.
+    /// When the oldest unread report arrived.
     pub since: Option<Timestamp>,
-    /// For how many seconds that has waited; 0 if there is none.
+    /// Seconds since then; 0 if everything is read.
     pub seconds: u64,
-    /// Whether some of them are gone.
+    /// Whether retention removed some of the unread reports.
     pub pruned: bool,
 }
 
 impl Lag {
-    /// How far somebody at this position is behind, who wants the events that a
-    /// filter lets through.
+    /// Counts the reports after `position`, and the events that `filter` passes.
     pub(crate) async fn at(
         log: &LogTailCache,
         position: LogPosition,
@@ -50,8 +49,8 @@ impl Lag {
             pruned: false,
         };
         let mut after = position;
-        while lag.reports < COUNTED {
-            let page = match log.read(Some(after), STEP).await? {
+        while lag.reports < MAX_COUNTED {
+            let page = match log.read(Some(after), READ_SIZE).await? {
                 LogRead::Page(page) => page,
                 LogRead::Pruned { oldest } => {
                     lag.pruned = true;
@@ -78,7 +77,7 @@ impl Lag {
     }
 }
 
-/// How many whole seconds after `since` it is; 0 if it is not.
+/// Returns the whole seconds from `since` to `now`; 0 if `since` is later.
 pub(crate) fn seconds_between(since: Timestamp, now: Timestamp) -> u64 {
     let micros = now.unix_micros().saturating_sub(since.unix_micros());
     u64::try_from(micros / 1_000_000).unwrap_or_default()

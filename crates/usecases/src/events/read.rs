@@ -1,4 +1,4 @@
-//! The events that follow from the log, for whoever asks for them.
+//! Reads the events that follow from the log, and waits for them.
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -10,54 +10,53 @@ use ports::event_log::LogRead;
 use ports::{EventLog as _, StoreError};
 use tokio::time::Instant;
 
-use crate::LogTailCache;
+use crate::events::tail_cache::LogTailCache;
 
-/// How many reports are looked at for one answer: where few events pass the
-/// filter, the rest is left to the next one.
-const LOOKED_AT_MOST: usize = 5_000;
+/// Reports that one answer examines at most. If the filter passes few events, the client continues
+/// with the next request.
+const MAX_EXAMINED: usize = 5_000;
 
-/// How many reports are read at a time.
-const STEP: u16 = 500;
+/// Reports per read.
+const READ_SIZE: NonZeroU16 = NonZeroU16::new(500).unwrap();
 
 /// Reads events.
 pub struct ReadEvents {
     log: Arc<LogTailCache>,
 }
 
-/// Which events are asked for.
+/// Which events to read.
 #[derive(Clone, Debug)]
-pub struct EventsWanted {
-    /// Those behind this position; `None`: from the oldest there is.
+pub struct EventSelection {
+    /// Events after this position; `None`: from the oldest one.
     pub after: Option<LogPosition>,
-    /// Those that it lets through.
+    /// Events that it passes.
     pub filter: EventFilter,
-    /// So many at most, and one more if a report made two.
+    /// At most so many, and one more if the last report made two.
     pub limit: NonZeroU16,
     /// How long to wait if there are none.
     pub wait: Duration,
 }
 
-/// What came of asking for events.
+/// The answer to an [`EventSelection`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventsRead {
     /// The next events.
     Page(EventsPage),
-    /// Reports behind the position are gone, so events would be missing.
+    /// Retention removed reports after the position, so events would be missing.
     Pruned {
         /// The oldest position that can be read from.
         oldest: LogPosition,
     },
-    /// The log has not come to the position: what is recorded up to it would be
-    /// missed.
-    BeyondTheEnd,
+    /// The position is beyond the end of the log: reports recorded up to it would be missed.
+    BeyondEnd,
 }
 
-/// Some events, in the order of the log.
+/// Events in the order of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventsPage {
     /// The events.
     pub events: Vec<MessageEvent>,
-    /// Where to go on.
+    /// The position to continue after.
     pub next: LogPosition,
     /// Whether there may be more right now.
     pub more: bool,
@@ -70,24 +69,24 @@ impl ReadEvents {
         Self { log }
     }
 
-    /// The log they are read from.
+    /// Returns the log.
     #[must_use]
     pub const fn log(&self) -> &Arc<LogTailCache> {
         &self.log
     }
 
-    /// The next events, as soon as there are some.
-    pub async fn run(&self, wanted: &EventsWanted) -> Result<EventsRead, StoreError> {
-        if let Some(after) = wanted.after
+    /// Returns the next events as soon as there are some, or an empty page after the query's wait.
+    pub async fn run(&self, query: &EventSelection) -> Result<EventsRead, StoreError> {
+        if let Some(after) = query.after
             && !self.log.reaches(after).await?
         {
-            return Ok(EventsRead::BeyondTheEnd);
+            return Ok(EventsRead::BeyondEnd);
         }
-        let until = Instant::now() + wanted.wait;
-        let mut after = wanted.after;
+        let until = Instant::now() + query.wait;
+        let mut after = query.after;
         loop {
-            let mut news = self.log.news();
-            let read = self.look(after, wanted).await?;
+            let mut changes = self.log.changes();
+            let read = self.read_page(after, query).await?;
             let EventsRead::Page(page) = &read else {
                 return Ok(read);
             };
@@ -97,45 +96,43 @@ impl ReadEvents {
             }
             after = Some(page.next);
             if !page.more {
-                news.wait(left).await;
+                changes.wait(left).await;
             }
         }
     }
 
-    async fn look(
+    async fn read_page(
         &self,
-        after: Option<LogPosition>,
-        wanted: &EventsWanted,
+        mut after: Option<LogPosition>,
+        query: &EventSelection,
     ) -> Result<EventsRead, StoreError> {
-        let limit = usize::from(wanted.limit.get());
-        let (mut after, mut looked_at) = (after, 0);
-        let mut events = Vec::new();
+        let limit = usize::from(query.limit.get());
+        let (mut examined, mut events) = (0, Vec::new());
+        let page_up_to = |events, next: Option<LogPosition>, more| {
+            let next = next.unwrap_or(LogPosition::START);
+            Ok(EventsRead::Page(EventsPage { events, next, more }))
+        };
         loop {
-            let step = NonZeroU16::new(STEP).unwrap_or(NonZeroU16::MIN);
-            let page = match self.log.read(after, step).await? {
+            let page = match self.log.read(after, READ_SIZE).await? {
                 LogRead::Page(page) => page,
-                // What was read so far is whole.
                 LogRead::Pruned { oldest } if events.is_empty() => {
                     return Ok(EventsRead::Pruned { oldest });
                 }
-                LogRead::Pruned { .. } => {
-                    let next = after.unwrap_or(LogPosition::START);
-                    return Ok(page_of(events, next, true));
-                }
+                // The events read so far are complete.
+                LogRead::Pruned { .. } => return page_up_to(events, after, true),
             };
-            looked_at += page.entries.len();
+            examined += page.entries.len();
             for entries in page.entries.chunk_by(share_a_position) {
                 if events.len() >= limit {
-                    return Ok(page_of(events, after.unwrap_or(LogPosition::START), true));
+                    return page_up_to(events, after, true);
                 }
                 let made = entries.iter().flat_map(events_of);
-                events.extend(made.filter(|event| wanted.filter.passes(event)));
+                events.extend(made.filter(|event| query.filter.passes(event)));
                 after = entries.last().map(|last| last.position);
             }
             after = Some(page.next);
-            let enough = events.len() >= limit || looked_at >= LOOKED_AT_MOST;
-            if page.complete || enough {
-                return Ok(page_of(events, page.next, !page.complete));
+            if page.complete || events.len() >= limit || examined >= MAX_EXAMINED {
+                return page_up_to(events, after, !page.complete);
             }
         }
     }
@@ -143,8 +140,4 @@ impl ReadEvents {
 
 fn share_a_position(one: &LogEntry, other: &LogEntry) -> bool {
     one.position == other.position
-}
-
-const fn page_of(events: Vec<MessageEvent>, next: LogPosition, more: bool) -> EventsRead {
-    EventsRead::Page(EventsPage { events, next, more })
 }

@@ -1,9 +1,8 @@
-//! One look at the log for many who follow it.
+//! Reads the end of the log once for all live readers of a process.
 //!
-//! All who listen live stand at the end of the log and want the same next
-//! reports: the store is asked for them once, and they are kept for a while. A
-//! reader that is further back asks the store itself. So does everybody about
-//! what was read a while ago: the log of an erased recipient is another one.
+//! Live readers wait at the end of the log for the same reports, so the store is asked for them
+//! once, and the answer is cached for a short time. A reader with an older position asks the store
+//! itself. Cached reports expire quickly, because an erasure changes the log.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU16;
@@ -17,195 +16,193 @@ use ports::{EventLog, StoreError};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
-/// How long the end of the log is believed to stay where it is, unless
-/// something is recorded here: what other processes record is seen by then.
-pub const POLL: Duration = Duration::from_millis(100);
+/// How long the end of the log is assumed not to move, unless this process records something.
+/// Commits of other processes are seen within this time.
+pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long what is being recorded may gather before it is read.
-const GATHER: Duration = Duration::from_millis(15);
+/// Minimum time between two reads at the end of the log: commits gather in between.
+const MIN_READ_INTERVAL: Duration = Duration::from_millis(15);
 
-/// How many reports are read at once at the end of the log.
-const STEP: NonZeroU16 = NonZeroU16::new(500).unwrap();
+/// Reports per read at the end of the log.
+const READ_SIZE: NonZeroU16 = NonZeroU16::new(500).unwrap();
 
-/// How many reports are kept for those who come a little later.
-const KEPT: usize = 4_096;
+/// Reports that are cached for readers slightly behind the end.
+const MAX_CACHED_REPORTS: usize = 4_096;
 
-/// How long they are kept at most.
-const KEPT_FOR: Duration = Duration::from_secs(10);
+/// How long a report is cached.
+const MAX_AGE: Duration = Duration::from_secs(10);
 
-/// A log that is followed by many.
+/// A log whose end is cached.
 pub struct LogTailCache {
     log: Arc<dyn EventLog>,
-    recent: Mutex<Option<Recent>>,
-    kept_for: Duration,
-    news: watch::Sender<u64>,
-    /// Held by the one reader that looks for what other processes record.
+    window: Mutex<Option<Window>>,
+    max_age: Duration,
+    /// Counts the commits that are known here.
+    commits: watch::Sender<u64>,
+    /// Held by the one reader that polls for commits of other processes.
     poller: Arc<Mutex<()>>,
 }
 
-/// The end of the log: its entries behind `start` and up to `end`.
-struct Recent {
+/// The cached end of the log: its entries after `start` and up to `end`.
+struct Window {
     start: LogPosition,
     end: LogPosition,
     entries: VecDeque<LogEntry>,
-    /// When which part of them was read, by its end.
-    parts: VecDeque<(Instant, LogPosition)>,
-    /// When the store was last asked, and what the news were then; `None` if
-    /// there was more than it gave.
-    looked: Option<(Instant, u64)>,
+    /// The end of each read, and when it was made.
+    reads: VecDeque<(Instant, LogPosition)>,
+    /// When the store last had nothing after `end`, and the commits known then.
+    complete_at: Option<(Instant, u64)>,
 }
 
 impl LogTailCache {
-    /// Shares a log.
+    /// Caches the end of `log`.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>) -> Self {
         Self {
             log,
-            recent: Mutex::default(),
-            kept_for: KEPT_FOR,
-            news: watch::Sender::new(0),
+            window: Mutex::default(),
+            max_age: MAX_AGE,
+            commits: watch::Sender::new(0),
             poller: Arc::default(),
         }
     }
 
-    /// Keeps what was read for no longer than this.
+    /// Caches reports for at most `max_age`.
     #[must_use]
-    pub fn keeping_for(self, kept_for: Duration) -> Self {
-        Self { kept_for, ..self }
+    pub fn with_max_age(self, max_age: Duration) -> Self {
+        Self { max_age, ..self }
     }
 
-    /// Something was recorded in this process, so the log has a new end.
-    pub fn recorded(&self) {
-        self.news
+    /// Wakes all waiting readers after a commit of this process.
+    pub fn notify(&self) {
+        self.commits
             .send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Something that was recorded before has changed: nothing is kept.
-    pub async fn forget(&self) {
-        *self.recent.lock().await = None;
+    /// Drops all cached reports, because reports in the log were changed.
+    pub async fn invalidate(&self) {
+        *self.window.lock().await = None;
     }
 
-    /// Whether the log has come to a position. One that comes from outside may
-    /// lie beyond its end, and its reader would miss what is recorded up to it.
+    /// Returns whether the log extends to `position`. A reader at a position beyond its end would
+    /// miss the reports recorded up to there.
     pub async fn reaches(&self, position: LogPosition) -> Result<bool, StoreError> {
-        let kept = self.recent.lock().await;
-        let known = kept.as_ref().is_some_and(|recent| position <= recent.end);
-        drop(kept);
-        // Another process may have recorded, and told of, what is not known here.
-        Ok(known || position <= self.log.head().await?)
+        let window = self.window.lock().await;
+        let cached = window.as_ref().is_some_and(|window| position <= window.end);
+        drop(window);
+        // Another process may have recorded more than is known here.
+        Ok(cached || position <= self.log.head().await?)
     }
 
-    /// To be taken before reading: what is recorded afterwards ends the wait.
+    /// Returns a notifier of later commits. Create it before reading, so that no commit is missed.
     #[must_use]
-    pub fn news(&self) -> ChangeNotifier {
+    pub fn changes(&self) -> ChangeNotifier {
         ChangeNotifier {
-            recorded: self.news.subscribe(),
+            commits: self.commits.subscribe(),
             poller: Arc::clone(&self.poller),
         }
     }
 
-    /// What is kept of the log behind `after`, and from the store what comes
-    /// then. `None` if the kept part does not begin there.
-    async fn read_end(
+    /// Returns the cached reports after `after`, and reads on from the store at their end. `None`
+    /// if `after` is before the window.
+    async fn read_window(
         &self,
         after: LogPosition,
         limit: NonZeroU16,
     ) -> Result<Option<LogRead>, StoreError> {
-        let mut place = self.recent.lock().await;
-        if let Some(recent) = place.as_mut() {
-            recent.expire(self.kept_for);
+        let mut cached = self.window.lock().await;
+        if let Some(window) = cached.as_mut() {
+            window.expire(self.max_age);
         }
-        if place.as_ref().is_none_or(|recent| after > recent.end) {
-            // A position comes from outside: one beyond the end would have all the
-            // others ask the store each for itself, for ever.
+        if cached.as_ref().is_none_or(|window| after > window.end) {
+            // Positions come from clients: a window beyond the end of the log would send all
+            // other readers to the store.
             if after > self.log.head().await? {
                 return Ok(None);
             }
-            // Nobody has read so far; whoever stands further back asks the store.
-            *place = Some(Recent::beginning(after));
+            *cached = Some(Window::starting_at(after));
         }
-        let Some(recent) = place.as_mut().filter(|recent| after >= recent.start) else {
+        let Some(window) = cached.as_mut().filter(|window| after >= window.start) else {
             return Ok(None);
         };
-        let is_at_end = after == recent.end;
-        if is_at_end && let Some(read) = self.look(recent).await? {
-            return Ok(Some(read));
+        let is_at_end = after == window.end;
+        if is_at_end && let Some(pruned) = self.extend(window).await? {
+            return Ok(Some(pruned));
         }
         let complete = if is_at_end {
-            recent.looked.is_some()
+            window.complete_at.is_some()
         } else {
-            self.is_fresh(recent)
+            self.is_fresh(window)
         };
-        Ok(Some(LogRead::Page(recent.behind(after, limit, complete))))
+        Ok(Some(LogRead::Page(window.page(after, limit, complete))))
     }
 
-    /// Whether the store was asked lately and had nothing more. A page that ends at an older
-    /// end is not complete: its reader asks again from there.
-    fn is_fresh(&self, recent: &Recent) -> bool {
-        let news = *self.news.borrow();
-        recent
-            .looked
-            .is_some_and(|(at, seen)| seen == news && at.elapsed() < POLL)
+    /// Returns whether the store had nothing after the window a moment ago. A page that ends at an
+    /// older end is not complete: its reader asks again from there.
+    fn is_fresh(&self, window: &Window) -> bool {
+        let commits = *self.commits.borrow();
+        window
+            .complete_at
+            .is_some_and(|(at, known)| known == commits && at.elapsed() < POLL_INTERVAL)
     }
 
-    /// Asks the store what there is behind the end, if that may have changed.
-    async fn look(&self, recent: &mut Recent) -> Result<Option<LogRead>, StoreError> {
-        let mut told = false;
-        if let Some((at, news)) = recent.looked {
-            told = *self.news.borrow() != news;
-            if !told && at.elapsed() < POLL {
+    /// Reads what follows the window from the store, unless nothing can have changed.
+    async fn extend(&self, window: &mut Window) -> Result<Option<LogRead>, StoreError> {
+        let mut notified = false;
+        if let Some((at, known)) = window.complete_at {
+            notified = *self.commits.borrow() != known;
+            if !notified && at.elapsed() < POLL_INTERVAL {
                 return Ok(None);
             }
-            tokio::time::sleep_until(at + GATHER).await;
+            tokio::time::sleep_until(at + MIN_READ_INTERVAL).await;
         }
-        let mut news = *self.news.borrow();
-        let page = match self.log.read(Some(recent.end), STEP).await? {
+        let mut commits = *self.commits.borrow();
+        let page = match self.log.read(Some(window.end), READ_SIZE).await? {
             LogRead::Page(page) => page,
             pruned @ LogRead::Pruned { .. } => return Ok(Some(pruned)),
         };
-        recent.end = page.next;
+        window.end = page.next;
         if !page.entries.is_empty() {
-            recent.entries.extend(page.entries);
-            recent.parts.push_back((Instant::now(), page.next));
-            if !told {
-                // Another process has recorded them, and those who wait do not know. What
-                // is recorded here meanwhile makes a difference to what is expected.
-                self.recorded();
-                news = news.wrapping_add(1);
+            window.entries.extend(page.entries);
+            window.reads.push_back((Instant::now(), page.next));
+            if !notified {
+                // Another process recorded these reports: wake the other readers. A commit of this
+                // process in between still counts as unknown.
+                self.notify();
+                commits = commits.wrapping_add(1);
             }
         }
-        recent.looked = page.complete.then(|| (Instant::now(), news));
-        recent.trim();
+        window.complete_at = page.complete.then(|| (Instant::now(), commits));
+        window.trim();
         Ok(None)
     }
 }
 
-impl Recent {
-    const fn beginning(at: LogPosition) -> Self {
+impl Window {
+    const fn starting_at(position: LogPosition) -> Self {
         Self {
-            start: at,
-            end: at,
+            start: position,
+            end: position,
             entries: VecDeque::new(),
-            parts: VecDeque::new(),
-            looked: None,
+            reads: VecDeque::new(),
+            complete_at: None,
         }
     }
 
-    fn behind(&self, after: LogPosition, limit: NonZeroU16, complete: bool) -> LogPage {
+    /// Returns the entries after `after`: `limit` of them, and more only to keep entries of one
+    /// position together.
+    fn page(&self, after: LogPosition, limit: NonZeroU16, complete: bool) -> LogPage {
         let first = self
             .entries
             .partition_point(|entry| entry.position <= after);
         let limit = usize::from(limit.get());
         let mut entries: Vec<LogEntry> = Vec::new();
         for entry in self.entries.range(first..) {
-            let goes_on = entries
-                .last()
-                .is_some_and(|last| last.position == entry.position);
-            if entries.len() >= limit && !goes_on {
-                let next = entries.last().map_or(after, |last| last.position);
+            let last = entries.last().map(|last| last.position);
+            if entries.len() >= limit && last != Some(entry.position) {
                 return LogPage {
                     entries,
-                    next,
+                    next: last.unwrap_or(after),
                     complete: false,
                 };
             }
@@ -218,11 +215,11 @@ impl Recent {
         }
     }
 
-    /// Forgets what was read a while ago.
-    fn expire(&mut self, kept_for: Duration) {
+    /// Drops what was read longer than `max_age` ago.
+    fn expire(&mut self, max_age: Duration) {
         while let Some((_, end)) = self
-            .parts
-            .pop_front_if(|(read_at, _)| read_at.elapsed() >= kept_for)
+            .reads
+            .pop_front_if(|(read_at, _)| read_at.elapsed() >= max_age)
         {
             let old = self.entries.partition_point(|entry| entry.position <= end);
             self.entries.drain(..old);
@@ -230,43 +227,40 @@ impl Recent {
         }
     }
 
-    /// Forgets the oldest entries, never some of those that share a position.
+    /// Drops the oldest entries beyond the size of the cache, all entries of a position together.
     fn trim(&mut self) {
-        while self.entries.len() > KEPT
+        while self.entries.len() > MAX_CACHED_REPORTS
             && let Some(oldest) = self.entries.pop_front()
         {
             self.start = oldest.position;
-            while self
+            let same = self
                 .entries
-                .front()
-                .is_some_and(|next| next.position == self.start)
-            {
-                self.entries.pop_front();
-            }
+                .partition_point(|next| next.position == oldest.position);
+            self.entries.drain(..same);
         }
     }
 }
 
-/// Waits for something to be recorded.
+/// Waits for commits.
 pub struct ChangeNotifier {
-    recorded: watch::Receiver<u64>,
+    commits: watch::Receiver<u64>,
     poller: Arc<Mutex<()>>,
 }
 
 impl ChangeNotifier {
-    /// Returns when there may be something new in the log, or after `at_most`.
+    /// Returns when the log may have changed, or after `at_most`.
     ///
-    /// Other processes record too: of all that wait, one at a time returns after
-    /// [`POLL`] to look for that, and wakes the others if there is something.
+    /// Other processes commit too. Of all waiting readers, one at a time returns after
+    /// [`POLL_INTERVAL`] and reads; if it finds reports, it wakes the others.
     pub async fn wait(&mut self, at_most: Duration) {
-        let turn_to_look = async {
+        let poll = async {
             let _turn = self.poller.lock().await;
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         };
         tokio::select! {
             // It does not matter why the wait ends.
-            _ = self.recorded.changed() => {}
-            () = turn_to_look => {}
+            _ = self.commits.changed() => {}
+            () = poll => {}
             () = tokio::time::sleep(at_most) => {}
         }
     }
@@ -280,7 +274,7 @@ impl EventLog for LogTailCache {
         limit: NonZeroU16,
     ) -> Result<LogRead, StoreError> {
         if let Some(after) = after
-            && let Some(read) = self.read_end(after, limit).await?
+            && let Some(read) = self.read_window(after, limit).await?
         {
             return Ok(read);
         }

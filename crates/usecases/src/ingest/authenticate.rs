@@ -1,5 +1,5 @@
-//! Who is calling? Answered from the head of a request alone, so that a caller
-//! who proves nothing costs next to nothing.
+//! Authenticates callers from the head of a request alone, so that a request without valid
+//! credentials costs next to nothing.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,40 +9,39 @@ use domain::{ChannelId, CredentialId};
 use ports::integrator::{AuthContext, AuthResult};
 use ports::{Clock, Headers, Integrator};
 
-use crate::ChannelDirectory;
 use crate::channels::calls::ChannelProblem;
+use crate::channels::directory::ChannelDirectory;
 use crate::channels::directory::KnownChannel;
 
-/// Proves the caller of a report.
+/// Authenticates the callers of report requests.
 pub struct AuthenticateCaller {
     directory: Arc<ChannelDirectory>,
     secret: ServerSecret,
     clock: Arc<dyn Clock>,
-    /// Stands in for an id that is none, so that it is treated like an unknown one.
-    nowhere: ChannelId,
+    /// Replaces an invalid id, which is then treated like an unknown one.
+    unknown: ChannelId,
 }
 
-/// Whether a caller may hand over its report.
+/// The result of authenticating a caller.
 pub enum Authentication {
-    /// It may.
+    /// The caller may hand over its report.
     AuthenticatedCaller(AuthenticatedCaller),
-    /// It has shown nothing yet and should be asked.
+    /// The request has no credentials; challenge the caller.
     Challenge,
-    /// What it has shown is wrong, or there is no such channel: which of them,
-    /// nobody is told.
+    /// The credentials are wrong, or there is no such channel. The answer does not say which.
     Denied,
 }
 
-/// A caller that has proved to be the integrator of a channel.
+/// A caller that authenticated as the integrator of a channel.
 pub struct AuthenticatedCaller {
     /// The channel.
     pub channel: Arc<KnownChannel>,
-    /// The credential that proved it.
+    /// The credential that it used.
     pub credential: CredentialId,
 }
 
 impl AuthenticateCaller {
-    /// Proves callers against a directory.
+    /// Authenticates callers against a directory.
     ///
     /// # Panics
     /// Never: the id it parses is a constant.
@@ -53,16 +52,16 @@ impl AuthenticateCaller {
         clock: Arc<dyn Clock>,
     ) -> Self {
         #[expect(clippy::expect_used, reason = "a constant that the tests pass through")]
-        let nowhere = ChannelId::parse("-").expect("a hyphen is a channel id");
+        let unknown = ChannelId::parse("-").expect("a hyphen is a channel id");
         Self {
             directory,
             secret,
             clock,
-            nowhere,
+            unknown,
         }
     }
 
-    /// Proves the caller of a request to the channel of this text in its path.
+    /// Authenticates a request to the channel that its path names.
     #[must_use]
     pub fn run(
         &self,
@@ -71,7 +70,7 @@ impl AuthenticateCaller {
         headers: &dyn Headers,
     ) -> Authentication {
         let id = ChannelId::parse(channel);
-        let id = id.as_ref().unwrap_or(&self.nowhere);
+        let id = id.as_ref().unwrap_or(&self.unknown);
         let now = self.clock.now();
         let known = self
             .directory
@@ -79,14 +78,14 @@ impl AuthenticateCaller {
             .filter(|known| known.channel.integrator == *integrator.name());
         let credentials = known.as_ref().map(|known| known.live_credentials(now));
         let credentials = credentials.unwrap_or_default();
-        let door = AuthContext {
+        let context = AuthContext {
             channel: id,
             credentials: &credentials,
             secret: &self.secret,
         };
-        match (integrator.authenticate(headers, door), known) {
+        match (integrator.authenticate(headers, context), known) {
             (AuthResult::Authenticated(credential), Some(channel)) => {
-                self.directory.note_use(&channel, credential, now);
+                self.directory.record_use(&channel, credential, now);
                 Authentication::AuthenticatedCaller(AuthenticatedCaller {
                     channel,
                     credential,
@@ -102,9 +101,8 @@ impl AuthenticateCaller {
                 if let Some(known) = known {
                     known.calls.refused(now);
                     if credentials.is_empty() {
-                        known
-                            .calls
-                            .note(ChannelProblem::NoLiveCredential, Instant::now());
+                        let problem = ChannelProblem::NoLiveCredential;
+                        known.calls.add_problem(problem, Instant::now());
                     }
                 }
                 Authentication::Denied

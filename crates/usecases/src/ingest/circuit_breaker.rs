@@ -1,45 +1,49 @@
-//! Is the store known to be away?
+//! Circuit breaker in front of the store.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// A circuit breaker in front of the store. While it is open, reports go to the
-/// journal at once instead of waiting for a deadline each; draining the journal
-/// is the probe that closes it again.
+use ports::reports::Recorded;
+
+/// While it is open, reports go to the journal at once instead of each waiting for its deadline.
+/// Replaying the journal is the probe that closes it.
 #[derive(Debug, Default)]
 pub struct StoreCircuitBreaker {
-    away: AtomicBool,
-    recorded: AtomicU64,
+    open: AtomicBool,
+    recorded_batches: AtomicU64,
 }
 
 impl StoreCircuitBreaker {
-    /// Whether the store is known to be away.
+    /// Returns whether the store is known to be unavailable.
     #[must_use]
-    pub fn is_away(&self) -> bool {
-        self.away.load(Ordering::Relaxed)
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
     }
 
-    /// The store did not take a batch, or could not be reached at the start.
-    pub fn failed(&self) {
-        if !self.away.swap(true, Ordering::Relaxed) {
-            tracing::warn!("the store is away; reports go to the journal");
+    /// Opens the circuit: the store did not record a batch, or was not reached at the start.
+    pub fn trip(&self) {
+        if !self.open.swap(true, Ordering::Relaxed) {
+            tracing::warn!("the store is unavailable; reports go to the journal");
         }
     }
 
-    /// The store recorded at least one report of a batch.
-    pub(crate) fn recorded(&self) {
-        self.recorded.fetch_add(1, Ordering::Relaxed);
-        self.worked();
+    /// Closes the circuit: the store answered a batch with these outcomes.
+    pub(crate) fn answered(&self, outcomes: &[Recorded]) {
+        let durable = |outcome: &Recorded| matches!(outcome, Recorded::Durable(_));
+        if outcomes.iter().any(durable) {
+            self.recorded_batches.fetch_add(1, Ordering::Relaxed);
+        }
+        self.close();
     }
 
-    /// How many batches were recorded.
-    pub(crate) fn batches(&self) -> u64 {
-        self.recorded.load(Ordering::Relaxed)
+    /// Returns the number of batches of which at least one report was recorded.
+    pub(crate) fn recorded_batches(&self) -> u64 {
+        self.recorded_batches.load(Ordering::Relaxed)
     }
 
-    /// The store answered.
-    pub(crate) fn worked(&self) {
-        if self.is_away() && self.away.swap(false, Ordering::Relaxed) {
-            tracing::info!("the store is back; reports go there again");
+    /// Closes the circuit.
+    pub(crate) fn close(&self) {
+        if self.is_open() && self.open.swap(false, Ordering::Relaxed) {
+            tracing::info!("the store is available again; reports go there");
         }
     }
 }

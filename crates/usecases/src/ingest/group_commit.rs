@@ -1,200 +1,94 @@
-//! Group commit: requests hand over their reports and wait; a writer takes
-//! whatever has queued, records it in one step and answers every one.
+//! Group commit: a writer takes all queued reports, records them in one batch, and answers the
+//! requests that wait for them.
 //!
-//! There is no timer. While one batch is being committed the next one gathers,
-//! so the batch grows with the load and a lone report waits for nobody.
+//! There is no timer. While one batch is being committed the next one accumulates, so batches grow
+//! with the load and a single report does not wait.
 //!
-//! What the store does not take in time, or before the queue is half full, goes
-//! to the journal, if there is one, and is answered when it is durable there.
-//! Either way an answer comes within
-//! the deadline and the time of one append.
+//! A batch that the store does not record in time, or before the queue is half full, is spilled to
+//! the journal, if there is one. So every request is answered within the deadline plus the time of
+//! one append.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use domain::{Effect, IntegratorName, Report};
+use domain::{IntegratorName, Report};
 use ports::error::error_chain;
-use ports::journal::JournalError;
 use ports::reports::{Recorded, record_by_halves};
 use ports::{Journal, JournalEntry, Metrics, ReportStore, StoreError};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
+use tracing::Instrument as _;
 
-pub use super::saturation::QueueSaturation;
+use crate::delivery::throttle::Throttle;
+use crate::events::tail_cache::LogTailCache;
+use crate::ingest::circuit_breaker::StoreCircuitBreaker;
+use crate::ingest::queue::{
+    BatchFailure, IngestError, IngestQueue, IngestSettings, QueueDepth, QueuedReport, RecordedIn,
+};
 use crate::log_limit::LogLimit;
-use crate::{LogTailCache, StoreCircuitBreaker, Throttle};
 
-/// How the intake is dimensioned.
-#[derive(Clone, Copy, Debug)]
-pub struct IngestSettings {
-    /// How many reports may wait. Beyond that a report is refused at once.
-    pub queue: usize,
-    /// How many reports are recorded in one step at most.
-    pub batch: usize,
-    /// How many batches may be on their way to the store at a time.
-    pub writers: usize,
-    /// How long a report may wait for the store, queueing included.
-    pub deadline: Duration,
-}
-
-impl Default for IngestSettings {
-    fn default() -> Self {
-        Self {
-            queue: 4_096,
-            batch: 256,
-            writers: 1,
-            deadline: Duration::from_secs(5),
-        }
-    }
-}
-
-/// Where a report is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// In the store, and this is what it did.
-    InStore(Effect),
-    /// In the journal; what it does is known when the store is back.
-    InJournal,
-}
-
-/// Why a report was not taken.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum IngestError {
-    /// Too many reports are waiting, or the service is stopping.
-    #[error("too many reports are waiting")]
-    Overloaded,
-    /// Neither the store nor the journal took it.
-    #[error("the report was not kept")]
-    Unavailable(#[source] Arc<NotKept>),
-    /// The store will never take the report.
-    #[error("the store will never take the report")]
-    Refused(#[source] Arc<StoreError>),
-}
-
-/// Why neither store nor journal took a batch.
+/// A writer panicked: reports are recorded late from now on, or not at all.
 #[derive(Debug, thiserror::Error)]
-pub enum NotKept {
-    /// The store failed, and there is no journal.
-    #[error(transparent)]
-    Store(StoreError),
-    /// The store did not answer in time, and there is no journal.
-    #[error("the store did not answer in time")]
-    TooSlow,
-    /// Another session holds the row of the message, and there is no journal.
-    #[error("another session holds a lock on the row of the message")]
-    Locked,
-    /// The store is away, and the journal failed too.
-    #[error(transparent)]
-    Journal(JournalError),
-}
-
-/// A writer of the intake died: without it reports are recorded late, or not at all.
-#[derive(Debug, thiserror::Error)]
-#[error("a writer died")]
+#[error("a group-commit writer panicked")]
 pub struct WriterDied(#[source] JoinError);
 
-/// Where proven reports are handed over.
-#[derive(Clone)]
-pub struct IngestQueue {
-    queue: mpsc::Sender<Waiting>,
-}
-
-/// A report on its way to the store, and who waits for it.
-pub(super) struct Waiting {
-    entry: JournalEntry,
-    since: Instant,
-    answer: oneshot::Sender<Result<Kept, IngestError>>,
-}
-
-/// The writers of an intake. They run until every [`IngestQueue`] is dropped and
-/// whatever had queued is kept.
+/// The writers of an ingest queue. They run until every [`IngestQueue`] is dropped and all queued
+/// reports are recorded.
 pub struct GroupCommitWriters {
-    queue: Arc<Mutex<mpsc::Receiver<Waiting>>>,
-    backlog: QueueSaturation,
+    reports: Mutex<mpsc::Receiver<QueuedReport>>,
+    depth: QueueDepth,
     store: Arc<dyn ReportStore>,
     journal: Option<Arc<dyn Journal>>,
     log: Option<Arc<LogTailCache>>,
     throttle: Option<Arc<Throttle>>,
-    gate: Arc<StoreCircuitBreaker>,
-    observer: Arc<dyn Metrics>,
+    breaker: Arc<StoreCircuitBreaker>,
+    metrics: Arc<dyn Metrics>,
     settings: IngestSettings,
     commit_lines: LogLimit,
     refusal_lines: LogLimit,
 }
 
-impl IngestQueue {
-    /// An intake and its writers, which somebody has to [`GroupCommitWriters::run`].
+impl GroupCommitWriters {
+    /// Creates a queue and its writers, which have to be [run](GroupCommitWriters::run).
     #[must_use]
     pub fn new(
         store: Arc<dyn ReportStore>,
-        observer: Arc<dyn Metrics>,
+        metrics: Arc<dyn Metrics>,
         settings: IngestSettings,
-    ) -> (Self, GroupCommitWriters) {
-        let (queue, waiting) = mpsc::channel(settings.queue.max(1));
-        let queue_end = Arc::new(Mutex::new(waiting));
-        let gate = Arc::default();
-        let writers = GroupCommitWriters {
-            queue: queue_end,
-            backlog: QueueSaturation::of(&queue),
+    ) -> (IngestQueue, Self) {
+        let (queue, reports) = IngestQueue::new(settings.queue);
+        let writers = Self {
+            reports: Mutex::new(reports),
+            depth: queue.depth(),
             store,
             journal: None,
             log: None,
             throttle: None,
-            gate,
-            observer,
+            breaker: Arc::default(),
+            metrics,
             settings,
             commit_lines: LogLimit::default(),
             refusal_lines: LogLimit::default(),
         };
-        (Self { queue }, writers)
+        (queue, writers)
     }
 
-    /// Says how many reports wait.
-    #[must_use]
-    pub fn backlog(&self) -> QueueSaturation {
-        QueueSaturation::of(&self.queue)
-    }
-
-    /// Keeps a report and returns when it is durable.
-    pub async fn record(
-        &self,
-        integrator: &IntegratorName,
-        report: Report,
-    ) -> Result<Kept, IngestError> {
-        let (answer, answered) = oneshot::channel();
-        let entry = JournalEntry {
-            integrator: integrator.clone(),
-            report,
-        };
-        let waiting = Waiting {
-            entry,
-            since: Instant::now(),
-            answer,
-        };
-        self.queue
-            .try_send(waiting)
-            .map_err(|_| IngestError::Overloaded)?;
-        answered.await.unwrap_or(Err(IngestError::Overloaded))
-    }
-}
-
-impl GroupCommitWriters {
-    /// Keeps what the store does not take in time in `journal`. `gate` says to
-    /// whoever shares it whether the store is away.
+    /// Spills batches to `journal` that the store does not record in time. `breaker` is shared with
+    /// the replay of the journal.
     #[must_use]
     pub fn with_journal(
         mut self,
         journal: Arc<dyn Journal>,
-        gate: Arc<StoreCircuitBreaker>,
+        breaker: Arc<StoreCircuitBreaker>,
     ) -> Self {
         self.journal = Some(journal);
-        self.gate = gate;
+        self.breaker = breaker;
         self
     }
 
-    /// Tells those who follow `log` when there is something new.
+    /// Notifies the readers of `log` of each commit.
     #[must_use]
-    pub fn telling(mut self, log: Arc<LogTailCache>) -> Self {
+    pub fn notifying(mut self, log: Arc<LogTailCache>) -> Self {
         self.log = Some(log);
         self
     }
@@ -206,8 +100,8 @@ impl GroupCommitWriters {
         self
     }
 
-    /// Keeps what is handed over until every [`IngestQueue`] is dropped. Returns earlier if a writer
-    /// dies; others go on, but nobody should count on them.
+    /// Records queued reports until every [`IngestQueue`] is dropped. Returns early if a writer
+    /// panics; the others continue, but the process should stop.
     pub async fn run(self) -> Result<(), WriterDied> {
         let this = Arc::new(self);
         let mut writers = JoinSet::new();
@@ -225,55 +119,56 @@ impl GroupCommitWriters {
     }
 
     async fn write(self: Arc<Self>) {
-        let mut batch = Vec::with_capacity(self.settings.batch);
+        let max_batch = self.settings.batch.max(1);
+        let mut batch = Vec::with_capacity(max_batch);
         loop {
-            // One writer gathers, the others record or wait for their turn.
+            // One writer collects a batch while the others record theirs.
             let taken = {
-                let mut queue = self.queue.lock().await;
-                queue
-                    .recv_many(&mut batch, self.settings.batch.max(1))
-                    .await
+                let mut reports = self.reports.lock().await;
+                reports.recv_many(&mut batch, max_batch).await
             };
             if taken == 0 {
                 return;
             }
             if let Some(throttle) = &self.throttle {
-                let now = Instant::now().into();
-                let throttled = throttle.batch_taken(taken, self.settings.batch, now);
+                let throttled = throttle.batch_taken(taken, max_batch, Instant::now().into());
                 if !throttled.is_zero() {
-                    self.observer.pushing_slowed(throttled);
+                    self.metrics.pushing_slowed(throttled);
                 }
             }
-            self.keep(std::mem::take(&mut batch)).await;
+            let span = tracing::debug_span!("ingest_batch", reports = taken);
+            self.commit(std::mem::take(&mut batch))
+                .instrument(span)
+                .await;
         }
     }
 
-    /// Keeps a batch and answers everybody who waits for it.
-    async fn keep(&self, batch: Vec<Waiting>) {
-        let Some(oldest) = batch.iter().map(|waiting| waiting.since).min() else {
+    /// Records a batch and answers its requests.
+    async fn commit(&self, batch: Vec<QueuedReport>) {
+        let Some(oldest) = batch.iter().map(|queued| queued.since).min() else {
             return;
         };
-        // One allocation for the reports alone: the store wants them side by side.
+        // The store needs the reports in one slice.
         let mut reports = Vec::with_capacity(batch.len());
         let mut callers = Vec::with_capacity(batch.len());
-        for Waiting { entry, answer, .. } in batch {
+        for QueuedReport { entry, answer, .. } in batch {
             callers.push((entry.integrator, answer));
             reports.push(entry.report);
         }
         match self.record(&reports, oldest).await {
             Ok(outcomes) => self.answer(reports, callers, outcomes).await,
-            Err(not_kept) => self.divert(reports, callers, not_kept).await,
+            Err(failure) => self.spill(reports, callers, failure).await,
         }
     }
 
-    /// Answers the callers of a batch. Reports whose messages another session
-    /// holds go to the journal; the others do not wait for them.
+    /// Answers the callers of a batch. Reports of messages that another session has locked are
+    /// spilled to the journal; the others do not wait for them.
     async fn answer(&self, reports: Vec<Report>, callers: Vec<Caller>, outcomes: Vec<Recorded>) {
         let (mut locked, mut waiting) = (Vec::new(), Vec::new());
         for (((integrator, answer), report), outcome) in
             callers.into_iter().zip(reports).zip(outcomes)
         {
-            let kept = match outcome {
+            let recorded = match outcome {
                 Recorded::Durable(effect) => {
                     // `serve --demo` shows these lines.
                     tracing::debug!(
@@ -284,8 +179,8 @@ impl GroupCommitWriters {
                         effect = effect.as_str(),
                         "received a report"
                     );
-                    self.observer.recorded(&integrator, &report.status, effect);
-                    Ok(Kept::InStore(effect))
+                    self.metrics.recorded(&integrator, &report.status, effect);
+                    Ok(RecordedIn::Store(effect))
                 }
                 Recorded::Refused(error) => Err(IngestError::Refused(Arc::new(error))),
                 Recorded::Locked => {
@@ -294,117 +189,113 @@ impl GroupCommitWriters {
                     continue;
                 }
             };
-            // Whoever waited may have gone; the report is kept all the same.
-            let _ = answer.send(kept);
+            // The request may have been cancelled; its report is durable all the same.
+            let _ = answer.send(recorded);
         }
         if !locked.is_empty() {
-            self.divert(locked, waiting, NotKept::Locked).await;
+            self.spill(locked, waiting, BatchFailure::Locked).await;
         }
     }
 
-    /// Records a batch within what is left of the deadline of its oldest report.
-    async fn record(&self, reports: &[Report], oldest: Instant) -> Result<Vec<Recorded>, NotKept> {
-        let left = self.settings.deadline.saturating_sub(oldest.elapsed());
+    /// Records a batch in the store, within what is left of the deadline of its oldest report.
+    async fn record(
+        &self,
+        reports: &[Report],
+        oldest: Instant,
+    ) -> Result<Vec<Recorded>, BatchFailure> {
         let has_journal = self.journal.is_some();
-        // With a journal, a batch that is late already has no time to lose; the
-        // store is alive but cannot keep up, so the gate stays as it is.
-        if has_journal && (self.gate.is_away() || left < self.settings.deadline / 2) {
-            return Err(NotKept::TooSlow);
+        let mut left = self.settings.deadline;
+        if has_journal {
+            left = left.saturating_sub(oldest.elapsed());
+            // The store is alive but cannot keep up with this batch: the breaker stays closed.
+            if self.breaker.is_open() || left < self.settings.deadline / 2 {
+                return Err(BatchFailure::TooSlow);
+            }
         }
-        let left = if has_journal {
-            left
-        } else {
-            self.settings.deadline
-        };
         let began = Instant::now();
         let recording = record_by_halves(self.store.as_ref(), reports);
-        let recording = tokio::time::timeout(left, recording);
         let recorded = tokio::select! {
-            recorded = recording => recorded.ok(),
-            () = self.backlog.crowds(), if has_journal => None,
+            recorded = tokio::time::timeout(left, recording) => recorded.ok(),
+            () = self.depth.saturated(), if has_journal => None,
         };
-        match recorded {
-            // One refused report is at fault itself; when all of several are, the store may be.
+        let failure = match recorded {
+            // One refused report is at fault itself; if all of several are, the store may be.
             Some(Ok(outcomes)) if outcomes.len() > 1 && Recorded::are_all_refused(&outcomes) => {
-                self.observer.commit_failed(reports.len());
-                let why = suspect(&outcomes);
+                let error = suspect(&outcomes);
                 tracing::error!(
                     reports = reports.len(),
-                    error = %error_chain(&why),
+                    error = %error_chain(&error),
                     "the store refused every report of a batch; the store itself is suspected"
                 );
-                if has_journal {
-                    self.gate.failed();
-                }
-                Err(NotKept::Store(why))
+                BatchFailure::Store(error)
             }
             Some(Ok(outcomes)) => {
-                if outcomes
-                    .iter()
-                    .any(|outcome| matches!(outcome, Recorded::Durable(_)))
-                {
-                    self.gate.recorded();
-                } else {
-                    self.gate.worked();
-                }
-                self.observer.committed(reports.len(), began.elapsed());
+                self.breaker.answered(&outcomes);
+                self.metrics.committed(reports.len(), began.elapsed());
                 if let Some(log) = &self.log {
-                    log.recorded();
+                    log.notify();
                 }
-                Ok(outcomes)
+                return Ok(outcomes);
             }
             Some(Err(error)) => {
-                self.observer.commit_failed(reports.len());
                 if let Some(left_out) = self.commit_lines.allow(Instant::now()) {
-                    tracing::warn!(reports = reports.len(), error = %error_chain(&error), left_out, "the store did not take a batch");
+                    tracing::warn!(
+                        reports = reports.len(),
+                        error = %error_chain(&error),
+                        left_out,
+                        "the store did not record a batch"
+                    );
                 }
-                if has_journal {
-                    self.gate.failed();
-                }
-                Err(NotKept::Store(error))
+                BatchFailure::Store(error)
             }
             None => {
-                self.observer.commit_failed(reports.len());
                 if let Some(left_out) = self.commit_lines.allow(Instant::now()) {
                     tracing::warn!(
                         reports = reports.len(),
                         left_out,
-                        "the store did not take a batch in time"
+                        "the store did not record a batch in time"
                     );
                 }
-                if has_journal {
-                    self.gate.failed();
-                }
-                Err(NotKept::TooSlow)
+                BatchFailure::TooSlow
             }
+        };
+        self.metrics.commit_failed(reports.len());
+        if has_journal {
+            self.breaker.trip();
         }
+        Err(failure)
     }
 
-    /// Keeps in the journal what the store did not take. Whether the store took
-    /// it all the same, after the deadline, does not matter: recording twice is
-    /// harmless.
-    async fn divert(&self, reports: Vec<Report>, callers: Vec<Caller>, not_kept: NotKept) {
+    /// Appends a batch to the journal. The store may have committed it all the same, after the
+    /// deadline: recording a report twice is harmless.
+    async fn spill(&self, reports: Vec<Report>, callers: Vec<Caller>, failure: BatchFailure) {
         let count = reports.len();
         let (integrators, answers): (Vec<_>, Vec<_>) = callers.into_iter().unzip();
         let outcome = match &self.journal {
-            None => Err(not_kept),
+            None => Err(failure),
             Some(journal) => {
                 let entries: Vec<_> = integrators
                     .into_iter()
                     .zip(reports)
                     .map(|(integrator, report)| JournalEntry { integrator, report })
                     .collect();
-                journal.append(&entries).await.map_err(NotKept::Journal)
+                let appended = journal.append(&entries).await;
+                appended.map_err(BatchFailure::Journal)
             }
         };
         let outcome = match outcome {
             Ok(()) => {
-                self.observer.journaled(count);
-                Ok(Kept::InJournal)
+                self.metrics.journaled(count);
+                Ok(RecordedIn::Journal)
             }
             Err(error) => {
                 if let Some(left_out) = self.refusal_lines.allow(Instant::now()) {
-                    tracing::error!(reports = count, error = %error_chain(&error), left_out, "reports were refused: nothing could keep them");
+                    tracing::error!(
+                        reports = count,
+                        error = %error_chain(&error),
+                        left_out,
+                        "reports were refused: neither the store nor the journal recorded them"
+                    );
                 }
                 Err(IngestError::Unavailable(Arc::new(error)))
             }
@@ -415,9 +306,12 @@ impl GroupCommitWriters {
     }
 }
 
-type Caller = (IntegratorName, oneshot::Sender<Result<Kept, IngestError>>);
+type Caller = (
+    IntegratorName,
+    oneshot::Sender<Result<RecordedIn, IngestError>>,
+);
 
-/// The error of a store that refused all of these reports.
+/// Returns the error of a store that refused all of these reports.
 pub(crate) fn suspect(outcomes: &[Recorded]) -> StoreError {
     let refusal = outcomes.iter().find_map(|outcome| match outcome {
         Recorded::Refused(error) => Some(error_chain(error)),

@@ -1,4 +1,4 @@
-//! From the journal into the store, a bounded step at a time.
+//! Replays the journal into the store, a bounded step at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,24 +11,23 @@ use ports::journal::{JournalError, JournalMark};
 use ports::reports::{Recorded, record_by_halves};
 use ports::{Journal, JournalEntry, Metrics, RejectionStore, ReportStore, StoreError};
 
-use crate::StoreCircuitBreaker;
+use crate::ingest::circuit_breaker::StoreCircuitBreaker;
 use crate::ingest::group_commit::suspect;
 
-/// How long recording one step may take. Longer than the intake's deadline:
-/// nobody waits for this one.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// How long a step may wait for the store. Longer than the deadline of ingest: no request waits.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Moves the journal into the store.
+/// Moves the reports of the journal into the store.
 pub struct ReplayJournal {
     journal: Arc<dyn Journal>,
     store: Arc<dyn ReportStore>,
     rejections: Arc<dyn RejectionStore>,
-    gate: Arc<StoreCircuitBreaker>,
-    observer: Arc<dyn Metrics>,
-    /// How many reports one step moves at most.
+    breaker: Arc<StoreCircuitBreaker>,
+    metrics: Arc<dyn Metrics>,
+    /// Reports per step, at most.
     step: usize,
-    /// How many batches the store had recorded when it last refused a whole
-    /// step; [`NEVER`] if it has not.
+    /// Batches that the store had recorded when it last refused a whole step; [`NEVER`] if it never
+    /// did.
     refused_at: AtomicU64,
 }
 
@@ -37,17 +36,17 @@ const NEVER: u64 = u64::MAX;
 /// What one step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replayed {
-    /// How many reports it moved.
+    /// Reports moved.
     pub moved: usize,
-    /// Whether there may be more.
+    /// Whether the journal has more.
     pub more: bool,
 }
 
 /// Why a step moved nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// The store is still away.
-    #[error("the store is still away")]
+    /// The store is unavailable.
+    #[error("the store is unavailable")]
     Store(#[source] StoreError),
     /// The store did not answer in time.
     #[error("the store did not answer in time")]
@@ -64,31 +63,33 @@ impl ReplayJournal {
         journal: Arc<dyn Journal>,
         store: Arc<dyn ReportStore>,
         rejections: Arc<dyn RejectionStore>,
-        gate: Arc<StoreCircuitBreaker>,
-        observer: Arc<dyn Metrics>,
+        breaker: Arc<StoreCircuitBreaker>,
+        metrics: Arc<dyn Metrics>,
         step: usize,
     ) -> Self {
         Self {
             journal,
             store,
             rejections,
-            gate,
-            observer,
+            breaker,
+            metrics,
             step,
             refused_at: AtomicU64::new(NEVER),
         }
     }
 
-    /// Moves one step. It also is the probe that finds the store back, and the
-    /// journal able to take something again.
+    /// Moves one step. This is also the probe that closes the circuit breaker, and that finds a
+    /// failed journal able to append again.
+    #[tracing::instrument(level = "debug", name = "replay_journal", skip_all)]
+    #[tracing::instrument(level = "debug", name = "replay_journal", skip_all)]
     pub async fn run(&self) -> Result<Replayed, ReplayError> {
         if self.journal.usage().refusing.is_some() {
-            // What it says now is seen in its usage.
+            // The result is visible in the usage.
             let _ = self.journal.append(&[]).await;
         }
         match self.move_step().await {
             Err(failed @ ReplayError::Journal(_)) => {
-                self.look_for_store().await?;
+                self.probe_store().await?;
                 Err(failed)
             }
             done => done,
@@ -98,9 +99,9 @@ impl ReplayJournal {
     async fn move_step(&self) -> Result<Replayed, ReplayError> {
         let (entries, mark) = self.journal.oldest(self.step).await?;
         if entries.is_empty() {
-            // Parts that became unreadable must not stand before the others.
+            // Unreadable entries must not block the readable ones after them.
             self.journal.remove(mark).await?;
-            self.look_for_store().await?;
+            self.probe_store().await?;
             return Ok(Replayed {
                 moved: 0,
                 more: self.journal.usage().entries > 0,
@@ -108,21 +109,14 @@ impl ReplayJournal {
         }
         let reports: Vec<_> = entries.iter().map(|entry| entry.report.clone()).collect();
         let outcomes = self
-            .within(record_by_halves(self.store.as_ref(), &reports))
+            .with_timeout(record_by_halves(self.store.as_ref(), &reports))
             .await?;
-        if Recorded::are_all_refused(&outcomes) && self.may_be_the_stores_fault() {
-            // Reports after these may be recorded, and show that the store is well.
-            self.put_last(&entries, mark).await?;
+        if Recorded::are_all_refused(&outcomes) && self.store_may_be_at_fault() {
+            // If the store records later reports, these are at fault.
+            self.move_to_end(&entries, mark).await?;
             return Err(ReplayError::Store(suspect(&outcomes)));
         }
-        if outcomes
-            .iter()
-            .any(|outcome| matches!(outcome, Recorded::Durable(_)))
-        {
-            self.gate.recorded();
-        } else {
-            self.gate.worked();
-        }
+        self.breaker.answered(&outcomes);
         for (entry, outcome) in entries.iter().zip(&outcomes) {
             if let Recorded::Refused(error) = outcome {
                 self.reject(entry, error).await?;
@@ -138,10 +132,10 @@ impl ReplayJournal {
         for (entry, outcome) in entries.iter().zip(outcomes) {
             match outcome {
                 Recorded::Durable(effect) => {
-                    self.observer
+                    self.metrics
                         .recorded(&entry.integrator, &entry.report.status, effect);
                 }
-                Recorded::Refused(_) => self.observer.rejected(RejectionReason::RefusedByStore),
+                Recorded::Refused(_) => self.metrics.rejected(RejectionReason::RefusedByStore),
                 Recorded::Locked => {}
             }
         }
@@ -149,26 +143,25 @@ impl ReplayJournal {
         if moved > 0 && locked.is_empty() {
             self.journal.remove(mark).await?;
         } else {
-            self.put_last(&locked, mark).await?;
+            self.move_to_end(&locked, mark).await?;
         }
-        self.observer.drained(moved);
+        self.metrics.drained(moved);
         let more = self.journal.usage().entries > locked_count;
         Ok(Replayed { moved, more })
     }
 
-    /// Whether the store has recorded nothing else since it last refused a whole
-    /// step. Then its refusal says nothing of the reports: they stay in the
-    /// journal until it takes others and refuses them again.
-    fn may_be_the_stores_fault(&self) -> bool {
-        let now = self.gate.batches();
+    /// Returns whether the store recorded nothing else since it last refused a whole step. Then the
+    /// refusal says nothing about the reports: they stay in the journal until the store records
+    /// others and refuses these again.
+    fn store_may_be_at_fault(&self) -> bool {
+        let now = self.breaker.recorded_batches();
         let before = self.refused_at.swap(now, Ordering::Relaxed);
         before == NEVER || before == now
     }
 
-    /// Moves entries of a step to the end of the journal and removes the others
-    /// of the step, so that those after it have their turn. Leaves the journal
-    /// as it is if there is nothing after them and they are the whole step.
-    async fn put_last(
+    /// Moves `entries` to the end of the journal and removes the rest of the step, so that later
+    /// entries are replayed next. Does nothing if the journal has no other entries.
+    async fn move_to_end(
         &self,
         entries: &[JournalEntry],
         mark: JournalMark,
@@ -181,32 +174,36 @@ impl ReplayJournal {
         Ok(())
     }
 
-    /// Asks a store that is known to be away, where nothing in the journal can
-    /// be tried on it.
-    async fn look_for_store(&self) -> Result<(), ReplayError> {
-        if self.gate.is_away() {
-            self.within(self.store.ping()).await?;
-            self.gate.worked();
+    /// Pings a store that is known to be unavailable, when the journal has nothing to try on it.
+    async fn probe_store(&self) -> Result<(), ReplayError> {
+        if self.breaker.is_open() {
+            self.with_timeout(self.store.ping()).await?;
+            self.breaker.close();
         }
         Ok(())
     }
 
-    async fn within<T>(
+    async fn with_timeout<T>(
         &self,
         step: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, ReplayError> {
-        match tokio::time::timeout(DEADLINE, step).await {
+        match tokio::time::timeout(STORE_TIMEOUT, step).await {
             Ok(outcome) => outcome.map_err(ReplayError::Store),
             Err(_elapsed) => Err(ReplayError::TooSlow),
         }
     }
 
-    /// A report that the store will never take was answered long ago: what is
-    /// left of it is a rejection. While that cannot be kept the report stays in
-    /// the journal; those before it in the step may be kept twice then.
+    /// Stores a rejection for a report that the store will never accept; its request was answered
+    /// long ago. If that fails, the whole step stays in the journal, and rejections of reports
+    /// before this one may be stored twice.
     async fn reject(&self, entry: &JournalEntry, error: &StoreError) -> Result<(), ReplayError> {
         let channel = entry.report.key.channel.clone();
-        tracing::error!(%channel, sid = %entry.report.key.sid, error = mask_numbers(&error_chain(error)), "the store will never take an acknowledged report");
+        tracing::error!(
+            %channel,
+            sid = %entry.report.key.sid,
+            error = mask_numbers(&error_chain(error)),
+            "the store refuses an acknowledged report; storing it as a rejection"
+        );
         let fields = [
             ("message_sid", entry.report.key.sid.to_string()),
             ("status", entry.report.status.to_string()),
@@ -222,15 +219,15 @@ impl ReplayJournal {
             fields: MaskedFields::new(fields.map(|(name, value)| (name.to_owned(), value))),
         };
         match self
-            .within(self.rejections.keep(std::slice::from_ref(&rejection)))
+            .with_timeout(self.rejections.keep(std::slice::from_ref(&rejection)))
             .await
         {
-            // It never will be, and others wait behind it.
+            // Retrying cannot help, and later entries wait.
             Err(ReplayError::Store(error @ StoreError::Rejected { .. })) => {
-                tracing::error!(error = %error_chain(&error), "a rejection was not kept");
+                tracing::error!(error = %error_chain(&error), "a rejection was not stored; it is lost");
                 Ok(())
             }
-            kept => kept,
+            stored => stored,
         }
     }
 }
@@ -248,7 +245,7 @@ mod tests {
 
     use super::*;
 
-    /// A journal whose front cannot be read any more; behind it is one entry.
+    /// A journal with an unreadable front and one readable entry.
     #[derive(Default)]
     struct DamagedAtFront(AtomicBool);
 
@@ -293,9 +290,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_read_does_not_block_what_is_behind_it() {
+    async fn unreadable_entries_do_not_block_later_ones() {
         let store = MemoryStore::new();
-        let drain = ReplayJournal::new(
+        let replay = ReplayJournal::new(
             Arc::new(DamagedAtFront::default()),
             Arc::new(store.clone()),
             Arc::new(store.clone()),
@@ -303,9 +300,9 @@ mod tests {
             Arc::new(NoMetrics),
             4,
         );
-        let first = drain.run().await.unwrap();
+        let first = replay.run().await.unwrap();
         assert_eq!((first.moved, first.more), (0, true));
-        assert_eq!(drain.run().await.unwrap().moved, 1);
+        assert_eq!(replay.run().await.unwrap().moved, 1);
         assert_eq!(store.logged_reports(), 1);
     }
 }

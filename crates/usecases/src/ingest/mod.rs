@@ -6,6 +6,6 @@ pub mod authenticate;
 pub mod circuit_breaker;
 pub mod group_commit;
 pub mod journal_replay;
+pub mod queue;
 pub mod receive;
 mod rejection_writer;
-mod saturation;

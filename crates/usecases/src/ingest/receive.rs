@@ -1,4 +1,4 @@
-//! The way of a report from a proven caller to a durable row.
+//! The path of a report from an authenticated caller to a durable row.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,28 +11,29 @@ use ports::error::error_chain;
 use ports::integrator::{ParseResult, ParsedReport, SignedRequest, ValidationError, report_path};
 use ports::{Clock, Headers, Integrator, Metrics, RejectionStore};
 
-use crate::ingest::group_commit::{IngestError, IngestQueue};
+use crate::channels::directory::KnownChannel;
+use crate::ingest::authenticate::AuthenticatedCaller;
+use crate::ingest::queue::{IngestError, IngestQueue};
 use crate::ingest::rejection_writer::RejectionWriter;
-use crate::{AuthenticatedCaller, channels::directory::KnownChannel};
 
-/// How long keeping a rejection may hold up an answer.
-const REJECTION_DEADLINE: Duration = Duration::from_secs(1);
+/// How long an answer waits for its rejection to be stored.
+const REJECTION_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Takes in the reports of one request.
+/// Records the reports of authenticated requests.
 pub struct ReceiveReport {
-    intake: IngestQueue,
+    queue: IngestQueue,
     rejections: RejectionWriter,
-    /// Where the internet reaches channels that have no URL of their own.
+    /// Public URL of channels that have none of their own.
     public_url: PublicUrl,
     clock: Arc<dyn Clock>,
-    observer: Arc<dyn Metrics>,
+    metrics: Arc<dyn Metrics>,
 }
 
-/// A request whose caller is proven.
+/// A request of an authenticated caller.
 pub struct ReportRequest<'a> {
     /// The integrator that the path names.
     pub integrator: &'a dyn Integrator,
-    /// Who called, for which channel.
+    /// The caller and its channel.
     pub caller: AuthenticatedCaller,
     /// The header lines.
     pub headers: &'a dyn Headers,
@@ -42,51 +43,51 @@ pub struct ReportRequest<'a> {
     pub body: &'a [u8],
 }
 
-/// Why a request was not taken.
+/// Why a request was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError {
-    /// The channel is switched off.
+    /// The channel is disabled.
     #[error("the channel is switched off")]
     ChannelDisabled,
-    /// The channel asks for a signature, and it is missing or wrong.
+    /// The channel requires a signature, and it is missing or wrong.
     #[error("the signature is missing or wrong")]
     SignatureMismatch,
-    /// A field is missing or wrong.
+    /// A field is missing or invalid.
     #[error("the field {} is wrong", .0.field)]
-    Defective(ValidationError),
+    Invalid(ValidationError),
     /// There are more fields than any report has.
     #[error("there are too many fields")]
     TooManyFields,
     /// The sender is not on the channel's list.
     #[error("the sender is not on the channel's list")]
     SenderNotAllowed,
-    /// It could not be recorded.
+    /// A report was not recorded.
     #[error(transparent)]
     NotRecorded(#[from] IngestError),
 }
 
 impl ReceiveReport {
-    /// Takes reports in.
+    /// Records reports through an ingest queue.
     #[must_use]
     pub fn new(
-        intake: IngestQueue,
+        queue: IngestQueue,
         rejections: Arc<dyn RejectionStore>,
         public_url: PublicUrl,
         clock: Arc<dyn Clock>,
-        observer: Arc<dyn Metrics>,
+        metrics: Arc<dyn Metrics>,
     ) -> Self {
         Self {
-            intake,
+            queue,
             rejections: RejectionWriter::new(rejections),
             public_url,
             clock,
-            observer,
+            metrics,
         }
     }
 
-    /// Takes in the reports of a request; they are durable when this returns
-    /// `Ok`. A request that is refused is kept as a rejection; of a channel with many a second
-    /// the others are only counted.
+    /// Records the reports of a request; they are durable when this returns `Ok`. A refused request
+    /// is stored as a rejection. If a channel has many rejections per second, the rest is only
+    /// counted.
     pub async fn run(&self, request: ReportRequest<'_>) -> Result<(), ReceiveError> {
         let arrived_at = self.clock.now();
         let reports = match self.read(&request, arrived_at) {
@@ -109,10 +110,10 @@ impl ReceiveReport {
         integrator: &IntegratorName,
         reports: Vec<Report>,
     ) -> Result<(), ReceiveError> {
-        // Nearly always one. Where an integrator sends several at a time, all
-        // must be durable before the answer.
+        // Nearly always one. If an integrator sends several, all must be durable before the
+        // answer.
         for report in reports {
-            self.intake.record(integrator, report).await?;
+            self.queue.record(integrator, report).await?;
         }
         Ok(())
     }
@@ -135,7 +136,7 @@ impl ReceiveReport {
                 tracing::debug!(channel = %known.channel.id, why, "nothing to record");
                 return Ok(Vec::new());
             }
-            ParseResult::Invalid(defect) => return Err(ReceiveError::Defective(defect)),
+            ParseResult::Invalid(invalid) => return Err(ReceiveError::Invalid(invalid)),
             ParseResult::TooManyFields => return Err(ReceiveError::TooManyFields),
         };
         let allowed = reports
@@ -182,18 +183,18 @@ impl ReceiveReport {
         let verified = request
             .integrator
             .verify_signature(request.headers, request.body, signed);
-        // A token that could not be opened is empty; nothing may pass then.
+        // A token that cannot be opened is empty, and must not match any signature.
         let verified = verified.map(|()| !token.is_empty());
         match verified {
             Ok(true) => Ok(()),
             Ok(false) => Err(ReceiveError::SignatureMismatch),
             Err(mismatch) => {
-                if known.calls.keeps_rejections(Instant::now()) {
+                if known.calls.stores_rejections(Instant::now()) {
                     tracing::warn!(
                         channel = %known.channel.id,
                         signed = mismatch.signed,
                         expected_url = mismatch.expected_url,
-                        "refused a report: its signature is not the one for the configured URL and token"
+                        "refused a report: its signature does not match the configured URL and token"
                     );
                 }
                 Err(ReceiveError::SignatureMismatch)
@@ -201,8 +202,8 @@ impl ReceiveReport {
         }
     }
 
-    /// Keeps a request that was refused for what it is. If that fails the
-    /// answer is the same; the log line is what remains.
+    /// Stores a rejection of a refused request, unless the service is at fault. If that fails, only
+    /// the log line remains; the answer is the same.
     async fn reject(
         &self,
         request: &ReportRequest<'_>,
@@ -214,9 +215,9 @@ impl ReceiveReport {
             ReceiveError::SignatureMismatch => {
                 (RejectionReason::SignatureMismatch, error.to_string())
             }
-            ReceiveError::Defective(defect) => (
+            ReceiveError::Invalid(invalid) => (
                 RejectionReason::InvalidReport,
-                format!("{}: {}", defect.field, defect.expected),
+                format!("{}: {}", invalid.field, invalid.expected),
             ),
             ReceiveError::SenderNotAllowed => {
                 (RejectionReason::SenderNotAllowed, error.to_string())
@@ -230,9 +231,9 @@ impl ReceiveReport {
                 return;
             }
         };
-        // The store's words and names of fields may repeat what came.
+        // Error texts of the store and field names may repeat parts of the request.
         let detail = mask_numbers(&detail);
-        self.observer.rejected(reason);
+        self.metrics.rejected(reason);
         let known = &request.caller.channel;
         let Some(omitted) = known.calls.rejected(reason, Instant::now()) else {
             return;
@@ -247,13 +248,13 @@ impl ReceiveReport {
             detail,
             fields: request.integrator.redacted_fields(request.body),
         };
-        // The answer does not wait for a store that is away.
-        let keeping = self.rejections.keep(rejection);
-        if tokio::time::timeout(REJECTION_DEADLINE, keeping)
+        // The answer does not wait for an unavailable store.
+        let storing = self.rejections.write(rejection);
+        if tokio::time::timeout(REJECTION_TIMEOUT, storing)
             .await
             .is_err()
         {
-            tracing::warn!(%channel, "a rejection was not kept in time");
+            tracing::warn!(%channel, "a rejection was not stored in time; it may be lost");
         }
     }
 }

@@ -1,86 +1,95 @@
-//! Group commit of rejections: while one batch is being written the next one gathers, and
-//! batches begin at least [`COMMIT_INTERVAL`] apart, so that rejected reports leave the store to
-//! those that are taken.
+//! Group commit of rejections. Batches begin at least [`COMMIT_INTERVAL`] apart, so that rejected
+//! reports use little of the store.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::Rejection;
+use ports::error::error_chain;
 use ports::{RejectionStore, StoreError};
 use tokio::time::Instant;
 
-use ports::error::error_chain;
-
-/// The least time between two batches.
+/// Minimum time between two batches.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
 
-/// As many rejections may wait; more are dropped.
-const MAX_WAITING: usize = 1_000;
+/// Rejections that may be queued; further ones are dropped.
+const MAX_QUEUED: usize = 1_000;
 
 /// Writes rejections in batches.
 pub(crate) struct RejectionWriter {
-    log: Arc<dyn RejectionStore>,
+    store: Arc<dyn RejectionStore>,
     queue: Mutex<Queue>,
-    /// When the last batch began. The request that holds it writes for all that wait.
+    /// When the last batch began. The request that holds the lock writes all queued rejections.
     last_batch: tokio::sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
 struct Queue {
-    waiting: Vec<Rejection>,
-    /// How many have left the queue, written or not.
-    left: usize,
+    rejections: Vec<Rejection>,
+    /// Rejections that have left the queue, written or not.
+    dequeued: usize,
 }
 
 impl RejectionWriter {
-    pub(crate) fn new(log: Arc<dyn RejectionStore>) -> Self {
+    pub(crate) fn new(store: Arc<dyn RejectionStore>) -> Self {
         Self {
-            log,
+            store,
             queue: Mutex::default(),
             last_batch: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Keeps a rejection; it is stored, or logged as not kept, when this returns. If the caller
-    /// gives up, the next one writes it.
-    pub(crate) async fn keep(&self, rejection: Rejection) {
+    /// Queues a rejection, and returns when it is stored, or logged as lost. If the caller is
+    /// cancelled, the next one writes it.
+    pub(crate) async fn write(&self, rejection: Rejection) {
         let number = {
             let mut queue = self.queue();
-            if queue.waiting.len() >= MAX_WAITING {
-                tracing::warn!(channel = %rejection.channel, "a rejection was not kept: too many wait for the store");
+            if queue.rejections.len() >= MAX_QUEUED {
+                tracing::warn!(
+                    channel = %rejection.channel,
+                    "a rejection was dropped: too many wait for the store"
+                );
                 return;
             }
-            queue.waiting.push(rejection);
-            queue.left + queue.waiting.len()
+            queue.rejections.push(rejection);
+            queue.dequeued + queue.rejections.len()
         };
         let mut last_batch = self.last_batch.lock().await;
-        if self.queue().left >= number {
+        if self.queue().dequeued >= number {
             return;
         }
         if let Some(last) = *last_batch {
             tokio::time::sleep_until(last + COMMIT_INTERVAL).await;
         }
         *last_batch = Some(Instant::now());
-        let batch = self.queue().waiting.clone();
-        self.write(&batch).await;
+        let batch = self.queue().rejections.clone();
+        self.write_batch(&batch).await;
         let mut queue = self.queue();
-        queue.waiting.drain(..batch.len());
-        queue.left += batch.len();
+        queue.rejections.drain(..batch.len());
+        queue.dequeued += batch.len();
     }
 
-    async fn write(&self, batch: &[Rejection]) {
-        let refused = match self.log.keep(batch).await {
+    async fn write_batch(&self, batch: &[Rejection]) {
+        let refused = match self.store.keep(batch).await {
             Ok(()) => return,
             Err(error) => error,
         };
         if batch.len() == 1 || !matches!(refused, StoreError::Rejected { .. }) {
-            tracing::warn!(rejections = batch.len(), error = %error_chain(&refused), "rejections were not kept");
+            tracing::warn!(
+                rejections = batch.len(),
+                error = %error_chain(&refused),
+                "rejections were not stored; they are lost"
+            );
             return;
         }
-        // One of them costs the others nothing.
+        // One refused rejection must not cost the others.
         for each in batch {
-            if let Err(error) = self.log.keep(std::slice::from_ref(each)).await {
-                tracing::warn!(channel = %each.channel, error = %error_chain(&error), "a rejection was not kept");
+            if let Err(error) = self.store.keep(std::slice::from_ref(each)).await {
+                tracing::warn!(
+                    channel = %each.channel,
+                    error = %error_chain(&error),
+                    "a rejection was not stored; it is lost"
+                );
             }
         }
     }
@@ -102,7 +111,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn many_rejections_are_few_batches_and_all_are_kept() {
+    async fn many_rejections_are_written_in_few_batches() {
         let store = MemoryStore::new();
         let writer = Arc::new(RejectionWriter::new(Arc::new(store.clone())));
         let mut callers = JoinSet::new();
@@ -117,12 +126,12 @@ mod tests {
                     detail: String::new(),
                     fields: MaskedFields::default(),
                 };
-                writer.keep(rejection).await;
+                writer.write(rejection).await;
             });
         }
         callers.join_all().await;
         assert!(store.keep_rejection_calls() <= 3);
-        let kept = store.list(None, None, PageSize::new(500).unwrap()).await;
-        assert_eq!(kept.unwrap().items.len(), 300);
+        let stored = store.list(None, None, PageSize::new(500).unwrap()).await;
+        assert_eq!(stored.unwrap().items.len(), 300);
     }
 }

@@ -1,4 +1,4 @@
-//! The messages that a filter lets through.
+//! Lists messages.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ pub struct ListMessages {
 }
 
 impl ListMessages {
-    /// Lists messages of a store.
+    /// Lists the messages of a store.
     #[must_use]
     pub fn new(store: Arc<dyn ReportStore>) -> Self {
         Self { store }
     }
 
-    /// One page, the message first heard of last first.
+    /// Returns one page of the messages that `filter` passes, the newest first.
     pub async fn run(
         &self,
         filter: &MessageFilter,

@@ -1,4 +1,4 @@
-//! One message and everything that led there.
+//! Shows a message with its reports.
 
 use std::sync::Arc;
 
@@ -13,23 +13,23 @@ pub struct ShowMessage {
     channels: Arc<dyn ChannelStore>,
 }
 
-/// A message for people.
+/// A message, its reports and the meaning of its error.
 pub struct ShownMessage {
     /// The message and its reports.
     pub message: MessageWithReports,
-    /// The integrator of its channel; `None` if the channel is gone.
+    /// The integrator of its channel; `None` if the channel was removed.
     pub integrator: Option<IntegratorName>,
-    /// What its error means, if it has one and the integrator is known.
+    /// The meaning of its error, if it has one and the integrator is known.
     pub explanation: Option<ErrorExplanation>,
 }
 
 /// Why a message is not shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ShowError {
-    /// Nothing was reported of the message, and its channel does not exist.
+    /// There are no reports of the message, and its channel does not exist.
     #[error("there is no channel {0}")]
     NoSuchChannel(ChannelId),
-    /// Nothing was reported of the message on its channel.
+    /// There are no reports of the message.
     #[error("nothing was reported of message {} on channel {}", .0.sid, .0.channel)]
     NoSuchMessage(MessageKey),
     /// The store failed.
@@ -38,13 +38,13 @@ pub enum ShowError {
 }
 
 impl ShowMessage {
-    /// Shows messages of a store.
+    /// Shows the messages of a store.
     #[must_use]
     pub fn new(store: Arc<dyn ReportStore>, channels: Arc<dyn ChannelStore>) -> Self {
         Self { store, channels }
     }
 
-    /// Returns the message of a key. It outlives its channel.
+    /// Returns the message of a key, also after its channel was removed.
     pub async fn run(&self, key: &MessageKey) -> Result<ShownMessage, ShowError> {
         let message = self.store.message(key).await?;
         let channel = self.channels.find(&key.channel).await?;

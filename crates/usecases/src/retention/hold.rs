@@ -1,9 +1,8 @@
-//! Whether retention holds back: a wrong clock must not remove anything.
+//! Stops retention while the clock may be wrong.
 //!
-//! What is too old depends on the clock. So each run compares the clock with that of the last
-//! run, which the store keeps, and in a process that has been running with the monotonic clock
-//! too. If they do not agree, nothing is removed until the clock is right again or an operator
-//! says that it is ([`Prune::release`](crate::Prune::release)).
+//! Which data is too old depends on the clock. So each run compares the clock with the last run,
+//! which is stored, and with the monotonic clock of this process. If they disagree, nothing is
+//! removed until the clock is right again, or an operator confirms it ([`Prune::release`](crate::retention::prune::Prune::release)).
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,18 +12,18 @@ use domain::Timestamp;
 use domain::retention_days::DAY_MICROS;
 use ports::retention::{RetentionClock, RetentionKind, RetentionRun};
 
-/// A clock may be corrected by this much without being taken for wrong.
+/// Corrections of the clock up to this size are normal.
 const CLOCK_TOLERANCE_MICROS: i64 = HOUR_MICROS;
 
-/// A run is noted in the store when the last one that is noted is older than this.
-const NOTE_INTERVAL_MICROS: i64 = HOUR_MICROS;
+/// A run is stored if the last stored one is older than this.
+const STORE_INTERVAL_MICROS: i64 = HOUR_MICROS;
 
-/// One run may remove what became too old in this time; more takes an operator.
+/// One run may remove what expired in this time; more needs an operator.
 const MAX_RUN_MICROS: i64 = 7 * DAY_MICROS;
 
 const HOUR_MICROS: i64 = 60 * 60 * 1_000_000;
 
-/// Why nothing of a kind is removed.
+/// Why data of a kind is not removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// The clock is earlier than it was at the last run.
@@ -37,21 +36,21 @@ pub enum Hold {
         /// The last run.
         last_run: Timestamp,
     },
-    /// One run would remove what became too old in more than seven days.
+    /// One run would remove what expired in more than seven days.
     TooMuchAtOnce {
         /// The last run.
         last_run: Timestamp,
     },
-    /// There is something that is too old, and nothing was ever removed.
+    /// There is expired data, and retention never ran.
     NeverRan,
-    /// The log begins with reports that are dated after the current time.
+    /// The log begins with reports of a time in the future.
     FutureReports {
-        /// When the first of them is said to have arrived.
+        /// Arrival time of the first one.
         first: Timestamp,
     },
 }
 
-/// What is wrong and what to do, for people.
+/// Says what is wrong and what to do.
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -81,12 +80,12 @@ impl fmt::Display for Hold {
     }
 }
 
-/// What is held back in this process, and why; shared by retention with those who show it.
+/// The current holds of this process; retention sets them, health and metrics show them.
 #[derive(Debug, Default)]
 pub struct RetentionHolds(Mutex<[Option<Hold>; RetentionKind::ALL.len()]>);
 
 impl RetentionHolds {
-    /// What is held back.
+    /// Returns the current holds.
     #[must_use]
     pub fn all(&self) -> Vec<(RetentionKind, Hold)> {
         let holds = *self.lock();
@@ -96,21 +95,20 @@ impl RetentionHolds {
             .collect()
     }
 
-    /// Notes whether a kind is held back. A change is logged.
+    /// Sets or ends the hold of a kind. A change is logged.
     pub(crate) fn set(&self, kind: RetentionKind, hold: Option<Hold>) {
-        let before = self.lock().get_mut(kind as usize).map(|place| {
-            let before = *place;
-            *place = hold;
-            before
-        });
+        let before = self
+            .lock()
+            .get_mut(kind as usize)
+            .map(|current| std::mem::replace(current, hold));
         if before == Some(hold) {
             return;
         }
         let kind = kind.as_str();
         if let Some(why) = hold {
-            tracing::warn!(kind, "retention holds back, nothing is removed: {why}");
+            tracing::warn!(kind, "retention stopped: {why}");
         } else {
-            tracing::info!(kind, "retention goes on");
+            tracing::info!(kind, "retention continues");
         }
     }
 
@@ -119,7 +117,7 @@ impl RetentionHolds {
     }
 }
 
-/// The clock at the last good run of this process, and the monotonic clock at that moment.
+/// The clock and the monotonic clock at the last successful run of this process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Anchor {
     pub(crate) at: Timestamp,
@@ -127,16 +125,16 @@ pub(crate) struct Anchor {
 }
 
 impl Anchor {
-    /// Whether the clock went further than the time that has passed.
+    /// Returns whether the clock moved further than the monotonic clock.
     fn has_jumped(self, now: Timestamp, instant: Instant) -> bool {
         let passed = instant.saturating_duration_since(self.instant);
         since(self.at, now).saturating_sub(micros(passed)) > CLOCK_TOLERANCE_MICROS
     }
 }
 
-/// Returns why the clock is not to be trusted, if it is not. `NeverRan`, `ClockJumped` and
-/// `TooMuchAtOnce` matter only if there is something to remove.
-pub(crate) fn doubt(
+/// Returns why the clock may be wrong, if it may. `NeverRan`, `ClockJumped` and `TooMuchAtOnce`
+/// matter only if there is expired data.
+pub(crate) fn clock_doubt(
     clock: &RetentionClock,
     anchor: Option<Anchor>,
     instant: Instant,
@@ -149,25 +147,25 @@ pub(crate) fn doubt(
     if elapsed < -CLOCK_TOLERANCE_MICROS {
         return Some(Hold::ClockBehind { last_run });
     }
-    if elapsed <= NOTE_INTERVAL_MICROS + CLOCK_TOLERANCE_MICROS && !last.held_back {
+    if elapsed <= STORE_INTERVAL_MICROS + CLOCK_TOLERANCE_MICROS && !last.held_back {
         return None;
     }
     if elapsed > MAX_RUN_MICROS {
         return Some(Hold::TooMuchAtOnce { last_run });
     }
-    // A process that has just started relies on what others have seen.
+    // A process that has just started relies on the stored run.
     let jumped = anchor.map_or(last.held_back, |it| it.has_jumped(clock.now, instant));
     jumped.then_some(Hold::ClockJumped { last_run })
 }
 
-/// Whether a good run is to be noted in the store.
-pub(crate) fn is_to_be_noted(clock: &RetentionClock) -> bool {
-    let noted =
-        |run: RetentionRun| !run.held_back && since(run.at, clock.now) <= NOTE_INTERVAL_MICROS;
-    !clock.last_run.is_some_and(noted)
+/// Returns whether a successful run should be stored.
+pub(crate) fn should_store_run(clock: &RetentionClock) -> bool {
+    let recent =
+        |run: RetentionRun| !run.held_back && since(run.at, clock.now) <= STORE_INTERVAL_MICROS;
+    !clock.last_run.is_some_and(recent)
 }
 
-/// Whether a report that is dated so holds the log although it is not new.
+/// Returns whether the arrival time of the first report is in the future.
 pub(crate) fn is_in_future(first: Timestamp, now: Timestamp) -> bool {
     since(now, first) > CLOCK_TOLERANCE_MICROS
 }
@@ -198,30 +196,36 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_with_the_monotonic_clock_is_trusted() {
+    fn clock_that_agrees_with_the_monotonic_clock_is_trusted() {
         let began = Instant::now();
         let at = Timestamp::EPOCH;
         let anchor = Some(Anchor { at, instant: began });
-        assert_eq!(doubt(&clock(72, 0, false), anchor, began + HOUR * 72), None);
-        assert_eq!(doubt(&clock(2, 0, false), anchor, began), None);
-        let jumped = doubt(&clock(72, 0, false), anchor, began + HOUR * 3);
+        assert_eq!(
+            clock_doubt(&clock(72, 0, false), anchor, began + HOUR * 72),
+            None
+        );
+        assert_eq!(clock_doubt(&clock(2, 0, false), anchor, began), None);
+        let jumped = clock_doubt(&clock(72, 0, false), anchor, began + HOUR * 3);
         assert_eq!(jumped, Some(Hold::ClockJumped { last_run: at }));
-        // Corrected, it goes on.
-        assert_eq!(doubt(&clock(3, 0, true), anchor, began + HOUR * 3), None);
+        // It continues once the clock is corrected.
+        assert_eq!(
+            clock_doubt(&clock(3, 0, true), anchor, began + HOUR * 3),
+            None
+        );
     }
 
     #[test]
-    fn a_process_that_has_just_started_relies_on_the_last_run() {
+    fn new_process_relies_on_the_last_run() {
         let now = Instant::now();
         let last_run = Timestamp::EPOCH;
-        assert_eq!(doubt(&clock(72, 0, false), None, now), None);
+        assert_eq!(clock_doubt(&clock(72, 0, false), None, now), None);
         let held = Some(Hold::ClockJumped { last_run });
-        assert_eq!(doubt(&clock(72, 0, true), None, now), held);
+        assert_eq!(clock_doubt(&clock(72, 0, true), None, now), held);
         let long = Some(Hold::TooMuchAtOnce { last_run });
-        assert_eq!(doubt(&clock(7 * 24 + 1, 0, false), None, now), long);
-        assert_eq!(doubt(&clock(7 * 24, 0, false), None, now), None);
+        assert_eq!(clock_doubt(&clock(7 * 24 + 1, 0, false), None, now), long);
+        assert_eq!(clock_doubt(&clock(7 * 24, 0, false), None, now), None);
         let behind = Some(Hold::ClockBehind { last_run });
-        assert_eq!(doubt(&clock(-2, 0, false), None, now), behind);
-        assert_eq!(doubt(&clock(-1, 0, false), None, now), None);
+        assert_eq!(clock_doubt(&clock(-2, 0, false), None, now), behind);
+        assert_eq!(clock_doubt(&clock(-1, 0, false), None, now), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Retention: removes what is older than its setting, a bounded step at a time.
+//! Removes data that is older than its retention, a bounded step at a time.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,22 +11,21 @@ use ports::{Clock, Retention, StoreError};
 
 use crate::retention::hold::{self, Anchor, Hold, RetentionHolds};
 
-/// How many rows one step removes of each kind, or looks at.
-const BUDGET: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
+/// Rows that one step removes or examines.
+const STEP_ROWS: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
 
-/// How long things are kept.
+/// Retention settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepFor {
-    /// Reports, and with them the events that can be read again.
+    /// Of reports, and of the events that follow from them.
     pub reports: Duration,
-    /// Messages and their state, where a channel has no time of its own.
+    /// Of messages of channels without a retention of their own.
     pub messages: RetentionDays,
-    /// What became of events at subscriptions.
+    /// Of completed deliveries.
     pub deliveries: Duration,
 }
 
-/// Removes what is too old. Each kind is removed by itself: one that cannot be removed now
-/// does not keep the others.
+/// Removes expired data. Each kind is independent: one on hold does not stop the others.
 pub struct Prune {
     stores: RetentionStores,
     clock: Arc<dyn Clock>,
@@ -35,31 +34,30 @@ pub struct Prune {
     anchors: Mutex<[Option<Anchor>; RetentionKind::ALL.len()]>,
 }
 
-/// What retention works on.
+/// The stores that retention works on.
 #[derive(Clone)]
 pub struct RetentionStores {
     /// Reports and messages.
     pub retention: Arc<dyn Retention>,
     /// Deliveries.
     pub deliveries: Arc<dyn DeliveryRetention>,
-    /// When it last ran.
+    /// Last runs.
     pub runs: Arc<dyn RetentionRuns>,
 }
 
-/// How retention of one kind is.
+/// State of retention for one kind.
 #[derive(Clone, Copy, Debug)]
 pub struct RetentionStatus {
-    /// The current time by the store's clock, and the last run.
+    /// The store's clock and the last run.
     pub clock: RetentionClock,
-    /// What is dated before this is too old.
+    /// Data from before this time has expired.
     pub before: Timestamp,
-    /// Why nothing is removed, if so.
+    /// Why nothing is removed, if retention is stopped.
     pub hold: Option<Hold>,
 }
 
 impl Prune {
-    /// Removes what a store has kept for longer than this, and says in `holds` what it holds
-    /// back.
+    /// Removes data that is older than `keep_for`, and reports holds in `holds`.
     #[must_use]
     pub fn new(
         stores: RetentionStores,
@@ -76,19 +74,18 @@ impl Prune {
         }
     }
 
-    /// Makes room for the reports of the days to come, where the store keeps
-    /// each day apart. Says for how many days.
+    /// Creates the partitions of the coming days, if the store has partitions. Returns how many.
     pub async fn make_partitions(&self) -> Result<u32, StoreError> {
         let clock = self.store_clock(RetentionKind::Reports).await?;
         self.stores.retention.make_partitions(clock.now).await
     }
 
-    /// One step; to be called again until it is done. Removes nothing while the clock is in
-    /// doubt.
+    /// Runs one step; call it again until it is done. Removes nothing while the clock may be wrong.
+    #[tracing::instrument(level = "debug", name = "prune", skip(self), fields(kind = kind.as_str()))]
     pub async fn run(&self, kind: RetentionKind) -> Result<Pruning, StoreError> {
         let clock = self.store_clock(kind).await?;
         if let Some(hold) = self.hold(kind, &clock).await? {
-            self.hold_back(kind, &clock, hold).await?;
+            self.set_hold(kind, &clock, hold).await?;
             return Ok(Pruning {
                 rows: 0,
                 days: 0,
@@ -97,13 +94,18 @@ impl Prune {
         }
         let (stores, before) = (&self.stores, self.before(kind, clock.now));
         let pruned = match kind {
-            RetentionKind::Reports => stores.retention.prune_reports(before, BUDGET).await?,
+            RetentionKind::Reports => stores.retention.prune_reports(before, STEP_ROWS).await?,
             RetentionKind::Messages => {
                 let keep = self.keep_for.messages;
                 let retention = &stores.retention;
-                retention.prune_messages(clock.now, keep, BUDGET).await?
+                retention.prune_messages(clock.now, keep, STEP_ROWS).await?
             }
-            RetentionKind::Deliveries => stores.deliveries.prune_deliveries(before, BUDGET).await?,
+            RetentionKind::Deliveries => {
+                stores
+                    .deliveries
+                    .prune_deliveries(before, STEP_ROWS)
+                    .await?
+            }
         };
         if pruned.done {
             self.finish(kind, &clock).await?;
@@ -111,7 +113,7 @@ impl Prune {
         Ok(pruned)
     }
 
-    /// How retention of a kind is; changes nothing.
+    /// Returns the state of retention for a kind; changes nothing.
     pub async fn status(&self, kind: RetentionKind) -> Result<RetentionStatus, StoreError> {
         let clock = self.store_clock(kind).await?;
         let hold = match self.hold(kind, &clock).await? {
@@ -125,8 +127,8 @@ impl Prune {
         })
     }
 
-    /// Declares the store's clock right: every kind goes on from now, and reports that are in
-    /// the log and dated after the current time no longer hold it. Returns the current time.
+    /// Confirms that the store's clock is right: retention of every kind continues, and reports with
+    /// a time in the future no longer stop it. Returns the current time.
     pub async fn release(&self) -> Result<Timestamp, StoreError> {
         let now = self.store_clock(RetentionKind::Reports).await?.now;
         self.stores.runs.release_reports_after(now).await?;
@@ -144,7 +146,7 @@ impl Prune {
         self.stores.runs.clock(kind, self.clock.now()).await
     }
 
-    /// Returns the time before which data of a kind is too old at `now`.
+    /// Returns the time before which data of a kind has expired at `now`.
     fn before(&self, kind: RetentionKind, now: Timestamp) -> Timestamp {
         let kept_for = match kind {
             RetentionKind::Reports => self.keep_for.reports,
@@ -155,28 +157,28 @@ impl Prune {
         now.plus_micros(micros.saturating_neg())
     }
 
-    /// Why nothing of a kind may be removed, if so.
+    /// Returns why data of a kind must not be removed, if so.
     async fn hold(
         &self,
         kind: RetentionKind,
         clock: &RetentionClock,
     ) -> Result<Option<Hold>, StoreError> {
         let anchor = self.anchor(kind);
-        let Some(hold) = hold::doubt(clock, anchor, Instant::now()) else {
+        let Some(hold) = hold::clock_doubt(clock, anchor, Instant::now()) else {
             return Ok(None);
         };
         if matches!(hold, Hold::ClockBehind { .. }) {
             return Ok(Some(hold));
         }
-        // Where nothing is too old, nothing can be removed by mistake.
+        // Without expired data, nothing can be removed by mistake.
         let before = self.before(kind, clock.now);
         let runs = &self.stores.runs;
         let older = runs.has_older(kind, before, clock.now).await?;
         Ok(older.then_some(hold))
     }
 
-    /// Notes a hold, in the store too if it must outlive this process.
-    async fn hold_back(
+    /// Sets a hold, and stores it if it must survive a restart.
+    async fn set_hold(
         &self,
         kind: RetentionKind,
         clock: &RetentionClock,
@@ -195,9 +197,9 @@ impl Prune {
         Ok(())
     }
 
-    /// Notes a good run.
+    /// Records a successful run.
     async fn finish(&self, kind: RetentionKind, clock: &RetentionClock) -> Result<(), StoreError> {
-        if hold::is_to_be_noted(clock) {
+        if hold::should_store_run(clock) {
             let run = RetentionRun {
                 at: clock.now,
                 held_back: false,
@@ -210,7 +212,7 @@ impl Prune {
         Ok(())
     }
 
-    /// Whether the log is held by reports that are dated after the current time.
+    /// Returns a hold if the log begins with reports of a time in the future.
     async fn future_reports(
         &self,
         kind: RetentionKind,
@@ -227,8 +229,8 @@ impl Prune {
     fn set_anchor(&self, kind: RetentionKind, at: Timestamp) {
         let instant = Instant::now();
         let mut anchors = self.anchors.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = anchors.get_mut(kind as usize) {
-            *place = Some(Anchor { at, instant });
+        if let Some(anchor) = anchors.get_mut(kind as usize) {
+            *anchor = Some(Anchor { at, instant });
         }
     }
 

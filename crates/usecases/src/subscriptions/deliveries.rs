@@ -1,4 +1,4 @@
-//! What became of events at a subscription, and having them sent again.
+//! Shows the deliveries of a subscription, and sends events again.
 
 use domain::delivery::{Attempts, DeliveryFilter};
 use domain::event::events_of;
@@ -9,30 +9,30 @@ use domain::{
 };
 use ports::EventLog as _;
 
-use super::{ManageSubscriptions, SubscriptionError};
-use crate::CloudEvent;
+use crate::events::cloud_event::CloudEvent;
+use crate::subscriptions::manage::{ManageSubscriptions, SubscriptionError};
 
-/// From where events are sent again.
+/// Which events to send again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplayFrom {
-    /// All behind a position.
+    /// All after a position.
     Position(LogPosition),
-    /// All of reports that arrived at this time or later.
+    /// Those of reports that arrived at this time or later.
     Time(Timestamp),
     /// Those of one message.
     Message(MessageKey),
 }
 
 impl ManageSubscriptions {
-    /// Sends events again; they have the same ids. Says how many if it is known.
-    /// Nothing is passed by: what it has not come to is sent in its turn.
+    /// Sends events again, with the same ids. Returns how many, if it is known. The subscription's
+    /// position never moves forwards.
     pub async fn replay(
         &self,
         id: SubscriptionId,
         from: ReplayFrom,
     ) -> Result<Option<usize>, SubscriptionError> {
         let position = match from {
-            ReplayFrom::Position(position) => self.reached(position).await?,
+            ReplayFrom::Position(position) => self.check_reached(position).await?,
             ReplayFrom::Time(time) => self.0.log.position_at(time).await?,
             ReplayFrom::Message(key) => return self.replay_message(id, &key).await.map(Some),
         };
@@ -59,7 +59,7 @@ impl ManageSubscriptions {
         let (mut before, mut position) = (MessageState::default(), LogPosition::START);
         let mut deliveries: Vec<Delivery> = Vec::new();
         for report in reports {
-            // The log never hands out a later revision before an earlier one.
+            // The log returns the revisions of a message in order.
             position = position.max(LogPosition(report.id));
             let report_id = report.id;
             let entry = LogEntry {
@@ -99,8 +99,8 @@ impl ManageSubscriptions {
         Ok(deliveries.len())
     }
 
-    /// Masks the addresses in what is kept to be sent. None goes out plainly
-    /// anyway; but people see dead letters.
+    /// Masks the addresses in stored events. Dispatchers mask them too before sending; but operators
+    /// see dead letters.
     pub(super) async fn mask_bodies(&self, id: SubscriptionId) -> Result<(), SubscriptionError> {
         let states = DeliveryState::ALL.into_iter();
         for state in states.filter(|state| *state != DeliveryState::Delivered) {
@@ -112,11 +112,11 @@ impl ManageSubscriptions {
             loop {
                 let page = self.0.deliveries.deliveries(&filter, after, PageSize::MAX);
                 let page = page.await?;
-                let plain = page.items.iter().filter_map(|delivery| {
+                let masked = page.items.iter().filter_map(|delivery| {
                     let masked = CloudEvent::mask(delivery.body.as_deref()?)?;
                     Some((delivery.key, masked))
                 });
-                let masked: Vec<_> = plain.collect();
+                let masked: Vec<_> = masked.collect();
                 if !masked.is_empty() {
                     self.0.deliveries.replace_bodies(id, &masked).await?;
                 }
@@ -129,7 +129,7 @@ impl ManageSubscriptions {
         Ok(())
     }
 
-    /// One page of deliveries.
+    /// Returns one page of deliveries.
     pub async fn deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -140,13 +140,13 @@ impl ManageSubscriptions {
         Ok(self.0.deliveries.deliveries(filter, after, size).await?)
     }
 
-    /// One delivery.
+    /// Returns one delivery.
     pub async fn delivery(&self, key: DeliveryKey) -> Result<Delivery, SubscriptionError> {
         let found = self.0.deliveries.delivery(key).await?;
         found.ok_or(SubscriptionError::NoSuchDelivery(key))
     }
 
-    /// Tries a delivery again now.
+    /// Retries a delivery now.
     pub async fn retry(&self, key: DeliveryKey) -> Result<(), SubscriptionError> {
         if self.0.deliveries.retry(key, self.0.clock.now()).await? {
             return Ok(());
@@ -155,14 +155,14 @@ impl ManageSubscriptions {
         Err(SubscriptionError::NotRetriable)
     }
 
-    /// Tries all deliveries again that a filter lets through, and says how many.
+    /// Retries all deliveries that `filter` passes, and returns how many.
     pub async fn retry_all(&self, filter: &DeliveryFilter) -> Result<u64, SubscriptionError> {
         self.find(filter.subscription).await?;
         let (now, mut total) = (self.0.clock.now(), 0);
         loop {
-            let some = self.0.deliveries.retry_all(filter, now).await?;
-            total += some;
-            if some == 0 {
+            let retried = self.0.deliveries.retry_all(filter, now).await?;
+            total += retried;
+            if retried == 0 {
                 return Ok(total);
             }
         }

@@ -1,4 +1,4 @@
-//! The system's clock is set while events are pushed.
+//! The system's clock is set while events are delivered.
 
 use std::time::Duration;
 

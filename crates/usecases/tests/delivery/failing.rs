@@ -1,5 +1,4 @@
-//! Targets that take nothing, and events that no target takes: the second kind
-//! holds up nobody.
+//! Failing endpoints, and events that an endpoint always refuses, which must not delay others.
 
 use std::time::Duration;
 
@@ -7,13 +6,13 @@ use domain::subscription::{PauseReason, SubscriptionState};
 
 use crate::world::{World, until};
 
-/// Takes all but those whose id begins so.
+/// Accepts all messages except those whose id begins with `SMbad`.
 fn all_but_bad(sid: &str, _: usize) -> u16 {
     if sid.starts_with("SMbad") { 500 } else { 200 }
 }
 
 #[tokio::test]
-async fn one_event_that_is_never_taken_holds_up_no_other_until_it_is_a_dead_letter() {
+async fn one_refused_event_delays_no_other_until_it_is_a_dead_letter() {
     let world = World::new(all_but_bad);
     let id = world.subscribe(1).await;
     world.record("SMbad", &["sent"]).await;
@@ -27,25 +26,25 @@ async fn one_event_that_is_never_taken_holds_up_no_other_until_it_is_a_dead_lett
         world.clock.advance(Duration::from_mins(20));
         minutes = (minutes + 20) % 60;
         hours += i32::from(minutes == 0);
-        assert!(hours < 80, "it is tried for three days");
+        assert!(hours < 80, "it is retried for three days");
     }
     assert!(hours >= 72, "{hours} hours");
     let status = world.status(id).await;
     assert_eq!(status.subscription.state, SubscriptionState::Active);
     assert_eq!((status.open, status.failing_since), (0, None));
-    assert_eq!(world.told(), []);
+    assert_eq!(world.stops(), []);
     world.end([worker]).await;
 }
 
 #[tokio::test]
-async fn five_events_that_are_never_taken_hold_up_the_others_for_seconds_and_once() {
+async fn five_refused_events_delay_the_others_for_seconds_once() {
     let world = World::new(all_but_bad);
     let id = world.subscribe(1).await;
     for number in 0..5 {
         world.record(&format!("SMbad{number}"), &["sent"]).await;
     }
     let worker = world.work("one");
-    until("the target seems to take nothing", async || {
+    until("the endpoint is failing", async || {
         world.status(id).await.failing_since.is_some()
     })
     .await;
@@ -75,10 +74,10 @@ async fn five_events_that_are_never_taken_hold_up_the_others_for_seconds_and_onc
 }
 
 #[tokio::test]
-async fn many_events_that_are_never_taken_are_not_tried_more_often_for_the_others() {
+async fn many_refused_events_are_not_retried_more_often_for_the_others() {
     let world = World::new(all_but_bad);
     let id = world.subscribe(1).await;
-    // Enough at the beginning that it seems to take nothing.
+    // Enough at the beginning to open the circuit breaker.
     for number in 0..200 {
         let bad = if number < 40 || number % 2 == 0 {
             "bad"
@@ -102,7 +101,7 @@ async fn many_events_that_are_never_taken_are_not_tried_more_often_for_the_other
         until("later ones arrive at once", async || world.has(&sid)).await;
     }
     let most = world.sink.tries.lock().unwrap().values().copied().max();
-    // At 0, 4, 11, 26 and 56 seconds at the earliest, and once when one was taken.
+    // Retries back off, and the first success causes one more.
     let allowed = if seconds < 60 { 7 } else { 12 };
     assert!(most.unwrap() <= allowed, "{most:?} in {seconds} + 50 s");
     let status = world.status(id).await;
@@ -112,17 +111,17 @@ async fn many_events_that_are_never_taken_are_not_tried_more_often_for_the_other
 }
 
 #[tokio::test]
-async fn a_target_that_is_gone_is_asked_with_one_event_at_a_time_and_paused_after_a_day() {
+async fn failing_endpoint_gets_one_event_at_a_time_and_is_paused_after_a_day() {
     let mut world = World::new(|_, _| 503);
-    world.settings.window = 8;
-    // A busy machine must not take it away: a new worker asks at once.
+    world.settings.max_in_flight = 8;
+    // A busy machine must not lose the lease: a new dispatcher would probe at once.
     world.settings.lease = Duration::from_millis(600);
     let id = world.subscribe(1).await;
     for number in 0..100 {
         world.record(&format!("SM{number}"), &["sent"]).await;
     }
     let worker = world.work("one");
-    until("it takes nothing", async || {
+    until("it is failing", async || {
         world.status(id).await.failing_since.is_some()
     })
     .await;
@@ -130,7 +129,7 @@ async fn a_target_that_is_gone_is_asked_with_one_event_at_a_time_and_paused_afte
     let first = world.tries();
     assert!(first <= 13, "{first} tries");
     for more in 1..=20 {
-        until("it is asked", async || {
+        until("it is probed", async || {
             world.clock.advance(Duration::from_secs(1));
             world.tries() > first + more - 1
         })
@@ -140,7 +139,7 @@ async fn a_target_that_is_gone_is_asked_with_one_event_at_a_time_and_paused_afte
     // Each with another message.
     assert_eq!(world.sink.tries.lock().unwrap().len(), first + 20);
     let since = world.status(id).await.failing_since.unwrap();
-    assert_eq!(world.told(), []);
+    assert_eq!(world.stops(), []);
     until("it is paused", async || {
         world.clock.advance(Duration::from_mins(10));
         let reason = world.status(id).await.subscription.state.reason();

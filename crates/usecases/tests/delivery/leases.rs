@@ -1,4 +1,4 @@
-//! Leases that take long to get.
+//! Slow claims.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::world::World;
 
-/// A store whose answer to a claim takes so long, and which is away afterwards.
+/// A store that answers a claim after this time, and is unavailable afterwards.
 struct SlowToClaim(MemoryStore, Duration);
 
 #[async_trait]
@@ -64,7 +64,7 @@ impl DeliveryQueue for SlowToClaim {
 }
 
 #[tokio::test]
-async fn a_lease_is_over_for_its_holder_when_it_is_for_the_store() {
+async fn lease_ends_for_its_holder_when_it_expires_in_the_store() {
     let mut world = World::new(|_, _| 200);
     world.settings.lease = Duration::from_secs(2);
     world.subscribe(1).await;
@@ -72,8 +72,8 @@ async fn a_lease_is_over_for_its_holder_when_it_is_for_the_store() {
     let queue = Arc::new(SlowToClaim(world.store.clone(), late));
     let worker = world.worker_on(queue, "one");
     let claimed_at = Instant::now();
-    let pusher = worker.claim().await.unwrap().unwrap();
-    pusher.run(std::future::pending()).await;
+    let dispatcher = worker.claim().await.unwrap().unwrap();
+    dispatcher.run(std::future::pending()).await;
     let held = claimed_at.elapsed();
     // Counted from the answer it would be a second and a half more.
     let lease = world.settings.lease;

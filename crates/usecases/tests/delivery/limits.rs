@@ -1,4 +1,4 @@
-//! What all subscriptions of a process may do together.
+//! Limits over all subscriptions of a process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use crate::world::{World, sealed, spawn, until};
 const HANGING: &str = "https://hanging.example.com/";
 const HEALTHY: &str = "https://healthy.example.com/";
 
-/// Endpoints that hang until they are told to fail, and others that are healthy.
+/// Endpoints that hang until the test fails them, and healthy ones.
 struct Endpoints {
     fails: watch::Sender<usize>,
     under_way: Mutex<HashMap<String, usize>>,
@@ -84,10 +84,10 @@ async fn subscribe(world: &World, number: u128, url: &str) {
 }
 
 #[tokio::test]
-async fn attempts_are_bounded_and_hanging_endpoints_do_not_hold_up_healthy_ones() {
+async fn attempts_are_limited_and_hanging_endpoints_do_not_delay_healthy_ones() {
     const ENDPOINTS: u128 = 30;
     let mut world = World::new(|_, _| 204);
-    world.settings.attempts = 16;
+    world.settings.max_in_flight_total = 16;
     world.settings.lease = Duration::from_secs(30);
     let hanging = |number| format!("{HANGING}{number}");
     for number in 1..=ENDPOINTS {
@@ -103,10 +103,10 @@ async fn attempts_are_bounded_and_hanging_endpoints_do_not_hold_up_healthy_ones(
         tried: Mutex::default(),
     });
     let worker = world.worker_with(endpoints.clone(), "one");
-    let mut pushers = Vec::new();
+    let mut dispatchers = Vec::new();
     let claim = async || worker.claim().await.unwrap();
-    while let Some(pusher) = claim().await {
-        pushers.push(spawn(pusher.run(std::future::pending())));
+    while let Some(dispatcher) = claim().await {
+        dispatchers.push(spawn(dispatcher.run(std::future::pending())));
     }
     // Until all are known to be slow.
     until("each has failed", async || {
@@ -119,10 +119,10 @@ async fn attempts_are_bounded_and_hanging_endpoints_do_not_hold_up_healthy_ones(
     assert!(*endpoints.most.lock().unwrap() <= 16);
 
     subscribe(&world, 1_000, HEALTHY).await;
-    let pusher = claim().await.unwrap();
-    pushers.push(spawn(pusher.run(std::future::pending())));
+    let dispatcher = claim().await.unwrap();
+    dispatchers.push(spawn(dispatcher.run(std::future::pending())));
     until("all events arrive", async || endpoints.tried(HEALTHY) == 50).await;
-    for pusher in pushers {
-        pusher.abort();
+    for dispatcher in dispatchers {
+        dispatcher.abort();
     }
 }

@@ -1,5 +1,5 @@
-//! Pushing: every event once or more, those of a message in order, whatever
-//! the target, the store and the workers do.
+//! Event delivery: every event at least once, those of a message in order, whatever the endpoint,
+//! the store and the workers do.
 
 #![expect(
     clippy::unwrap_used,
@@ -35,7 +35,7 @@ use usecases::erasure::EraseRequest;
 use world::{World, delivered, until};
 
 #[tokio::test]
-async fn every_event_arrives_once_and_is_taken_down() {
+async fn every_event_is_delivered_once_and_stored() {
     let world = World::new(|_, _| 204);
     let id = world.subscribe(1).await;
     for number in 0..60 {
@@ -44,7 +44,7 @@ async fn every_event_arrives_once_and_is_taken_down() {
             .await;
     }
     let worker = world.work("one");
-    until("all are taken down", async || {
+    until("all are stored", async || {
         delivered(&world.deliveries(id).await) == 180
     })
     .await;
@@ -58,10 +58,7 @@ async fn every_event_arrives_once_and_is_taken_down() {
     })
     .await;
     world.record("SM99", &["failed"]).await;
-    until("what comes later arrives", async || {
-        world.taken().len() == 181
-    })
-    .await;
+    until("later events arrive", async || world.taken().len() == 181).await;
     let status = world.store.find(id).await.unwrap().unwrap();
     assert_eq!((status.open, status.dead), (0, 0));
     assert!(
@@ -84,10 +81,7 @@ async fn saturated_ingest_throttles_delivery_which_catches_up_afterwards() {
     let reports = world.saturate_ingest();
     let began = Instant::now();
     let worker = world.work("one");
-    until("some arrive all the same", async || {
-        world.taken().len() >= 160
-    })
-    .await;
+    until("some arrive", async || world.taken().len() >= 160).await;
     // 500 a second, and the first sixteen at once.
     assert!(began.elapsed() > Duration::from_millis(250));
     reports.abort();
@@ -96,7 +90,7 @@ async fn saturated_ingest_throttles_delivery_which_catches_up_afterwards() {
 }
 
 #[tokio::test]
-async fn later_events_of_a_message_wait_for_one_that_is_retried_and_others_do_not() {
+async fn later_events_of_a_message_wait_for_a_retried_one_and_other_messages_do_not() {
     let world = World::new(|sid, tries| if sid == "SM1" && tries < 3 { 500 } else { 200 });
     let id = world.subscribe(1).await;
     world.record("SM1", &["sent", "delivered"]).await;
@@ -108,7 +102,7 @@ async fn later_events_of_a_message_wait_for_one_that_is_retried_and_others_do_no
     .await;
     assert_eq!(world.revisions("SM1"), [0_i64; 0]);
     world.record("SM1", &["read"]).await;
-    until("what waits is taken down", async || {
+    until("the waiting ones are stored", async || {
         let all = world.deliveries(id).await;
         all.iter()
             .filter(|each| each.state == DeliveryState::Waiting)
@@ -128,7 +122,7 @@ async fn later_events_of_a_message_wait_for_one_that_is_retried_and_others_do_no
     }
     until("the retried message is through", async || {
         world.clock.advance(Duration::from_secs(30));
-        world.log.recorded();
+        world.log.notify();
         world.revisions("SM1") == [1, 2, 3]
     })
     .await;
@@ -136,9 +130,9 @@ async fn later_events_of_a_message_wait_for_one_that_is_retried_and_others_do_no
 }
 
 #[tokio::test]
-async fn a_target_that_takes_nothing_is_asked_rarely_and_catches_up_at_once() {
+async fn failing_endpoint_is_probed_rarely_and_catches_up_at_once() {
     let mut world = World::new(|_, _| 503);
-    world.settings.window = 8;
+    world.settings.max_in_flight = 8;
     let id = world.subscribe(1).await;
     for number in 0..300 {
         world
@@ -159,7 +153,7 @@ async fn a_target_that_takes_nothing_is_asked_rarely_and_catches_up_at_once() {
     .await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let tries = world.tries();
-    assert!(tries <= 13, "{tries} tries at a target that takes nothing");
+    assert!(tries <= 13, "{tries} attempts at a failing endpoint");
     world.now_behaves(|_, _| 200);
     // The next one to claim it asks at once; waiting for the probe takes seconds.
     worker.abort();
@@ -179,7 +173,7 @@ async fn a_target_that_takes_nothing_is_asked_rarely_and_catches_up_at_once() {
 }
 
 #[tokio::test]
-async fn workers_that_are_killed_lose_nothing_and_break_no_order() {
+async fn killed_workers_lose_no_event_and_keep_the_order() {
     let world = World::new(|_, _| 200);
     let id = world.subscribe(1).await;
     let mut workers: Vec<_> = (0..2).map(|n| world.work(&format!("worker {n}"))).collect();
@@ -199,7 +193,7 @@ async fn workers_that_are_killed_lose_nothing_and_break_no_order() {
         world.sink.under_way.lock().unwrap().clear();
         workers.push(world.work(&format!("worker {}", round + 2)));
     }
-    until("all are taken down", async || {
+    until("all are stored", async || {
         let mut all = 0;
         let (filter, mut after) = (DeliveryFilter::of(id), None);
         loop {
@@ -231,7 +225,7 @@ async fn workers_that_are_killed_lose_nothing_and_break_no_order() {
 }
 
 #[tokio::test]
-async fn what_fails_for_three_days_is_a_dead_letter_and_the_rest_of_its_message_goes_on() {
+async fn event_that_fails_for_three_days_is_a_dead_letter_and_its_message_continues() {
     let world = World::new(|sid, _| if sid == "SM1" { 400 } else { 200 });
     let id = world.subscribe(1).await;
     world.record("SM1", &["sent"]).await;
@@ -259,8 +253,8 @@ async fn what_fails_for_three_days_is_a_dead_letter_and_the_rest_of_its_message_
     })
     .await;
     assert!(world.store.retry(dead.key, dead.created_at).await.unwrap());
-    // What was not taken down yet when it was asked for may come again.
-    until("the dead letter arrives when it is asked for", async || {
+    // Attempts that were not stored yet may be repeated.
+    until("the dead letter arrives once it is retried", async || {
         world.revisions("SM1").starts_with(&[2, 1])
     })
     .await;
@@ -268,7 +262,7 @@ async fn what_fails_for_three_days_is_a_dead_letter_and_the_rest_of_its_message_
 }
 
 #[tokio::test]
-async fn of_an_erased_recipient_no_event_is_kept_or_told_any_more() {
+async fn events_of_an_erased_recipient_are_neither_stored_nor_sent() {
     let world = World::new(|_, _| 503);
     let id = world.subscribe(1).await;
     world.record("SM1", &["sent"]).await;
@@ -277,7 +271,7 @@ async fn of_an_erased_recipient_no_event_is_kept_or_told_any_more() {
         let all = world.deliveries(id).await.into_iter();
         all.filter_map(|each| each.body).collect()
     };
-    until("an event is kept to be sent again", async || {
+    until("an event is stored to be retried", async || {
         bodies().await.iter().any(|body| body.contains("***0001"))
     })
     .await;
@@ -287,19 +281,22 @@ async fn of_an_erased_recipient_no_event_is_kept_or_told_any_more() {
         Arc::new(CountingIds::default()),
     );
     let request = EraseRequest {
-        addressee: Recipient::parse("+15550100001").unwrap(),
+        recipient: Recipient::parse("+15550100001").unwrap(),
         reason: None,
-        through: RequestedVia::CommandLine,
+        via: RequestedVia::CommandLine,
     };
-    // As another process would: what this one keeps of the log is not told.
+    // As another process does it: the log cache of this one is not invalidated.
     let erasure = erase.run(&request, Duration::from_mins(1)).await.unwrap();
     assert_eq!((erasure.messages, erasure.deliveries), (1, 1));
     assert_eq!(bodies().await, [""; 0]);
-    // Everything is made anew from the log, and nothing kept of it is of before.
+    // All events are made again from the log, and the cache has none from before.
     let rewound = world.store.rewind(id, LogPosition::START).await;
     assert!(rewound.unwrap());
     world.record("SM1", &["delivered"]).await;
-    until("later events are kept", async || bodies().await.len() == 2).await;
+    until("later events are stored", async || {
+        bodies().await.len() == 2
+    })
+    .await;
     for body in bodies().await {
         assert!(
             body.contains(r#""to":"erased""#) && !body.contains("0001"),

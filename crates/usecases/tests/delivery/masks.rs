@@ -1,4 +1,4 @@
-//! Addresses that are not to be seen any more.
+//! Masking of addresses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use ports::SubscriptionStore as _;
 use testkit::builders::server_secret;
 use testkit::clock::CountingIds;
 use usecases::ManageSubscriptions;
-use usecases::subscriptions::{SubscriptionChanges, SubscriptionParts};
+use usecases::subscriptions::{SubscriptionChanges, SubscriptionDependencies};
 
 use crate::world::{World, until};
 
@@ -27,13 +27,13 @@ async fn reveal(world: &World, id: SubscriptionId, reveal: bool) {
 
 fn manage(world: &World) -> ManageSubscriptions {
     let store = Arc::new(world.store.clone());
-    ManageSubscriptions::new(SubscriptionParts {
-        repository: store.clone(),
+    ManageSubscriptions::new(SubscriptionDependencies {
+        store: store.clone(),
         deliveries: store.clone(),
         attempts: store.clone(),
         log: world.log.clone(),
         reports: store,
-        sink: world.sink.clone(),
+        sender: world.sink.clone(),
         directory: Arc::new(world.directory()),
         secret: server_secret(),
         clock: world.clock.clone(),
@@ -42,8 +42,8 @@ fn manage(world: &World) -> ManageSubscriptions {
     })
 }
 
-/// Events that are to be sent with plain addresses: one is a dead letter, one is
-/// being retried, and one waits for it.
+/// Creates three events with full addresses: a dead letter, a retried one, and one that waits for
+/// it.
 async fn world_in_plain() -> (World, SubscriptionId) {
     let world = World::new(|_, _| 500);
     let id = world.subscribe(1).await;
@@ -56,7 +56,7 @@ async fn world_in_plain() -> (World, SubscriptionId) {
     })
     .await;
     world.record("SM2", &["sent", "read"]).await;
-    until("the others are open", async || {
+    until("the others are pending", async || {
         world.status(id).await.open == 2
     })
     .await;
@@ -80,13 +80,13 @@ fn shown(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_is_kept_to_be_sent_is_masked_when_addresses_are_not_to_be_seen() {
+async fn stored_events_are_masked_when_reveal_is_switched_off() {
     let (world, id) = world_in_plain().await;
     let changes = |reveal| SubscriptionChanges {
         reveal: Some(reveal),
         ..SubscriptionChanges::default()
     };
-    // The second time it has nothing to do.
+    // The second change has nothing to mask.
     for _ in 0..2 {
         manage(&world).change(id, changes(false)).await.unwrap();
         for body in bodies(&world, id).await {
@@ -98,14 +98,14 @@ async fn what_is_kept_to_be_sent_is_masked_when_addresses_are_not_to_be_seen() {
     world.retry_all(id).await;
     let worker = world.work("two");
     until("they arrive", async || world.taken().len() == 3).await;
-    assert_eq!(shown(&world), [MASK; 3], "what is gone does not come back");
+    assert_eq!(shown(&world), [MASK; 3], "masked addresses stay masked");
     world.end([worker]).await;
 }
 
 #[tokio::test]
-async fn no_address_goes_out_plainly_that_is_not_to_be_seen_whatever_was_kept() {
+async fn unmasked_stored_events_are_masked_before_sending() {
     let (world, id) = world_in_plain().await;
-    // As if the process had died before it masked anything.
+    // As if the process had crashed before it masked the bodies.
     reveal(&world, id, false).await;
     world.retry_all(id).await;
     let worker = world.work("two");

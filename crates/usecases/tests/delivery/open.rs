@@ -1,4 +1,4 @@
-//! Very many open deliveries.
+//! Very many pending deliveries.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use ports::subscriptions::MAX_PENDING;
 use crate::stopping::detail;
 use crate::world::{World, until};
 
-/// Takes all but those whose id begins so, until it is told otherwise.
+/// Creates an endpoint that refuses messages whose id begins with `SMbad`.
 fn picky() -> World {
     World::new(|sid, _| if sid.starts_with("SMbad") { 400 } else { 200 })
 }
 
 #[tokio::test]
-async fn with_too_many_open_deliveries_nothing_more_is_read_and_it_is_said() {
+async fn too_many_pending_deliveries_stop_reading_and_are_reported() {
     let mut world = picky();
-    world.settings.open = 20;
-    // One after the other, so that what fails is never five in a row.
-    world.settings.window = 1;
+    world.settings.max_pending = 20;
+    // One at a time, so that five failures never follow each other.
+    world.settings.max_in_flight = 1;
     let id = world.subscribe(1).await;
     for number in 0..20 {
         world.record(&format!("SMbad{number}"), &["sent"]).await;
@@ -25,13 +25,18 @@ async fn with_too_many_open_deliveries_nothing_more_is_read_and_it_is_said() {
     }
     assert_eq!(detail(&world).await, None);
     let worker = world.work("one");
-    until("they are open", async || world.status(id).await.open == 20).await;
-    let said = detail(&world).await;
+    until("they are pending", async || {
+        world.status(id).await.open == 20
+    })
+    .await;
+    let reported = detail(&world).await;
     assert_eq!(
-        said,
-        Some(format!("{id} is not read on: 20 deliveries are open"))
+        reported,
+        Some(format!(
+            "{id} is read no further: 20 deliveries are pending"
+        ))
     );
-    // It was reading already when it was full.
+    // A read was pending already.
     world.record("SMlate", &["sent"]).await;
     world.rest().await;
     world.record("SMlater", &["sent"]).await;
@@ -48,7 +53,7 @@ async fn with_too_many_open_deliveries_nothing_more_is_read_and_it_is_said() {
 }
 
 #[tokio::test]
-async fn more_open_deliveries_than_one_step_hands_out_are_all_taken_over_in_order() {
+async fn more_pending_deliveries_than_one_page_are_restored_in_order() {
     let world = picky();
     let id = world.subscribe(1).await;
     let many = MAX_PENDING + 100;
@@ -57,7 +62,7 @@ async fn more_open_deliveries_than_one_step_hands_out_are_all_taken_over_in_orde
         world.record(&format!("SM{number}"), &["sent"]).await;
     }
     let worker = world.work("one");
-    until("they are open", async || {
+    until("they are pending", async || {
         world.status(id).await.open == many as u64
     })
     .await;

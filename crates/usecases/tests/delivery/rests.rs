@@ -1,14 +1,14 @@
-//! Targets that ask to be left alone.
+//! `Retry-After`.
 
 use std::time::Duration;
 
 use crate::world::{World, until};
 
 #[tokio::test]
-async fn a_target_that_asks_to_be_left_alone_is_sent_nothing_whoever_serves_it() {
+async fn retry_after_of_a_rate_limit_delays_all_events_across_workers() {
     for status in [429, 503] {
         let mut world = World::new(|_, _| 200);
-        world.settings.window = 1;
+        world.settings.max_in_flight = 1;
         world.now_answers(move |sid, tries| match (sid, tries) {
             ("SM0", 1) => (status, Some(Duration::from_mins(10))),
             _ => (200, None),
@@ -18,7 +18,7 @@ async fn a_target_that_asks_to_be_left_alone_is_sent_nothing_whoever_serves_it()
             world.record(&format!("SM{number}"), &["sent"]).await;
         }
         let worker = world.work("one");
-        until("it has asked", async || world.status(id).await.open == 1).await;
+        until("it answered", async || world.status(id).await.open == 1).await;
         world.clock.advance(Duration::from_secs(599));
         world.rest().await;
         world.kill(worker).await;
@@ -33,7 +33,7 @@ async fn a_target_that_asks_to_be_left_alone_is_sent_nothing_whoever_serves_it()
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_limit_holds_back_its_own_event_alone() {
+async fn retry_after_of_another_error_delays_its_own_event_only() {
     let world = World::new(|_, _| 200);
     world.now_answers(|sid, tries| match (sid, tries) {
         ("SM0", 1) => (500, Some(Duration::from_mins(10))),
@@ -54,7 +54,7 @@ async fn an_answer_that_is_no_limit_holds_back_its_own_event_alone() {
 }
 
 #[tokio::test]
-async fn one_success_does_not_hasten_what_is_to_be_left_alone() {
+async fn success_does_not_shorten_the_retry_after_of_other_events() {
     let world = World::new(|_, _| 200);
     world.now_answers(|sid, tries| match tries {
         1 if sid.starts_with("SMtold") => (503, Some(Duration::from_hours(2))),
@@ -65,7 +65,7 @@ async fn one_success_does_not_hasten_what_is_to_be_left_alone() {
         world.record(&format!("SMtold{number}"), &["sent"]).await;
     }
     let worker = world.work("one");
-    until("it takes nothing", async || {
+    until("it is failing", async || {
         let status = world.status(id).await;
         status.failing_since.is_some() && status.open == 5
     })
@@ -77,9 +77,9 @@ async fn one_success_does_not_hasten_what_is_to_be_left_alone() {
     let worker = world.work("two");
     world.rest().await;
     assert_eq!(world.tries(), 5);
-    // All wait for an hour, and then something new is tried.
+    // All wait for an hour, and then a new event is sent.
     world.clock.advance(Duration::from_mins(2));
-    until("it takes events again", async || {
+    until("it works again", async || {
         world.has("SM1") && world.status(id).await.failing_since.is_none()
     })
     .await;
@@ -91,7 +91,7 @@ async fn one_success_does_not_hasten_what_is_to_be_left_alone() {
 }
 
 #[tokio::test]
-async fn what_somebody_asks_for_is_tried_at_once() {
+async fn operator_retry_ignores_retry_after() {
     let world = World::new(|_, _| 200);
     world.now_answers(|_, tries| match tries {
         1 => (429, Some(Duration::from_hours(9))),
@@ -100,7 +100,7 @@ async fn what_somebody_asks_for_is_tried_at_once() {
     let id = world.subscribe(1).await;
     world.record("SM0", &["sent"]).await;
     let worker = world.work("one");
-    until("it has asked", async || world.status(id).await.open == 1).await;
+    until("it answered", async || world.status(id).await.open == 1).await;
     assert!(world.retry_all(id).await > 0);
     until("it arrives", async || world.has("SM0")).await;
     world.end([worker]).await;

@@ -1,4 +1,4 @@
-//! Events that somebody asks for again have as long as new ones.
+//! Events that an operator retries or replays get three days again.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ async fn only(world: &World, id: SubscriptionId) -> Delivery {
     world.deliveries(id).await.remove(0)
 }
 
-/// Waits for the next failure, and says what became of it.
+/// Waits for the next failure and returns the delivery.
 async fn fails_again(world: &World, id: SubscriptionId, failed: u32) -> Delivery {
     until("it fails again", async || {
         only(world, id).await.attempts.count() != failed
@@ -21,7 +21,7 @@ async fn fails_again(world: &World, id: SubscriptionId, failed: u32) -> Delivery
     only(world, id).await
 }
 
-/// A world with one event that failed for three days and is a dead letter.
+/// Creates a dead letter.
 async fn with_a_dead_letter() -> (World, SubscriptionId) {
     let world = World::new(|_, _| 500);
     let id = world.subscribe(1).await;
@@ -42,7 +42,7 @@ fn seconds_to_next(world: &World, delivery: &Delivery) -> i64 {
 }
 
 #[tokio::test]
-async fn a_dead_letter_that_is_retried_is_tried_for_three_days_again() {
+async fn retried_dead_letter_is_retried_for_three_days_again() {
     let (world, id) = with_a_dead_letter().await;
     let before = only(&world, id).await;
     assert_eq!(world.retry_all(id).await, 1);
@@ -63,16 +63,16 @@ async fn a_dead_letter_that_is_retried_is_tried_for_three_days_again() {
 }
 
 #[tokio::test]
-async fn a_replayed_event_is_tried_for_three_days_again() {
+async fn replayed_event_is_retried_for_three_days_again() {
     let (world, id) = with_a_dead_letter().await;
     let before = only(&world, id).await;
     assert!(world.store.rewind(id, LogPosition::START).await.unwrap());
     let worker = world.work("two");
-    until("it is open again", async || {
+    until("it is pending again", async || {
         world.status(id).await.open == 1
     })
     .await;
-    // Another worker knows it from the store alone.
+    // The next worker restores it from the store.
     world.kill(worker).await;
     let worker = world.work("three");
     let failed = only(&world, id).await.attempts.count();
@@ -84,12 +84,12 @@ async fn a_replayed_event_is_tried_for_three_days_again() {
 }
 
 #[tokio::test]
-async fn after_a_pause_an_event_is_tried_for_three_days_again() {
+async fn event_is_retried_for_three_days_again_after_a_pause() {
     let world = World::new(|_, _| 500);
     let id = world.subscribe(1).await;
     world.record("SM1", &["sent"]).await;
     let worker = world.work("one");
-    until("it is open", async || world.status(id).await.open == 1).await;
+    until("it is pending", async || world.status(id).await.open == 1).await;
     let failed = only(&world, id).await.attempts.count();
     let since = world.clock.now();
     let reason = PauseReason::Operator;

@@ -1,4 +1,4 @@
-//! Workers that come when others have everything.
+//! Rebalancing between workers.
 
 use domain::LogPosition;
 use ports::{DeliveryLog as _, SubscriptionStore as _};
@@ -6,10 +6,10 @@ use ports::{DeliveryLog as _, SubscriptionStore as _};
 use crate::world::{World, until};
 
 #[tokio::test]
-async fn a_worker_that_comes_later_gets_its_share_and_nothing_is_sent_twice() {
+async fn new_worker_gets_its_fair_share_and_no_event_is_sent_twice() {
     let world = World::new(|_, _| 204);
     let ids = [world.subscribe(1).await, world.subscribe(2).await];
-    // All is sent for the one that is to be given away.
+    // The subscription that is released has nothing to send.
     let end = LogPosition(i64::MAX);
     assert!(world.store.skip(ids[0], end).await.unwrap());
     let holders = async || {
@@ -32,7 +32,7 @@ async fn a_worker_that_comes_later_gets_its_share_and_nothing_is_sent_twice() {
         holders().await == ["a", "b"]
     })
     .await;
-    until("all is told", async || {
+    until("all are delivered", async || {
         world.taken().len() >= messages * statuses.len()
     })
     .await;

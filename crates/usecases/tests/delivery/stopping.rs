@@ -1,5 +1,4 @@
-//! Subscriptions that a worker stops serving by itself: told of once, by the
-//! worker that has done it.
+//! Subscriptions that a worker stops: reported once, by that worker.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -21,13 +20,13 @@ async fn state(world: &World, id: SubscriptionId) -> SubscriptionState {
     found.subscription.state
 }
 
-/// What health says of subscriptions that somebody has to look at.
+/// Returns what health reports about subscriptions.
 pub(crate) async fn detail(world: &World) -> Option<String> {
     let store = Arc::new(world.store.clone());
     let health = CheckHealth::new(store.clone(), Arc::new(world.directory())).with_subscriptions(
         store,
         server_secret(),
-        world.settings.open,
+        world.settings.max_pending,
     );
     let parts = health.run().await;
     let mut parts = parts.into_iter();
@@ -37,7 +36,7 @@ pub(crate) async fn detail(world: &World) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_target_that_is_gone_ends_its_subscription() {
+async fn http_410_ends_the_subscription() {
     let world = World::new(|_, _| 410);
     let id = world.subscribe(1).await;
     world.record("SM1", &["sent"]).await;
@@ -47,15 +46,15 @@ async fn a_target_that_is_gone_ends_its_subscription() {
     })
     .await;
     assert_eq!(world.sink.tries.lock().unwrap().len(), 1);
-    let said = detail(&world).await;
-    assert_eq!(said, Some(format!("{id} has ended: it is gone")));
-    until("it is told", async || !world.told().is_empty()).await;
-    assert_eq!(world.told(), [StopReason::Gone]);
+    let reported = detail(&world).await;
+    assert_eq!(reported, Some(format!("{id} has ended: it is gone")));
+    until("it is reported", async || !world.stops().is_empty()).await;
+    assert_eq!(world.stops(), [StopReason::Gone]);
     world.end(workers).await;
 }
 
 #[tokio::test]
-async fn a_target_that_fails_for_too_long_is_paused() {
+async fn subscription_of_an_endpoint_that_fails_for_too_long_is_paused() {
     let mut world = World::new(|_, _| 500);
     world.settings.pause_after = Duration::from_hours(1);
     let id = world.subscribe(1).await;
@@ -68,22 +67,22 @@ async fn a_target_that_fails_for_too_long_is_paused() {
         status.failing_since.is_some()
     })
     .await;
-    assert_eq!(world.told(), []);
+    assert_eq!(world.stops(), []);
     world.clock.advance(Duration::from_secs(3_601));
-    world.log.recorded();
+    world.log.notify();
     until("it is paused", async || {
         state(&world, id).await.reason() == Some(PauseReason::Failing)
     })
     .await;
-    let said = detail(&world).await;
-    assert_eq!(said, Some(format!("{id} was paused: failing")));
-    until("it is told", async || !world.told().is_empty()).await;
-    assert_eq!(world.told(), [StopReason::Failing]);
+    let reported = detail(&world).await;
+    assert_eq!(reported, Some(format!("{id} was paused: failing")));
+    until("it is reported", async || !world.stops().is_empty()).await;
+    assert_eq!(world.stops(), [StopReason::Failing]);
     world.end([worker]).await;
 }
 
 #[tokio::test]
-async fn a_subscription_that_fell_behind_the_retention_is_paused() {
+async fn subscription_overtaken_by_retention_is_paused() {
     let world = World::new(|_, _| 204);
     let id = world.subscribe(1).await;
     world.record("SM1", &["sent", "read"]).await;
@@ -95,30 +94,33 @@ async fn a_subscription_that_fell_behind_the_retention_is_paused() {
         state(&world, id).await.reason() == Some(PauseReason::Pruned)
     })
     .await;
-    until("it is told", async || !world.told().is_empty()).await;
-    assert_eq!(world.told(), [StopReason::Pruned]);
+    until("it is reported", async || !world.stops().is_empty()).await;
+    assert_eq!(world.stops(), [StopReason::Pruned]);
     assert_eq!(world.taken(), []);
     world.end([worker]).await;
 }
 
 #[tokio::test]
-async fn a_secret_that_does_not_open_is_told_once_however_often_the_subscription_is_leased() {
+async fn unreadable_secret_is_reported_once() {
     let world = World::new(|_, _| 204);
     let other = ServerSecret::parse("another server secret, which is long enough").unwrap();
     let id = world.subscribe_under(1, &other).await;
     let worker = world.worker("one");
     for _ in 0..3 {
-        let pusher = worker.claim().await.unwrap().unwrap();
-        pusher.run(async {}).await;
+        let dispatcher = worker.claim().await.unwrap().unwrap();
+        dispatcher.run(async {}).await;
     }
-    assert_eq!(world.told(), [StopReason::UnreadableSecret]);
+    assert_eq!(world.stops(), [StopReason::UnreadableSecret]);
     assert_eq!(state(&world, id).await, SubscriptionState::Active);
-    let said = detail(&world).await.unwrap();
-    assert!(said.starts_with(&format!("{id} is not served: ")), "{said}");
+    let reported = detail(&world).await.unwrap();
+    assert!(
+        reported.starts_with(&format!("{id} is not served: ")),
+        "{reported}"
+    );
 }
 
 #[tokio::test]
-async fn what_the_store_does_not_take_is_told_when_it_does() {
+async fn stop_is_reported_once_the_store_has_it() {
     let world = World::new(|_, _| 410);
     let id = world.subscribe(1).await;
     world.record("SM1", &["sent"]).await;
@@ -128,7 +130,7 @@ async fn what_the_store_does_not_take_is_told_when_it_does() {
         410
     });
     let worker = world.work("one");
-    until("the target was asked", async || {
+    until("it was attempted", async || {
         world
             .sink
             .tries
@@ -138,14 +140,14 @@ async fn what_the_store_does_not_take_is_told_when_it_does() {
             .any(|tries| *tries == 1)
     })
     .await;
-    assert_eq!(world.told(), []);
+    assert_eq!(world.stops(), []);
     world.store.set_unavailable(false);
     until("it has ended", async || {
         world.clock.advance(Duration::from_secs(10));
         matches!(state(&world, id).await, SubscriptionState::Ended { .. })
     })
     .await;
-    until("it is told", async || !world.told().is_empty()).await;
-    assert_eq!(world.told(), [StopReason::Gone]);
+    until("it is reported", async || !world.stops().is_empty()).await;
+    assert_eq!(world.stops(), [StopReason::Gone]);
     world.end([worker]).await;
 }

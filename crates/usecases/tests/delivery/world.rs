@@ -1,4 +1,4 @@
-//! A store, a log, a target and workers, all in memory.
+//! A store, a log, an endpoint and workers, all in memory.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -25,32 +25,31 @@ use testkit::memory::MemoryStore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use usecases::delivery::{PushParts, PushSettings};
-use usecases::{ChannelDirectory, LogTailCache, PushEvents, Throttle};
+use usecases::delivery::{DeliveryDependencies, DeliverySettings};
+use usecases::{ChannelDirectory, DeliveryWorker, LogTailCache, Throttle};
 
-/// What a target does with an event: its HTTP status and for how long it asks to
-/// be left alone, by message and how often it has come.
+/// How an endpoint answers: HTTP status and `Retry-After`, by message and number of attempts.
 type Behaviour = dyn Fn(&str, usize) -> (u16, Option<Duration>) + Send + Sync;
 
-/// A target in memory.
-pub(crate) struct Heard {
-    /// Message and revision of every event that was taken, in order.
+/// An endpoint in memory.
+pub(crate) struct MemoryEndpoint {
+    /// Message and revision of each delivered event, in order.
     taken: Mutex<Vec<(String, i64)>>,
     pub(crate) tries: Mutex<HashMap<String, usize>>,
-    /// The recipient that each try has shown.
+    /// The recipient in each attempt.
     pub(crate) shown: Mutex<Vec<String>>,
     pub(crate) under_way: Mutex<HashSet<String>>,
     behaviour: Mutex<Arc<Behaviour>>,
 }
 
 #[async_trait]
-impl WebhookSender for Heard {
+impl WebhookSender for MemoryEndpoint {
     async fn deliver(&self, _: &Target, event: &OutgoingEvent) -> Result<Delivered, SendError> {
         let body: Value = serde_json::from_slice(&event.body).unwrap();
         assert_eq!(body["id"], event.id.as_str());
         let sid = body["subject"].as_str().unwrap().to_owned();
         let alone = self.under_way.lock().unwrap().insert(sid.clone());
-        assert!(alone, "two events of one message are under way");
+        assert!(alone, "two events of one message are in flight");
         let tries = {
             let mut tries = self.tries.lock().unwrap();
             let tries = tries.entry(event.id.to_string()).or_default();
@@ -79,17 +78,17 @@ impl WebhookSender for Heard {
                 after,
                 answer: Some(answer),
                 took,
-                source: "the answer says no".into(),
+                source: "refused".into(),
             }),
         }
     }
 }
 
-/// Why subscriptions were stopped, in order.
+/// Records why subscriptions were stopped, in order.
 #[derive(Default)]
-pub(crate) struct Told(Mutex<Vec<StopReason>>);
+pub(crate) struct StopRecorder(Mutex<Vec<StopReason>>);
 
-impl Metrics for Told {
+impl Metrics for StopRecorder {
     fn recorded(&self, _: &IntegratorName, _: &ReportedStatus, _: Effect) {}
     fn committed(&self, _: usize, _: Duration) {}
     fn commit_failed(&self, _: usize) {}
@@ -102,13 +101,13 @@ impl Metrics for Told {
 
 pub(crate) struct World {
     pub(crate) store: MemoryStore,
-    told: Arc<Told>,
+    stops: Arc<StopRecorder>,
     pub(crate) log: Arc<LogTailCache>,
     pub(crate) throttle: Arc<Throttle>,
-    pub(crate) sink: Arc<Heard>,
+    pub(crate) sink: Arc<MemoryEndpoint>,
     pub(crate) clock: Arc<FixedClock>,
     stop: watch::Sender<bool>,
-    pub(crate) settings: PushSettings,
+    pub(crate) settings: DeliverySettings,
 }
 
 impl World {
@@ -118,9 +117,9 @@ impl World {
         Self {
             log: Arc::new(LogTailCache::new(Arc::new(store.clone()))),
             store,
-            told: Arc::default(),
+            stops: Arc::default(),
             throttle: Arc::default(),
-            sink: Arc::new(Heard {
+            sink: Arc::new(MemoryEndpoint {
                 taken: Mutex::default(),
                 tries: Mutex::default(),
                 shown: Mutex::default(),
@@ -129,10 +128,10 @@ impl World {
             }),
             clock: Arc::new(FixedClock::default()),
             stop: watch::Sender::new(false),
-            settings: PushSettings {
-                record_every: Duration::from_millis(5),
+            settings: DeliverySettings {
+                write_interval: Duration::from_millis(5),
                 lease: Duration::from_millis(200),
-                ..PushSettings::default()
+                ..DeliverySettings::default()
             },
         }
     }
@@ -155,7 +154,7 @@ impl World {
         self.subscribe_under(number, &server_secret()).await
     }
 
-    /// Its signing secret is sealed under a server secret.
+    /// Adds a subscription whose signing secret is sealed under `server_secret`.
     pub(crate) async fn subscribe_under(
         &self,
         number: u128,
@@ -176,20 +175,24 @@ impl World {
         )
     }
 
-    pub(crate) fn told(&self) -> Vec<StopReason> {
-        self.told.0.lock().unwrap().clone()
+    pub(crate) fn stops(&self) -> Vec<StopReason> {
+        self.stops.0.lock().unwrap().clone()
     }
 
-    pub(crate) fn worker(&self, name: &str) -> PushEvents {
+    pub(crate) fn worker(&self, name: &str) -> DeliveryWorker {
         self.worker_on(Arc::new(self.store.clone()), name)
     }
 
-    pub(crate) fn worker_on(&self, queue: Arc<dyn ports::DeliveryQueue>, name: &str) -> PushEvents {
+    pub(crate) fn worker_on(
+        &self,
+        queue: Arc<dyn ports::DeliveryQueue>,
+        name: &str,
+    ) -> DeliveryWorker {
         self.worker_of(queue, self.sink.clone(), name)
     }
 
-    /// One that sends to other endpoints.
-    pub(crate) fn worker_with(&self, sink: Arc<dyn WebhookSender>, name: &str) -> PushEvents {
+    /// Creates a worker that sends through `sink`.
+    pub(crate) fn worker_with(&self, sink: Arc<dyn WebhookSender>, name: &str) -> DeliveryWorker {
         self.worker_of(Arc::new(self.store.clone()), sink, name)
     }
 
@@ -198,30 +201,30 @@ impl World {
         queue: Arc<dyn ports::DeliveryQueue>,
         sink: Arc<dyn WebhookSender>,
         name: &str,
-    ) -> PushEvents {
-        let parts = PushParts {
+    ) -> DeliveryWorker {
+        let parts = DeliveryDependencies {
             queue,
             log: self.log.clone(),
             throttle: self.throttle.clone(),
-            sink,
+            sender: sink,
             directory: Arc::new(self.directory()),
             secret: server_secret(),
             clock: self.clock.clone(),
             ids: Arc::new(CountingIds::default()),
-            observer: self.told.clone(),
+            metrics: self.stops.clone(),
         };
-        PushEvents::new(parts, self.settings, name.to_owned())
+        DeliveryWorker::new(parts, self.settings, name.to_owned())
     }
 
-    /// Pushes until the world ends, or the task is aborted.
+    /// Delivers until the world ends, or the task is aborted.
     pub(crate) fn work(&self, name: &str) -> JoinHandle<()> {
         let worker = self.worker(name);
         let mut stop = self.stop.subscribe();
         spawn(async move {
             while !*stop.borrow() {
-                if let Some(pusher) = worker.claim().await.unwrap() {
+                if let Some(dispatcher) = worker.claim().await.unwrap() {
                     let mut stop = stop.clone();
-                    pusher
+                    dispatcher
                         .run(async move {
                             let _ = stop.wait_for(|stop| *stop).await;
                         })
@@ -250,19 +253,19 @@ impl World {
             let report = report(sid).status(status).at(self.clock_micros());
             self.store.record(&[report.build()]).await.unwrap();
         }
-        self.log.recorded();
+        self.log.notify();
     }
 
     fn clock_micros(&self) -> i64 {
         self.clock.now().unix_micros()
     }
 
-    /// How often events were tried.
+    /// Returns the number of attempts.
     pub(crate) fn tries(&self) -> usize {
         self.sink.tries.lock().unwrap().values().sum()
     }
 
-    /// Whether the first event of a message was taken.
+    /// Returns whether an event of the message was delivered.
     pub(crate) fn has(&self, sid: &str) -> bool {
         !self.revisions(sid).is_empty()
     }
@@ -271,23 +274,23 @@ impl World {
         self.store.find(id).await.unwrap().unwrap()
     }
 
-    /// Has all tried again that can be.
+    /// Retries all deliveries that can be.
     pub(crate) async fn retry_all(&self, id: SubscriptionId) -> u64 {
         let (filter, now) = (DeliveryFilter::of(id), self.clock.now());
         self.store.retry_all(&filter, now).await.unwrap()
     }
 
-    /// Long enough for a worker to do what it should not.
+    /// Waits long enough for a worker to do something wrong.
     pub(crate) async fn rest(&self) {
         self.rest_for(self.settings.lease).await;
     }
 
     pub(crate) async fn rest_for(&self, time: Duration) {
-        self.log.recorded();
+        self.log.notify();
         tokio::time::sleep(time).await;
     }
 
-    /// As when its process is killed.
+    /// Kills a worker as if its process died.
     pub(crate) async fn kill(&self, worker: JoinHandle<()>) {
         worker.abort();
         let _ = worker.await;
@@ -298,7 +301,7 @@ impl World {
         self.sink.taken.lock().unwrap().clone()
     }
 
-    /// The revisions that were taken of a message, repetitions in a row apart.
+    /// Returns the delivered revisions of a message, without immediate repetitions.
     pub(crate) fn revisions(&self, sid: &str) -> Vec<i64> {
         let taken = self.taken();
         let mut revisions: Vec<_> = taken
@@ -331,7 +334,7 @@ pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> JoinHand
     tokio::spawn(work)
 }
 
-/// The subscription with a signing secret that is sealed under a server secret.
+/// Returns the subscription with a signing secret that is sealed under `server_secret`.
 pub(crate) fn sealed(mut subscription: Subscription, server_secret: &ServerSecret) -> Subscription {
     let secret = SigningSecret::from_random(&[1; 32]).reveal();
     let context = Subscription::secret_context(subscription.id);

@@ -7,7 +7,7 @@ use domain::{CursorName, LogPosition};
 use ports::event_log::Cursor;
 use serde::{Deserialize, Serialize};
 use usecases::Lag;
-use usecases::events::cursors::{CursorError, MovedFrom};
+use usecases::events::cursors::{CursorError, ExpectedPosition};
 use utoipa::ToSchema;
 
 use crate::api::error::{ApiError, ApiResult, NO_SUCH_CURSOR, valid};
@@ -148,10 +148,10 @@ pub(crate) async fn put(
     // The name is chosen here, so an invalid one is answered 400.
     let name = valid("name", CursorName::parse(&path))?;
     let from = match request.from.as_ref().map(Option::as_deref) {
-        None => MovedFrom::Anywhere,
-        Some(None) => MovedFrom::Nowhere,
+        None => ExpectedPosition::Any,
+        Some(None) => ExpectedPosition::Absent,
         Some(Some(text)) => {
-            MovedFrom::Position(parameter_cursor("from", text, position_from_text)?)
+            ExpectedPosition::At(parameter_cursor("from", text, position_from_text)?)
         }
     };
     let to = named_position(&operator, "position", &request.position).await?;

@@ -15,7 +15,7 @@ use actix_web::web::{Data, Query};
 use domain::LogPosition;
 use serde::{Deserialize, Serialize};
 use usecases::CloudEvent;
-use usecases::events::read::{EventsRead, EventsWanted};
+use usecases::events::read::{EventSelection, EventsRead};
 use utoipa::ToSchema;
 
 use super::error::{ApiError, ApiResult, beyond_the_end, invalid, valid};
@@ -96,7 +96,7 @@ pub(crate) async fn list(operator: Data<Operator>, query: Query<EventQuery>) -> 
         Some(text) => limit(Some(text))?.get(),
         None => DEFAULT_PAGE_EVENTS,
     };
-    let wanted = EventsWanted {
+    let wanted = EventSelection {
         filter: filter(query.channel.as_deref(), query.types.as_deref())?,
         after: start(&operator, &query).await?,
         limit: NonZeroU16::new(limit).unwrap_or(NonZeroU16::MIN),
@@ -110,7 +110,7 @@ pub(crate) async fn list(operator: Data<Operator>, query: Query<EventQuery>) -> 
     let page = match operator.run(operator.state.events.run(&wanted)).await? {
         EventsRead::Page(page) => page,
         EventsRead::Pruned { oldest } => return Err(pruned(start_field, oldest)),
-        EventsRead::BeyondTheEnd => return Err(beyond_the_end(start_field)),
+        EventsRead::BeyondEnd => return Err(beyond_the_end(start_field)),
     };
     let events = page.events.iter();
     Ok(HttpResponse::Ok().json(EventList {

@@ -15,7 +15,7 @@ use ports::StoreError;
 use ports::error::error_chain;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use usecases::events::read::{EventsPage, EventsRead, EventsWanted};
+use usecases::events::read::{EventSelection, EventsPage, EventsRead};
 
 use super::filter::{cloud_event, filter};
 use crate::api::error::{ApiError, ApiResult, beyond_the_end};
@@ -205,7 +205,7 @@ impl Follower {
                     return Some(last_frame("pruned", oldest));
                 }
                 // The client reconnects and gets the error.
-                Ok(EventsRead::BeyondTheEnd) => {
+                Ok(EventsRead::BeyondEnd) => {
                     return Some(last_frame("interrupted", after));
                 }
                 Err(error) => {
@@ -228,7 +228,7 @@ impl Follower {
     }
 
     async fn read(&self, after: LogPosition) -> Result<EventsRead, StoreError> {
-        let wanted = EventsWanted {
+        let wanted = EventSelection {
             after: Some(after),
             filter: self.filter.clone(),
             limit: MAX_PAGE_EVENTS,

@@ -14,7 +14,7 @@ use domain::subscription::Description;
 use domain::webhook::TargetUrl;
 use ports::subscriptions::SubscriptionStatus;
 use serde::Serialize;
-use usecases::subscriptions::{NewSubscription, OVERLAP, ReplayFrom, SubscriptionChanges};
+use usecases::subscriptions::{DEFAULT_OVERLAP, NewSubscription, ReplayFrom, SubscriptionChanges};
 use utoipa::ToSchema;
 
 use super::error::{ApiResult, invalid, valid};
@@ -221,7 +221,7 @@ pub(crate) async fn rotate(
 ) -> ApiResult {
     let id = subscription_id(&path)?;
     let overlap = match request.overlap_hours {
-        None => OVERLAP,
+        None => DEFAULT_OVERLAP,
         Some(Whole(hours)) => {
             let hours = u16::try_from(hours).ok();
             let hours = hours.filter(|hours| *hours <= MAX_OVERLAP_HOURS);

@@ -36,7 +36,7 @@ pub enum Start {
 /// database does not do so in time.
 pub async fn begin(stores: &Stores, directory: &ChannelDirectory) -> Result<Start> {
     // Read first: without one there is nobody to serve, and the database is waited for.
-    let copy = directory.fill_from_copy();
+    let copy = directory.load_snapshot();
     let has_copy = matches!(copy, Ok(true));
     let mut migrating = migrate(stores, if has_copy { HASTY } else { PATIENT });
     let reaching = reach(&mut migrating, directory);

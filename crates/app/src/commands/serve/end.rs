@@ -170,7 +170,7 @@ async fn close(
 
 /// The last that is written, when nobody calls any more.
 pub async fn leave(stores: &Stores, directory: &ChannelDirectory, deadline: Deadline) {
-    let uses = deadline.step("uses", USES, directory.flush_uses()).await;
+    let uses = deadline.step("uses", USES, directory.write_usage()).await;
     if let Some(Err(error)) = uses {
         tracing::warn!(%error, "when credentials were last used was not written down");
     }

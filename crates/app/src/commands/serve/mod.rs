@@ -17,11 +17,11 @@ use domain::secret::ServerSecret;
 use ports::WebhookSender;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use usecases::delivery::PushParts;
+use usecases::delivery::DeliveryDependencies;
 use usecases::{
-    AuthenticateCaller, ChannelDirectory, CheckHealth, IngestQueue, ListErasures, ListMessages,
-    ListRejections, LogTailCache, ManageChannels, PushEvents, ReadEvents, ReceiveReport,
-    RetentionHolds, ShowMessage, SubscriptionStatistics, Throttle,
+    AuthenticateCaller, ChannelDirectory, CheckHealth, DeliveryWorker, GroupCommitWriters,
+    IngestQueue, ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels,
+    ReadEvents, ReceiveReport, RetentionHolds, ShowMessage, SubscriptionStatistics, Throttle,
 };
 
 use super::demo::{self, Demo};
@@ -68,17 +68,17 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         }
     };
 
-    let (intake, writers) = IngestQueue::new(
+    let (intake, writers) = GroupCommitWriters::new(
         Arc::clone(&stores.reports),
         metrics.clone(),
         settings.intake(),
     );
-    metrics.observe_queue(intake.backlog());
+    metrics.observe_queue(intake.depth());
     let home = RuntimeHandle::here()?;
     let log = AtHome::new(Arc::clone(&stores.log), home.clone());
     let log = Arc::new(LogTailCache::new(Arc::new(log)));
     let throttle = Arc::<Throttle>::default();
-    let writers = outage.keep_reports(writers).telling(Arc::clone(&log));
+    let writers = outage.keep_reports(writers).notifying(Arc::clone(&log));
     let writers = writers.throttling(Arc::clone(&throttle));
     #[expect(
         clippy::disallowed_methods,
@@ -263,7 +263,7 @@ impl Shared<'_> {
                 Arc::new(SystemClock),
             )),
             stop,
-            erase: Arc::new(wiring::erase_recipient(stores).telling(Arc::clone(self.log))),
+            erase: Arc::new(wiring::erase_recipient(stores).invalidating(Arc::clone(self.log))),
             erasures: Arc::new(ListErasures::new(Arc::clone(&stores.erasures))),
             rejections: Arc::new(ListRejections::new(Arc::clone(&stores.rejections))),
             health: Arc::new(
@@ -273,7 +273,7 @@ impl Shared<'_> {
                         .with_subscriptions(
                             Arc::clone(&stores.subscriptions),
                             self.secret.clone(),
-                            self.settings.push().open,
+                            self.settings.push().max_pending,
                         ),
                 ),
             ),
@@ -286,19 +286,19 @@ impl Shared<'_> {
 
     fn start_pushing(&self, stop: &CancellationToken) -> Result<oneshot::Receiver<()>> {
         let queue = AtHome::new(Arc::clone(&self.stores.queue), self.home.clone());
-        let parts = PushParts {
+        let parts = DeliveryDependencies {
             queue: Arc::new(queue),
             log: Arc::clone(self.log),
             throttle: Arc::clone(self.throttle),
             // Its own: connections to targets belong to the thread that pushes.
-            sink: event_sink::of(self.settings)?,
+            sender: event_sink::of(self.settings)?,
             directory: Arc::clone(self.directory),
             secret: self.secret.clone(),
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
-            observer: self.metrics.clone(),
+            metrics: self.metrics.clone(),
         };
-        let push = PushEvents::new(parts, self.settings.push(), system::worker_name());
+        let push = DeliveryWorker::new(parts, self.settings.push(), system::worker_name());
         pushing::beside_the_intake(push, stop.clone()).context("events cannot be pushed")
     }
 
@@ -355,7 +355,7 @@ pub fn keep_directory(directory: Arc<ChannelDirectory>) -> Worker {
         let directory = Arc::clone(&directory);
         async move {
             directory.refresh().await?;
-            directory.flush_uses().await?;
+            directory.write_usage().await?;
             Ok(())
         }
     })

@@ -170,8 +170,19 @@ async fn add(manage: &ManageSubscriptions, json: bool, args: SubscriptionAddArgs
         secret: secret(args.secret_stdin)?,
         from,
     };
-    let (subscription, secret) = manage.add(new).await?;
+    let added = manage.add(new).await.map_err(name_setting);
+    let (subscription, secret) = added?;
     print_issued(json, &IssuedSubscriptionView::new(&subscription, &secret))
+}
+
+/// Adds the setting that would allow the target.
+fn name_setting(error: SubscriptionError) -> anyhow::Error {
+    match error {
+        SubscriptionError::PrivateTarget(_) => {
+            anyhow!("{error}; to allow it, set RECEIPTD_PUSH_PRIVATE_TARGETS=true")
+        }
+        error => error.into(),
+    }
 }
 
 async fn update(
@@ -199,7 +210,7 @@ async fn update(
         // The filter was put together from what was just read.
         version: Some(before.version),
     };
-    manage.change(id, changes).await?;
+    manage.change(id, changes).await.map_err(name_setting)?;
     let view = SubscriptionView::of_status(&manage.find(id).await?);
     print_changed(json, &view, &format!("Subscription {id} is changed."))
 }

@@ -22,11 +22,11 @@ use ports::{ChannelStore, Headers, RejectionStore, ReportStore, Retention};
 use testkit::clock::FixedClock;
 use tokio::task::{JoinSet, LocalSet};
 use traffic::request::authorization;
-use usecases::ingest::group_commit::IngestSettings;
+use usecases::ingest::queue::IngestSettings;
 use usecases::ingest::receive::ReportRequest;
 use usecases::retention::prune::{KeepFor, RetentionStores};
 use usecases::{
-    AuthenticateCaller, Authentication, ChannelDirectory, IngestQueue, Integrators, Prune,
+    AuthenticateCaller, Authentication, ChannelDirectory, GroupCommitWriters, Integrators, Prune,
     ReceiveReport, RetentionHolds,
 };
 
@@ -166,7 +166,7 @@ where
     let secret = || ServerSecret::parse(SECRET_KEY);
     let directory = ChannelDirectory::new(store.clone(), secret()?, Arc::new(NoMetrics));
     directory.refresh().await?;
-    let (intake, writers) = IngestQueue::new(
+    let (intake, writers) = GroupCommitWriters::new(
         store.clone(),
         Arc::new(NoMetrics),
         IngestSettings::default(),

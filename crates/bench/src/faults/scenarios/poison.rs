@@ -67,8 +67,7 @@ pub fn in_journal(stage: &Stage) -> Result<Finding> {
         "not exactly the poison is missing",
     );
     finding.expect(
-        home.log()
-            .contains("will never take an acknowledged report"),
+        home.log().contains("refuses an acknowledged report"),
         "the log does not tell of it",
     );
     expect_one_rejection(&mut finding, &store)?;

@@ -21,8 +21,8 @@ use ports::{ChannelStore, Clock, DeliveryQueue, EventLog};
 use testkit::clock::CountingIds;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use usecases::delivery::{PushParts, PushSettings};
-use usecases::{ChannelDirectory, LogTailCache, PushEvents};
+use usecases::delivery::{DeliveryDependencies, DeliverySettings};
+use usecases::{ChannelDirectory, DeliveryWorker, LogTailCache};
 
 use super::{Audience, home, load};
 use crate::Stage;
@@ -124,18 +124,18 @@ where
         private_targets: true,
         ..WebhookSettings::default()
     };
-    let parts = PushParts {
+    let parts = DeliveryDependencies {
         queue: store.clone(),
         log: Arc::new(LogTailCache::new(store)),
         throttle: Arc::default(),
-        sink: Arc::new(WebhookSink::new(settings, clock.clone())?),
+        sender: Arc::new(WebhookSink::new(settings, clock.clone())?),
         directory: Arc::new(directory),
         secret: secret()?,
         clock,
         ids: Arc::new(CountingIds::default()),
-        observer: Arc::new(NoMetrics),
+        metrics: Arc::new(NoMetrics),
     };
-    let push = PushEvents::new(parts, PushSettings::default(), "skewed".to_owned());
+    let push = DeliveryWorker::new(parts, DeliverySettings::default(), "skewed".to_owned());
     let mut pushers = JoinSet::new();
     while !*stop.borrow() {
         if let Some(pusher) = push.claim().await? {

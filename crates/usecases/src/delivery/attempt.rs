@@ -1,4 +1,4 @@
-//! One try to deliver an event.
+//! One attempt to deliver an event.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,57 +8,53 @@ use domain::event::EventId;
 use domain::webhook::WebhookId;
 use domain::{Delivery, Timestamp};
 use ports::StoreError;
+use ports::error::error_chain;
 use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target};
 
-use super::PushParts;
-use super::lanes::Entry;
-use super::limits::Slot;
-use crate::CloudEvent;
-use ports::error::error_chain;
+use super::context::WorkerContext;
+use super::limits::AttemptSlot;
+use super::message_queue::QueuedDelivery;
+use crate::events::cloud_event::CloudEvent;
 
-/// A try that has ended.
-pub(super) enum Landed {
-    /// The target was asked.
-    Tried {
+/// A completed attempt.
+pub(super) enum Completed {
+    /// The event was sent, or sending it failed.
+    Sent {
         delivery: Delivery,
         began: Timestamp,
         outcome: Result<Delivered, SendError>,
     },
-    /// What was to be sent was not read.
-    Unread {
+    /// The delivery was not read from the store. `error` is `None` if it is no longer there.
+    NotRead {
         delivery: PendingDelivery,
-        /// `None`: it is not there any more.
         error: Option<StoreError>,
     },
 }
 
-/// Waits for its turn and tries once. What only the store has of a delivery is read
-/// first. Without `reveal` no address goes out plainly, whatever was kept.
-pub(super) async fn fly(
-    parts: Arc<PushParts>,
+/// Waits for `slot` and sends an event once. A delivery that is only in the store is read first.
+/// Unless `reveal` is set, addresses in a stored body are masked.
+pub(super) async fn send(
+    context: Arc<WorkerContext>,
     target: Target,
-    entry: Entry,
+    delivery: QueuedDelivery,
     reveal: bool,
-    slot: Slot,
-) -> Landed {
-    let _under_way = slot.begin().await;
-    let mut delivery = match entry {
-        Entry::Here(delivery) => *delivery,
-        Entry::Stored(open) => match parts.queue.pending_delivery(open.key).await {
-            Ok(Some(delivery)) => delivery,
-            Ok(None) => {
-                return Landed::Unread {
-                    delivery: open,
-                    error: None,
-                };
+    slot: AttemptSlot,
+) -> Completed {
+    let _permit = slot.begin().await;
+    let dependencies = &context.dependencies;
+    let mut delivery = match delivery {
+        QueuedDelivery::InMemory(delivery) => *delivery,
+        QueuedDelivery::Stored(pending) => {
+            match dependencies.queue.pending_delivery(pending.key).await {
+                Ok(Some(delivery)) => delivery,
+                missing => {
+                    return Completed::NotRead {
+                        delivery: pending,
+                        error: missing.err(),
+                    };
+                }
             }
-            Err(error) => {
-                return Landed::Unread {
-                    delivery: open,
-                    error: Some(error),
-                };
-            }
-        },
+        }
     };
     if !reveal && let Some(masked) = delivery.body.as_deref().and_then(CloudEvent::mask) {
         delivery.body = Some(masked);
@@ -68,9 +64,9 @@ pub(super) async fn fly(
         id: webhook_id(delivery.event_id()),
         body: body.as_bytes().into(),
     };
-    let began = parts.clock.now();
-    let outcome = parts.sink.deliver(&target, &event).await;
-    Landed::Tried {
+    let began = dependencies.clock.now();
+    let outcome = dependencies.sender.deliver(&target, &event).await;
+    Completed::Sent {
         delivery,
         began,
         outcome,
@@ -82,8 +78,8 @@ fn webhook_id(id: EventId) -> WebhookId {
     WebhookId::parse(&id.to_string()).expect("an event id is a webhook id")
 }
 
-/// What is kept of a try.
-pub(super) fn attempt(at: Timestamp, outcome: &Result<Delivered, SendError>) -> Attempt {
+/// Returns what is stored of an attempt. The answer's body is stored of failed attempts only.
+pub(super) fn record(at: Timestamp, outcome: &Result<Delivered, SendError>) -> Attempt {
     let (took, answer, error): (Duration, Option<&Answer>, Option<String>) = match outcome {
         Ok(delivered) => (delivered.took, Some(&delivered.answer), None),
         Err(error) => {
@@ -100,7 +96,6 @@ pub(super) fn attempt(at: Timestamp, outcome: &Result<Delivered, SendError>) -> 
         took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
         status: answer.map(|answer| answer.status),
         error: error.map(|error| AttemptError::new(&error)),
-        // What is said to a delivered event nobody reads.
         answer: answer
             .filter(|_| failed)
             .map(|answer| answer.excerpt.clone()),

@@ -1,4 +1,4 @@
-//! Looking at all subscriptions: true, and not too often.
+//! Statistics of all subscriptions, and their cache.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -37,7 +37,7 @@ async fn conditions(survey: &SubscriptionStatistics) -> Option<Vec<&'static str>
 }
 
 #[tokio::test]
-async fn a_survey_says_how_far_each_subscription_is_and_what_is_open_and_dead() {
+async fn statistics_have_lag_pending_deliveries_and_dead_letters() {
     let store = MemoryStore::new();
     let (survey, clock) = survey_of(&store);
     add(&store, 1, SubscriptionState::Active).await;
@@ -81,7 +81,7 @@ async fn a_survey_says_how_far_each_subscription_is_and_what_is_open_and_dead() 
 }
 
 #[tokio::test]
-async fn every_state_has_a_word_of_its_own() {
+async fn every_condition_has_its_own_name() {
     let store = MemoryStore::new();
     let (survey, _) = survey_of(&store);
     let since = Timestamp::EPOCH;
@@ -106,7 +106,7 @@ async fn every_state_has_a_word_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_was_found_is_believed_for_ten_seconds() {
+async fn statistics_are_cached_for_ten_seconds() {
     let store = MemoryStore::new();
     let (survey, clock) = survey_of(&store);
     assert_eq!(conditions(&survey).await.unwrap(), [""; 0]);
@@ -116,7 +116,7 @@ async fn what_was_found_is_believed_for_ten_seconds() {
     clock.advance(Duration::from_secs(1));
     assert_eq!(conditions(&survey).await.unwrap(), ["active"]);
 
-    // A store that is away is not asked more often, and nothing old is shown.
+    // A failure is cached too, and no old statistics are returned.
     store.set_unavailable(true);
     assert_eq!(conditions(&survey).await.unwrap(), ["active"]);
     clock.advance(Duration::from_secs(10));

@@ -1,4 +1,4 @@
-//! Making room, also while some of it cannot be made.
+//! Retention, also while some data cannot be removed.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -20,7 +20,7 @@ use testkit::memory::MemoryStore;
 use usecases::retention::prune::{KeepFor, RetentionStores};
 use usecases::{Prune, RetentionHolds};
 
-/// A store whose reports are locked by somebody: a dump that takes hours.
+/// A store whose reports are locked, as by a long dump.
 struct Dumped(MemoryStore);
 
 #[async_trait]
@@ -45,7 +45,7 @@ impl Retention for Dumped {
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Retention that keeps everything for a day.
+/// Retention of one day for all kinds.
 struct Service {
     store: MemoryStore,
     clock: Arc<FixedClock>,
@@ -75,7 +75,7 @@ impl Service {
         }
     }
 
-    /// With a report that has just arrived, and a run that has just been.
+    /// Creates a report that has just arrived, and a run that just finished.
     async fn with_a_report() -> Self {
         let (store, clock) = (MemoryStore::new(), FixedClock::default());
         let now = clock.now().unix_micros();
@@ -86,7 +86,7 @@ impl Service {
         service
     }
 
-    /// The process ends, and another one starts on the same store.
+    /// Restarts the process on the same store.
     fn restart(self) -> Self {
         let clock = FixedClock::at(self.clock.now());
         Self::over(self.store.clone(), Arc::new(self.store), clock)
@@ -100,7 +100,7 @@ impl Service {
         }
     }
 
-    /// Runs to the end; how many reports are left, and how many kinds are held back.
+    /// Runs all steps; returns the remaining reports and the number of holds.
     async fn run(&self) -> (usize, usize) {
         for kind in RetentionKind::ALL {
             while !self.prune.run(kind).await.unwrap().done {}
@@ -110,7 +110,7 @@ impl Service {
 }
 
 #[tokio::test]
-async fn reports_go_when_the_clock_goes_on_as_it_should() {
+async fn reports_are_removed_while_the_clock_is_right() {
     let service = Service::with_a_report().await;
     for _ in 0..24 {
         service.clock.advance(DAY / 24);
@@ -121,11 +121,11 @@ async fn reports_go_when_the_clock_goes_on_as_it_should() {
 }
 
 #[tokio::test]
-async fn a_process_that_starts_with_a_clock_in_the_future_removes_nothing_until_released() {
+async fn clock_in_the_future_at_start_stops_retention_until_released() {
     let service = Service::with_a_report().await;
     service.clock.advance(DAY * 91);
     let service = service.restart();
-    // Messages go after their reports; but nothing is due of deliveries.
+    // No delivery has expired.
     assert_eq!(service.run().await, (1, 2));
     let service = service.restart();
     assert_eq!(service.run().await, (1, 2));
@@ -134,7 +134,7 @@ async fn a_process_that_starts_with_a_clock_in_the_future_removes_nothing_until_
 }
 
 #[tokio::test]
-async fn a_process_that_starts_with_a_clock_in_the_past_removes_nothing_and_says_so() {
+async fn clock_in_the_past_at_start_stops_retention() {
     let service = Service::with_a_report().await;
     service.clock.turn_back(DAY * 300);
     let service = service.restart();
@@ -144,16 +144,16 @@ async fn a_process_that_starts_with_a_clock_in_the_past_removes_nothing_and_says
 }
 
 #[tokio::test]
-async fn a_clock_that_jumps_holds_back_until_it_is_right_again_or_released() {
+async fn clock_jump_stops_retention_until_corrected_or_released() {
     let service = Service::with_a_report().await;
     service.clock.advance(DAY * 3);
     assert_eq!(service.run().await, (1, 2));
     service.clock.turn_back(DAY * 3);
-    // Deliveries, of which nothing was too old, were noted by the wrong clock.
+    // The run of deliveries, none of which had expired, was stored with the wrong clock.
     assert_eq!(service.run().await, (1, 1));
     service.clock.advance(DAY * 3);
     assert_eq!(service.run().await, (1, 2));
-    // A restart does not make it right.
+    // A restart does not end the hold.
     let service = service.restart();
     assert_eq!(service.run().await, (1, 2));
     service.prune.release().await.unwrap();
@@ -161,14 +161,14 @@ async fn a_clock_that_jumps_holds_back_until_it_is_right_again_or_released() {
 }
 
 #[tokio::test]
-async fn a_process_that_was_stopped_for_some_days_goes_on_by_itself() {
+async fn retention_continues_after_days_of_downtime() {
     let service = Service::with_a_report().await;
     service.clock.advance(DAY * 6);
     assert_eq!(service.restart().run().await, (0, 0));
 }
 
 #[tokio::test]
-async fn a_report_dated_after_the_current_time_is_never_removed_unasked() {
+async fn report_of_a_future_time_stops_retention_until_released() {
     let service = Service::with_a_report().await;
     let future = service.clock.now().plus_micros(1_000 * 86_400_000_000);
     let wrong = report("SM2").at(future.unix_micros()).build();
@@ -183,11 +183,11 @@ async fn a_report_dated_after_the_current_time_is_never_removed_unasked() {
 }
 
 #[tokio::test]
-async fn while_reports_cannot_be_removed_messages_and_deliveries_are() {
+async fn hold_on_reports_does_not_stop_other_kinds() {
     let store = MemoryStore::new();
     let recorded = ReportStore::record(&store, &[report("SM1").at(0).build()]).await;
     recorded.unwrap();
-    // Its report is gone already.
+    // Its report is already removed.
     let gone = store.prune_reports(time(1), NonZeroU32::MIN).await;
     assert_eq!(gone.unwrap().rows, 1);
     store
@@ -195,12 +195,12 @@ async fn while_reports_cannot_be_removed_messages_and_deliveries_are() {
         .await
         .unwrap();
     let leased = store.claim("worker", DAY).await.unwrap().unwrap();
-    let mut told = delivery(subscription_id(1), 1, DeliveryState::Delivered);
-    told.finished_at = Some(time(0));
+    let mut delivered = delivery(subscription_id(1), 1, DeliveryState::Delivered);
+    delivered.finished_at = Some(time(0));
     let progress = Progress {
         position: LogPosition(1),
         failing_since: None,
-        deliveries: std::slice::from_ref(&told),
+        deliveries: std::slice::from_ref(&delivered),
     };
     assert!(
         DeliveryQueue::record(&store, &leased.lease, progress)
@@ -218,5 +218,5 @@ async fn while_reports_cannot_be_removed_messages_and_deliveries_are() {
     }
     assert_eq!(done, [RetentionKind::Messages, RetentionKind::Deliveries]);
     assert!(store.message(&key("SM1")).await.unwrap().is_none());
-    assert!(store.delivery(told.key).await.unwrap().is_none());
+    assert!(store.delivery(delivered.key).await.unwrap().is_none());
 }

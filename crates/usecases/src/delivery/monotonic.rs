@@ -6,19 +6,15 @@ use std::time::Duration;
 use domain::Timestamp;
 use ports::Clock;
 
-use super::later;
-
-/// Monotonic time as timestamps. It begins at the time of day and then goes on by
-/// the time that has passed, so pauses last as long as they should when the
-/// system's clock is set. What is stored is in the time of day.
-pub(super) struct Timeline {
+/// Monotonic time as timestamps: starts at the time of day and advances with the monotonic clock,
+/// so pauses keep their length when the system's clock is set. Stores hold the time of day.
+pub(super) struct MonotonicTimeline {
     clock: Arc<dyn Clock>,
     origin: Timestamp,
     began: Duration,
 }
 
-impl Timeline {
-    /// Begins now.
+impl MonotonicTimeline {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             origin: clock.now(),
@@ -30,7 +26,12 @@ impl Timeline {
     /// Returns the present time on this timeline.
     pub(super) fn now(&self) -> Timestamp {
         let passed = self.clock.monotonic().saturating_sub(self.began);
-        later(self.origin, passed)
+        plus(self.origin, passed)
+    }
+
+    /// Returns the time of day.
+    pub(super) fn time_of_day(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Converts a time of this timeline to the time of day, to be stored.
@@ -39,13 +40,23 @@ impl Timeline {
         self.clock.now().plus_micros(ahead)
     }
 
-    /// Converts a stored time. One that is further ahead than `at_most` was written
-    /// by a clock that was wrong, and is taken for a time so far ahead.
-    pub(super) fn capped(&self, stored: Timestamp, at_most: Duration) -> Timestamp {
-        let at_most = i64::try_from(at_most.as_micros()).unwrap_or(i64::MAX);
+    /// Converts a stored time. A time more than `max_ahead` in the future was written under a
+    /// wrong clock, and is reduced to `max_ahead`.
+    pub(super) fn convert_stored(&self, stored: Timestamp, max_ahead: Duration) -> Timestamp {
+        let max_ahead = i64::try_from(max_ahead.as_micros()).unwrap_or(i64::MAX);
         let ahead = micros_between(self.clock.now(), stored);
-        self.now().plus_micros(ahead.min(at_most))
+        self.now().plus_micros(ahead.min(max_ahead))
     }
+}
+
+/// Returns the time `duration` after `at`.
+pub(super) fn plus(at: Timestamp, duration: Duration) -> Timestamp {
+    at.plus_micros(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Returns the time from `since` to `now`; zero if `since` is later.
+pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_micros(u64::try_from(micros_between(since, now)).unwrap_or_default())
 }
 
 fn micros_between(from: Timestamp, to: Timestamp) -> i64 {
@@ -59,12 +70,11 @@ mod tests {
     use super::*;
 
     const HOUR: Duration = Duration::from_hours(1);
-    const MICROS: i64 = 3_600_000_000;
 
     #[test]
-    fn corrections_of_the_clock_do_not_move_it() {
+    fn clock_corrections_do_not_move_the_timeline() {
         let clock = Arc::new(FixedClock::default());
-        let timeline = Timeline::new(clock.clone());
+        let timeline = MonotonicTimeline::new(clock.clone());
         let start = timeline.now();
         clock.turn_back(HOUR);
         assert_eq!(timeline.now(), start);
@@ -73,16 +83,15 @@ mod tests {
         let due = timeline.now().plus_micros(5);
         let stored = timeline.to_time_of_day(due);
         assert_eq!(stored, clock.now().plus_micros(5));
-        assert_eq!(timeline.capped(stored, HOUR), due);
+        assert_eq!(timeline.convert_stored(stored, HOUR), due);
     }
 
     #[test]
     fn stored_times_are_capped() {
         let clock = Arc::new(FixedClock::default());
-        let timeline = Timeline::new(clock.clone());
-        let now = clock.now();
-        let later = |hours: i64| now.plus_micros(hours * MICROS);
-        let converted = |hours| timeline.capped(later(hours), HOUR * 4);
+        let timeline = MonotonicTimeline::new(clock.clone());
+        let later = |hours: i64| clock.now().plus_micros(hours * 3_600_000_000);
+        let converted = |hours| timeline.convert_stored(later(hours), HOUR * 4);
         assert_eq!(converted(3), later(3));
         assert_eq!(converted(300), later(4));
         assert_eq!(converted(-300), later(-300));
