@@ -1,12 +1,11 @@
-//! What HTTP alone could take: the least a receiver on the same server library
-//! must do. Path, proof and form are read as the real one does, through the
-//! same code. The report is then dropped, or it goes through the intake to a
-//! store that records nothing.
+//! The HTTP ceiling: the least that a receiver on the same server library must do. It
+//! authenticates and parses requests with the same code as the real one. Then it drops the report,
+//! or sends it through the ingest queue to a store that records nothing.
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
@@ -29,28 +28,30 @@ use usecases::{
     ReceiveReport,
 };
 
-use crate::{CHANNEL, PASSWORD, SECRET_KEY, USER, receiver};
+use crate::installation::free_address;
+use crate::receiver::stop_process;
+use crate::wait::until;
+use crate::{CHANNEL, PASSWORD, SECRET_KEY, USER};
 
 /// How far a report goes.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// It is proven and read, and answered at once.
+    /// It is authenticated and parsed.
     Read,
-    /// It goes through the intake as well, to a store that records nothing.
+    /// It goes through the ingest queue as well, to a store that records nothing.
     IngestQueue,
 }
 
-/// A process that is nothing but HTTP; ended when it is dropped.
-pub struct Process {
+/// A process that serves only HTTP. Dropping it kills it.
+pub struct CeilingProcess {
     child: Child,
-    /// Where it listens.
     pub address: SocketAddr,
 }
 
-impl Process {
-    /// Starts this program once more, as a server.
+impl CeilingProcess {
+    /// Starts this program as a server.
     pub fn start(depth: Depth) -> Result<Self> {
-        let address = receiver::free_address()?;
+        let address = free_address()?;
         let depth = depth.to_possible_value().context("a depth has a name")?;
         let child = Command::new(std::env::current_exe()?)
             .args(["ceiling", "--listen", &address.to_string()])
@@ -58,55 +59,46 @@ impl Process {
             .stdin(Stdio::null())
             .spawn()?;
         let process = Self { child, address };
-        let began = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            ensure!(
-                began.elapsed() < Duration::from_secs(10),
-                "nobody listens on {address}"
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let listens = until(Duration::from_secs(10), Duration::from_millis(5), || {
+            TcpStream::connect(address).is_ok()
+        });
+        ensure!(listens, "no process listens on {address}");
         Ok(process)
     }
 
-    /// Its process id.
-    #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Asks it to stop and waits until it has.
+    /// Stops it with SIGTERM.
     pub fn stop(mut self) -> Result<()> {
-        receiver::terminate(&mut self.child)?;
-        receiver::wait(&mut self.child, Duration::from_secs(30))?;
-        Ok(())
+        stop_process(&mut self.child, Duration::from_secs(30)).map(drop)
     }
 }
 
-impl Drop for Process {
+impl Drop for CeilingProcess {
     fn drop(&mut self) {
-        // Has no effect on one that was stopped.
+        // No effect on a stopped one.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What the handler needs.
 struct Ceiling {
     integrator: Arc<dyn Integrator>,
     admit: AuthenticateCaller,
-    /// Where reports go, if they go on.
+    /// The ingest queue, if reports go through it.
     receive: Option<ReceiveReport>,
 }
 
-/// Serves until the process is asked to stop.
+/// Serves until the process is stopped.
 pub fn serve(listen: SocketAddr, depth: Depth) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let (intake, writers) = GroupCommitWriters::new(
-            Arc::new(Nowhere),
+            Arc::new(DiscardingStore),
             Arc::new(NoMetrics),
             IngestSettings::default(),
         );
@@ -159,7 +151,7 @@ async fn receive(
     state: web::Data<Ceiling>,
 ) -> HttpResponse {
     let integrator = state.integrator.as_ref();
-    let headers = &Lines(request.headers());
+    let headers = &RequestHeaders(request.headers());
     let Authentication::AuthenticatedCaller(caller) =
         state.admit.run(integrator, &channel, headers)
     else {
@@ -168,7 +160,7 @@ async fn receive(
             .insert_header(challenge)
             .finish();
     };
-    let taken = match &state.receive {
+    let accepted = match &state.receive {
         None => matches!(integrator.read(headers, &body), ParseResult::Reports(_)),
         Some(receive) => {
             let report = ReportRequest {
@@ -181,22 +173,21 @@ async fn receive(
             receive.run(report).await.is_ok()
         }
     };
-    if taken {
+    if accepted {
         HttpResponse::NoContent().finish()
     } else {
         HttpResponse::BadRequest().finish()
     }
 }
 
-struct Lines<'a>(&'a HeaderMap);
+struct RequestHeaders<'a>(&'a HeaderMap);
 
-impl Headers for Lines<'_> {
+impl Headers for RequestHeaders<'_> {
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.get(name).map(HeaderValue::as_bytes)
     }
 }
 
-/// The machine's clock.
 struct MachineClock;
 
 impl Clock for MachineClock {
@@ -206,11 +197,11 @@ impl Clock for MachineClock {
     }
 }
 
-/// Takes everything and keeps nothing.
-struct Nowhere;
+/// A store that accepts everything and records nothing.
+struct DiscardingStore;
 
 #[async_trait]
-impl ReportStore for Nowhere {
+impl ReportStore for DiscardingStore {
     async fn record(&self, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
         Ok(vec![Effect::Advanced; reports.len()])
     }

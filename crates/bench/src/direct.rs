@@ -1,5 +1,5 @@
-//! The database without HTTP: reports straight into the store, in batches from
-//! one connection or one a statement from many.
+//! The database without HTTP: reports directly into the store, in batches from one connection or
+//! one per statement from many.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -18,44 +18,36 @@ use traffic::history::{ORDERLY, Step};
 use traffic::stream::{Pattern, Sid, Stream};
 use uuid::Uuid;
 
-use crate::{CHANNEL, latencies::Latencies};
+use crate::CHANNEL;
+use crate::latencies::Latencies;
+use crate::load::{MEASURED, STOP, WARM_UP};
 
-/// How reports are handed to the store.
 #[derive(Clone, Copy, Debug)]
 pub struct Direct {
-    /// How many a statement.
+    /// Reports per statement.
     pub batch: usize,
-    /// From how many connections at a time.
     pub connections: u32,
-    /// How long to run before anything is measured.
     pub warm_up: Duration,
-    /// How long to measure.
     pub measured: Duration,
-    /// Tells the messages of one measurement from those of another.
+    /// Distinguishes the messages of this measurement from those of others.
     pub stream: u64,
 }
 
-/// What came of it.
-#[derive(Debug)]
-pub struct Recorded {
+#[derive(Debug, Default)]
+pub struct DirectResult {
     /// All reports that were recorded, measured or not.
-    pub taken: u64,
+    pub all: u64,
     /// Reports that were recorded in the measured time.
     pub reports: u64,
-    /// How long each statement took in that time.
+    /// The latencies of statements in that time.
     pub latencies: Latencies,
-    /// How long that time was.
+    /// The length of that time.
     pub window: Duration,
 }
 
-const WARM_UP: u8 = 0;
-const MEASURED: u8 = 1;
-const STOP: u8 = 2;
-
 impl Direct {
-    /// Records into the database of this URL, and runs `probe` when the
-    /// measured time begins and ends.
-    pub async fn run<T>(self, url: &str, probe: impl Fn() -> T) -> Result<(Recorded, T, T)> {
+    /// Records into the database of this URL. Runs `probe` when the measured time begins and ends.
+    pub async fn run<T>(self, url: &str, probe: impl Fn() -> T) -> Result<(DirectResult, T, T)> {
         let options = Options {
             max_connections: self.connections,
             ..Options::default()
@@ -63,12 +55,11 @@ impl Direct {
         let store = PostgresStore::connect(url, &options)?;
         store.migrate().await?;
         let phase = Arc::new(AtomicU8::new(WARM_UP));
-        let reports = Arc::new(Source::new(self.stream)?);
+        let reports = Arc::new(ReportSource::new(self.stream)?);
         let mut writers = JoinSet::new();
         for _ in 0..self.connections {
             let (batches, queue) = mpsc::channel(4);
-            // What a batch costs to make is not the database's to pay: it is
-            // made while the one before it is recorded.
+            // A batch is made while the previous one is recorded: the database does not wait.
             let making = make(Arc::clone(&reports), self.batch, batches);
             let writing = write(store.clone(), Arc::clone(&phase), queue);
             writers.spawn(making);
@@ -84,15 +75,13 @@ impl Direct {
         let window = began.elapsed();
         let after = probe();
 
-        let mut recorded = Recorded {
-            taken: 0,
-            reports: 0,
-            latencies: Latencies::default(),
+        let mut recorded = DirectResult {
             window,
+            ..DirectResult::default()
         };
         while let Some(writer) = writers.join_next().await {
             let part = writer??;
-            recorded.taken += part.taken;
+            recorded.all += part.all;
             recorded.reports += part.reports;
             recorded.latencies.merge(&part.latencies);
         }
@@ -101,23 +90,16 @@ impl Direct {
     }
 }
 
-#[derive(Default)]
-struct EventIndex {
-    taken: u64,
-    reports: u64,
-    latencies: Latencies,
-}
-
 async fn make(
-    source: Arc<Source>,
+    source: Arc<ReportSource>,
     size: usize,
     batches: mpsc::Sender<Vec<Report>>,
-) -> Result<EventIndex> {
+) -> Result<DirectResult> {
     loop {
         let batch: Result<Vec<_>> = (0..size).map(|_| source.next()).collect();
-        // Nobody takes more of them: done.
+        // The writer has ended.
         if batches.send(batch?).await.is_err() {
-            return Ok(EventIndex::default());
+            return Ok(DirectResult::default());
         }
     }
 }
@@ -126,15 +108,15 @@ async fn write(
     store: PostgresStore,
     phase: Arc<AtomicU8>,
     mut batches: mpsc::Receiver<Vec<Report>>,
-) -> Result<EventIndex> {
-    let mut part = EventIndex::default();
+) -> Result<DirectResult> {
+    let mut part = DirectResult::default();
     while phase.load(Ordering::Relaxed) != STOP {
-        let batch = batches.recv().await.context("nobody makes reports")?;
+        let batch = batches.recv().await.context("there are no more reports")?;
         let began = Instant::now();
         let effects = store.record(&batch).await?;
         ensure!(effects.len() == batch.len(), "the store lost count");
         let count = u64::try_from(batch.len())?;
-        part.taken += count;
+        part.all += count;
         if phase.load(Ordering::Relaxed) == MEASURED {
             part.reports += count;
             part.latencies.add(began.elapsed());
@@ -143,8 +125,8 @@ async fn write(
     Ok(part)
 }
 
-/// Makes the same reports as the load does, from what the integrator reads.
-pub(crate) struct Source {
+/// Makes the reports that the integrator parses from the load's requests.
+pub struct ReportSource {
     stream: Stream,
     next: AtomicU64,
     channel: ChannelId,
@@ -152,8 +134,8 @@ pub(crate) struct Source {
     parsed: Vec<(Step, ParsedReport)>,
 }
 
-impl Source {
-    pub(crate) fn new(stream: u64) -> Result<Self> {
+impl ReportSource {
+    pub fn new(stream: u64) -> Result<Self> {
         let read = ORDERLY.iter().map(|step| {
             let sid = Sid::ZERO.to_string();
             let body = traffic::form::body(Subject::new(&sid), *step);
@@ -180,14 +162,14 @@ impl Source {
 
     fn next(&self) -> Result<Report> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        // As if 30,000 arrived a second.
+        // As if 30,000 arrived per second.
         let micros = i64::try_from(number)? * 33;
         let report = self.stream.report(number);
         self.make(report.sid, report.step, micros)
     }
 
-    /// A report that arrives so many microseconds after the first.
-    pub(crate) fn make(&self, sid: Sid, step: Step, micros: i64) -> Result<Report> {
+    /// A report that arrives so many microseconds after the first one.
+    pub fn make(&self, sid: Sid, step: Step, micros: i64) -> Result<Report> {
         let read = self.parsed.iter().find(|(parsed, _)| *parsed == step);
         let (_, read) = read.context("no such step")?.clone();
         Ok(Report {

@@ -1,56 +1,49 @@
-//! What a report costs when many are stored already.
-
-use std::time::Duration;
+//! What a report costs when many are stored.
 
 use anyhow::Result;
-use serde::Serialize;
 use traffic::stream::{Pattern, Stream};
 
 use crate::database::Database;
 use crate::load::Load;
 use crate::measure::Bench;
-use crate::moment::{self, Moment};
 use crate::row::Measured;
+use crate::sample::{UsageSample, measured};
 use crate::stored::{self, REPORTS_EACH};
-use crate::table::{median, number};
+use crate::table::{count, median, number};
 
-/// How many reports are stored before; each message has two.
+/// The numbers of reports that are stored before; each message has two.
 const SIZES: [u64; 3] = [0, 1_000_000, 10_000_000];
 
-/// How many reports are sent each time: what one sender with 1,200 a second
-/// makes in the five minutes from one checkpoint to the next. The pages that
-/// the log takes as a whole are paid for once in that time.
+/// The number of reports per measurement: those of one sender with 1,200 per second in the five
+/// minutes between two checkpoints. Each changed page is written to the WAL as a full page once in
+/// that time.
 const REPORTS: u64 = 360_000;
 
-/// At most so many times: old messages can be read once only, and a third of
-/// the reports are of that kind.
+/// Old messages can be read only once, and a third of the reports read one.
 pub const ROUNDS_MAX: u32 = 4;
 
-const CONNECTIONS: usize = 256;
-
-/// One line of the table.
+/// One row of the table.
 #[derive(Debug)]
-pub struct Line {
-    /// How many reports were stored before.
-    pub size: u64,
+pub struct GrowthRow {
+    /// The number of reports that were stored before.
+    size: u64,
     /// Whether old messages are read.
-    pub old: bool,
-    rounds: Vec<Cost>,
+    old: bool,
+    rounds: Vec<GrowthCost>,
 }
 
-/// What a report cost.
-#[derive(Clone, Debug, Default, Serialize)]
-struct Cost {
+#[derive(Clone, Debug, Default)]
+struct GrowthCost {
     measured: Measured,
     wal_bytes: Option<f64>,
     wal_pages: Option<f64>,
 }
 
 /// Measures all sizes in every round.
-pub fn run(bench: &Bench, rounds: u32, told: impl Fn(&str)) -> Result<Vec<Line>> {
+pub fn run(bench: &Bench, rounds: u32, progress: impl Fn(&str)) -> Result<Vec<GrowthRow>> {
     let mut filled = Vec::new();
     for size in SIZES.into_iter().filter(|size| *size > 0) {
-        told(&format!("storing {} reports", thousands(size)));
+        progress(&format!("storing {} reports", count(size)));
         let database = bench.postgres.fresh()?;
         stored::fill(&database, size / REPORTS_EACH)?;
         filled.push((size, database));
@@ -59,7 +52,7 @@ pub fn run(bench: &Bench, rounds: u32, told: impl Fn(&str)) -> Result<Vec<Line>>
         .into_iter()
         .flat_map(|size| [(size, false), (size, true)])
         .filter(|(size, old)| *size > 0 || !old)
-        .map(|(size, old)| Line {
+        .map(|(size, old)| GrowthRow {
             size,
             old,
             rounds: Vec::new(),
@@ -72,7 +65,7 @@ pub fn run(bench: &Bench, rounds: u32, told: impl Fn(&str)) -> Result<Vec<Line>>
             let pattern = if line.old {
                 Pattern::ReadOldMessages {
                     stored: line.size / REPORTS_EACH,
-                    // Some more are sent than are counted.
+                    // Somewhat more are sent than are counted.
                     from: u64::from(round - 1) * (line.size / REPORTS_EACH) / u64::from(ROUNDS_MAX),
                 }
             } else {
@@ -87,7 +80,7 @@ pub fn run(bench: &Bench, rounds: u32, told: impl Fn(&str)) -> Result<Vec<Line>>
                 Some((_, database)) => cost(bench, database, round == 1 && !line.old, traffic)?,
                 None => cost(bench, &bench.postgres.fresh()?, true, traffic)?,
             };
-            told(&format!(
+            progress(&format!(
                 "round {round} of {rounds}: {}: {} per second",
                 line.name(),
                 number(cost.measured.reports)
@@ -98,25 +91,28 @@ pub fn run(bench: &Bench, rounds: u32, told: impl Fn(&str)) -> Result<Vec<Line>>
     Ok(lines)
 }
 
-fn cost(bench: &Bench, database: &Database<'_>, is_new: bool, stream: Stream) -> Result<Cost> {
-    let receiver = bench.receiver_on(Some(database), is_new, &[])?;
+fn cost(
+    bench: &Bench,
+    database: &Database<'_>,
+    is_new: bool,
+    stream: Stream,
+) -> Result<GrowthCost> {
+    let mut receiver = bench.receiver_on(Some(database), is_new, &[])?;
     let (before, _) = database.reports()?;
     bench.postgres.checkpoint()?;
     let load = Load {
-        connections: CONNECTIONS,
-        // From the checkpoint on: everything is measured.
-        warm_up: Duration::ZERO,
+        // Everything since the checkpoint is measured.
         enough: Some(REPORTS),
         stream,
         ..Load::new(receiver.public(), stream.id)
     };
     let probe = || {
-        let moment = Moment::of(receiver.pid(), Some(&bench.postgres), Some(&receiver))?;
-        anyhow::Ok((moment, database.logged()?))
+        let sample = UsageSample::take(receiver.pid(), Some(&bench.postgres), Some(&receiver))?;
+        anyhow::Ok((sample, database.wal_written()?))
     };
-    let (loaded, began, ended) = load.run(probe)?;
+    let (result, began, ended) = load.run(probe)?;
     bench.check(
-        loaded.taken + u64::try_from(before)?,
+        result.accepted + u64::try_from(before)?,
         Some(database),
         &receiver,
     )?;
@@ -124,17 +120,16 @@ fn cost(bench: &Bench, database: &Database<'_>, is_new: bool, stream: Stream) ->
     let ((began, wal_began), (ended, wal_ended)) = (began?, ended?);
     #[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^52")]
     let each = |from: i64, to: i64| {
-        (loaded.requests > 0).then(|| (to - from) as f64 / loaded.requests as f64)
+        (result.requests > 0).then(|| (to - from) as f64 / result.requests as f64)
     };
-    Ok(Cost {
-        measured: moment::measured(&loaded, &began, &ended),
+    Ok(GrowthCost {
+        measured: measured(&result, &began, &ended),
         wal_bytes: each(wal_began.0, wal_ended.0),
         wal_pages: each(wal_began.1, wal_ended.1),
     })
 }
 
-impl Line {
-    /// The heads of [`cells`].
+impl GrowthRow {
     pub const HEADER: [&'static str; 8] = [
         "",
         "reports/s",
@@ -152,20 +147,18 @@ impl Line {
         } else {
             "new messages"
         };
-        format!("{} stored, {traffic}", thousands(self.size))
+        format!("{} stored, {traffic}", count(self.size))
     }
 
-    fn median(&self, field: fn(&Cost) -> Option<f64>) -> Option<f64> {
+    fn median(&self, field: fn(&GrowthCost) -> Option<f64>) -> Option<f64> {
         median(self.rounds.iter().filter_map(field).collect())
     }
 }
 
-/// The lines of the table.
-#[must_use]
-pub fn cells(lines: &[Line]) -> Vec<[String; 8]> {
-    let cpu = |line: &Line| line.median(|cost| cost.measured.report_cpu);
+pub fn cells(lines: &[GrowthRow]) -> Vec<[String; 8]> {
+    let cpu = |line: &GrowthRow| line.median(|cost| cost.measured.report_cpu);
     let empty = lines.iter().find(|line| line.size == 0).and_then(cpu);
-    let cells = |line: &Line| {
+    let cells = |line: &GrowthRow| {
         [
             line.name(),
             number(line.median(|cost| cost.measured.reports)),
@@ -180,25 +173,16 @@ pub fn cells(lines: &[Line]) -> Vec<[String; 8]> {
     lines.iter().map(cells).collect()
 }
 
-/// What the table does not say of itself.
+/// Explains the table.
 pub const NOTES: &str = "\
-Each line is 360,000 reports from 256 connections, as many as go, from a checkpoint on: what one
-sender with 1,200 a second makes between two checkpoints. Stored messages have random ids and two
-reports each; `vacuum analyze` was run after storing them. Processor time is that of a report; the
-database's holds its background processes.
+Each row is 360,000 reports from 256 connections at saturation, beginning after a checkpoint: as
+many as one sender with 1,200 per second sends between two checkpoints. Stored messages have random ids and two
+reports each; `vacuum analyze` was run after storing them. Processor time is per report; the
+database's includes its background processes.
 - new messages: each is sent, delivered and read, 1,536 reports apart.
-- a third reads old messages: of every three reports two are of new messages, and one is the
-  reading of a stored one; these are spread evenly over all that are stored, none twice.
-- whole pages: how many pages a report the log took as a whole, because they changed for the first
-  time since the checkpoint. Their bytes are among the WAL bytes.
-The lines of one size share a database, which grows by 360,000 reports each time.
+- a third reads old messages: of every three reports two are of new messages, and one says that a
+  stored one was read; these are spread evenly over all stored messages, none twice.
+- whole pages: full pages per report that were written to the WAL because they changed for the
+  first time since the checkpoint. Their bytes are included in the WAL bytes.
+The rows of one size share a database, which grows by 360,000 reports each time.
 ";
-
-fn thousands(count: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^52")]
-    if count < 1_000 {
-        count.to_string()
-    } else {
-        number(Some(count as f64))
-    }
-}

@@ -1,5 +1,4 @@
-//! Single requests to the operator's listener, for health, metrics and what is
-//! arranged there.
+//! Single requests to the operator's listener.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -29,17 +28,16 @@ fn exchange(address: SocketAddr, line: &str, body: &str) -> Result<(u16, String)
          Connection: close\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    let (head, body) = response
         .split_once("\r\n\r\n")
-        .context("an answer has no end of its head")?;
+        .context("a response has no end of its head")?;
     let status = head.get(9..12).and_then(|digits| digits.parse().ok());
-    Ok((status.context("an answer has no status")?, body.to_owned()))
+    Ok((status.context("a response has no status")?, body.to_owned()))
 }
 
-/// The value of a metric without labels; zero if it is not there.
-#[must_use]
+/// The value of a metric without labels; zero if it does not exist.
 pub fn metric(text: &str, name: &str) -> f64 {
     let mut values = text
         .lines()
@@ -55,7 +53,7 @@ mod tests {
     use super::metric;
 
     #[test]
-    fn a_metric_is_found_by_its_whole_name() {
+    fn metric_is_found_by_its_whole_name() {
         let text = "# TYPE a histogram\na_sum_b 1.0\na_sum 2.5\na_count 3\n";
         assert!((metric(text, "a_sum") - 2.5).abs() < f64::EPSILON);
         assert!(metric(text, "c").abs() < f64::EPSILON);

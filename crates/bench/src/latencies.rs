@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// The longest latency that is told apart from longer ones.
+/// Longer latencies are counted as this one.
 const LATENCY_MAX: Duration = Duration::from_hours(1);
 const SIGNIFICANT_DIGITS: u8 = 2;
 
@@ -32,13 +32,11 @@ impl Latencies {
     }
 
     /// How many were counted.
-    #[must_use]
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
     /// The latency that a fraction (0 to 1) of all did not exceed; zero if nothing was counted.
-    #[must_use]
     pub fn quantile(&self, fraction: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_quantile(fraction))
     }

@@ -1,41 +1,49 @@
-//! Measures the built program against itself without its parts: what the
-//! database alone could take, and what HTTP alone could.
+//! Two programs for developers: `bench` measures the program `receiptd` beside what its database
+//! and HTTP can do alone, and `faults` breaks what it depends on and counts what was lost. Nothing
+//! depends on this crate.
 //!
-//! It is a tool for developers: it may use everything, and nothing uses it.
-//! Start reading at [`suite`], which lists what is measured; [`load`] is the
-//! generator, [`receiver`] and [`database`] are what it is pointed at.
+//! Start reading at [`suite`], which lists what is measured, and at [`faults`].
 
-pub mod ceiling;
-pub mod database;
-pub mod direct;
-pub mod events;
-pub mod growth;
-pub mod http;
-pub mod latencies;
-pub mod load;
-pub mod machine;
-pub mod measure;
-mod moment;
-pub mod process;
-pub mod ratios;
-pub mod receiver;
-pub mod row;
-pub mod soak;
+#![expect(
+    unreachable_pub,
+    reason = "only the two programs use this crate: whatever its modules share is public"
+)]
+
+mod ceiling;
+mod cli;
+mod connection;
+mod database;
+mod direct;
+mod events;
+mod faults;
+mod growth;
+mod http;
+mod installation;
+mod latencies;
+mod load;
+mod machine;
+mod measure;
+mod measure_events;
+mod process;
+mod ratios;
+mod receiver;
+mod row;
+mod sample;
 mod stored;
-pub mod suite;
-pub mod table;
+mod suite;
+mod table;
+mod wait;
 
-/// The channel that all load is about.
-pub const CHANNEL: &str = "202105102694809992";
-/// Its webhook user.
-pub const USER: &str = "bench";
-/// Its webhook password, as long as a generated one.
-pub const PASSWORD: &str = "bench-password-of-43-letters-like-made-ones";
-/// A password that is refused.
-pub const WRONG_PASSWORD: &str = "guessed, and guessed wrongly, again and again";
-/// The path that reports are sent to.
-pub const PATH: &str = "/social/on/whatsapp/twilio/report/202105102694809992";
-/// The secret that credentials are hashed under.
-pub const SECRET_KEY: &str = "a server secret for benchmarks and nothing else";
-/// The bearer token of the operator's API.
-pub const ADMIN_TOKEN: &str = "an-operators-token-for-benchmarks";
+pub use cli::main as bench;
+pub use faults::main as faults;
+
+/// The channel of all load.
+const CHANNEL: &str = "202105102694809992";
+const USER: &str = "bench";
+/// As long as a generated password.
+const PASSWORD: &str = "bench-password-of-43-letters-like-made-ones";
+const WRONG_PASSWORD: &str = "guessed, and guessed wrongly, again and again";
+/// The path of the channel's callback URL.
+const PATH: &str = "/social/on/whatsapp/twilio/report/202105102694809992";
+const SECRET_KEY: &str = "a server secret for benchmarks and nothing else";
+const ADMIN_TOKEN: &str = "an-operators-token-for-benchmarks";

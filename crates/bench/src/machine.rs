@@ -1,32 +1,30 @@
-//! What it was measured on. A figure without its machine says little.
+//! The machine of a measurement: results mean little without it.
 
 use std::fmt;
 use std::fs;
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::latencies::Latencies;
 use crate::table::number;
 
-/// The machine, as far as it matters.
 #[derive(Debug, Serialize)]
 pub struct Machine {
     processors: usize,
     model: String,
     memory_gib: u64,
     kernel: String,
-    /// How long it takes until 8 KiB are durable in the folder for temporary
-    /// files, where the databases are: the floor of every commit. Half of the
-    /// writes took no longer.
+    /// The median time until 8 KiB are durable in the folder for temporary files, where the
+    /// databases are. No commit can be faster.
     durable_write_us: u128,
-    /// The same for 99 of a hundred.
     durable_write_p99_us: u128,
-    /// How many processes wanted a processor in the minute before.
+    /// The load average of the minute before.
     load_before: f64,
-    /// How much of the processors' time others on the same hardware took while
-    /// it was measured, of a hundred.
+    /// The percentage of processor time that other machines on the same hardware used during the
+    /// measurement.
     stolen: f64,
     #[serde(skip)]
     began: Ticks,
@@ -41,8 +39,8 @@ struct Ticks {
 }
 
 impl Machine {
-    /// Looks around. `database` says which PostgreSQL is used and how it is set.
-    pub fn here(database: String) -> Result<Self> {
+    /// Describes this machine. `database` describes the PostgreSQL server.
+    pub fn describe(database: String) -> Result<Self> {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let cpuinfo = read("/proc/cpuinfo");
         let model = cpuinfo.lines().find_map(|line| {
@@ -57,14 +55,14 @@ impl Machine {
         });
         let loads = read("/proc/loadavg");
         let load = loads.split(' ').next();
-        let (durable_write, durable_write_p99) = durable_writes()?;
+        let writes = durable_writes()?;
         Ok(Self {
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             model: model.unwrap_or(std::env::consts::ARCH).to_owned(),
             memory_gib: (memory.unwrap_or_default() + 512 * 1024) / (1024 * 1024),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            durable_write_us: durable_write.as_micros(),
-            durable_write_p99_us: durable_write_p99.as_micros(),
+            durable_write_us: writes.quantile(0.5).as_micros(),
+            durable_write_p99_us: writes.quantile(0.99).as_micros(),
             load_before: load.and_then(|load| load.parse().ok()).unwrap_or_default(),
             stolen: 0.0,
             began: Ticks::now(),
@@ -72,13 +70,12 @@ impl Machine {
         })
     }
 
-    /// With what others took since it was looked at. To be called at the end.
-    #[must_use]
+    /// Adds what other machines used since the description. To be called at the end.
     #[expect(
         clippy::cast_precision_loss,
         reason = "ticks of a few minutes are far below 2^53"
     )]
-    pub fn after_all(self) -> Self {
+    pub fn with_stolen_time(self) -> Self {
         let now = Ticks::now();
         let all = now.all.saturating_sub(self.began.all).max(1);
         let stolen = now.stolen.saturating_sub(self.began.stolen);
@@ -88,8 +85,7 @@ impl Machine {
         }
     }
 
-    /// Whether others leave too little of it for figures to mean much.
-    #[must_use]
+    /// Whether other processes make the results unreliable.
     pub const fn is_busy(&self) -> bool {
         self.load_before > 1.0
     }
@@ -115,11 +111,11 @@ impl fmt::Display for Machine {
 }
 
 impl Ticks {
-    /// Zero where the system does not say.
+    /// Zero if the system does not report it.
     fn now() -> Self {
         let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
         let first = stat.lines().next().unwrap_or_default();
-        // What guests take is in the first two already.
+        // Time of guests is included in the first two.
         let ticks: Vec<u64> = first
             .split_ascii_whitespace()
             .skip(1)
@@ -133,21 +129,16 @@ impl Ticks {
     }
 }
 
-/// Median and 99th of a hundred of 1,001 writes over the same 8 KiB.
-fn durable_writes() -> Result<(Duration, Duration)> {
+/// Overwrites the same 8 KiB 1,001 times and syncs each write.
+fn durable_writes() -> Result<Latencies> {
     let mut file = tempfile::tempfile()?;
-    let mut times = Vec::new();
+    let mut times = Latencies::default();
     for _ in 0..1_001 {
         let began = Instant::now();
         file.seek(SeekFrom::Start(0))?;
         file.write_all(&[7; 8192])?;
         file.sync_data()?;
-        times.push(began.elapsed());
+        times.add(began.elapsed());
     }
-    times.sort_unstable();
-    let of_a_hundred = |part| times.get(times.len() * part / 100).copied();
-    Ok((
-        of_a_hundred(50).unwrap_or_default(),
-        of_a_hundred(99).unwrap_or_default(),
-    ))
+    Ok(times)
 }

@@ -1,73 +1,93 @@
-//! How one row is measured, once.
+//! How the rows of the table of reports are measured, each once.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use traffic::stream::Stream;
 
-use crate::ceiling::{self, Depth};
+use crate::ceiling::{CeilingProcess, Depth};
 use crate::database::{Database, Postgres, reports_in_file};
 use crate::direct::Direct;
+use crate::installation::Installation;
 use crate::load::{Load, Mode, per_second};
-use crate::moment::{self, Moment, latencies, mebibytes, processors, rounded, used};
 use crate::process::{self, Usage};
-use crate::receiver::{Receiver, Setup};
+use crate::receiver::Receiver;
 use crate::row::{Measured, Rate, Row, Subject};
+use crate::sample::{
+    UsageSample, cpu_each, measured, mebibytes, memory_grown, processors, rounded,
+};
+use crate::table::number;
+use crate::wait::until;
 
-/// What all measurements of a run share.
+/// What all measurements share.
 pub struct Bench {
-    /// The built program.
+    /// The program under test.
     pub program: PathBuf,
-    /// The database server.
     pub postgres: Postgres,
-    /// How long to run before anything is measured.
     pub warm_up: Duration,
-    /// How long to measure.
     pub measured: Duration,
+    /// The number of stored events that are delivered.
+    pub backlog: u64,
 }
 
 /// What the receiver reached at its peak.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reached {
-    /// Reports in one commit.
+    /// Reports per commit.
     pub batch: Option<f64>,
-    /// Reports a second.
+    /// Reports per second.
     pub peak: Option<f64>,
 }
 
 /// A start of the program on an empty database.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
-    /// Until it could take reports, in milliseconds.
+    /// Until it accepted reports.
     pub ready_ms: f64,
-    /// The memory it then takes without load, in MiB.
+    /// Memory without load.
     pub idle_mib: f64,
 }
 
+/// Connections that guess passwords.
+const GUESSING: usize = 64;
+
+/// Settings without group commit.
+const ONE_EACH: [(&str, &str); 3] = [
+    ("RECEIPTD_BATCH", "1"),
+    ("RECEIPTD_WRITERS", "16"),
+    ("RECEIPTD_DATABASE_CONNECTIONS", "20"),
+];
+
 impl Bench {
-    /// Measures a row. `reached` is what the receiver did before in that round.
+    /// Measures a row. `reached` is what the receiver reached earlier in the round.
     pub fn row(&self, row: Row, stream: u64, reached: Reached) -> Result<Measured> {
-        let load = |address| {
-            let rate = match row.rate {
-                Rate::Peak => None,
-                Rate::Fixed(rate) => Some(rate),
-                Rate::HalfOfPeak => {
-                    let peak = reached.peak.context("the peak was not measured before")?;
-                    Some(u32::try_from(rounded(peak / 2.0))?)
-                }
-            };
-            Ok(self.load(row, rate, address, stream))
+        let rate = match row.rate {
+            Rate::Peak => None,
+            Rate::Fixed(rate) => Some(rate),
+            Rate::HalfOfPeak => {
+                let peak = reached.peak.context("the peak was not measured before")?;
+                Some(u32::try_from(rounded(peak / 2.0))?)
+            }
         };
-        let measured = match row.subject {
+        let load = |address| Load {
+            mode: row.mode,
+            connections: row.connections,
+            rate,
+            warm_up: self.warm_up,
+            measured: self.measured,
+            ..Load::new(address, stream)
+        };
+        match row.subject {
             Subject::OnPostgres => self.receiver(load, true, &[]),
             Subject::Writers(count) => {
                 let count = count.to_string();
                 self.receiver(load, true, &[("RECEIPTD_WRITERS", &count)])
             }
-            Subject::BesidePasswordGuessing => self.beside_guesses(load),
+            Subject::BesidePasswordGuessing => self.beside_guessing(load),
             Subject::OnSqlite => self.receiver(load, false, &[]),
             Subject::OneTransactionEach => self.receiver(load, true, &ONE_EACH),
             Subject::Ceiling => Self::ceiling(load, Depth::Read),
@@ -79,60 +99,75 @@ impl Bench {
                 self.direct(row, rounded(size), stream)
             }
             Subject::SingleStatements => self.direct(row, 1, stream),
-        };
-        measured.with_context(|| format!("{}, {} connections", row.name(), row.connections))
+            Subject::EventDelay { on_postgres } => {
+                self.events(on_postgres, |events| events.delay(load))
+            }
+            Subject::Backlog { on_postgres } => {
+                self.events(on_postgres, |events| events.backlog(load))
+            }
+            Subject::Subscriptions { on_postgres, some } => self.events(on_postgres, |events| {
+                events.beside_subscriptions(load, some)
+            }),
+        }
     }
 
-    /// Starts the program on an empty database and looks at it.
+    /// Starts the program on an empty database.
     pub fn start(&self, on_postgres: bool) -> Result<Start> {
-        let database = on_postgres.then(|| self.postgres.fresh()).transpose()?;
-        let receiver = self.receiver_on(database.as_ref(), false, &[])?;
+        let database = self.database(on_postgres)?;
+        let mut receiver = self.receiver_on(database.as_ref(), false, &[])?;
         thread::sleep(Duration::from_millis(500));
-        let idle = Usage::of_tree(receiver.pid())?;
         let start = Start {
             ready_ms: receiver.ready_after.as_secs_f64() * 1e3,
-            idle_mib: mebibytes(idle.memory),
+            idle_mib: mebibytes(receiver.memory()?),
         };
         receiver.stop()?;
         Ok(start)
     }
 
-    pub(crate) fn receiver_on(
+    /// An empty PostgreSQL database, or none.
+    pub fn database(&self, on_postgres: bool) -> Result<Option<Database<'_>>> {
+        on_postgres.then(|| self.postgres.fresh()).transpose()
+    }
+
+    pub fn receiver_on(
         &self,
         database: Option<&Database<'_>>,
         with_channel: bool,
-        variables: &[(&str, &str)],
+        settings: &[(&str, &str)],
     ) -> Result<Receiver> {
         let url = database.map(Database::url);
-        Receiver::start(Setup {
-            program: &self.program,
-            database_url: url.as_deref(),
-            variables,
-            with_channel,
-        })
+        let installation = Installation::new(&self.program, url.as_deref())?
+            .with(&[("RECEIPTD_LOG", "warn")])
+            .with(settings);
+        if with_channel {
+            installation.add_channel()?;
+        }
+        let mut receiver = Arc::new(installation).receiver(&["serve"]);
+        receiver.start()?;
+        Ok(receiver)
     }
 
     fn receiver(
         &self,
-        load: impl Fn(SocketAddr) -> Result<Load>,
+        load: impl Fn(SocketAddr) -> Load,
         on_postgres: bool,
-        variables: &[(&str, &str)],
+        settings: &[(&str, &str)],
     ) -> Result<Measured> {
-        let database = on_postgres.then(|| self.postgres.fresh()).transpose()?;
-        let receiver = self.receiver_on(database.as_ref(), true, variables)?;
+        let database = self.database(on_postgres)?;
+        let mut receiver = self.receiver_on(database.as_ref(), true, settings)?;
         let postgres = on_postgres.then_some(&self.postgres);
-        let probe = || Moment::of(receiver.pid(), postgres, Some(&receiver));
-        let (loaded, before, after) = load(receiver.public())?.run(probe)?;
-        self.check(loaded.taken, database.as_ref(), &receiver)?;
+        let probe = || UsageSample::take(receiver.pid(), postgres, Some(&receiver));
+        let (result, before, after) = load(receiver.public()).run(probe)?;
+        self.check(result.accepted, database.as_ref(), &receiver)?;
         receiver.stop()?;
-        Ok(moment::measured(&loaded, &before?, &after?))
+        Ok(measured(&result, &before?, &after?))
     }
 
-    /// Good traffic alone and then beside those who guess passwords.
-    fn beside_guesses(&self, load: impl Fn(SocketAddr) -> Result<Load>) -> Result<Measured> {
+    /// Good traffic alone, and then beside password guessing.
+    fn beside_guessing(&self, load: impl Fn(SocketAddr) -> Load) -> Result<Measured> {
         let database = self.postgres.fresh()?;
-        let receiver = self.receiver_on(Some(&database), true, &[])?;
-        let good = load(receiver.public())?;
+        let mut receiver = self.receiver_on(Some(&database), true, &[])?;
+        let good = load(receiver.public());
         let alone = Load {
             measured: self.warm_up,
             stream: Stream {
@@ -147,33 +182,35 @@ impl Bench {
             rate: None,
             ..good
         };
-        let probe = || Moment::of(receiver.pid(), Some(&self.postgres), Some(&receiver));
+        let probe = || UsageSample::take(receiver.pid(), Some(&self.postgres), Some(&receiver));
         let (alone, _, quiet) = alone.run(probe)?;
-        let (other, loaded) = thread::scope(|scope| {
+        let (other, result) = thread::scope(|scope| {
             let guessing = scope.spawn(|| guesses.run(|| ()));
-            let loaded = good.run(probe);
-            (guessing.join(), loaded)
+            let result = good.run(probe);
+            (guessing.join(), result)
         });
-        let (mut loaded, before, after) = loaded?;
-        let other = other.ok().context("the password-guessing load died")?;
-        self.check(alone.taken + loaded.taken, Some(&database), &receiver)?;
+        let (mut result, before, after) = result?;
+        let (other, ..) = other
+            .ok()
+            .context("the password-guessing load panicked")??;
+        let accepted = alone.accepted + result.accepted;
+        self.check(accepted, Some(&database), &receiver)?;
         receiver.stop()?;
         let (quiet, after) = (quiet?, after?);
-        // The receiver's time goes to both.
-        loaded.requests += other?.0.requests;
-        let grown = moment::memory_grown(&quiet, &after);
+        // The receiver spends its time on both.
+        result.requests += other.requests;
         Ok(Measured {
-            grown: Some(grown),
-            ..moment::measured(&loaded, &before?, &after)
+            grown: Some(memory_grown(&quiet, &after)),
+            ..measured(&result, &before?, &after)
         })
     }
 
-    fn ceiling(load: impl Fn(SocketAddr) -> Result<Load>, depth: Depth) -> Result<Measured> {
-        let ceiling = ceiling::Process::start(depth)?;
-        let load = load(ceiling.address)?;
-        let (loaded, before, after) = load.run(|| Moment::of(ceiling.pid(), None, None))?;
+    fn ceiling(load: impl Fn(SocketAddr) -> Load, depth: Depth) -> Result<Measured> {
+        let ceiling = CeilingProcess::start(depth)?;
+        let probe = || UsageSample::take(ceiling.pid(), None, None);
+        let (result, before, after) = load(ceiling.address).run(probe)?;
         ceiling.stop()?;
-        Ok(moment::measured(&loaded, &before?, &after?))
+        Ok(measured(&result, &before?, &after?))
     }
 
     fn direct(&self, row: Row, batch: usize, stream: u64) -> Result<Measured> {
@@ -188,20 +225,16 @@ impl Bench {
         let probe = || (self.postgres.usage(), process::own());
         let url = database.url();
         let run = direct.run(&url, probe);
-        let (recorded, before, after) = self.postgres.runtime().block_on(run)?;
-        let (kept, _) = database.reports()?;
+        let (recorded, before, after) = self.postgres.runtime.block_on(run)?;
+        let (stored, _) = database.reports()?;
         ensure!(
-            u64::try_from(kept)? == recorded.taken,
-            "{} recorded, {kept} kept",
-            recorded.taken
+            u64::try_from(stored)? == recorded.all,
+            "{} recorded, {stored} stored",
+            recorded.all
         );
-        let database_cpu = used(before.0, after.0, recorded.reports);
-        let [p50, p99, p999] = latencies(&recorded.latencies);
-        Ok(Measured {
+        let database_cpu = cpu_each(before.0, after.0, recorded.reports);
+        let measured = Measured {
             reports: Some(per_second(recorded.reports, recorded.window)),
-            p50,
-            p99,
-            p999,
             database_cpu,
             report_cpu: database_cpu,
             #[expect(
@@ -211,66 +244,85 @@ impl Bench {
             batch: Some(batch as f64),
             load_cpu: Some(processors(before.1?, after.1?, recorded.window)),
             ..Measured::default()
-        })
+        };
+        Ok(measured.with_latencies(&recorded.latencies))
     }
 
-    const fn load(&self, row: Row, rate: Option<u32>, address: SocketAddr, stream: u64) -> Load {
-        Load {
-            mode: row.mode,
-            connections: row.connections,
-            rate,
-            warm_up: self.warm_up,
-            measured: self.measured,
-            ..Load::new(address, stream)
-        }
-    }
-
-    /// Fails unless every report that was answered 204 is in the log, once, and
-    /// no other.
-    pub(crate) fn check(
+    /// Fails unless exactly the accepted reports are in the log, each once.
+    pub fn check(
         &self,
-        taken: u64,
+        accepted: u64,
         database: Option<&Database<'_>>,
         receiver: &Receiver,
     ) -> Result<()> {
-        let began = Instant::now();
-        loop {
-            let (reports, duplicates) = match database {
-                Some(database) => database.reports()?,
-                None => reports_in_file(self.postgres.runtime(), &receiver.file())?,
-            };
-            if (u64::try_from(reports)?, duplicates) == (taken, 0) {
-                return Ok(());
-            }
-            // What went to the journal while the database was slow follows soon.
-            ensure!(
-                began.elapsed() < Duration::from_secs(10),
-                "{taken} reports were answered 204, but {reports} and {duplicates} duplicates \
-                 are stored"
-            );
-            thread::sleep(Duration::from_millis(200));
-        }
+        let counts = || match database {
+            Some(database) => database.reports(),
+            None => reports_in_file(&self.postgres.runtime, &receiver.installation.sqlite_file()),
+        };
+        let (mut reports, mut duplicates) = (0, 0);
+        // Reports that went to the journal while the database was slow follow soon.
+        let limit = Duration::from_secs(10);
+        let matches = until(limit, Duration::from_millis(200), || {
+            (reports, duplicates) = counts().unwrap_or_default();
+            (u64::try_from(reports).ok(), duplicates) == (Some(accepted), 0)
+        });
+        ensure!(
+            matches,
+            "{accepted} reports were answered 204, but {reports} and {duplicates} duplicates are \
+             stored"
+        );
+        Ok(())
     }
-}
 
-/// From how many connections passwords are guessed.
-const GUESSING: usize = 64;
-
-/// Group commit switched off.
-const ONE_EACH: [(&str, &str); 3] = [
-    ("RECEIPTD_BATCH", "1"),
-    ("RECEIPTD_WRITERS", "16"),
-    ("RECEIPTD_DATABASE_CONNECTIONS", "20"),
-];
-
-/// The built program beside this one.
-pub fn program_beside_us() -> Result<PathBuf> {
-    let this = std::env::current_exe()?;
-    let program = this.parent().unwrap_or(Path::new(".")).join("receiptd");
-    ensure!(
-        program.is_file(),
-        "{} is not there; build it first: cargo build --release -p receiptd",
-        program.display()
-    );
-    Ok(program)
+    /// Sends `rate` reports per second to a receiver on each engine. Returns their memory in MiB
+    /// at the start and after every minute.
+    pub fn soak(
+        &self,
+        minutes: u16,
+        rate: u32,
+        progress: impl Fn(&str),
+    ) -> Result<Vec<[String; 3]>> {
+        let database = self.postgres.fresh()?;
+        let mut on_postgres = self.receiver_on(Some(&database), true, &[])?;
+        let mut on_sqlite = self.receiver_on(None, true, &[])?;
+        let load = |receiver: &Receiver, stream| Load {
+            rate: Some(rate),
+            measured: Duration::from_secs(60 * u64::from(minutes)),
+            ..Load::new(receiver.public(), stream)
+        };
+        let (samples, results) = thread::scope(|scope| {
+            let loads = [load(&on_postgres, 1), load(&on_sqlite, 2)];
+            let loads = loads.map(|load| scope.spawn(move || load.run(|| ())));
+            let began = Instant::now();
+            let mut samples = Vec::new();
+            for minute in 0..=minutes {
+                // A little early: the load must still run at the end.
+                let due = Duration::from_secs(60 * u64::from(minute));
+                let due = due.saturating_sub(Duration::from_millis(500));
+                thread::sleep(due.saturating_sub(began.elapsed()));
+                let memory = |receiver: &Receiver| {
+                    let usage = Usage::of_tree(receiver.pid())?;
+                    anyhow::Ok(number(Some(mebibytes(usage.memory))))
+                };
+                let sample = [
+                    minute.to_string(),
+                    memory(&on_postgres)?,
+                    memory(&on_sqlite)?,
+                ];
+                let [minute, postgres, sqlite] = &sample;
+                progress(&format!(
+                    "minute {minute}: {postgres} MiB on PostgreSQL, {sqlite} MiB on SQLite"
+                ));
+                samples.push(sample);
+            }
+            anyhow::Ok((samples, loads.map(thread::ScopedJoinHandle::join)))
+        })?;
+        let receivers = [(&mut on_postgres, Some(&database)), (&mut on_sqlite, None)];
+        for ((receiver, database), result) in receivers.into_iter().zip(results) {
+            let (result, (), ()) = result.ok().context("a load panicked")??;
+            self.check(result.accepted, database, receiver)?;
+            receiver.stop()?;
+        }
+        Ok(samples)
+    }
 }

@@ -1,19 +1,19 @@
-//! What processes use, from `/proc`.
+//! Processor time and memory of processes, from `/proc`.
 
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-/// The unit of processor time in `/proc`, the same on every Linux but one.
+/// The unit of processor time in `/proc`, the same on all architectures but one.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What a process and all its children have used so far.
+/// What a process and all its descendants have used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
-    /// Processor time, of ended children too.
+    /// Processor time, including ended children.
     pub cpu: Duration,
-    /// Memory in RAM, in bytes. Pages that processes share count in each.
+    /// Resident memory in bytes. Shared pages count in every process.
     pub memory: u64,
 }
 
@@ -27,7 +27,6 @@ struct Stat {
 }
 
 impl Usage {
-    /// Of a process and all its children.
     pub fn of_tree(root: u32) -> Result<Self> {
         let processes = all();
         let mut tree = vec![root];
@@ -52,14 +51,13 @@ impl Usage {
 }
 
 /// The parent of a process, if both have this name.
-#[must_use]
 pub fn parent_of_same_name(pid: u32, name: &str) -> Option<u32> {
     let child = stat(pid)?;
     let parent = stat(child.parent)?;
     (child.name == name && parent.name == name).then_some(parent.pid)
 }
 
-/// How much this process has used so far, without its children.
+/// What this process has used so far, without its children.
 pub fn own() -> Result<Usage> {
     let pid = std::process::id();
     let stat = stat(pid).context("this process is not in /proc")?;
@@ -83,12 +81,12 @@ fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The name stands in parentheses and may hold anything, parentheses too.
+/// The name is in parentheses and may itself contain parentheses.
 fn parse_stat(line: &str) -> Option<Stat> {
     let (pid, rest) = line.split_once(" (")?;
     let (name, rest) = rest.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();
-    let number = |place: usize| fields.get(place)?.parse::<u32>().ok();
+    let number = |index: usize| fields.get(index)?.parse::<u32>().ok();
     Some(Stat {
         pid: pid.parse().ok()?,
         parent: number(1)?,
@@ -112,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_read_around_any_name() {
+    fn line_with_any_name_is_parsed() {
         let line = "42 (a (b) c) S 7 42 42 0 -1 4194304 1 2 3 4 10 20 30 40 20 0 1 0 5 6 7";
         let stat = parse_stat(line).unwrap();
         assert_eq!((stat.pid, stat.parent), (42, 7));

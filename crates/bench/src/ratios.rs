@@ -1,155 +1,169 @@
-//! The ratios of interest: they say more than rates do, since both sides were
-//! measured on the same machine in the same minutes.
+//! The ratios of interest. They say more than rates do, since both sides were measured on the same
+//! machine in the same minutes.
 
 use serde::Serialize;
 
 use crate::measure::Start;
-use crate::row::{Measured, Row, Subject};
+use crate::row::{Measured, Rate, Row, Subject};
 use crate::suite::{self, ONE_SENDER, Results};
 use crate::table::median;
 
-/// One figure that follows from the medians.
 #[derive(Debug, Serialize)]
 pub struct Ratio {
-    /// What it is.
     pub name: &'static str,
-    /// Its value.
     pub value: Option<f64>,
 }
 
-/// All that follow from what was measured.
-#[must_use]
-#[expect(clippy::too_many_lines, reason = "a list")]
+/// All ratios of the medians whose rows were measured.
 pub fn of(results: &Results) -> Vec<Ratio> {
-    let find = |row: Row| {
-        let found = results.rows.iter().find(|(each, _)| *each == row);
-        found
-            .map(|(_, rounds)| Measured::medians(rounds))
-            .unwrap_or_default()
-    };
-    let flood = |subject, connections| find(Row::flood(subject, connections));
-    let receiver = flood(Subject::OnPostgres, 256);
-    let ceiling = flood(Subject::Ceiling, 256);
-    let lone = flood(Subject::OnPostgres, 1);
-    let statement = find(suite::LONE_STATEMENT);
-    let challenge = find(suite::CHALLENGES);
+    let reports = of_reports(results).into_iter();
+    let all = reports.chain(of_events(results));
+    let all = all.map(|(name, value)| Ratio { name, value });
+    all.filter(|ratio| ratio.value.is_some()).collect()
+}
+
+fn find(results: &Results, row: Row) -> Measured {
+    let found = results.rows.iter().find(|(each, _)| *each == row);
+    let found = found.map(|(_, rounds)| Measured::medians(rounds));
+    found.unwrap_or_default()
+}
+
+fn divided(above: Option<f64>, below: Option<f64>) -> Option<f64> {
+    Some(above? / below.filter(|it| *it > 0.0)?)
+}
+
+fn of_reports(results: &Results) -> Vec<(&'static str, Option<f64>)> {
+    let find = |row| find(results, row);
+    let peak = |subject, connections| find(Row::peak(subject, connections));
+    let reports = |subject, connections| peak(subject, connections).reports;
+    let receiver = peak(Subject::OnPostgres, 256);
+    let over = |subject, connections| divided(receiver.reports, reports(subject, connections));
+    let ceiling = peak(Subject::Ceiling, 256).requests;
+    let lone = peak(Subject::OnPostgres, 1).p50;
+    let statement = find(suite::LONE_STATEMENT).p50;
     let guesses = find(suite::PASSWORD_GUESSING);
     let half = find(suite::HALF_OF_PEAK);
-    let writers = |count, connections| flood(Subject::Writers(count), connections).reports;
-    let divided =
-        |above: Option<f64>, below: Option<f64>| Some(above? / below.filter(|it| *it > 0.0)?);
-    let start = |place: usize, field: fn(&Start) -> f64| {
-        results
-            .starts
-            .get(place)
-            .and_then(|starts| median(starts.iter().map(field).collect()))
+    let half_beside_guessing = find(suite::HALF_OF_PEAK_BESIDE_GUESSING);
+    let no_store = peak(Subject::NoStore, 256).requests;
+    let challenges = find(suite::CHALLENGES).requests;
+    let two_writers = |connections| {
+        let [one, two] = [1, 2].map(|count| reports(Subject::Writers(count), connections));
+        divided(two, one)
     };
-    let ratio = |name, value| Ratio { name, value };
-    let all = vec![
-        ratio(
+    let start =
+        |starts: &[Start], field: fn(&Start) -> f64| median(starts.iter().map(field).collect());
+    let [on_postgres, on_sqlite] = &results.starts;
+    let [idle, ready]: [fn(&Start) -> f64; 2] = [|start| start.idle_mib, |start| start.ready_ms];
+    vec![
+        (
             "PostgreSQL at 256 ÷ floor (batches of 256)",
-            divided(receiver.reports, flood(Subject::Batches(256), 1).reports),
+            over(Subject::Batches(256), 1),
         ),
-        ratio(
+        (
             "PostgreSQL at 256 ÷ floor (batches of the same size)",
-            divided(
-                receiver.reports,
-                flood(Subject::BatchesAsReached, 1).reports,
-            ),
+            over(Subject::BatchesAsReached, 1),
         ),
-        ratio(
+        (
             "PostgreSQL at 256 ÷ one report per statement",
-            divided(
-                receiver.reports,
-                flood(Subject::SingleStatements, 64).reports,
-            ),
+            over(Subject::SingleStatements, 64),
         ),
-        ratio(
+        (
             "PostgreSQL at 256 ÷ one transaction per request",
-            divided(
-                receiver.reports,
-                flood(Subject::OneTransactionEach, 256).reports,
-            ),
+            over(Subject::OneTransactionEach, 256),
         ),
-        ratio(
+        (
             "PostgreSQL at 256 ÷ HTTP ceiling",
-            divided(receiver.requests, ceiling.requests),
+            divided(receiver.requests, ceiling),
         ),
-        ratio(
+        (
             "PostgreSQL at 256 ÷ HTTP and ingest queue, no store",
-            divided(receiver.requests, flood(Subject::NoStore, 256).requests),
+            divided(receiver.requests, no_store),
         ),
-        ratio(
+        (
             "SQLite at 64 ÷ PostgreSQL at 64",
             divided(
-                flood(Subject::OnSqlite, 64).reports,
-                flood(Subject::OnPostgres, 64).reports,
+                reports(Subject::OnSqlite, 64),
+                reports(Subject::OnPostgres, 64),
             ),
         ),
-        ratio(
+        (
             "p99 ÷ p50 on PostgreSQL at 256",
             divided(receiver.p99, receiver.p50),
         ),
-        ratio("p99 on PostgreSQL at 50 % of peak, ms", half.p99),
-        ratio(
+        ("p99 on PostgreSQL at 50 % of peak, ms", half.p99),
+        (
             "a single report on PostgreSQL ÷ a single statement (p50)",
-            divided(lone.p50, statement.p50),
+            divided(lone, statement),
         ),
-        ratio(
+        (
             "a single report on PostgreSQL − a single statement (p50), ms",
-            lone.p50
-                .zip(statement.p50)
+            lone.zip(statement)
                 .map(|(report, statement)| report - statement),
         ),
-        ratio(
+        (
             "good traffic kept beside password guessing",
-            guesses
-                .reports
-                .map(|reports| reports / f64::from(ONE_SENDER)),
+            divided(guesses.reports, Some(f64::from(ONE_SENDER))),
         ),
-        ratio(
+        (
             "50 % of peak kept beside password guessing",
-            divided(
-                find(suite::HALF_OF_PEAK_BESIDE_GUESSING).reports,
-                half.reports,
-            ),
+            divided(half_beside_guessing.reports, half.reports),
         ),
-        ratio("memory grown beside password guessing, MiB", guesses.grown),
-        ratio(
-            "2 writers ÷ 1 at 64",
-            divided(writers(2, 64), writers(1, 64)),
-        ),
-        ratio(
-            "2 writers ÷ 1 at 256",
-            divided(writers(2, 256), writers(1, 256)),
-        ),
-        ratio(
-            "401 ÷ HTTP ceiling at 256",
-            divided(challenge.requests, ceiling.requests),
-        ),
-        ratio(
+        ("memory grown beside password guessing, MiB", guesses.grown),
+        ("2 writers ÷ 1 at 64", two_writers(64)),
+        ("2 writers ÷ 1 at 256", two_writers(256)),
+        ("401 ÷ HTTP ceiling at 256", divided(challenges, ceiling)),
+        (
             "CPU a report, receiver and PostgreSQL, µs",
             receiver.report_cpu,
         ),
-        ratio("memory at 256 on PostgreSQL, MiB", receiver.memory),
-        ratio(
-            "memory idle on PostgreSQL, MiB",
-            start(0, |start| start.idle_mib),
-        ),
-        ratio(
-            "memory idle on SQLite, MiB",
-            start(1, |start| start.idle_mib),
-        ),
-        ratio(
+        ("memory at 256 on PostgreSQL, MiB", receiver.memory),
+        ("memory idle on PostgreSQL, MiB", start(on_postgres, idle)),
+        ("memory idle on SQLite, MiB", start(on_sqlite, idle)),
+        (
             "start on an empty PostgreSQL database, ms",
-            start(0, |start| start.ready_ms),
+            start(on_postgres, ready),
         ),
-        ratio(
-            "start on an empty SQLite file, ms",
-            start(1, |start| start.ready_ms),
+        ("start on an empty SQLite file, ms", start(on_sqlite, ready)),
+    ]
+}
+
+fn of_events(results: &Results) -> [(&'static str, Option<f64>); 8] {
+    let row = |subject, rate| {
+        let found = results.rows.iter();
+        let mut found = found.filter(|(row, _)| row.subject == subject && row.rate == rate);
+        let found = found.next().map(|(_, rounds)| Measured::medians(rounds));
+        found.unwrap_or_default()
+    };
+    let delay = |on_postgres| {
+        let rate = Rate::Fixed(suite::DELAY_RATE);
+        row(Subject::EventDelay { on_postgres }, rate).p99
+    };
+    let backlog = |on_postgres| row(Subject::Backlog { on_postgres }, Rate::Peak).events;
+    let beside = |on_postgres, rate| {
+        let [with, without] = [true, false]
+            .map(|some| row(Subject::Subscriptions { on_postgres, some }, rate).reports);
+        divided(with, without)
+    };
+    [
+        ("event after its 204 on PostgreSQL, p99, ms", delay(true)),
+        ("event after its 204 on SQLite, p99, ms", delay(false)),
+        ("events delivered per second on PostgreSQL", backlog(true)),
+        ("events delivered per second on SQLite", backlog(false)),
+        (
+            "50 % of peak beside 5 subscriptions ÷ beside none, PostgreSQL",
+            beside(true, Rate::HalfOfPeak),
         ),
-    ];
-    all.into_iter()
-        .filter(|ratio| ratio.value.is_some())
-        .collect()
+        (
+            "50 % of peak beside 5 subscriptions ÷ beside none, SQLite",
+            beside(false, Rate::HalfOfPeak),
+        ),
+        (
+            "peak beside 5 subscriptions ÷ beside none, PostgreSQL",
+            beside(true, Rate::Peak),
+        ),
+        (
+            "peak beside 5 subscriptions ÷ beside none, SQLite",
+            beside(false, Rate::Peak),
+        ),
+    ]
 }

@@ -1,235 +1,233 @@
-//! The program under test: started, waited for, stopped.
+//! A process of the program under test: started, waited for, stopped, killed.
 
-use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::fs;
+use std::net::SocketAddr;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tempfile::TempDir;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use serde_json::Value;
 
-use crate::{ADMIN_TOKEN, CHANNEL, PASSWORD, SECRET_KEY, USER, http};
+use crate::http;
+use crate::installation::Installation;
+use crate::process::Usage;
+use crate::wait::until;
 
-/// A running server.
+const START_TIMEOUT: Duration = Duration::from_mins(1);
+const STOP_TIMEOUT: Duration = Duration::from_mins(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_mins(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A receiver or a worker. Dropping it kills the process.
 pub struct Receiver {
-    child: Child,
-    folder: TempDir,
-    public: SocketAddr,
-    operator: SocketAddr,
-    /// From its start until it could take reports.
+    pub installation: Arc<Installation>,
+    arguments: &'static [&'static str],
+    child: Option<Child>,
+    /// The time from the last start until it accepted reports.
     pub ready_after: Duration,
 }
 
-/// How a server is started.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup<'a> {
-    /// The built program.
-    pub program: &'a Path,
-    /// Where the reports go; `None` takes the file in its data folder.
-    pub database_url: Option<&'a str>,
-    /// More variables of its environment.
-    pub variables: &'a [(&'a str, &'a str)],
-    /// Whether there is a channel to report to.
-    pub with_channel: bool,
-}
-
 impl Receiver {
-    /// Starts a server and waits until it can take reports.
-    pub fn start(setup: Setup<'_>) -> Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("receiptd-bench-")
-            .tempdir()?;
-        let (public, operator) = (free_address()?, free_address()?);
-        let program = || {
-            let mut program = program(setup, folder.path());
-            program.env("RECEIPTD_PUBLIC_LISTEN", public.to_string());
-            program.env("RECEIPTD_ADMIN_LISTEN", operator.to_string());
-            program
-        };
-        if setup.with_channel {
-            add_channel(program())?;
-        }
-        let log = File::create(folder.path().join("log"))?;
-        let began = Instant::now();
-        let child = program()
-            .arg("serve")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("{} does not start", setup.program.display()))?;
-        let mut receiver = Self {
-            child,
-            folder,
-            public,
-            operator,
+    pub const fn new(installation: Arc<Installation>, arguments: &'static [&'static str]) -> Self {
+        Self {
+            installation,
+            arguments,
+            child: None,
             ready_after: Duration::ZERO,
-        };
-        receiver.wait_until_ready(began)?;
-        Ok(receiver)
+        }
     }
 
-    /// Where reports are sent to.
-    #[must_use]
-    pub const fn public(&self) -> SocketAddr {
-        self.public
+    /// Starts the process and returns immediately. A running one is killed.
+    pub fn launch(&mut self) -> Result<()> {
+        self.kill()?;
+        self.child = Some(self.installation.spawn(self.arguments)?);
+        Ok(())
     }
 
-    /// Where operators ask.
-    #[must_use]
-    pub const fn operator(&self) -> SocketAddr {
-        self.operator
+    /// Starts the process with this standard error, of which it returns the reading end of a pipe.
+    pub fn launch_with_stderr(&mut self, stderr: Stdio) -> Result<Option<ChildStderr>> {
+        self.kill()?;
+        let child = self
+            .installation
+            .spawn_with(self.arguments, Stdio::null(), stderr)?;
+        Ok(self.child.insert(child).stderr.take())
     }
 
-    /// Its process id.
-    #[must_use]
+    /// Starts the process and waits until it accepts reports.
+    pub fn start(&mut self) -> Result<()> {
+        let began = Instant::now();
+        self.launch()?;
+        self.wait_until_ready()?;
+        self.ready_after = began.elapsed();
+        Ok(())
+    }
+
+    /// Where reports are sent.
+    pub fn public(&self) -> SocketAddr {
+        self.installation.public
+    }
+
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().map_or(0, Child::id)
     }
 
-    /// The file that reports are kept in without a database server.
-    #[must_use]
-    pub fn file(&self) -> PathBuf {
-        data_dir(self.folder.path()).join("receiptd.db")
+    /// The status of `/readyz`, and its JSON.
+    pub fn health(&self) -> Result<(u16, Value)> {
+        let (status, text) = http::get(self.installation.operator, "/readyz")?;
+        Ok((status, serde_json::from_str(&text)?))
     }
 
-    /// Its metrics as text.
     pub fn metrics(&self) -> Result<String> {
-        let (status, text) = http::get(self.operator, "/metrics")?;
+        let (status, text) = http::get(self.installation.operator, "/metrics")?;
         ensure!(status == 200, "the metrics answer {status}");
         Ok(text)
     }
 
-    /// Asks it to stop and waits until it has.
-    pub fn stop(mut self) -> Result<()> {
-        terminate(&mut self.child)?;
-        let status = wait(&mut self.child, Duration::from_secs(30))?;
+    /// The value of a metric without labels.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        Ok(http::metric(&self.metrics()?, name))
+    }
+
+    pub fn journaled(&self) -> Result<f64> {
+        self.metric("receiptd_journaled_reports_total")
+    }
+
+    /// The memory of the process in bytes.
+    pub fn memory(&self) -> Result<u64> {
+        Ok(Usage::of_tree(self.pid())?.memory)
+    }
+
+    pub fn open_files(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count())
+    }
+
+    /// Waits until every acknowledged report is in the database: the store is ready and the
+    /// journal empty. Returns how long that took.
+    pub fn wait_until_drained(&self) -> Result<Duration> {
+        let began = Instant::now();
+        let is_ready = |health: &(u16, Value)| has_part(&health.1, "store", "ready");
+        let drained = until(DRAIN_TIMEOUT, POLL_INTERVAL, || {
+            self.installation.journal_bytes() == 0 && self.health().as_ref().is_ok_and(is_ready)
+        });
+        ensure!(
+            drained,
+            "the journal is not drained after {DRAIN_TIMEOUT:?}: {:?}\n{}",
+            self.health(),
+            self.installation.end_of_log()
+        );
+        Ok(began.elapsed())
+    }
+
+    /// Changes whether the running process may write files.
+    pub fn allow_writes(&self, allowed: bool) -> Result<()> {
+        let process = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        let before = getrlimit(Resource::Fsize);
+        let limit = Rlimit {
+            current: if allowed { before.maximum } else { Some(0) },
+            maximum: before.maximum,
+        };
+        prlimit(process, Resource::Fsize, limit).context("its limit cannot be set")?;
+        Ok(())
+    }
+
+    /// Ends the process as a power failure would.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Asks the process to stop. Returns how long that took, and how it ended.
+    pub fn terminate(&mut self) -> Result<(Duration, ExitStatus)> {
+        let began = Instant::now();
+        let child = self.child.as_mut().context("the receiver does not run")?;
+        let status =
+            stop_process(child, STOP_TIMEOUT).with_context(|| self.installation.end_of_log())?;
+        self.child = None;
+        Ok((began.elapsed(), status))
+    }
+
+    /// Stops the process; fails unless it ends with status 0.
+    pub fn stop(&mut self) -> Result<()> {
+        let (took, status) = self.terminate()?;
         ensure!(
             status.success(),
-            "the server ended with {status}\n{}",
-            self.end_of_log()
+            "the receiver ended with {status} after {took:?}\n{}",
+            self.installation.end_of_log()
         );
         Ok(())
     }
 
-    fn wait_until_ready(&mut self, began: Instant) -> Result<()> {
-        while began.elapsed() < Duration::from_secs(30) {
-            if let Ok((200, _)) = http::get(self.operator, "/readyz") {
-                self.ready_after = began.elapsed();
-                return Ok(());
-            }
-            if let Some(status) = self.child.try_wait()? {
-                bail!("the server ended with {status}\n{}", self.end_of_log());
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        bail!("the server is not ready after 30 s\n{}", self.end_of_log())
+    /// Waits until it accepts reports.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
+        self.wait_for_health(|health| matches!(health, Ok((200, _))))
     }
 
-    fn end_of_log(&self) -> String {
-        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        let lines: Vec<_> = log.lines().collect();
-        lines
-            .get(lines.len().saturating_sub(15)..)
-            .unwrap_or_default()
-            .join("\n")
+    /// Waits until it answers, whether it accepts reports or not.
+    pub fn wait_until_up(&mut self) -> Result<()> {
+        self.wait_for_health(Result::is_ok)
+    }
+
+    /// Waits until `/readyz` says that reports are accepted, or that they are refused because the
+    /// journal is. Returns whether it did within `limit`.
+    pub fn reports_readiness(&self, ready: bool, limit: Duration) -> bool {
+        until(limit, POLL_INTERVAL, || {
+            self.health().is_ok_and(|(status, health)| match status {
+                200 => ready,
+                _ => !ready && has_part(&health, "journal", "down"),
+            })
+        })
+    }
+
+    fn wait_for_health(&mut self, holds: impl Fn(&Result<(u16, Value)>) -> bool) -> Result<()> {
+        let began = Instant::now();
+        while !holds(&self.health()) {
+            let child = self.child.as_mut().context("the receiver does not run")?;
+            let ended = child.try_wait()?;
+            let log = || self.installation.end_of_log();
+            if let Some(status) = ended {
+                bail!("the receiver ended with {status}\n{}", log());
+            }
+            ensure!(
+                began.elapsed() < START_TIMEOUT,
+                "the receiver is not ready after {START_TIMEOUT:?}\n{}",
+                log()
+            );
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        // Has no effect on one that was stopped.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.kill();
     }
 }
 
-/// The program with settings of its own and none from this environment.
-fn program(setup: Setup<'_>, folder: &Path) -> Command {
-    let mut program = Command::new(setup.program);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("RECEIPTD_") {
-            program.env_remove(name);
-        }
-    }
-    program
-        .current_dir(folder)
-        .env("RECEIPTD_DATA_DIR", data_dir(folder))
-        .env("RECEIPTD_SECRET_KEY", SECRET_KEY)
-        .env("RECEIPTD_ADMIN_TOKEN", ADMIN_TOKEN)
-        .env("RECEIPTD_LOG", "warn")
-        .envs(setup.database_url.map(|url| ("RECEIPTD_DATABASE_URL", url)))
-        .envs(setup.variables.iter().copied());
-    program
+/// Whether `/readyz` reports this condition of a part.
+fn has_part(health: &Value, name: &str, condition: &str) -> bool {
+    let parts = health.get("parts").and_then(Value::as_array);
+    parts.into_iter().flatten().any(|part| {
+        part.get("name").is_some_and(|it| it == name)
+            && part.get("condition").is_some_and(|it| it == condition)
+    })
 }
 
-fn data_dir(folder: &Path) -> PathBuf {
-    folder.join("data")
-}
-
-fn add_channel(mut program: Command) -> Result<()> {
-    use std::io::Write as _;
-    let mut child = program
-        .args(["channel", "add", CHANNEL, "--name", "Benchmark"])
-        .args(["--user", USER, "--password-stdin", "--json"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(PASSWORD.as_bytes())?;
-    }
-    let output = child.wait_with_output()?;
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "`channel add` ended with {}\n{error}",
-        output.status
-    );
-    Ok(())
-}
-
-/// Asks a process of ours to stop.
-pub fn terminate(child: &mut Child) -> Result<()> {
-    let killed = Command::new("kill")
-        .arg("-TERM")
-        .arg(child.id().to_string())
-        .status()?;
-    ensure!(
-        killed.success(),
-        "process {} cannot be asked to stop",
-        child.id()
-    );
-    Ok(())
-}
-
-/// Waits for the end of a process of ours.
-pub fn wait(child: &mut Child, patience: Duration) -> Result<ExitStatus> {
-    let began = Instant::now();
-    while began.elapsed() < patience {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    bail!("process {} does not stop", child.id())
-}
-
-/// An address nobody listens on, below the ports that outgoing connections
-/// take: the load would take it away otherwise.
-pub fn free_address() -> Result<SocketAddr> {
-    use std::sync::atomic::{AtomicU16, Ordering};
-    static TRIED: AtomicU16 = AtomicU16::new(0);
-    // Programs that were started one after the other begin far apart.
-    let start = u16::try_from(std::process::id() % 20 * 100)?;
-    for _ in 0..1_000 {
-        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
-        let port = 30_000 + (start + tried) % 2_000;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).is_ok() {
-            return Ok(address);
-        }
-    }
-    bail!("no port from 30000 to 31999 is free")
+/// Sends SIGTERM to a process of ours and waits until it ends.
+pub fn stop_process(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
+    let pid = child.id().to_string();
+    let killed = Command::new("kill").args(["-TERM", &pid]).status()?;
+    ensure!(killed.success(), "process {pid} cannot be asked to stop");
+    let mut status = None;
+    until(limit, Duration::from_millis(5), || {
+        status = child.try_wait().ok().flatten();
+        status.is_some()
+    });
+    status.with_context(|| format!("process {pid} does not stop"))
 }

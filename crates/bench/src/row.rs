@@ -1,65 +1,64 @@
-//! What one row of the table is about, and what was measured of it.
+//! The rows of both tables, and what is measured for each.
 
 use serde::Serialize;
 
 use crate::load::Mode;
 use crate::table::{median, number};
 
-/// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// The receiver on PostgreSQL.
     OnPostgres,
     /// The receiver on PostgreSQL with so many writers.
     Writers(u8),
-    /// The receiver on PostgreSQL, while 64 more connections guess passwords as
-    /// fast as they are refused.
+    /// The receiver on PostgreSQL while 64 more connections send wrong passwords as fast as they
+    /// are refused.
     BesidePasswordGuessing,
     /// The receiver on its embedded database.
     OnSqlite,
-    /// The receiver on PostgreSQL with group commit switched off: 16 writers
-    /// that each record one report in one transaction.
+    /// The receiver on PostgreSQL without group commit: 16 writers that each record one report in
+    /// one transaction.
     OneTransactionEach,
-    /// HTTP alone: proof, form and answer.
+    /// HTTP alone: authentication, parsing and answer.
     Ceiling,
-    /// HTTP and the intake, over a store that records nothing.
+    /// HTTP and the ingest queue over a store that records nothing.
     NoStore,
-    /// Batches of this size straight into PostgreSQL from one connection.
+    /// Batches of this size directly into PostgreSQL from one connection.
     Batches(usize),
     /// Batches as large as the receiver's were, from one connection.
     BatchesAsReached,
-    /// One report a statement straight into PostgreSQL, from many connections.
+    /// One report per statement directly into PostgreSQL, from many connections.
     SingleStatements,
+    /// From the answer to a report until its event arrives.
+    EventDelay { on_postgres: bool },
+    /// Stored events, delivered at saturation.
+    Backlog { on_postgres: bool },
+    /// The receiver in the table of events, optionally with five subscriptions to all events. The
+    /// endpoint of one of them hangs.
+    Subscriptions { on_postgres: bool, some: bool },
 }
 
-/// One row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// What is measured.
     pub subject: Subject,
-    /// How reports are sent.
     pub mode: Mode,
-    /// From how many connections.
     pub connections: usize,
-    /// How many a second.
     pub rate: Rate,
 }
 
-/// How many reports are sent a second.
+/// How many reports are sent per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
     /// As many as the receiver accepts.
     Peak,
-    /// So many.
     Fixed(u32),
-    /// Half of the peak that the receiver reached in the same round.
+    /// Half of the peak in the same round.
     HalfOfPeak,
 }
 
 impl Row {
-    /// As many reports as go, with credentials.
-    #[must_use]
-    pub const fn flood(subject: Subject, connections: usize) -> Self {
+    /// Reports with credentials at saturation.
+    pub const fn peak(subject: Subject, connections: usize) -> Self {
         Self {
             subject,
             mode: Mode::AtOnce,
@@ -68,9 +67,16 @@ impl Row {
         }
     }
 
-    /// What the row is called.
-    #[must_use]
+    /// Whether it belongs to the table of events.
+    pub const fn is_about_events(self) -> bool {
+        matches!(
+            self.subject,
+            Subject::EventDelay { .. } | Subject::Backlog { .. } | Subject::Subscriptions { .. }
+        )
+    }
+
     pub fn name(self) -> String {
+        let engine = |on_postgres| if on_postgres { "PostgreSQL" } else { "SQLite" };
         let subject = match self.subject {
             Subject::OnPostgres => "receiver on PostgreSQL".to_owned(),
             Subject::Writers(1) => "receiver on PostgreSQL, 1 writer".to_owned(),
@@ -85,6 +91,18 @@ impl Row {
             Subject::Batches(size) => format!("floor: batches of {size}, no HTTP"),
             Subject::BatchesAsReached => "floor: batches of the same size, no HTTP".to_owned(),
             Subject::SingleStatements => "one report per statement, no HTTP".to_owned(),
+            Subject::EventDelay { on_postgres } => {
+                return format!("event after its 204, {}", engine(on_postgres));
+            }
+            Subject::Backlog { on_postgres } => {
+                return format!("backlog delivered, {}", engine(on_postgres));
+            }
+            Subject::Subscriptions { on_postgres, some } => {
+                let half = self.rate == Rate::HalfOfPeak;
+                let rate = if half { "50 % of peak" } else { "peak" };
+                let beside = if some { ", 5 subscriptions" } else { "" };
+                return format!("receiver on {}, {rate}{beside}", engine(on_postgres));
+            }
         };
         let mode = match self.mode {
             Mode::AtOnce => "",
@@ -104,39 +122,62 @@ impl Row {
 /// What was measured, once or as medians.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Measured {
-    /// Reports a second.
+    /// Reports per second.
     pub reports: Option<f64>,
-    /// Requests a second.
+    /// Requests per second.
     pub requests: Option<f64>,
-    /// Events taken by subscribers a second.
+    /// Events per second that subscribers accepted.
     pub events: Option<f64>,
-    /// The latency that half of the reports did not exceed, in milliseconds.
+    /// Percentiles of the latency of reports, in milliseconds.
     pub p50: Option<f64>,
-    /// The same for 99 of a hundred.
     pub p99: Option<f64>,
-    /// The same for 999 of a thousand.
     pub p999: Option<f64>,
-    /// Processor time of the receiver for a request (in the table of events for
-    /// what the row is about), in microseconds.
+    /// Processor time of the receiver per request (for stored events, per event), in microseconds.
     pub receiver_cpu: Option<f64>,
-    /// Processor time of the database for a request (where there is no HTTP,
-    /// for a report), in microseconds.
+    /// The same of the database; without HTTP, per report.
     pub database_cpu: Option<f64>,
-    /// Processor time of both together for a report, in microseconds.
+    /// Processor time of both together per report, in microseconds.
     pub report_cpu: Option<f64>,
     /// Memory of the receiver, in MiB.
     pub memory: Option<f64>,
-    /// How much that grew while passwords were guessed, in MiB.
+    /// How much that grew during password guessing, in MiB.
     pub grown: Option<f64>,
-    /// Reports in one commit, on average.
+    /// Reports per commit, on average.
     pub batch: Option<f64>,
-    /// Processors the load itself took.
+    /// Processors that the load itself used.
     pub load_cpu: Option<f64>,
 }
 
+/// The header of a column, and its value.
+pub type Column = (&'static str, fn(&Measured) -> Option<f64>);
+
+pub const REPORT_COLUMNS: &[Column] = &[
+    ("reports/s", |it| it.reports),
+    ("requests/s", |it| it.requests),
+    ("p50 ms", |it| it.p50),
+    ("p99 ms", |it| it.p99),
+    ("p99.9 ms", |it| it.p999),
+    ("receiver µs", |it| it.receiver_cpu),
+    ("database µs", |it| it.database_cpu),
+    ("MiB", |it| it.memory),
+    ("batch", |it| it.batch),
+    ("load CPUs", |it| it.load_cpu),
+];
+
+pub const EVENT_COLUMNS: &[Column] = &[
+    ("reports/s", |it| it.reports),
+    ("events/s", |it| it.events),
+    ("p50 ms", |it| it.p50),
+    ("p99 ms", |it| it.p99),
+    ("p99.9 ms", |it| it.p999),
+    ("receiver µs", |it| it.receiver_cpu),
+    ("database µs", |it| it.database_cpu),
+    ("MiB", |it| it.memory),
+    ("load CPUs", |it| it.load_cpu),
+];
+
 impl Measured {
-    /// The medians of several rounds, each for itself.
-    #[must_use]
+    /// The medians of several rounds, each value for itself.
     pub fn medians(rounds: &[Self]) -> Self {
         let of =
             |field: fn(&Self) -> Option<f64>| median(rounds.iter().filter_map(field).collect());
@@ -157,38 +198,8 @@ impl Measured {
         }
     }
 
-    /// The heads of [`Measured::cells`].
-    pub const HEADER: [&'static str; 12] = [
-        "",
-        "connections",
-        "reports/s",
-        "requests/s",
-        "p50 ms",
-        "p99 ms",
-        "p99.9 ms",
-        "receiver µs",
-        "database µs",
-        "MiB",
-        "batch",
-        "load CPUs",
-    ];
-
-    /// A line of the table.
-    #[must_use]
-    pub fn cells(&self, row: Row) -> [String; 12] {
-        [
-            row.name(),
-            row.connections.to_string(),
-            number(self.reports),
-            number(self.requests),
-            number(self.p50),
-            number(self.p99),
-            number(self.p999),
-            number(self.receiver_cpu),
-            number(self.database_cpu),
-            number(self.memory),
-            number(self.batch),
-            number(self.load_cpu),
-        ]
+    pub fn cells(&self, columns: &[Column]) -> Vec<String> {
+        let values = columns.iter().map(|(_, value)| value(self));
+        values.map(number).collect()
     }
 }

@@ -1,8 +1,7 @@
-//! Messages that are there before anything is measured, put there by SQL.
+//! Messages that are stored by SQL before a measurement.
 //!
-//! Each was sent and delivered, and was not read yet. Their rows are copies of
-//! what the receiver's own statement made of one such message, with ids, times
-//! and message ids of their own.
+//! Each was sent and delivered but not read. Their rows are copies of those that the receiver's
+//! own statement wrote for one such message, with ids, times and message ids of their own.
 
 use std::fmt::Write as _;
 
@@ -15,28 +14,28 @@ use traffic::history::ORDERLY;
 use traffic::stream::stored_message;
 
 use crate::database::Database;
-use crate::direct::Source;
+use crate::direct::ReportSource;
 
-/// How many reports each stored message has.
-pub(crate) const REPORTS_EACH: u64 = 2;
+/// The number of reports of each stored message.
+pub const REPORTS_EACH: u64 = 2;
 
-/// The ids of stored reports begin here. They stay below those that the store
-/// makes, of transaction ids shifted by 16 bits.
+/// The lowest id of stored reports. All are below those that the store assigns, which are
+/// transaction ids shifted by 16 bits.
 const FIRST_ID: u64 = 1 << 20;
 
-/// How far apart messages are.
+/// The time between two messages.
 const APART: &str = "interval '20 ms'";
 
-/// How many message ids are sent to the server at a time.
-const AT_ONCE: u64 = 10_000;
+/// Message ids per packet to the server.
+const IDS_PER_PACKET: u64 = 10_000;
 
-/// Fills an empty database with so many messages, the copied one among them.
-pub(crate) fn fill(database: &Database<'_>, messages: u64) -> Result<()> {
+/// Stores so many messages in an empty database, including the copied one.
+pub fn fill(database: &Database<'_>, messages: u64) -> Result<()> {
     let url = database.url();
     let filling = async {
         record_copied_message(&url).await?;
         let mut connection = PgConnection::connect(&url).await?;
-        // Nothing of it need survive a failure of the server.
+        // Nothing of it has to survive a crash of the server.
         connection.execute("set synchronous_commit = off").await?;
         send_message_ids(&mut connection, messages).await?;
         let reports = copies(&mut connection, "reports").await?;
@@ -53,7 +52,7 @@ pub(crate) fn fill(database: &Database<'_>, messages: u64) -> Result<()> {
         connection.close().await?;
         anyhow::Ok(())
     };
-    database.postgres().runtime().block_on(filling)?;
+    database.postgres.runtime.block_on(filling)?;
     let (reports, duplicates) = database.reports()?;
     ensure!(
         (u64::try_from(reports)?, duplicates) == (messages * REPORTS_EACH, 0),
@@ -62,9 +61,9 @@ pub(crate) fn fill(database: &Database<'_>, messages: u64) -> Result<()> {
     Ok(())
 }
 
-/// Records the message of number 0, whose rows are copied.
+/// Records the message number 0, whose rows are copied.
 async fn record_copied_message(url: &str) -> Result<()> {
-    let source = Source::new(0)?;
+    let source = ReportSource::new(0)?;
     let sid = stored_message(0);
     let [sent, delivered, _] = ORDERLY;
     let sent = source.make(sid, sent, 0)?;
@@ -84,9 +83,9 @@ async fn send_message_ids(connection: &mut PgConnection, messages: u64) -> Resul
         .await?;
     let copy = "copy made (number, sid) from stdin";
     let mut copy = connection.copy_in_raw(copy).await?;
-    for first in (1..messages).step_by(usize::try_from(AT_ONCE)?) {
+    for first in (1..messages).step_by(usize::try_from(IDS_PER_PACKET)?) {
         let mut lines = String::new();
-        for number in first..messages.min(first + AT_ONCE) {
+        for number in first..messages.min(first + IDS_PER_PACKET) {
             let sid = MessageSid::parse(&stored_message(number).to_string())?;
             write!(lines, "{number}\t\\\\x")?;
             for byte in sid.to_compact() {
@@ -100,8 +99,7 @@ async fn send_message_ids(connection: &mut PgConnection, messages: u64) -> Resul
     Ok(())
 }
 
-/// The statement that makes the partitions of all days on which reports will have
-/// arrived.
+/// The statement that creates the partitions for the days of all reports.
 fn partitions(messages: u64) -> String {
     format!(
         "select reports_make_partition(day::date) from
@@ -114,7 +112,7 @@ fn partitions(messages: u64) -> String {
     )
 }
 
-/// The statement that copies the rows of a table to all messages that are made.
+/// The statement that copies the rows of a table for all other messages.
 async fn copies(connection: &mut PgConnection, table: &str) -> Result<String> {
     let columns = sqlx::query(COLUMNS).bind(table);
     let columns = columns.fetch_all(connection).await?;
@@ -126,7 +124,7 @@ async fn copies(connection: &mut PgConnection, table: &str) -> Result<String> {
             "sid" => "made.sid".to_owned(),
             "id" => format!("{id} + copied.revision"),
             "report_ids" => format!("array[{id} + 1, {id} + 2]"),
-            // As the integrator would have read them.
+            // As the integrator would have parsed them.
             "fields" => "replace(copied.fields::text, repeat('0', 32), \
                          encode(substring(made.sid from 2), 'hex'))::json"
                 .to_owned(),
@@ -157,11 +155,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stored_reports_lie_in_the_partitions_of_their_days() {
+    fn stored_reports_are_in_the_partitions_of_their_days() {
         let postgres = Postgres::start().unwrap();
         let database = postgres.fresh().unwrap();
         fill(&database, 500).unwrap();
-        let places = postgres.runtime().block_on(async {
+        let places = postgres.runtime.block_on(async {
             let mut connection = PgConnection::connect(&database.url()).await.unwrap();
             let count = "select tableoid::regclass::text = 'reports_' || \
                          to_char(arrived_at at time zone 'UTC', 'YYYYMMDD'), count(*) \
@@ -173,16 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn partitions_are_made_for_every_day_of_ten_million_reports() {
+    fn partitions_are_created_for_every_day_of_ten_million_reports() {
         let postgres = Postgres::start().unwrap();
         let database = postgres.fresh().unwrap();
-        let made = postgres.runtime().block_on(async {
+        let made = postgres.runtime.block_on(async {
             record_copied_message(&database.url()).await.unwrap();
             let mut connection = PgConnection::connect(&database.url()).await.unwrap();
             let made = sqlx::query(AssertSqlSafe(partitions(5_000_000)));
             made.fetch_all(&mut connection).await.unwrap().len()
         });
-        // 100,000 seconds, from six in the evening of the first day on.
+        // 100,000 seconds, beginning at six in the evening.
         assert_eq!(made, 2);
     }
 }

@@ -1,114 +1,218 @@
-//! Everything that is measured, in alternation: a change of the machine's mood
-//! meets all rows alike.
+//! Everything that is measured, in alternation, so that changes of the machine affect all rows
+//! alike.
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 
 use crate::load::Mode;
 use crate::measure::{Bench, Reached, Start};
 use crate::row::{Measured, Rate, Row, Subject};
+use crate::table::number;
 
-/// One sender of a contact centre at its peak: 400 messages a second with
-/// three reports each.
+/// One sender of a contact center at its peak: 400 messages per second with three reports each.
 pub const ONE_SENDER: u32 = 1_200;
 
 /// What the receiver's peak is measured with.
-const PEAK: Row = Row::flood(Subject::OnPostgres, 256);
-
-/// From how many connections single statements are sent.
-const CLIENTS: usize = 64;
-
-/// The rows of the table. One that needs another's result follows it.
-#[must_use]
-pub fn rows() -> Vec<Row> {
-    let of = |subject| {
-        let steps = [1, 64, 256, 1024].into_iter();
-        steps.map(move |connections| Row::flood(subject, connections))
-    };
-    [LONE_STATEMENT]
-        .into_iter()
-        .chain(of(Subject::OnPostgres))
-        .chain([HALF_OF_PEAK])
-        .chain(of(Subject::OnSqlite))
-        .chain([
-            special(Mode::TwoSteps, 256, Rate::Peak),
-            special(Mode::TwoSteps, 64, Rate::Fixed(ONE_SENDER)),
-            CHALLENGES,
-            PASSWORD_GUESSING,
-            HALF_OF_PEAK_BESIDE_GUESSING,
-        ])
-        .chain(of(Subject::Ceiling))
-        .chain([
-            Row::flood(Subject::NoStore, 256),
-            Row::flood(Subject::Batches(256), 1),
-            Row::flood(Subject::BatchesAsReached, 1),
-            Row::flood(Subject::SingleStatements, CLIENTS),
-            Row::flood(Subject::OneTransactionEach, 256),
-        ])
-        .collect()
-}
+const PEAK: Row = Row::peak(Subject::OnPostgres, 256);
 
 /// What a single report is compared with, and so measured right before it.
-pub(crate) const LONE_STATEMENT: Row = Row::flood(Subject::SingleStatements, 1);
+pub const LONE_STATEMENT: Row = Row::peak(Subject::SingleStatements, 1);
 
-/// Half of the receiver's peak, at a fixed rate, where latency is meaningful.
-pub(crate) const HALF_OF_PEAK: Row = special(Mode::AtOnce, 256, Rate::HalfOfPeak);
-
-/// Nothing but answers to callers who show nothing.
-pub(crate) const CHALLENGES: Row = special(Mode::ChallengeOnly, 256, Rate::Peak);
-
-/// One sender beside many who guess passwords.
-pub(crate) const PASSWORD_GUESSING: Row = Row {
-    subject: Subject::BesidePasswordGuessing,
-    ..special(Mode::AtOnce, 64, Rate::Fixed(ONE_SENDER))
+/// At a fixed rate, where latency is meaningful.
+pub const HALF_OF_PEAK: Row = Row {
+    rate: Rate::HalfOfPeak,
+    ..PEAK
 };
 
-/// The same beside password guessing.
-pub(crate) const HALF_OF_PEAK_BESIDE_GUESSING: Row = Row {
+/// Only answers to callers without credentials.
+pub const CHALLENGES: Row = Row {
+    mode: Mode::ChallengeOnly,
+    ..PEAK
+};
+
+/// One sender beside password guessing.
+pub const PASSWORD_GUESSING: Row = Row {
+    rate: Rate::Fixed(ONE_SENDER),
+    ..Row::peak(Subject::BesidePasswordGuessing, 64)
+};
+
+pub const HALF_OF_PEAK_BESIDE_GUESSING: Row = Row {
     subject: Subject::BesidePasswordGuessing,
     ..HALF_OF_PEAK
 };
 
-const fn special(mode: Mode, connections: usize, rate: Rate) -> Row {
-    Row {
-        subject: Subject::OnPostgres,
-        mode,
-        connections,
-        rate,
-    }
+/// At which rate the delay of events is measured.
+pub const DELAY_RATE: u32 = 1_000;
+
+/// All rows. One that needs another's result follows it.
+pub fn rows() -> Vec<Row> {
+    let peaks = |subject| {
+        let connections = [1, 64, 256, 1024].into_iter();
+        connections.map(move |connections| Row::peak(subject, connections))
+    };
+    let two_steps = Row {
+        mode: Mode::TwoSteps,
+        ..PEAK
+    };
+    let two_steps_of_one_sender = Row {
+        rate: Rate::Fixed(ONE_SENDER),
+        connections: 64,
+        ..two_steps
+    };
+    [LONE_STATEMENT]
+        .into_iter()
+        .chain(peaks(Subject::OnPostgres))
+        .chain([HALF_OF_PEAK])
+        .chain(peaks(Subject::OnSqlite))
+        .chain([
+            two_steps,
+            two_steps_of_one_sender,
+            CHALLENGES,
+            PASSWORD_GUESSING,
+            HALF_OF_PEAK_BESIDE_GUESSING,
+        ])
+        .chain(peaks(Subject::Ceiling))
+        .chain([
+            Row::peak(Subject::NoStore, 256),
+            Row::peak(Subject::Batches(256), 1),
+            Row::peak(Subject::BatchesAsReached, 1),
+            Row::peak(Subject::SingleStatements, 64),
+            Row::peak(Subject::OneTransactionEach, 256),
+        ])
+        .chain([true, false].into_iter().flat_map(event_rows))
+        .collect()
 }
 
-/// One writer beside two.
-#[must_use]
+fn event_rows(on_postgres: bool) -> [Row; 6] {
+    let receiver = |some, rate| Row {
+        rate,
+        ..Row::peak(Subject::Subscriptions { on_postgres, some }, 256)
+    };
+    [
+        Row {
+            rate: Rate::Fixed(DELAY_RATE),
+            ..Row::peak(Subject::EventDelay { on_postgres }, 64)
+        },
+        Row::peak(Subject::Backlog { on_postgres }, 64),
+        receiver(false, Rate::Peak),
+        receiver(true, Rate::Peak),
+        receiver(false, Rate::HalfOfPeak),
+        receiver(true, Rate::HalfOfPeak),
+    ]
+}
+
+/// One writer compared with two.
 pub fn writers() -> Vec<Row> {
-    let of = |connections| [1, 2].map(|count| Row::flood(Subject::Writers(count), connections));
+    let of = |connections| [1, 2].map(|count| Row::peak(Subject::Writers(count), connections));
     [64, 256].into_iter().flat_map(of).collect()
 }
 
-/// All that was measured.
+/// The row whose result this one needs.
+fn dependency(row: &Row) -> Option<Row> {
+    match row.subject {
+        Subject::Subscriptions { on_postgres, .. } if row.rate == Rate::HalfOfPeak => {
+            let [_, _, peak, ..] = event_rows(on_postgres);
+            Some(peak)
+        }
+        _ if row.rate == Rate::HalfOfPeak || row.subject == Subject::BatchesAsReached => Some(PEAK),
+        _ => None,
+    }
+}
+
+/// Leaves the table `reports` or `events`, or the rows whose names contain `only` and those that
+/// they need.
+pub fn select(rows: &mut Vec<Row>, only: &str) {
+    match only {
+        "reports" => rows.retain(|row| !row.is_about_events()),
+        "events" => rows.retain(|row| row.is_about_events()),
+        text => {
+            let wanted = |row: &Row| row.name().contains(text);
+            let needed: Vec<_> = rows
+                .iter()
+                .filter(|row| wanted(row))
+                .filter_map(dependency)
+                .collect();
+            rows.retain(|row| wanted(row) || needed.contains(row));
+        }
+    }
+}
+
 #[derive(Default)]
 pub struct Results {
     /// The rows and their rounds.
     pub rows: Vec<(Row, Vec<Measured>)>,
-    /// Starts on an empty database: on PostgreSQL and on the embedded one.
+    /// Starts on an empty database: on PostgreSQL and on SQLite.
     pub starts: [Vec<Start>; 2],
+    failures: Failures,
 }
 
-/// What was measured before a failure is kept; these are the failures, to be reported at the end.
+impl Results {
+    /// Measures all rows in every round. A failed measurement is left out and reported by
+    /// [`Results::check`].
+    pub fn measure(bench: &Bench, rows: Vec<Row>, rounds: u32, progress: impl Fn(&str)) -> Self {
+        let starts = rows.iter().any(|row| !row.is_about_events());
+        let mut results = Self {
+            rows: rows.into_iter().map(|row| (row, Vec::new())).collect(),
+            ..Self::default()
+        };
+        let mut stream = 0;
+        for round in 1..=rounds {
+            for (on_postgres, measured) in [true, false].into_iter().zip(&mut results.starts) {
+                if starts {
+                    let start = bench.start(on_postgres);
+                    measured.extend(results.failures.sort("start on an empty database", start));
+                }
+            }
+            let mut reached = Reached::default();
+            for (row, measured) in &mut results.rows {
+                stream += 1;
+                let name = format!("{}, {} connections", row.name(), row.connections);
+                let line = format!("round {round} of {rounds}: {name}");
+                let Some(result) = results
+                    .failures
+                    .sort(&name, bench.row(*row, stream, reached))
+                else {
+                    progress(&format!("{line}: FAILED"));
+                    continue;
+                };
+                let is_peak = matches!(row.subject, Subject::Subscriptions { some: false, .. });
+                if *row == PEAK || (is_peak && row.rate == Rate::Peak) {
+                    reached = Reached {
+                        batch: result.batch,
+                        peak: result.reports,
+                    };
+                }
+                let rate = result.requests.or(result.events).or(result.reports);
+                progress(&format!("{line}: {} per second", number(rate)));
+                measured.push(result);
+            }
+        }
+        results
+    }
+
+    /// The rows of one of the tables.
+    pub fn table(&self, of_events: bool) -> impl Iterator<Item = &(Row, Vec<Measured>)> {
+        let rows = self.rows.iter();
+        rows.filter(move |(row, _)| row.is_about_events() == of_events)
+    }
+
+    /// An error that names every failed measurement; `Ok` if there was none.
+    pub fn check(self) -> Result<()> {
+        self.failures.check()
+    }
+}
+
+/// Errors of measurements, reported at the end so that other results are not lost.
 #[derive(Default)]
-pub struct Failures(Vec<String>);
+struct Failures(Vec<String>);
 
 impl Failures {
-    /// Keeps a result, or notes that measuring `name` failed.
-    pub fn sort<T>(&mut self, name: &str, result: Result<T>) -> Option<T> {
-        result.map_err(|error| self.add(name, &error)).ok()
+    /// Returns the result, or records that measuring `name` failed.
+    fn sort<T>(&mut self, name: &str, result: Result<T>) -> Option<T> {
+        let failed = |error| self.0.push(format!("{name}: {error:#}"));
+        result.map_err(failed).ok()
     }
 
-    fn add(&mut self, name: &str, error: &Error) {
-        self.0.push(format!("{name}: {error:#}"));
-    }
-
-    /// An error that names every failure; `Ok` if there was none.
-    pub fn into_result(self) -> Result<()> {
+    fn check(self) -> Result<()> {
         anyhow::ensure!(
             self.0.is_empty(),
             "{} measurements failed:\n  {}",
@@ -119,59 +223,10 @@ impl Failures {
     }
 }
 
-/// Measures all rows in every round. `told` hears of each as it is done. A row that fails is
-/// left out of that round and noted in `failures`.
-pub fn run(
-    bench: &Bench,
-    rows: Vec<Row>,
-    rounds: u32,
-    failures: &mut Failures,
-    told: impl Fn(&str),
-) -> Results {
-    let rows = rows.into_iter().map(|row| (row, Vec::new())).collect();
-    let mut results = Results {
-        rows,
-        starts: [Vec::new(), Vec::new()],
-    };
-    let mut stream = 0;
-    for round in 1..=rounds {
-        for (on_postgres, starts) in [true, false].into_iter().zip(&mut results.starts) {
-            starts.extend(failures.sort("start on an empty database", bench.start(on_postgres)));
-        }
-        let mut reached = Reached::default();
-        for (row, measured) in &mut results.rows {
-            stream += 1;
-            let name = format!("{}, {} connections", row.name(), row.connections);
-            let progress = format!("round {round} of {rounds}: {name}");
-            let Some(result) = failures.sort(&name, bench.row(*row, stream, reached)) else {
-                told(&format!("{progress}: FAILED"));
-                continue;
-            };
-            if *row == PEAK {
-                reached = Reached {
-                    batch: result.batch,
-                    peak: result.reports,
-                };
-            }
-            let rate = crate::table::number(result.requests.or(result.reports));
-            told(&format!("{progress}: {rate} per second"));
-            measured.push(result);
-        }
-    }
-    results
-}
-
-/// Leaves the rows whose names contain `part`, and those that they need the results of.
-pub fn select(rows: &mut Vec<Row>, part: &str) {
-    let wanted = |row: &Row| row.name().contains(part);
-    let needs_peak = rows.iter().any(|row| {
-        wanted(row) && (row.rate == Rate::HalfOfPeak || row.subject == Subject::BatchesAsReached)
-    });
-    rows.retain(|row| wanted(row) || (needs_peak && *row == PEAK));
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use anyhow::anyhow;
 
     use super::*;
@@ -181,9 +236,9 @@ mod tests {
         let mut failures = Failures::default();
         assert_eq!(failures.sort("good", Ok(1)), Some(1));
         assert_eq!(failures.sort::<u8>("bad", Err(anyhow!("no room"))), None);
-        let message = failures.into_result().unwrap_err().to_string();
+        let message = failures.check().unwrap_err().to_string();
         assert!(message.contains("bad: no room"), "{message}");
-        assert!(Failures::default().into_result().is_ok());
+        assert!(Failures::default().check().is_ok());
     }
 
     #[test]
@@ -194,15 +249,26 @@ mod tests {
             selected
         };
         let half = selected("50 % of peak");
-        assert!(
-            half.contains(&PEAK) && half.contains(&HALF_OF_PEAK),
-            "{half:?}"
-        );
-        assert!(
-            selected("SQLite")
-                .iter()
-                .all(|row| row.subject == Subject::OnSqlite)
-        );
+        for row in [
+            PEAK,
+            HALF_OF_PEAK,
+            event_rows(false)[2],
+            event_rows(false)[4],
+        ] {
+            assert!(half.contains(&row), "{row:?} in {half:?}");
+        }
+        let sqlite = selected("receiver on SQLite");
+        assert!(!sqlite.contains(&PEAK) && sqlite.len() == 8, "{sqlite:?}");
         assert!(selected("no such row").is_empty());
+        assert_eq!(selected("events").len(), 12);
+        assert_eq!(selected("reports").len() + 12, rows().len());
+    }
+
+    #[test]
+    fn names_of_rows_are_unique_in_their_table() {
+        let rows = rows();
+        let name = |row: &Row| (row.is_about_events(), row.name(), row.connections);
+        let names: HashSet<_> = rows.iter().map(name).collect();
+        assert_eq!(names.len(), rows.len());
     }
 }

@@ -1,4 +1,4 @@
-//! A channel to try things out with.
+//! The demo channel of `serve --demo`.
 
 use std::fs;
 use std::io::Write as _;
@@ -15,12 +15,11 @@ use usecases::channels::manage::{NewChannel, NewCredential};
 use crate::config::{self, Settings};
 use crate::{output, system};
 
-/// Why nothing is said of a channel to try things out with.
+/// Why no demo channel is shown.
 pub const NO_CHANNEL_MADE: &str = "--demo: no channel was made, since there are channels already \
     or the database is away; `receiptd channel list` shows them";
 
-/// How to reach the demo channel. Kept in the data folder, so that a later
-/// start can print it again.
+/// How to reach the demo channel. Saved in the data folder, so that a later start can print it.
 #[derive(Serialize, Deserialize)]
 pub struct Demo {
     channel: String,
@@ -29,20 +28,19 @@ pub struct Demo {
     password: String,
 }
 
-/// Makes the demo channel if there is no channel at all. `None` if there are
-/// others only.
+/// Creates the demo channel if there is no channel. Returns `None` if there are only others.
 pub async fn prepare(settings: &Settings, manage: &ManageChannels) -> Result<Option<Demo>> {
     let path = settings.make_data_dir()?.join("demo-channel.json");
     let channels = manage.list().await?;
     if let Ok(text) = fs::read_to_string(&path) {
         let mut demo: Demo = serde_json::from_str(&text)
             .with_context(|| format!("{} cannot be read; remove it", path.display()))?;
-        let kept = channels
+        let existing = channels
             .iter()
             .find(|each| each.channel.id.as_str() == demo.channel);
-        if let Some(kept) = kept {
-            // The listener may have moved since.
-            demo.callback_url = manage.callback_url(&kept.channel)?;
+        if let Some(existing) = existing {
+            // The listener may have changed.
+            demo.callback_url = manage.callback_url(&existing.channel)?;
             return Ok(Some(demo));
         }
     }
@@ -88,8 +86,7 @@ fn demo_channel() -> Result<NewChannel> {
 }
 
 impl Demo {
-    /// Says how to send a first report to the server whose operator's listener this is, and where
-    /// to see what became of it.
+    /// Prints how to send a first report and where to see it. `operator` is the operator's listener.
     pub fn print(&self, settings: &Settings, operator: SocketAddr) {
         let Self {
             channel,
@@ -116,17 +113,17 @@ A channel to try things out with:
   user           {user}
   password       {password}
 
-Send a report; 204 says that it is kept:
+Send a report; 204 means that it is stored:
   curl -i -u '{user}:{password}' \\
     {fields}'{url}'
 
-See what became of it, in another terminal in this folder:
+See the message, in another terminal in this folder:
   {program} message show {channel} {sid}
 
 The operator's API, with the token in {token}:
   http://{page}/docs/
 
-Every report that is received is a line below.
+Every received report is logged below.
 "
         ));
     }

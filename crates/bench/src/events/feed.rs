@@ -1,78 +1,71 @@
-//! The event feed as operators see it: pulled events and subscriptions.
+//! Events and subscriptions in the operator's API.
 
 use std::net::SocketAddr;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Event, Form};
+use super::{Event, EventJson};
 use crate::http;
+use crate::wait::until;
 
-/// Lets events go to this machine.
+/// Allows events to be sent to this machine.
 pub const PRIVATE_TARGETS: (&str, &str) = ("RECEIPTD_PUSH_PRIVATE_TARGETS", "true");
 
-/// Where a subscription begins.
+/// The first event of a subscription.
 #[derive(Clone, Copy, Debug)]
-pub enum From {
-    /// With the next event.
+pub enum StartAt {
     Now,
-    /// With the oldest there is.
     Oldest,
 }
 
 #[derive(Deserialize)]
-struct Made {
+struct CreatedSubscription {
     id: String,
 }
 
-/// How a subscription is getting on.
 #[derive(Debug, Deserialize)]
-pub struct Status {
-    /// How far it is behind.
-    pub lag: Lag,
-    /// How many deliveries are still to be made.
+pub struct SubscriptionStatus {
+    pub lag: SubscriptionLag,
+    /// Pending deliveries.
     pub open: u64,
-    /// How many were given up.
+    /// Dead letters.
     pub dead: u64,
-    /// Which worker serves it.
+    /// The worker that delivers its events.
     pub leased_by: Option<String>,
 }
 
-/// How far a subscription is behind.
 #[derive(Debug, Deserialize)]
-pub struct Lag {
-    /// In reports.
+pub struct SubscriptionLag {
     pub reports: u64,
 }
 
 #[derive(Deserialize)]
-struct Page<'a> {
+struct EventPage<'a> {
     #[serde(borrow)]
-    items: Vec<Form<'a>>,
+    items: Vec<EventJson<'a>>,
     next: String,
     more: bool,
 }
 
-/// Subscribes a URL to all events, and tells the subscription's id.
-pub fn subscribe(operator: SocketAddr, url: &str, from: From) -> Result<String> {
-    let request = match from {
-        From::Now => json!({ "url": url }),
-        From::Oldest => json!({ "url": url, "after": "oldest" }),
+/// Subscribes a URL to all events. Returns the id of the subscription.
+pub fn subscribe(operator: SocketAddr, url: &str, start: StartAt) -> Result<String> {
+    let request = match start {
+        StartAt::Now => json!({ "url": url }),
+        StartAt::Oldest => json!({ "url": url, "after": "oldest" }),
     };
     let (status, text) = http::post(operator, "/api/v1/subscriptions", &request.to_string())?;
     ensure!(
         (200..300).contains(&status),
         "a subscription is answered {status}: {text}"
     );
-    let made: Made = serde_json::from_str(&text)?;
-    Ok(made.id)
+    let created: CreatedSubscription = serde_json::from_str(&text)?;
+    Ok(created.id)
 }
 
-/// How a subscription is getting on.
-pub fn status(operator: SocketAddr, id: &str) -> Result<Status> {
+pub fn status(operator: SocketAddr, id: &str) -> Result<SubscriptionStatus> {
     let (status, text) = http::get(operator, &format!("/api/v1/subscriptions/{id}"))?;
     ensure!(
         status == 200,
@@ -81,17 +74,17 @@ pub fn status(operator: SocketAddr, id: &str) -> Result<Status> {
     serde_json::from_str(&text).context("a subscription is no JSON")
 }
 
-/// All events there are, pulled page by page.
-pub fn pull(operator: SocketAddr) -> Result<Vec<Event>> {
+/// Reads all events, page by page.
+pub fn read_all(operator: SocketAddr) -> Result<Vec<Event>> {
     let mut events = Vec::new();
     let mut after = "oldest".to_owned();
     loop {
         let path = format!("/api/v1/events?limit=500&after={after}");
         let (status, text) = http::get(operator, &path)?;
         ensure!(status == 200, "events are answered {status}: {text}");
-        let page: Page<'_> = serde_json::from_str(&text).context("events are no JSON")?;
-        for form in page.items {
-            events.push(form.try_into()?);
+        let page: EventPage<'_> = serde_json::from_str(&text).context("events are no JSON")?;
+        for event in page.items {
+            events.push(event.try_into()?);
         }
         if !page.more {
             return Ok(events);
@@ -100,17 +93,13 @@ pub fn pull(operator: SocketAddr) -> Result<Vec<Event>> {
     }
 }
 
-/// Waits until workers serve these subscriptions.
+/// Waits until workers deliver the events of these subscriptions.
 pub fn wait_until_served(operator: SocketAddr, ids: &[String]) -> Result<()> {
-    let began = Instant::now();
     for id in ids {
-        while status(operator, id)?.leased_by.is_none() {
-            ensure!(
-                began.elapsed() < Duration::from_secs(15),
-                "no worker serves the subscription {id}"
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
+        let served = until(Duration::from_secs(15), Duration::from_millis(20), || {
+            status(operator, id).is_ok_and(|status| status.leased_by.is_some())
+        });
+        ensure!(served, "no worker serves the subscription {id}");
     }
     Ok(())
 }

@@ -1,76 +1,65 @@
-//! Who is told what happened to messages, and whether all of it was told.
+//! Events, and whether all of them were delivered.
 //!
-//! [`subscriber`] is whom the program pushes events to, [`feed`] asks the
-//! operator's interface for them, [`told`] compares the two. What is measured of
-//! events stands in [`suite`].
+//! [`subscriber`] receives events from the program, [`feed`] reads them from the operator's API,
+//! and [`delivery_check`] compares the two.
 
+pub mod delivery_check;
 pub mod feed;
-pub mod measure;
-pub mod ratios;
 mod request;
-pub mod row;
 pub mod subscriber;
-pub mod suite;
-pub mod told;
 
 use anyhow::{Context as _, Result};
 use domain::EventType;
 use domain::event::EventId;
 use serde::Deserialize;
 
-/// What happened to a message, as far as it is compared.
+/// An event, as far as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Event {
-    /// The same for every repetition.
     pub id: EventId,
-    /// The message.
     pub sid: String,
-    /// Which change of the message it was.
     pub revision: i64,
-    /// What happened.
-    pub event_type: EventType,
+    pub kind: EventType,
 }
 
 impl Event {
-    /// Its place among the events of its message.
-    #[must_use]
-    pub fn place(&self) -> (i64, bool) {
-        (self.revision, self.event_type == EventType::Contradicted)
+    /// Sorts the events of one message.
+    pub fn order(&self) -> (i64, bool) {
+        (self.revision, self.kind == EventType::Contradicted)
     }
 }
 
-/// An event on the wire. Nothing that is read of it has anything to escape.
+/// An event as JSON. None of these texts contains escapes.
 #[derive(Deserialize)]
-struct Form<'a> {
+struct EventJson<'a> {
     id: &'a str,
     #[serde(rename = "type")]
     event_type: &'a str,
     subject: &'a str,
-    data: Data,
+    data: EventData,
 }
 
 #[derive(Deserialize)]
-struct Data {
+struct EventData {
     revision: i64,
 }
 
-impl TryFrom<Form<'_>> for Event {
+impl TryFrom<EventJson<'_>> for Event {
     type Error = anyhow::Error;
 
-    fn try_from(form: Form<'_>) -> Result<Self> {
+    fn try_from(json: EventJson<'_>) -> Result<Self> {
         Ok(Self {
-            id: form.id.parse()?,
-            sid: form.subject.to_owned(),
-            revision: form.data.revision,
-            event_type: form.event_type.parse()?,
+            id: json.id.parse()?,
+            sid: json.subject.to_owned(),
+            revision: json.data.revision,
+            kind: json.event_type.parse()?,
         })
     }
 }
 
-/// Reads one event.
-pub fn read(json: &[u8]) -> Result<Event> {
-    let form: Form<'_> = serde_json::from_slice(json).context("a body is no event")?;
-    form.try_into()
+pub fn parse(json: &[u8]) -> Result<Event> {
+    let event: EventJson<'_> = serde_json::from_slice(json).context("a body is no event")?;
+    event.try_into()
 }
 
 #[cfg(test)]
@@ -78,17 +67,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_read_and_a_test_event_is_none() {
+    fn event_is_parsed_and_a_test_event_is_none() {
         let text = |kind: &str| {
             format!(
                 r#"{{"id":"evt_4b0c0301be13f9d2ea214ab5b0910b19","source":"/channels/1",
                 "type":"{kind}","subject":"SM1","data":{{"channel_id":"1","revision":2}}}}"#
             )
         };
-        let event = read(text("message.contradicted").as_bytes()).unwrap();
-        assert_eq!((event.sid.as_str(), event.place()), ("SM1", (2, true)));
-        let moved = read(text("message.read").as_bytes()).unwrap();
-        assert!(moved.place() < event.place());
-        assert!(read(text("receiptd.test").as_bytes()).is_err());
+        let event = parse(text("message.contradicted").as_bytes()).unwrap();
+        assert_eq!((event.sid.as_str(), event.order()), ("SM1", (2, true)));
+        let moved = parse(text("message.read").as_bytes()).unwrap();
+        assert!(moved.order() < event.order());
+        assert!(parse(text("receiptd.test").as_bytes()).is_err());
     }
 }

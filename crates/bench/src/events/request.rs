@@ -1,5 +1,5 @@
-//! A request with an event, read by hand: what the subscriber takes is taken
-//! from the processors that the program under test runs on.
+//! Parses requests with events. By hand, because the subscriber shares its processors with the
+//! program under test.
 
 use std::io;
 
@@ -7,28 +7,27 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 /// Reads the requests of one connection, one after the other.
-pub(super) struct Requests {
+pub(super) struct EventRequests {
     buffer: Vec<u8>,
-    /// The length of the request that was read last.
+    /// The length of the last request.
     read: usize,
 }
 
-/// One request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Request<'a> {
+pub(super) struct EventRequest<'a> {
     /// Its `webhook-id`.
     pub(super) id: &'a str,
     pub(super) body: &'a [u8],
 }
 
-/// Where the parts of a request stand.
+/// Where the parts of a request are.
 #[derive(Clone, Copy)]
-struct Parts {
+struct RequestParts {
     body: usize,
     end: usize,
 }
 
-impl Requests {
+impl EventRequests {
     pub(super) fn new() -> Self {
         Self {
             buffer: Vec::with_capacity(4096),
@@ -37,7 +36,10 @@ impl Requests {
     }
 
     /// The next request; `None` when the connection is closed.
-    pub(super) async fn next(&mut self, stream: &mut TcpStream) -> io::Result<Option<Request<'_>>> {
+    pub(super) async fn next(
+        &mut self,
+        stream: &mut TcpStream,
+    ) -> io::Result<Option<EventRequest<'_>>> {
         self.buffer.drain(..self.read);
         self.read = 0;
         let parts = loop {
@@ -51,15 +53,15 @@ impl Requests {
         self.read = parts.end;
         let head = self.buffer.get(..parts.body).unwrap_or_default();
         let head = std::str::from_utf8(head).map_err(io::Error::other)?;
-        Ok(Some(Request {
+        Ok(Some(EventRequest {
             id: header(head, "webhook-id").unwrap_or_default(),
             body: self.buffer.get(parts.body..parts.end).unwrap_or_default(),
         }))
     }
 }
 
-/// The parts of the request, once it is there with its whole body.
-fn complete(bytes: &[u8]) -> io::Result<Option<Parts>> {
+/// The parts of the request in `bytes`; `None` until its whole body has arrived.
+fn complete(bytes: &[u8]) -> io::Result<Option<RequestParts>> {
     let Some(head_end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
     };
@@ -69,7 +71,7 @@ fn complete(bytes: &[u8]) -> io::Result<Option<Parts>> {
     let length: usize = length.map_err(io::Error::other)?;
     let body = head_end.saturating_add(4);
     let end = body.saturating_add(length);
-    Ok((bytes.len() >= end).then_some(Parts { body, end }))
+    Ok((bytes.len() >= end).then_some(RequestParts { body, end }))
 }
 
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
@@ -84,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_complete_with_its_whole_body() {
+    fn request_is_complete_with_its_whole_body() {
         let request = b"POST /1 HTTP/1.1\r\nWebhook-Id: evt_1\r\nContent-Length: 3\r\n\r\nabcPOST";
         let parts = complete(request).unwrap().unwrap();
         assert_eq!(&request[parts.body..parts.end], b"abc");

@@ -1,5 +1,4 @@
-//! A subscriber: takes events as fast as they come, notes which came when, and
-//! can be told to be in a bad way.
+//! A subscriber that accepts events as fast as they arrive, records them, and can be made to fail.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,129 +14,119 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::request::Requests;
-use super::{Event, read};
-use crate::receiver::free_address;
+use super::request::EventRequests;
+use super::{Event, parse};
+use crate::installation::free_address;
+use crate::wait::runtime;
 
-/// How a subscriber meets events.
+/// What a subscriber does with events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
-    /// It takes them.
-    Takes,
-    /// It takes them after a while, of up to this length, and so in another
-    /// order; but not if the caller is gone by then.
-    TakesLate(Duration),
-    /// It answers 500 to one in so many, and takes the others.
-    FailsOneIn(u64),
-    /// It reads them and answers nothing.
-    Hangs,
-    /// Nobody listens.
+pub enum Behavior {
+    Accept,
+    /// It accepts each after a different time of at most this length, unless the connection was
+    /// closed by then.
+    AcceptWithin(Duration),
+    /// It answers 500 to one in so many and accepts the others.
+    FailOneIn(u64),
+    /// It reads requests and does not respond.
+    Hang,
+    /// It does not listen.
     Away,
 }
 
-/// An event that came.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// The event.
     pub event: Event,
     /// When its request was read.
     pub at: Instant,
-    /// Whether it was taken, by an answer of 204.
-    pub taken: bool,
+    /// Whether it was answered 204.
+    pub accepted: bool,
 }
 
-/// A subscriber with a thread of its own. It is gone when it is dropped.
+/// A subscriber on a thread of its own. It ends when it is dropped.
 pub struct Subscriber {
     address: SocketAddr,
-    manner: Option<watch::Sender<Manner>>,
-    noted: Arc<Noted>,
+    behavior: Option<watch::Sender<Behavior>>,
+    received: Arc<Received>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Noted {
-    /// Whether arrivals are kept, or only counted.
-    keeps: bool,
+struct Received {
+    /// Whether arrivals are recorded, or only counted.
+    records: bool,
     requests: AtomicU64,
-    taken: AtomicU64,
-    /// Requests that were no event, or whose `webhook-id` was not the event's.
-    strange: AtomicU64,
+    accepted: AtomicU64,
+    invalid: AtomicU64,
     arrivals: Mutex<Vec<Arrival>>,
 }
 
 impl Subscriber {
-    /// One that keeps what came.
+    /// A subscriber that records all arrivals.
     pub fn start() -> Result<Self> {
         Self::with(true)
     }
 
-    /// One that only counts, for a third of the cost.
+    /// A subscriber that only counts, for a third of the cost.
     pub fn counting() -> Result<Self> {
         Self::with(false)
     }
 
-    fn with(keeps: bool) -> Result<Self> {
-        // Below the ports of outgoing connections: it stays free while nobody listens.
+    fn with(records: bool) -> Result<Self> {
+        // Below the ports of outgoing connections, so it stays free while the subscriber is away.
         let address = free_address()?;
-        let (manner, current) = watch::channel(Manner::Takes);
-        let noted = Arc::new(Noted {
-            keeps,
-            ..Noted::default()
+        let (behavior, current) = watch::channel(Behavior::Accept);
+        let received = Arc::new(Received {
+            records,
+            ..Received::default()
         });
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = runtime()?;
         let listener = runtime.block_on(TcpListener::bind(address))?;
         let thread = thread::spawn({
-            let noted = Arc::clone(&noted);
+            let received = Arc::clone(&received);
             move || {
-                // One that fails shows as events that were not told.
-                let _ = runtime.block_on(serve(listener, address, current, &noted));
+                // If it fails, events appear as not delivered.
+                let _ = runtime.block_on(serve(listener, address, current, &received));
             }
         });
         Ok(Self {
             address,
-            manner: Some(manner),
-            noted,
+            behavior: Some(behavior),
+            received,
             thread: Some(thread),
         })
     }
 
     /// The URL that events are sent to.
-    #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/events", self.address)
     }
 
-    /// From now on it meets events in this manner.
-    pub fn set(&self, manner: Manner) {
-        if let Some(current) = &self.manner {
-            current.send_replace(manner);
+    pub fn set(&self, behavior: Behavior) {
+        if let Some(current) = &self.behavior {
+            current.send_replace(behavior);
         }
     }
 
-    /// How many events it has taken, repetitions too.
-    #[must_use]
-    pub fn taken(&self) -> u64 {
-        self.noted.taken.load(Ordering::Relaxed)
+    /// The number of events it has accepted, with repetitions.
+    pub fn accepted(&self) -> u64 {
+        self.received.accepted.load(Ordering::Relaxed)
     }
 
-    /// How many requests came that were no event, or another than they said.
-    #[must_use]
-    pub fn strange(&self) -> u64 {
-        self.noted.strange.load(Ordering::Relaxed)
+    /// The number of requests that were no event, or whose `webhook-id` was another event's.
+    pub fn invalid(&self) -> u64 {
+        self.received.invalid.load(Ordering::Relaxed)
     }
 
-    /// What came so far, in this order.
-    #[must_use]
+    /// All arrivals so far, in order.
     pub fn arrivals(&self) -> Vec<Arrival> {
-        self.noted.lock().clone()
+        self.received.lock().clone()
     }
 }
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        self.manner = None;
+        self.behavior = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -147,16 +136,16 @@ impl Drop for Subscriber {
 async fn serve(
     listener: TcpListener,
     address: SocketAddr,
-    mut manner: watch::Receiver<Manner>,
-    noted: &Arc<Noted>,
+    mut behavior: watch::Receiver<Behavior>,
+    received: &Arc<Received>,
 ) -> io::Result<()> {
     let mut listener = Some(listener);
     let mut connections = JoinSet::new();
     loop {
-        if *manner.borrow_and_update() == Manner::Away {
+        if *behavior.borrow_and_update() == Behavior::Away {
             listener = None;
             connections.shutdown().await;
-            if manner.changed().await.is_err() {
+            if behavior.changed().await.is_err() {
                 return Ok(());
             }
             continue;
@@ -169,9 +158,9 @@ async fn serve(
             accepted = listening.accept() => {
                 let (stream, _) = accepted?;
                 stream.set_nodelay(true)?;
-                connections.spawn(connection(stream, manner.clone(), Arc::clone(noted)));
+                connections.spawn(connection(stream, behavior.clone(), Arc::clone(received)));
             }
-            changed = manner.changed() => {
+            changed = behavior.changed() => {
                 if changed.is_err() {
                     return Ok(());
                 }
@@ -183,75 +172,74 @@ async fn serve(
 
 async fn connection(
     mut stream: TcpStream,
-    mut manner: watch::Receiver<Manner>,
-    noted: Arc<Noted>,
+    mut behavior: watch::Receiver<Behavior>,
+    received: Arc<Received>,
 ) -> io::Result<()> {
-    let mut requests = Requests::new();
+    let mut requests = EventRequests::new();
     while let Some(request) = requests.next(&mut stream).await? {
-        let number = noted.requests.fetch_add(1, Ordering::Relaxed);
-        let place = noted.keep(request.id, request.body);
+        let number = received.requests.fetch_add(1, Ordering::Relaxed);
+        let index = received.record(request.id, request.body);
         let mut more = [0; 64];
-        let current = *manner.borrow_and_update();
+        let current = *behavior.borrow_and_update();
         match current {
-            Manner::TakesLate(longest) => {
+            Behavior::AcceptWithin(longest) => {
                 let thousandths = number.wrapping_mul(2_654_435_761) % 1_000;
                 let pause = longest * u32::try_from(thousandths).unwrap_or_default() / 1_000;
-                // One request at a time: what is read is the end.
+                // The client sends one request at a time, so a read ends with the connection.
                 if timeout(pause, stream.read(&mut more)).await.is_ok() {
                     return Ok(());
                 }
             }
-            Manner::FailsOneIn(many) if number.is_multiple_of(many) => {
+            Behavior::FailOneIn(many) if number.is_multiple_of(many) => {
                 stream.write_all(FAILED).await?;
                 continue;
             }
-            Manner::FailsOneIn(_) | Manner::Takes => {}
-            Manner::Hangs | Manner::Away => {
-                // Until the caller has waited enough, or we have.
+            Behavior::FailOneIn(_) | Behavior::Accept => {}
+            Behavior::Hang | Behavior::Away => {
+                // Until the client closes the connection or the behavior changes.
                 tokio::select! {
                     read = stream.read(&mut more) => drop(read),
-                    _ = manner.changed() => {}
+                    _ = behavior.changed() => {}
                 }
                 return Ok(());
             }
         }
-        noted.take(place);
-        stream.write_all(TAKEN).await?;
+        received.accept(index);
+        stream.write_all(ACCEPTED).await?;
     }
     Ok(())
 }
 
-const TAKEN: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+const ACCEPTED: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 const FAILED: &[u8] = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n";
 
-impl Noted {
-    /// Notes that an event has come, and where that stands.
-    fn keep(&self, id: &str, body: &[u8]) -> Option<usize> {
-        if !self.keeps {
+impl Received {
+    /// Records an arrival. Returns its index.
+    fn record(&self, id: &str, body: &[u8]) -> Option<usize> {
+        if !self.records {
             return None;
         }
         let at = Instant::now();
-        let event = read(body).ok();
+        let event = parse(body).ok();
         let Some(event) = event.filter(|event| event.id.to_string() == id) else {
-            self.strange.fetch_add(1, Ordering::Relaxed);
+            self.invalid.fetch_add(1, Ordering::Relaxed);
             return None;
         };
         let mut arrivals = self.lock();
         arrivals.push(Arrival {
             event,
             at,
-            taken: false,
+            accepted: false,
         });
         Some(arrivals.len() - 1)
     }
 
-    /// Notes that it is taken.
-    fn take(&self, place: Option<usize>) {
-        self.taken.fetch_add(1, Ordering::Relaxed);
-        if let Some(place) = place
-            && let Some(arrival) = self.lock().get_mut(place)
+    fn accept(&self, index: Option<usize>) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+        if let Some(index) = index
+            && let Some(arrival) = self.lock().get_mut(index)
         {
-            arrival.taken = true;
+            arrival.accepted = true;
         }
     }
 

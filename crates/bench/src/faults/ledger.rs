@@ -1,108 +1,111 @@
-//! What was answered to every report that was sent.
+//! How every report that was sent was answered.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::time::Duration;
 
-use crate::report::Report;
+use super::report::Report;
+use crate::latencies::Latencies;
 
-/// What was answered to the reports of some loads.
+/// All requests of some loads, in no order.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// One for each request, in no order.
-    pub entries: Vec<Entry>,
+    pub exchanges: Vec<Exchange>,
 }
 
-/// One request.
+/// One request and its response.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry {
-    /// The stream of its report.
+pub struct Exchange {
     pub stream: u64,
-    /// The number of its report in that stream.
+    /// The number of the report in its stream.
     pub number: u64,
-    /// When it was sent, from the beginning of the load.
+    /// When it was sent, counted from the start of the load.
     pub sent: Duration,
-    /// How long its answer took, or how long it was waited for in vain.
+    /// How long the response took, or how long the load waited for it in vain.
     pub took: Duration,
-    /// The status it was answered with.
+    /// `None` if there was no response.
     pub status: Option<u16>,
 }
 
-impl Entry {
+impl Exchange {
     fn report(&self) -> Report {
         Report::nth(self.stream, self.number)
     }
 }
 
 impl Ledger {
-    /// Adds what was answered to another load.
     pub fn add(&mut self, other: Self) {
-        self.entries.extend(other.entries);
+        self.exchanges.extend(other.exchanges);
     }
 
-    /// The reports that were answered 204, each of them once.
+    /// The reports that were answered 204.
     pub fn acknowledged(&self) -> HashSet<Report> {
-        self.answered(204).map(Entry::report).collect()
+        self.answered(204).map(Exchange::report).collect()
     }
 
     /// All reports that were sent.
     pub fn sent(&self) -> HashSet<Report> {
-        self.entries.iter().map(Entry::report).collect()
+        self.exchanges.iter().map(Exchange::report).collect()
     }
 
     /// Requests that were answered with this status.
-    pub fn answered(&self, status: u16) -> impl Iterator<Item = &Entry> {
-        let answered = move |entry: &&Entry| entry.status == Some(status);
-        self.entries.iter().filter(answered)
+    pub fn answered(&self, status: u16) -> impl Iterator<Item = &Exchange> {
+        let exchanges = self.exchanges.iter();
+        exchanges.filter(move |exchange| exchange.status == Some(status))
     }
 
-    /// The reports that were sent and never answered at all.
-    pub fn left_unanswered(&self) -> HashSet<Report> {
-        let (answered, not): (Vec<_>, Vec<_>) = self
-            .entries
-            .iter()
-            .partition(|entry| entry.status.is_some());
-        let answered: HashSet<_> = answered.into_iter().map(Entry::report).collect();
-        let not = not.into_iter().map(Entry::report);
-        not.filter(|report| !answered.contains(report)).collect()
+    /// Requests that were answered with anything but 204.
+    pub fn refused(&self) -> impl Iterator<Item = &Exchange> {
+        let exchanges = self.exchanges.iter();
+        exchanges.filter(|exchange| exchange.status.is_some_and(|status| status != 204))
     }
 
-    /// How many requests were answered with anything but 204.
-    pub fn refused(&self) -> usize {
-        let refused = |entry: &&Entry| entry.status.is_some_and(|status| status != 204);
-        self.entries.iter().filter(refused).count()
+    /// Requests that were not answered.
+    pub fn unanswered(&self) -> impl Iterator<Item = &Exchange> {
+        let exchanges = self.exchanges.iter();
+        exchanges.filter(|exchange| exchange.status.is_none())
     }
 
-    /// How many requests were not answered.
-    pub fn unanswered(&self) -> usize {
-        let unanswered = |entry: &&Entry| entry.status.is_none();
-        self.entries.iter().filter(unanswered).count()
+    /// The reports of which no request was answered.
+    pub fn unanswered_reports(&self) -> HashSet<Report> {
+        let answered = self.exchanges.iter().filter(|it| it.status.is_some());
+        let answered: HashSet<_> = answered.map(Exchange::report).collect();
+        let unanswered = self.unanswered().map(Exchange::report);
+        unanswered
+            .filter(|report| !answered.contains(report))
+            .collect()
     }
 
-    /// The longest that any answer took, or was waited for.
     pub fn slowest(&self) -> Duration {
-        let took = self.entries.iter().map(|entry| entry.took);
-        took.max().unwrap_or_default()
+        slowest(&mut self.exchanges.iter())
     }
 
-    /// The median time of the answers to what was sent in a part of the load.
-    pub fn median(&self, from: Duration, to: Duration) -> Duration {
-        let within = |entry: &&Entry| entry.sent >= from && entry.sent < to;
-        let mut took: Vec<_> = self
-            .entries
-            .iter()
-            .filter(within)
-            .map(|entry| entry.took)
-            .collect();
-        took.sort_unstable();
-        took.get(took.len() / 2).copied().unwrap_or_default()
+    /// The median latency of requests that were sent in a part of the load and answered 204.
+    pub fn median(&self, window: &Range<Duration>) -> Duration {
+        let mut latencies = Latencies::default();
+        for exchange in self.accepted_in(window) {
+            latencies.add(exchange.took);
+        }
+        latencies.quantile(0.5)
     }
 
-    /// How many requests a second were answered 204 of those sent in a part of
-    /// the load.
+    /// Requests per second that were sent in a part of the load and answered 204.
     #[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^52")]
-    pub fn rate(&self, from: Duration, to: Duration) -> f64 {
-        let within = |entry: &&Entry| entry.sent >= from && entry.sent < to;
-        let count = self.answered(204).filter(within).count();
-        count as f64 / to.saturating_sub(from).as_secs_f64().max(0.001)
+    pub fn rate(&self, window: &Range<Duration>) -> f64 {
+        let length = window.end.saturating_sub(window.start);
+        self.accepted_in(window).count() as f64 / length.as_secs_f64().max(0.001)
     }
+
+    fn accepted_in(&self, window: &Range<Duration>) -> impl Iterator<Item = &Exchange> {
+        self.answered(204)
+            .filter(|exchange| window.contains(&exchange.sent))
+    }
+}
+
+/// The longest time that any of these took.
+pub fn slowest(exchanges: &mut dyn Iterator<Item = &Exchange>) -> Duration {
+    exchanges
+        .map(|exchange| exchange.took)
+        .max()
+        .unwrap_or_default()
 }

@@ -1,9 +1,8 @@
-//! Load: some connections that send one report after the other and note for
-//! each how it was answered.
+//! A load that sends reports on some connections, one after the other on each, and records how
+//! each was answered.
 //!
-//! A connection that is lost is made anew and sends the *next* report: nobody
-//! knows what became of the one that was not answered, so nothing is expected
-//! of it.
+//! After a lost connection it opens another one and sends the *next* report: it is unknown whether
+//! the unanswered one was processed, so nothing is expected of it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,44 +11,39 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use bench::PASSWORD;
 use tokio::task::JoinSet;
 
-use crate::connection::Connection;
-use crate::ledger::{Entry, Ledger};
-use crate::report::{body, head};
+use super::ledger::{Exchange, Ledger};
+use super::report::{body, head};
+use crate::PASSWORD;
+use crate::connection::LoadConnection;
+use crate::wait::{runtime, until};
 
-/// How long to wait before knocking again at a receiver that is away.
-const KNOCK_AGAIN: Duration = Duration::from_millis(10);
+const RECONNECT_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How much load, on whom.
 #[derive(Clone, Debug)]
-pub struct Load {
-    /// The receivers; connections are spread over them.
+pub struct RecordedLoad {
+    /// Connections are spread evenly over these.
     pub receivers: Vec<SocketAddr>,
-    /// How many connections.
     pub connections: usize,
-    /// Reports a second at most, all connections together; `None` sends as
-    /// fast as the answers come.
+    /// Reports per second of all connections together; `None` sends as fast as responses arrive.
     pub rate: Option<u32>,
-    /// How many reports are sent at most.
+    /// The largest number of reports to send.
     pub reports: u64,
-    /// Tells the messages of one load from those of another.
+    /// Distinguishes the messages of this load from those of others.
     pub stream: u64,
-    /// The password that is shown.
     pub password: &'static str,
-    /// The report that gets these fields besides its own.
+    /// The number of a report, and what is appended to its form.
     pub special: Option<(u64, String)>,
 }
 
-/// Load that is being made.
-pub struct Running {
+pub struct RunningLoad {
     shared: Arc<Shared>,
     thread: JoinHandle<Result<Ledger>>,
 }
 
 struct Shared {
-    load: Load,
+    load: RecordedLoad,
     began: Instant,
     stop: AtomicBool,
     next: AtomicU64,
@@ -57,8 +51,8 @@ struct Shared {
     refused: AtomicU64,
 }
 
-impl Load {
-    /// What one busy sender makes, and some more.
+impl RecordedLoad {
+    /// Somewhat more than one busy sender: 2,000 reports per second.
     pub fn on(receiver: SocketAddr) -> Self {
         Self {
             receivers: vec![receiver],
@@ -71,8 +65,8 @@ impl Load {
         }
     }
 
-    /// As fast as the answers come.
-    pub fn flood(receiver: SocketAddr, connections: usize) -> Self {
+    /// As many reports as `connections` can send.
+    pub fn at_saturation(receiver: SocketAddr, connections: usize) -> Self {
         Self {
             connections,
             rate: None,
@@ -80,8 +74,7 @@ impl Load {
         }
     }
 
-    /// Starts it.
-    pub fn start(self) -> Running {
+    pub fn start(self) -> RunningLoad {
         let shared = Arc::new(Shared {
             load: self,
             began: Instant::now(),
@@ -94,44 +87,36 @@ impl Load {
             let shared = Arc::clone(&shared);
             move || run(&shared)
         });
-        Running { shared, thread }
+        RunningLoad { shared, thread }
+    }
+
+    /// Sends all reports and waits for the responses.
+    pub fn run(self) -> Result<Ledger> {
+        self.start().finish()
     }
 }
 
-impl Running {
-    /// How long it has been going on.
+impl RunningLoad {
     pub fn elapsed(&self) -> Duration {
         self.shared.began.elapsed()
     }
 
-    /// How often it was answered 204 so far.
+    /// The number of requests that were answered 204 so far.
     pub fn acknowledged(&self) -> u64 {
         self.shared.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// Goes on until so many more were answered 204, a minute at most; whether
-    /// they were.
-    pub fn until_taken(&self, more: u64) -> bool {
-        Self::until(&self.shared.acknowledged, more)
+    /// Waits until so many more were answered 204. Returns `false` after a minute.
+    pub fn until_acknowledged(&self, more: u64) -> bool {
+        until_grown(&self.shared.acknowledged, more)
     }
 
-    /// Goes on until one more was refused, a minute at most; whether one was.
+    /// Waits until one more was refused. Returns `false` after a minute.
     pub fn until_refused(&self) -> bool {
-        Self::until(&self.shared.refused, 1)
+        until_grown(&self.shared.refused, 1)
     }
 
-    fn until(counter: &AtomicU64, more: u64) -> bool {
-        let (began, wanted) = (Instant::now(), counter.load(Ordering::Relaxed) + more);
-        while counter.load(Ordering::Relaxed) < wanted {
-            if began.elapsed() > Duration::from_mins(1) {
-                return false;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        true
-    }
-
-    /// Ends it when what is under way is answered.
+    /// Stops the load after the requests in flight.
     pub fn stop(self) -> Result<Ledger> {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.finish()
@@ -140,45 +125,51 @@ impl Running {
     /// Waits until all reports were sent.
     pub fn finish(self) -> Result<Ledger> {
         let ended = self.thread.join().ok();
-        ended.context("the thread of the load died")?
+        ended.context("the thread of the load panicked")?
     }
 }
 
+fn until_grown(counter: &AtomicU64, more: u64) -> bool {
+    let wanted = counter.load(Ordering::Relaxed) + more;
+    until(Duration::from_mins(1), Duration::from_millis(10), || {
+        counter.load(Ordering::Relaxed) >= wanted
+    })
+}
+
 fn run(shared: &Arc<Shared>) -> Result<Ledger> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let mut connections = JoinSet::new();
-        for place in 0..shared.load.connections {
-            connections.spawn(connection(Arc::clone(shared), place));
+        for index in 0..shared.load.connections {
+            connections.spawn(connection(Arc::clone(shared), index));
         }
         let mut ledger = Ledger::default();
-        while let Some(entries) = connections.join_next().await {
-            ledger.entries.extend(entries?);
+        while let Some(exchanges) = connections.join_next().await {
+            ledger.exchanges.extend(exchanges?);
         }
         Ok(ledger)
     })
 }
 
-async fn connection(shared: Arc<Shared>, place: usize) -> Vec<Entry> {
-    let Some(receiver) = shared.load.receivers.iter().cycle().nth(place).copied() else {
-        return Vec::new();
+async fn connection(shared: Arc<Shared>, index: usize) -> Vec<Exchange> {
+    let load = &shared.load;
+    let mut exchanges = Vec::new();
+    let Some(receiver) = load.receivers.iter().cycle().nth(index).copied() else {
+        return exchanges;
     };
-    let mut entries = Vec::new();
+    let head = head(receiver, load.password);
     let mut open = None;
     let mut due = Instant::now();
     while !shared.stop.load(Ordering::Relaxed) {
         let Some(connection) = &mut open else {
-            match Connection::open(receiver).await {
+            match LoadConnection::open(receiver).await {
                 Ok(connection) => open = Some(connection),
-                Err(_) => tokio::time::sleep(KNOCK_AGAIN).await,
+                Err(_) => tokio::time::sleep(RECONNECT_INTERVAL).await,
             }
             continue;
         };
-        if let Some(interval) = shared.interval() {
+        if let Some(interval) = load.interval() {
             tokio::time::sleep_until(due.into()).await;
-            // What was missed is not made up for.
+            // Missed reports are not sent later.
             due = due.max(Instant::now()) + interval;
         }
         if connection.is_closed() {
@@ -186,45 +177,46 @@ async fn connection(shared: Arc<Shared>, place: usize) -> Vec<Entry> {
             continue;
         }
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
-        if number >= shared.load.reports {
+        if number >= load.reports {
             break;
         }
-        let request = shared.request(receiver, number);
+        let request = head.with_body(&load.body(number));
         let sent = Instant::now();
-        let answer = connection.exchange(&request).await.ok();
-        entries.push(Entry {
-            stream: shared.load.stream,
+        let response = connection.exchange(&request).await.ok();
+        let status = response.map(|response| response.status);
+        exchanges.push(Exchange {
+            stream: load.stream,
             number,
             sent: sent.duration_since(shared.began),
             took: sent.elapsed(),
-            status: answer.map(|answer| answer.status),
+            status,
         });
-        match answer.map(|answer| answer.status) {
+        match status {
             Some(204) => shared.acknowledged.fetch_add(1, Ordering::Relaxed),
             Some(_) => shared.refused.fetch_add(1, Ordering::Relaxed),
             None => 0,
         };
-        if answer.is_none_or(|answer| answer.closes) {
+        if response.is_none_or(|response| response.closes) {
             open = None;
         }
     }
-    entries
+    exchanges
 }
 
-impl Shared {
-    /// How long one connection waits from one report to the next.
+impl RecordedLoad {
+    /// The time between two reports of one connection.
     fn interval(&self) -> Option<Duration> {
-        let connections = u32::try_from(self.load.connections).unwrap_or(u32::MAX);
-        Some(Duration::from_secs(1) * connections / self.load.rate?.max(1))
+        let connections = u32::try_from(self.connections).unwrap_or(u32::MAX);
+        Some(Duration::from_secs(1) * connections / self.rate?.max(1))
     }
 
-    fn request(&self, receiver: SocketAddr, number: u64) -> Vec<u8> {
-        let mut body = body(self.load.stream, number);
-        if let Some((special, more)) = &self.load.special
+    fn body(&self, number: u64) -> String {
+        let mut body = body(self.stream, number);
+        if let Some((special, more)) = &self.special
             && *special == number
         {
             body += more;
         }
-        head(receiver, self.load.password).with_body(&body)
+        body
     }
 }

@@ -1,4 +1,4 @@
-//! A proxy between receiver and database that answers late, or not at all.
+//! A proxy between receiver and database that delays or holds back what it passes on.
 
 use std::future::Future;
 use std::io;
@@ -14,23 +14,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// How the proxy passes on what it gets.
+use crate::wait::runtime;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
-    /// At once.
+pub enum ProxyMode {
     Pass,
-    /// What the database answers, so much later.
-    Late(Duration),
-    /// Not at all, in neither direction, and without closing anything: a
-    /// network that swallows packets. What is held is passed on afterwards.
+    /// Responses of the database are delayed.
+    Delay(Duration),
+    /// Nothing is passed on in either direction and nothing is closed, as in a network that drops
+    /// packets. Held data is passed on afterwards.
     Silent,
 }
 
-/// A proxy. Its connections are closed when it is dropped.
+/// Its connections are closed when it is dropped.
 pub struct Proxy {
     address: SocketAddr,
     rule: Option<watch::Sender<Rule>>,
-    /// How many connections there have been.
+    /// The number of connections so far.
     count: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
@@ -39,36 +39,33 @@ pub struct Proxy {
 struct Rule {
     /// Where new connections go.
     server: SocketAddr,
-    manner: Manner,
-    /// Connections before this one stay silent for good.
-    forgotten: u64,
+    mode: ProxyMode,
+    /// Connections with lower numbers stay silent permanently.
+    abandoned: u64,
 }
 
 impl Rule {
     fn is_silent(&self, connection: u64) -> bool {
-        self.manner == Manner::Silent || connection < self.forgotten
+        self.mode == ProxyMode::Silent || connection < self.abandoned
     }
 }
 
 impl Proxy {
-    /// Starts one that passes on to `server`.
     pub fn start(server: SocketAddr) -> Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (rule, current) = watch::channel(Rule {
             server,
-            manner: Manner::Pass,
-            forgotten: 0,
+            mode: ProxyMode::Pass,
+            abandoned: 0,
         });
         let count = Arc::new(AtomicU64::new(0));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = runtime()?;
         let thread = thread::spawn({
             let count = Arc::clone(&count);
             move || {
-                // A proxy that fails shows as a database that is away.
+                // If the proxy fails, the database appears to be unavailable.
                 let _ = runtime.block_on(serve(listener, current, &count));
             }
         });
@@ -80,31 +77,29 @@ impl Proxy {
         })
     }
 
-    /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on it passes on in this manner.
-    pub fn set(&self, manner: Manner) {
+    pub fn set(&self, mode: ProxyMode) {
         if let Some(rule) = &self.rule {
-            rule.send_modify(|rule| rule.manner = manner);
+            rule.send_modify(|rule| rule.mode = mode);
         }
     }
 
-    /// Passes new connections on to another server; those that are open stay where they are.
+    /// Passes new connections on to another server; open ones stay connected.
     pub fn redirect(&self, server: SocketAddr) {
         if let Some(rule) = &self.rule {
             rule.send_modify(|rule| rule.server = server);
         }
     }
 
-    /// The connections there are say nothing more, and nobody tells either side:
-    /// a firewall that has lost its table. New ones are passed on.
-    pub fn forget(&self) {
-        let forgotten = self.count.load(Ordering::Relaxed);
+    /// Silences all open connections permanently without closing them, like a firewall that lost
+    /// its table. New ones are passed on.
+    pub fn abandon_connections(&self) {
+        let abandoned = self.count.load(Ordering::Relaxed);
         if let Some(rule) = &self.rule {
-            rule.send_modify(|rule| rule.forgotten = forgotten);
+            rule.send_modify(|rule| rule.abandoned = abandoned);
         }
     }
 }
@@ -133,7 +128,7 @@ async fn serve(
                 let server = rule.borrow().server;
                 connections.spawn(connection(client, server, number, rule.clone()));
             }
-            // There are no more rules: the proxy was dropped.
+            // The proxy was dropped.
             changed = rule.changed() => if changed.is_err() { return Ok(()) },
         }
     }
@@ -150,28 +145,27 @@ async fn connection(
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    // When one direction has ended the other is closed with it.
+    // When one direction ends, the other is closed.
     tokio::select! {
         ended = pump(from_client, to_server, number, rule.clone(), |_| Duration::ZERO) => ended,
-        ended = pump(from_server, to_client, number, rule, late_by) => ended,
+        ended = pump(from_server, to_client, number, rule, response_delay) => ended,
     }
 }
 
-const fn late_by(manner: Manner) -> Duration {
-    match manner {
-        Manner::Late(delay) => delay,
-        Manner::Pass | Manner::Silent => Duration::ZERO,
+const fn response_delay(mode: ProxyMode) -> Duration {
+    match mode {
+        ProxyMode::Delay(delay) => delay,
+        ProxyMode::Pass | ProxyMode::Silent => Duration::ZERO,
     }
 }
 
-/// Carries bytes from one side to the other. All bytes are late by as much:
-/// one waits while the next are read.
+/// Copies bytes from one side to the other, all with the same delay: it reads on while bytes wait.
 fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     number: u64,
     mut rule: watch::Receiver<Rule>,
-    delay: fn(Manner) -> Duration,
+    delay: fn(ProxyMode) -> Duration,
 ) -> impl Future<Output = io::Result<()>> {
     let (held, mut ready) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let current = rule.clone();
@@ -181,7 +175,7 @@ fn pump(
             if from.read_buf(&mut bytes).await? == 0 {
                 return Ok(());
             }
-            let due = Instant::now() + delay(current.borrow().manner);
+            let due = Instant::now() + delay(current.borrow().mode);
             if held.send((due, bytes)).is_err() {
                 return Ok(());
             }
@@ -190,8 +184,8 @@ fn pump(
     let writing = async move {
         while let Some((due, bytes)) = ready.recv().await {
             tokio::time::sleep_until(due.into()).await;
-            let spoken = rule.wait_for(|rule| !rule.is_silent(number)).await;
-            spoken.map_err(io::Error::other)?;
+            let passes = rule.wait_for(|rule| !rule.is_silent(number)).await;
+            passes.map_err(io::Error::other)?;
             to.write_all(&bytes).await?;
         }
         Ok(())

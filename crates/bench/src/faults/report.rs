@@ -1,27 +1,26 @@
-//! Reports as they are compared with what the database holds.
+//! Reports as they are compared with what the database contains.
 
 use std::net::SocketAddr;
 
-use bench::{PATH, USER};
 use traffic::form::{self, Subject};
 use traffic::request::{RequestHead, authorization};
-use traffic::stream::{Pattern, Stream};
+use traffic::stream::{Pattern, Stream, StreamReport};
 
-/// What makes two reports the same one.
+use crate::{PATH, USER};
+
+/// What identifies a report: two with the same values are duplicates.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Report {
-    /// The message.
     pub sid: String,
-    /// The word that is reported.
     pub status: String,
-    /// The error code that comes with it.
+    /// The error code.
     pub code: Option<String>,
 }
 
 impl Report {
     /// The report of this number in a stream.
     pub fn nth(stream: u64, number: u64) -> Self {
-        let report = stream_of(stream).report(number);
+        let report = generate(stream, number);
         Self {
             sid: report.sid.to_string(),
             status: report.step.status.to_owned(),
@@ -32,15 +31,8 @@ impl Report {
 
 /// The body of a report.
 pub fn body(stream: u64, number: u64) -> String {
-    let report = stream_of(stream).report(number);
+    let report = generate(stream, number);
     form::body(Subject::new(&report.sid.to_string()), report.step)
-}
-
-const fn stream_of(id: u64) -> Stream {
-    Stream {
-        id,
-        pattern: Pattern::Disorderly,
-    }
 }
 
 /// The head of requests with this password.
@@ -50,4 +42,12 @@ pub fn head(host: SocketAddr, password: &str) -> RequestHead {
         path: PATH.to_owned(),
         authorization: Some(authorization(USER, password)),
     }
+}
+
+fn generate(stream: u64, number: u64) -> StreamReport {
+    let stream = Stream {
+        id: stream,
+        pattern: Pattern::Disorderly,
+    };
+    stream.report(number)
 }

@@ -1,11 +1,11 @@
-//! The databases that reports end up in, and what is in them.
+//! The databases of scenarios, and what they contain.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::str::FromStr as _;
 
-use anyhow::{Context as _, Result, bail};
-use bench::CHANNEL;
+use anyhow::{Context as _, Result, bail, ensure};
 use domain::MessageSid;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection};
@@ -13,48 +13,18 @@ use tempfile::TempDir;
 use testkit::cluster::{Cluster, Options};
 use tokio::runtime::Runtime;
 
-use crate::report::Report;
+use super::report::Report;
+use crate::CHANNEL;
+use crate::installation::temporary_folder;
+use crate::wait::runtime;
 
-/// Which engine keeps the reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// The embedded one.
+pub enum DatabaseEngine {
     Sqlite,
-    /// The server.
     Postgres,
 }
 
-/// A database of one's own.
-pub enum Store {
-    /// A file in a folder.
-    File(TempDir),
-    /// A server that can be stopped.
-    Server(Postgres),
-}
-
-/// A PostgreSQL server whose commits reach the disk.
-pub struct Postgres {
-    cluster: Cluster,
-}
-
-/// What is in a database.
-#[derive(Debug, Default)]
-pub struct Kept {
-    /// How often each report stands in the log.
-    pub reports: HashMap<Report, u64>,
-    /// The rank of the state of each message; `None` if it has none.
-    pub ranks: HashMap<String, Option<i64>>,
-    /// The words reported of each message by the log, with their revisions, in
-    /// no order.
-    pub words: HashMap<String, Vec<(i64, String)>>,
-    /// How many rejections there are.
-    pub rejections: i64,
-}
-
-const DATABASE: &str = "receipts";
-
-impl Engine {
-    /// Its name in the table.
+impl DatabaseEngine {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "SQLite",
@@ -63,86 +33,104 @@ impl Engine {
     }
 }
 
-impl Store {
-    /// An empty database.
-    pub fn new(engine: Engine) -> Result<Self> {
+/// Connects a store of the adapters to a URL, gives it to `$work`, and closes it.
+macro_rules! with_store {
+    ($engine:expr, $url:expr, |$store:ident| $work:expr) => {
+        match $engine {
+            DatabaseEngine::Sqlite => {
+                let connected = adapter_sqlite::SqliteStore::connect($url).await?;
+                let $store = Arc::new(connected.clone());
+                let result = $work;
+                connected.close().await?;
+                result
+            }
+            DatabaseEngine::Postgres => {
+                let options = adapter_postgres::Options::default();
+                let connected = adapter_postgres::PostgresStore::connect($url, &options)?;
+                let $store = Arc::new(connected.clone());
+                let result = $work;
+                connected.close().await;
+                result
+            }
+        }
+    };
+}
+pub(super) use with_store;
+
+/// The database of one scenario.
+pub enum ScenarioStore {
+    /// SQLite in a folder of its own.
+    File(TempDir),
+    Server(DurableServer),
+}
+
+/// A PostgreSQL server that writes commits to the disk and can be stopped.
+pub struct DurableServer {
+    cluster: Cluster,
+}
+
+/// What a database contains.
+#[derive(Debug, Default)]
+pub struct StoredData {
+    /// How often each report is in the log.
+    pub reports: HashMap<Report, u64>,
+    /// The rank of the status of each message; `None` if it has no status.
+    pub ranks: HashMap<String, Option<i64>>,
+    /// The statuses reported for each message with their revisions, unsorted.
+    pub statuses: HashMap<String, Vec<(i64, String)>>,
+    /// The number of rejections.
+    pub rejections: i64,
+}
+
+const DATABASE: &str = "receipts";
+
+impl ScenarioStore {
+    pub fn new(engine: DatabaseEngine) -> Result<Self> {
         match engine {
-            Engine::Sqlite => Ok(Self::File(
-                tempfile::Builder::new()
-                    .prefix("receiptd-faults-")
-                    .tempdir()?,
-            )),
-            Engine::Postgres => Postgres::start().map(Self::Server),
+            DatabaseEngine::Sqlite => temporary_folder().map(Self::File),
+            DatabaseEngine::Postgres => DurableServer::start().map(Self::Server),
         }
     }
 
-    /// Its URL.
     pub fn url(&self) -> String {
         match self {
             Self::File(folder) => {
                 format!("sqlite:{}", folder.path().join("receipts.db").display())
             }
-            Self::Server(postgres) => postgres.url(),
+            Self::Server(server) => server.url(),
         }
     }
 
-    /// From now on it refuses every report with this word in one of its fields.
+    /// The PostgreSQL server; an error on SQLite.
+    pub fn server(&self) -> Result<&DurableServer> {
+        match self {
+            Self::Server(server) => Ok(server),
+            Self::File(_) => bail!("an embedded database has no server"),
+        }
+    }
+
+    /// Makes the database refuse every report with this word in one of its fields.
     pub fn refuse(&self, word: &str) -> Result<()> {
-        let url = self.url();
-        runtime()?.block_on(async {
-            match self {
-                Self::File(_) => {
-                    let refuse = format!(
-                        "create trigger refuse before insert on reports \
-                         when new.fields like '%{word}%' \
-                         begin select raise(abort, 'refused'); end"
-                    );
-                    let mut connection = SqliteConnectOptions::from_str(&url)?.connect().await?;
-                    connection.execute(AssertSqlSafe(refuse)).await?;
-                    connection.close().await?;
-                }
-                Self::Server(_) => {
-                    let refuse = format!(
-                        "alter table reports add constraint refuse \
-                         check (fields::text not like '%{word}%')"
-                    );
-                    let mut connection = PgConnection::connect(&url).await?;
-                    connection.execute(AssertSqlSafe(refuse)).await?;
-                    connection.close().await?;
-                }
-            }
-            Ok(())
-        })
+        match self {
+            Self::File(_) => runtime()?.block_on(async {
+                let refuse = format!(
+                    "create trigger refuse before insert on reports \
+                     when new.fields like '%{word}%' begin select raise(abort, 'refused'); end"
+                );
+                let options = SqliteConnectOptions::from_str(&self.url())?;
+                let mut connection = options.connect().await?;
+                connection.execute(AssertSqlSafe(refuse)).await?;
+                Ok(connection.close().await?)
+            }),
+            Self::Server(server) => server.execute(&format!(
+                "alter table reports add constraint refuse \
+                 check (fields::text not like '%{word}%')"
+            )),
+        }
     }
 
-    /// What is in it.
-    pub fn kept(&self) -> Result<Kept> {
-        Self::kept_in(&self.url())
-    }
-
-    /// What is in the database of a URL.
-    pub fn kept_in(url: &str) -> Result<Kept> {
-        runtime()?.block_on(async {
-            if url.starts_with("sqlite:") {
-                let mut connection = SqliteConnectOptions::from_str(url)?.connect().await?;
-                let reports = sqlx::query_as(REPORTS).fetch_all(&mut connection).await?;
-                let messages = sqlx::query_as(MESSAGES).fetch_all(&mut connection).await?;
-                let rejections = sqlx::query_scalar(REJECTIONS)
-                    .fetch_one(&mut connection)
-                    .await?;
-                connection.close().await?;
-                Kept::of(reports, messages, rejections)
-            } else {
-                let mut connection = PgConnection::connect(url).await?;
-                let reports = sqlx::query_as(REPORTS).fetch_all(&mut connection).await?;
-                let messages = sqlx::query_as(MESSAGES).fetch_all(&mut connection).await?;
-                let rejections = sqlx::query_scalar(REJECTIONS)
-                    .fetch_one(&mut connection)
-                    .await?;
-                connection.close().await?;
-                Kept::of(reports, messages, rejections)
-            }
-        })
+    pub fn stored(&self) -> Result<StoredData> {
+        StoredData::of(&self.url())
     }
 }
 
@@ -154,47 +142,69 @@ const REJECTIONS: &str = "select count(*) from rejections";
 type ReportRow = (String, Vec<u8>, String, Option<String>, i64);
 type MessageRow = (String, Vec<u8>, Option<i64>);
 
-impl Kept {
-    fn of(reports: Vec<ReportRow>, messages: Vec<MessageRow>, rejections: i64) -> Result<Self> {
-        let mut kept = Self {
+/// Reads all rows on a connection of either engine.
+macro_rules! read_all {
+    ($connection:expr) => {{
+        let mut connection = $connection;
+        let reports = sqlx::query_as(REPORTS).fetch_all(&mut connection).await?;
+        let messages = sqlx::query_as(MESSAGES).fetch_all(&mut connection).await?;
+        let rejections = sqlx::query_scalar(REJECTIONS);
+        let rejections = rejections.fetch_one(&mut connection).await?;
+        connection.close().await?;
+        StoredData::from_rows(reports, messages, rejections)
+    }};
+}
+
+impl StoredData {
+    /// What the database of a URL contains.
+    pub fn of(url: &str) -> Result<Self> {
+        runtime()?.block_on(async {
+            if url.starts_with("sqlite:") {
+                read_all!(SqliteConnectOptions::from_str(url)?.connect().await?)
+            } else {
+                read_all!(PgConnection::connect(url).await?)
+            }
+        })
+    }
+
+    fn from_rows(
+        reports: Vec<ReportRow>,
+        messages: Vec<MessageRow>,
+        rejections: i64,
+    ) -> Result<Self> {
+        let mut stored = Self {
             rejections,
             ..Self::default()
         };
         for (channel, sid, status, code, revision) in reports {
             let sid = sid_of(&channel, &sid)?;
-            let words = kept.words.entry(sid.clone()).or_default();
-            words.push((revision, status.clone()));
+            let statuses = stored.statuses.entry(sid.clone()).or_default();
+            statuses.push((revision, status.clone()));
             let report = Report { sid, status, code };
-            *kept.reports.entry(report).or_default() += 1;
+            *stored.reports.entry(report).or_default() += 1;
         }
         for (channel, sid, rank) in messages {
-            kept.ranks.insert(sid_of(&channel, &sid)?, rank);
+            stored.ranks.insert(sid_of(&channel, &sid)?, rank);
         }
-        Ok(kept)
+        Ok(stored)
     }
 }
 
 fn sid_of(channel: &str, compact: &[u8]) -> Result<String> {
-    if channel != CHANNEL {
-        bail!("there is a report on the channel {channel}");
-    }
-    let sid = MessageSid::from_compact(compact).context("there is a message without id")?;
+    ensure!(channel == CHANNEL, "a report is on the channel {channel}");
+    let sid = MessageSid::from_compact(compact).context("a message has no id")?;
     Ok(sid.as_str().to_owned())
 }
 
-impl Postgres {
+impl DurableServer {
     fn start() -> Result<Self> {
         let cluster = Cluster::start_with(&Options {
             durable: true,
             ..Options::default()
         });
         let cluster = cluster.context("PostgreSQL does not start")?;
-        let create = AssertSqlSafe(format!("create database {DATABASE}"));
-        runtime()?.block_on(async {
-            let mut connection = PgConnection::connect(&cluster.url("postgres")).await?;
-            connection.execute(create).await?;
-            connection.close().await
-        })?;
+        let create = format!("create database {DATABASE}");
+        execute(&cluster.url("postgres"), &create)?;
         Ok(Self { cluster })
     }
 
@@ -202,39 +212,31 @@ impl Postgres {
         self.cluster.url(DATABASE)
     }
 
-    /// Its URL behind a proxy.
+    /// The URL of the database through a proxy.
     pub fn url_through(proxy: SocketAddr) -> String {
         format!("postgres://postgres@{proxy}/{DATABASE}")
     }
 
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.cluster.port()).into()
     }
 
-    /// Stops it as a crash would.
+    /// Stops the server as a crash would.
     pub fn stop(&self) -> Result<()> {
         Ok(self.cluster.stop_immediately()?)
     }
 
-    /// Starts it again on the same data.
+    /// Starts the server again on the same data.
     pub fn start_again(&self) -> Result<()> {
         Ok(self.cluster.start_again()?)
     }
 
-    /// Carries out a statement.
     pub fn execute(&self, statement: &str) -> Result<()> {
-        let statement = AssertSqlSafe(statement.to_owned());
-        runtime()?.block_on(async {
-            let mut connection = PgConnection::connect(&self.url()).await?;
-            sqlx::raw_sql(statement).execute(&mut connection).await?;
-            connection.close().await?;
-            Ok(())
-        })
+        execute(&self.url(), statement)
     }
 
-    /// The answer to a question with one text.
-    pub fn ask(&self, query: &str) -> Result<String> {
+    /// The text that a query returns.
+    pub fn query(&self, query: &str) -> Result<String> {
         let query = AssertSqlSafe(query.to_owned());
         runtime()?.block_on(async {
             let mut connection = PgConnection::connect(&self.url()).await?;
@@ -244,12 +246,11 @@ impl Postgres {
         })
     }
 
-    /// Starts a standby of this server.
     pub fn start_standby(&self) -> Result<Self> {
         let standby = Self {
             cluster: self.cluster.start_standby()?,
         };
-        // A receiver says of a server that does not sync that it is degraded.
+        // A receiver reports a server without fsync as degraded.
         standby.execute("alter system set fsync = on")?;
         standby.execute("select pg_reload_conf()")?;
         Ok(standby)
@@ -264,63 +265,68 @@ impl Postgres {
     pub fn restore_elsewhere(&self) -> Result<Self> {
         let file = self.cluster.socket_dir().join("receipts.dump");
         let file = file.to_string_lossy();
-        self.cluster
-            .run("pg_dump", &["--format=custom", "--file", &file, DATABASE])?;
+        let dump = ["--format=custom", "--file", &file, DATABASE];
+        self.cluster.run("pg_dump", &dump)?;
         let new = Self::start()?;
-        new.cluster.run(
-            "pg_restore",
-            &["--exit-on-error", "--no-owner", "--dbname", DATABASE, &file],
-        )?;
+        let restore = ["--exit-on-error", "--no-owner", "--dbname", DATABASE, &file];
+        new.cluster.run("pg_restore", &restore)?;
         Ok(new)
     }
 
-    /// Keeps the rows of a query locked until the lock is dropped.
-    pub fn lock_rows(&self, query: &str) -> Result<Lock> {
-        self.hold(&format!("{query} for update"))
-    }
-
-    /// Keeps everybody away from the messages until the lock is dropped.
-    pub fn lock_messages(&self) -> Result<Lock> {
-        self.lock("messages")
-    }
-
-    /// The same with any tables.
-    pub fn lock(&self, tables: &str) -> Result<Lock> {
-        self.hold(&format!("lock table {tables} in access exclusive mode"))
-    }
-
-    fn hold(&self, lock: &str) -> Result<Lock> {
+    /// Executes a statement in a transaction that remains open until the lock is dropped.
+    pub fn lock(&self, statement: &str) -> Result<Lock> {
         let runtime = runtime()?;
-        let lock = AssertSqlSafe(lock.to_owned());
-        let connection = runtime.block_on(async {
-            let mut connection = PgConnection::connect(&self.url()).await?;
-            connection.execute("begin").await?;
-            connection.execute(lock).await?;
-            Ok::<_, sqlx::Error>(connection)
-        })?;
-        Ok(Lock {
-            runtime,
-            connection: Some(connection),
-        })
+        let statement = AssertSqlSafe(statement.to_owned());
+        let mut connection = runtime.block_on(PgConnection::connect(&self.url()))?;
+        runtime.block_on(connection.execute("begin"))?;
+        runtime.block_on(connection.execute(statement))?;
+        // The server ends the transaction with the connection.
+        Ok(Lock::new(runtime, async move {
+            drop(connection.close().await);
+        }))
     }
 }
 
-/// A lock on tables or rows.
+fn execute(url: &str, statement: &str) -> Result<()> {
+    let statement = AssertSqlSafe(statement.to_owned());
+    runtime()?.block_on(async {
+        let mut connection = PgConnection::connect(url).await?;
+        sqlx::raw_sql(statement).execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    })
+}
+
+/// A lock in a database, released when it is dropped.
 pub struct Lock {
     runtime: Runtime,
-    connection: Option<PgConnection>,
+    release: Option<Pin<Box<dyn Future<Output = ()>>>>,
+}
+
+impl Lock {
+    fn new(runtime: Runtime, release: impl Future<Output = ()> + 'static) -> Self {
+        Self {
+            runtime,
+            release: Some(Box::pin(release)),
+        }
+    }
+
+    /// Takes the write lock of an SQLite database, as a backup tool or a shell does.
+    pub fn on_sqlite(url: &str) -> Result<Self> {
+        let runtime = runtime()?;
+        let options = SqliteConnectOptions::from_str(url)?;
+        let mut connection = runtime.block_on(options.connect())?;
+        runtime.block_on(connection.execute("begin immediate"))?;
+        Ok(Self::new(runtime, async move {
+            let _ = connection.execute("rollback").await;
+            drop(connection.close().await);
+        }))
+    }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            // The server lets go of it at the latest when this process ends.
-            let _ = self.runtime.block_on(connection.close());
+        if let Some(release) = self.release.take() {
+            self.runtime.block_on(release);
         }
     }
-}
-
-fn runtime() -> Result<Runtime> {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    Ok(builder.enable_all().build()?)
 }

@@ -1,18 +1,17 @@
-//! The callback URL, read as Twilio reads it.
+//! The callback URL, parsed as Twilio does.
 
 use anyhow::{Context as _, Result, ensure};
 use domain::ChannelId;
 use reqwest::Url;
 
-use super::tries::Tries;
+use super::retries::CallRetries;
 
-/// A callback URL taken apart.
-pub struct Callback {
+pub struct CallbackTarget {
     configured: Url,
     target: Url,
 }
 
-impl Callback {
+impl CallbackTarget {
     pub fn parse(text: &str) -> Result<Self> {
         let configured = Url::parse(text).context("--url is no URL")?;
         ensure!(
@@ -21,24 +20,24 @@ impl Callback {
         );
         let mut target = configured.clone();
         target.set_fragment(None);
-        // Fails for URLs without a host only; those of HTTP have one.
+        // This fails only for URLs without a host; those of HTTP have one.
         let _ = target.set_username("");
         let _ = target.set_password(None);
         Ok(Self { configured, target })
     }
 
-    /// What is sent to: the URL without credentials and fragment.
+    /// The URL without credentials and fragment.
     pub const fn target(&self) -> &Url {
         &self.target
     }
 
-    /// The webhook user and password that stand in it.
+    /// The webhook user and password in the URL.
     pub fn credentials(&self) -> Option<(String, String)> {
         let password = self.configured.password()?;
         Some((decoded(self.configured.username())?, decoded(password)?))
     }
 
-    /// The channel it belongs to: the last part of its path.
+    /// The channel: the last part of the path.
     pub fn channel(&self) -> Result<ChannelId> {
         let last = self
             .configured
@@ -48,13 +47,12 @@ impl Callback {
             .context("--url ends in a channel id, like /social/on/whatsapp/twilio/report/ID")
     }
 
-    /// How hard it is tried.
-    pub fn tries(&self) -> Tries {
-        Tries::of_fragment(self.configured.fragment())
+    pub fn retries(&self) -> CallRetries {
+        CallRetries::of_fragment(self.configured.fragment())
     }
 }
 
-/// Percent-decoded, through a form of one field.
+/// Percent-decodes a text, through a form of one field.
 fn decoded(text: &str) -> Option<String> {
     let form = format!("x={}", text.replace('+', "%2B").replace('&', "%26"));
     let fields: Vec<(String, String)> = serde_urlencoded::from_str(&form).ok()?;
@@ -66,8 +64,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_and_fragment_are_read_and_not_sent() {
-        let callback = Callback::parse(
+    fn credentials_and_fragment_are_parsed_and_not_sent() {
+        let callback = CallbackTarget::parse(
             "http://me:p%3A+%26w@127.0.0.1:8080/social/report/42?a=1#rc=5&rp=ct,rt,5xx",
         )
         .unwrap();
@@ -83,10 +81,10 @@ mod tests {
     }
 
     #[test]
-    fn a_url_without_credentials_or_channel_says_so() {
-        let callback = Callback::parse("http://127.0.0.1:8080/").unwrap();
+    fn url_without_credentials_or_channel_is_noticed() {
+        let callback = CallbackTarget::parse("http://127.0.0.1:8080/").unwrap();
         assert_eq!(callback.credentials(), None);
         assert!(callback.channel().is_err());
-        assert!(Callback::parse("ftp://x/1").is_err());
+        assert!(CallbackTarget::parse("ftp://x/1").is_err());
     }
 }

@@ -1,5 +1,4 @@
-//! Sends reports the way Twilio does: first without credentials, and again
-//! with them when asked.
+//! Sends reports as Twilio does: first without credentials, and after the challenge with them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,38 +13,36 @@ use traffic::form;
 use traffic::plan::Plan;
 use uuid::Uuid;
 
+use super::retries::{CallFailure, CallRetries, REPORT_TIMEOUT};
 use super::tally::Tally;
-use super::tries::{TIME_LIMIT, Tries, Trouble};
 
-/// Somebody who reports to one callback URL.
-pub struct Caller {
+/// Sends reports to one callback URL.
+pub struct TwilioCaller {
     pub client: Client,
     pub url: Url,
-    pub tries: Tries,
+    pub retries: CallRetries,
     pub credentials: (String, String),
-    /// Whether the credentials are shown before anybody asks.
+    /// Whether the first request has credentials.
     pub at_once: bool,
 }
 
-/// How fast reports are sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// Reports a second.
+pub struct SendRate {
+    /// Reports per second.
     pub rate: u32,
-    /// How many may be under way at a time.
+    /// The largest number of requests in flight.
     pub connections: usize,
 }
 
-/// Why a try was no success.
-struct Failure {
-    trouble: Trouble,
-    /// Whether the report may have been taken nevertheless.
-    perhaps_taken: bool,
+struct FailedCall {
+    failure: CallFailure,
+    /// Whether the report may have been recorded nevertheless.
+    maybe_recorded: bool,
     why: String,
 }
 
-impl Caller {
-    /// Fails if no connection can be made. Any answer will do: the first report tells the rest.
+impl TwilioCaller {
+    /// Fails if no connection can be made. Any response is fine: the first report shows the rest.
     pub async fn check(&self) -> Result<()> {
         let answer = self.client.get(self.url.clone()).send().await;
         answer
@@ -54,26 +51,25 @@ impl Caller {
             .with_context(|| format!("nothing answers at {}; is the server running?", self.url))
     }
 
-    /// Sends all reports of a plan, each when it is due. Those of one message
-    /// are sent strictly one after the other, in the plan's order: all of them
-    /// go through the same lane.
-    pub async fn send(self, plan: &Arc<Plan>, pace: Pace, bar: &ProgressBar) -> Result<Tally> {
+    /// Sends all reports of a plan, each when it is due. All reports of one message are sent by the
+    /// same task, one after the other in the plan's order.
+    pub async fn send(self, plan: &Arc<Plan>, send: SendRate, bar: &ProgressBar) -> Result<Tally> {
         let caller = Arc::new(self);
         let began = Instant::now();
-        let mut lanes = JoinSet::new();
-        for lane in 0..pace.connections {
+        let mut tasks = JoinSet::new();
+        for task in 0..send.connections {
             let (caller, plan, bar) = (Arc::clone(&caller), Arc::clone(plan), bar.clone());
-            lanes.spawn(async move {
+            tasks.spawn(async move {
                 let mut tally = Tally::default();
-                for (place, report) in
+                for (index, report) in
                     plan.reports
                         .iter()
                         .zip(0_u32..)
-                        .filter_map(|(report, place)| {
-                            (report.message % pace.connections == lane).then_some((place, report))
+                        .filter_map(|(report, index)| {
+                            (report.message % send.connections == task).then_some((index, report))
                         })
                 {
-                    tokio::time::sleep_until(began + due(place, pace.rate)).await;
+                    tokio::time::sleep_until(began + due(index, send.rate)).await;
                     if let Some(message) = plan.messages.get(report.message) {
                         let body = form::body(message.subject(), report.step);
                         caller
@@ -86,45 +82,48 @@ impl Caller {
             });
         }
         let mut tally = Tally::default();
-        while let Some(lane) = lanes.join_next().await {
-            tally.add(lane??);
+        while let Some(task) = tasks.join_next().await {
+            tally.add(task??);
         }
         tally.took = began.elapsed();
         Ok(tally)
     }
 
-    /// Sends one report, and again where Twilio would.
+    /// Sends one report, and repeats the call where Twilio would.
     async fn report(&self, message: usize, body: &str, token: Uuid, tally: &mut Tally) {
         let began = Instant::now();
-        let mut tried = 0;
+        let mut calls = 0;
         let attempts = async {
             loop {
-                tried += 1;
-                let failure = match self.try_once(body, token, tally).await {
+                calls += 1;
+                let failed = match self.call(body, token, tally).await {
                     Ok(()) => return Ok(()),
-                    Err(failure) => failure,
+                    Err(failed) => failed,
                 };
-                if failure.perhaps_taken {
-                    tally.perhaps_taken(message);
+                if failed.maybe_recorded {
+                    tally.maybe_recorded(message);
                 }
-                match self.tries.pause(failure.trouble, tried) {
+                match self.retries.pause(failed.failure, calls) {
                     Some(pause) => tokio::time::sleep(pause).await,
-                    None => return Err(failure.why),
+                    None => return Err(failed.why),
                 }
                 tally.retries += 1;
             }
         };
-        match tokio::time::timeout_at(began + TIME_LIMIT, attempts).await {
-            Ok(Ok(())) => tally.taken(began.elapsed()),
+        match tokio::time::timeout_at(began + REPORT_TIMEOUT, attempts).await {
+            Ok(Ok(())) => tally.accepted(began.elapsed()),
             Ok(Err(why)) => tally.failed(why),
             Err(_elapsed) => {
-                tally.perhaps_taken(message);
-                tally.failed(format!("not taken within {} s", TIME_LIMIT.as_secs()));
+                tally.maybe_recorded(message);
+                tally.failed(format!(
+                    "not accepted within {} s",
+                    REPORT_TIMEOUT.as_secs()
+                ));
             }
         }
     }
 
-    async fn try_once(&self, body: &str, token: Uuid, tally: &mut Tally) -> Result<(), Failure> {
+    async fn call(&self, body: &str, token: Uuid, tally: &mut Tally) -> Result<(), FailedCall> {
         if !self.at_once {
             let asked = self.request(body, token, false, tally).await?;
             let asks = asked
@@ -138,21 +137,26 @@ impl Caller {
                 });
             match asked.status().as_u16() {
                 401 if asks => {}
-                401 => return Err(Failure::answered(401, "401 without a challenge".to_owned())),
+                401 => {
+                    return Err(FailedCall::answered(
+                        401,
+                        "401 without a challenge".to_owned(),
+                    ));
+                }
                 status => {
                     let why = format!("{status} instead of being asked for credentials");
-                    return Err(Failure::answered(status, why));
+                    return Err(FailedCall::answered(status, why));
                 }
             }
         }
         let answer = self.request(body, token, true, tally).await?;
         match answer.status().as_u16() {
             204 => Ok(()),
-            401 => Err(Failure::answered(
+            401 => Err(FailedCall::answered(
                 401,
                 "401: the credentials are refused".to_owned(),
             )),
-            status => Err(Failure::answered(status, status.to_string())),
+            status => Err(FailedCall::answered(status, status.to_string())),
         }
     }
 
@@ -162,7 +166,7 @@ impl Caller {
         token: Uuid,
         with_credentials: bool,
         tally: &mut Tally,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, FailedCall> {
         let mut request = self
             .client
             .post(self.url.clone())
@@ -180,43 +184,43 @@ impl Caller {
         let answer = request
             .send()
             .await
-            .map_err(|error| Failure::unanswered(&error, with_credentials))?;
+            .map_err(|error| FailedCall::unanswered(&error, with_credentials))?;
         tally.answered(answer.status().as_u16());
         Ok(answer)
     }
 }
 
-impl Failure {
+impl FailedCall {
     const fn answered(status: u16, why: String) -> Self {
-        // A server that gave up waiting for its database may have written it all the same.
-        let perhaps_taken = matches!(status, 200..300 | 500..);
+        // A server that gave up waiting for its database may have recorded it nevertheless.
+        let maybe_recorded = matches!(status, 200..300 | 500..);
         Self {
-            trouble: Trouble::Status(status),
-            perhaps_taken,
+            failure: CallFailure::Status(status),
+            maybe_recorded,
             why,
         }
     }
 
     fn unanswered(error: &reqwest::Error, with_credentials: bool) -> Self {
         let connected = !error.is_connect();
-        let (trouble, why) = if connected && error.is_timeout() {
-            (Trouble::Timeout, "no answer in time")
+        let (failure, why) = if connected && error.is_timeout() {
+            (CallFailure::Timeout, "no answer in time")
         } else if connected {
-            (Trouble::Connection, "the connection broke")
+            (CallFailure::Connection, "the connection broke")
         } else {
-            (Trouble::Connection, "no connection")
+            (CallFailure::Connection, "no connection")
         };
         Self {
-            trouble,
-            perhaps_taken: connected && with_credentials,
+            failure,
+            maybe_recorded: connected && with_credentials,
             why: why.to_owned(),
         }
     }
 }
 
-/// When the report at this place of the plan is to be sent.
-fn due(place: u32, rate: u32) -> Duration {
-    Duration::from_micros(u64::from(place) * 1_000_000 / u64::from(rate.max(1)))
+/// When the report of this index is sent.
+fn due(index: u32, rate: u32) -> Duration {
+    Duration::from_micros(u64::from(index) * 1_000_000 / u64::from(rate.max(1)))
 }
 
 #[cfg(test)]
@@ -224,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reports_are_due_at_the_rate_asked_for() {
+    fn reports_are_due_at_the_requested_rate() {
         assert_eq!(due(0, 200), Duration::ZERO);
         assert_eq!(due(200, 200), Duration::from_secs(1));
         assert_eq!(due(1, 3), Duration::from_micros(333_333));

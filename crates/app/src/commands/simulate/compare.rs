@@ -1,16 +1,16 @@
-//! Compares what is shown of messages with what had to come of their reports.
+//! Compares messages in the API with the state that their reports should lead to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{DeliveryStatus, Message};
 use serde::{Deserialize, Serialize};
 
-/// How many differences are listed.
-const LISTED: usize = 20;
+/// The number of differences that are listed.
+const MAX_LISTED: usize = 20;
 
-/// What the API says of a message, as far as it is compared.
+/// A message in the API, as far as it is compared.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Shown {
+pub struct ShownMessage {
     status: Option<String>,
     contradicted: bool,
     error: Option<ShownError>,
@@ -34,14 +34,14 @@ struct ShownCounters {
     duplicates: u64,
 }
 
-/// How often something was to be shown, and how often it was.
+/// How many messages should be shown so, and how many are.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Count {
+pub struct ShownCount {
     pub expected: u64,
     pub shown: u64,
 }
 
-/// One thing that is not shown as it was reported.
+/// A value that differs from the expected one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
     pub message_sid: String,
@@ -50,20 +50,18 @@ pub struct Difference {
     pub shown: String,
 }
 
-/// How all messages compare.
 #[derive(Debug, Default)]
 pub struct Comparison {
-    /// Messages by status; `None` stands for those that nothing has moved.
-    pub statuses: BTreeMap<Option<String>, Count>,
-    pub contradicted: Count,
-    /// How many messages differ in anything.
+    /// Messages by status; `None` for those without a known status.
+    pub statuses: BTreeMap<Option<String>, ShownCount>,
+    pub contradicted: ShownCount,
+    /// The number of messages with a difference.
     pub differing: u64,
-    /// The first differences.
     pub differences: Vec<Difference>,
 }
 
 impl Comparison {
-    pub fn add(&mut self, expected: &Message, shown: Option<&Shown>, perhaps_taken: u64) {
+    pub fn add(&mut self, expected: &Message, shown: Option<&ShownMessage>, maybe_recorded: u64) {
         let state = &expected.state;
         let word = state.status().map(|status| status.as_str().to_owned());
         self.statuses.entry(word).or_default().expected += 1;
@@ -72,19 +70,18 @@ impl Comparison {
             self.statuses.entry(shown.status.clone()).or_default().shown += 1;
             self.contradicted.shown += u64::from(shown.contradicted);
         }
-        let differences = differences(expected, shown, perhaps_taken);
+        let differences = differences(expected, shown, maybe_recorded);
         self.differing += u64::from(!differences.is_empty());
-        let room = LISTED.saturating_sub(self.differences.len());
+        let room = MAX_LISTED.saturating_sub(self.differences.len());
         self.differences.extend(differences.into_iter().take(room));
     }
 }
 
-/// What is not shown as it was reported. Of the duplicates `perhaps_taken`
-/// more than were planned may be counted.
+/// All differences of a message. Up to `maybe_recorded` more duplicates than planned are allowed.
 pub fn differences(
     expected: &Message,
-    shown: Option<&Shown>,
-    perhaps_taken: u64,
+    shown: Option<&ShownMessage>,
+    maybe_recorded: u64,
 ) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut differ = |what, expected_text: String, shown: String| {
@@ -138,7 +135,7 @@ pub fn differences(
         shown.counters.reports.to_string(),
     );
     let (least, counted) = (expected.duplicates, shown.counters.duplicates);
-    if !(least..=least + perhaps_taken).contains(&counted) {
+    if !(least..=least + maybe_recorded).contains(&counted) {
         differ("duplicates", least.to_string(), counted.to_string());
     }
     differences
@@ -157,7 +154,7 @@ mod tests {
         message
     }
 
-    fn shown() -> Shown {
+    fn shown() -> ShownMessage {
         let json = r#"{
             "channel_id": "1", "message_sid": "SM1", "status": "read", "contradicted": true,
             "error": {"code": "63016", "text": null},
@@ -172,13 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_as_it_was_reported_does_not_differ() {
+    fn message_as_reported_does_not_differ() {
         assert_eq!(differences(&expected(), Some(&shown()), 0), []);
     }
 
     #[test]
     fn everything_that_is_compared_can_differ() {
-        let other = Shown {
+        let other = ShownMessage {
             status: None,
             contradicted: false,
             error: None,
@@ -204,12 +201,12 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_not_known_differs() {
+    fn unknown_message_differs() {
         assert_eq!(differences(&expected(), None, 0).len(), 1);
     }
 
     #[test]
-    fn a_lost_answer_allows_for_one_more_duplicate() {
+    fn lost_response_allows_one_more_duplicate() {
         let mut twice = shown();
         twice.counters.duplicates = 2;
         assert_eq!(differences(&expected(), Some(&twice), 0).len(), 1);
@@ -217,14 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn at_most_twenty_differences_are_listed_and_all_are_counted() {
+    fn at_most_twenty_differences_are_listed_but_all_are_counted() {
         let mut comparison = Comparison::default();
         for _ in 0..30 {
             comparison.add(&expected(), None, 0);
         }
         assert_eq!(
             (comparison.differing, comparison.differences.len()),
-            (30, LISTED)
+            (30, MAX_LISTED)
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What has to come of a plan, by the domain's own rules.
+//! The state that a plan must lead to, by the domain's rules.
 
 use anyhow::Result;
 use domain::report::{ReportError, ReportFields};
@@ -9,8 +9,8 @@ use domain::{
 use traffic::plan::{Plan, PlannedMessage, PlannedReport};
 use uuid::Uuid;
 
-/// The messages of a plan after all its reports, in the plan's order. The
-/// times in them are the reports' places in the plan.
+/// The messages of a plan after all its reports, in the plan's order. Their times are the indices
+/// of the reports.
 pub fn of(plan: &Plan, channel: &ChannelId) -> Result<Vec<Message>> {
     let mut messages: Vec<Option<Message>> = vec![None; plan.messages.len()];
     for (planned, time) in plan.reports.iter().zip(0..) {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_expected_follows_the_shares_of_the_histories() {
+    fn expected_states_follow_the_shares_of_the_histories() {
         let expected = expected();
         let count =
             |holds: &dyn Fn(&Message) -> bool| expected.iter().filter(|each| holds(each)).count();

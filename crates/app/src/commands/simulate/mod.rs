@@ -1,18 +1,17 @@
-//! Plays Twilio: sends reports as it would, then compares what the server
-//! shows with what was sent.
+//! Sends reports as Twilio does, then compares what the server shows with what was sent.
 //!
-//! [`plan`] decides what is sent, [`caller`] sends it, [`expectation`] works
-//! out what has to come of it by the domain's rules, [`operator_api`] asks what
-//! did come of it, and [`compare`] tells the difference. Start reading at [`run`].
+//! [`Plan`] contains the reports, [`caller`] sends them, [`expectation`] computes the resulting
+//! messages by the domain's rules, [`operator_api`] reads them from the server, and [`compare`]
+//! finds the differences. Start reading at [`run`].
 
 mod callback;
 mod caller;
 mod compare;
 mod expectation;
 mod operator_api;
+mod retries;
 mod summary;
 mod tally;
-mod tries;
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -28,53 +27,52 @@ use super::credential::password_from_stdin;
 use crate::config::Settings;
 use crate::output;
 use crate::system::SystemIds;
-use callback::Callback;
-use caller::{Caller, Pace};
+use callback::CallbackTarget;
+use caller::{SendRate, TwilioCaller};
 use operator_api::OperatorApi;
 use summary::Summary;
 
 #[derive(Args, Debug)]
 pub struct SimulateArgs {
-    /// The callback URL of a channel. Credentials in it are used, and what stands behind # is read
-    /// as Twilio reads it
+    /// The callback URL of a channel. Credentials in it are used, and the part after # is parsed
+    /// as Twilio does
     #[arg(long)]
     pub url: String,
-    /// The webhook user, if it does not stand in the URL
+    /// The webhook user, if it is not in the URL
     #[arg(long)]
     pub user: Option<String>,
     /// Read the webhook password from standard input
     #[arg(long, requires = "user")]
     pub password_stdin: bool,
-    /// How many messages to report on; each has about three reports
+    /// The number of messages; each has about three reports
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub messages: u32,
-    /// How many reports to send a second; each takes two requests
+    /// Reports per second; each takes two requests
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rate: u32,
-    /// Decides what is sent and in which order: the same seed, the same traffic
+    /// Selects the reports and their order: the same seed sends the same traffic
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Decides the message ids, as hex digits; without it new ones are made
+    /// Selects the message ids, as hex digits; without it new ones are generated
     #[arg(long, value_name = "HEX")]
     pub run: Option<RunId>,
-    /// How many requests may be under way at a time
+    /// The largest number of requests in flight
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub connections: u16,
-    /// Show the credentials with the first request instead of waiting to be asked
+    /// Send credentials with the first request instead of waiting for the challenge
     #[arg(long)]
     pub credentials_at_once: bool,
-    /// How many seconds to wait for messages to be shown as they were reported
+    /// How many seconds to wait for messages to be shown as reported
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     pub settle: u16,
-    /// Where the operator's API is [default: the operator's listener of these settings]
+    /// The URL of the operator's API [default: the operator's listener of these settings]
     #[arg(long, value_name = "URL")]
     pub admin_url: Option<String>,
 }
 
-/// Sends what was asked for and compares. Fails if any report was not taken or
-/// anything is shown that was not sent.
+/// Sends the reports and compares. Fails if a report was not accepted or a message differs.
 pub async fn run(settings: &Settings, json: bool, args: SimulateArgs) -> Result<()> {
-    let callback = Callback::parse(&args.url)?;
+    let callback = CallbackTarget::parse(&args.url)?;
     let credentials = match (args.user, args.password_stdin) {
         (Some(user), true) => (user, password_from_stdin()?.reveal().to_owned()),
         (Some(_), false) => anyhow::bail!("--user needs --password-stdin"),
@@ -96,10 +94,10 @@ pub async fn run(settings: &Settings, json: bool, args: SimulateArgs) -> Result<
     let plan = Arc::new(Plan::new(args.seed, run, args.messages));
     let expected = expectation::of(&plan, &api.channel)?;
     api.check(&expected).await?;
-    let caller = Caller {
-        client: super::http_client(tries::TIME_LIMIT)?,
+    let caller = TwilioCaller {
+        client: super::http_client(retries::REPORT_TIMEOUT)?,
         url: callback.target().clone(),
-        tries: callback.tries(),
+        retries: callback.retries(),
         credentials,
         at_once: args.credentials_at_once,
     };
@@ -114,16 +112,16 @@ pub async fn run(settings: &Settings, json: bool, args: SimulateArgs) -> Result<
         ));
     }
 
-    let pace = Pace {
+    let send = SendRate {
         rate: args.rate,
         connections: usize::from(args.connections),
     };
     let bar = progress_bar(json, plan.reports.len(), "reports");
-    let tally = caller.send(&plan, pace, &bar).await?;
+    let tally = caller.send(&plan, send, &bar).await?;
     bar.finish_and_clear();
 
-    // What was not taken will not be shown either, however long one waits.
-    let settle = if tally.not_taken() == 0 {
+    // Reports that were not accepted will not be shown either.
+    let settle = if tally.reports_failed() == 0 {
         args.settle
     } else {
         0
@@ -131,7 +129,7 @@ pub async fn run(settings: &Settings, json: bool, args: SimulateArgs) -> Result<
     let settle = Duration::from_secs(settle.into());
     let bar = progress_bar(json, expected.len(), "messages compared");
     let comparison = api
-        .compare(expected, &tally, pace.connections, settle, &bar)
+        .compare(expected, &tally, send.connections, settle, &bar)
         .await?;
     bar.finish_and_clear();
 
@@ -141,7 +139,7 @@ pub async fn run(settings: &Settings, json: bool, args: SimulateArgs) -> Result<
     } else {
         summary.print();
     }
-    let failed = tally.not_taken();
+    let failed = tally.reports_failed();
     ensure!(failed == 0, "{failed} reports were not answered 204");
     let differing = comparison.differing;
     ensure!(

@@ -1,4 +1,4 @@
-//! Asks the operator's API for every message.
+//! Reads every message from the operator's API.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use indicatif::ProgressBar;
 use reqwest::{Client, StatusCode};
 use tokio::task::JoinSet;
 
-use super::compare::{Comparison, Shown, differences};
+use super::compare::{Comparison, ShownMessage, differences};
 use super::tally::Tally;
 
-/// The operator's API of the server that was sent to.
+/// The operator's API of the server under test.
 #[derive(Clone)]
 pub struct OperatorApi {
     pub client: Client,
@@ -22,11 +22,11 @@ pub struct OperatorApi {
     pub channel: ChannelId,
 }
 
-/// What the API said of messages, by their places in the plan.
-type Answers = BTreeMap<usize, Option<Shown>>;
+/// Messages by their index in the plan; `None` if the API does not know them.
+type ShownMessages = BTreeMap<usize, Option<ShownMessage>>;
 
 impl OperatorApi {
-    /// Fails unless the API answers and knows none of the messages yet.
+    /// Fails unless the API responds and does not know the first message yet.
     pub async fn check(&self, expected: &[Message]) -> Result<()> {
         let Some(first) = expected.first() else {
             return Ok(());
@@ -39,9 +39,8 @@ impl OperatorApi {
         Ok(())
     }
 
-    /// Compares all messages, given in the plan's order. Messages that differ
-    /// are asked for again until `settle` is over: what a server has kept while
-    /// its database was away is shown a little later.
+    /// Compares all messages, in the plan's order. Messages that differ are read again until
+    /// `settle` has passed: reports that went to the journal are shown a little later.
     pub async fn compare(
         self,
         expected: Vec<Message>,
@@ -51,58 +50,64 @@ impl OperatorApi {
         bar: &ProgressBar,
     ) -> Result<Comparison> {
         let expected = Arc::new(expected);
-        let perhaps_taken = |place| tally.perhaps_taken.get(&place).copied().unwrap_or_default();
+        let maybe_recorded = |index| {
+            tally
+                .maybe_recorded
+                .get(&index)
+                .copied()
+                .unwrap_or_default()
+        };
         let began = Instant::now();
-        let mut places: Vec<_> = (0..expected.len()).collect();
-        let mut answers = BTreeMap::new();
+        let mut indices: Vec<_> = (0..expected.len()).collect();
+        let mut shown_messages = BTreeMap::new();
         loop {
-            answers.extend(self.fetch(&expected, places, connections, bar).await?);
-            places = differing(&expected, &answers, perhaps_taken);
-            if places.is_empty() || began.elapsed() > settle {
+            shown_messages.extend(self.fetch(&expected, indices, connections, bar).await?);
+            indices = differing(&expected, &shown_messages, maybe_recorded);
+            if indices.is_empty() || began.elapsed() > settle {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         let mut comparison = Comparison::default();
-        for (place, message) in expected.iter().enumerate() {
-            let shown = answers.remove(&place).flatten();
-            comparison.add(message, shown.as_ref(), perhaps_taken(place));
+        for (index, message) in expected.iter().enumerate() {
+            let shown = shown_messages.remove(&index).flatten();
+            comparison.add(message, shown.as_ref(), maybe_recorded(index));
         }
         Ok(comparison)
     }
 
-    /// Asks for the messages at these places.
+    /// Reads the messages of these indices on several connections.
     async fn fetch(
         &self,
         expected: &Arc<Vec<Message>>,
-        places: Vec<usize>,
+        indices: Vec<usize>,
         connections: usize,
         bar: &ProgressBar,
-    ) -> Result<Answers> {
-        let places = Arc::new(places);
-        let mut lanes = JoinSet::new();
-        for lane in 0..connections {
+    ) -> Result<ShownMessages> {
+        let indices = Arc::new(indices);
+        let mut tasks = JoinSet::new();
+        for task in 0..connections {
             let (api, bar) = (self.clone(), bar.clone());
-            let (expected, places) = (Arc::clone(expected), Arc::clone(&places));
-            lanes.spawn(async move {
-                let mut answers = Answers::new();
-                for place in places.iter().skip(lane).step_by(connections) {
-                    if let Some(message) = expected.get(*place) {
-                        answers.insert(*place, api.message(message.key.sid.as_str()).await?);
+            let (expected, indices) = (Arc::clone(expected), Arc::clone(&indices));
+            tasks.spawn(async move {
+                let mut shown_messages = ShownMessages::new();
+                for index in indices.iter().skip(task).step_by(connections) {
+                    if let Some(message) = expected.get(*index) {
+                        shown_messages.insert(*index, api.message(message.key.sid.as_str()).await?);
                     }
                     bar.inc(1);
                 }
-                anyhow::Ok(answers)
+                anyhow::Ok(shown_messages)
             });
         }
-        let mut answers = Answers::new();
-        while let Some(lane) = lanes.join_next().await {
-            answers.extend(lane??);
+        let mut shown_messages = ShownMessages::new();
+        while let Some(task) = tasks.join_next().await {
+            shown_messages.extend(task??);
         }
-        Ok(answers)
+        Ok(shown_messages)
     }
 
-    async fn message(&self, sid: &str) -> Result<Option<Shown>> {
+    async fn message(&self, sid: &str) -> Result<Option<ShownMessage>> {
         let url = format!(
             "{}/api/v1/messages/{}/{sid}?reveal=true",
             self.url.trim_end_matches('/'),
@@ -124,7 +129,7 @@ impl OperatorApi {
             StatusCode::OK => {
                 let shown = answer.json().await;
                 Ok(Some(shown.with_context(|| {
-                    format!("{url} answers something else")
+                    format!("{url} returns something else")
                 })?))
             }
             StatusCode::NOT_FOUND => Ok(None),
@@ -137,15 +142,15 @@ impl OperatorApi {
     }
 }
 
-/// The places of the messages that are not shown as they were reported.
+/// The indices of the messages that differ.
 fn differing(
     expected: &[Message],
-    answers: &Answers,
-    perhaps_taken: impl Fn(usize) -> u64,
+    shown_messages: &ShownMessages,
+    maybe_recorded: impl Fn(usize) -> u64,
 ) -> Vec<usize> {
-    let differs = |(place, message): (usize, &Message)| {
-        let shown = answers.get(&place).and_then(Option::as_ref);
-        (!differences(message, shown, perhaps_taken(place)).is_empty()).then_some(place)
+    let differs = |(index, message): (usize, &Message)| {
+        let shown = shown_messages.get(&index).and_then(Option::as_ref);
+        (!differences(message, shown, maybe_recorded(index)).is_empty()).then_some(index)
     };
     expected.iter().enumerate().filter_map(differs).collect()
 }

@@ -1,4 +1,4 @@
-//! What a simulation found, for people and for programs.
+//! The result of a simulation, for people and for programs.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,10 @@ use domain::DeliveryStatus;
 use serde::Serialize;
 use traffic::plan::{Plan, RunId};
 
-use super::compare::{Comparison, Count, Difference};
+use super::compare::{Comparison, Difference, ShownCount};
 use super::tally::Tally;
 use crate::output;
 
-/// What a simulation found.
 #[derive(Serialize)]
 pub struct Summary {
     seed: u64,
@@ -23,16 +22,16 @@ pub struct Summary {
     retries: u64,
     seconds: f64,
     reports_per_second: f64,
-    latency_ms: Latency,
+    latency_ms: ReportLatency,
     statuses: Vec<StatusCount>,
-    contradicted: Count,
+    contradicted: ShownCount,
     differing_messages: u64,
     differences: Vec<Difference>,
 }
 
 /// From the first request of a report to its 204.
 #[derive(Serialize)]
-struct Latency {
+struct ReportLatency {
     p50: Option<f64>,
     p99: Option<f64>,
     max: Option<f64>,
@@ -40,10 +39,10 @@ struct Latency {
 
 #[derive(Serialize)]
 struct StatusCount {
-    /// `None`: nothing has moved the message.
+    /// `None` if no report had a known status.
     status: Option<String>,
     #[serde(flatten)]
-    messages: Count,
+    messages: ShownCount,
 }
 
 impl Summary {
@@ -67,13 +66,13 @@ impl Summary {
             run: run.to_string(),
             messages: plan.messages.len(),
             reports: plan.reports.len(),
-            reports_taken: tally.reports_taken(),
+            reports_taken: tally.reports_accepted(),
             not_taken: tally.failures.clone(),
             answers: tally.answers.clone(),
             retries: tally.retries,
             seconds: tally.took.as_secs_f64(),
             reports_per_second: tally.rate(),
-            latency_ms: Latency {
+            latency_ms: ReportLatency {
                 p50: tally.latency(500),
                 p99: tally.latency(990),
                 max: tally.latency(1000),
@@ -86,7 +85,7 @@ impl Summary {
     }
 
     pub fn print(&self) {
-        let row = |name: &str, count: Count| {
+        let row = |name: &str, count: ShownCount| {
             let mark = if count.expected == count.shown {
                 ""
             } else {
@@ -108,7 +107,7 @@ impl Summary {
 
         let ms = |latency: Option<f64>| latency.map_or("-".to_owned(), |it| format!("{it:.1} ms"));
         output::line(format!(
-            "{} of {} reports taken in {:.1} s, {:.0} a second; p50 {}, p99 {}, longest {}",
+            "{} of {} reports accepted in {:.1} s, {:.0} per second; p50 {}, p99 {}, longest {}",
             self.reports_taken,
             self.reports,
             self.seconds,
@@ -123,12 +122,12 @@ impl Summary {
             .map(|(status, count)| format!("{count} × {status}"))
             .collect();
         output::line(format!(
-            "Answers: {}; tried again: {}",
+            "Answers: {}; repeated calls: {}",
             answers.join(", "),
             self.retries
         ));
         for (why, count) in &self.not_taken {
-            output::line(format!("Not taken: {count} ({why})"));
+            output::line(format!("Not accepted: {count} ({why})"));
         }
         if self.differing_messages == 0 {
             output::line("Every message is shown as it was reported.");

@@ -1,17 +1,13 @@
-//! The machine's clock is set back while reports come, or is wrong when retention runs.
+//! The machine's clock is set back while reports arrive, or is wrong when retention runs.
 //!
-//! A whole process cannot be shown another time without help, so the receiver is
-//! put together here, of the same parts and without HTTP, on a clock that does
-//! as it is told.
+//! The clock of a whole process cannot be changed, so the receiver is composed here of the same
+//! parts, without HTTP, on a clock of the test.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use adapter_postgres::{Options, PostgresStore};
-use adapter_sqlite::SqliteStore;
 use anyhow::{Context as _, Result, bail};
-use bench::{CHANNEL, PASSWORD, SECRET_KEY, USER};
 use domain::retention_days::DAY_MICROS;
 use domain::secret::ServerSecret;
 use domain::{IntegratorName, PublicUrl, RetentionDays, Timestamp};
@@ -30,97 +26,60 @@ use usecases::{
     ReceiveReport, RetentionHolds,
 };
 
-use crate::Stage;
-use crate::finding::Finding;
-use crate::home::RuntimeHandle;
-use crate::ledger::{Entry, Ledger};
-use crate::load::Load;
-use crate::report::body;
-use crate::store::{Engine, Store};
+use crate::faults::ledger::{Exchange, Ledger};
+use crate::faults::report::body;
+use crate::faults::store::{DatabaseEngine, with_store};
+use crate::faults::trial::{Trial, TrialOptions};
+use crate::faults::verdict::Verdict;
+use crate::wait::runtime;
+use crate::{CHANNEL, PASSWORD, SECRET_KEY, USER};
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// How many reports come before the clock is set back, and again afterwards.
+/// The number of reports before the clock is set back, and again afterwards.
 const REPORTS: u64 = 2_000;
 
-/// How many come at a time.
+/// The number of reports in flight.
 const AT_ONCE: u64 = 64;
 
-/// The reports of a message lie on both sides of the jump.
-pub fn set_back(stage: &Stage) -> Result<Finding> {
-    let store = Store::new(stage.engine)?;
-    let home = RuntimeHandle::new(stage, &store.url())?;
-    home.add_channel()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    // A request's head need not be one that threads share.
-    let ledger = LocalSet::new().block_on(&runtime, async {
-        let url = store.url();
-        match stage.engine {
-            Engine::Sqlite => {
-                let store = SqliteStore::connect(&url).await?;
-                let ledger = receive(Arc::new(store.clone())).await;
-                store.close().await?;
-                ledger
-            }
-            Engine::Postgres => {
-                let store = PostgresStore::connect(&url, &Options::default())?;
-                let ledger = receive(Arc::new(store.clone())).await;
-                store.close().await;
-                ledger
-            }
-        }
+/// The clock is set back by an hour between the reports of the same messages.
+pub fn set_back(options: &TrialOptions) -> Result<Verdict> {
+    let trial = Trial::prepare(options)?;
+    let url = trial.store.url();
+    // The head of a request cannot be shared between threads.
+    let ledger = LocalSet::new().block_on(&runtime()?, async {
+        with_store!(options.engine, &url, |store| receive(store).await)
     })?;
-    let mut finding = Finding::compare(&ledger, &store.kept()?);
-    finding.note("without HTTP");
-    finding.expect(finding.refused == 0, "reports were refused");
-    Ok(finding)
+    let mut verdict = Verdict::compare(&ledger, &trial.store.stored()?);
+    verdict.note("without HTTP");
+    verdict.expect_none_refused();
+    Ok(verdict)
 }
 
-/// Retention runs once with a clock that is 91 days ahead, and once with one that is 300 days
-/// behind: it removes nothing. A server has a clock of its own.
-pub fn wrong(stage: &Stage) -> Result<Finding> {
-    let store = Store::new(stage.engine)?;
-    let home = RuntimeHandle::new(stage, &store.url())?;
-    home.add_channel()?;
-    let receiver = home.start()?;
-    let load = Load::on(home.public()).start();
-    load.until_taken(1_000);
+/// Retention runs with a clock that is 91 days fast, and with one that is 300 days slow: it removes
+/// nothing. On a server it uses the server's clock, which is right.
+pub fn wrong(options: &TrialOptions) -> Result<Verdict> {
+    let mut trial = Trial::start(options)?;
+    let load = trial.load().start();
+    load.until_acknowledged(1_000);
     let ledger = load.stop()?;
-    receiver.stop()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    trial.receiver.stop()?;
+    let url = trial.store.url();
     let mut holds = Vec::new();
     for days in [91, -300] {
         let clock = FixedClock::at(now()?.plus_micros(days * DAY_MICROS));
-        holds.push(runtime.block_on(async {
-            let url = store.url();
-            match stage.engine {
-                Engine::Sqlite => {
-                    let store = SqliteStore::connect(&url).await?;
-                    let held = remove_old(Arc::new(store.clone()), clock).await;
-                    store.close().await?;
-                    held
-                }
-                Engine::Postgres => {
-                    let store = PostgresStore::connect(&url, &Options::default())?;
-                    let held = remove_old(Arc::new(store.clone()), clock).await;
-                    store.close().await;
-                    held
-                }
-            }
+        holds.push(runtime()?.block_on(async {
+            with_store!(options.engine, &url, |store| remove_old(store, clock).await)
         })?);
     }
-    let mut finding = Finding::compare(&ledger, &store.kept()?);
-    finding.note("without HTTP");
-    let is_embedded = stage.engine == Engine::Sqlite;
-    finding.expect(
+    let mut verdict = Verdict::compare(&ledger, &trial.store.stored()?);
+    verdict.note("without HTTP");
+    let is_embedded = options.engine == DatabaseEngine::Sqlite;
+    verdict.expect(
         holds.into_iter().all(|held| held == is_embedded),
-        "it was not said that the clock is wrong, or said of one that is right",
+        "a wrong clock was not reported, or a right one was",
     );
-    Ok(finding)
+    Ok(verdict)
 }
 
 /// The current time.
@@ -135,7 +94,7 @@ fn now() -> Result<Timestamp> {
     )?)?)
 }
 
-/// Removes what is too old by this clock; whether anything was held back.
+/// Runs retention by this clock. Returns whether it was held back.
 async fn remove_old<S>(store: Arc<S>, clock: FixedClock) -> Result<bool>
 where
     S: Retention + RetentionRuns + DeliveryRetention + 'static,
@@ -173,7 +132,7 @@ where
     );
     let mut running = JoinSet::new();
     running.spawn(writers.run());
-    let receiver = Rc::new(Receiver {
+    let receiver = Rc::new(ComposedReceiver {
         integrators: Integrators::new(adapter_integrators::all()),
         admit: AuthenticateCaller::new(Arc::new(directory), secret()?, clock.clone()),
         receive: ReceiveReport::new(
@@ -196,11 +155,11 @@ where
             let receiver = Rc::clone(&receiver);
             batch.spawn_local(async move { receiver.take(number, began).await });
         }
-        while let Some(entry) = batch.join_next().await {
-            ledger.entries.push(entry??);
+        while let Some(exchange) = batch.join_next().await {
+            ledger.exchanges.push(exchange??);
         }
     }
-    // The writers end with the last intake.
+    // The writers end with the last ingest queue.
     drop(receiver);
     while let Some(ended) = running.join_next().await {
         ended??;
@@ -208,42 +167,42 @@ where
     Ok(ledger)
 }
 
-struct Receiver {
+struct ComposedReceiver {
     integrators: Integrators,
     admit: AuthenticateCaller,
     receive: ReceiveReport,
 }
 
-struct Basic(String);
+struct AuthorizationOnly(String);
 
-impl Headers for Basic {
+impl Headers for AuthorizationOnly {
     fn get(&self, name: &str) -> Option<&[u8]> {
         name.eq_ignore_ascii_case("authorization")
             .then_some(self.0.as_bytes())
     }
 }
 
-impl Receiver {
-    /// Sends it a report, as a caller that proves itself.
-    async fn take(&self, number: u64, began: Instant) -> Result<Entry> {
+impl ComposedReceiver {
+    /// Sends a report with credentials.
+    async fn take(&self, number: u64, began: Instant) -> Result<Exchange> {
         let sent = began.elapsed();
         let integrator = self.integrators.find(&IntegratorName::parse("twilio")?);
         let integrator = integrator.context("there is no such integrator")?;
-        let headers = Basic(authorization(USER, PASSWORD));
+        let headers = AuthorizationOnly(authorization(USER, PASSWORD));
         let admission = self.admit.run(integrator.as_ref(), CHANNEL, &headers);
         let Authentication::AuthenticatedCaller(caller) = admission else {
             bail!("the caller is not admitted");
         };
         let body = body(1, number);
-        let taken = self.receive.run(ReportRequest {
+        let accepted = self.receive.run(ReportRequest {
             integrator: integrator.as_ref(),
             caller,
             headers: &headers,
             query: None,
             body: body.as_bytes(),
         });
-        let status = if taken.await.is_ok() { 204 } else { 503 };
-        Ok(Entry {
+        let status = if accepted.await.is_ok() { 204 } else { 503 };
+        Ok(Exchange {
             stream: 1,
             number,
             sent,

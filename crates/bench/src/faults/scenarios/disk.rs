@@ -1,4 +1,4 @@
-//! There is no more room.
+//! The disk of the journal, or of the embedded database, is full.
 
 use std::ops::Range;
 use std::path::Path;
@@ -8,171 +8,157 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
-use super::{DEADLINE, pause, settle};
-use crate::Stage;
-use crate::finding::Finding;
-use crate::home::RuntimeHandle;
-use crate::ledger::Ledger;
-use crate::load::{Load, Running};
+use super::DEADLINE;
+use crate::faults::ledger::{Ledger, slowest};
+use crate::faults::load::RunningLoad;
+use crate::faults::store::{DatabaseEngine, ScenarioStore, StoredData};
+use crate::faults::trial::{DatabaseFault, Trial, TrialOptions, install, pause};
+use crate::faults::verdict::Verdict;
+use crate::installation::{Installation, temporary_folder};
 use crate::receiver::Receiver;
-use crate::store::{Engine, Store};
 
-/// "At once", on a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// How long an immediate refusal may take on a busy machine.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long `/readyz` may take to say what reports are answered.
-const SAID: Duration = Duration::from_secs(5);
+/// How long `/readyz` may take to report what reports are answered.
+const READINESS_LIMIT: Duration = Duration::from_secs(5);
 
-/// The receiver was not started again.
-const NEVER: Range<Duration> = Duration::ZERO..Duration::ZERO;
+/// The largest number of journal files, however often the disk was full.
+const MAX_JOURNAL_FILES: usize = 8;
 
-/// A journal has a few files, however often it is full.
-const FILES: usize = 8;
-
-/// The journal has as much as it may have.
-pub fn journal_full(stage: &Stage) -> Result<Finding> {
-    let store = Store::new(stage.engine)?;
-    let home = RuntimeHandle::new(stage, &store.url())?.with("RECEIPTD_JOURNAL_MIB", "1");
-    home.add_channel()?;
-    let receiver = home.start()?;
-    let load = Load::on(home.public()).start();
-    pause(1.0);
-    store.postgres()?.stop()?;
-    load.until_refused();
-    let closed = receiver.comes_to_say(false, SAID);
-    pause(8.0);
-    store.postgres()?.start_again()?;
-    let (ledger, again) = until_taken_again(load)?;
-    let open = receiver.comes_to_say(true, SAID);
-    let mut finding = settle(&store, receiver, &ledger)?;
-    expect_said(&mut finding, closed, open);
-    expect_refused_at_once(&mut finding, &ledger, &NEVER, again);
-    Ok(finding)
-}
-
-/// The disk that the journal, or the embedded database, is on has no more room.
-pub fn disk_full(stage: &Stage) -> Result<Finding> {
+pub fn full(options: &TrialOptions) -> Result<Verdict> {
     let disk = Disk::new("4m")?;
-    let mut finding = match stage.engine {
-        Engine::Postgres => full_under_journal(stage, &disk)?,
-        Engine::Sqlite => full_under_database(stage, &disk)?,
+    let mut verdict = match options.engine {
+        DatabaseEngine::Postgres => full_below_journal(options, &disk)?,
+        DatabaseEngine::Sqlite => full_below_database(options, &disk)?,
     };
     if let Disk::Forbidden(_) = disk {
-        finding.note("writing forbidden, since only root may mount a small disk");
+        verdict.note("writing forbidden, since only root may mount a small disk");
     }
-    Ok(finding)
+    Ok(verdict)
 }
 
-fn full_under_journal(stage: &Stage, disk: &Disk) -> Result<Finding> {
-    let store = Store::new(stage.engine)?;
-    let home = RuntimeHandle::new(stage, &store.url())?.with_data(&disk.path().join("data"));
-    let home = disk.under(home);
-    home.add_channel()?;
-    let receiver = home.start()?;
-    let load = Load::on(home.public()).start();
+fn full_below_journal(options: &TrialOptions, disk: &Disk) -> Result<Verdict> {
+    let store = ScenarioStore::new(options.engine)?;
+    let installation = install(options, &store.url())?.with_data_in(disk.path());
+    let mut trial = Trial::of(store, disk.prepare(installation))?.started()?;
+    let load = trial.load().start();
     pause(1.0);
-    store.postgres()?.stop()?;
+    trial.begin(DatabaseFault::Down)?;
     pause(3.0);
-    disk.fill(&home, &receiver)?;
+    disk.fill(&trial)?;
     pause(10.0);
-    let closed = receiver.comes_to_say(false, SAID);
-    let files = home.journal().len();
-    // It starts on a full disk too.
+    let mut refusals = Refusals::default();
+    refusals.see_refused(&trial.receiver);
+    let files = trial.installation.journal().len();
+    // The receiver starts on a full disk too.
     let killed = load.elapsed();
-    receiver.kill()?;
-    let mut receiver = home.launch()?;
-    receiver.wait_until_up()?;
-    let starting = killed..load.elapsed();
+    trial.receiver.launch()?;
+    trial.receiver.wait_until_up()?;
+    refusals.starting = killed..load.elapsed();
     pause(1.0);
-    store.postgres()?.start_again()?;
-    let (ledger, again) = until_taken_again(load)?;
-    let open = receiver.comes_to_say(true, SAID);
-    let mut finding = settle(&store, receiver, &ledger)?;
-    expect_said(&mut finding, closed, open);
-    expect_refused_at_once(&mut finding, &ledger, &starting, again);
-    finding.expect(
-        files <= FILES,
+    trial.end(DatabaseFault::Down)?;
+    let ledger = refusals.until_accepted(load, &trial.receiver)?;
+    let mut verdict = trial.settle(&ledger)?;
+    refusals.judge(&mut verdict, &ledger);
+    verdict.expect(
+        files <= MAX_JOURNAL_FILES,
         format!("the journal was full in {files} files"),
     );
-    Ok(finding)
+    Ok(verdict)
 }
 
-fn full_under_database(stage: &Stage, disk: &Disk) -> Result<Finding> {
+fn full_below_database(options: &TrialOptions, disk: &Disk) -> Result<Verdict> {
     let url = format!("sqlite:{}", disk.path().join("receipts.db").display());
-    let home = RuntimeHandle::new(stage, &url)?.with_data(&disk.path().join("data"));
-    let home = disk.under(home);
-    home.add_channel()?;
-    let receiver = home.start()?;
-    let load = Load::on(home.public()).start();
+    let installation = install(options, &url)?.with_data_in(disk.path());
+    let store = ScenarioStore::new(options.engine)?;
+    let mut trial = Trial::of(store, disk.prepare(installation))?.started()?;
+    let load = trial.load().start();
     pause(3.0);
-    disk.fill(&home, &receiver)?;
-    let closed = receiver.comes_to_say(false, SAID);
+    disk.fill(&trial)?;
+    let mut refusals = Refusals::default();
+    refusals.see_refused(&trial.receiver);
     pause(3.0);
     let killed = load.elapsed();
-    receiver.kill()?;
-    let receiver = home.start();
-    disk.make_room("64m", &home, receiver.as_ref().ok())?;
-    // On a full disk it may refuse to start, but not once there is room.
-    let receiver = receiver.or_else(|_| home.start())?;
-    let starting = killed..load.elapsed();
-    let (ledger, again) = until_taken_again(load)?;
-    let open = receiver.comes_to_say(true, SAID);
-    receiver.wait_until_drained()?;
-    receiver.stop()?;
-    let mut finding = Finding::compare(&ledger, &Store::kept_in(&url)?);
-    expect_said(&mut finding, closed, open);
-    expect_refused_at_once(&mut finding, &ledger, &starting, again);
-    Ok(finding)
+    // The receiver may refuse to start on a full disk, but not once there is room.
+    let started = trial.receiver.start().is_ok();
+    disk.make_room("64m", &trial, started)?;
+    if !started {
+        trial.receiver.start()?;
+    }
+    refusals.starting = killed..load.elapsed();
+    let ledger = refusals.until_accepted(load, &trial.receiver)?;
+    trial.receiver.wait_until_drained()?;
+    trial.receiver.stop()?;
+    let mut verdict = Verdict::compare(&ledger, &StoredData::of(&url)?);
+    refusals.judge(&mut verdict, &ledger);
+    Ok(verdict)
 }
 
-/// `/readyz` told load balancers what became of reports.
-fn expect_said(finding: &mut Finding, closed: bool, open: bool) {
-    finding.expect(closed, "/readyz did not say that nothing is taken");
-    finding.expect(open, "/readyz did not say that reports are taken again");
+/// What was seen while reports were refused for lack of room.
+#[derive(Default)]
+pub struct Refusals {
+    /// When the receiver was started again.
+    pub starting: Range<Duration>,
+    said_refused: bool,
+    said_accepted: bool,
+    accepted: bool,
 }
 
-/// Goes on until reports are taken again, and some more.
-fn until_taken_again(load: Running) -> Result<(Ledger, bool)> {
-    let again = load.until_taken(100);
-    pause(2.0);
-    Ok((load.stop()?, again))
+impl Refusals {
+    /// Waits until `/readyz` says that reports are refused.
+    pub fn see_refused(&mut self, receiver: &Receiver) {
+        self.said_refused = receiver.reports_readiness(false, READINESS_LIMIT);
+    }
+
+    /// Waits until reports are accepted again, and stops the load.
+    pub fn until_accepted(&mut self, load: RunningLoad, receiver: &Receiver) -> Result<Ledger> {
+        self.accepted = load.until_acknowledged(100);
+        pause(2.0);
+        let ledger = load.stop()?;
+        self.said_accepted = receiver.reports_readiness(true, READINESS_LIMIT);
+        Ok(ledger)
+    }
+
+    /// Expects that `/readyz` told load balancers, and that reports were refused immediately with
+    /// 503, except while the receiver was starting.
+    pub fn judge(&self, verdict: &mut Verdict, ledger: &Ledger) {
+        verdict.expect(
+            self.said_refused,
+            "/readyz did not say that nothing is accepted",
+        );
+        verdict.expect(
+            self.said_accepted,
+            "/readyz did not say that reports are accepted again",
+        );
+        let unavailable = ledger.answered(503).count();
+        verdict.expect(unavailable > 0, "it never was full");
+        verdict.expect(
+            unavailable == verdict.refused,
+            "some were refused with another status than 503",
+        );
+        let refused = ledger.answered(503);
+        let took = slowest(&mut refused.filter(|it| !self.starting.contains(&it.sent)));
+        verdict.expect_in_time(took <= REFUSAL_LIMIT, format!("a refusal took {took:.1?}"));
+        verdict.expect(
+            self.accepted,
+            "nothing was accepted when there was room again",
+        );
+        verdict.expect_responses_within(DEADLINE);
+    }
 }
 
-/// Refused at once, but for those that came while the receiver was `starting`.
-fn expect_refused_at_once(
-    finding: &mut Finding,
-    ledger: &Ledger,
-    starting: &Range<Duration>,
-    again: bool,
-) {
-    let unavailable = ledger.answered(503).count();
-    finding.expect(unavailable > 0, "it never was full");
-    finding.expect(
-        unavailable == finding.refused,
-        "some were refused with another status than 503",
-    );
-    let refused = ledger.answered(503);
-    let refused = refused.filter(|entry| !starting.contains(&entry.sent));
-    let took = refused.map(|entry| entry.took).max().unwrap_or_default();
-    finding.expect_in_time(took <= AT_ONCE, format!("a refusal took {took:.1?}"));
-    finding.expect(again, "nothing was taken when there was room again");
-    finding.expect_answers_within(DEADLINE);
-}
-
-/// A disk that comes to have no room.
+/// A disk that becomes full.
 enum Disk {
-    /// A small one in memory.
+    /// A small disk in memory.
     Small(TempDir),
-    /// A folder in which nothing can be written any more, at some time: for those
-    /// who may not mount one.
+    /// A folder in which writes are forbidden at some time, for users without the right to mount.
     Forbidden(TempDir),
 }
 
 impl Disk {
     fn new(size: &str) -> Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("receiptd-faults-")
-            .tempdir()?;
+        let folder = temporary_folder()?;
         let options = format!("size={size},mode=0700");
         let mounted = mount(&["-t", "tmpfs", "-o", &options, "tmpfs"], folder.path());
         Ok(match mounted {
@@ -181,37 +167,28 @@ impl Disk {
         })
     }
 
-    /// A home whose data is here.
-    fn under(&self, home: RuntimeHandle) -> RuntimeHandle {
+    fn prepare(&self, installation: Installation) -> Installation {
         match self {
-            Self::Small(_) => home,
-            Self::Forbidden(_) => home.with_limit(),
+            Self::Small(_) => installation,
+            Self::Forbidden(_) => installation.with_write_switch(),
         }
     }
 
-    /// From now on it is full; a small one is so by itself.
-    fn fill(&self, home: &RuntimeHandle, receiver: &Receiver<'_>) -> Result<()> {
-        home.may_write(false);
+    /// Makes the disk full. A small one becomes full by itself.
+    fn fill(&self, trial: &Trial) -> Result<()> {
+        trial.installation.allow_writes(false);
         match self {
             Self::Small(_) => Ok(()),
-            Self::Forbidden(_) => receiver.may_write(false),
+            Self::Forbidden(_) => trial.receiver.allow_writes(false),
         }
     }
 
-    /// From now on it has room.
-    fn make_room(
-        &self,
-        size: &str,
-        home: &RuntimeHandle,
-        receiver: Option<&Receiver<'_>>,
-    ) -> Result<()> {
-        home.may_write(true);
-        match (self, receiver) {
-            (Self::Small(folder), _) => {
-                mount(&["-o", &format!("remount,size={size}")], folder.path())
-            }
-            (Self::Forbidden(_), Some(receiver)) => receiver.may_write(true),
-            (Self::Forbidden(_), None) => Ok(()),
+    fn make_room(&self, size: &str, trial: &Trial, receiver_runs: bool) -> Result<()> {
+        trial.installation.allow_writes(true);
+        match self {
+            Self::Small(folder) => mount(&["-o", &format!("remount,size={size}")], folder.path()),
+            Self::Forbidden(_) if receiver_runs => trial.receiver.allow_writes(true),
+            Self::Forbidden(_) => Ok(()),
         }
     }
 
@@ -231,11 +208,8 @@ impl Drop for Disk {
 }
 
 fn mount(arguments: &[&str], at: &Path) -> Result<()> {
-    let output = Command::new("mount")
-        .args(arguments)
-        .arg(at)
-        .output()
-        .context("there is no `mount`")?;
+    let output = Command::new("mount").args(arguments).arg(at).output();
+    let output = output.context("there is no `mount`")?;
     let error = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success(),

@@ -1,355 +1,183 @@
-//! What can go wrong, one function each.
+//! Everything that can go wrong: a table of scenarios, and the functions that run them.
 
 mod clients;
 mod clock;
-mod crash;
-mod damage;
+mod database;
 mod disk;
 mod events;
-mod failover;
-mod lock;
-mod outage;
-mod poison;
-mod rejections;
-mod replicas;
-mod restart;
-mod schema;
-mod slow;
-mod speed;
-mod stderr;
+mod journal;
+mod receiver;
 mod stop;
-mod unproven;
 
-use std::thread;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use crate::Stage;
-use crate::finding::Finding;
-use crate::ledger::Ledger;
-use crate::receiver::Receiver;
-use crate::store::{Engine, Postgres, Store};
+use super::store::DatabaseEngine;
+use super::trial::{DatabaseFault, TrialOptions};
+use super::verdict::Verdict;
+use database::{FEW_CONNECTIONS, Outage};
+use stop::Stop;
 
-/// Something that can go wrong.
+/// The timeout of the database, and time for the journal.
+const DEADLINE: Duration = Duration::from_secs(7);
+
 pub struct Scenario {
-    /// What it is called on the command line.
+    /// The name on the command line.
     pub name: &'static str,
-    /// What it is called in the table.
+    /// The name in the table.
     pub title: &'static str,
-    /// On which engines it is played.
-    pub engines: &'static [Engine],
-    /// On which of them it is one of the quick ones.
-    pub quick: &'static [Engine],
-    /// Whether most of it is waiting, and no rate is judged, so that others may
-    /// be played at the same time.
+    pub engines: &'static [DatabaseEngine],
+    /// On which of these engines a quick run includes it.
+    pub quick: &'static [DatabaseEngine],
+    /// Whether it mostly waits and judges no rate, so that others may run at the same time.
     pub waits: bool,
-    /// Plays it.
-    pub run: fn(&Stage) -> Result<Finding>,
+    pub run: RunScenario,
 }
 
-const BOTH: &[Engine] = &[Engine::Postgres, Engine::Sqlite];
-/// Where there is no server, it cannot be away.
-const SERVER: &[Engine] = &[Engine::Postgres];
-const EMBEDDED: &[Engine] = &[Engine::Sqlite];
+type RunScenario = fn(&TrialOptions) -> Result<Verdict>;
 
-/// All of them, in the order in which they are played.
-pub const SCENARIOS: [Scenario; 46] = [
-    quick("kill", "killed at random moments", BOTH, crash::kill),
-    quick("outage", "database away", SERVER, outage::outage),
-    quick(
-        "outage-kill",
-        "database away, receiver killed",
-        SERVER,
-        outage::killed_meanwhile,
-    ),
-    waiting("late", "database 3 s late", SERVER, slow::late),
-    waiting("silence", "database silent for 12 s", SERVER, slow::silence),
-    waiting(
-        "forgotten",
-        "connections silent for good",
-        SERVER,
-        slow::forgotten,
-    ),
-    waiting(
-        "locks",
-        "tables locked, all connections taken",
-        SERVER,
-        slow::locks,
-    ),
-    waiting(
-        "row-lock",
-        "one row locked for 12 s",
-        SERVER,
-        slow::locked_row,
-    ),
-    waiting(
-        "partition",
-        "partitions missing for 8 s",
-        SERVER,
-        schema::missing_partitions,
-    ),
-    waiting(
-        "failover",
-        "failover, old primary read-only",
-        SERVER,
-        failover::old_primary_read_only,
-    ),
-    waiting(
-        "restored",
-        "database restored on another server",
-        SERVER,
-        events::restored::restored,
-    ),
-    slow(
-        "crowd",
-        "tables locked, 3,000 reports a second whatever comes of them",
-        SERVER,
-        slow::crowd,
-    ),
-    slow(
-        "restart-late",
-        "restarted, database 3 s late",
-        SERVER,
-        restart::late,
-    ),
-    slow(
-        "restart-silence",
-        "restarted, database silent",
-        SERVER,
-        restart::silence,
-    ),
-    slow(
-        "restart-locks",
-        "restarted, tables locked",
-        SERVER,
-        restart::locks,
-    ),
-    Scenario {
-        waits: true,
-        ..quick(
-            "idle",
-            "database restarted while idle",
-            SERVER,
-            outage::idle,
-        )
-    },
-    quick("journal-full", "journal full", SERVER, disk::journal_full),
-    slow("disk-full", "disk full", BOTH, disk::disk_full),
-    quick(
-        "damage",
-        "journal cut in the middle",
-        SERVER,
-        damage::damage,
-    ),
-    quick(
-        "replicas",
-        "two receivers, orders split",
-        SERVER,
-        replicas::replicas,
-    ),
-    quick("poison", "one poison among 999", BOTH, poison::poison),
-    slow(
-        "poison-journal",
-        "one poison among 999 in the journal",
-        SERVER,
-        poison::in_journal,
-    ),
-    quick("stop", "SIGTERM under load", BOTH, stop::under_load),
-    waiting(
-        "stop-outage",
-        "SIGTERM, database away",
-        SERVER,
-        stop::in_outage,
-    ),
-    waiting(
-        "stop-silence",
-        "SIGTERM, database silent",
-        SERVER,
-        stop::in_silence,
-    ),
-    waiting(
-        "stop-locks",
-        "SIGTERM, tables locked",
-        SERVER,
-        stop::in_locks,
-    ),
-    slow(
-        "stop-slow",
-        "SIGTERM, database silent, 64 slow clients",
-        SERVER,
-        stop::beside_slow_clients,
-    ),
-    slow("slowloris", "500 slow clients", BOTH, clients::slowloris),
-    quick("clock", "clock set back by an hour", BOTH, clock::set_back),
-    quick(
-        "clock-wrong",
-        "retention with a clock 91 days ahead, 300 behind",
-        BOTH,
-        clock::wrong,
-    ),
-    waiting(
-        "lock",
-        "write lock held by another process for 20 s",
-        EMBEDDED,
-        lock::held,
-    ),
-    waiting(
-        "lock-kill",
-        "write lock held for 20 s, receiver killed",
-        EMBEDDED,
-        lock::held_and_killed,
-    ),
-    slow(
-        "passwords",
-        "flood of wrong passwords",
-        BOTH,
-        clients::wrong_passwords,
-    ),
-    slow(
-        "unproven",
-        "9,000 connections without credentials",
-        BOTH,
-        unproven::connections,
-    ),
-    slow(
-        "unproven-operator",
-        "1,200 connections that hold the operator's listener",
-        BOTH,
-        unproven::operator,
-    ),
-    slow(
-        "unproven-heads",
-        "1,000 heads of requests that do not end",
-        BOTH,
-        unproven::heads,
-    ),
-    slow(
-        "rejections",
-        "700 rejected reports a second",
-        BOTH,
-        rejections::rejections,
-    ),
-    slow("speed", "journal at full speed", SERVER, speed::speed),
-    waiting(
-        "stderr",
-        "standard error unread, closed, full; database away",
-        SERVER,
-        stderr::unwritable,
-    ),
-    Scenario {
-        quick: EMBEDDED,
-        ..waiting(
-            "subscriber",
-            "subscriber away",
-            BOTH,
-            events::subscriber::away,
-        )
-    },
-    waiting(
-        "subscriber-fails",
-        "subscriber fails now and then",
-        BOTH,
-        events::subscriber::fails,
-    ),
-    quick(
-        "worker",
-        "worker killed at random moments",
-        BOTH,
-        events::workers::killed,
-    ),
-    Scenario {
-        quick: SERVER,
-        ..waiting(
-            "workers",
-            "two workers, each killed once",
-            BOTH,
-            events::workers::shared,
-        )
-    },
-    slow(
-        "endpoints",
-        "900 endpoints that hang or fail",
-        BOTH,
-        events::endpoints::crowd,
-    ),
-    quick(
-        "push-clock",
-        "clock set back while events are pushed",
-        BOTH,
-        events::clock::set_back,
-    ),
-    waiting(
-        "push-outage",
-        "database away while events are pushed",
-        SERVER,
-        events::outage::outage,
-    ),
+const BOTH: &[DatabaseEngine] = &[DatabaseEngine::Postgres, DatabaseEngine::Sqlite];
+const SERVER: &[DatabaseEngine] = &[DatabaseEngine::Postgres];
+const EMBEDDED: &[DatabaseEngine] = &[DatabaseEngine::Sqlite];
+const NONE: &[DatabaseEngine] = &[];
+
+const MESSAGES_LOCKED: DatabaseFault = DatabaseFault::Locked("messages");
+/// Tables that are read at the start.
+const TABLES_LOCKED: DatabaseFault = DatabaseFault::Locked("reports_default, messages, channels");
+
+/// All scenarios, in the order in which they run.
+#[rustfmt::skip]
+pub static SCENARIOS: [Scenario; 46] = [
+    scenario("kill", "killed at random moments", BOTH, BOTH, receiver::killed),
+    scenario("outage", "database away", SERVER, SERVER, |options| {
+        let outage = Outage { lasting: (30.0, 10.0), ..Outage::of(DatabaseFault::Down) };
+        outage.run(options)
+    }),
+    scenario("outage-kill", "database away, receiver killed", SERVER, SERVER,
+        database::down_with_kills),
+    scenario("late", "database 3 s late", SERVER, NONE, |options| {
+        let outage = Outage::of(DatabaseFault::Late);
+        Outage { lasting: (20.0, 10.0), uses_journal: false, ..outage }.run(options)
+    }).waiting(),
+    scenario("silence", "database silent for 12 s", SERVER, NONE, |options| {
+        let outage = Outage::of(DatabaseFault::Silent);
+        Outage { settings: FEW_CONNECTIONS, uses_journal: false, ..outage }.run(options)
+    }).waiting(),
+    scenario("forgotten", "connections silent for good", SERVER, NONE, |options| {
+        let outage = Outage { readers: true, ..Outage::of(DatabaseFault::Abandoned) };
+        Outage { settings: FEW_CONNECTIONS, uses_journal: false, ..outage }.run(options)
+    }).waiting(),
+    scenario("locks", "tables locked, all connections taken", SERVER, NONE, |options| {
+        let outage = Outage { readers: true, ..Outage::of(MESSAGES_LOCKED) };
+        Outage { settings: FEW_CONNECTIONS, lasting: (15.0, 8.0), ..outage }.run(options)
+    }).waiting(),
+    scenario("row-lock", "one row locked for 12 s", SERVER, NONE, database::row_locked).waiting(),
+    scenario("partition", "partitions missing for 8 s", SERVER, NONE, |options| {
+        let outage = Outage::of(DatabaseFault::NoPartition);
+        Outage { before: 0.0, lasting: (8.0, 8.0), after: 2.0, ..outage }.run(options)
+    }).waiting(),
+    scenario("failover", "failover, old primary read-only", SERVER, NONE,
+        database::old_primary_read_only).waiting(),
+    scenario("restored", "database restored on another server", SERVER, NONE,
+        events::restored).waiting(),
+    scenario("crowd", "tables locked, 3,000 reports a second whatever comes of them", SERVER, NONE,
+        database::locked_under_open_load),
+    scenario("restart-late", "restarted, database 3 s late", SERVER, NONE, |options| {
+        database::receiver_restarted(options, DatabaseFault::Late)
+    }),
+    scenario("restart-silence", "restarted, database silent", SERVER, NONE, |options| {
+        database::receiver_restarted(options, DatabaseFault::Silent)
+    }),
+    scenario("restart-locks", "restarted, tables locked", SERVER, NONE, |options| {
+        database::receiver_restarted(options, TABLES_LOCKED)
+    }),
+    scenario("idle", "database restarted while idle", SERVER, SERVER,
+        database::restarted_while_idle).waiting(),
+    scenario("journal-full", "journal full", SERVER, SERVER, journal::full),
+    scenario("disk-full", "disk full", BOTH, NONE, disk::full),
+    scenario("damage", "journal cut in the middle", SERVER, SERVER, journal::damaged),
+    scenario("replicas", "two receivers, orders split", SERVER, SERVER, receiver::replicas),
+    scenario("poison", "one poison among 999", BOTH, BOTH, journal::poison),
+    scenario("poison-journal", "one poison among 999 in the journal", SERVER, NONE,
+        journal::poison_in_journal),
+    scenario("stop", "SIGTERM under load", BOTH, BOTH, |options| {
+        Stop { fault: None, before: 2.0, lasting: 0.0, slow_clients: 0 }.run(options)
+    }),
+    scenario("stop-outage", "SIGTERM, database away", SERVER, NONE, |options| {
+        Stop::during(DatabaseFault::Down, 7.0).run(options)
+    }).waiting(),
+    scenario("stop-silence", "SIGTERM, database silent", SERVER, NONE, |options| {
+        Stop::during(DatabaseFault::Silent, 8.0).run(options)
+    }).waiting(),
+    scenario("stop-locks", "SIGTERM, tables locked", SERVER, NONE, |options| {
+        Stop::during(MESSAGES_LOCKED, 2.0).run(options)
+    }).waiting(),
+    scenario("stop-slow", "SIGTERM, database silent, 64 slow clients", SERVER, NONE, |options| {
+        Stop { slow_clients: 64, ..Stop::during(DatabaseFault::Silent, 2.0) }.run(options)
+    }),
+    scenario("slowloris", "500 slow clients", BOTH, NONE, clients::slow),
+    scenario("clock", "clock set back by an hour", BOTH, BOTH, clock::set_back),
+    scenario("clock-wrong", "retention with a clock 91 days ahead, 300 behind", BOTH, BOTH,
+        clock::wrong),
+    scenario("lock", "write lock held by another process for 20 s", EMBEDDED, NONE, |options| {
+        database::write_locked(options, false)
+    }).waiting(),
+    scenario("lock-kill", "write lock held for 20 s, receiver killed", EMBEDDED, NONE, |options| {
+        database::write_locked(options, true)
+    }).waiting(),
+    scenario("passwords", "flood of wrong passwords", BOTH, NONE, clients::wrong_passwords),
+    scenario("unproven", "9,000 connections without credentials", BOTH, NONE,
+        clients::unauthenticated),
+    scenario("unproven-operator", "1,200 connections that hold the operator's listener", BOTH, NONE,
+        clients::operators_listener),
+    scenario("unproven-heads", "1,000 heads of requests that do not end", BOTH, NONE,
+        clients::endless_heads),
+    scenario("rejections", "700 rejected reports a second", BOTH, NONE, clients::rejected),
+    scenario("speed", "journal at full speed", SERVER, NONE, journal::speed),
+    scenario("stderr", "standard error unread, closed, full; database away", SERVER, NONE,
+        receiver::log_unwritable).waiting(),
+    scenario("subscriber", "subscriber away", BOTH, EMBEDDED, events::subscriber_away).waiting(),
+    scenario("subscriber-fails", "subscriber fails now and then", BOTH, NONE,
+        events::subscriber_fails).waiting(),
+    scenario("worker", "worker killed at random moments", BOTH, BOTH, events::worker_killed),
+    scenario("workers", "two workers, each killed once", BOTH, SERVER,
+        events::workers_share).waiting(),
+    scenario("endpoints", "900 endpoints that hang or fail", BOTH, NONE, events::failing_endpoints),
+    scenario("push-clock", "clock set back while events are pushed", BOTH, BOTH,
+        events::clock::set_back),
+    scenario("push-outage", "database away while events are pushed", SERVER, NONE,
+        events::outage).waiting(),
 ];
 
-const fn quick(
+const fn scenario(
     name: &'static str,
     title: &'static str,
-    engines: &'static [Engine],
-    run: fn(&Stage) -> Result<Finding>,
-) -> Scenario {
-    Scenario {
-        quick: engines,
-        ..slow(name, title, engines, run)
-    }
-}
-
-const fn slow(
-    name: &'static str,
-    title: &'static str,
-    engines: &'static [Engine],
-    run: fn(&Stage) -> Result<Finding>,
+    engines: &'static [DatabaseEngine],
+    quick: &'static [DatabaseEngine],
+    run: RunScenario,
 ) -> Scenario {
     Scenario {
         name,
         title,
         engines,
-        quick: &[],
+        quick,
         waits: false,
         run,
     }
 }
 
-const fn waiting(
-    name: &'static str,
-    title: &'static str,
-    engines: &'static [Engine],
-    run: fn(&Stage) -> Result<Finding>,
-) -> Scenario {
-    Scenario {
-        waits: true,
-        ..slow(name, title, engines, run)
-    }
-}
-
-/// The deadline for the database, and time for the journal.
-const DEADLINE: Duration = Duration::from_secs(7);
-
-/// How long a receiver may take to stop.
-const STOP: Duration = Duration::from_secs(20);
-
-fn pause(seconds: f32) {
-    thread::sleep(Duration::from_secs_f32(seconds));
-}
-
-impl Store {
-    /// The server, where there is one.
-    fn postgres(&self) -> Result<&Postgres> {
-        match self {
-            Self::Server(postgres) => Ok(postgres),
-            Self::File(_) => anyhow::bail!("an embedded database cannot be away"),
+impl Scenario {
+    const fn waiting(self) -> Self {
+        Self {
+            waits: true,
+            ..self
         }
     }
 }
 
-/// Lets a receiver recover, stops it, and compares.
-fn settle(store: &Store, receiver: Receiver<'_>, ledger: &Ledger) -> Result<Finding> {
-    receiver.wait_until_drained()?;
-    receiver.stop()?;
-    Ok(Finding::compare(ledger, &store.kept()?))
+/// The result of a thread.
+fn join<T>(thread: JoinHandle<Result<T>>) -> Result<T> {
+    thread.join().ok().context("a thread panicked")?
 }

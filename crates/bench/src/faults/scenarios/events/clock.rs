@@ -1,19 +1,15 @@
-//! The machine's clock is set back while events are pushed.
+//! The machine's clock is set back while events are delivered.
 //!
-//! A whole process cannot be shown another time without help, so the worker is put
-//! together here, of the same parts, on a clock that does as it is told.
+//! The clock of a whole process cannot be changed, so the worker is composed here of the same
+//! parts, on a clock of the test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use adapter_postgres::{Options, PostgresStore};
-use adapter_sqlite::SqliteStore;
 use adapter_webhook::{WebhookSettings, WebhookSink};
-use anyhow::{Context as _, Result};
-use bench::SECRET_KEY;
-use bench::events::subscriber::Manner;
+use anyhow::Result;
 use domain::Timestamp;
 use domain::secret::ServerSecret;
 use ports::metrics::NoMetrics;
@@ -24,49 +20,54 @@ use tokio::task::JoinSet;
 use usecases::delivery::{DeliveryDependencies, DeliverySettings};
 use usecases::{ChannelDirectory, DeliveryWorker, LogTailCache};
 
-use super::{Audience, home, load};
-use crate::Stage;
-use crate::finding::Finding;
-use crate::scenarios::{DEADLINE, pause};
-use crate::store::{Engine, Store};
+use super::{Subscribers, prepare_without_workers};
+use crate::SECRET_KEY;
+use crate::events::subscriber::Behavior;
+use crate::faults::scenarios::{DEADLINE, join};
+use crate::faults::store::{DatabaseEngine, with_store};
+use crate::faults::trial::{TrialOptions, pause};
+use crate::faults::verdict::Verdict;
+use crate::wait::runtime;
 
-/// How far the clock is set back.
-const BACK: Duration = Duration::from_mins(2);
+const SET_BACK_BY: Duration = Duration::from_mins(2);
 
 /// How long events may take afterwards: much less than the clock was set back.
-const ARRIVE: Duration = Duration::from_secs(15);
+const ARRIVAL_LIMIT: Duration = Duration::from_secs(15);
 
-/// Events are pushed, some of them failing now and then, and the clock is set back.
-pub fn set_back(stage: &Stage) -> Result<Finding> {
-    let store = Store::new(stage.engine)?;
-    let home = home(stage, &store)?;
-    let receiver = home.start_without_workers()?;
-    let audience = Audience::new(&home, 2)?;
-    audience.set(Manner::FailsOneIn(20));
+/// Some events fail, and the clock is set back.
+pub fn set_back(options: &TrialOptions) -> Result<Verdict> {
+    let mut trial = prepare_without_workers(options)?.started()?;
+    let subscribers = Subscribers::new(&trial, 2)?;
+    subscribers.set(Behavior::FailOneIn(20));
     let clock = Arc::new(SkewedClock(AtomicI64::new(0)));
     let (stop, stopped) = watch::channel(false);
-    let worker = work(stage.engine, store.url(), Arc::clone(&clock), stopped);
-    let load = load(stage, &home).start();
-    let before = audience.until_taken(500, ARRIVE);
-    clock.turn_back(BACK);
-    // What was read before.
+    let worker = work(
+        options.engine,
+        trial.store.url(),
+        Arc::clone(&clock),
+        stopped,
+    );
+    let load = super::load(options, &trial).start();
+    let before = subscribers.until_accepted(500, ARRIVAL_LIMIT);
+    clock.turn_back(SET_BACK_BY);
+    // Events that were read before.
     pause(1.0);
     let since = load.elapsed();
-    let again = audience.until_taken(500, ARRIVE);
+    let again = subscribers.until_accepted(500, ARRIVAL_LIMIT);
     let took = load.elapsed().saturating_sub(since);
     let ledger = load.stop()?;
-    audience.set(Manner::Takes);
-    let mut finding = audience.settle(&store, receiver, &ledger)?;
+    subscribers.set(Behavior::Accept);
+    let mut verdict = subscribers.settle(&mut trial, &ledger)?;
     stop.send_replace(true);
-    worker.join().ok().context("the worker died")??;
-    finding.note(format!("500 more events after {took:.1?}"));
-    finding.expect(before, "nothing was pushed before");
-    finding.expect(again, "nothing was pushed afterwards");
-    finding.expect_all_taken_within(DEADLINE);
-    Ok(finding)
+    join(worker)?;
+    verdict.note(format!("500 more events after {took:.1?}"));
+    verdict.expect(before, "nothing was delivered before");
+    verdict.expect(again, "nothing was delivered afterwards");
+    verdict.expect_all_accepted_within(DEADLINE);
+    Ok(verdict)
 }
 
-/// The machine's clock, some microseconds off.
+/// The machine's clock with an offset in microseconds.
 struct SkewedClock(AtomicI64);
 
 impl SkewedClock {
@@ -84,32 +85,16 @@ impl Clock for SkewedClock {
     }
 }
 
-/// Pushes events on a thread of its own until it is told to stop.
+/// Delivers events on a thread until `stop` is set.
 fn work(
-    engine: Engine,
+    engine: DatabaseEngine,
     url: String,
     clock: Arc<SkewedClock>,
     stop: watch::Receiver<bool>,
 ) -> JoinHandle<Result<()>> {
     thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(async {
-            match engine {
-                Engine::Sqlite => {
-                    let store = SqliteStore::connect(&url).await?;
-                    push(Arc::new(store.clone()), clock, stop).await?;
-                    store.close().await?;
-                }
-                Engine::Postgres => {
-                    let store = PostgresStore::connect(&url, &Options::default())?;
-                    push(Arc::new(store.clone()), clock, stop).await?;
-                    store.close().await;
-                }
-            }
-            Ok(())
-        })
+        runtime()?
+            .block_on(async { with_store!(engine, &url, |store| push(store, clock, stop).await) })
     })
 }
 

@@ -1,42 +1,41 @@
-//! Which events the reports in the log make, by a reckoning of their own.
+//! Which events follow from the reports in the log, computed independently of the program.
 
-use bench::CHANNEL;
-use bench::events::Event;
+use anyhow::Result;
 use domain::event::EventId;
 use domain::{ChannelId, DeliveryStatus, EventType, MessageKey, MessageSid};
 
-use anyhow::Result;
+use super::store::StoredData;
+use crate::CHANNEL;
+use crate::events::Event;
 
-use crate::store::Kept;
-
-/// All events of what is kept: a message that moves up makes one, and one that is
-/// known to have both arrived and failed makes another.
-pub fn happened(kept: &Kept) -> Result<Vec<Event>> {
+/// All events of the stored reports: one whenever a message advances, and one when it is known to
+/// have both arrived and failed.
+pub fn expected_events(stored: &StoredData) -> Result<Vec<Event>> {
     let channel = ChannelId::parse(CHANNEL)?;
     let mut events = Vec::new();
-    for (sid, words) in &kept.words {
+    for (sid, statuses) in &stored.statuses {
         let key = MessageKey {
             channel: channel.clone(),
             sid: MessageSid::parse(sid)?,
         };
-        for (revision, event_type) in of_words(words.clone()) {
+        for (revision, event_type) in of_statuses(statuses.clone()) {
             events.push(Event {
                 id: EventId::new(&key, revision, event_type),
                 sid: sid.clone(),
                 revision,
-                event_type,
+                kind: event_type,
             });
         }
     }
     Ok(events)
 }
 
-fn of_words(mut words: Vec<(i64, String)>) -> Vec<(i64, EventType)> {
-    words.sort_unstable();
+fn of_statuses(mut statuses: Vec<(i64, String)>) -> Vec<(i64, EventType)> {
+    statuses.sort_unstable();
     let mut events = Vec::new();
     let (mut highest, mut arrived, mut failed) = (None, false, false);
-    for (revision, word) in words {
-        let Some(status) = DeliveryStatus::from_word(&word) else {
+    for (revision, status) in statuses {
+        let Some(status) = DeliveryStatus::from_word(&status) else {
             continue;
         };
         if highest < Some(status) {
@@ -58,8 +57,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_makes_an_event_when_it_moves_up_and_when_it_is_contradicted() {
-        let words = [
+    fn events_follow_when_a_message_advances_and_when_it_is_contradicted() {
+        let statuses = [
             (3, "delivered"),
             (1, "teleported"),
             (2, "undelivered"),
@@ -67,7 +66,7 @@ mod tests {
             (5, "failed"),
             (6, "read"),
         ];
-        let words = words.map(|(revision, word)| (revision, word.to_owned()));
+        let statuses = statuses.map(|(revision, status)| (revision, status.to_owned()));
         let moved = EventType::Moved;
         let expected = [
             (2, moved(DeliveryStatus::Undelivered)),
@@ -75,6 +74,6 @@ mod tests {
             (3, EventType::Contradicted),
             (6, moved(DeliveryStatus::Read)),
         ];
-        assert_eq!(of_words(words.to_vec()), expected);
+        assert_eq!(of_statuses(statuses.to_vec()), expected);
     }
 }
