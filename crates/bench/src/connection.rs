@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::http_head::HttpHead;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Much longer than any caller waits, to distinguish late responses from missing ones.
@@ -53,51 +55,15 @@ impl LoadConnection {
                 if self.stream.read_buf(&mut self.buffer).await? == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
-                if let Some(response) = complete_response(&self.buffer)? {
-                    return Ok(response);
+                if let Some(head) = HttpHead::parse(&self.buffer)? {
+                    let connection = head.header("connection").unwrap_or_default();
+                    return Ok(Response {
+                        status: head.status()?,
+                        closes: connection.eq_ignore_ascii_case("close"),
+                    });
                 }
             }
         };
         timeout(RESPONSE_TIMEOUT, exchange).await?
-    }
-}
-
-/// The response in `bytes`; `None` until its whole body has arrived.
-fn complete_response(bytes: &[u8]) -> io::Result<Option<Response>> {
-    let Some(head_end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
-        return Ok(None);
-    };
-    let head = bytes.get(..head_end).unwrap_or_default();
-    let head = std::str::from_utf8(head).map_err(io::Error::other)?;
-    let status = head.get(9..12).and_then(|digits| digits.parse().ok());
-    let status = status.ok_or_else(|| io::Error::other("a response has no status"))?;
-    let (mut body, mut closes) = (0_usize, false);
-    for line in head.split("\r\n").skip(1) {
-        let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.trim();
-        if name.eq_ignore_ascii_case("content-length") {
-            body = value.parse().map_err(io::Error::other)?;
-        }
-        closes |= name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close");
-    }
-    let length = head_end.saturating_add(4).saturating_add(body);
-    Ok((bytes.len() >= length).then_some(Response { status, closes }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn response_is_complete_with_its_whole_body() {
-        let response = |status, closes| Some(Response { status, closes });
-        let no_content = b"HTTP/1.1 204 No Content\r\ndate: x\r\n\r\n";
-        assert_eq!(complete_response(no_content).unwrap(), response(204, false));
-        assert_eq!(complete_response(&no_content[..20]).unwrap(), None);
-        let refused = b"HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc";
-        assert_eq!(complete_response(refused).unwrap(), response(503, true));
-        let part = &refused[..refused.len() - 1];
-        assert_eq!(complete_response(part).unwrap(), None);
-        assert!(complete_response(b"nonsense nonsense\r\n\r\n").is_err());
     }
 }

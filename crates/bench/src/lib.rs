@@ -18,6 +18,7 @@ mod events;
 mod faults;
 mod growth;
 mod http;
+mod http_head;
 mod installation;
 mod latencies;
 mod load;
@@ -34,8 +35,21 @@ mod suite;
 mod table;
 mod wait;
 
+use std::net::SocketAddr;
+
+use traffic::request::{RequestHead, authorization};
+
 pub use cli::main as bench;
 pub use faults::main as faults;
+
+/// The head of reports with this password, or without credentials.
+fn report_head(host: SocketAddr, password: Option<&str>) -> RequestHead {
+    RequestHead {
+        host,
+        path: PATH.to_owned(),
+        authorization: password.map(|password| authorization(USER, password)),
+    }
+}
 
 /// The channel of all load.
 const CHANNEL: &str = "202105102694809992";

@@ -14,13 +14,13 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::task::JoinSet;
 use traffic::form::{self, Subject};
 use traffic::history::ORDERLY;
-use traffic::request::{RequestHead, Template, authorization};
+use traffic::request::Template;
 use traffic::stream::{Pattern, Sid, Stream, StreamReport};
 
 use crate::connection::LoadConnection;
 use crate::latencies::Latencies;
 use crate::wait::runtime;
-use crate::{PASSWORD, PATH, USER, WRONG_PASSWORD};
+use crate::{PASSWORD, WRONG_PASSWORD, report_head};
 
 /// How a report is sent, and what is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,11 +259,7 @@ struct Templates([Template; ORDERLY.len()]);
 impl Templates {
     /// Requests with this password, or without credentials.
     fn new(host: SocketAddr, password: Option<&str>) -> Self {
-        let head = RequestHead {
-            host,
-            path: PATH.to_owned(),
-            authorization: password.map(|password| authorization(USER, password)),
-        };
+        let head = report_head(host, password);
         let sid = Sid::ZERO.to_string();
         Self(ORDERLY.map(|step| Template::new(&head, &form::body(Subject::new(&sid), step))))
     }

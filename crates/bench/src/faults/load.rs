@@ -14,10 +14,10 @@ use anyhow::{Context as _, Result};
 use tokio::task::JoinSet;
 
 use super::ledger::{Exchange, Ledger};
-use super::report::{body, head};
-use crate::PASSWORD;
+use super::report::body;
 use crate::connection::LoadConnection;
 use crate::wait::{runtime, until};
+use crate::{PASSWORD, report_head};
 
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -156,7 +156,7 @@ async fn connection(shared: Arc<Shared>, index: usize) -> Vec<Exchange> {
     let Some(receiver) = load.receivers.iter().cycle().nth(index).copied() else {
         return exchanges;
     };
-    let head = head(receiver, load.password);
+    let head = report_head(receiver, Some(load.password));
     let mut open = None;
     let mut due = Instant::now();
     while !shared.stop.load(Ordering::Relaxed) {

@@ -10,10 +10,10 @@ use anyhow::{Context as _, Result};
 use tokio::task::JoinSet;
 
 use super::ledger::{Exchange, Ledger};
-use super::report::{body, head};
-use crate::PASSWORD;
+use super::report::body;
 use crate::connection::LoadConnection;
 use crate::wait::runtime;
+use crate::{PASSWORD, report_head};
 
 /// How often the reports that are due are sent.
 const TICK: Duration = Duration::from_millis(5);
@@ -72,7 +72,8 @@ impl OpenLoad {
     ) -> impl Future<Output = Exchange> + Send + 'static {
         let sent = Instant::now();
         async move {
-            let request = head(self.receiver, PASSWORD).with_body(&body(STREAM, number));
+            let request =
+                report_head(self.receiver, Some(PASSWORD)).with_body(&body(STREAM, number));
             let status = exchange(self.receiver, &request, &idle).await.ok();
             Exchange {
                 stream: STREAM,

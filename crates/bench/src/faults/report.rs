@@ -1,12 +1,7 @@
 //! Reports as they are compared with what the database contains.
 
-use std::net::SocketAddr;
-
 use traffic::form::{self, Subject};
-use traffic::request::{RequestHead, authorization};
 use traffic::stream::{Pattern, Stream, StreamReport};
-
-use crate::{PATH, USER};
 
 /// What identifies a report: two with the same values are duplicates.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,15 +28,6 @@ impl Report {
 pub fn body(stream: u64, number: u64) -> String {
     let report = generate(stream, number);
     form::body(Subject::new(&report.sid.to_string()), report.step)
-}
-
-/// The head of requests with this password.
-pub fn head(host: SocketAddr, password: &str) -> RequestHead {
-    RequestHead {
-        host,
-        path: PATH.to_owned(),
-        authorization: Some(authorization(USER, password)),
-    }
 }
 
 fn generate(stream: u64, number: u64) -> StreamReport {

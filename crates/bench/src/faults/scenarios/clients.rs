@@ -16,13 +16,12 @@ use super::join;
 use crate::connection::LoadConnection;
 use crate::faults::ledger::Ledger;
 use crate::faults::load::RecordedLoad;
-use crate::faults::report::head;
 use crate::faults::trial::{Trial, TrialOptions, pause};
 use crate::faults::verdict::Verdict;
 use crate::installation::Installation;
 use crate::receiver::Receiver;
 use crate::wait::runtime;
-use crate::{PASSWORD, PATH, WRONG_PASSWORD};
+use crate::{PASSWORD, PATH, WRONG_PASSWORD, report_head};
 
 /// Reports of good clients per second.
 const GOOD_RATE: u32 = 400;
@@ -118,7 +117,7 @@ async fn slow_client(
 ) -> Result<Option<Duration>> {
     let mut stream = TcpStream::connect(address).await?;
     let began = Instant::now();
-    let head = head(address, PASSWORD).text(300, "");
+    let head = report_head(address, Some(PASSWORD)).text(300, "");
     let half = head.get(..if in_body { head.len() } else { head.len() / 2 });
     let half = half.unwrap_or_default();
     stream.write_all(half.as_bytes()).await?;
@@ -221,7 +220,7 @@ fn send_invalid_reports(address: SocketAddr, stop: &Arc<AtomicBool>) -> Result<u
     const INTERVAL: Duration = Duration::from_millis(20);
     const FORM: &str = "MessageStatus=sent&To=whatsapp:15550100001&From=whatsapp:15550109001";
     let client = |stop: Arc<AtomicBool>| async move {
-        let request = head(address, PASSWORD).with_body(FORM);
+        let request = report_head(address, Some(PASSWORD)).with_body(FORM);
         let mut connection = LoadConnection::open(address).await?;
         let mut rejected = 0;
         while !stop.load(Ordering::Relaxed) {
