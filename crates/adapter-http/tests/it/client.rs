@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use traffic::form::encode;
 use traffic::request::authorization;
 
 /// Longer than any answer may take.
@@ -93,7 +94,7 @@ impl Request {
     /// Sets a form body.
     pub fn form(self, fields: &[(&str, &str)]) -> Self {
         self.replaced("Content-Type", "application/x-www-form-urlencoded")
-            .body(form(fields))
+            .body(encode(fields))
     }
 
     pub fn json(self, body: &Value) -> Self {
@@ -155,24 +156,6 @@ impl Request {
             connection.answer().await
         }
     }
-}
-
-/// Encodes fields as a form, with all special characters escaped.
-pub fn form(fields: &[(&str, &str)]) -> String {
-    let escape = |text: &str| -> String {
-        text.bytes()
-            .map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
-                    char::from(byte).to_string()
-                }
-                _ => format!("%{byte:02X}"),
-            })
-            .collect()
-    };
-    let pairs = fields
-        .iter()
-        .map(|(name, value)| format!("{}={}", escape(name), escape(value)));
-    pairs.collect::<Vec<_>>().join("&")
 }
 
 /// An answer.
