@@ -86,7 +86,7 @@ impl Drop for CeilingProcess {
 
 struct Ceiling {
     integrator: Arc<dyn Integrator>,
-    admit: AuthenticateCaller,
+    authenticate: AuthenticateCaller,
     /// The ingest queue, if reports go through it.
     receive: Option<ReceiveReport>,
 }
@@ -97,14 +97,14 @@ pub fn serve(listen: SocketAddr, depth: Depth) -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let (intake, writers) = GroupCommitWriters::new(
+        let (queue, writers) = GroupCommitWriters::new(
             Arc::new(DiscardingStore),
             Arc::new(NoMetrics),
             IngestSettings::default(),
         );
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(writers.run());
-        let state = web::Data::new(ceiling(intake, depth).await?);
+        let state = web::Data::new(ceiling(queue, depth).await?);
         let server = HttpServer::new(move || {
             App::new().app_data(state.clone()).route(
                 "/social/on/whatsapp/twilio/report/{channel}",
@@ -121,7 +121,7 @@ pub fn serve(listen: SocketAddr, depth: Depth) -> Result<()> {
     })
 }
 
-async fn ceiling(intake: IngestQueue, depth: Depth) -> Result<Ceiling> {
+async fn ceiling(queue: IngestQueue, depth: Depth) -> Result<Ceiling> {
     let store = MemoryStore::new();
     let secret = ServerSecret::parse(SECRET_KEY)?;
     let credential = builders::credential(CHANNEL, 1)
@@ -134,12 +134,12 @@ async fn ceiling(intake: IngestQueue, depth: Depth) -> Result<Ceiling> {
     let directory = ChannelDirectory::new(store.clone(), secret.clone(), Arc::new(NoMetrics));
     directory.refresh().await?;
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
-    let admit = AuthenticateCaller::new(Arc::new(directory), secret, Arc::clone(&clock));
+    let authenticate = AuthenticateCaller::new(Arc::new(directory), secret, Arc::clone(&clock));
     let public_url = PublicUrl::parse("http://127.0.0.1")?;
-    let receive = ReceiveReport::new(intake, store, public_url, clock, Arc::new(NoMetrics));
+    let receive = ReceiveReport::new(queue, store, public_url, clock, Arc::new(NoMetrics));
     Ok(Ceiling {
         integrator: Arc::new(adapter_integrators::twilio::Twilio::new()),
-        admit,
+        authenticate,
         receive: (depth == Depth::IngestQueue).then_some(receive),
     })
 }
@@ -153,7 +153,7 @@ async fn receive(
     let integrator = state.integrator.as_ref();
     let headers = &RequestHeaders(request.headers());
     let Authentication::AuthenticatedCaller(caller) =
-        state.admit.run(integrator, &channel, headers)
+        state.authenticate.run(integrator, &channel, headers)
     else {
         let challenge = (WWW_AUTHENTICATE, integrator.challenge());
         return HttpResponse::Unauthorized()

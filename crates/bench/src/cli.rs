@@ -45,7 +45,7 @@ struct BenchOptions {
     /// One round of one second: does everything work, roughly how fast
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
-    /// Only these, beside each other
+    /// Compare only these
     #[arg(long, value_enum)]
     compare: Option<Compare>,
     /// Only the table `reports` or `events`, or only the rows whose names contain this text

@@ -125,7 +125,7 @@ where
     let secret = || ServerSecret::parse(SECRET_KEY);
     let directory = ChannelDirectory::new(store.clone(), secret()?, Arc::new(NoMetrics));
     directory.refresh().await?;
-    let (intake, writers) = GroupCommitWriters::new(
+    let (queue, writers) = GroupCommitWriters::new(
         store.clone(),
         Arc::new(NoMetrics),
         IngestSettings::default(),
@@ -134,9 +134,9 @@ where
     running.spawn(writers.run());
     let receiver = Rc::new(ComposedReceiver {
         integrators: Integrators::new(adapter_integrators::all()),
-        admit: AuthenticateCaller::new(Arc::new(directory), secret()?, clock.clone()),
+        authenticate: AuthenticateCaller::new(Arc::new(directory), secret()?, clock.clone()),
         receive: ReceiveReport::new(
-            intake,
+            queue,
             store,
             PublicUrl::parse("http://localhost")?,
             clock.clone(),
@@ -153,7 +153,7 @@ where
         let mut batch = JoinSet::new();
         for number in first..(first + AT_ONCE).min(2 * REPORTS) {
             let receiver = Rc::clone(&receiver);
-            batch.spawn_local(async move { receiver.take(number, began).await });
+            batch.spawn_local(async move { receiver.accept(number, began).await });
         }
         while let Some(exchange) = batch.join_next().await {
             ledger.exchanges.push(exchange??);
@@ -169,7 +169,7 @@ where
 
 struct ComposedReceiver {
     integrators: Integrators,
-    admit: AuthenticateCaller,
+    authenticate: AuthenticateCaller,
     receive: ReceiveReport,
 }
 
@@ -184,14 +184,16 @@ impl Headers for AuthorizationOnly {
 
 impl ComposedReceiver {
     /// Sends a report with credentials.
-    async fn take(&self, number: u64, began: Instant) -> Result<Exchange> {
+    async fn accept(&self, number: u64, began: Instant) -> Result<Exchange> {
         let sent = began.elapsed();
         let integrator = self.integrators.find(&IntegratorName::parse("twilio")?);
         let integrator = integrator.context("there is no such integrator")?;
         let headers = AuthorizationOnly(authorization(USER, PASSWORD));
-        let admission = self.admit.run(integrator.as_ref(), CHANNEL, &headers);
-        let Authentication::AuthenticatedCaller(caller) = admission else {
-            bail!("the caller is not admitted");
+        let authentication = self
+            .authenticate
+            .run(integrator.as_ref(), CHANNEL, &headers);
+        let Authentication::AuthenticatedCaller(caller) = authentication else {
+            bail!("the credentials are refused");
         };
         let body = body(1, number);
         let accepted = self.receive.run(ReportRequest {
