@@ -123,7 +123,7 @@ See the message, in another terminal in this folder:
 The operator's API, with the token in {token}:
   http://{page}/docs/
 
-Every received report is logged below.
+Every report is logged below.
 "
         ));
     }
