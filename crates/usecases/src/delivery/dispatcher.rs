@@ -274,7 +274,7 @@ impl Dispatcher {
     }
 
     /// Stores all progress, ends the lease with a state, and alerts operators. `None` if the store
-    /// failed; the next attempt or read tries it again.
+    /// failed; the next attempt or read repeats it.
     async fn finish(&mut self, state: SubscriptionState, reason: StopReason) -> Option<End> {
         while !self.state.progress.is_empty() {
             if self.write().await != Written::Done {

@@ -7,83 +7,81 @@ use domain::{Address, DeliveryStatus, IntegratorName, Timestamp, mask_numbers};
 use serde::Serialize;
 use serde_json::Value;
 
-/// The version of the form of `data`. Fields may be added to it; whatever else
-/// changes makes a new one.
+/// Version of the schema of `data`. Adding a field keeps it; any other change makes a new one.
 pub const DATA_SCHEMA: &str = "urn:receiptd:message-event:1";
 
-/// An event and its envelope.
+/// An event in its envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CloudEvent {
-    /// The version of the envelope.
+    /// Version of the envelope.
     pub specversion: &'static str,
-    /// The same for every repetition of this event.
+    /// Event id, the same in every repetition.
     pub id: String,
-    /// The channel, as a path: `/channels/202105102694809992`.
+    /// Channel, as a path: `/channels/202105102694809992`.
     pub source: String,
-    /// What happened, like `message.delivered`.
+    /// Event type, like `message.delivered`.
     #[serde(rename = "type")]
     pub event_type: &'static str,
     /// The integrator's message id.
     pub subject: String,
     /// When the report arrived.
     pub time: String,
-    /// The media type of `data`.
+    /// Media type of `data`.
     pub datacontenttype: &'static str,
-    /// The form of `data`.
+    /// Schema of `data`.
     pub dataschema: &'static str,
-    /// What happened in full.
+    /// The message after the event.
     pub data: MessageData,
 }
 
-/// Where a message stood after an event.
+/// A message after an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MessageData {
-    /// The channel it was sent through.
+    /// Channel id.
     pub channel_id: String,
-    /// The integrator's id.
+    /// The integrator's message id.
     pub message_sid: String,
-    /// Which change of the message it was, from 1. A later event of the message
-    /// has a greater one, or comes from the same report.
+    /// Number of the change of the message, from 1. It grows with each event, except between two
+    /// events of one report.
     pub revision: i64,
-    /// Where the message stands since.
+    /// Status after the event.
     pub status: &'static str,
-    /// Where it stood before; `null` if this is the first that is known.
+    /// Status before the event; `null` if it is the first.
     pub previous_status: Option<&'static str>,
-    /// Whether it was reported both as arrived and as failed by then.
+    /// Whether it was reported both as delivered and as failed.
     pub contradicted: bool,
-    /// Who it goes to.
+    /// Recipient.
     pub to: String,
-    /// Who sent it.
+    /// Sender.
     pub from: String,
-    /// Whether both addresses, and the phone numbers in the error's text, are masked.
+    /// Whether the addresses, and phone numbers in the error's text, are masked.
     pub masked: bool,
-    /// The error of its first failure report that carried a code.
+    /// Error of the first failure report with a code.
     pub error: Option<ErrorData>,
     /// When each status was first reported, from the lowest to the highest.
     pub timeline: Vec<StepData>,
 }
 
-/// An error, and what it means.
+/// An error and its meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ErrorData {
-    /// The integrator's code.
+    /// The integrator's error code.
     pub code: String,
-    /// The integrator's words, empty if it sent none; phone numbers in them are masked like the
-    /// addresses.
+    /// The integrator's text, empty if it sent none. Phone numbers are masked like the addresses.
     pub text: String,
     /// When the failure was reported.
     pub reported_at: String,
-    /// What it means in a few words; `null` if the channel is gone.
+    /// Title; `null` if the channel was removed.
     pub title: Option<&'static str>,
-    /// What happened and what to do about it.
+    /// What happened and what to do.
     pub explanation: Option<&'static str>,
-    /// Who has to do something about it.
+    /// The party that has to act.
     pub actor: Option<&'static str>,
     /// Whether sending the same message again can help.
     pub permanence: Option<&'static str>,
 }
 
-/// A step in the life of a message.
+/// A status that a message reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StepData {
     /// The status.
