@@ -14,9 +14,7 @@ const TWO_MINUTES: Duration = Duration::from_mins(2);
 async fn failing(messages: usize) -> (World, SubscriptionId) {
     let world = World::new(|_, _| 500);
     let id = world.subscribe(1).await;
-    for number in 0..messages {
-        world.record(&format!("SM{number}"), &["sent"]).await;
-    }
+    world.record_messages(messages).await;
     (world, id)
 }
 

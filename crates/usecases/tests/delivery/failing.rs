@@ -48,9 +48,7 @@ async fn five_refused_events_delay_the_others_for_seconds_once() {
         world.status(id).await.failing_since.is_some()
     })
     .await;
-    for number in 0..100 {
-        world.record(&format!("SM{number}"), &["sent"]).await;
-    }
+    world.record_messages(100).await;
     let mut waited = Duration::ZERO;
     until("the others arrive", async || {
         let moment = Duration::from_millis(100);
@@ -117,9 +115,7 @@ async fn failing_endpoint_gets_one_event_at_a_time_and_is_paused_after_a_day() {
     // A busy machine must not lose the lease: a new dispatcher would probe at once.
     world.settings.lease = Duration::from_millis(600);
     let id = world.subscribe(1).await;
-    for number in 0..100 {
-        world.record(&format!("SM{number}"), &["sent"]).await;
-    }
+    world.record_messages(100).await;
     let worker = world.work("one");
     until("it is failing", async || {
         world.status(id).await.failing_since.is_some()

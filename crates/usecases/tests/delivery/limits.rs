@@ -93,9 +93,7 @@ async fn attempts_are_limited_and_hanging_endpoints_do_not_delay_healthy_ones() 
     for number in 1..=ENDPOINTS {
         subscribe(&world, number, &hanging(number)).await;
     }
-    for number in 0..50 {
-        world.record(&format!("SM{number}"), &["sent"]).await;
-    }
+    world.record_messages(50).await;
     let endpoints = Arc::new(Endpoints {
         fails: watch::Sender::new(0),
         under_way: Mutex::default(),

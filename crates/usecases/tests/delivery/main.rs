@@ -27,7 +27,7 @@ use domain::delivery::DeliveryFilter;
 use domain::erasure::RequestedVia;
 use domain::page::PageSize;
 use domain::{DeliveryState, LogPosition, Recipient};
-use ports::{DeliveryLog as _, EventLog as _, SubscriptionStore as _};
+use ports::{DeliveryLog as _, EventLog as _};
 use testkit::clock::CountingIds;
 use usecases::EraseRecipient;
 use usecases::erasure::EraseRequest;
@@ -54,12 +54,12 @@ async fn every_event_is_delivered_once_and_stored() {
     }
     let head = world.store.head().await.unwrap();
     until("the position moves to the end", async || {
-        world.store.find(id).await.unwrap().unwrap().position == head
+        world.status(id).await.position == head
     })
     .await;
     world.record("SM99", &["failed"]).await;
     until("later events arrive", async || world.taken().len() == 181).await;
-    let status = world.store.find(id).await.unwrap().unwrap();
+    let status = world.status(id).await;
     assert_eq!((status.open, status.dead), (0, 0));
     assert!(
         world
@@ -75,9 +75,7 @@ async fn every_event_is_delivered_once_and_stored() {
 async fn saturated_ingest_throttles_delivery_which_catches_up_afterwards() {
     let world = World::new(|_, _| 204);
     world.subscribe(1).await;
-    for number in 0..400 {
-        world.record(&format!("SM{number}"), &["sent"]).await;
-    }
+    world.record_messages(400).await;
     let reports = world.saturate_ingest();
     let began = Instant::now();
     let worker = world.work("one");
@@ -112,7 +110,7 @@ async fn later_events_of_a_message_wait_for_a_retried_one_and_other_messages_do_
     .await;
     let head = world.store.head().await.unwrap();
     until("the position does not wait", async || {
-        world.store.find(id).await.unwrap().unwrap().position == head
+        world.status(id).await.position == head
     })
     .await;
     for _ in 0..3 {
@@ -141,14 +139,7 @@ async fn failing_endpoint_is_probed_rarely_and_catches_up_at_once() {
     }
     let worker = world.work("one");
     until("it is known to fail", async || {
-        world
-            .store
-            .find(id)
-            .await
-            .unwrap()
-            .unwrap()
-            .failing_since
-            .is_some()
+        world.status(id).await.failing_since.is_some()
     })
     .await;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -165,7 +156,7 @@ async fn failing_endpoint_is_probed_rarely_and_catches_up_at_once() {
     })
     .await;
     until("it is not failing any more", async || {
-        let status = world.store.find(id).await.unwrap().unwrap();
+        let status = world.status(id).await;
         status.failing_since.is_none() && status.open == 0
     })
     .await;
@@ -236,7 +227,7 @@ async fn event_that_fails_for_three_days_is_a_dead_letter_and_its_message_contin
         // Others work, so it is this one alone that fails.
         world.record(&format!("SM1{others}"), &["sent"]).await;
         others += 1;
-        world.store.find(id).await.unwrap().unwrap().dead == 1
+        world.status(id).await.dead == 1
     })
     .await;
     let all = world.deliveries(id).await;

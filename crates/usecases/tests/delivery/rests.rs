@@ -14,9 +14,7 @@ async fn retry_after_of_a_rate_limit_delays_all_events_across_workers() {
             _ => (200, None),
         });
         let id = world.subscribe(1).await;
-        for number in 0..6 {
-            world.record(&format!("SM{number}"), &["sent"]).await;
-        }
+        world.record_messages(6).await;
         let worker = world.work("one");
         until("it answered", async || world.status(id).await.open == 1).await;
         world.clock.advance(Duration::from_secs(599));
@@ -40,9 +38,7 @@ async fn retry_after_of_another_error_delays_its_own_event_only() {
         _ => (200, None),
     });
     world.subscribe(1).await;
-    for number in 0..6 {
-        world.record(&format!("SM{number}"), &["sent"]).await;
-    }
+    world.record_messages(6).await;
     let worker = world.work("one");
     until("the others arrive", async || world.taken().len() == 5).await;
     world.clock.advance(Duration::from_secs(599));

@@ -1,7 +1,7 @@
 //! Rebalancing between workers.
 
 use domain::LogPosition;
-use ports::{DeliveryLog as _, SubscriptionStore as _};
+use ports::DeliveryLog as _;
 
 use crate::world::{World, until};
 
@@ -15,7 +15,7 @@ async fn new_worker_gets_its_fair_share_and_no_event_is_sent_twice() {
     let holders = async || {
         let mut holders = Vec::new();
         for id in ids {
-            let found = world.store.find(id).await.unwrap().unwrap();
+            let found = world.status(id).await;
             holders.push(found.leased_by.unwrap_or_default());
         }
         holders

@@ -7,8 +7,8 @@ use std::time::Duration;
 use domain::secret::ServerSecret;
 use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{SubscriptionId, Timestamp};
+use ports::Retention as _;
 use ports::metrics::StopReason;
-use ports::{Retention as _, SubscriptionStore as _};
 use testkit::builders::server_secret;
 use usecases::CheckHealth;
 use usecases::health::Condition;
@@ -16,7 +16,7 @@ use usecases::health::Condition;
 use crate::world::{World, until};
 
 async fn state(world: &World, id: SubscriptionId) -> SubscriptionState {
-    let found = world.store.find(id).await.unwrap().unwrap();
+    let found = world.status(id).await;
     found.subscription.state
 }
 
@@ -58,12 +58,10 @@ async fn subscription_of_an_endpoint_that_fails_for_too_long_is_paused() {
     let mut world = World::new(|_, _| 500);
     world.settings.pause_after = Duration::from_hours(1);
     let id = world.subscribe(1).await;
-    for number in 0..10 {
-        world.record(&format!("SM{number}"), &["sent"]).await;
-    }
+    world.record_messages(10).await;
     let worker = world.work("one");
     until("it is known to fail", async || {
-        let status = world.store.find(id).await.unwrap().unwrap();
+        let status = world.status(id).await;
         status.failing_since.is_some()
     })
     .await;

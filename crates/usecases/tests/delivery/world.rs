@@ -256,6 +256,13 @@ impl World {
         self.log.notify();
     }
 
+    /// Records `sent` for messages `SM0` and following.
+    pub(crate) async fn record_messages(&self, count: usize) {
+        for number in 0..count {
+            self.record(&format!("SM{number}"), &["sent"]).await;
+        }
+    }
+
     fn clock_micros(&self) -> i64 {
         self.clock.now().unix_micros()
     }
