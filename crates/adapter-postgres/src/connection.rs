@@ -15,7 +15,7 @@ use crate::maintenance::partitions;
 use crate::reports::ids;
 use crate::schema::MIGRATIONS;
 use crate::sticky_connections::WarmConnections;
-use crate::timeout::{Operation as _, is_well};
+use crate::timeout::{Operation as _, StoreRuntime, is_well};
 use crate::{durability, encoding, schema};
 
 /// All stores on one PostgreSQL database. Clones share their connections.
@@ -26,8 +26,7 @@ pub struct PostgresStore {
     /// Without limits on statements.
     server: PgConnectOptions,
     acquire_timeout: Duration,
-    /// How long any operation may take.
-    pub(crate) patience: Duration,
+    pub(crate) runtime: StoreRuntime,
     /// The time-outs that every connection asks the server for.
     pub(crate) timeouts: Arc<[(&'static str, Duration)]>,
 }
@@ -137,7 +136,7 @@ impl PostgresStore {
             )),
             server,
             acquire_timeout: options.acquire_timeout,
-            patience: options.acquire_timeout + options.statement_timeout,
+            runtime: StoreRuntime::current(options.acquire_timeout + options.statement_timeout),
             timeouts: timeouts.into(),
         })
     }
@@ -185,11 +184,11 @@ impl PostgresStore {
         if !matches!(error, sqlx::Error::PoolTimedOut) {
             return error;
         }
-        match Box::pin(self.server.connect()).in_time(REFUSAL).await {
+        match Box::pin(self.server.connect()).within(REFUSAL).await {
             Err(why) => why,
             Ok(connection) => {
                 // Its end needs no answer.
-                let _ = connection.close().in_time(REFUSAL).await;
+                let _ = connection.close().within(REFUSAL).await;
                 error
             }
         }

@@ -7,7 +7,7 @@ use ports::StoreError;
 use sqlx::{PgConnection, PgPool};
 
 use crate::error::store_error;
-use crate::timeout::Operation as _;
+use crate::timeout::{Operation as _, StoreRuntime};
 
 /// What the log was told of: a pool connects often.
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ const FSYNC_OFF: &str =
 /// lose committed reports, and requested `timeouts` that the server does not apply.
 pub(crate) async fn durability_warning(
     pool: &PgPool,
-    patience: Duration,
+    runtime: &StoreRuntime,
     timeouts: &[(&str, Duration)],
 ) -> Result<Option<String>, StoreError> {
     let names: Vec<_> = timeouts
@@ -75,7 +75,7 @@ pub(crate) async fn durability_warning(
         .await?;
         Ok((syncs, applied))
     };
-    let asked: Result<_, sqlx::Error> = asked.in_time(patience).await;
+    let asked: Result<_, sqlx::Error> = asked.in_time(runtime).await;
     let (syncs, applied) = asked.map_err(store_error("pg_settings"))?;
     let lost = applied.into_iter().filter(|found| {
         let wanted = timeouts.iter().find(|(name, _)| *name == found.name);

@@ -34,7 +34,7 @@ impl PostgresStore {
                 .fetch_one(&self.pool)
                 .await
         };
-        match taken.in_time(self.patience).await {
+        match taken.in_time(&self.runtime).await {
             Ok(taken) => {
                 encoding::check(&self.pool).await?;
                 Ok(taken >= latest)

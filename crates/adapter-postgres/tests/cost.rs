@@ -11,7 +11,7 @@ use domain::delivery::DeliveryFilter;
 use domain::{Delivery, DeliveryState, LogPosition, Report, SubscriptionId};
 use ports::subscriptions::{Lease, Progress};
 use ports::{
-    DeliveryLog as _, DeliveryQueue, DeliveryRetention as _, ReportStore, SubscriptionStore as _,
+    DeliveryQueue, DeliveryStore as _, Maintenance as _, ReportStore, SubscriptionStore as _,
 };
 use sqlx::{Connection as _, PgConnection};
 use testkit::builders::{delivery, report, subscription, time, twilio_sid};

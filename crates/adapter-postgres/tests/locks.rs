@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use adapter_postgres::Options;
 use database::Database;
 use domain::Timestamp;
-use ports::{EventLog as _, Retention as _, StoreError};
+use ports::{EventLog as _, Maintenance as _, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 /// Somebody who holds a lock until it is dropped.

@@ -11,7 +11,7 @@ mod database;
 use adapter_postgres::PostgresStore;
 use database::Database;
 use domain::{LogEntry, LogPosition};
-use ports::{EventLog as _, ReportStore as _, Retention as _};
+use ports::{EventLog as _, Maintenance as _, ReportStore as _};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use testkit::builders::{report, time};
 use testkit::contract::in_time;

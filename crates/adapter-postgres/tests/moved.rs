@@ -5,9 +5,7 @@
 use adapter_postgres::{Options, PostgresStore};
 use domain::rejection::MaskedFields;
 use domain::{IntegratorName, LogPosition, Rejection, RejectionReason};
-use ports::{
-    EventLog as _, LogCursors as _, RejectionStore as _, ReportStore as _, SubscriptionStore as _,
-};
+use ports::{EventLog as _, RejectionStore as _, ReportStore as _, SubscriptionStore as _};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use testkit::builders::{report, subscription, subscription_id, time};
 use testkit::cluster::{self, Cluster};
@@ -227,14 +225,17 @@ async fn promoted_standby_goes_on_with_the_ids_of_its_primary() {
         let standby = old.cluster.start_standby().unwrap();
         execute(&old.cluster, "postgres", CONSUME_IDS).await;
         let reader = old.store.head().await.unwrap();
-        old.store.advance("reader", None, reader).await.unwrap();
+        old.store
+            .advance_cursor("reader", None, reader)
+            .await
+            .unwrap();
         let offset = number(&old.cluster, "select xact_offset from report_log").await;
         // The last that the primary does is to send all it has.
         old.store.close().await;
         old.cluster.stop_fast().unwrap();
         standby.promote().unwrap();
         let store = store_on(&standby);
-        assert_eq!(store.load("reader").await.unwrap(), Some(reader));
+        assert_eq!(store.cursor("reader").await.unwrap(), Some(reader));
         store.close().await;
         assert_nothing_is_lost(&standby, &[reader]).await;
         let now = number(&standby, "select xact_offset from report_log").await;

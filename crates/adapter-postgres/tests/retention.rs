@@ -5,8 +5,8 @@ mod database;
 use std::num::NonZeroU32;
 
 use database::Database;
-use ports::retention::RetentionKind;
-use ports::{ReportStore as _, Retention as _, RetentionRuns as _};
+use ports::maintenance::RetentionKind;
+use ports::{Maintenance as _, ReportStore as _};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use testkit::builders::{keep_days, key, report, time};
 
@@ -70,7 +70,10 @@ async fn a_walk_that_somebody_is_on_is_left_to_them() {
 async fn retention_goes_by_the_clock_of_the_server() {
     let database = Database::create().await;
     let store = database.store().await;
-    let clock = store.clock(RetentionKind::Reports, time(0)).await.unwrap();
+    let clock = store
+        .retention_clock(RetentionKind::Reports, time(0))
+        .await
+        .unwrap();
     let mut somebody = PgConnection::connect(&database.url()).await.unwrap();
     let now: i64 = sqlx::query_scalar("select extract(epoch from now())::bigint")
         .fetch_one(&mut somebody)

@@ -8,7 +8,6 @@ use adapter_postgres::{Options, PostgresStore};
 use database::Database;
 use domain::Effect;
 use ports::error::error_chain;
-use ports::reports::{Recorded, record_by_halves};
 use ports::{ReportStore as _, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use testkit::builders::{key, report, twilio_sid};
@@ -309,16 +308,15 @@ async fn locked_row_delays_no_report_of_another_message() {
         .execute(&mut other_session)
         .await
         .unwrap();
-    let outcomes = record_by_halves(&store, &batch).await.unwrap();
-    let locked = |outcome: &&Recorded| matches!(outcome, Recorded::Locked);
-    assert_eq!(outcomes.len(), 200);
-    assert_eq!(outcomes.iter().filter(locked).count(), 2);
-    for new in &outcomes[100..] {
-        assert!(
-            matches!(new, Recorded::Durable(Effect::Advanced)),
-            "{new:?}"
-        );
-    }
+    let failed = store.record(&batch).await;
+    assert!(matches!(failed, Err(StoreError::Locked(_))), "{failed:?}");
+    let locked = store.locked(&batch).await.unwrap();
+    assert_eq!(locked.len(), 200);
+    assert_eq!(locked.iter().filter(|locked| **locked).count(), 2);
+    let unlocked = batch.iter().zip(&locked).filter(|(_, locked)| !**locked);
+    let unlocked: Vec<_> = unlocked.map(|(report, _)| report.clone()).collect();
+    let effects = store.record(&unlocked).await.unwrap();
+    assert_eq!(effects[98..], [Effect::Advanced; 100]);
 }
 
 #[tokio::test]

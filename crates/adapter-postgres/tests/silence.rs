@@ -13,8 +13,8 @@ use adapter_postgres::{Options, PostgresStore};
 use database::Database;
 use domain::{LogPosition, Timestamp};
 use ports::{
-    ChannelStore as _, DeliveryQueue as _, Erasures as _, EventLog as _, LogCursors as _,
-    ReportStore, Retention as _, StoreError, SubscriptionStore,
+    ChannelStore as _, DeliveryQueue as _, EventLog as _, Maintenance as _, ReportStore,
+    StoreError, SubscriptionStore,
 };
 use sqlx::{Connection as _, PgConnection};
 use testkit::builders::{key, report};
@@ -114,14 +114,17 @@ async fn nothing_waits_for_a_connection_that_is_silent() {
                     is_unavailable("leasing", store.claim("worker", Duration::from_secs(1))),
                     is_unavailable("subscriptions", SubscriptionStore::list(&store)),
                     is_unavailable("channels", store.all()),
-                    is_unavailable("erasing", store.unfinished()),
+                    is_unavailable("erasing", store.unfinished_erasure()),
                 );
             }
             _ => {
                 let now = Timestamp::EPOCH;
                 tokio::join!(
                     is_unavailable("cursors", store.cursors()),
-                    is_unavailable("a cursor", store.advance("one", None, LogPosition::START)),
+                    is_unavailable(
+                        "a cursor",
+                        store.advance_cursor("one", None, LogPosition::START)
+                    ),
                     is_unavailable("partitions", store.make_partitions(now)),
                     is_unavailable("pruning", store.prune_reports(now, NonZeroU32::MIN)),
                 );

@@ -10,6 +10,7 @@ use ports::StoreError;
 
 use crate::SqliteStore;
 use crate::error::store_error;
+use crate::runtime::Operation as _;
 
 /// How far the log is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,7 @@ impl SqliteStore {
         let (_, log_pages, copied_pages): (i64, i64, i64) =
             sqlx::query_as("pragma wal_checkpoint(passive)")
                 .fetch_one(&self.readers)
+                .run_in(&self.runtime)
                 .await?;
         Ok(Checkpoint {
             log_pages,

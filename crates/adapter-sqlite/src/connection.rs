@@ -15,6 +15,7 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::{cause, corrupt, store_error};
@@ -31,6 +32,7 @@ use crate::schema::{self, MIGRATIONS};
 pub struct SqliteStore {
     pub(crate) readers: SqlitePool,
     writer: Arc<Mutex<Option<SqliteConnection>>>,
+    pub(crate) runtime: Handle,
     options: SqliteConnectOptions,
 }
 
@@ -134,6 +136,7 @@ impl SqliteStore {
         Ok(Self {
             readers,
             writer: Arc::new(Mutex::new(Some(writer))),
+            runtime: Handle::current(),
             options,
         })
     }
@@ -189,10 +192,11 @@ impl SqliteStore {
 
     /// A new writer. Its thread has the priority of the one that makes it, so that is one of
     /// the runtime's own, whoever waits for it.
-    #[expect(clippy::disallowed_methods, reason = "awaited at once")]
     async fn connect_again(&self) -> Result<SqliteConnection, sqlx::Error> {
         let options = self.options.clone();
-        tokio::spawn(async move { connect_writer(&options).await })
+        let connecting = async move { connect_writer(&options).await };
+        self.runtime
+            .spawn(connecting)
             .await
             .unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }

@@ -17,6 +17,7 @@ mod json;
 mod maintenance;
 mod reports;
 mod rows;
+mod runtime;
 mod schema;
 mod subscriptions;
 #[cfg(test)]

@@ -5,47 +5,34 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    clippy::disallowed_methods,
-    reason = "a program of its own, with a clock of its own"
+    reason = "a program of its own"
 )]
 
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use adapter_webhook::{WebhookSettings, WebhookSink};
-use domain::Timestamp;
 use domain::webhook::{SigningSecret, SigningSecrets, TargetUrl, WebhookId};
-use ports::Clock;
+use ports::Environment as _;
 use ports::error::error_chain;
 use ports::webhook_sender::{OutgoingEvent, SendError, Target, WebhookSender as _};
+use testkit::clock::SkewedClock;
 
 type Failure = Box<dyn Error>;
 
 const UNAUTHORIZED: u16 = 401;
-
-/// The time of day, some seconds off.
-struct Skewed(i64);
-
-impl Clock for Skewed {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let micros = i64::try_from(since.as_micros()).unwrap_or_default();
-        Timestamp::from_unix_micros(micros)
-            .unwrap_or(Timestamp::EPOCH)
-            .plus_micros(self.0 * 1_000_000)
-    }
-}
 
 fn sink(skew: i64) -> Result<WebhookSink, Failure> {
     let settings = WebhookSettings {
         private_targets: true,
         ..WebhookSettings::default()
     };
-    Ok(WebhookSink::new(settings, Arc::new(Skewed(skew)))?)
+    Ok(WebhookSink::new(
+        settings,
+        Arc::new(SkewedClock::ahead_by(skew * 1_000_000)),
+    )?)
 }
 
 fn event(number: u8) -> Result<OutgoingEvent, Failure> {
@@ -94,7 +81,7 @@ async fn tampered(
     id: &str,
     body: &str,
 ) -> Result<u16, Failure> {
-    let (now, signed) = (Skewed(0).now(), event(5)?);
+    let (now, signed) = (SkewedClock::default().now(), event(5)?);
     let answer = reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(15))

@@ -1,4 +1,4 @@
-//! Whether a request went over a new connection or over a kept one.
+//! Detects whether a request used a new connection or a pooled one.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -11,8 +11,7 @@ tokio::task_local! {
     static CONNECTED: Cell<bool>;
 }
 
-/// Runs a request. Returns what it returns, and whether it went over a new
-/// connection.
+/// Runs a request. Returns its output and whether it used a new connection.
 pub(crate) async fn watch<T>(request: impl Future<Output = T>) -> (T, bool) {
     let watched = async {
         let output = request.await;
@@ -21,8 +20,8 @@ pub(crate) async fn watch<T>(request: impl Future<Output = T>) -> (T, bool) {
     CONNECTED.scope(Cell::new(false), watched).await
 }
 
-/// Notes each connection that a request has waited for. A request that is given a kept
-/// one meanwhile does not wait any longer: its own is made in the background.
+/// Records each new connection that a request waited for. A request that gets a pooled connection
+/// meanwhile stops waiting, and its own is completed in the background.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoteConnections;
 
@@ -34,7 +33,7 @@ impl<S> Layer<S> for NoteConnections {
     }
 }
 
-/// A connector that notes what it does.
+/// A connector that records its connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector<S>(S);
 
@@ -54,7 +53,7 @@ where
         let connecting = self.0.call(target);
         Box::pin(async move {
             let connected = connecting.await;
-            // In the background no request waits for it.
+            // Fails in the background, where no request waits for the connection.
             let _ = CONNECTED.try_with(|noted| noted.set(connected.is_ok()));
             connected
         })

@@ -1,4 +1,4 @@
-//! Why an event was not taken, in words that an operator can do something with.
+//! Why an attempt failed, with error texts for operators.
 
 use std::error::Error;
 use std::fmt;
@@ -6,11 +6,11 @@ use std::fmt;
 use domain::webhook::AnswerExcerpt;
 use reqwest::StatusCode;
 
-use crate::reach::OutOfReach;
+use crate::allowed_addresses::AddressNotAllowed;
 
-/// What went wrong with one try.
+/// The cause of a failed attempt.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub(crate) enum AttemptFailure {
     #[error("the target answered {0}")]
     Answered(StatusCode),
     #[error("the target answered {0}, and redirects are not followed")]
@@ -27,7 +27,7 @@ pub(crate) enum Failure {
     Broken(#[source] Cause),
 }
 
-impl Failure {
+impl AttemptFailure {
     pub(crate) fn of_status(status: StatusCode) -> Self {
         if status.is_redirection() {
             Self::Redirected(status)
@@ -37,7 +37,7 @@ impl Failure {
     }
 }
 
-impl From<reqwest::Error> for Failure {
+impl From<reqwest::Error> for AttemptFailure {
     fn from(error: reqwest::Error) -> Self {
         let cause = Cause::of(&error);
         match (error.is_connect(), error.is_timeout()) {
@@ -50,15 +50,15 @@ impl From<reqwest::Error> for Failure {
     }
 }
 
-/// The innermost error of a chain, such as `Connection refused (os error 111)`.
-/// The ones around it name layers of a library, and the outermost the URL.
+/// The innermost error of a chain, such as `Connection refused (os error 111)`. The outer errors
+/// name layers of the library, and the outermost one the URL.
 #[derive(Debug)]
 pub(crate) struct Cause(AnswerExcerpt);
 
 impl Cause {
     fn of(error: &reqwest::Error) -> Self {
         let innermost = chain(error).last().map(ToString::to_string);
-        // Some of its words are the target's, like the names in a certificate.
+        // Part of the text comes from the endpoint, like the names in a certificate.
         Self(AnswerExcerpt::of(innermost.unwrap_or_default().as_bytes()))
     }
 }
@@ -71,10 +71,10 @@ impl fmt::Display for Cause {
 
 impl Error for Cause {}
 
-/// Whether the resolver stopped the try, since the target is out of reach.
-pub(crate) fn out_of_reach(error: &reqwest::Error) -> Option<OutOfReach> {
+/// Returns the error of the resolver if it refused the addresses of the endpoint.
+pub(crate) fn address_not_allowed(error: &reqwest::Error) -> Option<AddressNotAllowed> {
     chain(error)
-        .find_map(|error| error.downcast_ref::<OutOfReach>())
+        .find_map(|error| error.downcast_ref::<AddressNotAllowed>())
         .cloned()
 }
 

@@ -1,21 +1,18 @@
-//! Sends one event to one subscriber over HTTP, signed by the Standard Webhooks
-//! convention.
+//! Sends one event to one subscriber over HTTP, signed by the Standard Webhooks convention.
 //!
-//! What is sent, to whom, in which order and when again is deliberately not
-//! known here: this crate keeps no list, starts no task and logs nothing.
-//! Subscribers are strangers, so nothing they do may cost more than the time
-//! and the bytes that are set here, and nothing they name may lead into the
-//! inner network.
+//! The caller decides what is sent, to which endpoint, in which order and when again: this crate
+//! stores no list, starts no task and logs nothing. Subscribers are not trusted, so no endpoint can
+//! cost more than the configured time and bytes, and no URL can lead into the internal network.
 //!
-//! Start reading at [`WebhookSink`]; what may be connected to stands in `reach`.
+//! Start reading at [`WebhookSink`]; `allowed_addresses.rs` defines what may be connected to.
 
-mod answer;
+mod allowed_addresses;
 mod connected;
+mod connection_budget;
 mod failure;
-mod kept;
 mod proxy;
-mod reach;
-mod sink;
+mod response;
+mod sender;
 
 pub use proxy::{InvalidProxyUrl, ProxyUrl};
-pub use sink::{SetupError, WebhookSettings, WebhookSink};
+pub use sender::{SetupError, WebhookSettings, WebhookSink};

@@ -1,4 +1,4 @@
-//! The proxy that events go through, if there is one.
+//! The proxy for outgoing events.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub struct ProxyUrl(Url);
 pub struct InvalidProxyUrl;
 
 impl ProxyUrl {
-    /// Reads a URL, of `http://` or `https://`, without a path.
+    /// Parses an `http://` or `https://` URL without a path.
     pub fn parse(text: &str) -> Result<Self, InvalidProxyUrl> {
         let url = Url::parse(text).map_err(|_| InvalidProxyUrl)?;
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
@@ -25,13 +25,13 @@ impl ProxyUrl {
         }
     }
 
-    /// Sends everything through it.
+    /// Returns the client setting that uses it for all requests.
     pub(crate) fn proxy(&self) -> Result<Proxy, reqwest::Error> {
         Proxy::all(self.0.clone())
     }
 }
 
-/// Without user and password.
+/// Shows the URL without user and password.
 impl fmt::Display for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.0.host_str().unwrap_or_default();

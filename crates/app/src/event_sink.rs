@@ -12,7 +12,7 @@ use ports::webhook_sender::{Delivered, OutgoingEvent, SendError, Target};
 
 use crate::config::Settings;
 use crate::open_files;
-use crate::system::SystemClock;
+use crate::system::System;
 
 /// Sends events to subscribers. What that takes is made when the first one is
 /// sent: the system's certificates are slow to read, and most runs of the program
@@ -32,7 +32,7 @@ pub fn of(settings: &Settings) -> Result<Arc<dyn WebhookSender>> {
         extra_roots: Some(extra_roots),
         ..sending
     };
-    let sink = WebhookSink::new(sending, Arc::new(SystemClock));
+    let sink = WebhookSink::new(sending, Arc::new(System));
     Ok(Arc::new(sink.with_context(named)?))
 }
 
@@ -63,7 +63,7 @@ impl WebhookSender for LateSink {
         event: &OutgoingEvent,
     ) -> Result<Delivered, SendError> {
         let sink = self.sink.get_or_init(|| {
-            let sink = WebhookSink::new(self.settings.clone(), Arc::new(SystemClock));
+            let sink = WebhookSink::new(self.settings.clone(), Arc::new(System));
             sink.map_err(|error| error_chain(&error))
         });
         match sink {

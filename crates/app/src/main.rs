@@ -3,14 +3,14 @@
 //!
 //! This crate wires the others together and holds what belongs to a program:
 //! command line, settings, telemetry, and the life of the process. It holds no
-//! rule of the business. Start reading at [`wiring`] for what is connected to
+//! rule of the business. Start reading at [`composition`] for what is connected to
 //! what, and at [`commands::serve`] for the life of the server.
 
 #![expect(unreachable_pub, reason = "nobody reaches into a program")]
 
-mod at_home;
 mod cli;
 mod commands;
+mod composition;
 mod config;
 mod event_sink;
 mod lifecycle;
@@ -21,7 +21,6 @@ mod output;
 mod pushing;
 mod system;
 mod telemetry;
-mod wiring;
 mod workers;
 
 use std::process::ExitCode;

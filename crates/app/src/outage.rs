@@ -14,8 +14,8 @@ use ports::{Journal, Metrics};
 use usecases::ingest::group_commit::GroupCommitWriters;
 use usecases::{ChannelDirectory, CheckHealth, ReplayJournal, StoreCircuitBreaker};
 
+use crate::composition::Stores;
 use crate::config::Settings;
-use crate::wiring::Stores;
 use crate::workers::Worker;
 
 /// How long the worker drains before it looks whether it should stop.
@@ -72,8 +72,8 @@ impl DegradedMode {
     pub fn worker(&self, stores: &Stores, observer: Arc<dyn Metrics>, step: usize) -> Worker {
         let drain = Arc::new(ReplayJournal::new(
             Arc::clone(&self.journal),
-            Arc::clone(&stores.reports),
-            Arc::clone(&stores.rejections),
+            stores.store(),
+            stores.store(),
             Arc::clone(&self.gate),
             observer,
             step,

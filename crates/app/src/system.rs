@@ -1,27 +1,21 @@
 //! The real clock and the real randomness.
 
 use domain::Timestamp;
-use ports::{Clock, Ids};
+use ports::Environment;
 use uuid::Uuid;
 
-/// The machine's clock.
+/// The machine's clock and the system's secure generator.
 #[derive(Clone, Copy, Debug)]
-pub struct SystemClock;
+pub struct System;
 
-impl Clock for SystemClock {
+impl Environment for System {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn now(&self) -> Timestamp {
         let now = time::OffsetDateTime::now_utc();
-        // A machine that believes in another millennium still receives reports.
+        // A machine whose clock is millennia off still receives reports.
         Timestamp::try_from(now).unwrap_or(Timestamp::EPOCH)
     }
-}
 
-/// The system's secure generator.
-#[derive(Clone, Copy, Debug)]
-pub struct SystemIds;
-
-impl Ids for SystemIds {
     #[expect(clippy::disallowed_methods, reason = "this is where ids come from")]
     fn uuid(&self) -> Uuid {
         Uuid::now_v7()

@@ -14,12 +14,13 @@ use async_trait::async_trait;
 use clap::ValueEnum as _;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::secret::ServerSecret;
-use domain::{Effect, Message, MessageKey, PublicUrl, Report, Timestamp};
+use domain::{Effect, Message, MessageKey, PublicUrl, Report};
 use ports::integrator::ParseResult;
 use ports::metrics::NoMetrics;
 use ports::reports::MessageWithReports;
-use ports::{ChannelStore as _, Clock, Headers, Integrator, ReportStore, StoreError};
+use ports::{ChannelStore as _, Environment, Headers, Integrator, ReportStore, StoreError};
 use testkit::builders;
+use testkit::clock::SkewedClock;
 use testkit::memory::MemoryStore;
 use usecases::ingest::queue::IngestSettings;
 use usecases::ingest::receive::ReportRequest;
@@ -133,7 +134,7 @@ async fn ceiling(queue: IngestQueue, depth: Depth) -> Result<Ceiling> {
     let store = Arc::new(store);
     let directory = ChannelDirectory::new(store.clone(), secret.clone(), Arc::new(NoMetrics));
     directory.refresh().await?;
-    let clock: Arc<dyn Clock> = Arc::new(MachineClock);
+    let clock: Arc<dyn Environment> = Arc::new(SkewedClock::default());
     let authenticate = AuthenticateCaller::new(Arc::new(directory), secret, Arc::clone(&clock));
     let public_url = PublicUrl::parse("http://127.0.0.1")?;
     let receive = ReceiveReport::new(queue, store, public_url, clock, Arc::new(NoMetrics));
@@ -185,15 +186,6 @@ struct RequestHeaders<'a>(&'a HeaderMap);
 impl Headers for RequestHeaders<'_> {
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.get(name).map(HeaderValue::as_bytes)
-    }
-}
-
-struct MachineClock;
-
-impl Clock for MachineClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-    fn now(&self) -> Timestamp {
-        Timestamp::try_from(time::OffsetDateTime::now_utc()).unwrap_or(Timestamp::EPOCH)
     }
 }
 

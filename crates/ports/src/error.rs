@@ -2,35 +2,35 @@
 
 use std::error::Error;
 
-/// What went wrong underneath; `Display` of [`StoreError`] does not repeat it.
+/// The underlying error; `Display` of [`StoreError`] does not repeat it.
 pub type Source = Box<dyn Error + Send + Sync>;
 
 /// How a store can fail, by what its caller can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The store is away, overloaded or too slow. Nothing is known about
-    /// whether the step was done; it may be done again.
+    /// The store is down, overloaded or too slow. The step may or may not have been done;
+    /// it may be repeated.
     #[error("the store is unavailable")]
     Unavailable(#[source] Source),
-    /// Another session holds a lock on some of the rows for longer than the
-    /// step may wait. Nothing of the step was done; it may be done again.
+    /// Another session holds a lock on some of the rows for longer than the step may wait.
+    /// Nothing of the step was done; it may be repeated.
     #[error("another session holds a lock on the rows")]
     Locked(#[source] Source),
-    /// The database is set up in a way that this program does not support: its
-    /// operator has to change that.
+    /// The database is configured in a way that this program does not support; its operator
+    /// has to change that.
     #[error("the database cannot be used as it is set up")]
     Unsupported(#[source] Source),
-    /// The store will never take these values. Nothing of the step was done.
+    /// The store will never accept these values. Nothing of the step was done.
     #[error("the store refuses the {what}")]
     Rejected {
-        /// What it refuses.
+        /// The kind of value that it refuses.
         what: &'static str,
-        /// Its own words.
+        /// The store's own message.
         #[source]
         source: Source,
     },
-    /// What the store gave back breaks its own rules: somebody must look.
-    #[error("column {column} of table {table} holds what was never written")]
+    /// Stored data breaks the store's own rules. A person must look at it.
+    #[error("stored data is corrupt: column {column} of table {table}")]
     Corrupt {
         /// The table.
         table: &'static str,

@@ -1,4 +1,4 @@
-//! Reading the log of reports from its beginning to its end, and on.
+//! Reading the log of reports, and the cursors of its readers.
 
 use std::num::NonZeroU16;
 
@@ -7,55 +7,71 @@ use domain::{LogEntry, LogPosition, Timestamp};
 
 use crate::StoreError;
 
-/// Hands out every report of the log once, in an order that every reader sees.
+/// Returns every report of the log once, in an order that is the same for every reader.
 ///
-/// Reports that are duplicates are not in the log. A report is handed out soon
-/// after it was recorded, though not always at once: somebody may still be
-/// writing whose reports come before it.
+/// Duplicate reports are not in the log. A report can be read soon after it was recorded, though
+/// not always at once: a transaction in progress may still write reports that come before it.
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// The next reports behind a position, or from the oldest there is.
+    /// Reads the next reports after a position, or from the oldest one.
     ///
-    /// - Reading on behind [`LogPage::next`] of each page hands out every
-    ///   report once, whatever others write meanwhile; nothing ever appears
-    ///   behind a reader's back. Reading again from the same position hands out
-    ///   the same entries again, and perhaps more.
+    /// - Continuing after [`LogPage::next`] of each page returns every report once, whatever is
+    ///   written meanwhile; nothing is ever inserted before a position that was returned. Reading
+    ///   again from the same position returns the same entries, and perhaps more.
     /// - The reports of one message come in the order of their revisions.
-    /// - [`LogEntry::before`] is what the reports of lower revisions come to. Of
-    ///   those that retention has removed, it is what the message still says
-    ///   of the time before the report arrived.
-    /// - It looks at `limit` reports. A page may have fewer entries, also none
-    ///   though there is more, and a few more if they share the last position.
+    /// - [`LogEntry::before`] is the state that the reports of lower revisions lead to. For those
+    ///   that retention has removed, it is derived from what the message still stores about the
+    ///   time before the report arrived.
+    /// - It examines `limit` reports. A page may have fewer entries, even none though there is
+    ///   more, and a few more if they share the last position.
     async fn read(
         &self,
         after: Option<LogPosition>,
         limit: NonZeroU16,
     ) -> Result<LogRead, StoreError>;
 
-    /// Where the log ends: whatever is recorded from now on is handed out
-    /// behind it, and reading up to it is possible now.
+    /// Returns the end of the log: everything recorded from now on comes after it, and reading up
+    /// to it is possible now.
     async fn head(&self) -> Result<LogPosition, StoreError>;
 
-    /// Where to read from to get all reports that arrived at `moment` or later;
-    /// earlier ones may be among them. The head if there are none, the oldest
-    /// position there is if some of them may be gone.
+    /// Returns a position from which all reports that arrived at `moment` or later are read;
+    /// earlier ones may be among them. Returns the head if there are none, and the oldest position
+    /// if some of them may have been removed.
     ///
-    /// What it costs is bounded where the store is fit for many reports a day: it
-    /// begins up to some minutes earlier then, if many came in these. Clocks of
-    /// receivers that are ahead by more than a minute may be believed too much.
+    /// The cost is bounded on an engine made for many reports a day: the position is up to some
+    /// minutes early if many arrived in these. It may be too late if a receiver's clock is ahead
+    /// by more than a minute.
     async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError>;
 
-    /// How much there is behind a position, without reading it: at most `at_most`
-    /// reports are counted. Reports that are recorded and not handed out yet
-    /// count as well.
+    /// Counts the reports after a position, up to `at_most`, without reading them. Reports that are
+    /// recorded and cannot be read yet count as well.
     async fn behind(
         &self,
         position: LogPosition,
         at_most: NonZeroU16,
     ) -> Result<Remaining, StoreError>;
+
+    /// Returns the position of the cursor of this name.
+    async fn cursor(&self, name: &str) -> Result<Option<LogPosition>, StoreError>;
+
+    /// Moves a cursor, forwards or back, if it is at `from` (`None`: it does not exist). Returns
+    /// `false` and changes nothing if it is not: of several that move it from the same position one
+    /// succeeds.
+    async fn advance_cursor(
+        &self,
+        name: &str,
+        from: Option<LogPosition>,
+        to: LogPosition,
+    ) -> Result<bool, StoreError>;
+
+    /// Removes a cursor, wherever it is. Absence is no error.
+    async fn remove_cursor(&self, name: &str) -> Result<(), StoreError>;
+
+    /// Returns all cursors, by the bytes of their names.
+    async fn cursors(&self) -> Result<Vec<Cursor>, StoreError>;
 }
 
-/// What of the log is behind a position.
+/// The part of the log after a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remaining {
     /// How many reports.
@@ -66,13 +82,12 @@ pub struct Remaining {
     pub pruned: bool,
 }
 
-/// What came of reading the log.
+/// The result of reading the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogRead {
     /// The next reports.
     Page(LogPage),
-    /// Behind the reader's position retention has removed reports, so it has
-    /// missed some. Whoever decides to go on does so from `oldest`.
+    /// Retention has removed reports after the reader's position, so it has missed some.
     Pruned {
         /// The oldest position that can be read from.
         oldest: LogPosition,
@@ -84,40 +99,17 @@ pub enum LogRead {
 pub struct LogPage {
     /// Its reports, by position.
     pub entries: Vec<LogEntry>,
-    /// Where to go on; where the page was read from if there is nothing more.
+    /// Where to continue; where the page was read from if there is nothing more.
     pub next: LogPosition,
-    /// Whether there was nothing more to hand out.
+    /// Whether there was nothing more to return.
     pub complete: bool,
 }
 
-/// Where readers of the log have got to, kept under a name for each.
-#[async_trait]
-pub trait LogCursors: Send + Sync {
-    /// The position under a name.
-    async fn load(&self, name: &str) -> Result<Option<LogPosition>, StoreError>;
-
-    /// Moves a cursor on, or back, if it stands where the caller thinks it does
-    /// (`None`: nowhere yet). `false`, and nothing is changed, if it does not:
-    /// of several that move it from the same position one succeeds.
-    async fn advance(
-        &self,
-        name: &str,
-        from: Option<LogPosition>,
-        to: LogPosition,
-    ) -> Result<bool, StoreError>;
-
-    /// Forgets a cursor, wherever it stands; that there is none is no error.
-    async fn remove(&self, name: &str) -> Result<(), StoreError>;
-
-    /// All cursors, by the bytes of their names.
-    async fn cursors(&self) -> Result<Vec<Cursor>, StoreError>;
-}
-
-/// Where a reader of the log has got to.
+/// The stored position of a reader of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// The name it is kept under.
+    /// Its name.
     pub name: String,
-    /// What its reader is done with.
+    /// The reader has processed everything up to this position.
     pub position: LogPosition,
 }

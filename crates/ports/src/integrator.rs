@@ -1,10 +1,9 @@
-//! The seam between the companies that report: how one proves itself, and how
-//! its bytes become reports. Pure functions; an implementation is a folder in
-//! `adapter-integrators`.
+//! The interface to the companies that send reports: how a caller authenticates, and how its
+//! requests become reports. Pure functions; each integrator is a folder in `adapter-integrators`.
 //!
-//! A request passes in this order: [`Integrator::authenticate`] from its head alone,
-//! so that a caller who proves nothing costs nothing; then, with the body,
-//! [`Integrator::verify_signature`] and [`Integrator::read`].
+//! A request passes [`Integrator::authenticate`] with its head alone, so that a caller without
+//! credentials costs little; then, with the body, [`Integrator::verify_signature`] and
+//! [`Integrator::read`].
 
 use domain::rejection::MaskedFields;
 use domain::report::{ReportError, ReportFields};
@@ -15,40 +14,38 @@ use domain::{
 
 /// The header lines of a request.
 pub trait Headers {
-    /// The value of the first line of this name, compared without case; `None`
-    /// if there is none.
+    /// Returns the value of the first line of this name, ignoring case.
     fn get(&self, name: &str) -> Option<&[u8]>;
 }
 
-/// What stands at a channel id: its credentials, or nothing.
+/// What a caller is authenticated against.
 #[derive(Clone, Copy, Debug)]
 pub struct AuthContext<'a> {
     /// The channel id of the request.
     pub channel: &'a ChannelId,
-    /// The live credentials of the channel; empty if there is no such channel
-    /// with this integrator. Proving must take the same time then.
+    /// The live credentials of the channel; empty if there is no such channel with this integrator.
+    /// Authentication must take the same time then.
     pub credentials: &'a [(CredentialId, CredentialHash)],
-    /// Makes the hashes to compare with.
+    /// Computes the hash to compare.
     pub secret: &'a ServerSecret,
 }
 
-/// What the head of a request proves.
+/// The result of authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthResult {
-    /// The caller knows this credential.
+    /// The caller sent this credential.
     Authenticated(CredentialId),
-    /// The caller has shown nothing yet and should be asked. Half of all good
-    /// requests begin so; it is no attack.
+    /// The caller sent no credentials and should be challenged. Half of all valid requests begin
+    /// like this; it is no attack.
     Challenge,
-    /// The caller has shown something, and it is wrong.
+    /// The caller sent wrong credentials.
     Denied,
 }
 
-/// What a signed request is checked against.
+/// What a signature is verified against.
 #[derive(Clone, Copy, Debug)]
 pub struct SignedRequest<'a> {
-    /// Where the integrator reaches the channel, as an operator configured it:
-    /// a base, or the whole callback URL.
+    /// The URL of the channel as configured by an operator: a base, or the whole callback URL.
     pub public_url: &'a PublicUrl,
     /// The path of the report URL, like `/social/on/whatsapp/twilio/report/1`.
     pub path: &'a str,
@@ -58,92 +55,91 @@ pub struct SignedRequest<'a> {
     pub token: &'a str,
 }
 
-/// The request is not signed, or signed with another token or for another URL.
+/// The request has no signature, or one made with another token or for another URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureMismatch {
-    /// Whether there was a signature at all.
+    /// Whether there was a signature.
     pub signed: bool,
     /// The URL that was expected, credentials removed; for the log only.
     pub expected_url: String,
 }
 
-/// One report as its bytes tell it; who, when and where is added by the core.
+/// One report as parsed from a body. The use case adds channel, credential and time of arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsedReport {
-    /// Which message it is about.
+    /// The id of the message.
     pub sid: MessageSid,
-    /// What it says.
+    /// The reported status.
     pub status: ReportedStatus,
-    /// The error it names.
+    /// The reported error.
     pub error: Option<ReportError>,
-    /// Who the message goes to.
+    /// The recipient of the message.
     pub recipient: Address,
-    /// Who sent the message.
+    /// The sender of the message.
     pub sender: Address,
     /// All other fields.
     pub fields: ReportFields,
-    /// The integrator's token for this call.
+    /// The integrator's token for this request, the same on every retry.
     pub idempotency_token: Option<String>,
 }
 
-/// What a body says.
+/// The result of parsing a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParseResult {
-    /// These reports, at least one.
+    /// At least one report.
     Reports(Vec<ParsedReport>),
-    /// Something that is no report and needs no answer but thanks.
+    /// No report; to be acknowledged without effect. Contains the reason.
     Ignored(&'static str),
-    /// No report: a field is missing or wrong.
+    /// A field is missing or invalid.
     Invalid(ValidationError),
-    /// More fields than any report has.
+    /// The body has more fields than any report.
     TooManyFields,
 }
 
-/// What is wrong with a report. The value itself is never in it.
+/// Why a report is invalid. It never contains the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidationError {
-    /// The field.
+    /// The name of the field.
     pub field: &'static str,
-    /// What is wrong, as a stable word.
+    /// The kind of error.
     pub kind: ValidationErrorKind,
-    /// What would be right.
+    /// What would be valid.
     pub expected: String,
 }
 
-/// What can be wrong with a field.
+/// How a field can be invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValidationErrorKind {
-    /// It is not there, or blank.
+    /// It is absent or blank.
     Missing,
-    /// It stands there more than once with different values.
+    /// It occurs more than once with different values.
     Conflicting,
-    /// It is more than any store keeps.
+    /// It is longer than a store accepts.
     TooLong,
-    /// It has a value that it cannot have.
+    /// Its value is not valid.
     Invalid,
 }
 
-/// One company that reports on messages.
+/// A company that sends reports.
 pub trait Integrator: Send + Sync {
-    /// Its name in the report path.
+    /// Returns its name in the report path.
     fn name(&self) -> &IntegratorName;
 
-    /// The word between its name and the channel id in the report path:
-    /// `report` for most.
+    /// Returns the word between its name and the channel id in the report path, usually `report`.
     fn path_word(&self) -> &'static str;
 
-    /// The media type of its reports, in lower case, without parameters.
+    /// Returns the media type of its reports, in lower case, without parameters.
     fn media_type(&self) -> &'static str;
 
-    /// The value of `WWW-Authenticate` on every 401.
+    /// Returns the value of `WWW-Authenticate` for every 401.
     fn challenge(&self) -> &'static str;
 
-    /// What the head of a request proves. Takes the same time whether the
-    /// channel, the user or the password is wrong.
-    fn authenticate(&self, headers: &dyn Headers, door: AuthContext<'_>) -> AuthResult;
+    /// Authenticates a caller by the head of its request. Takes the same time whether the channel,
+    /// the user or the password is wrong.
+    fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult;
 
-    /// Checks the signature over a request whose caller is proven. Only called
-    /// for channels that ask for one.
+    /// Verifies the signature of a request of an authenticated caller. Called only for channels
+    /// that require one.
     fn verify_signature(
         &self,
         headers: &dyn Headers,
@@ -151,16 +147,15 @@ pub trait Integrator: Send + Sync {
         request: SignedRequest<'_>,
     ) -> Result<(), SignatureMismatch>;
 
-    /// Reads a body.
+    /// Parses a body.
     fn read(&self, headers: &dyn Headers, body: &[u8]) -> ParseResult;
 
-    /// The fields of a body that is refused, with everything masked that may be
-    /// personal.
+    /// Returns the fields of a refused body, with personal data masked.
     fn redacted_fields(&self, body: &[u8]) -> MaskedFields;
 
-    /// The URL to paste into the integrator's console: `base` (or the callback
-    /// URL itself) with the report path of the channel and whatever makes the
-    /// integrator try hard, with credentials in it if given. Those are escaped.
+    /// Returns the URL to paste into the integrator's console: `base` (or the callback URL itself)
+    /// with the report path of the channel, the parameters that enable the integrator's retries,
+    /// and the credentials, escaped, if given.
     fn callback_url(
         &self,
         base: &PublicUrl,
@@ -169,7 +164,7 @@ pub trait Integrator: Send + Sync {
     ) -> String;
 }
 
-/// The path at which an integrator reports on a channel.
+/// Returns the path at which an integrator reports on a channel.
 #[must_use]
 pub fn report_path(integrator: &dyn Integrator, channel: &ChannelId) -> String {
     format!(

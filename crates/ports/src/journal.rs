@@ -1,4 +1,4 @@
-//! Where reports are kept while the store cannot take them.
+//! Reports that wait for the store.
 
 use std::time::Instant;
 
@@ -7,85 +7,79 @@ use domain::{IntegratorName, Report};
 
 use crate::error::Source;
 
-/// A local, durable, first-in-first-out keep of reports.
+/// A local, durable FIFO queue of reports that were acknowledged while the store was unavailable.
 ///
-/// It stands between an acknowledged report and a store that is away, so it
-/// must survive what the process does not: whatever was appended is there after
-/// a crash at any moment. It holds reports, not decisions; what a report does is
-/// decided when it is recorded.
+/// Appended entries survive a crash at any moment. The journal holds reports, not decisions: the
+/// effect of a report is decided when it is recorded.
 ///
-/// Every method answers within some seconds, however slow the disk is:
-/// [`JournalError::TooSlow`] says that nobody knows yet whether it was done.
+/// Every method returns within some seconds, however slow the disk is; after
+/// [`JournalError::TooSlow`] the step may or may not have been done.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// Adds entries at the end, all of them or none. They are durable when this
-    /// returns `Ok`. Adding none asks the journal whether it would take entries
-    /// now: as many bytes as it refused the last time ([`JournalUsage::refusing`]),
-    /// or those of one entry.
+    /// Appends entries atomically. They are durable when this returns `Ok`. Appending none tests
+    /// whether the journal has room for as many bytes as it refused the last time
+    /// ([`JournalUsage::refusing`]), or for one entry.
     async fn append(&self, entries: &[JournalEntry]) -> Result<(), JournalError>;
 
-    /// The oldest entries, at most `max`, in the order they were appended, and
-    /// the mark to [`remove`](Self::remove) them by. Asking again gives the same
-    /// entries until they are removed. Parts that are damaged, or not there any
-    /// more, are reported in the log and passed over: if nothing else is left
-    /// the mark leads behind them. What is left of them is set aside when they
-    /// are removed.
+    /// Returns the oldest entries, at most `max`, in the order in which they were appended, and the
+    /// mark to [`remove`](Self::remove) them by. Repeating the call returns the same entries until
+    /// they are removed. Damaged or missing parts are logged and skipped: if nothing else is left,
+    /// the mark is after them. A damaged file is set aside when its entries are removed.
     async fn oldest(&self, max: usize) -> Result<(Vec<JournalEntry>, JournalMark), JournalError>;
 
-    /// Removes all entries up to a mark. After a crash removed entries may come
-    /// back; recording them again is harmless.
+    /// Removes all entries up to a mark. After a crash removed entries may reappear; recording them
+    /// again is harmless.
     async fn remove(&self, mark: JournalMark) -> Result<(), JournalError>;
 
-    /// How much is in it. Never waits for the disk.
+    /// Returns how full it is, without waiting for the disk.
     fn usage(&self) -> JournalUsage;
 }
 
 /// A report in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
-    /// Whose report it is.
+    /// The integrator that sent the report.
     pub integrator: IntegratorName,
-    /// The report, with its real time of arrival.
+    /// The report, with its original time of arrival.
     pub report: Report,
 }
 
-/// A place in a journal.
+/// A position in a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JournalMark {
-    /// Counts the files of the journal.
+    /// The number of a file of the journal.
     pub segment: u64,
-    /// Bytes into that file.
+    /// The offset in that file, in bytes.
     pub offset: u64,
 }
 
-/// How much is in a journal.
+/// How full a journal is, and how it is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JournalUsage {
     /// Entries that wait to be recorded.
     pub entries: u64,
     /// Bytes on disk.
     pub bytes: u64,
-    /// Bytes it may take at most.
+    /// The maximum number of bytes on disk.
     pub capacity: u64,
-    /// Files with damaged parts that were set aside, or will be when they are
-    /// removed, to be looked at by people.
+    /// Damaged files that were set aside for inspection, or will be once their entries are removed.
     pub set_aside: u64,
     /// Damaged places that were found: at each, one entry or more is lost.
     pub damaged: u64,
-    /// Why it took nothing when it was last asked; `None` if it did.
+    /// Why the last append was refused; `None` if it was not.
     pub refusing: Option<Refusing>,
 }
 
-/// A journal that takes nothing.
+/// A journal that refuses entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusing {
-    /// Why.
+    /// Why it refuses.
     pub why: Refusal,
-    /// Since when it has taken nothing.
+    /// Since when it refuses.
     pub since: Instant,
 }
 
-/// Why a journal takes nothing.
+/// Why a journal refuses entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// See [`JournalError::Full`].
@@ -97,7 +91,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The words for people.
+    /// Returns an explanation for people.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -109,35 +103,35 @@ impl Refusal {
 }
 
 impl JournalUsage {
-    /// Whether it took nothing when it was last asked, or cannot take anything.
+    /// Returns whether the journal refused the last append, or has no room.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         self.refusing.is_some() || self.bytes >= self.capacity
     }
 
-    /// Whether four fifths of the capacity are used.
+    /// Returns whether 80 % of the capacity are used.
     #[must_use]
     pub const fn is_filling_up(&self) -> bool {
         self.bytes >= self.capacity / 5 * 4
     }
 }
 
-/// Why a journal did not do what it was asked.
+/// How a journal can fail.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// It has as much as it may have.
+    /// Its capacity is used up.
     #[error("the journal is full")]
     Full,
-    /// The disk did not answer in time; it may do what was asked all the same.
+    /// The disk did not answer in time; it may still complete the step.
     #[error("the journal's disk did not answer in time")]
     TooSlow,
-    /// The disk did not do what it should.
+    /// The disk failed.
     #[error("the journal failed")]
     Failed(#[source] Source),
 }
 
 impl JournalError {
-    /// The same in a word, for those who ask later.
+    /// Returns the error without its source, to be shown later.
     #[must_use]
     pub const fn refusal(&self) -> Refusal {
         match self {

@@ -1,7 +1,7 @@
 //! The interfaces between the core and the outside world: one small trait per need.
 //!
 //! A *port* is a trait that a use case calls and an adapter implements. Use cases hold ports as
-//! `Arc<dyn Port>` and never learn which database, file or HTTP client is behind them. Start
+//! `Arc<dyn Port>` and never learn which database, file or HTTP client implements them. Start
 //! reading at [`reports`], the store of reports and messages, and at [`integrator`], the interface
 //! to the companies that send reports.
 //!
@@ -10,8 +10,9 @@
 //! - A method is one whole, atomic step. There is no `begin` and `commit`: transactions and
 //!   connections are the adapter's business. `record(batch)` either records the whole batch or
 //!   nothing.
-//! - Absence is `Ok(None)`, never an error. Errors are [`StoreError`] (or a type of the port), whose
-//!   variants say what the caller can do: retry later, reject these values, or alert a person.
+//! - Absence is `Ok(None)`, never an error. Errors are [`StoreError`] (or a type of the port),
+//!   whose variants say what the caller can do: retry later, reject these values, or alert a
+//!   person.
 //! - The documentation of a method says what happens on repetition, on absence, and when two
 //!   callers race. Each such sentence has a test in `testkit::contract`, which every
 //!   implementation passes.
@@ -25,15 +26,17 @@
 //!    documented sentence, and a line in `contract_tests!`.
 //! 3. Implement the trait for the in-memory store in `testkit/src/memory/` until the contract
 //!    passes there (`cargo nextest run -p testkit`). Use cases are tested on this store.
-//! 4. Implement it in `adapter-sqlite` and `adapter-postgres` in files of the same name, and add the
-//!    contract to their `tests/contract.rs`. Run `make sqlx` after changing SQL.
-//! 5. Hand it to the use case in `crates/app/src/wiring.rs`, the only place that knows the engines.
+//! 4. Implement it in `adapter-sqlite` and `adapter-postgres` in files of the same name, and add
+//!    the contract to their `tests/contract.rs`. Run `make sqlx` after changing SQL.
+//! 5. If it is a store port, add it to [`store::Store`].
+//! 6. Pass it to the use case in `crates/app/src/composition.rs`, the only place that knows the
+//!    engines.
 //!
 //! # How to add a store
 //!
 //! Create a crate `adapter-<engine>` that depends on `domain` and `ports` only. Implement all store
-//! ports for one type that is cheap to clone, and let `tests/contract.rs` run every suite of
-//! `testkit::contract` on it:
+//! ports ([`store::Store`]) for one type that is cheap to clone, and let `tests/contract.rs` run
+//! every suite of `testkit::contract` on it:
 //!
 //! ```ignore
 //! async fn fresh() -> Fresh<NewStore> { /* an empty database, opened twice */ }
@@ -43,37 +46,34 @@
 //! // … one line per suite
 //! ```
 //!
-//! When all suites pass, choose the store by the scheme of its URL in `crates/app/src/wiring.rs` and
-//! add its name to the picture in `docs/architecture.md` (a test compares the two).
+//! When all suites pass, choose the store by the scheme of its URL in
+//! `crates/app/src/composition.rs` and add its name to the picture in `docs/architecture.md` (a
+//! test compares the two).
 
 pub mod channels;
-pub mod clock;
-pub mod erasures;
+pub mod environment;
 pub mod error;
 pub mod event_log;
-pub mod ids;
 pub mod integrator;
 pub mod journal;
+pub mod maintenance;
 pub mod metrics;
 pub mod rejections;
 pub mod reports;
-pub mod retention;
+pub mod store;
 pub mod subscriptions;
 pub mod webhook_sender;
 
 pub use channels::{ChannelSnapshot, ChannelStore, ChannelWithCredentials};
-pub use clock::Clock;
-pub use erasures::Erasures;
+pub use environment::Environment;
 pub use error::StoreError;
-pub use event_log::{EventLog, LogCursors};
-pub use ids::Ids;
+pub use event_log::EventLog;
 pub use integrator::{Headers, Integrator};
 pub use journal::{Journal, JournalEntry};
+pub use maintenance::Maintenance;
 pub use metrics::Metrics;
 pub use rejections::RejectionStore;
 pub use reports::ReportStore;
-pub use retention::{Retention, RetentionRuns};
-pub use subscriptions::{
-    AttemptLog, DeliveryLog, DeliveryQueue, DeliveryRetention, SubscriptionStore,
-};
+pub use store::Store;
+pub use subscriptions::{DeliveryQueue, DeliveryStore, SubscriptionStore};
 pub use webhook_sender::WebhookSender;

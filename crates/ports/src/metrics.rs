@@ -1,70 +1,69 @@
-//! Where the core tells what it does, for metrics. Nothing here can fail or
-//! wait.
+//! What use cases report to the metrics.
 
 use std::time::Duration;
 
 use domain::{Effect, IntegratorName, RejectionReason, ReportedStatus};
 
-/// Hears what happens. Called on the hot path: it must return at once.
+/// Counts what use cases do. Called on the report path: methods cannot fail and must not block.
 pub trait Metrics: Send + Sync {
-    /// A report is durable, and this is what it did.
+    /// A report is durable and had this effect.
     fn recorded(&self, integrator: &IntegratorName, status: &ReportedStatus, effect: Effect);
 
-    /// A batch of this many reports was committed.
+    /// A batch of reports was committed.
     fn committed(&self, reports: usize, took: Duration);
 
-    /// The store did not take a batch of this many reports.
+    /// The store failed to commit a batch of reports.
     fn commit_failed(&self, reports: usize);
 
-    /// This many reports went to the journal instead of the store.
+    /// Reports were appended to the journal instead of the store.
     fn journaled(&self, reports: usize) {
         let _ = reports;
     }
 
-    /// This many reports went from the journal into the store.
+    /// Reports were moved from the journal into the store.
     fn drained(&self, reports: usize) {
         let _ = reports;
     }
 
-    /// A proven report was refused.
+    /// A report of an authenticated caller was refused.
     fn rejected(&self, reason: RejectionReason);
 
-    /// A try to push an event ended so, after this time.
+    /// An attempt to deliver an event ended after this time.
     fn pushed(&self, outcome: AttemptOutcome, took: Duration) {
         let _ = (outcome, took);
     }
 
-    /// Events were pushed slowly for so long, because there were many reports.
+    /// Event delivery was throttled for so long in favour of ingest.
     fn pushing_slowed(&self, during: Duration) {
         let _ = during;
     }
 
-    /// A worker has stopped serving a subscription, and somebody has to look at
-    /// it. Told once, by the worker that has done it.
+    /// A worker has stopped serving a subscription, which an operator has to look at. Called once,
+    /// by that worker.
     fn subscription_stopped(&self, reason: StopReason) {
         let _ = reason;
     }
 
-    /// This many channels are known.
+    /// The channel directory holds this many channels.
     fn channels_known(&self, channels: usize);
 }
 
-/// What came of a try to push an event.
+/// How an attempt to deliver an event ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AttemptOutcome {
-    /// The subscriber has taken it.
+    /// It succeeded.
     Delivered,
-    /// It is tried again.
+    /// It will be retried.
     Failed,
-    /// It is not tried again: a dead letter.
+    /// It is not retried: a dead letter.
     GivenUp,
 }
 
 impl AttemptOutcome {
-    /// All of them.
+    /// All variants.
     pub const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::GivenUp];
 
-    /// The word for people and programs.
+    /// Returns the name used in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -75,22 +74,22 @@ impl AttemptOutcome {
     }
 }
 
-/// Why a subscription is served no more.
+/// Why a subscription is no longer served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StopReason {
-    /// Its target took nothing for too long: it is paused.
+    /// Its endpoint was failing for too long: it is paused.
     Failing,
-    /// Events it has not seen are gone: it is paused.
+    /// Retention removed events that it has not received: it is paused.
     Pruned,
-    /// Its target answered 410: it has ended.
+    /// Its endpoint answered 410: it has ended.
     Gone,
-    /// Its signing secret does not open with this process's server secret. It
-    /// stays active, since another worker may have the right one.
+    /// This process's server secret does not open its signing secret. It stays active, since
+    /// another worker may have the right one.
     UnreadableSecret,
 }
 
 impl StopReason {
-    /// All of them.
+    /// All variants.
     pub const ALL: [Self; 4] = [
         Self::Failing,
         Self::Pruned,
@@ -98,7 +97,7 @@ impl StopReason {
         Self::UnreadableSecret,
     ];
 
-    /// The word for people and programs.
+    /// Returns the name used in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -110,7 +109,7 @@ impl StopReason {
     }
 }
 
-/// Hears and does nothing.
+/// Counts nothing.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct NoMetrics;
 

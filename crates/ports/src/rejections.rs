@@ -8,17 +8,16 @@ use domain::{
 
 use crate::StoreError;
 
-/// Keeps the last [`REJECTIONS_KEPT`](domain::rejection::REJECTIONS_KEPT)
-/// rejections of each channel.
+/// Stores the last [`REJECTIONS_KEPT`](domain::rejection::REJECTIONS_KEPT) rejections of each
+/// channel.
 #[async_trait]
 pub trait RejectionStore: Send + Sync {
-    /// Adds rejections in one step, in their order, and drops the oldest ones of their channels
-    /// beyond the limit. Adding the same rejection twice keeps two. If the store refuses one of
-    /// them it keeps none.
+    /// Adds rejections atomically, in their order, and drops the oldest ones of their channels
+    /// beyond the limit. Adding the same rejection twice stores two.
     async fn keep(&self, rejections: &[Rejection]) -> Result<(), StoreError>;
 
-    /// The rejections of one channel or of all, from the newest to the oldest.
-    /// `after` is the [`KeptRejection::id`] of the last one of the page before.
+    /// Returns a page of the rejections of one channel or of all, the newest first. `after` is the
+    /// [`KeptRejection::id`] of the last one of the page before.
     async fn list(
         &self,
         channel: Option<&ChannelId>,
@@ -27,10 +26,10 @@ pub trait RejectionStore: Send + Sync {
     ) -> Result<Page<KeptRejection, i64>, StoreError>;
 }
 
-/// A rejection as it stands in the log.
+/// A stored rejection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptRejection {
-    /// Its place in the log; later ones have greater ones.
+    /// Later rejections have greater ids.
     pub id: i64,
     /// What was refused and why.
     pub rejection: Rejection,

@@ -1,158 +1,148 @@
-//! Subscriptions, the work of serving them, and what became of it.
+//! Subscriptions, their delivery by workers, and what happened to each event.
 //!
-//! A subscription is served by one worker at a time, which holds its
-//! [`Lease`]. Everything the worker writes goes under that lease, and is
-//! refused once anything has happened that the worker does not know of:
-//! somebody else has taken the subscription over, or somebody has changed or
-//! removed it, moved its position, or touched its deliveries. The worker then
-//! drops what it holds in memory, releases the lease and claims anew.
+//! One worker at a time serves a subscription and holds its [`Lease`]. The worker writes under that
+//! lease, and its writes are refused once anything has happened that it does not know of: another
+//! worker has claimed the subscription, or the subscription was changed, removed or moved in the
+//! log, or its deliveries were changed. The worker then drops what it holds in memory, releases the
+//! lease and claims anew.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::delivery::{Attempt, Attempts, DeliveryFilter, DeliveryOrder, PendingDelivery};
 use domain::page::{Page, PageSize};
 use domain::subscription::SubscriptionState;
-use domain::{
-    Delivery, DeliveryKey, LogPosition, MessageKey, Subscription, SubscriptionId, Timestamp,
-};
+use domain::{Delivery, DeliveryKey, LogPosition, Subscription, SubscriptionId, Timestamp};
 
 use crate::StoreError;
-use crate::retention::Pruning;
 
-/// How many open deliveries are looked at in one step: handed to a worker, or counted.
+/// How many pending deliveries one step returns or counts.
 pub const MAX_PENDING: usize = 2_000;
 
-/// How many deliveries one call has tried again.
+/// How many deliveries one call schedules for a retry.
 pub const MAX_RETRIED: usize = 2_000;
 
-/// A subscription, and how it is getting on.
+/// A subscription and the state of its deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionStatus {
     /// The subscription.
     pub subscription: Subscription,
-    /// Up to where in the log its events are dealt with: delivered, or kept as
-    /// deliveries.
+    /// Events up to this position are delivered or stored as deliveries.
     pub position: LogPosition,
-    /// How many deliveries are still to be made.
+    /// How many deliveries are pending.
     pub open: u64,
-    /// How many were given up.
+    /// How many are dead letters.
     pub dead: u64,
-    /// When its target last took an event.
+    /// When an event was last delivered.
     pub last_delivered_at: Option<Timestamp>,
     /// The last attempt that failed.
     pub last_error: Option<Attempt>,
-    /// Since when its target takes nothing.
+    /// Since when its endpoint is failing.
     pub failing_since: Option<Timestamp>,
     /// The worker that serves it now.
     pub leased_by: Option<String>,
 }
 
 impl SubscriptionStatus {
-    /// Whether its events are sent and its target takes nothing at the moment.
+    /// Returns whether it is active and its endpoint is failing.
     #[must_use]
     pub fn is_failing(&self) -> bool {
         self.subscription.state == SubscriptionState::Active && self.failing_since.is_some()
     }
 }
 
-/// Keeps subscriptions.
+/// Stores subscriptions.
 #[async_trait]
 pub trait SubscriptionStore: Send + Sync {
-    /// Adds a subscription to whose target the events behind a position go.
-    /// `false`, and nothing is changed, if there is one of this id, or was one.
+    /// Adds a subscription to the events after a position. Returns `false` and changes nothing if
+    /// there is one of this id, or was one.
     async fn add(&self, subscription: &Subscription, from: LogPosition)
     -> Result<bool, StoreError>;
 
-    /// One subscription.
+    /// Returns one subscription.
     async fn find(&self, id: SubscriptionId) -> Result<Option<SubscriptionStatus>, StoreError>;
 
-    /// All subscriptions, oldest first, those of the same microsecond by id.
+    /// Returns all subscriptions, oldest first; those of the same microsecond by id.
     async fn list(&self) -> Result<Vec<SubscriptionStatus>, StoreError>;
 
-    /// Replaces a subscription whose version is one less than that of
-    /// `subscription`. `false`, and nothing is changed, if it has another
-    /// version or is not there.
+    /// Replaces a subscription whose version is one less than that of `subscription`. Returns
+    /// `false` and changes nothing if it has another version or does not exist.
     ///
-    /// `created_at` stays as it was. One that becomes active again is not
-    /// failing any more. Its lease is lost.
+    /// `created_at` stays as it was. One that becomes active again is not failing any more. Its
+    /// lease is lost.
     async fn change(&self, subscription: &Subscription) -> Result<bool, StoreError>;
 
-    /// Removes a subscription. Its deliveries are not shown any more, and go
-    /// when deliveries are pruned next. `false` if there is none. Its lease is
-    /// lost.
+    /// Removes a subscription and ends its lease. Its deliveries are no longer shown, and are
+    /// removed when deliveries are pruned next. Returns `false` if there is none.
     async fn remove(&self, id: SubscriptionId) -> Result<bool, StoreError>;
 }
 
-/// The longest time for which a subscription is leased, and a minute more, since
-/// transactions that race have begun at different times. A lease that seems to last
-/// longer was written before the store's clock was set back, and is over.
+/// The longest lease time and a minute more, since racing transactions have begun at different
+/// times. A lease that seems to last longer was written before the store's clock was set back, and
+/// has expired.
 pub const LEASE_MAX: Duration = Duration::from_mins(11);
 
-/// The right to serve a subscription, until somebody else has it.
+/// The right to serve a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The subscription.
     pub subscription: SubscriptionId,
-    /// Greater than that of every lease of this subscription before.
+    /// Greater than the token of every earlier lease of this subscription.
     pub token: i64,
 }
 
-/// A subscription to serve.
+/// A subscription that a worker has claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeasedSubscription {
-    /// Goes with everything that is written.
+    /// Accompanies every write.
     pub lease: Lease,
     /// The subscription, which is active.
     pub subscription: Subscription,
     /// Where to read the log from.
     pub position: LogPosition,
-    /// Since when its target takes nothing.
+    /// Since when its endpoint is failing.
     pub failing_since: Option<Timestamp>,
-    /// The deliveries that are still to be made, in the order of their events
-    /// ([`Delivery::place`]), at most [`MAX_PENDING`]. Which of them waits for
-    /// which follows from that order, whatever their states say.
+    /// The pending deliveries in the order of their events ([`Delivery::place`]), at most
+    /// [`MAX_PENDING`]. Which of them waits for which follows from that order alone.
     pub open: Vec<PendingDelivery>,
-    /// Whether there are more than these: [`DeliveryQueue::more_pending`] has them.
-    /// Whoever reads on in the log before that may overtake them.
+    /// Whether [`DeliveryQueue::more_pending`] has more. Events that are read from the log before
+    /// those are loaded may overtake them.
     pub more_pending: bool,
 }
 
-/// What came of renewing a lease.
+/// The result of renewing a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renewal {
-    /// It is held for some more time.
+    /// The lease is extended.
     Renewed,
-    /// It is held for some more time, and to be given back: the worker holds more
-    /// than its share ([`DeliveryQueue::claim`]), and this one is over. Which of
-    /// its leases are does not change while it waits for events under way.
+    /// The lease is extended and should be released: the worker holds more than its fair share
+    /// ([`DeliveryQueue::claim`]). Which of its leases are over quota does not change while it
+    /// waits for events in flight.
     OverQuota,
-    /// It is not held any more.
+    /// The lease is no longer valid.
     Lost,
 }
 
-/// What a worker has done.
+/// What a worker has done since the last record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress<'a> {
-    /// Up to where in the log events are dealt with now.
+    /// Events up to this position are delivered or stored as deliveries.
     pub position: LogPosition,
-    /// Since when the target takes nothing.
+    /// Since when the endpoint is failing.
     pub failing_since: Option<Timestamp>,
-    /// What became of deliveries, new ones and old ones, all of the leased
-    /// subscription. Of the same one twice the last counts.
+    /// New and changed deliveries of the leased subscription. If one occurs twice, the last counts.
     pub deliveries: &'a [Delivery],
 }
 
 impl Progress<'_> {
-    /// When the target last took one of these deliveries.
+    /// Returns when the last of these deliveries succeeded.
     #[must_use]
     pub fn last_delivered_at(&self) -> Option<Timestamp> {
         let taken = self.deliveries.iter().filter_map(Delivery::delivered_at);
         taken.max()
     }
 
-    /// The last failed attempt of these deliveries.
+    /// Returns the last failed attempt of these deliveries.
     #[must_use]
     pub fn last_error(&self) -> Option<&Attempt> {
         let failed = self.deliveries.iter();
@@ -162,80 +152,72 @@ impl Progress<'_> {
     }
 }
 
-/// Hands out subscriptions to workers and takes down what they have done.
+/// Leases subscriptions to workers and records their progress.
 ///
-/// How long a lease lasts, at most ten minutes, is measured by the store, so that
-/// the clocks of workers need not agree. One whose time is over is held nevertheless until
-/// somebody else claims the subscription.
+/// The store measures how long a lease lasts, at most ten minutes, so that the clocks of workers
+/// need not agree. An expired lease stays valid until another worker claims the subscription.
 #[async_trait]
 pub trait DeliveryQueue: Send + Sync {
-    /// Leases an active subscription that nobody has leased, or whose lease is
-    /// over: the one that has waited longest. `None` if there is none, or if the
-    /// worker holds its share. Of many that claim at once no two get the same
-    /// one.
+    /// Leases an active subscription that has no lease or an expired one: the one that has waited
+    /// longest. `None` if there is none, or if the worker holds its fair share. Of many concurrent
+    /// claims no two get the same subscription.
     ///
-    /// A worker's share is what comes to each if the active subscriptions are
-    /// dealt out to all workers that have asked lately, whether they got any:
-    /// within about as long as the lease they asked for. A part counts as a whole
-    /// one, so nothing is left over.
+    /// Fair share = ceil(active subscriptions ÷ live workers). A worker is live if it called
+    /// `claim` within about its lease time, whether or not it got a subscription.
     ///
-    /// A lease that was lost by a change still keeps others away until it is
-    /// released or over: its holder may not have noticed yet.
+    /// A lease that was lost by a change still blocks other workers until it is released or
+    /// expires: its holder may not have noticed yet.
     async fn claim(
         &self,
         worker: &str,
         lease: Duration,
     ) -> Result<Option<LeasedSubscription>, StoreError>;
 
-    /// The open deliveries of a subscription behind a place, in the order of their
-    /// events: [`MAX_PENDING`] of them, or all that there are.
+    /// Returns the pending deliveries of a subscription after `after`, in the order of their
+    /// events, at most [`MAX_PENDING`].
     async fn more_pending(
         &self,
         subscription: SubscriptionId,
         after: DeliveryOrder,
     ) -> Result<Vec<PendingDelivery>, StoreError>;
 
-    /// All of a delivery that is open. `None` if it is not any more.
+    /// Returns a pending delivery with its body; `None` if it is no longer pending.
     async fn pending_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError>;
 
-    /// Holds a lease for so long from now on.
+    /// Extends a lease to `duration` from now.
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError>;
 
-    /// Gives a lease back, also one that was lost by a change: the subscription
-    /// can be claimed at once. One that somebody else has claimed since is left
-    /// alone.
+    /// Releases a lease, also one that was lost by a change, so that the subscription can be
+    /// claimed at once. Changes nothing if another worker has claimed it since.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
 
-    /// A worker asks no more: the others have its share at once. What it holds it
-    /// holds until it is released or over.
+    /// Removes a worker from the live ones, so that the others get its share at once. Its leases
+    /// last until they are released or expire.
     async fn leave(&self, worker: &str) -> Result<(), StoreError>;
 
-    /// Takes down what was done: deliveries by their keys, the position, how
-    /// the target does. Whole or not at all: `false`, and nothing is written,
-    /// if the lease is not held any more. It is durable when this returns
-    /// `true`; recording the same again is harmless.
+    /// Records progress atomically: deliveries by their keys, the position, the state of the
+    /// endpoint. Returns `false` and writes nothing if the lease is no longer valid. It is durable
+    /// when this returns `true`; recording the same again is harmless.
     ///
-    /// What a delivery is about (position, type, message, revision,
-    /// `created_at`) stays as it was first recorded. Its body is kept while it
-    /// is not delivered.
+    /// Position, type, message, revision and `created_at` of a delivery stay as they were first
+    /// recorded. Its body is stored until it is delivered.
     async fn record(&self, lease: &Lease, progress: Progress<'_>) -> Result<bool, StoreError>;
 
-    /// Puts the subscription into another state, which raises its version, and
-    /// releases the lease. `updated_at` is the time since when it is so.
-    /// `false`, and nothing is changed, if the lease is not held any more.
+    /// Changes the state of the subscription, which increments its version, and releases the lease.
+    /// `updated_at` becomes the time of the new state. Returns `false` and changes nothing if the
+    /// lease is no longer valid.
     async fn finish(&self, lease: &Lease, state: SubscriptionState) -> Result<bool, StoreError>;
 }
 
-/// What became of deliveries, and asking for more of them.
+/// Stores what happened to each event of a subscription, and schedules deliveries again.
 ///
-/// What a method has open again is tried by whoever serves the subscription
-/// next. So each that changes anything takes the lease from its holder.
+/// Every method that changes anything ends the lease of the subscription, so that the next worker
+/// reads the change.
 #[async_trait]
-pub trait DeliveryLog: Send + Sync {
-    /// The deliveries that a filter lets through, those of later reports first;
-    /// of one report its last event first. None if there is no such
-    /// subscription. Those of one message are found as long as the store knows
-    /// the message.
+pub trait DeliveryStore: Send + Sync {
+    /// Returns a page of the deliveries that match a filter, those of later reports first; of one
+    /// report its last event first. Empty if there is no such subscription. Deliveries of one
+    /// message are found while the store has the message.
     async fn deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -243,68 +225,78 @@ pub trait DeliveryLog: Send + Sync {
         size: PageSize,
     ) -> Result<Page<Delivery, DeliveryKey>, StoreError>;
 
-    /// One delivery.
+    /// Returns one delivery.
     async fn delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError>;
 
-    /// Has one delivery tried again, as [`Delivery::retry`] says. `false` if
+    /// Schedules one delivery for a retry, as [`Delivery::retry`] specifies. Returns `false` if
     /// that changes nothing, or if there is no such delivery.
     async fn retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Has deliveries that a filter lets through tried again, as
-    /// [`Delivery::retry`] says, those of earlier reports first. Says how many;
-    /// at most [`MAX_RETRIED`] at a time, so it is called again until there are
-    /// none.
+    /// Schedules the deliveries that match a filter for a retry, as [`Delivery::retry`] specifies,
+    /// those of earlier reports first. Returns how many, at most [`MAX_RETRIED`]: it is called
+    /// again until it returns 0.
     async fn retry_all(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Adds deliveries to a subscription, or puts them in the place of those of
-    /// the same key, as [`DeliveryQueue::record`] does. `false`, and nothing is
-    /// changed, if there is no such subscription.
+    /// Adds deliveries to a subscription, or replaces those of the same key, as
+    /// [`DeliveryQueue::record`] does. Returns `false` and changes nothing if there is no such
+    /// subscription.
     async fn enqueue(
         &self,
         subscription: SubscriptionId,
         deliveries: &[Delivery],
     ) -> Result<bool, StoreError>;
 
-    /// Puts other bodies in the place of those that deliveries of a subscription
-    /// still have. Says how many; none if there is no such subscription.
+    /// Replaces the bodies of deliveries of a subscription that still have one. Returns how many; 0
+    /// if there is no such subscription.
     async fn replace_bodies(
         &self,
         subscription: SubscriptionId,
         bodies: &[(DeliveryKey, String)],
     ) -> Result<u64, StoreError>;
 
-    /// Moves the position of a subscription back, so that what is behind `to` is
-    /// read again; one that has not come there yet stays where it is. Its
-    /// deliveries and its state stay. `false` if there is no such subscription.
+    /// Moves the position of a subscription back to `to`, so that the log after it is read again; a
+    /// lower position stays. Its deliveries and its state stay. Returns `false` if there is no such
+    /// subscription.
     async fn rewind(
         &self,
         subscription: SubscriptionId,
         to: LogPosition,
     ) -> Result<bool, StoreError>;
 
-    /// Moves the position of a subscription on, past what is gone; one that is
-    /// there already stays where it is. Otherwise as [`DeliveryLog::rewind`].
+    /// Moves the position of a subscription forward to `to`, past removed reports; a greater
+    /// position stays. Otherwise like [`DeliveryStore::rewind`].
     async fn skip(&self, subscription: SubscriptionId, to: LogPosition)
     -> Result<bool, StoreError>;
+
+    /// Counts the attempts of one subscription that began at `since` or later, as far as deliveries
+    /// store them ([`Attempts::last`]). Zero if there is no such subscription.
+    ///
+    /// It examines the last [`MAX_RECENT`] completed deliveries of all subscriptions, and the first
+    /// [`MAX_PENDING`] pending ones of this subscription. If more were completed since, it counts from
+    /// a later time, which it returns in [`RecentAttempts::since`].
+    async fn attempts(
+        &self,
+        subscription: SubscriptionId,
+        since: Timestamp,
+    ) -> Result<RecentAttempts, StoreError>;
 }
 
-/// How many deliveries of all subscriptions that have ended lately are looked at
-/// for one [`RecentAttempts`].
+/// How many completed deliveries of all subscriptions are examined for one [`RecentAttempts`].
 pub const MAX_RECENT: usize = 5_000;
 
-/// How attempts to deliver events have ended lately.
+/// How many recent attempts succeeded and failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecentAttempts {
-    /// Those that began at this time or later are counted.
+    /// The start of the counted window.
     pub since: Timestamp,
-    /// How many delivered their event.
+    /// Successful attempts.
     pub delivered: u64,
-    /// How many failed.
+    /// Failed attempts.
     pub failed: u64,
 }
 
 impl RecentAttempts {
-    /// None yet.
+    /// Returns zero counts for a window.
     #[must_use]
     pub const fn none(since: Timestamp) -> Self {
         Self {
@@ -314,7 +306,7 @@ impl RecentAttempts {
         }
     }
 
-    /// Counts those of a delivery.
+    /// Adds the attempts of one delivery.
     pub fn count(&mut self, attempts: &Attempts) {
         let recent = attempts.last().iter().filter(|each| each.at >= self.since);
         for attempt in recent {
@@ -324,48 +316,4 @@ impl RecentAttempts {
             }
         }
     }
-}
-
-/// Counting attempts, whichever worker has made them.
-#[async_trait]
-pub trait AttemptLog: Send + Sync {
-    /// The attempts of one subscription that began at `since` or later, as far as
-    /// deliveries keep them ([`Attempts::last`]). None if there is no such
-    /// subscription.
-    ///
-    /// It looks at the last [`MAX_RECENT`] deliveries of all subscriptions that
-    /// have ended, and at the first [`MAX_PENDING`] open ones of this subscription.
-    /// If more have ended since, it counts from a later time, which
-    /// [`RecentAttempts::since`] says: what is counted is whole from then on.
-    async fn attempts(
-        &self,
-        subscription: SubscriptionId,
-        since: Timestamp,
-    ) -> Result<RecentAttempts, StoreError>;
-}
-
-/// Making room among deliveries.
-#[async_trait]
-pub trait DeliveryRetention: Send + Sync {
-    /// Removes at most `budget` deliveries: those of subscriptions that were
-    /// removed, then those delivered or given up before a time, the one that
-    /// has been so for longest first. Open ones stay. Called again until it is
-    /// done.
-    async fn prune_deliveries(
-        &self,
-        before: Timestamp,
-        budget: NonZeroU32,
-    ) -> Result<Pruning, StoreError>;
-
-    /// Forgets what was to be sent about messages, as [`Delivery::erase`] says,
-    /// and says how many deliveries that were not delivered it was. None of
-    /// them is sent any more, and no worker that has one in memory can record
-    /// it: each lease is lost, that of every subscription.
-    ///
-    /// So whatever the events are made from has to be gone before.
-    async fn forget_bodies(
-        &self,
-        messages: &[MessageKey],
-        now: Timestamp,
-    ) -> Result<u64, StoreError>;
 }

@@ -1,4 +1,4 @@
-//! Events going out, one at a time.
+//! Sending events to subscribers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,84 +8,84 @@ use domain::webhook::{AnswerExcerpt, SigningSecrets, SpecialNetwork, TargetUrl, 
 
 use crate::error::Source;
 
-/// Where an event goes, and with what it is signed.
+/// The endpoint of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The subscriber's address.
+    /// Its URL.
     pub url: TargetUrl,
-    /// The secrets that are live now.
+    /// The live signing secrets.
     pub secrets: SigningSecrets,
 }
 
-/// An event as it leaves the house.
+/// An event to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutgoingEvent {
-    /// The same on every try.
+    /// The same for every attempt.
     pub id: WebhookId,
-    /// What is sent, in JSON; the same bytes on every try.
+    /// JSON; the same bytes for every attempt.
     pub body: Arc<[u8]>,
 }
 
-/// What a subscriber said.
+/// The response of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Its HTTP status.
+    /// The HTTP status.
     pub status: u16,
-    /// The beginning of its body, for the operator.
+    /// The beginning of the body, for the operator.
     pub excerpt: AnswerExcerpt,
 }
 
-/// The subscriber has taken the event.
+/// A successful attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
-    /// What it said.
+    /// The response.
     pub answer: Answer,
-    /// How long the try took.
+    /// How long the attempt took.
     pub took: Duration,
 }
 
-/// The event was not taken, by what is to be done about it.
+/// A failed attempt, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// Try again later. The subscriber may have seen the event all the same.
+    /// Retry later. The subscriber may have received the event all the same.
     #[error("the event was not taken")]
     Retry {
-        /// How long the subscriber asks to be left alone, if it does.
+        /// The `Retry-After` of the response.
         after: Option<Duration>,
-        /// What it said, if it said anything.
+        /// The response, if there was one.
         answer: Option<Answer>,
-        /// How long the try took.
+        /// How long the attempt took.
         took: Duration,
-        /// What went wrong.
+        /// The cause.
         #[source]
         source: Source,
     },
-    /// The subscriber wants nothing more, ever: the subscription has ended.
+    /// The endpoint answered 410: the subscription has ended.
     #[error("the target is gone")]
     Gone {
-        /// What it said.
+        /// The response.
         answer: Answer,
-        /// How long the try took.
+        /// How long the attempt took.
         took: Duration,
     },
-    /// Nothing was sent, since events may not go there. Trying again helps only
-    /// after somebody has changed the target, its name or the settings.
+    /// Nothing was sent, since the address is not allowed. A retry helps only after the URL, its
+    /// DNS name or the settings were changed.
     #[error(
         "events may not go to {host}: {address} is {network} address; to allow it set \
          RECEIPTD_PUSH_PRIVATE_TARGETS=true"
     )]
     Refused {
-        /// The host of the target.
+        /// The host of the URL.
         host: String,
-        /// The address that it names or has.
+        /// The address that the host is or resolves to.
         address: std::net::IpAddr,
-        /// What is special about that address.
+        /// The kind of network that contains the address.
         network: SpecialNetwork,
     },
 }
 
 impl SendError {
-    /// What the subscriber said, if it said anything.
+    /// Returns the response, if there was one.
     #[must_use]
     pub const fn answer(&self) -> Option<&Answer> {
         match self {
@@ -99,13 +99,12 @@ impl SendError {
 /// Sends events to subscribers.
 #[async_trait]
 pub trait WebhookSender: Send + Sync {
-    /// Sends one event once, signed with every live secret of the target, and
-    /// waits for the answer, but never longer than the time it is set to. What
-    /// the answer's status says counts, even if its body breaks off.
+    /// Sends one event once, signed with every live secret of the target, and waits for the
+    /// response until a configured timeout. The status of the response counts even if its body is
+    /// incomplete.
     ///
-    /// Dropping the future gives the try up. Any number may be under way; what
-    /// order they arrive in is up to the caller, who waits for one to end
-    /// before it sends the next.
+    /// Dropping the future cancels the attempt. Any number may be in flight. The caller orders
+    /// events by waiting for one attempt to end before it sends the next.
     async fn deliver(&self, target: &Target, event: &OutgoingEvent)
     -> Result<Delivered, SendError>;
 }

@@ -1,18 +1,20 @@
-//! A clock and ids that do what a test tells them.
+//! A clock that a test sets, with ids that are the same in every run.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::Timestamp;
-use ports::{Clock, Ids};
+use ports::Environment;
 use uuid::Uuid;
 
-/// A clock that stands still until it is moved, forwards or back.
+/// A clock that stands still until it is moved, forwards or back. Its ids and "random" bytes count
+/// up from 1.
 #[derive(Debug)]
 pub struct FixedClock {
     now: AtomicI64,
     /// Microseconds of monotonic time.
     passed: AtomicU64,
+    ids: AtomicU64,
 }
 
 impl FixedClock {
@@ -22,7 +24,12 @@ impl FixedClock {
         Self {
             now: AtomicI64::new(now.unix_micros()),
             passed: AtomicU64::new(0),
+            ids: AtomicU64::new(0),
         }
+    }
+
+    fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Puts it at a time, earlier ones too. No monotonic time passes.
@@ -50,7 +57,7 @@ impl Default for FixedClock {
     }
 }
 
-impl Clock for FixedClock {
+impl Environment for FixedClock {
     fn now(&self) -> Timestamp {
         crate::builders::time(self.now.load(Ordering::SeqCst))
     }
@@ -58,33 +65,60 @@ impl Clock for FixedClock {
     fn monotonic(&self) -> Duration {
         Duration::from_micros(self.passed.load(Ordering::SeqCst))
     }
+
+    fn uuid(&self) -> Uuid {
+        uuid::Builder::from_unix_timestamp_millis(self.next_id(), &[0; 10]).into_uuid()
+    }
+
+    fn secret_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (byte, counted) in bytes.iter_mut().rev().zip(self.next_id().to_le_bytes()) {
+            *byte = counted;
+        }
+        bytes
+    }
 }
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Ids and "random" bytes that count up from 1: the same in every run.
+/// The machine's clock, some microseconds off, with the ids of a [`FixedClock`].
 #[derive(Debug, Default)]
-pub struct CountingIds(AtomicU64);
+pub struct SkewedClock {
+    skew: AtomicI64,
+    ids: FixedClock,
+}
 
-impl CountingIds {
-    fn next(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::SeqCst) + 1
+impl SkewedClock {
+    /// A clock that is ahead of the machine's by so many microseconds.
+    #[must_use]
+    pub fn ahead_by(micros: i64) -> Self {
+        Self {
+            skew: AtomicI64::new(micros),
+            ids: FixedClock::default(),
+        }
+    }
+
+    /// Moves it back, as a correction of the system's clock does.
+    pub fn turn_back(&self, by: Duration) {
+        self.skew.fetch_sub(micros(by), Ordering::SeqCst);
     }
 }
 
-impl Ids for CountingIds {
+impl Environment for SkewedClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn now(&self) -> Timestamp {
+        let now = Timestamp::try_from(time::OffsetDateTime::now_utc()).unwrap_or(Timestamp::EPOCH);
+        now.plus_micros(self.skew.load(Ordering::SeqCst))
+    }
+
     fn uuid(&self) -> Uuid {
-        uuid::Builder::from_unix_timestamp_millis(self.next(), &[0; 10]).into_uuid()
+        self.ids.uuid()
     }
 
     fn secret_bytes(&self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        for (byte, counted) in bytes.iter_mut().rev().zip(self.next().to_le_bytes()) {
-            *byte = counted;
-        }
-        bytes
+        self.ids.secret_bytes()
     }
 }
 
@@ -106,7 +140,7 @@ mod tests {
 
     #[test]
     fn later_ids_sort_after_earlier_ones_and_no_secret_comes_twice() {
-        let ids = CountingIds::default();
+        let ids = FixedClock::default();
         let (first, second) = (ids.uuid(), ids.uuid());
         assert!(first < second);
         assert_eq!(first.get_version_num(), 7);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use domain::erasure::{ErasureReason, RequestedVia};
 use domain::page::{Page, PageSize};
 use domain::{Erasure, ErasureId, Recipient};
-use ports::erasures::ErasureOrder;
-use ports::{Clock, Erasures, Ids, StoreError};
+use ports::maintenance::ErasureOrder;
+use ports::{Environment, Maintenance, StoreError};
 use tokio::time::Instant;
 
 use crate::events::tail_cache::LogTailCache;
@@ -18,9 +18,8 @@ const STEP_SIZE: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
 
 /// Erases recipients, and resumes unfinished erasures.
 pub struct EraseRecipient {
-    erasures: Arc<dyn Erasures>,
-    clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    erasures: Arc<dyn Maintenance>,
+    environment: Arc<dyn Environment>,
     log: Option<Arc<LogTailCache>>,
 }
 
@@ -49,11 +48,10 @@ pub enum EraseError {
 impl EraseRecipient {
     /// Erases recipients in a store.
     #[must_use]
-    pub fn new(erasures: Arc<dyn Erasures>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+    pub fn new(erasures: Arc<dyn Maintenance>, environment: Arc<dyn Environment>) -> Self {
         Self {
             erasures,
-            clock,
-            ids,
+            environment,
             log: None,
         }
     }
@@ -79,13 +77,15 @@ impl EraseRecipient {
             return Err(EraseError::ReasonNamesRecipient);
         }
         let until = Instant::now() + within;
-        let id = ErasureId(self.ids.uuid());
+        let id = ErasureId(self.environment.uuid());
         let order = ErasureOrder {
-            at: self.clock.now(),
+            at: self.environment.now(),
             through: request.via,
             reason: request.reason.clone(),
         };
-        self.erasures.begin(id, &order, &request.recipient).await?;
+        self.erasures
+            .begin_erasure(id, &order, &request.recipient)
+            .await?;
         tracing::info!(erasure = %id, recipient = %request.recipient, "erasing a recipient");
         loop {
             let erasure = self.step(id).await?;
@@ -103,8 +103,11 @@ impl EraseRecipient {
             column: "id",
             source: "an erasure that had begun is missing".into(),
         };
-        let before = self.erasures.find(id).await?.ok_or_else(gone)?;
-        let step = self.erasures.step(id, STEP_SIZE, self.clock.now()).await?;
+        let before = self.erasures.erasure(id).await?.ok_or_else(gone)?;
+        let step = self
+            .erasures
+            .continue_erasure(id, STEP_SIZE, self.environment.now())
+            .await?;
         let erasure = step.ok_or_else(gone)?;
         // Most steps erase nothing, and all live readers share the cache.
         let erased = |erasure: &Erasure| (erasure.messages, erasure.reports);
@@ -128,7 +131,7 @@ impl EraseRecipient {
 
     /// Runs one step of the oldest unfinished erasure. `None` if all are finished.
     pub async fn resume(&self) -> Result<Option<Erasure>, StoreError> {
-        match self.erasures.unfinished().await? {
+        match self.erasures.unfinished_erasure().await? {
             Some(id) => self.step(id).await.map(Some),
             None => Ok(None),
         }
@@ -137,13 +140,13 @@ impl EraseRecipient {
 
 /// Lists erasures.
 pub struct ListErasures {
-    erasures: Arc<dyn Erasures>,
+    erasures: Arc<dyn Maintenance>,
 }
 
 impl ListErasures {
     /// Lists the erasures of a store.
     #[must_use]
-    pub fn new(erasures: Arc<dyn Erasures>) -> Self {
+    pub fn new(erasures: Arc<dyn Maintenance>) -> Self {
         Self { erasures }
     }
 
@@ -153,11 +156,11 @@ impl ListErasures {
         after: Option<ErasureId>,
         size: PageSize,
     ) -> Result<Page<Erasure, ErasureId>, StoreError> {
-        self.erasures.list(after, size).await
+        self.erasures.erasures(after, size).await
     }
 
     /// Returns one erasure.
     pub async fn find(&self, id: ErasureId) -> Result<Option<Erasure>, StoreError> {
-        self.erasures.find(id).await
+        self.erasures.erasure(id).await
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{SubscriptionId, Timestamp};
 use ports::subscriptions::SubscriptionStatus;
-use ports::{Clock, EventLog as _, StoreError, SubscriptionStore};
+use ports::{Environment, StoreError, SubscriptionStore};
 use tokio::sync::Mutex;
 
 use crate::events::lag::seconds_between;
@@ -26,7 +26,7 @@ const MAX_LAG_REPORTS: NonZeroU16 = NonZeroU16::new(10_000).unwrap();
 pub struct SubscriptionStatistics {
     store: Arc<dyn SubscriptionStore>,
     log: Arc<LogTailCache>,
-    clock: Arc<dyn Clock>,
+    clock: Arc<dyn Environment>,
     last: Mutex<Option<(Timestamp, Option<StatisticsReport>)>>,
 }
 
@@ -111,7 +111,7 @@ impl SubscriptionStatistics {
     pub fn new(
         store: Arc<dyn SubscriptionStore>,
         log: Arc<LogTailCache>,
-        clock: Arc<dyn Clock>,
+        clock: Arc<dyn Environment>,
     ) -> Self {
         Self {
             store,

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use domain::{DeliveryStatus, Effect, IntegratorName, Password, PublicUrl, Timestamp, WebhookUser};
 use ports::metrics::NoMetrics;
 use ports::reports::MessageWithReports;
-use ports::{Clock as _, Headers, Journal as _, ReportStore as _};
+use ports::{Environment as _, Headers, Journal as _, ReportStore as _};
 use testkit::builders::{channel_id, key, server_secret, twilio_sid};
-use testkit::clock::{CountingIds, FixedClock};
+use testkit::clock::FixedClock;
 use testkit::memory::{MemoryJournal, MemoryStore};
 use tokio::task::JoinHandle;
 use usecases::channels::manage::{NewChannel, NewCredential};
@@ -59,7 +59,6 @@ impl Receiver {
             server_secret(),
             url.clone(),
             clock.clone(),
-            Arc::new(CountingIds::default()),
         );
         let expires_at = clock.now().plus_micros(90 * 60 * 1_000_000);
         manage.add(channel(expires_at)).await.unwrap();

@@ -9,10 +9,10 @@ use std::time::Duration;
 use domain::erasure::{ErasureReason, RequestedVia};
 use domain::page::PageSize;
 use domain::{LogPosition, Recipient, Report};
+use ports::ReportStore as _;
 use ports::event_log::LogRead;
-use ports::{EventLog as _, ReportStore as _};
 use testkit::builders::{report, twilio_sid};
-use testkit::clock::{CountingIds, FixedClock};
+use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
 use usecases::erasure::{EraseError, EraseRequest};
 use usecases::{EraseRecipient, ListErasures, LogTailCache};
@@ -28,11 +28,7 @@ fn request(reason: Option<&str>) -> EraseRequest {
 }
 
 fn erasing(store: &MemoryStore) -> EraseRecipient {
-    EraseRecipient::new(
-        Arc::new(store.clone()),
-        Arc::new(FixedClock::default()),
-        Arc::new(CountingIds::default()),
-    )
+    EraseRecipient::new(Arc::new(store.clone()), Arc::new(FixedClock::default()))
 }
 
 async fn finish(store: &MemoryStore) {

@@ -7,59 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
+use domain::LogPosition;
 use domain::event::EventFilter;
-use domain::{LogPosition, Timestamp};
-use ports::event_log::{LogRead, Remaining};
-use ports::{EventLog, ReportStore as _, StoreError};
+use ports::event_log::LogRead;
+use ports::{EventLog as _, ReportStore as _};
 use testkit::builders::report;
 use testkit::memory::MemoryStore;
 use tokio::time::Instant;
 use usecases::events::read::{EventSelection, EventsPage, EventsRead};
 use usecases::{CloudEvent, LogTailCache, ReadEvents};
 
-/// A log that counts its reads.
-struct Counted {
-    store: MemoryStore,
-    asked: AtomicUsize,
-}
-
-#[async_trait]
-impl EventLog for Counted {
-    async fn read(
-        &self,
-        after: Option<LogPosition>,
-        limit: NonZeroU16,
-    ) -> Result<LogRead, StoreError> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        self.store.read(after, limit).await
-    }
-
-    async fn head(&self) -> Result<LogPosition, StoreError> {
-        self.store.head().await
-    }
-
-    async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
-        self.store.position_at(moment).await
-    }
-
-    async fn behind(
-        &self,
-        position: LogPosition,
-        at_most: NonZeroU16,
-    ) -> Result<Remaining, StoreError> {
-        self.store.behind(position, at_most).await
-    }
-}
-
-fn counted() -> (MemoryStore, Arc<Counted>, Arc<LogTailCache>) {
+fn log() -> (MemoryStore, Arc<LogTailCache>) {
     let store = MemoryStore::new();
-    let counted = Arc::new(Counted {
-        store: store.clone(),
-        asked: AtomicUsize::new(0),
-    });
-    let shared = Arc::new(LogTailCache::new(counted.clone()));
-    (store, counted, shared)
+    let log = Arc::new(LogTailCache::new(Arc::new(store.clone())));
+    (store, log)
 }
 
 fn wanted(after: Option<LogPosition>, limit: u16, wait: Duration) -> EventSelection {
@@ -92,7 +53,7 @@ fn events_of_page(page: &EventsPage) -> Vec<String> {
 
 #[tokio::test]
 async fn pages_of_any_size_return_every_event_once() {
-    let (store, _, log) = counted();
+    let (store, log) = log();
     for number in 0..40 {
         let sid = format!("SM{number}");
         for status in ["sent", "failed", "failed", "delivered"] {
@@ -123,7 +84,7 @@ async fn pages_of_any_size_return_every_event_once() {
 
 #[tokio::test]
 async fn waiting_reader_is_woken_by_a_commit_of_this_process() {
-    let (store, _, log) = counted();
+    let (store, log) = log();
     let events = ReadEvents::new(log.clone());
     let began = Instant::now();
     let wait = Duration::from_secs(30);
@@ -138,7 +99,7 @@ async fn waiting_reader_is_woken_by_a_commit_of_this_process() {
 
 #[tokio::test]
 async fn waiting_reader_sees_commits_of_other_processes_soon() {
-    let (store, _, log) = counted();
+    let (store, log) = log();
     let events = ReadEvents::new(log);
     let began = Instant::now();
     let wait = Duration::from_secs(30);
@@ -152,7 +113,7 @@ async fn waiting_reader_sees_commits_of_other_processes_soon() {
 
 #[tokio::test]
 async fn empty_page_is_returned_after_the_wait() {
-    let (_, _, log) = counted();
+    let (_, log) = log();
     let began = Instant::now();
     let page = read(&ReadEvents::new(log), None, 10, Duration::from_millis(300)).await;
     assert_eq!((page.events.len(), page.more), (0, false));
@@ -161,7 +122,7 @@ async fn empty_page_is_returned_after_the_wait() {
 
 #[tokio::test]
 async fn a_hundred_readers_read_the_store_as_often_as_one() {
-    let (store, counted, log) = counted();
+    let (store, log) = log();
     let mut followers = tokio::task::JoinSet::new();
     for _ in 0..100 {
         let events = ReadEvents::new(log.clone());
@@ -189,14 +150,14 @@ async fn a_hundred_readers_read_the_store_as_often_as_one() {
     for seen in followers.join_all().await {
         assert_eq!(seen, expected);
     }
-    let asked = counted.asked.load(Ordering::Relaxed);
+    let asked = store.log_reads();
     // Without the cache there would be five thousand reads.
     assert!(asked <= 500, "asked {asked} times for 50 commits");
 }
 
 #[tokio::test]
 async fn position_beyond_the_end_is_refused_and_does_not_disable_the_cache() {
-    let (store, counted, log) = counted();
+    let (store, log) = log();
     let events = ReadEvents::new(log.clone());
     store.record(&[report("SM1").build()]).await.unwrap();
     let head = store.head().await.unwrap();
@@ -211,19 +172,19 @@ async fn position_beyond_the_end_is_refused_and_does_not_disable_the_cache() {
     assert_eq!((page.events.len(), page.next), (0, head));
     store.record(&[report("SM2").build()]).await.unwrap();
     log.notify();
-    let before = counted.asked.load(Ordering::Relaxed);
+    let before = store.log_reads();
     for _ in 0..10 {
         assert_eq!(
             events_of_page(&read(&events, Some(head), 10, Duration::ZERO).await).len(),
             1
         );
     }
-    assert_eq!(counted.asked.load(Ordering::Relaxed), before + 1);
+    assert_eq!(store.log_reads(), before + 1);
 }
 
 #[tokio::test]
 async fn position_returned_by_another_process_can_be_read_from() {
-    let (store, _, log) = counted();
+    let (store, log) = log();
     let events = ReadEvents::new(log);
     store.record(&[report("SM1").build()]).await.unwrap();
     let all = read(&events, None, 10, Duration::ZERO).await;
@@ -238,7 +199,7 @@ async fn position_returned_by_another_process_can_be_read_from() {
 
 #[tokio::test]
 async fn reader_that_returns_later_misses_nothing() {
-    let (store, _, log) = counted();
+    let (store, log) = log();
     let events = ReadEvents::new(log.clone());
     // Far more than the cache holds.
     let reports: Vec<_> = (0..6_000)
@@ -269,7 +230,7 @@ async fn reader_that_returns_later_misses_nothing() {
 
 #[tokio::test]
 async fn event_is_a_cloud_event() {
-    let (store, _, log) = counted();
+    let (store, log) = log();
     let failed = report("SM1")
         .status("failed")
         .error_with_text("63016", "no session for +15550100001");
@@ -308,7 +269,7 @@ async fn event_is_a_cloud_event() {
 
 #[tokio::test]
 async fn idle_readers_take_turns_to_poll_and_all_see_commits_of_other_processes() {
-    let (store, _, shared) = counted();
+    let (store, shared) = log();
     let looks = Arc::new(AtomicUsize::new(0));
     let mut readers = tokio::task::JoinSet::new();
     for _ in 0..50 {
@@ -338,7 +299,7 @@ async fn idle_readers_take_turns_to_poll_and_all_see_commits_of_other_processes(
 
 #[tokio::test]
 async fn reader_of_cached_entries_gets_what_another_process_recorded_since() {
-    let (store, _, shared) = counted();
+    let (store, shared) = log();
     let events = ReadEvents::new(shared);
     let start = Some(LogPosition::START);
     store.record(&[report("SM1").build()]).await.unwrap();

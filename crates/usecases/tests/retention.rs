@@ -6,42 +6,18 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use domain::{DeliveryState, LogPosition, RetentionDays, Timestamp};
-use ports::retention::{Pruning, RetentionKind, RetentionRun, RetentionRuns as _};
+use domain::{DeliveryState, LogPosition};
+use ports::maintenance::{RetentionKind, RetentionRun};
 use ports::subscriptions::Progress;
 use ports::{
-    Clock as _, DeliveryLog as _, DeliveryQueue, ReportStore, Retention, StoreError,
+    DeliveryQueue, DeliveryStore as _, Environment as _, Maintenance as _, ReportStore,
     SubscriptionStore as _,
 };
 use testkit::builders::{delivery, keep_days, key, report, subscription, subscription_id, time};
 use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
-use usecases::retention::prune::{KeepFor, RetentionStores};
+use usecases::retention::prune::KeepFor;
 use usecases::{Prune, RetentionHolds};
-
-/// A store whose reports are locked, as by a long dump.
-struct Dumped(MemoryStore);
-
-#[async_trait]
-impl Retention for Dumped {
-    async fn make_partitions(&self, today: Timestamp) -> Result<u32, StoreError> {
-        self.0.make_partitions(today).await
-    }
-
-    async fn prune_reports(&self, _: Timestamp, _: NonZeroU32) -> Result<Pruning, StoreError> {
-        Err(StoreError::Unavailable("the reports are locked".into()))
-    }
-
-    async fn prune_messages(
-        &self,
-        now: Timestamp,
-        keep: RetentionDays,
-        budget: NonZeroU32,
-    ) -> Result<Pruning, StoreError> {
-        self.0.prune_messages(now, keep, budget).await
-    }
-}
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -54,19 +30,19 @@ struct Service {
 }
 
 impl Service {
-    fn over(store: MemoryStore, retention: Arc<dyn Retention>, clock: FixedClock) -> Self {
+    fn over(store: MemoryStore, clock: FixedClock) -> Self {
         let (clock, holds) = (Arc::new(clock), Arc::<RetentionHolds>::default());
-        let stores = RetentionStores {
-            retention,
-            deliveries: Arc::new(store.clone()),
-            runs: Arc::new(store.clone()),
-        };
         let keep_for = KeepFor {
             reports: DAY,
             messages: keep_days(1),
             deliveries: DAY,
         };
-        let prune = Prune::new(stores, clock.clone(), keep_for, Arc::clone(&holds));
+        let prune = Prune::new(
+            Arc::new(store.clone()),
+            clock.clone(),
+            keep_for,
+            Arc::clone(&holds),
+        );
         Self {
             store,
             clock,
@@ -81,7 +57,7 @@ impl Service {
         let now = clock.now().unix_micros();
         let recorded = ReportStore::record(&store, &[report("SM1").at(now).build()]).await;
         recorded.unwrap();
-        let service = Self::over(store.clone(), Arc::new(store), clock);
+        let service = Self::over(store, clock);
         service.run().await;
         service
     }
@@ -89,14 +65,14 @@ impl Service {
     /// Restarts the process on the same store.
     fn restart(self) -> Self {
         let clock = FixedClock::at(self.clock.now());
-        Self::over(self.store.clone(), Arc::new(self.store), clock)
+        Self::over(self.store.clone(), clock)
     }
 
     async fn note_runs(&self, held_back: bool) {
         let at = self.clock.now();
         for kind in RetentionKind::ALL {
             let run = RetentionRun { at, held_back };
-            self.store.note(kind, run).await.unwrap();
+            self.store.note_retention_run(kind, run).await.unwrap();
         }
     }
 
@@ -210,7 +186,8 @@ async fn hold_on_reports_does_not_stop_other_kinds() {
 
     let clock = FixedClock::default();
     clock.advance(DAY * 10);
-    let service = Service::over(store.clone(), Arc::new(Dumped(store.clone())), clock);
+    store.set_log_locked(true);
+    let service = Service::over(store.clone(), clock);
     service.note_runs(false).await;
     let mut done = Vec::new();
     for kind in RetentionKind::ALL {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{DeliveryState, LogPosition, Timestamp};
 use ports::subscriptions::Progress;
-use ports::{Clock as _, DeliveryQueue, ReportStore, SubscriptionStore as _};
+use ports::{DeliveryQueue, Environment as _, ReportStore, SubscriptionStore as _};
 use testkit::builders::{delivery, report, subscription, subscription_id};
 use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;

@@ -1,7 +1,6 @@
 //! Positions in the log, as the API reads and shows them.
 
 use domain::{LogPosition, Timestamp};
-use ports::EventLog as _;
 
 use super::error::{ApiError, invalid, valid};
 use super::operator::Operator;

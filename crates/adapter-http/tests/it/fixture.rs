@@ -12,13 +12,9 @@ use async_trait::async_trait;
 use domain::PublicUrl;
 use domain::webhook::AnswerExcerpt;
 use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender};
-use ports::{AttemptLog, DeliveryLog, SubscriptionStore};
-use ports::{
-    ChannelStore, Clock, Erasures, EventLog, Integrator, LogCursors, Metrics, RejectionStore,
-    ReportStore,
-};
+use ports::{Environment, Integrator, Metrics, Store};
 use testkit::builders::server_secret;
-use testkit::clock::{CountingIds, FixedClock};
+use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
 use tokio::sync::watch;
 use usecases::ingest::queue::IngestSettings;
@@ -37,36 +33,6 @@ pub const ADMIN_TOKEN: &str = "the-admin-token-of-tests";
 
 /// The public URL of the service.
 pub const PUBLIC_URL: &str = "https://reports.example.com";
-
-/// The stores of a service.
-#[derive(Clone)]
-pub struct Stores {
-    pub reports: Arc<dyn ReportStore>,
-    pub channels: Arc<dyn ChannelStore>,
-    pub rejections: Arc<dyn RejectionStore>,
-    pub log: Arc<dyn EventLog>,
-    pub cursors: Arc<dyn LogCursors>,
-    pub subscriptions: Arc<dyn SubscriptionStore>,
-    pub deliveries: Arc<dyn DeliveryLog>,
-    pub attempts: Arc<dyn AttemptLog>,
-    pub erasures: Arc<dyn Erasures>,
-}
-
-impl From<&MemoryStore> for Stores {
-    fn from(store: &MemoryStore) -> Self {
-        Self {
-            reports: Arc::new(store.clone()),
-            channels: Arc::new(store.clone()),
-            rejections: Arc::new(store.clone()),
-            log: Arc::new(store.clone()),
-            cursors: Arc::new(store.clone()),
-            subscriptions: Arc::new(store.clone()),
-            deliveries: Arc::new(store.clone()),
-            attempts: Arc::new(store.clone()),
-            erasures: Arc::new(store.clone()),
-        }
-    }
-}
 
 /// An endpoint that accepts every event.
 struct AcceptingEndpoint;
@@ -134,23 +100,22 @@ pub async fn sized(change: impl FnOnce(&mut Size)) -> (Running, MemoryStore) {
 /// Starts a service with these integrators. It runs until the runtime of the test ends.
 pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Running, MemoryStore) {
     let store = MemoryStore::new();
-    let stores = Stores::from(&store);
+    let shared: Arc<dyn Store> = Arc::new(store.clone());
     let clock = Arc::new(FixedClock::default());
     let integrators = Integrators::new(integrators);
     let metrics = Arc::new(MetricsRegistry::new("1.2.3", &integrators));
     let observer: Arc<dyn Metrics> = metrics.clone();
     let public_url = PublicUrl::parse(PUBLIC_URL).unwrap();
     let directory = Arc::new(ChannelDirectory::new(
-        stores.channels.clone(),
+        shared.clone(),
         server_secret(),
         observer.clone(),
     ));
     directory.refresh().await.unwrap();
-    let dyn_clock: Arc<dyn Clock> = clock.clone();
-    let (intake, writers) =
-        GroupCommitWriters::new(stores.reports.clone(), observer.clone(), size.ingest);
+    let dyn_clock: Arc<dyn Environment> = clock.clone();
+    let (intake, writers) = GroupCommitWriters::new(shared.clone(), observer.clone(), size.ingest);
     metrics.observe_queue(intake.depth());
-    let log = Arc::new(LogTailCache::new(stores.log.clone()));
+    let log = Arc::new(LogTailCache::new(shared.clone()));
     spawn(writers.notifying(log.clone()).run());
     let public = PublicState {
         integrators: integrators.clone(),
@@ -161,7 +126,7 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
         )),
         receive: Arc::new(ReceiveReport::new(
             intake,
-            stores.rejections.clone(),
+            shared.clone(),
             public_url.clone(),
             dyn_clock.clone(),
             observer,
@@ -170,55 +135,44 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
     };
     let operator = OperatorState {
         manage: Arc::new(ManageChannels::new(
-            stores.channels.clone(),
+            shared.clone(),
             integrators,
             server_secret(),
             public_url,
             dyn_clock,
-            Arc::new(CountingIds::default()),
         )),
-        show: Arc::new(ShowMessage::new(
-            stores.reports.clone(),
-            stores.channels.clone(),
-        )),
-        list: Arc::new(ListMessages::new(stores.reports.clone())),
+        show: Arc::new(ShowMessage::new(shared.clone(), shared.clone())),
+        list: Arc::new(ListMessages::new(shared.clone())),
         cursors: Arc::new(ManageCursors::new(
-            stores.cursors.clone(),
+            shared.clone(),
             log.clone(),
             clock.clone(),
         )),
         subscriptions: Arc::new(ManageSubscriptions::new(SubscriptionDependencies {
-            store: stores.subscriptions.clone(),
-            deliveries: stores.deliveries.clone(),
-            attempts: stores.attempts.clone(),
+            store: shared.clone(),
+            deliveries: shared.clone(),
             log: log.clone(),
-            reports: stores.reports.clone(),
+            reports: shared.clone(),
             sender: Arc::new(AcceptingEndpoint),
             directory: directory.clone(),
             secret: server_secret(),
-            clock: clock.clone(),
-            ids: Arc::new(CountingIds::default()),
+            environment: clock.clone(),
             private_targets: false,
         })),
         statistics: Arc::new(SubscriptionStatistics::new(
-            stores.subscriptions.clone(),
+            shared.clone(),
             log.clone(),
             clock.clone(),
         )),
         erase: Arc::new(
-            EraseRecipient::new(
-                stores.erasures.clone(),
-                clock.clone(),
-                Arc::new(CountingIds::default()),
-            )
-            .invalidating(log.clone()),
+            EraseRecipient::new(shared.clone(), clock.clone()).invalidating(log.clone()),
         ),
-        erasures: Arc::new(ListErasures::new(stores.erasures.clone())),
+        erasures: Arc::new(ListErasures::new(shared.clone())),
         events: Arc::new(ReadEvents::new(log)),
         streams: size.streams,
         stop: watch::channel(false).1,
-        rejections: Arc::new(ListRejections::new(stores.rejections.clone())),
-        health: Arc::new(CheckHealth::new(stores.reports.clone(), directory.clone())),
+        rejections: Arc::new(ListRejections::new(shared.clone())),
+        health: Arc::new(CheckHealth::new(shared.clone(), directory.clone())),
         directory: directory.clone(),
         metrics,
         admin_token: AdminToken::new(ADMIN_TOKEN),

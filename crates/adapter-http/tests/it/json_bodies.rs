@@ -1,7 +1,7 @@
 //! The JSON bodies of all operations.
 
 use domain::page::PageSize;
-use ports::Erasures as _;
+use ports::Maintenance as _;
 use serde_json::{Value, json};
 
 use crate::client::Request;
@@ -51,7 +51,7 @@ async fn only_objects_are_accepted_where_objects_are_expected() {
     let message = json!({"message": ["1", "SM1"]});
     let replay = running.api("POST /subscriptions/x/replay", message).await;
     assert_eq!(replay.problem(), "wrong_type");
-    let erased = store.list(None, PageSize::default()).await;
+    let erased = store.erasures(None, PageSize::default()).await;
     assert!(erased.unwrap().items.is_empty());
 }
 

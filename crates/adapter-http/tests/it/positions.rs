@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::Timestamp;
-use ports::{EventLog as _, ReportStore as _, Retention as _};
+use ports::{EventLog as _, Maintenance as _, ReportStore as _};
 use serde_json::{Value, json};
 use testkit::builders::report;
 use testkit::memory::MemoryStore;

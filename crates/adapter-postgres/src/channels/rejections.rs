@@ -25,7 +25,7 @@ impl RejectionStore for PostgresStore {
         let fields = rejections.iter().map(fields_text);
         let fields = fields.collect::<Result<Vec<_>, _>>()?;
         self.try_keep(rejections, &fields)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error("rejection"))
     }
@@ -55,7 +55,7 @@ impl RejectionStore for PostgresStore {
         let rows: Vec<RejectionRow> = query
             .build_query_as()
             .fetch_all(&self.pool)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(REJECTIONS))?;
         let kept = rows

@@ -26,7 +26,7 @@ impl ChannelStore for PostgresStore {
     async fn revision(&self) -> Result<i64, StoreError> {
         sqlx::query_scalar!("select revision from channel_directory")
             .fetch_one(&self.pool)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error("channel_directory"))
     }
@@ -34,7 +34,7 @@ impl ChannelStore for PostgresStore {
     async fn all(&self) -> Result<Vec<ChannelWithCredentials>, StoreError> {
         fold(
             self.channel_rows(None)
-                .in_time(self.patience)
+                .in_time(&self.runtime)
                 .await
                 .map_err(store_error(CHANNELS))?,
         )
@@ -43,7 +43,7 @@ impl ChannelStore for PostgresStore {
     async fn find(&self, id: &ChannelId) -> Result<Option<ChannelWithCredentials>, StoreError> {
         let rows = self
             .channel_rows(Some(id))
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(CHANNELS))?;
         Ok(fold(rows)?.pop())
@@ -51,28 +51,28 @@ impl ChannelStore for PostgresStore {
 
     async fn add(&self, channel: &Channel, credential: &Credential) -> Result<Change, StoreError> {
         self.try_add(channel, credential)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(CHANNELS))
     }
 
     async fn update(&self, channel: &Channel) -> Result<Change, StoreError> {
         self.try_update(channel)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(CHANNELS))
     }
 
     async fn remove(&self, id: &ChannelId) -> Result<Change, StoreError> {
         self.try_remove(id)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(CHANNELS))
     }
 
     async fn add_credential(&self, credential: &Credential) -> Result<Change, StoreError> {
         self.try_add_credential(credential)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(CREDENTIALS))
     }
@@ -83,19 +83,19 @@ impl ChannelStore for PostgresStore {
         id: CredentialId,
     ) -> Result<Change, StoreError> {
         self.try_remove_credential(channel, id)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(CREDENTIALS))
     }
 
     async fn touch(&self, used: &[(CredentialId, Timestamp)]) -> Result<(), StoreError> {
-        retry::again(|| self.try_touch(used).in_time(self.patience))
+        retry::again(|| self.try_touch(used).in_time(&self.runtime))
             .await
             .map_err(store_error(CREDENTIALS))
     }
 
     async fn count_calls(&self, calls: &[(ChannelId, ChannelCalls)]) -> Result<(), StoreError> {
-        retry::again(|| self.try_count_calls(calls).in_time(self.patience))
+        retry::again(|| self.try_count_calls(calls).in_time(&self.runtime))
             .await
             .map_err(store_error(CALLS))
     }
@@ -108,7 +108,7 @@ impl ChannelStore for PostgresStore {
             id.as_str(),
         )
         .fetch_optional(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(CALLS))?;
         let Some(row) = row else {

@@ -1,9 +1,8 @@
 //! How far readers of the log have got.
 
-use async_trait::async_trait;
 use domain::LogPosition;
+use ports::StoreError;
 use ports::event_log::Cursor;
-use ports::{LogCursors, StoreError};
 
 use crate::PostgresStore;
 use crate::error::store_error;
@@ -11,19 +10,18 @@ use crate::timeout::Operation as _;
 
 const CURSORS: &str = "log_cursors";
 
-#[async_trait]
-impl LogCursors for PostgresStore {
-    async fn load(&self, name: &str) -> Result<Option<LogPosition>, StoreError> {
+impl PostgresStore {
+    pub(crate) async fn cursor(&self, name: &str) -> Result<Option<LogPosition>, StoreError> {
         let position =
             sqlx::query_scalar!("select position from log_cursors where name = $1", name)
                 .fetch_optional(&self.pool)
-                .in_time(self.patience)
+                .in_time(&self.runtime)
                 .await
                 .map_err(store_error(CURSORS))?;
         Ok(position.map(LogPosition))
     }
 
-    async fn advance(
+    pub(crate) async fn advance_cursor(
         &self,
         name: &str,
         from: Option<LogPosition>,
@@ -38,7 +36,7 @@ impl LogCursors for PostgresStore {
                     to.0,
                 )
                 .execute(&self.pool)
-                .in_time(self.patience)
+                .in_time(&self.runtime)
                 .await
             }
             None => {
@@ -49,26 +47,26 @@ impl LogCursors for PostgresStore {
                     to.0,
                 )
                 .execute(&self.pool)
-                .in_time(self.patience)
+                .in_time(&self.runtime)
                 .await
             }
         };
         Ok(moved.map_err(store_error(CURSORS))?.rows_affected() > 0)
     }
 
-    async fn remove(&self, name: &str) -> Result<(), StoreError> {
+    pub(crate) async fn remove_cursor(&self, name: &str) -> Result<(), StoreError> {
         sqlx::query!("delete from log_cursors where name = $1", name)
             .execute(&self.pool)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map(drop)
             .map_err(store_error(CURSORS))
     }
 
-    async fn cursors(&self) -> Result<Vec<Cursor>, StoreError> {
+    pub(crate) async fn cursors(&self) -> Result<Vec<Cursor>, StoreError> {
         let rows = sqlx::query!("select name, position from log_cursors order by name")
             .fetch_all(&self.pool)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(CURSORS))?;
         let cursors = rows.into_iter().map(|row| Cursor {

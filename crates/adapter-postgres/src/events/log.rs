@@ -15,7 +15,7 @@ use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::{LogEntry, LogPosition, LoggedReport, Message, MessageState, Timestamp};
-use ports::event_log::{LogPage, LogRead, Remaining};
+use ports::event_log::{Cursor, LogPage, LogRead, Remaining};
 use ports::{EventLog, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -37,7 +37,7 @@ impl EventLog for PostgresStore {
     ) -> Result<LogRead, StoreError> {
         let rows = self
             .log_rows(after, limit)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(REPORTS))?;
         let complete = rows.len() < usize::from(limit.get());
@@ -62,14 +62,14 @@ impl EventLog for PostgresStore {
                from report_log"#
         )
         .fetch_one(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await;
         head.map(LogPosition).map_err(store_error(REPORT_LOG))
     }
 
     async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
         self.try_position_at(moment)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(REPORTS))
     }
@@ -89,7 +89,7 @@ impl EventLog for PostgresStore {
             i64::from(at_most.get()),
         )
         .fetch_one(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(REPORTS))?;
         Ok(Remaining {
@@ -97,6 +97,27 @@ impl EventLog for PostgresStore {
             since: optional_time(rest.since, REPORTS, "arrived_at")?,
             pruned: position.0 < rest.pruned_through,
         })
+    }
+
+    async fn cursor(&self, name: &str) -> Result<Option<LogPosition>, StoreError> {
+        self.cursor(name).await
+    }
+
+    async fn advance_cursor(
+        &self,
+        name: &str,
+        from: Option<LogPosition>,
+        to: LogPosition,
+    ) -> Result<bool, StoreError> {
+        self.advance_cursor(name, from, to).await
+    }
+
+    async fn remove_cursor(&self, name: &str) -> Result<(), StoreError> {
+        self.remove_cursor(name).await
+    }
+
+    async fn cursors(&self) -> Result<Vec<Cursor>, StoreError> {
+        self.cursors().await
     }
 }
 
@@ -223,7 +244,7 @@ impl PostgresStore {
     async fn pruned_through(&self) -> Result<LogPosition, StoreError> {
         let id = sqlx::query_scalar!("select pruned_through from report_log")
             .fetch_one(&self.pool)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await;
         id.map(LogPosition).map_err(store_error(REPORT_LOG))
     }
@@ -304,7 +325,7 @@ impl PostgresStore {
             &until,
         )
         .fetch_all(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(REPORTS))?;
         rows.into_iter().map(LoggedReport::try_from).collect()
@@ -315,7 +336,7 @@ impl PostgresStore {
         let Some(LoggedReport { report, .. }) = logged else {
             return Ok(MessageState::default());
         };
-        let row = self.message_row(&report.key).in_time(self.patience).await;
+        let row = self.message_row(&report.key).in_time(&self.runtime).await;
         let Some(row) = row.map_err(store_error("messages"))? else {
             return Ok(MessageState::default());
         };

@@ -46,7 +46,7 @@ impl PostgresStore {
             at.plus_micros(-MARKS_APART_MICROS).to_date_time(),
         )
         .execute(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(LOG_MARKS))?;
         Ok(())

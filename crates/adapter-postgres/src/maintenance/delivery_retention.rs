@@ -2,12 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use async_trait::async_trait;
 use domain::delivery::Attempts;
 use domain::{MessageKey, Timestamp};
 use ports::StoreError;
-use ports::retention::Pruning;
-use ports::subscriptions::DeliveryRetention;
+use ports::maintenance::Pruning;
 use sqlx::PgConnection;
 
 use crate::PostgresStore;
@@ -16,9 +14,8 @@ use crate::retry;
 use crate::subscriptions::deliveries::DELIVERIES;
 use crate::timeout::Operation as _;
 
-#[async_trait]
-impl DeliveryRetention for PostgresStore {
-    async fn prune_deliveries(
+impl PostgresStore {
+    pub(crate) async fn prune_deliveries(
         &self,
         before: Timestamp,
         budget: NonZeroU32,
@@ -41,7 +38,7 @@ impl DeliveryRetention for PostgresStore {
             budget,
         )
         .execute(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(DELIVERIES))?
         .rows_affected();
@@ -59,7 +56,7 @@ impl DeliveryRetention for PostgresStore {
             left,
         )
         .execute(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(DELIVERIES))?
         .rows_affected();
@@ -71,12 +68,12 @@ impl DeliveryRetention for PostgresStore {
         })
     }
 
-    async fn forget_bodies(
+    pub(crate) async fn forget_bodies(
         &self,
         messages: &[MessageKey],
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        retry::again(|| self.try_forget_bodies(messages, now).in_time(self.patience))
+        retry::again(|| self.try_forget_bodies(messages, now).in_time(&self.runtime))
             .await
             .map_err(store_error(DELIVERIES))
     }

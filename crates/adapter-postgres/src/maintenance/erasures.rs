@@ -2,12 +2,11 @@
 
 use std::num::NonZeroU32;
 
-use async_trait::async_trait;
 use domain::erasure::ErasureReason;
 use domain::page::{Page, PageSize};
 use domain::{Erasure, ErasureId, Recipient, Timestamp};
-use ports::erasures::ErasureOrder;
-use ports::{Erasures, StoreError};
+use ports::StoreError;
+use ports::maintenance::ErasureOrder;
 
 use crate::PostgresStore;
 use crate::error::store_error;
@@ -15,9 +14,8 @@ use crate::maintenance::erasure_rows::{ERASURES, ErasureRow};
 use crate::retry;
 use crate::timeout::Operation as _;
 
-#[async_trait]
-impl Erasures for PostgresStore {
-    async fn begin(
+impl PostgresStore {
+    pub(crate) async fn begin_erasure(
         &self,
         id: ErasureId,
         asked: &ErasureOrder,
@@ -37,32 +35,32 @@ impl Erasures for PostgresStore {
             addressee.address().reveal(),
         )
         .execute(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await;
         begun.map(drop).map_err(store_error(ERASURES))
     }
 
-    async fn step(
+    pub(crate) async fn continue_erasure(
         &self,
         id: ErasureId,
         budget: NonZeroU32,
         now: Timestamp,
     ) -> Result<Option<Erasure>, StoreError> {
-        retry::again(|| self.try_step(id, budget, now).in_time(self.patience)).await?;
-        self.find(id).await
+        retry::again(|| self.try_step(id, budget, now).in_time(&self.runtime)).await?;
+        self.erasure(id).await
     }
 
-    async fn unfinished(&self) -> Result<Option<ErasureId>, StoreError> {
+    pub(crate) async fn unfinished_erasure(&self) -> Result<Option<ErasureId>, StoreError> {
         let id = sqlx::query_scalar!(
             "select id from erasures where finished_at is null order by id limit 1"
         )
         .fetch_optional(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await;
         Ok(id.map_err(store_error(ERASURES))?.map(ErasureId))
     }
 
-    async fn find(&self, id: ErasureId) -> Result<Option<Erasure>, StoreError> {
+    pub(crate) async fn erasure(&self, id: ErasureId) -> Result<Option<Erasure>, StoreError> {
         let row = sqlx::query_as!(
             ErasureRow,
             "select id, asked_at, asked_through, reason, masked, looked_at, messages, reports,
@@ -72,13 +70,13 @@ impl Erasures for PostgresStore {
             id.0,
         )
         .fetch_optional(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(ERASURES))?;
         row.map(Erasure::try_from).transpose()
     }
 
-    async fn list(
+    pub(crate) async fn erasures(
         &self,
         after: Option<ErasureId>,
         size: PageSize,
@@ -95,7 +93,7 @@ impl Erasures for PostgresStore {
             i64::from(size.get()) + 1,
         )
         .fetch_all(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(ERASURES))?;
         let all: Vec<Erasure> = rows

@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 
 use domain::{RetentionDays, Timestamp};
-use ports::retention::Pruning;
+use ports::maintenance::Pruning;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 

@@ -8,3 +8,4 @@ pub(crate) mod message_retention;
 pub(crate) mod partitions;
 pub(crate) mod retention;
 pub(crate) mod retention_runs;
+mod store;

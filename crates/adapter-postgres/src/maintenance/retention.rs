@@ -2,10 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use async_trait::async_trait;
 use domain::{RetentionDays, Timestamp};
-use ports::retention::Pruning;
-use ports::{Retention, StoreError};
+use ports::StoreError;
+use ports::maintenance::Pruning;
 use time::Date;
 
 use crate::PostgresStore;
@@ -15,32 +14,31 @@ use crate::timeout::Operation as _;
 
 const REPORTS: &str = "reports";
 
-#[async_trait]
-impl Retention for PostgresStore {
-    async fn make_partitions(&self, today: Timestamp) -> Result<u32, StoreError> {
+impl PostgresStore {
+    pub(crate) async fn make_partitions(&self, today: Timestamp) -> Result<u32, StoreError> {
         let today = today.to_date_time().date();
         let made = async {
             let mut connection = self.pool.acquire().await?;
             partitions::make(&mut connection, today).await
         };
-        made.in_time(self.patience)
+        made.in_time(&self.runtime)
             .await
             .map_err(store_error(REPORTS))
     }
 
-    async fn prune_reports(
+    pub(crate) async fn prune_reports(
         &self,
         before: Timestamp,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
         let pruned = self.try_prune_reports(before.to_date_time().date(), budget);
         pruned
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(REPORTS))
     }
 
-    async fn prune_messages(
+    pub(crate) async fn prune_messages(
         &self,
         now: Timestamp,
         keep: RetentionDays,
@@ -48,7 +46,7 @@ impl Retention for PostgresStore {
     ) -> Result<Pruning, StoreError> {
         let pruned = self.try_prune_messages(now, keep, budget);
         pruned
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error("messages"))
     }

@@ -1,9 +1,8 @@
 //! When retention last ran, by the server's clock.
 
-use async_trait::async_trait;
 use domain::Timestamp;
 use ports::StoreError;
-use ports::retention::{RetentionClock, RetentionKind, RetentionRun, RetentionRuns};
+use ports::maintenance::{RetentionClock, RetentionKind, RetentionRun};
 
 use crate::PostgresStore;
 use crate::error::store_error;
@@ -12,9 +11,12 @@ use crate::timeout::Operation as _;
 
 const RUNS: &str = "retention_runs";
 
-#[async_trait]
-impl RetentionRuns for PostgresStore {
-    async fn clock(&self, kind: RetentionKind, _: Timestamp) -> Result<RetentionClock, StoreError> {
+impl PostgresStore {
+    pub(crate) async fn retention_clock(
+        &self,
+        kind: RetentionKind,
+        _: Timestamp,
+    ) -> Result<RetentionClock, StoreError> {
         let row = sqlx::query!(
             r#"select now() as "now!", run.ran_at as "ran_at?", run.held_back as "held_back?"
                from (select 1) as one
@@ -22,7 +24,7 @@ impl RetentionRuns for PostgresStore {
             kind.as_str(),
         )
         .fetch_one(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(RUNS))?;
         let last_run = match (row.ran_at, row.held_back) {
@@ -38,7 +40,11 @@ impl RetentionRuns for PostgresStore {
         })
     }
 
-    async fn note(&self, kind: RetentionKind, run: RetentionRun) -> Result<(), StoreError> {
+    pub(crate) async fn note_retention_run(
+        &self,
+        kind: RetentionKind,
+        run: RetentionRun,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "insert into retention_runs (kind, ran_at, held_back)
              values ($1, $2, $3)
@@ -49,13 +55,13 @@ impl RetentionRuns for PostgresStore {
             run.held_back,
         )
         .execute(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(RUNS))?;
         Ok(())
     }
 
-    async fn has_older(
+    pub(crate) async fn has_older(
         &self,
         kind: RetentionKind,
         before: Timestamp,
@@ -105,12 +111,12 @@ impl RetentionRuns for PostgresStore {
             }
         };
         older
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(RUNS))
     }
 
-    async fn first_report(&self) -> Result<Option<Timestamp>, StoreError> {
+    pub(crate) async fn first_report(&self) -> Result<Option<Timestamp>, StoreError> {
         let first = sqlx::query_scalar!(
             "select arrived_at
              from reports
@@ -120,7 +126,7 @@ impl RetentionRuns for PostgresStore {
              limit 1",
         )
         .fetch_optional(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(RUNS))?;
         first
@@ -128,7 +134,7 @@ impl RetentionRuns for PostgresStore {
             .transpose()
     }
 
-    async fn release_reports_after(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn release_reports_after(&self, now: Timestamp) -> Result<(), StoreError> {
         sqlx::query!(
             "update report_log
              set released_through = greatest(released_through, (select max(id) from reports)),
@@ -136,7 +142,7 @@ impl RetentionRuns for PostgresStore {
             now.to_date_time(),
         )
         .execute(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error("report_log"))?;
         Ok(())

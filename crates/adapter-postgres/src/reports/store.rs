@@ -28,7 +28,7 @@ impl ReportStore for PostgresStore {
         if reports.is_empty() {
             return Ok(Vec::new());
         }
-        match retry::again(|| self.record_once(reports).in_time(self.patience)).await {
+        match retry::again(|| self.record_once(reports).in_time(&self.runtime)).await {
             Ok(effects) => Ok(effects),
             Err(error) if is_locked(&error) => Err(StoreError::Locked(cause(error))),
             Err(error) => Err(store_error("report")(self.explain(error).await)),
@@ -37,7 +37,7 @@ impl ReportStore for PostgresStore {
 
     async fn locked(&self, reports: &[Report]) -> Result<Vec<bool>, StoreError> {
         locks::locked(&self.pool, reports)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error("messages"))
     }
@@ -45,7 +45,7 @@ impl ReportStore for PostgresStore {
     async fn message(&self, key: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {
         let Some(row) = self
             .message_row(key)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error("messages"))?
         else {
@@ -53,7 +53,7 @@ impl ReportStore for PostgresStore {
         };
         let reports = self
             .report_rows(&row)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error("reports"))?;
         Ok(Some(MessageWithReports {
@@ -74,7 +74,7 @@ impl ReportStore for PostgresStore {
         let rows: Vec<MessageRow> = page_of_messages(filter, after, size)
             .build_query_as()
             .fetch_all(&self.pool)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error("messages"))?;
         let messages: Vec<Message> = rows
@@ -88,12 +88,18 @@ impl ReportStore for PostgresStore {
     }
 
     async fn durability_warning(&self) -> Result<Option<String>, StoreError> {
-        durability::durability_warning(&self.pool, self.patience, &self.timeouts).await
+        durability::durability_warning(&self.pool, &self.runtime, &self.timeouts).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
+        self.runtime.enter(self.try_ping()).await
+    }
+}
+
+impl PostgresStore {
+    async fn try_ping(&self) -> Result<(), StoreError> {
         // Callers wait two seconds at most; a refused connection is tried for longer.
-        let connection = match self.pool.acquire().in_time(CONNECTING).await {
+        let connection = match self.pool.acquire().within(CONNECTING).await {
             Ok(connection) => Ok(connection),
             Err(sqlx::Error::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
                 Err(self.explain(sqlx::Error::PoolTimedOut).await)
@@ -107,7 +113,7 @@ impl ReportStore for PostgresStore {
                from (select from messages limit 0) as migrated right join (select) as one on true"#
         )
         .fetch_one(&mut *connection)
-        .in_time(self.patience)
+        .within(self.runtime.timeout)
         .await
         .map_err(store_error("messages"))?;
         encoding::is_supported(&found.encoding)?;
@@ -120,9 +126,7 @@ impl ReportStore for PostgresStore {
             )))
         }
     }
-}
 
-impl PostgresStore {
     async fn record_once(&self, reports: &[Report]) -> Result<Vec<Effect>, sqlx::Error> {
         let mut connection = self.recording.take(&self.pool).await?;
         let effects = Self::record_on(&mut connection, reports).await?;

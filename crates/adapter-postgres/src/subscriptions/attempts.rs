@@ -1,10 +1,9 @@
 //! How attempts to deliver events have ended lately.
 
-use async_trait::async_trait;
 use domain::delivery::Attempts;
 use domain::{SubscriptionId, Timestamp};
+use ports::StoreError;
 use ports::subscriptions::{MAX_PENDING, MAX_RECENT, RecentAttempts};
-use ports::{AttemptLog, StoreError};
 
 use crate::PostgresStore;
 use crate::error::{corrupt, store_error};
@@ -13,9 +12,8 @@ use crate::timeout::Operation as _;
 
 const DELIVERIES: &str = "deliveries";
 
-#[async_trait]
-impl AttemptLog for PostgresStore {
-    async fn attempts(
+impl PostgresStore {
+    pub(crate) async fn attempts(
         &self,
         subscription: SubscriptionId,
         since: Timestamp,
@@ -33,7 +31,7 @@ impl AttemptLog for PostgresStore {
             limit(MAX_RECENT + 1),
         )
         .fetch_all(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(DELIVERIES))?;
         let open = sqlx::query_scalar!(
@@ -47,7 +45,7 @@ impl AttemptLog for PostgresStore {
             limit(MAX_PENDING),
         )
         .fetch_all(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(DELIVERIES))?;
 

@@ -7,7 +7,7 @@ use domain::delivery::DeliveryFilter;
 use domain::page::{Page, PageSize};
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, SubscriptionId, Timestamp};
 use ports::StoreError;
-use ports::subscriptions::{DeliveryLog, MAX_RETRIED};
+use ports::subscriptions::{DeliveryStore, MAX_RETRIED, RecentAttempts};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::PostgresStore;
@@ -20,7 +20,7 @@ const SUBSCRIPTIONS: &str = "subscriptions";
 pub(crate) const DELIVERIES: &str = "deliveries";
 
 #[async_trait]
-impl DeliveryLog for PostgresStore {
+impl DeliveryStore for PostgresStore {
     async fn deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -30,7 +30,7 @@ impl DeliveryLog for PostgresStore {
         let rows: Vec<DeliveryRow> = page_of_deliveries(filter, after, size)
             .build_query_as()
             .fetch_all(&self.pool)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(DELIVERIES))?;
         let deliveries = rows.into_iter().map(Delivery::try_from);
@@ -52,19 +52,19 @@ impl DeliveryLog for PostgresStore {
             i16::from(key.part),
         )
         .fetch_optional(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(DELIVERIES))?;
         found.map(Delivery::try_from).transpose()
     }
 
     async fn retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, StoreError> {
-        let retried = self.try_retry(key, now).in_time(self.patience).await;
+        let retried = self.try_retry(key, now).in_time(&self.runtime).await;
         retried.map_err(store_error(DELIVERIES))
     }
 
     async fn retry_all(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, StoreError> {
-        let retried = self.try_retry_all(filter, now).in_time(self.patience).await;
+        let retried = self.try_retry_all(filter, now).in_time(&self.runtime).await;
         retried.map_err(store_error(DELIVERIES))
     }
 
@@ -75,7 +75,7 @@ impl DeliveryLog for PostgresStore {
     ) -> Result<bool, StoreError> {
         retry::again(|| {
             self.write(subscription, deliveries, None)
-                .in_time(self.patience)
+                .in_time(&self.runtime)
         })
         .await
         .map_err(store_error(DELIVERIES))
@@ -87,7 +87,7 @@ impl DeliveryLog for PostgresStore {
         bodies: &[(DeliveryKey, String)],
     ) -> Result<u64, StoreError> {
         let replaced = self.try_replace_bodies(subscription, bodies);
-        let replaced = replaced.in_time(self.patience).await;
+        let replaced = replaced.in_time(&self.runtime).await;
         replaced.map_err(store_error(DELIVERIES))
     }
 
@@ -108,6 +108,14 @@ impl DeliveryLog for PostgresStore {
         self.hold_position(subscription, to..=LogPosition(i64::MAX))
             .await
     }
+
+    async fn attempts(
+        &self,
+        subscription: SubscriptionId,
+        since: Timestamp,
+    ) -> Result<RecentAttempts, StoreError> {
+        self.attempts(subscription, since).await
+    }
 }
 
 impl PostgresStore {
@@ -126,7 +134,7 @@ impl PostgresStore {
             within.end().0,
         )
         .execute(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(SUBSCRIPTIONS))?;
         Ok(moved.rows_affected() > 0)

@@ -9,7 +9,7 @@ use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::subscriptions::{
     DeliveryQueue, LEASE_MAX, Lease, LeasedSubscription, MAX_PENDING, Progress, Renewal,
 };
-use ports::{DeliveryLog as _, StoreError};
+use ports::{DeliveryStore as _, StoreError};
 use sqlx::{PgConnection, PgExecutor};
 
 use crate::PostgresStore;
@@ -35,7 +35,7 @@ impl DeliveryQueue for PostgresStore {
         worker: &str,
         lease: Duration,
     ) -> Result<Option<LeasedSubscription>, StoreError> {
-        let claimed = self.try_claim(worker, lease).in_time(self.patience).await;
+        let claimed = self.try_claim(worker, lease).in_time(&self.runtime).await;
         let Some((row, open)) = claimed.map_err(store_error(SUBSCRIPTIONS))? else {
             return Ok(None);
         };
@@ -62,7 +62,7 @@ impl DeliveryQueue for PostgresStore {
         after: DeliveryOrder,
     ) -> Result<Vec<PendingDelivery>, StoreError> {
         let rows = open_rows(&self.pool, subscription, after, MAX_PENDING)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await;
         open_deliveries(rows.map_err(store_error(DELIVERIES))?, subscription)
     }
@@ -90,7 +90,7 @@ impl DeliveryQueue for PostgresStore {
             duration.as_secs_f64(),
         )
         .fetch_optional(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(SUBSCRIPTIONS))?;
         Ok(match surplus {
@@ -108,7 +108,7 @@ impl DeliveryQueue for PostgresStore {
             lease.token,
         )
         .execute(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(SUBSCRIPTIONS))?;
         Ok(())
@@ -117,7 +117,7 @@ impl DeliveryQueue for PostgresStore {
     async fn leave(&self, worker: &str) -> Result<(), StoreError> {
         sqlx::query!("delete from workers where name = $1", worker)
             .execute(&self.pool)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(WORKERS))?;
         Ok(())
@@ -127,7 +127,7 @@ impl DeliveryQueue for PostgresStore {
         let leased = Some((lease, &progress));
         retry::again(|| {
             self.write(lease.subscription, progress.deliveries, leased)
-                .in_time(self.patience)
+                .in_time(&self.runtime)
         })
         .await
         .map_err(store_error(DELIVERIES))
@@ -147,7 +147,7 @@ impl DeliveryQueue for PostgresStore {
             state.since().map(Timestamp::to_date_time),
         )
         .execute(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(SUBSCRIPTIONS))?;
         Ok(finished.rows_affected() > 0)

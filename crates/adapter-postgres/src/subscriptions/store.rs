@@ -21,7 +21,7 @@ impl SubscriptionStore for PostgresStore {
         from: LogPosition,
     ) -> Result<bool, StoreError> {
         self.try_add_subscription(subscription, from)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(SUBSCRIPTIONS))
     }
@@ -29,7 +29,7 @@ impl SubscriptionStore for PostgresStore {
     async fn find(&self, id: SubscriptionId) -> Result<Option<SubscriptionStatus>, StoreError> {
         let rows = self
             .subscription_rows(Some(id))
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await;
         let rows = rows.map_err(store_error(SUBSCRIPTIONS))?;
         rows.into_iter()
@@ -39,14 +39,14 @@ impl SubscriptionStore for PostgresStore {
     }
 
     async fn list(&self) -> Result<Vec<SubscriptionStatus>, StoreError> {
-        let rows = self.subscription_rows(None).in_time(self.patience).await;
+        let rows = self.subscription_rows(None).in_time(&self.runtime).await;
         let rows = rows.map_err(store_error(SUBSCRIPTIONS))?;
         rows.into_iter().map(SubscriptionStatus::try_from).collect()
     }
 
     async fn change(&self, subscription: &Subscription) -> Result<bool, StoreError> {
         self.try_change_subscription(subscription)
-            .in_time(self.patience)
+            .in_time(&self.runtime)
             .await
             .map_err(store_error(SUBSCRIPTIONS))
     }
@@ -61,7 +61,7 @@ impl SubscriptionStore for PostgresStore {
             id.0,
         )
         .execute(&self.pool)
-        .in_time(self.patience)
+        .in_time(&self.runtime)
         .await
         .map_err(store_error(SUBSCRIPTIONS))?;
         Ok(removed.rows_affected() > 0)

@@ -12,6 +12,7 @@ use ports::rejections::{KeptRejection, RejectionStore};
 use crate::SqliteStore;
 use crate::error::{corrupt, store_error};
 use crate::rows::time;
+use crate::runtime::Operation as _;
 
 const REJECTIONS: &str = "rejections";
 
@@ -115,6 +116,7 @@ impl SqliteStore {
                 limit,
             )
             .fetch_all(&self.readers)
+            .run_in(&self.runtime)
             .await;
         };
         sqlx::query_as!(
@@ -129,6 +131,7 @@ impl SqliteStore {
             limit,
         )
         .fetch_all(&self.readers)
+        .run_in(&self.runtime)
         .await
     }
 }

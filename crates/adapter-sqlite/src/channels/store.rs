@@ -15,6 +15,7 @@ use crate::connection::Write;
 use crate::error::{corrupt, store_error};
 use crate::json::JsonRows;
 use crate::rows::optional_time;
+use crate::runtime::Operation as _;
 
 const CHANNELS: &str = "channels";
 const CALLS: &str = "channel_calls";
@@ -25,6 +26,7 @@ impl ChannelStore for SqliteStore {
     async fn revision(&self) -> Result<i64, StoreError> {
         sqlx::query_scalar!("select revision from channel_directory")
             .fetch_one(&self.readers)
+            .run_in(&self.runtime)
             .await
             .map_err(store_error("channel_directory"))
     }
@@ -96,6 +98,7 @@ impl ChannelStore for SqliteStore {
             id,
         )
         .fetch_optional(&self.readers)
+        .run_in(&self.runtime)
         .await
         .map_err(store_error(CALLS))?;
         let Some(row) = row else {
@@ -132,6 +135,7 @@ impl SqliteStore {
             id,
         )
         .fetch_all(&self.readers)
+        .run_in(&self.runtime)
         .await
     }
 

@@ -1,26 +1,26 @@
 //! How far readers of the log have got.
 
-use async_trait::async_trait;
 use domain::LogPosition;
+use ports::StoreError;
 use ports::event_log::Cursor;
-use ports::{LogCursors, StoreError};
 
 use crate::SqliteStore;
 use crate::error::store_error;
+use crate::runtime::Operation as _;
 
 const CURSORS: &str = "log_cursors";
 
-#[async_trait]
-impl LogCursors for SqliteStore {
-    async fn load(&self, name: &str) -> Result<Option<LogPosition>, StoreError> {
+impl SqliteStore {
+    pub(crate) async fn cursor(&self, name: &str) -> Result<Option<LogPosition>, StoreError> {
         let position = sqlx::query_scalar!("select position from log_cursors where name = ?", name)
             .fetch_optional(&self.readers)
+            .run_in(&self.runtime)
             .await
             .map_err(store_error(CURSORS))?;
         Ok(position.map(LogPosition))
     }
 
-    async fn advance(
+    pub(crate) async fn advance_cursor(
         &self,
         name: &str,
         from: Option<LogPosition>,
@@ -30,13 +30,14 @@ impl LogCursors for SqliteStore {
         moved.map_err(store_error(CURSORS))
     }
 
-    async fn remove(&self, name: &str) -> Result<(), StoreError> {
+    pub(crate) async fn remove_cursor(&self, name: &str) -> Result<(), StoreError> {
         self.try_forget(name).await.map_err(store_error(CURSORS))
     }
 
-    async fn cursors(&self) -> Result<Vec<Cursor>, StoreError> {
+    pub(crate) async fn cursors(&self) -> Result<Vec<Cursor>, StoreError> {
         let rows = sqlx::query!("select name, position from log_cursors order by name")
             .fetch_all(&self.readers)
+            .run_in(&self.runtime)
             .await
             .map_err(store_error(CURSORS))?;
         let cursors = rows.into_iter().map(|row| Cursor {

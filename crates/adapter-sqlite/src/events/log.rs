@@ -6,13 +6,14 @@ use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::{LogEntry, LogPosition, LoggedReport, Message, MessageState, Timestamp};
-use ports::event_log::{LogPage, LogRead, Remaining};
+use ports::event_log::{Cursor, LogPage, LogRead, Remaining};
 use ports::{EventLog, StoreError};
 
 use crate::SqliteStore;
 use crate::error::{corrupt, store_error};
 use crate::json;
 use crate::rows::{ReportRow, optional_time};
+use crate::runtime::Operation as _;
 
 const REPORTS: &str = "reports";
 const REPORT_LOG: &str = "report_log";
@@ -34,6 +35,7 @@ impl EventLog for SqliteStore {
         // Asked after the reports were read: what goes from now on is not missing above.
         let oldest = sqlx::query_scalar!("select pruned_through from report_log")
             .fetch_one(&self.readers)
+            .run_in(&self.runtime)
             .await
             .map(LogPosition)
             .map_err(store_error(REPORT_LOG))?;
@@ -54,6 +56,7 @@ impl EventLog for SqliteStore {
                where name = 'reports'"#
         )
         .fetch_one(&self.readers)
+        .run_in(&self.runtime)
         .await;
         head.map(LogPosition)
             .map_err(store_error("sqlite_sequence"))
@@ -74,6 +77,7 @@ impl EventLog for SqliteStore {
             moment,
         )
         .fetch_one(&self.readers)
+        .run_in(&self.runtime)
         .await;
         position.map(LogPosition).map_err(store_error(REPORTS))
     }
@@ -92,6 +96,7 @@ impl EventLog for SqliteStore {
             limit,
         )
         .fetch_one(&self.readers)
+        .run_in(&self.runtime)
         .await
         .map_err(store_error(REPORTS))?;
         Ok(Remaining {
@@ -99,6 +104,27 @@ impl EventLog for SqliteStore {
             since: optional_time(rest.since, REPORTS, "arrived_at")?,
             pruned: position.0 < rest.pruned_through,
         })
+    }
+
+    async fn cursor(&self, name: &str) -> Result<Option<LogPosition>, StoreError> {
+        self.cursor(name).await
+    }
+
+    async fn advance_cursor(
+        &self,
+        name: &str,
+        from: Option<LogPosition>,
+        to: LogPosition,
+    ) -> Result<bool, StoreError> {
+        self.advance_cursor(name, from, to).await
+    }
+
+    async fn remove_cursor(&self, name: &str) -> Result<(), StoreError> {
+        self.remove_cursor(name).await
+    }
+
+    async fn cursors(&self) -> Result<Vec<Cursor>, StoreError> {
+        self.cursors().await
     }
 }
 
@@ -180,6 +206,7 @@ impl SqliteStore {
             limit,
         )
         .fetch_all(&self.readers)
+        .run_in(&self.runtime)
         .await
     }
 

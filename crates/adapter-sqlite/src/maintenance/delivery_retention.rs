@@ -2,12 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use async_trait::async_trait;
 use domain::delivery::Attempts;
 use domain::{MessageKey, Timestamp};
 use ports::StoreError;
-use ports::retention::Pruning;
-use ports::subscriptions::DeliveryRetention;
+use ports::maintenance::Pruning;
 
 use crate::SqliteStore;
 use crate::connection::Write;
@@ -15,9 +13,8 @@ use crate::error::store_error;
 use crate::json;
 use crate::subscriptions::deliveries::DELIVERIES;
 
-#[async_trait]
-impl DeliveryRetention for SqliteStore {
-    async fn prune_deliveries(
+impl SqliteStore {
+    pub(crate) async fn prune_deliveries(
         &self,
         before: Timestamp,
         budget: NonZeroU32,
@@ -31,7 +28,7 @@ impl DeliveryRetention for SqliteStore {
         })
     }
 
-    async fn forget_bodies(
+    pub(crate) async fn forget_bodies(
         &self,
         messages: &[MessageKey],
         now: Timestamp,

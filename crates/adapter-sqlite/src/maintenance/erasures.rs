@@ -2,21 +2,20 @@
 
 use std::num::NonZeroU32;
 
-use async_trait::async_trait;
 use domain::erasure::ErasureReason;
 use domain::page::{Page, PageSize};
 use domain::{Erasure, ErasureId, Recipient, Timestamp};
-use ports::erasures::ErasureOrder;
-use ports::{Erasures, StoreError};
+use ports::StoreError;
+use ports::maintenance::ErasureOrder;
 
 use crate::SqliteStore;
 use crate::error::store_error;
 use crate::maintenance::erasure_rows::{ERASURES, ErasureRow};
 use crate::rows::uuid;
+use crate::runtime::Operation as _;
 
-#[async_trait]
-impl Erasures for SqliteStore {
-    async fn begin(
+impl SqliteStore {
+    pub(crate) async fn begin_erasure(
         &self,
         id: ErasureId,
         asked: &ErasureOrder,
@@ -26,28 +25,29 @@ impl Erasures for SqliteStore {
         begun.map_err(store_error(ERASURES))
     }
 
-    async fn step(
+    pub(crate) async fn continue_erasure(
         &self,
         id: ErasureId,
         budget: NonZeroU32,
         now: Timestamp,
     ) -> Result<Option<Erasure>, StoreError> {
         self.take_step(id, budget, now).await?;
-        self.find(id).await
+        self.erasure(id).await
     }
 
-    async fn unfinished(&self) -> Result<Option<ErasureId>, StoreError> {
+    pub(crate) async fn unfinished_erasure(&self) -> Result<Option<ErasureId>, StoreError> {
         let id = sqlx::query_scalar!(
             "select id from erasures where finished_at is null order by id limit 1"
         )
         .fetch_optional(&self.readers)
+        .run_in(&self.runtime)
         .await
         .map_err(store_error(ERASURES))?;
         let id = id.map(|id| uuid(&id, ERASURES, "id")).transpose()?;
         Ok(id.map(ErasureId))
     }
 
-    async fn find(&self, id: ErasureId) -> Result<Option<Erasure>, StoreError> {
+    pub(crate) async fn erasure(&self, id: ErasureId) -> Result<Option<Erasure>, StoreError> {
         let id = id.0.as_bytes().as_slice();
         let row = sqlx::query_as!(
             ErasureRow,
@@ -58,12 +58,13 @@ impl Erasures for SqliteStore {
             id,
         )
         .fetch_optional(&self.readers)
+        .run_in(&self.runtime)
         .await
         .map_err(store_error(ERASURES))?;
         row.map(Erasure::try_from).transpose()
     }
 
-    async fn list(
+    pub(crate) async fn erasures(
         &self,
         after: Option<ErasureId>,
         size: PageSize,
@@ -82,6 +83,7 @@ impl Erasures for SqliteStore {
             limit,
         )
         .fetch_all(&self.readers)
+        .run_in(&self.runtime)
         .await
         .map_err(store_error(ERASURES))?;
         let all: Vec<Erasure> = rows

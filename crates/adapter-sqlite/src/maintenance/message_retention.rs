@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use domain::retention_days::DAY_MICROS;
 use domain::{RetentionDays, Timestamp};
-use ports::retention::Pruning;
+use ports::maintenance::Pruning;
 
 use crate::SqliteStore;
 use crate::connection::Write;

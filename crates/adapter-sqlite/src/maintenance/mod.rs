@@ -7,3 +7,4 @@ pub(crate) mod erasures;
 pub(crate) mod message_retention;
 pub(crate) mod retention;
 pub(crate) mod retention_runs;
+mod store;

@@ -2,22 +2,15 @@
 
 use std::num::NonZeroU32;
 
-use async_trait::async_trait;
 use domain::{RetentionDays, Timestamp};
-use ports::retention::Pruning;
-use ports::{Retention, StoreError};
+use ports::StoreError;
+use ports::maintenance::Pruning;
 
 use crate::SqliteStore;
 use crate::error::store_error;
 
-#[async_trait]
-impl Retention for SqliteStore {
-    /// There are none.
-    async fn make_partitions(&self, _: Timestamp) -> Result<u32, StoreError> {
-        Ok(0)
-    }
-
-    async fn prune_reports(
+impl SqliteStore {
+    pub(crate) async fn prune_reports(
         &self,
         before: Timestamp,
         budget: NonZeroU32,
@@ -26,7 +19,7 @@ impl Retention for SqliteStore {
         pruned.map_err(store_error("reports"))
     }
 
-    async fn prune_messages(
+    pub(crate) async fn prune_messages(
         &self,
         now: Timestamp,
         keep: RetentionDays,

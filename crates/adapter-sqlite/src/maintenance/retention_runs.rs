@@ -1,20 +1,19 @@
 //! When retention last ran. The engine has no clock of its own: that of this process counts.
 
-use async_trait::async_trait;
 use domain::Timestamp;
 use domain::retention_days::DAY_MICROS;
 use ports::StoreError;
-use ports::retention::{RetentionClock, RetentionKind, RetentionRun, RetentionRuns};
+use ports::maintenance::{RetentionClock, RetentionKind, RetentionRun};
 
 use crate::SqliteStore;
 use crate::error::store_error;
 use crate::rows::time;
+use crate::runtime::Operation as _;
 
 const RUNS: &str = "retention_runs";
 
-#[async_trait]
-impl RetentionRuns for SqliteStore {
-    async fn clock(
+impl SqliteStore {
+    pub(crate) async fn retention_clock(
         &self,
         kind: RetentionKind,
         now: Timestamp,
@@ -25,6 +24,7 @@ impl RetentionRuns for SqliteStore {
             kind,
         )
         .fetch_optional(&self.readers)
+        .run_in(&self.runtime)
         .await
         .map_err(store_error(RUNS))?;
         let last_run = row.map(|row| {
@@ -39,11 +39,15 @@ impl RetentionRuns for SqliteStore {
         })
     }
 
-    async fn note(&self, kind: RetentionKind, run: RetentionRun) -> Result<(), StoreError> {
+    pub(crate) async fn note_retention_run(
+        &self,
+        kind: RetentionKind,
+        run: RetentionRun,
+    ) -> Result<(), StoreError> {
         self.try_note(kind, run).await.map_err(store_error(RUNS))
     }
 
-    async fn has_older(
+    pub(crate) async fn has_older(
         &self,
         kind: RetentionKind,
         before: Timestamp,
@@ -59,6 +63,7 @@ impl RetentionRuns for SqliteStore {
                     before,
                 )
                 .fetch_one(&self.readers)
+                .run_in(&self.runtime)
                 .await
             }
             RetentionKind::Messages => {
@@ -79,6 +84,7 @@ impl RetentionRuns for SqliteStore {
                     DAY_MICROS,
                 )
                 .fetch_one(&self.readers)
+                .run_in(&self.runtime)
                 .await
             }
             RetentionKind::Deliveries => {
@@ -89,13 +95,14 @@ impl RetentionRuns for SqliteStore {
                     before,
                 )
                 .fetch_one(&self.readers)
+                .run_in(&self.runtime)
                 .await
             }
         };
         older.map_err(store_error(RUNS))
     }
 
-    async fn first_report(&self) -> Result<Option<Timestamp>, StoreError> {
+    pub(crate) async fn first_report(&self) -> Result<Option<Timestamp>, StoreError> {
         let first = sqlx::query_scalar!(
             "select arrived_at
              from reports
@@ -105,6 +112,7 @@ impl RetentionRuns for SqliteStore {
              limit 1",
         )
         .fetch_optional(&self.readers)
+        .run_in(&self.runtime)
         .await
         .map_err(store_error(RUNS))?;
         first
@@ -112,7 +120,7 @@ impl RetentionRuns for SqliteStore {
             .transpose()
     }
 
-    async fn release_reports_after(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn release_reports_after(&self, now: Timestamp) -> Result<(), StoreError> {
         self.try_release_reports_after(now)
             .await
             .map_err(store_error("report_log"))

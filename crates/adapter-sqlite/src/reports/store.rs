@@ -14,6 +14,7 @@ use crate::connection::Write;
 use crate::error::store_error;
 use crate::reports::record::{self, BATCH, Starts};
 use crate::rows::{MessageRow, ReportRow};
+use crate::runtime::Operation as _;
 
 #[async_trait]
 impl ReportStore for SqliteStore {
@@ -142,6 +143,7 @@ impl SqliteStore {
             sid,
         )
         .fetch_optional(&self.readers)
+        .run_in(&self.runtime)
         .await
     }
 
@@ -159,6 +161,7 @@ impl SqliteStore {
             ids,
         )
         .fetch_all(&self.readers)
+        .run_in(&self.runtime)
         .await
     }
 
@@ -239,6 +242,7 @@ impl SqliteStore {
             limit,
         )
         .fetch_all(&self.readers)
+        .run_in(&self.runtime)
         .await
     }
 }

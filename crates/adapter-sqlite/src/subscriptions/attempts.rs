@@ -1,20 +1,19 @@
 //! How attempts to deliver events have ended lately.
 
-use async_trait::async_trait;
 use domain::delivery::Attempts;
 use domain::{SubscriptionId, Timestamp};
+use ports::StoreError;
 use ports::subscriptions::{MAX_PENDING, MAX_RECENT, RecentAttempts};
-use ports::{AttemptLog, StoreError};
 
 use crate::SqliteStore;
 use crate::error::{corrupt, store_error};
 use crate::rows::time;
+use crate::runtime::Operation as _;
 
 const DELIVERIES: &str = "deliveries";
 
-#[async_trait]
-impl AttemptLog for SqliteStore {
-    async fn attempts(
+impl SqliteStore {
+    pub(crate) async fn attempts(
         &self,
         subscription: SubscriptionId,
         since: Timestamp,
@@ -35,6 +34,7 @@ impl AttemptLog for SqliteStore {
             most,
         )
         .fetch_all(&self.readers)
+        .run_in(&self.runtime)
         .await
         .map_err(store_error(DELIVERIES))?;
         let most = limit(MAX_PENDING);
@@ -49,6 +49,7 @@ impl AttemptLog for SqliteStore {
             most,
         )
         .fetch_all(&self.readers)
+        .run_in(&self.runtime)
         .await
         .map_err(store_error(DELIVERIES))?;
 

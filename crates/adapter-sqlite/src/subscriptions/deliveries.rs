@@ -7,19 +7,20 @@ use domain::delivery::DeliveryFilter;
 use domain::page::{Page, PageSize};
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, SubscriptionId, Timestamp};
 use ports::StoreError;
-use ports::subscriptions::{DeliveryLog, MAX_RETRIED};
+use ports::subscriptions::{DeliveryStore, MAX_RETRIED, RecentAttempts};
 
 use crate::SqliteStore;
 use crate::connection::Write;
 use crate::error::store_error;
 use crate::json::JsonRows;
+use crate::runtime::Operation as _;
 use crate::subscriptions::delivery_rows::{self, DeliveryRow};
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 pub(crate) const DELIVERIES: &str = "deliveries";
 
 #[async_trait]
-impl DeliveryLog for SqliteStore {
+impl DeliveryStore for SqliteStore {
     async fn deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -48,6 +49,7 @@ impl DeliveryLog for SqliteStore {
             key.part,
         )
         .fetch_optional(&self.readers)
+        .run_in(&self.runtime)
         .await
         .map_err(store_error(DELIVERIES))?;
         found.map(Delivery::try_from).transpose()
@@ -97,6 +99,14 @@ impl DeliveryLog for SqliteStore {
     ) -> Result<bool, StoreError> {
         let moved = self.hold_position(subscription, to..=LogPosition(i64::MAX));
         moved.await.map_err(store_error(SUBSCRIPTIONS))
+    }
+
+    async fn attempts(
+        &self,
+        subscription: SubscriptionId,
+        since: Timestamp,
+    ) -> Result<RecentAttempts, StoreError> {
+        self.attempts(subscription, since).await
     }
 }
 
@@ -157,6 +167,7 @@ impl SqliteStore {
                     limit,
                 )
                 .fetch_all(&self.readers)
+                .run_in(&self.runtime)
                 .await
             };
         }

@@ -9,12 +9,13 @@ use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::subscriptions::{
     DeliveryQueue, LEASE_MAX, Lease, LeasedSubscription, MAX_PENDING, Progress, Renewal,
 };
-use ports::{DeliveryLog as _, StoreError};
+use ports::{DeliveryStore as _, StoreError};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::SqliteStore;
 use crate::error::store_error;
 use crate::rows::optional_time;
+use crate::runtime::Operation as _;
 use crate::subscriptions::delivery_rows::{self, OpenRow};
 use crate::subscriptions::rows::SubscriptionRow;
 
@@ -59,7 +60,9 @@ impl DeliveryQueue for SqliteStore {
         after: DeliveryOrder,
     ) -> Result<Vec<PendingDelivery>, StoreError> {
         let id = subscription.0.as_bytes().as_slice();
-        let rows = open_rows(&self.readers, id, after, MAX_PENDING).await;
+        let rows = open_rows(&self.readers, id, after, MAX_PENDING)
+            .run_in(&self.runtime)
+            .await;
         open_deliveries(rows.map_err(store_error(DELIVERIES))?, subscription)
     }
 
@@ -121,7 +124,7 @@ impl SqliteStore {
             duration,
             longest,
         );
-        if !any.fetch_one(&self.readers).await? {
+        if !any.fetch_one(&self.readers).run_in(&self.runtime).await? {
             return Ok(None);
         }
         let mut write = self.begin().await?;

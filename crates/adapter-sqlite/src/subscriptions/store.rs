@@ -8,6 +8,7 @@ use ports::subscriptions::{SubscriptionStatus, SubscriptionStore};
 
 use crate::SqliteStore;
 use crate::error::store_error;
+use crate::runtime::Operation as _;
 use crate::subscriptions::rows::{SubscriptionRow, channels, event_types};
 
 const SUBSCRIPTIONS: &str = "subscriptions";
@@ -84,6 +85,7 @@ impl SqliteStore {
             id,
         )
         .fetch_all(&self.readers)
+        .run_in(&self.runtime)
         .await
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::webhook::{SigningSecret, WebhookId};
-use ports::Clock as _;
+use ports::Environment as _;
 use ports::webhook_sender::{SendError, WebhookSender as _};
 use rstest::rstest;
 use testkit::clock::FixedClock;

@@ -15,9 +15,9 @@ use domain::subscription::{SubscriptionSecret, SubscriptionState};
 use domain::webhook::{SigningSecret, TargetUrl};
 use domain::{Delivery, DeliveryState, LogPosition, Subscription, SubscriptionId};
 use ports::metrics::NoMetrics;
-use ports::{DeliveryLog as _, ReportStore as _, SubscriptionStore as _};
+use ports::{DeliveryStore as _, ReportStore as _, SubscriptionStore as _};
 use testkit::builders::{report, server_secret, subscription};
-use testkit::clock::{CountingIds, FixedClock};
+use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
 use usecases::delivery::{DeliveryDependencies, DeliverySettings};
 use usecases::{ChannelDirectory, DeliveryWorker, LogTailCache};
@@ -75,8 +75,7 @@ impl World {
                 Arc::new(NoMetrics),
             )),
             secret: server_secret(),
-            clock: self.clock.clone(),
-            ids: Arc::new(CountingIds::default()),
+            environment: self.clock.clone(),
             metrics: Arc::new(NoMetrics),
         };
         let push = DeliverySettings {

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use adapter_http::wire::{ChannelCreatedView, ChannelList, ChannelView};
 use anyhow::{Context as _, Result};
@@ -16,9 +15,9 @@ use usecases::{ListRejections, ManageChannels};
 
 use super::credential::{new_credential, print_issued};
 use crate::cli::{ChannelAddArgs, ChannelCommand, ChannelUpdateArgs};
+use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::output;
-use crate::wiring::{self, Stores};
 
 pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Result<()> {
     let stores = match command {
@@ -30,7 +29,7 @@ pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Re
         _ => Stores::open(settings).await?,
     };
     let manage =
-        wiring::manage_channels(&stores, settings.server_secret()?, settings.public_url()?);
+        composition::manage_channels(&stores, settings.server_secret()?, settings.public_url()?);
     let outcome = match command {
         ChannelCommand::Add(args) => add(&manage, json, args).await,
         ChannelCommand::List => list(&manage, json).await,
@@ -118,7 +117,7 @@ async fn show(
 ) -> Result<()> {
     let found = manage.show(&ChannelId::parse(id)?).await?;
     let calls = manage.calls(&found.channel.id).await?;
-    let rejections = ListRejections::new(Arc::clone(&stores.rejections));
+    let rejections = ListRejections::new(stores.store());
     let warnings = rejections.warnings(&found, manage.now()).await?;
     let callback_url = manage.callback_url(&found.channel)?;
     if json {

@@ -9,8 +9,8 @@ use serde::Serialize;
 use usecases::health::Condition;
 use usecases::{ChannelDirectory, CheckHealth};
 
+use crate::composition::Stores;
 use crate::config::{self, Settings};
-use crate::wiring::Stores;
 use crate::{event_sink, open_files, output, telemetry};
 
 /// What the settings come to; no secret is in it.
@@ -116,7 +116,7 @@ async fn look(settings: &Settings, secret: Option<ServerSecret>) -> Result<Found
 
 async fn look_into(stores: &Stores, secret: Option<ServerSecret>) -> Result<Found> {
     if !stores.has_current_schema().await? {
-        let risk = stores.reports.durability_warning().await?;
+        let risk = stores.store().durability_warning().await?;
         let schema = "the database has no schema, or that of an earlier release; `receiptd serve` \
              and `receiptd migrate` bring it up to date";
         return Ok(Found {
@@ -124,7 +124,7 @@ async fn look_into(stores: &Stores, secret: Option<ServerSecret>) -> Result<Foun
             warnings: risk.into_iter().chain([schema.to_owned()]).collect(),
         });
     }
-    let channels = stores.channels.all().await;
+    let channels = stores.store().all().await;
     let channels = channels.context("the channels cannot be read")?.len();
     let Some(secret) = secret else {
         ensure!(
@@ -135,17 +135,16 @@ async fn look_into(stores: &Stores, secret: Option<ServerSecret>) -> Result<Foun
         return Ok(Found {
             channels: Some(channels),
             warnings: stores
-                .reports
+                .store()
                 .durability_warning()
                 .await?
                 .into_iter()
                 .collect(),
         });
     };
-    let directory =
-        ChannelDirectory::new(Arc::clone(&stores.channels), secret, Arc::new(NoMetrics));
+    let directory = ChannelDirectory::new(stores.store(), secret, Arc::new(NoMetrics));
     directory.refresh().await?;
-    let parts = CheckHealth::new(Arc::clone(&stores.reports), Arc::new(directory))
+    let parts = CheckHealth::new(stores.store(), Arc::new(directory))
         .run()
         .await;
     let mut warnings = Vec::new();

@@ -9,9 +9,9 @@ use usecases::ManageChannels;
 use usecases::channels::manage::{IssuedCredential, NewCredential};
 
 use crate::cli::{CredentialArgs, CredentialCommand};
+use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::output;
-use crate::wiring::{self, Stores};
 
 pub async fn run(settings: &Settings, json: bool, command: CredentialCommand) -> Result<()> {
     if matches!(command, CredentialCommand::Add { .. }) {
@@ -19,7 +19,7 @@ pub async fn run(settings: &Settings, json: bool, command: CredentialCommand) ->
     }
     let stores = Stores::open(settings).await?;
     let manage =
-        wiring::manage_channels(&stores, settings.server_secret()?, settings.public_url()?);
+        composition::manage_channels(&stores, settings.server_secret()?, settings.public_url()?);
     let outcome = match command {
         CredentialCommand::Add {
             channel,

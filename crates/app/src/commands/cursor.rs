@@ -10,14 +10,14 @@ use usecases::{LogTailCache, ManageCursors};
 
 use super::event;
 use crate::cli::CursorCommand;
+use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::output;
-use crate::wiring::{self, Stores};
 
 pub async fn run(settings: &Settings, json: bool, command: CursorCommand) -> Result<()> {
     let stores = Stores::open(settings).await?;
-    let log = Arc::new(LogTailCache::new(Arc::clone(&stores.log)));
-    let cursors = wiring::manage_cursors(&stores, Arc::clone(&log));
+    let log = Arc::new(LogTailCache::new(stores.store()));
+    let cursors = composition::manage_cursors(&stores, Arc::clone(&log));
     let outcome = match command {
         CursorCommand::List => list(&cursors, json).await,
         CursorCommand::Show { name } => show(&cursors, json, &name).await,

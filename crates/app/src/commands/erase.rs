@@ -10,9 +10,9 @@ use domain::{Erasure, Recipient};
 use usecases::erasure::EraseRequest;
 
 use crate::cli::EraseArgs;
+use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::output;
-use crate::wiring::{self, Stores};
 
 /// How often long work says how far it is.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -86,7 +86,7 @@ fn understood(addressee: &Recipient, clear: bool) -> String {
 }
 
 async fn erase(stores: &Stores, request: &EraseRequest) -> Result<Erasure> {
-    let erase = wiring::erase_recipient(stores);
+    let erase = composition::erase_recipient(stores);
     let mut erasure = erase.run(request, PROGRESS).await?;
     let mut said = Instant::now();
     while erasure.finished_at.is_none() {

@@ -1,20 +1,18 @@
 //! What was erased, and not of whom.
 
-use std::sync::Arc;
-
 use adapter_http::wire::{self, ErasureList, ErasureView};
 use anyhow::{Context as _, Result};
 use domain::ErasureId;
 use usecases::ListErasures;
 
 use crate::cli::{ErasureCommand, PageArgs};
+use crate::composition::Stores;
 use crate::config::Settings;
 use crate::output;
-use crate::wiring::Stores;
 
 pub async fn run(settings: &Settings, json: bool, command: ErasureCommand) -> Result<()> {
     let stores = Stores::open(settings).await?;
-    let erasures = ListErasures::new(Arc::clone(&stores.erasures));
+    let erasures = ListErasures::new(stores.store());
     let outcome = match command {
         ErasureCommand::List(args) => list(&erasures, json, &args).await,
         ErasureCommand::Show { id } => show(&erasures, json, &id).await,

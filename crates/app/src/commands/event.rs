@@ -9,15 +9,14 @@ use adapter_http::wire::{position, position_text};
 use anyhow::{Context as _, Result, bail};
 use domain::event::{EventFilter, EventType, MessageEvent};
 use domain::{ChannelId, CursorName, IntegratorName, LogPosition, Timestamp};
-use ports::EventLog as _;
 use usecases::events::read::{EventSelection, EventsPage, EventsRead};
 use usecases::{CloudEvent, LogTailCache, ReadEvents};
 
 use super::subscription;
 use crate::cli::{EventArgs, EventCommand, StartArgs, SubscriptionCommand};
+use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::output;
-use crate::wiring::{self, Stores};
 
 /// How long one look at the log lasts when nothing happens.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -48,7 +47,7 @@ pub async fn run(settings: &Settings, json: bool, command: EventCommand) -> Resu
 
 async fn list(stores: &Stores, json: bool, args: &EventArgs, wanted: u16) -> Result<()> {
     let printer = Printer::new(stores, json, args).await?;
-    let events = ReadEvents::new(Arc::new(LogTailCache::new(Arc::clone(&stores.log))));
+    let events = ReadEvents::new(Arc::new(LogTailCache::new(stores.store())));
     let mut after = start(stores, &events, args).await?;
     let mut left = wanted;
     while let Some(limit) = NonZeroU16::new(left) {
@@ -78,7 +77,7 @@ async fn list(stores: &Stores, json: bool, args: &EventArgs, wanted: u16) -> Res
 /// Prints until it is interrupted or nobody reads any more.
 async fn tail(stores: &Stores, json: bool, args: &EventArgs) -> Result<()> {
     let printer = Printer::new(stores, json, args).await?;
-    let events = ReadEvents::new(Arc::new(LogTailCache::new(Arc::clone(&stores.log))));
+    let events = ReadEvents::new(Arc::new(LogTailCache::new(stores.store())));
     let mut after = match start(stores, &events, args).await? {
         Some(position) => position,
         None => events.log().head().await?,
@@ -112,7 +111,7 @@ async fn start(
 /// Where the cursor stands that `--cursor` names.
 pub async fn cursor(stores: &Stores, log: &Arc<LogTailCache>, name: &str) -> Result<LogPosition> {
     let name = CursorName::parse(name).context("--cursor")?;
-    let cursors = wiring::manage_cursors(stores, Arc::clone(log));
+    let cursors = composition::manage_cursors(stores, Arc::clone(log));
     Ok(cursors.find(&name).await?)
 }
 

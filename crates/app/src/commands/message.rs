@@ -1,7 +1,5 @@
 //! Messages and what was reported of them.
 
-use std::sync::Arc;
-
 use adapter_http::wire::{self, MessageDetailView, MessageList};
 use anyhow::{Context as _, Result};
 use domain::page::MessageFilter;
@@ -12,9 +10,9 @@ use usecases::messages::show::ShownMessage;
 use usecases::{ListMessages, ShowMessage};
 
 use crate::cli::{MessageCommand, MessageListArgs};
+use crate::composition::Stores;
 use crate::config::Settings;
 use crate::output;
-use crate::wiring::Stores;
 
 pub async fn run(settings: &Settings, json: bool, command: MessageCommand) -> Result<()> {
     let stores = Stores::open(settings).await?;
@@ -35,7 +33,7 @@ async fn show(stores: &Stores, json: bool, channel: &str, sid: &str, reveal: boo
         channel: ChannelId::parse(channel)?,
         sid: MessageSid::parse(sid)?,
     };
-    let show = ShowMessage::new(Arc::clone(&stores.reports), Arc::clone(&stores.channels));
+    let show = ShowMessage::new(stores.store(), stores.store());
     let shown = show.run(&key).await?;
     if json {
         return output::json(&MessageDetailView::new(&shown, reveal));
@@ -63,7 +61,7 @@ async fn list(stores: &Stores, json: bool, args: MessageListArgs) -> Result<()> 
         until: args.until.as_deref().map(Timestamp::parse).transpose()?,
     };
     let (size, after) = super::page(&args.page, wire::next_message)?;
-    let page = ListMessages::new(Arc::clone(&stores.reports))
+    let page = ListMessages::new(stores.store())
         .run(&filter, after.as_ref(), size)
         .await?;
     let integrators = super::integrators(stores).await?;

@@ -25,9 +25,9 @@ use domain::page::PageSize;
 use domain::{ChannelId, IntegratorName};
 
 use crate::cli::{Cli, Command, ConfigCommand, PageArgs};
+use crate::composition::Stores;
 use crate::config::{self, AdminToken, Settings};
 use crate::output;
-use crate::wiring::Stores;
 
 /// How long what still runs in a thread of its own may take at the end.
 const LEAVING: Duration = Duration::from_secs(1);
@@ -110,7 +110,7 @@ fn admin_token(settings: &Settings) -> Result<String> {
 
 /// The integrators of all channels, which explain errors.
 async fn integrators(stores: &Stores) -> Result<BTreeMap<ChannelId, IntegratorName>> {
-    let channels = stores.channels.all().await?.into_iter();
+    let channels = stores.store().all().await?.into_iter();
     let channels = channels.map(|each| (each.channel.id, each.channel.integrator));
     Ok(channels.collect())
 }

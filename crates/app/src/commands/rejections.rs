@@ -1,22 +1,20 @@
 //! The reports that were refused.
 
-use std::sync::Arc;
-
 use adapter_http::wire::{self, RejectionList};
 use anyhow::Result;
 use domain::ChannelId;
 use usecases::ListRejections;
 
 use crate::cli::RejectionsArgs;
+use crate::composition::Stores;
 use crate::config::Settings;
 use crate::output;
-use crate::wiring::Stores;
 
 pub async fn run(settings: &Settings, json: bool, args: RejectionsArgs) -> Result<()> {
     let channel = args.channel.as_deref().map(ChannelId::parse).transpose()?;
     let (size, after) = super::page(&args.page, wire::next)?;
     let stores = Stores::open(settings).await?;
-    let rejections = ListRejections::new(Arc::clone(&stores.rejections));
+    let rejections = ListRejections::new(stores.store());
     let page = rejections.run(channel.as_ref(), after, size).await;
     stores.close().await;
     let list = RejectionList::new(&page?);

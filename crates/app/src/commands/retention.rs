@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use ports::retention::RetentionKind;
+use ports::maintenance::RetentionKind;
 use serde::Serialize;
 use usecases::Prune;
 
 use crate::cli::RetentionCommand;
+use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::output;
-use crate::wiring::{self, Stores};
 
 pub async fn run(settings: &Settings, json: bool, command: RetentionCommand) -> Result<()> {
     let stores = Stores::open(settings).await?;
-    let prune = wiring::prune(&stores, settings, Arc::default());
+    let prune = composition::prune(&stores, settings, Arc::default());
     let outcome = match command {
         RetentionCommand::Show => show(&prune, json).await,
         RetentionCommand::Release => release(&prune, json).await,

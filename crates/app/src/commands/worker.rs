@@ -17,10 +17,10 @@ use usecases::{
 };
 
 use super::serve::{keep_directory, listen, operator_settings};
+use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::event_sink;
-use crate::system::{SystemClock, SystemIds};
-use crate::wiring::{self, Stores};
+use crate::system::System;
 use crate::{lifecycle, open_files, pushing, system, telemetry, workers};
 
 /// Works until asked to stop.
@@ -34,11 +34,11 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let stores = Stores::create(settings).await?;
     let metrics = Arc::new(MetricsRegistry::new(
         env!("CARGO_PKG_VERSION"),
-        &wiring::integrators(),
+        &composition::integrators(),
     ));
     metrics.observe_dropped_log_lines(telemetry::dropped_lines);
     let directory = Arc::new(ChannelDirectory::new(
-        Arc::clone(&stores.channels),
+        stores.store(),
         secret.clone(),
         metrics.clone(),
     ));
@@ -50,10 +50,10 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let asked_to_stop = lifecycle::asked_to_stop()?;
     let stop = CancellationToken::new();
     let mut chores = vec![keep_directory(Arc::clone(&directory))];
-    let log = Arc::new(LogTailCache::new(Arc::clone(&stores.log)));
+    let log = Arc::new(LogTailCache::new(stores.store()));
     let holds = Arc::<RetentionHolds>::default();
     metrics.observe_retention(Arc::clone(&holds));
-    chores.extend(wiring::clearing_up(&stores, settings, &log, &holds));
+    chores.extend(composition::clearing_up(&stores, settings, &log, &holds));
     let mut workers = workers::start(chores, &stop);
     let watched = Watched {
         settings,
@@ -66,15 +66,14 @@ pub async fn run(settings: &Settings) -> Result<()> {
     };
     let listener = socket.map(|socket| watched.serve(socket)).transpose()?;
     let parts = DeliveryDependencies {
-        queue: Arc::clone(&stores.queue),
+        queue: stores.store(),
         log,
         // A worker ingests no reports.
         throttle: Arc::default(),
         sender: event_sink::of(settings)?,
         directory,
         secret,
-        clock: Arc::new(SystemClock),
-        ids: Arc::new(SystemIds),
+        environment: Arc::new(System),
         metrics,
     };
     let push = DeliveryWorker::new(parts, settings.push(), system::worker_name());
@@ -125,20 +124,19 @@ struct Watched<'a> {
 impl Watched<'_> {
     fn serve(&self, socket: TcpListener) -> Result<Listener> {
         let address = socket.local_addr()?;
-        let subscriptions = &self.stores.subscriptions;
-        let health = CheckHealth::new(Arc::clone(&self.stores.reports), Arc::clone(self.directory));
+        let health = CheckHealth::new(self.stores.store(), Arc::clone(self.directory));
         let token = super::admin_token(self.settings)?;
         let state = MonitoringState {
             statistics: Arc::new(SubscriptionStatistics::new(
-                Arc::clone(subscriptions),
+                self.stores.store(),
                 Arc::clone(self.log),
-                Arc::new(SystemClock),
+                Arc::new(System),
             )),
             health: Arc::new(
                 health
                     .with_retention(Arc::clone(self.holds))
                     .with_subscriptions(
-                        Arc::clone(subscriptions),
+                        self.stores.store(),
                         self.secret.clone(),
                         self.settings.push().max_pending,
                     ),

@@ -9,11 +9,11 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::secret::ServerSecret;
-use ports::Ids;
+use ports::Environment;
 use rustix::process::geteuid;
 
 use super::{DatabaseUrl, Settings};
-use crate::system::SystemIds;
+use crate::system::System;
 
 /// How the secrets begin that stand in docker-compose.yml.
 const PUBLISHED: &str = "for-development-only";
@@ -172,7 +172,7 @@ fn kept_or_made(path: &Path) -> Result<(String, bool)> {
             // Another process has made it and not written it yet.
             Ok(_) => std::thread::sleep(std::time::Duration::from_millis(20)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let text = URL_SAFE_NO_PAD.encode(SystemIds.secret_bytes());
+                let text = URL_SAFE_NO_PAD.encode(System.secret_bytes());
                 let open = OpenOptions::new()
                     .write(true)
                     .create_new(true)

@@ -1,7 +1,7 @@
-//! What every [`LogCursors`] must do.
+//! What every [`EventLog`] must do.
 
 use domain::LogPosition;
-use ports::LogCursors;
+use ports::EventLog;
 use tokio::task::JoinSet;
 
 use super::Stores;
@@ -23,23 +23,23 @@ macro_rules! __cursors_contract {
     };
 }
 
-type Cursors = Stores<dyn LogCursors>;
+type Cursors = Stores<dyn EventLog>;
 
 const HERE: Option<LogPosition> = Some(LogPosition(7));
 const THERE: LogPosition = LogPosition(i64::MAX);
 
 async fn advance(
-    cursors: &dyn LogCursors,
+    cursors: &dyn EventLog,
     name: &str,
     from: Option<LogPosition>,
     to: LogPosition,
 ) -> bool {
-    let moved = cursors.advance(name, from, to).await;
+    let moved = cursors.advance_cursor(name, from, to).await;
     moved.expect("the store is there")
 }
 
-async fn load(cursors: &dyn LogCursors, name: &str) -> Option<LogPosition> {
-    cursors.load(name).await.expect("the store is there")
+async fn load(cursors: &dyn EventLog, name: &str) -> Option<LogPosition> {
+    cursors.cursor(name).await.expect("the store is there")
 }
 
 pub async fn a_cursor_nobody_has_moved_is_none(stores: Cursors) {
@@ -71,7 +71,11 @@ pub async fn cursors_of_other_names_are_left_alone(stores: Cursors) {
     for (name, at) in [("a", 1), ("A", 2), ("a ", 3), ("é", 4)] {
         assert!(advance(&*stores.one, name, None, LogPosition(at)).await);
     }
-    stores.one.remove("a").await.expect("the store is there");
+    stores
+        .one
+        .remove_cursor("a")
+        .await
+        .expect("the store is there");
     for (name, at) in [("a", None), ("A", Some(2)), ("a ", Some(3)), ("é", Some(4))] {
         assert_eq!(load(&*stores.other, name).await, at.map(LogPosition));
     }
@@ -80,7 +84,11 @@ pub async fn cursors_of_other_names_are_left_alone(stores: Cursors) {
 pub async fn a_removed_cursor_begins_anew(stores: Cursors) {
     assert!(advance(&*stores.one, "a", None, THERE).await);
     for _ in 0..2 {
-        stores.other.remove("a").await.expect("absence is no error");
+        stores
+            .other
+            .remove_cursor("a")
+            .await
+            .expect("absence is no error");
     }
     assert_eq!(load(&*stores.one, "a").await, None);
     assert!(advance(&*stores.one, "a", None, LogPosition(7)).await);
@@ -107,7 +115,7 @@ pub async fn of_racing_moves_from_one_position_one_succeeds(stores: Cursors) {
 }
 
 pub async fn cursors_are_listed_by_the_bytes_of_their_names(stores: Cursors) {
-    let names = async |cursors: &dyn LogCursors| {
+    let names = async |cursors: &dyn EventLog| {
         let listed = cursors.cursors().await.expect("the store is there");
         let listed = listed.into_iter();
         listed
@@ -125,7 +133,11 @@ pub async fn cursors_are_listed_by_the_bytes_of_their_names(stores: Cursors) {
     ] {
         assert!(advance(&*stores.one, name, None, LogPosition(at)).await);
     }
-    stores.one.remove("ab").await.expect("the store is there");
+    stores
+        .one
+        .remove_cursor("ab")
+        .await
+        .expect("the store is there");
     let sorted = [("B", 3), ("a", 5), ("a-b", 4), ("b", 1), ("é", 2)];
     assert_eq!(
         names(&*stores.other).await,

@@ -168,7 +168,7 @@ macro_rules! contract_tests {
     (cursors, $fresh:path) => {
         $crate::__cursors_contract!([$crate::__contract_module]
             cursors,
-            dyn ::ports::LogCursors,
+            dyn ::ports::EventLog,
             $fresh
         );
     };

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use async_trait::async_trait;
 use domain::{LogEntry, LogPosition, LoggedReport, MessageState, Timestamp};
 use ports::event_log::{Cursor, LogPage, LogRead, Remaining};
-use ports::{EventLog, LogCursors, StoreError};
+use ports::{EventLog, StoreError};
 
 use super::MemoryStore;
 use super::reports::Reports;
@@ -35,7 +35,8 @@ impl EventLog for MemoryStore {
         after: Option<LogPosition>,
         limit: NonZeroU16,
     ) -> Result<LogRead, StoreError> {
-        let data = self.open()?;
+        let mut data = self.open()?;
+        data.log_reads += 1;
         let log = &data.reports;
         let oldest = LogPosition(log.pruned_through);
         let after = after.unwrap_or(oldest);
@@ -91,15 +92,12 @@ impl EventLog for MemoryStore {
             pruned: position.0 < log.pruned_through,
         })
     }
-}
 
-#[async_trait]
-impl LogCursors for MemoryStore {
-    async fn load(&self, name: &str) -> Result<Option<LogPosition>, StoreError> {
+    async fn cursor(&self, name: &str) -> Result<Option<LogPosition>, StoreError> {
         Ok(self.open()?.cursors.get(name).copied())
     }
 
-    async fn advance(
+    async fn advance_cursor(
         &self,
         name: &str,
         from: Option<LogPosition>,
@@ -113,7 +111,7 @@ impl LogCursors for MemoryStore {
         Ok(true)
     }
 
-    async fn remove(&self, name: &str) -> Result<(), StoreError> {
+    async fn remove_cursor(&self, name: &str) -> Result<(), StoreError> {
         self.open()?.cursors.remove(name);
         Ok(())
     }

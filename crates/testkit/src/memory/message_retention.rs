@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use domain::retention_days::DAY_MICROS;
 use domain::{ChannelId, MessageKey, RetentionDays, Timestamp};
-use ports::retention::Pruning;
+use ports::maintenance::Pruning;
 
 use super::Data;
 use super::reports::Reports;

@@ -5,10 +5,10 @@ mod channels;
 mod erasures;
 mod journal;
 mod log;
+mod maintenance;
 mod message_retention;
 mod rejections;
 mod reports;
-mod retention;
 mod subscriptions;
 
 pub use journal::MemoryJournal;
@@ -16,10 +16,12 @@ pub use journal::MemoryJournal;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::{LogPosition, MessageSid};
+use domain::{ErasureId, LogPosition, MessageSid};
 use ports::StoreError;
-use ports::retention::RetentionRun;
+use ports::maintenance::RetentionRun;
 use tokio::sync::watch;
+
+use erasures::ErasureProgress;
 
 /// All store ports, in memory. Clones share the data.
 #[derive(Clone, Debug)]
@@ -33,13 +35,15 @@ struct Data {
     reports: reports::Reports,
     channels: channels::Channels,
     cursors: BTreeMap<String, LogPosition>,
-    erasures: erasures::Erasures,
+    erasures: BTreeMap<ErasureId, ErasureProgress>,
     rejections: rejections::Rejections,
     sweeps: message_retention::Sweeps,
     runs: BTreeMap<&'static str, RetentionRun>,
     subscriptions: subscriptions::Subscriptions,
     unavailable: bool,
     durability_warning: Option<String>,
+    log_locked: bool,
+    log_reads: usize,
     refused: HashSet<MessageSid>,
     locked: HashSet<MessageSid>,
     record_calls: usize,
@@ -108,6 +112,17 @@ impl MemoryStore {
         } else {
             data.locked.remove(&sid);
         }
+    }
+
+    /// From now on another session holds the log, so that no report can be removed, or no longer.
+    pub fn set_log_locked(&self, locked: bool) {
+        self.lock().log_locked = locked;
+    }
+
+    /// Returns how often the log was read.
+    #[must_use]
+    pub fn log_reads(&self) -> usize {
+        self.lock().log_reads
     }
 
     /// How often `record` was called, failed calls included.

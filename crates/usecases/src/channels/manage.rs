@@ -9,7 +9,7 @@ use domain::{
 };
 use ports::channels::Change;
 use ports::integrator::report_path;
-use ports::{ChannelStore, ChannelWithCredentials, Clock, Ids, StoreError};
+use ports::{ChannelStore, ChannelWithCredentials, Environment, StoreError};
 
 use crate::integrators::Integrators;
 
@@ -20,8 +20,7 @@ pub struct ManageChannels {
     secret: ServerSecret,
     /// Public URL of channels that have none of their own.
     public_url: PublicUrl,
-    clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    environment: Arc<dyn Environment>,
 }
 
 /// A channel to add.
@@ -158,16 +157,14 @@ impl ManageChannels {
         integrators: Integrators,
         secret: ServerSecret,
         public_url: PublicUrl,
-        clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
+        environment: Arc<dyn Environment>,
     ) -> Self {
         Self {
             store,
             integrators,
             secret,
             public_url,
-            clock,
-            ids,
+            environment,
         }
     }
 
@@ -197,7 +194,7 @@ impl ManageChannels {
     /// Returns the time that the validity of credentials is compared with.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.environment.now()
     }
 
     /// Returns the counts of unsuccessful calls to a channel.
@@ -212,7 +209,7 @@ impl ManageChannels {
 
     /// Adds a channel with its first credential.
     pub async fn add(&self, new: NewChannel) -> Result<(Channel, IssuedCredential), ManageError> {
-        let now = self.clock.now();
+        let now = self.environment.now();
         let channel = Channel {
             signing_token: new.signing_token.map(|token| self.seal(&new.id, &token)),
             id: new.id,
@@ -256,7 +253,7 @@ impl ManageChannels {
                 self.check_public_url(&channel)?;
             }
             channel.version = channel.version.saturating_add(1);
-            channel.updated_at = self.clock.now();
+            channel.updated_at = self.environment.now();
             match self.store.update(&channel).await? {
                 Change::Done => return Ok(channel),
                 Change::Absent => return Err(ManageError::NoSuchChannel(id.clone())),
@@ -283,7 +280,7 @@ impl ManageChannels {
         new: NewCredential,
     ) -> Result<IssuedCredential, ManageError> {
         let channel = self.show(id).await?.channel;
-        let issued = self.issue(&channel, new, self.clock.now())?;
+        let issued = self.issue(&channel, new, self.environment.now())?;
         match self.store.add_credential(&issued.credential).await? {
             Change::Done => Ok(issued),
             Change::Full => Err(ManageError::TooManyCredentials),
@@ -318,11 +315,11 @@ impl ManageChannels {
         }
         let password = new
             .password
-            .unwrap_or_else(|| Password::from_random(&self.ids.secret_bytes()));
+            .unwrap_or_else(|| Password::from_random(&self.environment.secret_bytes()));
         let pair = (new.user.as_str(), password.reveal());
         let callback_url = self.callback_url_with(channel, Some(pair))?;
         let credential = Credential {
-            id: CredentialId(self.ids.uuid()),
+            id: CredentialId(self.environment.uuid()),
             channel: channel.id.clone(),
             hash: self
                 .secret
@@ -363,7 +360,7 @@ impl ManageChannels {
     }
 
     fn seal(&self, channel: &ChannelId, token: &SigningToken) -> domain::secret::SealedSecret {
-        let [nonce @ .., _, _, _, _, _, _, _, _] = self.ids.secret_bytes();
+        let [nonce @ .., _, _, _, _, _, _, _, _] = self.environment.secret_bytes();
         self.secret
             .seal(&token.0, &Channel::signing_token_context(channel), nonce)
     }

@@ -64,7 +64,7 @@ pub(super) async fn send(
         id: webhook_id(delivery.event_id()),
         body: body.as_bytes().into(),
     };
-    let began = dependencies.clock.now();
+    let began = dependencies.environment.now();
     let outcome = dependencies.sender.deliver(&target, &event).await;
     Completed::Sent {
         delivery,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::secret::ServerSecret;
-use ports::{Clock, DeliveryQueue, Ids, Metrics, WebhookSender};
+use ports::{DeliveryQueue, Environment, Metrics, WebhookSender};
 
 use super::limits::Limits;
 use super::stop_alerts::StopAlerts;
@@ -62,10 +62,8 @@ pub struct DeliveryDependencies {
     pub directory: Arc<ChannelDirectory>,
     /// Opens signing secrets.
     pub secret: ServerSecret,
-    /// Time of day and monotonic time.
-    pub clock: Arc<dyn Clock>,
-    /// Seeds the jitter of retries.
-    pub ids: Arc<dyn Ids>,
+    /// The clock, and random numbers.
+    pub environment: Arc<dyn Environment>,
     /// Counts attempts and stopped subscriptions.
     pub metrics: Arc<dyn Metrics>,
 }

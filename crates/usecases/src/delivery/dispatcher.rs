@@ -128,7 +128,7 @@ impl Dispatcher {
     fn start_attempt(&mut self, delivery: QueuedDelivery, secrets: &Secrets) {
         let target = Target {
             url: self.state.subscription.url.clone(),
-            secrets: secrets.at(self.context.dependencies.clock.now()),
+            secrets: secrets.at(self.context.dependencies.environment.now()),
         };
         let key = delivery.key();
         let delivery = match (&delivery, self.state.progress.unwritten(key)) {
@@ -196,7 +196,7 @@ impl Dispatcher {
         if !matches!(outcome, Err(SendError::Gone { .. })) {
             return None;
         }
-        let since = self.context.dependencies.clock.now();
+        let since = self.context.dependencies.environment.now();
         let ended = SubscriptionState::Ended { since };
         self.finish(ended, StopReason::Gone).await
     }
@@ -268,7 +268,7 @@ impl Dispatcher {
     }
 
     async fn pause(&mut self, reason: PauseReason, alert: StopReason) -> Option<End> {
-        let since = self.context.dependencies.clock.now();
+        let since = self.context.dependencies.environment.now();
         self.finish(SubscriptionState::Paused { reason, since }, alert)
             .await
     }

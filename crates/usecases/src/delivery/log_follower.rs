@@ -8,8 +8,8 @@ use std::time::Duration;
 use domain::delivery::Attempts;
 use domain::event::{MessageEvent, events_of};
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, Subscription, Timestamp};
+use ports::StoreError;
 use ports::event_log::{LogPage, LogRead};
-use ports::{EventLog as _, StoreError};
 
 use crate::channels::directory::ChannelDirectory;
 use crate::events::cloud_event::CloudEvent;

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Timestamp;
-use ports::Clock;
+use ports::Environment;
 
 /// Monotonic time as timestamps: starts at the time of day and advances with the monotonic clock,
 /// so pauses keep their length when the system's clock is set. Stores hold the time of day.
 pub(super) struct MonotonicTimeline {
-    clock: Arc<dyn Clock>,
+    clock: Arc<dyn Environment>,
     origin: Timestamp,
     began: Duration,
 }
 
 impl MonotonicTimeline {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(clock: Arc<dyn Environment>) -> Self {
         Self {
             origin: clock.now(),
             began: clock.monotonic(),

@@ -62,10 +62,10 @@ impl DispatcherState {
         requested_at: Instant,
     ) -> Self {
         let (settings, dependencies) = (context.settings, &context.dependencies);
-        let timeline = MonotonicTimeline::new(Arc::clone(&dependencies.clock));
+        let timeline = MonotonicTimeline::new(Arc::clone(&dependencies.environment));
         let (now, failing_since) = (timeline.now(), leased.failing_since);
         let failing = failing_since.map(|at| timeline.convert_stored(at, Duration::ZERO));
-        let seed = random_seed(&dependencies.ids.secret_bytes());
+        let seed = random_seed(&dependencies.environment.secret_bytes());
         let last = leased.open.last().map(PendingDelivery::place);
         let mut state = Self {
             settings,

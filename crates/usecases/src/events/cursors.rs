@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::event::EventFilter;
 use domain::{CursorName, LogPosition};
 use ports::event_log::Cursor;
-use ports::{Clock, LogCursors, StoreError};
+use ports::{Environment, EventLog, StoreError};
 
 use crate::events::lag::Lag;
 use crate::events::tail_cache::LogTailCache;
@@ -15,9 +15,9 @@ const MAX_RACES: usize = 10;
 
 /// Shows, moves and removes cursors.
 pub struct ManageCursors {
-    cursors: Arc<dyn LogCursors>,
+    cursors: Arc<dyn EventLog>,
     log: Arc<LogTailCache>,
-    clock: Arc<dyn Clock>,
+    clock: Arc<dyn Environment>,
 }
 
 /// What a cursor has to be at to be moved.
@@ -52,9 +52,9 @@ impl ManageCursors {
     /// Manages the cursors of a log.
     #[must_use]
     pub const fn new(
-        cursors: Arc<dyn LogCursors>,
+        cursors: Arc<dyn EventLog>,
         log: Arc<LogTailCache>,
-        clock: Arc<dyn Clock>,
+        clock: Arc<dyn Environment>,
     ) -> Self {
         Self {
             cursors,
@@ -70,7 +70,7 @@ impl ManageCursors {
 
     /// Returns the position of a cursor.
     pub async fn find(&self, name: &CursorName) -> Result<LogPosition, CursorError> {
-        let found = self.cursors.load(name.as_str()).await?;
+        let found = self.cursors.cursor(name.as_str()).await?;
         found.ok_or_else(|| CursorError::NoSuchCursor(name.clone()))
     }
 
@@ -97,11 +97,11 @@ impl ManageCursors {
         };
         for _ in 0..attempts {
             let from = match expected {
-                ExpectedPosition::Any => self.cursors.load(name.as_str()).await?,
+                ExpectedPosition::Any => self.cursors.cursor(name.as_str()).await?,
                 ExpectedPosition::At(position) => Some(position),
                 ExpectedPosition::Absent => None,
             };
-            if self.cursors.advance(name.as_str(), from, to).await? {
+            if self.cursors.advance_cursor(name.as_str(), from, to).await? {
                 return Ok(from.is_none());
             }
         }
@@ -111,6 +111,6 @@ impl ManageCursors {
     /// Removes a cursor.
     pub async fn remove(&self, name: &CursorName) -> Result<(), CursorError> {
         self.find(name).await?;
-        Ok(self.cursors.remove(name.as_str()).await?)
+        Ok(self.cursors.remove_cursor(name.as_str()).await?)
     }
 }

@@ -4,8 +4,8 @@ use std::num::NonZeroU16;
 
 use domain::event::{EventFilter, events_of};
 use domain::{LogPosition, Timestamp};
+use ports::StoreError;
 use ports::event_log::LogRead;
-use ports::{EventLog as _, StoreError};
 
 use crate::events::tail_cache::LogTailCache;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use domain::event::{EventFilter, MessageEvent, events_of};
 use domain::{LogEntry, LogPosition};
+use ports::StoreError;
 use ports::event_log::LogRead;
-use ports::{EventLog as _, StoreError};
 use tokio::time::Instant;
 
 use crate::events::tail_cache::LogTailCache;

@@ -9,7 +9,6 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use domain::{LogEntry, LogPosition, Timestamp};
 use ports::event_log::{LogPage, LogRead, Remaining};
 use ports::{EventLog, StoreError};
@@ -266,9 +265,9 @@ impl ChangeNotifier {
     }
 }
 
-#[async_trait]
-impl EventLog for LogTailCache {
-    async fn read(
+impl LogTailCache {
+    /// Reads like [`EventLog::read`], from the cache if it has the position.
+    pub async fn read(
         &self,
         after: Option<LogPosition>,
         limit: NonZeroU16,
@@ -281,15 +280,18 @@ impl EventLog for LogTailCache {
         self.log.read(after, limit).await
     }
 
-    async fn head(&self) -> Result<LogPosition, StoreError> {
+    /// See [`EventLog::head`].
+    pub async fn head(&self) -> Result<LogPosition, StoreError> {
         self.log.head().await
     }
 
-    async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
+    /// See [`EventLog::position_at`].
+    pub async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
         self.log.position_at(moment).await
     }
 
-    async fn behind(
+    /// See [`EventLog::behind`].
+    pub async fn behind(
         &self,
         position: LogPosition,
         at_most: NonZeroU16,

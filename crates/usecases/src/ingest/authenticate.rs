@@ -7,7 +7,7 @@ use std::time::Instant;
 use domain::secret::ServerSecret;
 use domain::{ChannelId, CredentialId};
 use ports::integrator::{AuthContext, AuthResult};
-use ports::{Clock, Headers, Integrator};
+use ports::{Environment, Headers, Integrator};
 
 use crate::channels::calls::ChannelProblem;
 use crate::channels::directory::ChannelDirectory;
@@ -17,7 +17,7 @@ use crate::channels::directory::KnownChannel;
 pub struct AuthenticateCaller {
     directory: Arc<ChannelDirectory>,
     secret: ServerSecret,
-    clock: Arc<dyn Clock>,
+    clock: Arc<dyn Environment>,
     /// Replaces an invalid id, which is then treated like an unknown one.
     unknown: ChannelId,
 }
@@ -49,7 +49,7 @@ impl AuthenticateCaller {
     pub fn new(
         directory: Arc<ChannelDirectory>,
         secret: ServerSecret,
-        clock: Arc<dyn Clock>,
+        clock: Arc<dyn Environment>,
     ) -> Self {
         #[expect(clippy::expect_used, reason = "a constant that the tests pass through")]
         let unknown = ChannelId::parse("-").expect("a hyphen is a channel id");

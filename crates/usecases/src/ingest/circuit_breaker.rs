@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use ports::reports::Recorded;
+use crate::ingest::bisect::Recorded;
 
 /// While it is open, reports go to the journal at once instead of each waiting for its deadline.
 /// Replaying the journal is the probe that closes it.

@@ -11,9 +11,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::ingest::bisect::{Recorded, record_bisecting};
 use domain::{IntegratorName, Report};
 use ports::error::error_chain;
-use ports::reports::{Recorded, record_by_halves};
 use ports::{Journal, JournalEntry, Metrics, ReportStore, StoreError};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
@@ -213,7 +213,7 @@ impl GroupCommitWriters {
             }
         }
         let began = Instant::now();
-        let recording = record_by_halves(self.store.as_ref(), reports);
+        let recording = record_bisecting(self.store.as_ref(), reports);
         let recorded = tokio::select! {
             recorded = tokio::time::timeout(left, recording) => recorded.ok(),
             () = self.depth.saturated(), if has_journal => None,

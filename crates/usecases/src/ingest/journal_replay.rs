@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::ingest::bisect::{Recorded, record_bisecting};
 use domain::rejection::MaskedFields;
 use domain::{Rejection, RejectionReason, mask_numbers};
 use ports::error::error_chain;
 use ports::journal::{JournalError, JournalMark};
-use ports::reports::{Recorded, record_by_halves};
 use ports::{Journal, JournalEntry, Metrics, RejectionStore, ReportStore, StoreError};
 
 use crate::ingest::circuit_breaker::StoreCircuitBreaker;
@@ -109,7 +109,7 @@ impl ReplayJournal {
         }
         let reports: Vec<_> = entries.iter().map(|entry| entry.report.clone()).collect();
         let outcomes = self
-            .with_timeout(record_by_halves(self.store.as_ref(), &reports))
+            .with_timeout(record_bisecting(self.store.as_ref(), &reports))
             .await?;
         if Recorded::are_all_refused(&outcomes) && self.store_may_be_at_fault() {
             // If the store records later reports, these are at fault.

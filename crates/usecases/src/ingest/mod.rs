@@ -3,6 +3,7 @@
 //! outage.
 
 pub mod authenticate;
+pub mod bisect;
 pub mod circuit_breaker;
 pub mod group_commit;
 pub mod journal_replay;

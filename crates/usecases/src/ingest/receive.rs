@@ -9,7 +9,7 @@ use domain::{
 };
 use ports::error::error_chain;
 use ports::integrator::{ParseResult, ParsedReport, SignedRequest, ValidationError, report_path};
-use ports::{Clock, Headers, Integrator, Metrics, RejectionStore};
+use ports::{Environment, Headers, Integrator, Metrics, RejectionStore};
 
 use crate::channels::directory::KnownChannel;
 use crate::ingest::authenticate::AuthenticatedCaller;
@@ -25,7 +25,7 @@ pub struct ReceiveReport {
     rejections: RejectionWriter,
     /// Public URL of channels that have none of their own.
     public_url: PublicUrl,
-    clock: Arc<dyn Clock>,
+    clock: Arc<dyn Environment>,
     metrics: Arc<dyn Metrics>,
 }
 
@@ -73,7 +73,7 @@ impl ReceiveReport {
         queue: IngestQueue,
         rejections: Arc<dyn RejectionStore>,
         public_url: PublicUrl,
-        clock: Arc<dyn Clock>,
+        clock: Arc<dyn Environment>,
         metrics: Arc<dyn Metrics>,
     ) -> Self {
         Self {

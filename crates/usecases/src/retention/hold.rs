@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use domain::Timestamp;
 use domain::retention_days::DAY_MICROS;
-use ports::retention::{RetentionClock, RetentionKind, RetentionRun};
+use ports::maintenance::{RetentionClock, RetentionKind, RetentionRun};
 
 /// Corrections of the clock up to this size are normal.
 const CLOCK_TOLERANCE_MICROS: i64 = HOUR_MICROS;

@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::{RetentionDays, Timestamp};
-use ports::retention::{Pruning, RetentionClock, RetentionKind, RetentionRun, RetentionRuns};
-use ports::subscriptions::DeliveryRetention;
-use ports::{Clock, Retention, StoreError};
+use ports::maintenance::{Pruning, RetentionClock, RetentionKind, RetentionRun};
+use ports::{Environment, Maintenance, StoreError};
 
 use crate::retention::hold::{self, Anchor, Hold, RetentionHolds};
 
@@ -27,22 +26,11 @@ pub struct KeepFor {
 
 /// Removes expired data. Each kind is independent: one on hold does not stop the others.
 pub struct Prune {
-    stores: RetentionStores,
-    clock: Arc<dyn Clock>,
+    store: Arc<dyn Maintenance>,
+    clock: Arc<dyn Environment>,
     keep_for: KeepFor,
     holds: Arc<RetentionHolds>,
     anchors: Mutex<[Option<Anchor>; RetentionKind::ALL.len()]>,
-}
-
-/// The stores that retention works on.
-#[derive(Clone)]
-pub struct RetentionStores {
-    /// Reports and messages.
-    pub retention: Arc<dyn Retention>,
-    /// Deliveries.
-    pub deliveries: Arc<dyn DeliveryRetention>,
-    /// Last runs.
-    pub runs: Arc<dyn RetentionRuns>,
 }
 
 /// State of retention for one kind.
@@ -60,13 +48,13 @@ impl Prune {
     /// Removes data that is older than `keep_for`, and reports holds in `holds`.
     #[must_use]
     pub fn new(
-        stores: RetentionStores,
-        clock: Arc<dyn Clock>,
+        store: Arc<dyn Maintenance>,
+        clock: Arc<dyn Environment>,
         keep_for: KeepFor,
         holds: Arc<RetentionHolds>,
     ) -> Self {
         Self {
-            stores,
+            store,
             clock,
             keep_for,
             holds,
@@ -77,7 +65,7 @@ impl Prune {
     /// Creates the partitions of the coming days, if the store has partitions. Returns how many.
     pub async fn make_partitions(&self) -> Result<u32, StoreError> {
         let clock = self.store_clock(RetentionKind::Reports).await?;
-        self.stores.retention.make_partitions(clock.now).await
+        self.store.make_partitions(clock.now).await
     }
 
     /// Runs one step; call it again until it is done. Removes nothing while the clock may be wrong.
@@ -92,20 +80,14 @@ impl Prune {
                 done: true,
             });
         }
-        let (stores, before) = (&self.stores, self.before(kind, clock.now));
+        let (store, before) = (&self.store, self.before(kind, clock.now));
         let pruned = match kind {
-            RetentionKind::Reports => stores.retention.prune_reports(before, STEP_ROWS).await?,
+            RetentionKind::Reports => store.prune_reports(before, STEP_ROWS).await?,
             RetentionKind::Messages => {
                 let keep = self.keep_for.messages;
-                let retention = &stores.retention;
-                retention.prune_messages(clock.now, keep, STEP_ROWS).await?
+                store.prune_messages(clock.now, keep, STEP_ROWS).await?
             }
-            RetentionKind::Deliveries => {
-                stores
-                    .deliveries
-                    .prune_deliveries(before, STEP_ROWS)
-                    .await?
-            }
+            RetentionKind::Deliveries => store.prune_deliveries(before, STEP_ROWS).await?,
         };
         if pruned.done {
             self.finish(kind, &clock).await?;
@@ -131,19 +113,19 @@ impl Prune {
     /// a time in the future no longer stop it. Returns the current time.
     pub async fn release(&self) -> Result<Timestamp, StoreError> {
         let now = self.store_clock(RetentionKind::Reports).await?.now;
-        self.stores.runs.release_reports_after(now).await?;
+        self.store.release_reports_after(now).await?;
         for kind in RetentionKind::ALL {
             let run = RetentionRun {
                 at: now,
                 held_back: false,
             };
-            self.stores.runs.note(kind, run).await?;
+            self.store.note_retention_run(kind, run).await?;
         }
         Ok(now)
     }
 
     async fn store_clock(&self, kind: RetentionKind) -> Result<RetentionClock, StoreError> {
-        self.stores.runs.clock(kind, self.clock.now()).await
+        self.store.retention_clock(kind, self.clock.now()).await
     }
 
     /// Returns the time before which data of a kind has expired at `now`.
@@ -172,7 +154,7 @@ impl Prune {
         }
         // Without expired data, nothing can be removed by mistake.
         let before = self.before(kind, clock.now);
-        let runs = &self.stores.runs;
+        let runs = &self.store;
         let older = runs.has_older(kind, before, clock.now).await?;
         Ok(older.then_some(hold))
     }
@@ -191,7 +173,7 @@ impl Prune {
                 held_back: true,
                 ..last
             };
-            self.stores.runs.note(kind, run).await?;
+            self.store.note_retention_run(kind, run).await?;
         }
         self.holds.set(kind, Some(hold));
         Ok(())
@@ -204,7 +186,7 @@ impl Prune {
                 at: clock.now,
                 held_back: false,
             };
-            self.stores.runs.note(kind, run).await?;
+            self.store.note_retention_run(kind, run).await?;
         }
         self.set_anchor(kind, clock.now);
         let hold = self.future_reports(kind, clock.now).await?;
@@ -221,7 +203,7 @@ impl Prune {
         if kind != RetentionKind::Reports {
             return Ok(None);
         }
-        let first = self.stores.runs.first_report().await?;
+        let first = self.store.first_report().await?;
         let first = first.filter(|first| hold::is_in_future(*first, now));
         Ok(first.map(|first| Hold::FutureReports { first }))
     }

@@ -7,7 +7,6 @@ use domain::{
     Delivery, DeliveryKey, DeliveryState, LogEntry, LogPosition, MessageKey, MessageState,
     SubscriptionId, Timestamp,
 };
-use ports::EventLog as _;
 
 use crate::events::cloud_event::CloudEvent;
 use crate::subscriptions::manage::{ManageSubscriptions, SubscriptionError};
@@ -55,7 +54,7 @@ impl ManageSubscriptions {
             .reports;
         let channel = self.0.directory.find(&key.channel);
         let integrator = channel.as_ref().map(|known| &known.channel.integrator);
-        let now = self.0.clock.now();
+        let now = self.0.environment.now();
         let (mut before, mut position) = (MessageState::default(), LogPosition::START);
         let mut deliveries: Vec<Delivery> = Vec::new();
         for report in reports {
@@ -148,7 +147,12 @@ impl ManageSubscriptions {
 
     /// Retries a delivery now.
     pub async fn retry(&self, key: DeliveryKey) -> Result<(), SubscriptionError> {
-        if self.0.deliveries.retry(key, self.0.clock.now()).await? {
+        if self
+            .0
+            .deliveries
+            .retry(key, self.0.environment.now())
+            .await?
+        {
             return Ok(());
         }
         self.delivery(key).await?;
@@ -158,7 +162,7 @@ impl ManageSubscriptions {
     /// Retries all deliveries that `filter` passes, and returns how many.
     pub async fn retry_all(&self, filter: &DeliveryFilter) -> Result<u64, SubscriptionError> {
         self.find(filter.subscription).await?;
-        let (now, mut total) = (self.0.clock.now(), 0);
+        let (now, mut total) = (self.0.environment.now(), 0);
         loop {
             let retried = self.0.deliveries.retry_all(filter, now).await?;
             total += retried;

@@ -12,9 +12,7 @@ use domain::{
 use ports::event_log::LogRead;
 use ports::subscriptions::{RecentAttempts, SubscriptionStatus};
 use ports::webhook_sender::WebhookSender;
-use ports::{
-    AttemptLog, Clock, DeliveryLog, EventLog as _, Ids, ReportStore, StoreError, SubscriptionStore,
-};
+use ports::{DeliveryStore, Environment, ReportStore, StoreError, SubscriptionStore};
 
 use crate::channels::directory::ChannelDirectory;
 use crate::events::lag::Lag;
@@ -36,9 +34,7 @@ pub struct SubscriptionDependencies {
     /// Stores subscriptions.
     pub store: Arc<dyn SubscriptionStore>,
     /// Stores deliveries.
-    pub deliveries: Arc<dyn DeliveryLog>,
-    /// Counts recent attempts.
-    pub attempts: Arc<dyn AttemptLog>,
+    pub deliveries: Arc<dyn DeliveryStore>,
     /// The log that subscriptions read.
     pub log: Arc<LogTailCache>,
     /// Returns the reports of one message.
@@ -49,10 +45,8 @@ pub struct SubscriptionDependencies {
     pub directory: Arc<ChannelDirectory>,
     /// Seals and opens signing secrets.
     pub secret: ServerSecret,
-    /// Time of day.
-    pub clock: Arc<dyn Clock>,
-    /// Generates ids and secrets.
-    pub ids: Arc<dyn Ids>,
+    /// The clock, and random numbers.
+    pub environment: Arc<dyn Environment>,
     /// Whether targets may be on private networks.
     pub private_targets: bool,
 }
@@ -163,11 +157,11 @@ impl ManageSubscriptions {
             Some(position) => self.check_reached(position).await?,
             None => self.0.log.head().await?,
         };
-        let id = SubscriptionId(self.0.ids.uuid());
+        let id = SubscriptionId(self.0.environment.uuid());
         let secret = new
             .secret
-            .unwrap_or_else(|| SigningSecret::from_random(&self.0.ids.secret_bytes()));
-        let now = self.0.clock.now();
+            .unwrap_or_else(|| SigningSecret::from_random(&self.0.environment.secret_bytes()));
+        let now = self.0.environment.now();
         let subscription = Subscription {
             id,
             url: new.url,
@@ -198,19 +192,19 @@ impl ManageSubscriptions {
     /// Returns how far a subscription lags the log.
     pub async fn lag(&self, status: &SubscriptionStatus) -> Result<Lag, SubscriptionError> {
         let filter = &status.subscription.filter;
-        let now = self.0.clock.now();
+        let now = self.0.environment.now();
         Ok(Lag::at(&self.0.log, status.position, filter, now).await?)
     }
 
     /// Returns the outcomes of recent attempts, of all workers.
     pub async fn rates(&self, id: SubscriptionId) -> Result<Rates, SubscriptionError> {
-        let now = self.0.clock.now();
+        let now = self.0.environment.now();
         let since = |micros: i64| now.plus_micros(-micros);
         Ok(Rates {
-            minute: self.0.attempts.attempts(id, since(MINUTE_MICROS)).await?,
+            minute: self.0.deliveries.attempts(id, since(MINUTE_MICROS)).await?,
             hour: self
                 .0
-                .attempts
+                .deliveries
                 .attempts(id, since(60 * MINUTE_MICROS))
                 .await?,
         })
@@ -250,7 +244,7 @@ impl ManageSubscriptions {
 
     /// Pauses a subscription; its events stay in the log.
     pub async fn pause(&self, id: SubscriptionId) -> Result<Subscription, SubscriptionError> {
-        let since = self.0.clock.now();
+        let since = self.0.environment.now();
         self.update(id, None, |subscription| {
             if subscription.state == SubscriptionState::Active {
                 let reason = PauseReason::Operator;
@@ -300,7 +294,7 @@ impl ManageSubscriptions {
         }
         change(&mut subscription);
         subscription.version = subscription.version.saturating_add(1);
-        subscription.updated_at = self.0.clock.now();
+        subscription.updated_at = self.0.environment.now();
         if self.0.store.change(&subscription).await? {
             Ok(subscription)
         } else {

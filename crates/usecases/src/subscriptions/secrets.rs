@@ -29,14 +29,14 @@ impl ManageSubscriptions {
     ) -> Result<(Subscription, SigningSecret), SubscriptionError> {
         let before = self.find(id).await?.subscription;
         if let Some(previous) = before.secrets.previous
-            && self.0.clock.now() < previous.expires_at
+            && self.0.environment.now() < previous.expires_at
             && !end_previous
         {
             return Err(SubscriptionError::PreviousSecretSigns(previous.expires_at));
         }
-        let secret =
-            secret.unwrap_or_else(|| SigningSecret::from_random(&self.0.ids.secret_bytes()));
-        let now = self.0.clock.now();
+        let secret = secret
+            .unwrap_or_else(|| SigningSecret::from_random(&self.0.environment.secret_bytes()));
+        let now = self.0.environment.now();
         let sealed = self.sealed(id, &secret, now);
         let overlap = i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX);
         let expires_at = now.plus_micros(overlap);
@@ -53,8 +53,8 @@ impl ManageSubscriptions {
         id: SubscriptionId,
     ) -> Result<Result<Delivered, SendError>, SubscriptionError> {
         let subscription = self.find(id).await?.subscription;
-        let now = self.0.clock.now();
-        let event_id = format!("test_{}", self.0.ids.uuid().simple());
+        let now = self.0.environment.now();
+        let event_id = format!("test_{}", self.0.environment.uuid().simple());
         let body = CloudEvent::test(&event_id, now);
         let target = Target {
             secrets: Secrets::open(&subscription, &self.0.secret)
@@ -76,7 +76,7 @@ impl ManageSubscriptions {
         now: Timestamp,
     ) -> SubscriptionSecret {
         let mut nonce = [0; 24];
-        for (byte, random) in nonce.iter_mut().zip(self.0.ids.secret_bytes()) {
+        for (byte, random) in nonce.iter_mut().zip(self.0.environment.secret_bytes()) {
             *byte = random;
         }
         let context = Subscription::secret_context(id);

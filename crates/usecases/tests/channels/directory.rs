@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::ChannelCalls;
 use ports::metrics::NoMetrics;
-use ports::{ChannelStore as _, Clock as _};
+use ports::{ChannelStore as _, Environment as _};
 use testkit::builders::channel_id;
 use testkit::memory::MemoryStore;
 use usecases::channels::directory::Origin;

@@ -13,7 +13,7 @@ use ports::error::Source;
 use ports::metrics::NoMetrics;
 use ports::{ChannelSnapshot, ChannelWithCredentials, Headers};
 use testkit::builders::{channel_id, server_secret};
-use testkit::clock::{CountingIds, FixedClock};
+use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
 use usecases::channels::manage::{IssuedCredential, NewChannel, NewCredential};
 use usecases::{AuthenticateCaller, Authentication, ChannelDirectory, Integrators, ManageChannels};
@@ -96,7 +96,6 @@ impl World {
             server_secret(),
             PublicUrl::parse("https://reports.example.com").unwrap(),
             clock.clone(),
-            Arc::new(CountingIds::default()),
         );
         let directory = ChannelDirectory::new(
             Arc::new(store.clone()),

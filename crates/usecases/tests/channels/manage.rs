@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{ChannelName, IntegratorName, Password, PublicUrl};
-use ports::Clock as _;
+use ports::Environment as _;
 use testkit::builders::channel_id;
 use usecases::channels::manage::{ChannelChanges, ManageError, NewChannel, SigningToken};
 

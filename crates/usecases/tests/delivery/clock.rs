@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::SubscriptionId;
 use domain::subscription::SubscriptionState;
-use ports::Clock as _;
+use ports::Environment as _;
 
 use crate::world::{World, until};
 

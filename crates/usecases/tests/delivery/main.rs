@@ -27,8 +27,7 @@ use domain::delivery::DeliveryFilter;
 use domain::erasure::RequestedVia;
 use domain::page::PageSize;
 use domain::{DeliveryState, LogPosition, Recipient};
-use ports::{DeliveryLog as _, EventLog as _};
-use testkit::clock::CountingIds;
+use ports::{DeliveryStore as _, EventLog as _};
 use usecases::EraseRecipient;
 use usecases::erasure::EraseRequest;
 
@@ -266,11 +265,7 @@ async fn events_of_an_erased_recipient_are_neither_stored_nor_sent() {
         bodies().await.iter().any(|body| body.contains("***0001"))
     })
     .await;
-    let erase = EraseRecipient::new(
-        Arc::new(world.store.clone()),
-        world.clock.clone(),
-        Arc::new(CountingIds::default()),
-    );
+    let erase = EraseRecipient::new(Arc::new(world.store.clone()), world.clock.clone());
     let request = EraseRequest {
         recipient: Recipient::parse("+15550100001").unwrap(),
         reason: None,

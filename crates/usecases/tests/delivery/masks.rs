@@ -6,7 +6,6 @@ use std::time::Duration;
 use domain::{Subscription, SubscriptionId};
 use ports::SubscriptionStore as _;
 use testkit::builders::server_secret;
-use testkit::clock::CountingIds;
 use usecases::ManageSubscriptions;
 use usecases::subscriptions::{SubscriptionChanges, SubscriptionDependencies};
 
@@ -30,14 +29,12 @@ fn manage(world: &World) -> ManageSubscriptions {
     ManageSubscriptions::new(SubscriptionDependencies {
         store: store.clone(),
         deliveries: store.clone(),
-        attempts: store.clone(),
         log: world.log.clone(),
         reports: store,
         sender: world.sink.clone(),
         directory: Arc::new(world.directory()),
         secret: server_secret(),
-        clock: world.clock.clone(),
-        ids: Arc::new(CountingIds::default()),
+        environment: world.clock.clone(),
         private_targets: true,
     })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{Delivery, DeliveryState, LogPosition, Subscription, SubscriptionId};
-use ports::{Clock as _, DeliveryLog as _, SubscriptionStore as _};
+use ports::{DeliveryStore as _, Environment as _, SubscriptionStore as _};
 
 use crate::world::{World, until};
 

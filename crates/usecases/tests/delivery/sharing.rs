@@ -1,7 +1,7 @@
 //! Rebalancing between workers.
 
 use domain::LogPosition;
-use ports::DeliveryLog as _;
+use ports::DeliveryStore as _;
 
 use crate::world::{World, until};
 

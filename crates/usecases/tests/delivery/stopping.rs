@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::secret::ServerSecret;
 use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{SubscriptionId, Timestamp};
-use ports::Retention as _;
+use ports::Maintenance as _;
 use ports::metrics::StopReason;
 use testkit::builders::server_secret;
 use usecases::CheckHealth;

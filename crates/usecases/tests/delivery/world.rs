@@ -17,10 +17,12 @@ use domain::{
 use ports::metrics::{NoMetrics, StopReason};
 use ports::subscriptions::SubscriptionStatus;
 use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender};
-use ports::{Clock as _, DeliveryLog as _, Metrics, ReportStore as _, SubscriptionStore as _};
+use ports::{
+    DeliveryStore as _, Environment as _, Metrics, ReportStore as _, SubscriptionStore as _,
+};
 use serde_json::Value;
 use testkit::builders::{report, server_secret, subscription};
-use testkit::clock::{CountingIds, FixedClock};
+use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -209,8 +211,7 @@ impl World {
             sender: sink,
             directory: Arc::new(self.directory()),
             secret: server_secret(),
-            clock: self.clock.clone(),
-            ids: Arc::new(CountingIds::default()),
+            environment: self.clock.clone(),
             metrics: self.stops.clone(),
         };
         DeliveryWorker::new(parts, self.settings, name.to_owned())

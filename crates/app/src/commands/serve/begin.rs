@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use usecases::ChannelDirectory;
 
-use crate::wiring::{PATIENT, Stores};
+use crate::composition::{PATIENT, Stores};
 use crate::workers::Worker;
 
 /// How long the database may take where one can start without it. Callers are waiting: the

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use usecases::ChannelDirectory;
 use usecases::ingest::group_commit::WriterDied;
 
+use crate::composition::Stores;
 use crate::lifecycle::Deadline;
-use crate::wiring::Stores;
 use crate::workers::Workers;
 
 /// How long all of it may take. Supervisors kill after 20 s and more.

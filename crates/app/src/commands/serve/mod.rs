@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use adapter_http::{
     AdminToken, HostNames, ListenerSettings, MetricsRegistry, OperatorState, PublicState,
-    RuntimeHandle, StreamSettings,
+    StreamSettings,
 };
 use anyhow::{Context as _, Result};
 use domain::PublicUrl;
@@ -25,14 +25,13 @@ use usecases::{
 };
 
 use super::demo::{self, Demo};
-use crate::at_home::AtHome;
 use crate::cli::ServeArgs;
+use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::event_sink;
 use crate::lifecycle::{self, Deadline};
 use crate::outage::DegradedMode;
-use crate::system::{SystemClock, SystemIds};
-use crate::wiring::{self, Stores};
+use crate::system::System;
 use crate::workers::{self, Worker};
 use crate::{open_files, output, pushing, system, telemetry};
 use begin::Start;
@@ -53,12 +52,12 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let holds = Arc::<RetentionHolds>::default();
     let metrics = metrics(&outage, &holds);
     let directory = Arc::new(outage.keep_copy(ChannelDirectory::new(
-        Arc::clone(&stores.channels),
+        stores.store(),
         secret.clone(),
         metrics.clone(),
     )));
     let start = begin::begin(&stores, &directory).await?;
-    let manage = wiring::manage_channels(&stores, secret.clone(), public_url.clone());
+    let manage = composition::manage_channels(&stores, secret.clone(), public_url.clone());
     let demo = match &start {
         Start::Complete if args.demo => prepare_demo(settings, &manage, &directory).await?,
         Start::Complete => None,
@@ -68,15 +67,10 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         }
     };
 
-    let (intake, writers) = GroupCommitWriters::new(
-        Arc::clone(&stores.reports),
-        metrics.clone(),
-        settings.intake(),
-    );
+    let (intake, writers) =
+        GroupCommitWriters::new(stores.store(), metrics.clone(), settings.intake());
     metrics.observe_queue(intake.depth());
-    let home = RuntimeHandle::here()?;
-    let log = AtHome::new(Arc::clone(&stores.log), home.clone());
-    let log = Arc::new(LogTailCache::new(Arc::new(log)));
+    let log = Arc::new(LogTailCache::new(stores.store()));
     let throttle = Arc::<Throttle>::default();
     let writers = outage.keep_reports(writers).notifying(Arc::clone(&log));
     let writers = writers.throttling(Arc::clone(&throttle));
@@ -95,7 +89,6 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         throttle: &throttle,
         holds: &holds,
         sink: &sink,
-        home,
     };
     let (stopping, streams_stop) = watch::channel(false);
     let public_state = shared.public_state(intake, public_url);
@@ -143,7 +136,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
 }
 
 fn metrics(outage: &DegradedMode, holds: &Arc<RetentionHolds>) -> Arc<MetricsRegistry> {
-    let metrics = MetricsRegistry::new(env!("CARGO_PKG_VERSION"), &wiring::integrators());
+    let metrics = MetricsRegistry::new(env!("CARGO_PKG_VERSION"), &composition::integrators());
     metrics.observe_dropped_log_lines(telemetry::dropped_lines);
     outage.watch(&metrics);
     metrics.observe_retention(Arc::clone(holds));
@@ -207,23 +200,22 @@ struct Shared<'a> {
     throttle: &'a Arc<Throttle>,
     holds: &'a Arc<RetentionHolds>,
     sink: &'a Arc<dyn WebhookSender>,
-    home: RuntimeHandle,
 }
 
 impl Shared<'_> {
     fn public_state(&self, intake: IngestQueue, public_url: PublicUrl) -> PublicState {
         PublicState {
-            integrators: wiring::integrators(),
+            integrators: composition::integrators(),
             authenticate: Arc::new(AuthenticateCaller::new(
                 Arc::clone(self.directory),
                 self.secret.clone(),
-                Arc::new(SystemClock),
+                Arc::new(System),
             )),
             receive: Arc::new(ReceiveReport::new(
                 intake,
-                Arc::clone(&self.stores.rejections),
+                self.stores.store(),
                 public_url,
-                Arc::new(SystemClock),
+                Arc::new(System),
                 self.metrics.clone(),
             )),
             metrics: Arc::clone(self.metrics),
@@ -238,7 +230,7 @@ impl Shared<'_> {
         admin_token: &str,
     ) -> OperatorState {
         let stores = self.stores;
-        let subscriptions = wiring::manage_subscriptions(
+        let subscriptions = composition::manage_subscriptions(
             stores,
             self.settings,
             self.secret.clone(),
@@ -248,30 +240,29 @@ impl Shared<'_> {
         );
         OperatorState {
             manage: Arc::new(manage),
-            show: Arc::new(ShowMessage::new(
-                Arc::clone(&stores.reports),
-                Arc::clone(&stores.channels),
-            )),
-            list: Arc::new(ListMessages::new(Arc::clone(&stores.reports))),
+            show: Arc::new(ShowMessage::new(stores.store(), stores.store())),
+            list: Arc::new(ListMessages::new(stores.store())),
             events: Arc::new(ReadEvents::new(Arc::clone(self.log))),
             streams: StreamSettings::default(),
-            cursors: Arc::new(wiring::manage_cursors(stores, Arc::clone(self.log))),
+            cursors: Arc::new(composition::manage_cursors(stores, Arc::clone(self.log))),
             subscriptions: Arc::new(subscriptions),
             statistics: Arc::new(SubscriptionStatistics::new(
-                Arc::clone(&stores.subscriptions),
+                stores.store(),
                 Arc::clone(self.log),
-                Arc::new(SystemClock),
+                Arc::new(System),
             )),
             stop,
-            erase: Arc::new(wiring::erase_recipient(stores).invalidating(Arc::clone(self.log))),
-            erasures: Arc::new(ListErasures::new(Arc::clone(&stores.erasures))),
-            rejections: Arc::new(ListRejections::new(Arc::clone(&stores.rejections))),
+            erase: Arc::new(
+                composition::erase_recipient(stores).invalidating(Arc::clone(self.log)),
+            ),
+            erasures: Arc::new(ListErasures::new(stores.store())),
+            rejections: Arc::new(ListRejections::new(stores.store())),
             health: Arc::new(
                 outage.check(
-                    CheckHealth::new(Arc::clone(&stores.reports), Arc::clone(self.directory))
+                    CheckHealth::new(stores.store(), Arc::clone(self.directory))
                         .with_retention(Arc::clone(self.holds))
                         .with_subscriptions(
-                            Arc::clone(&stores.subscriptions),
+                            stores.store(),
                             self.secret.clone(),
                             self.settings.push().max_pending,
                         ),
@@ -285,17 +276,15 @@ impl Shared<'_> {
     }
 
     fn start_pushing(&self, stop: &CancellationToken) -> Result<oneshot::Receiver<()>> {
-        let queue = AtHome::new(Arc::clone(&self.stores.queue), self.home.clone());
         let parts = DeliveryDependencies {
-            queue: Arc::new(queue),
+            queue: self.stores.store(),
             log: Arc::clone(self.log),
             throttle: Arc::clone(self.throttle),
             // Its own: connections to targets belong to the thread that pushes.
             sender: event_sink::of(self.settings)?,
             directory: Arc::clone(self.directory),
             secret: self.secret.clone(),
-            clock: Arc::new(SystemClock),
-            ids: Arc::new(SystemIds),
+            environment: Arc::new(System),
             metrics: self.metrics.clone(),
         };
         let push = DeliveryWorker::new(parts, self.settings.push(), system::worker_name());
@@ -308,7 +297,7 @@ impl Shared<'_> {
         chores.push(keep_directory(Arc::clone(self.directory)));
         chores.push(outage.worker(self.stores, self.metrics.clone(), batch));
         if !args.no_workers {
-            chores.extend(wiring::clearing_up(
+            chores.extend(composition::clearing_up(
                 self.stores,
                 self.settings,
                 self.log,

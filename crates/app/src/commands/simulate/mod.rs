@@ -20,13 +20,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use ports::Ids as _;
+use ports::Environment as _;
 use traffic::plan::{Plan, RunId};
 
 use super::credential::password_from_stdin;
 use crate::config::Settings;
 use crate::output;
-use crate::system::SystemIds;
+use crate::system::System;
 use callback::CallbackTarget;
 use caller::{SendRate, TwilioCaller};
 use operator_api::OperatorApi;
@@ -83,7 +83,7 @@ pub async fn run(settings: &Settings, json: bool, args: SimulateArgs) -> Result<
     };
     let run = args
         .run
-        .unwrap_or_else(|| RunId::from_random(&SystemIds.secret_bytes()));
+        .unwrap_or_else(|| RunId::from_random(&System.secret_bytes()));
     let api = OperatorApi {
         client: super::http_client(Duration::from_secs(15))?,
         url: args.admin_url.unwrap_or_else(|| settings.admin_url()),

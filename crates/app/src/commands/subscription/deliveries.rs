@@ -9,9 +9,9 @@ use usecases::ManageSubscriptions;
 use super::{manage, message_key};
 use crate::cli::{DeliveryCommand, DeliveryFilterArgs, PageArgs};
 use crate::commands::{hint_of, page};
+use crate::composition::Stores;
 use crate::config::Settings;
 use crate::output;
-use crate::wiring::Stores;
 
 pub async fn run(settings: &Settings, json: bool, command: DeliveryCommand) -> Result<()> {
     let stores = Stores::open(settings).await?;

@@ -16,7 +16,6 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use domain::subscription::Description;
 use domain::webhook::{SigningSecret, TargetUrl};
 use domain::{ChannelId, MessageKey, MessageSid, SubscriptionId, Timestamp};
-use ports::EventLog as _;
 use ports::subscriptions::SubscriptionStatus;
 use usecases::subscriptions::{
     NewSubscription, ReplayFrom, SubscriptionChanges, SubscriptionError,
@@ -25,10 +24,10 @@ use usecases::{ChannelDirectory, LogTailCache, ManageSubscriptions};
 
 use super::event;
 use crate::cli::{ReplayArgs, SubscriptionAddArgs, SubscriptionCommand, SubscriptionUpdateArgs};
+use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::event_sink;
 use crate::output;
-use crate::wiring::{self, Stores};
 
 pub async fn run(settings: &Settings, json: bool, command: SubscriptionCommand) -> Result<()> {
     if matches!(
@@ -50,15 +49,15 @@ async fn manage(settings: &Settings, stores: &Stores) -> Result<ManageSubscripti
     let secret = settings.server_secret()?;
     let metrics = Arc::new(MetricsRegistry::new(
         env!("CARGO_PKG_VERSION"),
-        &wiring::integrators(),
+        &composition::integrators(),
     ));
-    let directory = ChannelDirectory::new(Arc::clone(&stores.channels), secret.clone(), metrics);
+    let directory = ChannelDirectory::new(stores.store(), secret.clone(), metrics);
     directory.refresh().await?;
-    Ok(wiring::manage_subscriptions(
+    Ok(composition::manage_subscriptions(
         stores,
         settings,
         secret,
-        Arc::new(LogTailCache::new(Arc::clone(&stores.log))),
+        Arc::new(LogTailCache::new(stores.store())),
         Arc::new(directory),
         event_sink::of(settings)?,
     ))

@@ -11,16 +11,15 @@ use anyhow::{Context as _, Result, bail};
 use domain::retention_days::DAY_MICROS;
 use domain::secret::ServerSecret;
 use domain::{IntegratorName, PublicUrl, RetentionDays, Timestamp};
+use ports::maintenance::RetentionKind;
 use ports::metrics::NoMetrics;
-use ports::retention::{RetentionKind, RetentionRuns};
-use ports::subscriptions::DeliveryRetention;
-use ports::{ChannelStore, Headers, RejectionStore, ReportStore, Retention};
+use ports::{ChannelStore, Headers, Maintenance, RejectionStore, ReportStore};
 use testkit::clock::FixedClock;
 use tokio::task::{JoinSet, LocalSet};
 use traffic::request::authorization;
 use usecases::ingest::queue::IngestSettings;
 use usecases::ingest::receive::ReportRequest;
-use usecases::retention::prune::{KeepFor, RetentionStores};
+use usecases::retention::prune::KeepFor;
 use usecases::{
     AuthenticateCaller, Authentication, ChannelDirectory, GroupCommitWriters, Integrators, Prune,
     ReceiveReport, RetentionHolds,
@@ -97,20 +96,15 @@ fn now() -> Result<Timestamp> {
 /// Runs retention by this clock. Returns whether it was held back.
 async fn remove_old<S>(store: Arc<S>, clock: FixedClock) -> Result<bool>
 where
-    S: Retention + RetentionRuns + DeliveryRetention + 'static,
+    S: Maintenance + 'static,
 {
     let holds = Arc::<RetentionHolds>::default();
-    let stores = RetentionStores {
-        retention: store.clone(),
-        deliveries: store.clone(),
-        runs: store,
-    };
     let keep_for = KeepFor {
         reports: Duration::from_hours(90 * 24),
         messages: RetentionDays::new(90)?,
         deliveries: Duration::from_hours(14 * 24),
     };
-    let prune = Prune::new(stores, Arc::new(clock), keep_for, Arc::clone(&holds));
+    let prune = Prune::new(store, Arc::new(clock), keep_for, Arc::clone(&holds));
     for kind in RetentionKind::ALL {
         while !prune.run(kind).await?.done {}
     }

@@ -1,4 +1,4 @@
-//! What every store of [`Erasures`] must do.
+//! What every store of [`Maintenance`](ports::Maintenance) must do.
 
 pub mod forgetting;
 pub mod taking;
@@ -8,7 +8,7 @@ mod steps;
 pub use forgetting::*;
 pub use taking::*;
 
-use ports::{Erasures, EventLog};
+use ports::EventLog;
 
 use super::subscriptions::PushingStore;
 
@@ -40,6 +40,6 @@ macro_rules! __erasures_contract {
 }
 
 /// A store that records reports, tells of them, and forgets whom they name.
-pub trait ErasingStore: PushingStore + EventLog + Erasures {}
+pub trait ErasingStore: PushingStore + EventLog {}
 
-impl<S: PushingStore + EventLog + Erasures> ErasingStore for S {}
+impl<S: PushingStore + EventLog> ErasingStore for S {}

@@ -4,8 +4,7 @@ use std::num::NonZeroU32;
 
 use domain::erasure::{ErasureReason, RequestedVia};
 use domain::{Erasure, ErasureId, LogEntry, Message, Recipient, Report};
-use ports::Erasures;
-use ports::erasures::ErasureOrder;
+use ports::maintenance::ErasureOrder;
 use uuid::Uuid;
 
 use super::ErasingStore;
@@ -31,13 +30,13 @@ pub(super) async fn begin(store: &dyn ErasingStore, number: u128) {
         through: RequestedVia::Api,
         reason: ErasureReason::parse("ticket 4711").ok(),
     };
-    let begun = store.begin(id(number), &asked, &person()).await;
+    let begun = store.begin_erasure(id(number), &asked, &person()).await;
     begun.expect("the store is there");
 }
 
 pub(super) async fn step(store: &dyn ErasingStore, number: u128, budget: u32) -> Erasure {
     let budget = NonZeroU32::new(budget).expect("at least one");
-    let step = Erasures::step(store, id(number), budget, time(200)).await;
+    let step = store.continue_erasure(id(number), budget, time(200)).await;
     let step = step.expect("the store is there");
     step.expect("the erasure is there")
 }

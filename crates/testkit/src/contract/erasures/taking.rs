@@ -3,7 +3,6 @@
 use std::num::NonZeroU32;
 
 use domain::page::PageSize;
-use ports::Erasures;
 use tokio::task::JoinSet;
 
 use super::steps::{Erasing, begin, erase, finish, history, id, message, step};
@@ -51,7 +50,7 @@ pub async fn beginning_the_same_erasure_again_changes_nothing(stores: Erasing) {
     begin(&*stores.one, 1).await;
     let taken = step(&*stores.one, 1, 4).await;
     begin(&*stores.other, 1).await;
-    let found = Erasures::find(&*stores.one, id(1)).await;
+    let found = stores.one.erasure(id(1)).await;
     assert_eq!(found.expect("the store is there"), Some(taken));
     let erasure = finish(&*stores.one, 1, 4).await;
     begin(&*stores.other, 1).await;
@@ -59,15 +58,18 @@ pub async fn beginning_the_same_erasure_again_changes_nothing(stores: Erasing) {
 }
 
 pub async fn an_erasure_nobody_asked_for_is_none(stores: Erasing) {
-    let found = Erasures::find(&*stores.one, id(1)).await;
+    let found = stores.one.erasure(id(1)).await;
     assert_eq!(found.expect("the store is there"), None);
-    let taken = Erasures::step(&*stores.one, id(1), NonZeroU32::MIN, time(1)).await;
+    let taken = stores
+        .one
+        .continue_erasure(id(1), NonZeroU32::MIN, time(1))
+        .await;
     assert_eq!(taken.expect("the store is there"), None);
 }
 
 pub async fn the_oldest_unfinished_erasure_is_gone_on_with(stores: Erasing) {
     let next = async || {
-        let next = stores.other.unfinished().await;
+        let next = stores.other.unfinished_erasure().await;
         next.expect("the store is there")
     };
     assert_eq!(next().await, None);
@@ -90,7 +92,7 @@ pub async fn erasures_are_listed_from_the_latest_in_pages_without_gap(stores: Er
         let size = PageSize::new(size).expect("a page size");
         let (mut all, mut after) = (Vec::new(), None);
         loop {
-            let page = Erasures::list(&*stores.other, after, size).await;
+            let page = stores.other.erasures(after, size).await;
             let page = page.expect("the store is there");
             all.extend(page.items);
             after = page.next;

@@ -2,7 +2,6 @@
 
 use domain::report::FIELDS_LENGTH_MAX;
 use domain::{MessageKey, Report};
-use ports::reports::{Recorded, record_by_halves};
 use ports::{ReportStore, StoreError};
 
 use super::model::{Model, message, record};
@@ -201,13 +200,18 @@ pub async fn one_refused_report_costs_the_others_nothing(stores: Reports) {
             sid => report(&sid).build(),
         })
         .collect();
-    let outcomes = record_by_halves(&*stores.one, &batch)
-        .await
-        .expect("it is available");
-    assert_eq!(outcomes.len(), batch.len());
-    for (report, outcome) in batch.iter().zip(&outcomes) {
-        let taken = matches!(outcome, Recorded::Durable(_));
-        assert_eq!(taken, report.key != refused, "{}", report.key.sid);
+    let place = batch.iter().position(|report| report.key == refused);
+    let (before, after) = batch.split_at(place.expect("it is in the batch"));
+    let (alone, after) = after.split_at(1);
+    for part in [&batch, alone] {
+        let outcome = stores.one.record(part).await;
+        assert!(
+            matches!(outcome, Err(StoreError::Rejected { .. })),
+            "{outcome:?}"
+        );
+    }
+    for part in [before, after] {
+        record(&*stores.one, part).await;
     }
     let others: Vec<_> = batch
         .iter()

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use domain::event::events_of;
 use domain::{DeliveryStatus, Effect, LogEntry, LogPosition};
 use ports::event_log::LogRead;
-use ports::retention::Pruning;
+use ports::maintenance::Pruning;
 use tokio::task::JoinSet;
 
 use super::RetainingStore;

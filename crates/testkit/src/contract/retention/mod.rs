@@ -1,4 +1,4 @@
-//! What every [`Retention`] must do.
+//! What every [`Maintenance`] must do.
 
 pub mod channels;
 pub mod log;
@@ -14,7 +14,7 @@ pub use messages::*;
 pub use runs::*;
 pub use walks::*;
 
-use ports::{ChannelStore, EventLog, ReportStore, Retention, RetentionRuns};
+use ports::{ChannelStore, EventLog, Maintenance, ReportStore};
 
 /// Gives the names of all functions of this area to another macro.
 #[doc(hidden)]
@@ -60,12 +60,6 @@ macro_rules! __retention_contract {
 }
 
 /// A store that records reports of channels, hands them out and removes them.
-pub trait RetainingStore:
-    ReportStore + EventLog + Retention + RetentionRuns + ChannelStore
-{
-}
+pub trait RetainingStore: ReportStore + EventLog + Maintenance + ChannelStore {}
 
-impl<S> RetainingStore for S where
-    S: ReportStore + EventLog + Retention + RetentionRuns + ChannelStore
-{
-}
+impl<S> RetainingStore for S where S: ReportStore + EventLog + Maintenance + ChannelStore {}

@@ -1,13 +1,13 @@
 //! When retention last ran, and what there is to remove.
 
-use ports::retention::{RetentionKind, RetentionRun};
+use ports::maintenance::{RetentionKind, RetentionRun};
 
 use super::steps::{DAY, Retained, history, keep_messages, record_all};
 use crate::builders::time;
 
 pub async fn a_run_is_noted_for_its_kind(stores: Retained) {
     let last_run = async |kind| {
-        let clock = stores.other.clock(kind, time(DAY)).await;
+        let clock = stores.other.retention_clock(kind, time(DAY)).await;
         clock.expect("the store is there").last_run
     };
     for kind in RetentionKind::ALL {
@@ -16,7 +16,10 @@ pub async fn a_run_is_noted_for_its_kind(stores: Retained) {
     for (at, held_back) in [(DAY, false), (DAY, true), (DAY - 5, false)] {
         let at = time(at);
         let run = RetentionRun { at, held_back };
-        let noted = stores.one.note(RetentionKind::Messages, run).await;
+        let noted = stores
+            .one
+            .note_retention_run(RetentionKind::Messages, run)
+            .await;
         noted.expect("the store is there");
         assert_eq!(last_run(RetentionKind::Messages).await, Some(run));
         assert_eq!(last_run(RetentionKind::Reports).await, None);

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use domain::{Effect, LogEntry, Report};
 use ports::channels::Change;
-use ports::retention::Pruning;
+use ports::maintenance::Pruning;
 
 use super::RetainingStore;
 use crate::builders::{

@@ -22,23 +22,16 @@ pub use retention::*;
 pub use sharing::*;
 pub(super) use steps::LONG;
 
-use ports::{
-    AttemptLog, DeliveryLog, DeliveryQueue, DeliveryRetention, ReportStore, SubscriptionStore,
-};
+use ports::{DeliveryQueue, DeliveryStore, Maintenance, ReportStore, SubscriptionStore};
 
 /// A store that records reports, and what is told of them.
 pub trait PushingStore:
-    ReportStore + SubscriptionStore + DeliveryQueue + DeliveryLog + DeliveryRetention + AttemptLog
+    ReportStore + SubscriptionStore + DeliveryQueue + DeliveryStore + Maintenance
 {
 }
 
 impl<S> PushingStore for S where
-    S: ReportStore
-        + SubscriptionStore
-        + DeliveryQueue
-        + DeliveryLog
-        + DeliveryRetention
-        + AttemptLog
+    S: ReportStore + SubscriptionStore + DeliveryQueue + DeliveryStore + Maintenance
 {
 }
 

@@ -2,7 +2,7 @@
 
 use domain::delivery::DeliveryFilter;
 use domain::{Delivery, DeliveryState};
-use ports::retention::Pruning;
+use ports::maintenance::Pruning;
 
 use super::steps::{
     Pushing, add, claim, claimed, id, kept, listed, open, prune, record, release, remove, reports,

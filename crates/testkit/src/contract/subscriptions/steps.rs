@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::delivery::{DeliveryFilter, PendingDelivery};
 use domain::page::PageSize;
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, Subscription, SubscriptionId};
-use ports::retention::Pruning;
+use ports::maintenance::Pruning;
 use ports::subscriptions::{Lease, LeasedSubscription, Progress, Renewal, SubscriptionStatus};
 use ports::{DeliveryQueue, SubscriptionStore};
 

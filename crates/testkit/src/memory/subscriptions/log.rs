@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use domain::delivery::DeliveryFilter;
 use domain::page::{Page, PageSize};
 use domain::{Delivery, DeliveryKey, LogPosition, MessageKey, SubscriptionId, Timestamp};
-use ports::retention::Pruning;
+use ports::maintenance::Pruning;
 use ports::subscriptions::{MAX_PENDING, MAX_RECENT, MAX_RETRIED, RecentAttempts};
-use ports::{AttemptLog, DeliveryLog, DeliveryRetention, StoreError};
+use ports::{DeliveryStore, StoreError};
 
 use super::{MemoryStore, Subscriptions};
 
@@ -37,7 +37,7 @@ impl Subscriptions {
 }
 
 #[async_trait]
-impl DeliveryLog for MemoryStore {
+impl DeliveryStore for MemoryStore {
     async fn deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -142,31 +142,7 @@ impl DeliveryLog for MemoryStore {
         let mut data = self.open()?;
         Ok(data.subscriptions.place(subscription, |at| at.max(to)))
     }
-}
 
-impl Subscriptions {
-    /// Forgets what was to be sent about messages.
-    pub(in crate::memory) fn forget_bodies(
-        &mut self,
-        messages: &[MessageKey],
-        now: Timestamp,
-    ) -> u64 {
-        let mut erased = 0;
-        for delivery in self.deliveries.values_mut() {
-            if delivery.body.is_some() && messages.contains(&delivery.message) {
-                delivery.erase(now);
-                erased += 1;
-            }
-        }
-        for kept in self.by_id.values_mut() {
-            kept.fence += 1;
-        }
-        erased
-    }
-}
-
-#[async_trait]
-impl AttemptLog for MemoryStore {
     async fn attempts(
         &self,
         subscription: SubscriptionId,
@@ -196,39 +172,43 @@ impl AttemptLog for MemoryStore {
     }
 }
 
-#[async_trait]
-impl DeliveryRetention for MemoryStore {
-    async fn prune_deliveries(
-        &self,
-        before: Timestamp,
-        budget: NonZeroU32,
-    ) -> Result<Pruning, StoreError> {
-        let mut data = self.open()?;
-        let all = &mut data.subscriptions;
-        let mut old: Vec<_> = all
+impl Subscriptions {
+    pub(in crate::memory) fn prune(&mut self, before: Timestamp, budget: NonZeroU32) -> Pruning {
+        let mut old: Vec<_> = self
             .deliveries
             .values()
-            .map(|it| (all.has(it.key.subscription), it.finished_at, it.key))
-            .filter(|(there, finished_at, _)| !there || finished_at.is_some_and(|at| at < before))
+            .map(|it| (self.has(it.key.subscription), it.finished_at, it.key))
+            .filter(|(exists, finished_at, _)| !exists || finished_at.is_some_and(|at| at < before))
             .collect();
         old.sort();
         let done = old.len() <= budget.get() as usize;
         old.truncate(budget.get() as usize);
         for (_, _, key) in &old {
-            all.deliveries.remove(key);
+            self.deliveries.remove(key);
         }
-        Ok(Pruning {
+        Pruning {
             rows: u64::try_from(old.len()).unwrap_or(u64::MAX),
             days: 0,
             done,
-        })
+        }
     }
 
-    async fn forget_bodies(
-        &self,
+    /// Removes the bodies of the deliveries of messages.
+    pub(in crate::memory) fn forget_bodies(
+        &mut self,
         messages: &[MessageKey],
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        Ok(self.open()?.subscriptions.forget_bodies(messages, now))
+    ) -> u64 {
+        let mut erased = 0;
+        for delivery in self.deliveries.values_mut() {
+            if delivery.body.is_some() && messages.contains(&delivery.message) {
+                delivery.erase(now);
+                erased += 1;
+            }
+        }
+        for kept in self.by_id.values_mut() {
+            kept.fence += 1;
+        }
+        erased
     }
 }

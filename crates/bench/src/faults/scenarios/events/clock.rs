@@ -4,17 +4,15 @@
 //! parts, on a clock of the test.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use adapter_webhook::{WebhookSettings, WebhookSink};
 use anyhow::Result;
-use domain::Timestamp;
 use domain::secret::ServerSecret;
 use ports::metrics::NoMetrics;
-use ports::{ChannelStore, Clock, DeliveryQueue, EventLog};
-use testkit::clock::CountingIds;
+use ports::{ChannelStore, DeliveryQueue, EventLog};
+use testkit::clock::SkewedClock;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use usecases::delivery::{DeliveryDependencies, DeliverySettings};
@@ -39,7 +37,7 @@ pub fn set_back(options: &TrialOptions) -> Result<Verdict> {
     let mut trial = prepare_without_workers(options)?.started()?;
     let subscribers = Subscribers::new(&trial, 2)?;
     subscribers.set(Behavior::FailOneIn(20));
-    let clock = Arc::new(SkewedClock(AtomicI64::new(0)));
+    let clock = Arc::new(SkewedClock::default());
     let (stop, stopped) = watch::channel(false);
     let worker = work(
         options.engine,
@@ -65,24 +63,6 @@ pub fn set_back(options: &TrialOptions) -> Result<Verdict> {
     verdict.expect(again, "nothing was delivered afterwards");
     verdict.expect_all_accepted_within(DEADLINE);
     Ok(verdict)
-}
-
-/// The machine's clock with an offset in microseconds.
-struct SkewedClock(AtomicI64);
-
-impl SkewedClock {
-    fn turn_back(&self, by: Duration) {
-        let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-        self.0.fetch_sub(by, Ordering::SeqCst);
-    }
-}
-
-impl Clock for SkewedClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-    fn now(&self) -> Timestamp {
-        let now = Timestamp::try_from(time::OffsetDateTime::now_utc()).unwrap_or(Timestamp::EPOCH);
-        now.plus_micros(self.0.load(Ordering::SeqCst))
-    }
 }
 
 /// Delivers events on a thread until `stop` is set.
@@ -116,8 +96,7 @@ where
         sender: Arc::new(WebhookSink::new(settings, clock.clone())?),
         directory: Arc::new(directory),
         secret: secret()?,
-        clock,
-        ids: Arc::new(CountingIds::default()),
+        environment: clock,
         metrics: Arc::new(NoMetrics),
     };
     let push = DeliveryWorker::new(parts, DeliverySettings::default(), "skewed".to_owned());

@@ -1,37 +1,35 @@
-//! How many connections are kept open for the next event.
+//! Limits the number of idle connections.
 //!
-//! The HTTP client keeps every connection for a while, however many hosts there
-//! are. This is a model of its pool: it knows at most how many connections are
-//! idle, and refuses to keep more.
+//! The HTTP client keeps every connection open for a while, and its pool has a limit per host only.
+//! This model of the pool has an upper bound of the number of idle connections, and refuses to keep
+//! more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long an idle connection is used again. Servers commonly close theirs after
-/// five seconds; who is later than that sends into a closing connection.
+/// How long an idle connection is reused. Servers commonly close theirs after five seconds.
 pub(crate) const IDLE_MAX: Duration = Duration::from_secs(4);
 
-/// After how long an idle connection is certainly closed: the client looks for
-/// those that are too old every [`IDLE_MAX`].
+/// When an idle connection is certainly closed: the client closes old ones every [`IDLE_MAX`].
 const CLOSED_AFTER: Duration = IDLE_MAX.saturating_mul(2);
 
-/// Connections that are idle, or will be when their request ends.
+/// Counts the connections that are idle, or will be when their request ends.
 #[derive(Debug)]
-pub(crate) struct KeptConnections {
+pub(crate) struct ConnectionBudget {
     limit: usize,
-    pool: Mutex<Pool>,
+    pool: Mutex<IdleConnections>,
 }
 
 #[derive(Debug, Default)]
-struct Pool {
-    /// Since when connections are idle, by host; the client takes the last first.
+struct IdleConnections {
+    /// Since when connections are idle, by host; the client reuses the last one first.
     idle: HashMap<String, Vec<Instant>>,
     /// How many are idle or will be.
     count: usize,
 }
 
-impl KeptConnections {
+impl ConnectionBudget {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             limit,
@@ -39,30 +37,30 @@ impl KeptConnections {
         })
     }
 
-    /// Begins a request to a host. `None` if its connection is not to be kept.
-    pub(crate) fn begin(self: &Arc<Self>, host: &str, now: Instant) -> Option<Permit> {
+    /// Begins a request to a host. Returns `None` if its connection must be closed afterwards.
+    pub(crate) fn begin(self: &Arc<Self>, host: &str, now: Instant) -> Option<KeepPermit> {
         let mut pool = self.pool();
         pool.reuse(host, now);
         if pool.count >= self.limit {
-            pool.forget_closed(now);
+            pool.remove_closed(now);
         }
         if pool.count >= self.limit {
             return None;
         }
         pool.count += 1;
-        Some(Permit {
-            kept: Arc::clone(self),
+        Some(KeepPermit {
+            budget: Arc::clone(self),
             host: host.to_owned(),
             idle_since: None,
         })
     }
 
-    fn pool(&self) -> MutexGuard<'_, Pool> {
+    fn pool(&self) -> MutexGuard<'_, IdleConnections> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Pool {
+impl IdleConnections {
     fn reuse(&mut self, host: &str, now: Instant) {
         let idle = self.idle.get_mut(host);
         let youngest = idle
@@ -70,7 +68,7 @@ impl Pool {
         self.count = self.count.saturating_sub(usize::from(youngest.is_some()));
     }
 
-    fn forget_closed(&mut self, now: Instant) {
+    fn remove_closed(&mut self, now: Instant) {
         let mut left = 0;
         self.idle.retain(|_, idle| {
             let before = idle.len();
@@ -82,24 +80,24 @@ impl Pool {
     }
 }
 
-/// The right to keep the connection of one request.
+/// Permission to keep the connection of one request.
 #[derive(Debug)]
-pub(crate) struct Permit {
-    kept: Arc<KeptConnections>,
+pub(crate) struct KeepPermit {
+    budget: Arc<ConnectionBudget>,
     host: String,
     idle_since: Option<Instant>,
 }
 
-impl Permit {
-    /// The request has ended, and its connection is idle.
+impl KeepPermit {
+    /// Records that the request has ended and its connection is idle.
     pub(crate) fn keep(mut self, now: Instant) {
         self.idle_since = Some(now);
     }
 }
 
-impl Drop for Permit {
+impl Drop for KeepPermit {
     fn drop(&mut self) {
-        let mut pool = self.kept.pool();
+        let mut pool = self.budget.pool();
         match self.idle_since {
             Some(since) => {
                 let host = std::mem::take(&mut self.host);
@@ -116,7 +114,7 @@ mod tests {
 
     #[test]
     fn no_more_connections_are_kept_than_allowed() {
-        let (kept, now) = (KeptConnections::new(2), Instant::now());
+        let (kept, now) = (ConnectionBudget::new(2), Instant::now());
         let (one, two) = (kept.begin("a", now).unwrap(), kept.begin("b", now).unwrap());
         assert!(kept.begin("c", now).is_none());
         one.keep(now);
@@ -136,7 +134,7 @@ mod tests {
 
     #[test]
     fn kept_connection_is_used_again_and_counts_once() {
-        let (kept, now) = (KeptConnections::new(1), Instant::now());
+        let (kept, now) = (ConnectionBudget::new(1), Instant::now());
         for _ in 0..3 {
             kept.begin("a", now).unwrap().keep(now);
         }

@@ -1,21 +1,21 @@
-//! One event, one request.
+//! Sends one event in one request.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use ports::Clock;
+use ports::Environment;
 use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender};
 use reqwest::header::{CONNECTION, CONTENT_TYPE};
 use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, redirect};
 
-use crate::answer;
+use crate::allowed_addresses::{AddressNotAllowed, AllowedAddresses, Resolver};
 use crate::connected::{self, NoteConnections};
-use crate::failure::{self, Failure};
-use crate::kept::{IDLE_MAX, KeptConnections};
+use crate::connection_budget::{ConnectionBudget, IDLE_MAX};
+use crate::failure::{self, AttemptFailure};
 use crate::proxy::ProxyUrl;
-use crate::reach::{OutOfReach, Reach, Resolver};
+use crate::response;
 
 const USER_AGENT: &str = concat!("receiptd/", env!("CARGO_PKG_VERSION"));
 const MEDIA_TYPE: &str = "application/cloudevents+json";
@@ -23,20 +23,20 @@ const MEDIA_TYPE: &str = "application/cloudevents+json";
 /// How events are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookSettings {
-    /// How long looking up, connecting and the TLS handshake may take together.
+    /// Timeout of DNS lookup, connection and TLS handshake together.
     pub connect_limit: Duration,
-    /// How long the whole may take, the answer's body included.
+    /// Timeout of the whole attempt, including the body of the response.
     pub total_limit: Duration,
-    /// How long reading the body of an answer may take, whose status says what counts.
+    /// Timeout of reading the body of a response, whose status alone decides the outcome.
     pub body_limit: Duration,
-    /// How many connections are kept for the next event, to all targets together.
+    /// How many idle connections to all endpoints together are kept open.
     pub kept_connections: usize,
-    /// Whether events may go to addresses that are not of the public internet.
+    /// Whether events may be sent to addresses outside of the public internet.
     pub private_targets: bool,
-    /// Connects to targets on our behalf. It looks up their names, so it has to refuse
-    /// those of private networks itself; addresses in URLs are refused here.
+    /// A proxy that connects to endpoints. It resolves their names, so it has to refuse those of
+    /// private networks itself; literal addresses in URLs are refused here.
     pub proxy: Option<ProxyUrl>,
-    /// Certificates in PEM that are trusted beside the system's.
+    /// Root certificates in PEM that are trusted besides those of the system.
     pub extra_roots: Option<Vec<u8>>,
 }
 
@@ -54,47 +54,47 @@ impl Default for WebhookSettings {
     }
 }
 
-/// Events cannot be sent with these settings, or on this machine.
+/// The sender cannot be set up with these settings, or on this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The extra certificates are none.
+    /// The extra root certificates are not valid PEM.
     #[error("the extra certificates are not in PEM (-----BEGIN CERTIFICATE-----)")]
     ExtraRoots,
     /// The proxy cannot be used.
     #[error("the proxy cannot be used")]
     Proxy(#[source] reqwest::Error),
-    /// TLS does not work: most often the system has no root certificates.
+    /// TLS does not work; usually the system has no root certificates.
     #[error(
         "TLS cannot be set up (are root certificates installed, like Debian's ca-certificates?)"
     )]
     Tls(#[source] reqwest::Error),
 }
 
-/// Sends events over HTTP/1.1. Connections to one host are kept and shared.
+/// Sends events over HTTP/1.1 with pooled connections.
 pub struct WebhookSink {
     client: Client,
-    without_kept: OnceLock<Client>,
-    kept: Arc<KeptConnections>,
+    unpooled: OnceLock<Client>,
+    budget: Arc<ConnectionBudget>,
     settings: WebhookSettings,
-    clock: Arc<dyn Clock>,
+    clock: Arc<dyn Environment>,
 }
 
 impl WebhookSink {
-    /// Reads the system's root certificates, which is slow: make one and keep it.
-    pub fn new(settings: WebhookSettings, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
-        // The process has one provider; whoever comes first installs it.
+    /// Creates a sender. It loads the system's root certificates, which is slow: create one and
+    /// share it.
+    pub fn new(settings: WebhookSettings, clock: Arc<dyn Environment>) -> Result<Self, SetupError> {
+        // Fails if a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
             client: client(&settings)?.build().map_err(SetupError::Tls)?,
-            without_kept: OnceLock::new(),
-            kept: KeptConnections::new(settings.kept_connections),
+            unpooled: OnceLock::new(),
+            budget: ConnectionBudget::new(settings.kept_connections),
             settings,
             clock,
         })
     }
 
-    /// A signature is good for a few minutes around its time, so each try is
-    /// signed anew.
+    /// Sends one request. A signature expires within minutes, so each attempt has a new one.
     async fn send(
         &self,
         client: &Client,
@@ -120,9 +120,9 @@ impl WebhookSink {
             .await
     }
 
-    /// Sends, and if a kept connection turns out to be dead sends again over a new
-    /// one, which is not kept: the server may have closed it before it saw the event.
-    /// Returns the answer, and whether its connection may be kept.
+    /// Sends an event, and sends it again over a new connection if a pooled one turns out to be dead,
+    /// since the server may have closed it before it received the event. Returns the response, and
+    /// whether its connection may be kept.
     async fn send_alive(
         &self,
         target: &Target,
@@ -137,7 +137,7 @@ impl WebhookSink {
             Ok(response) => Ok((response, keep)),
             Err(error) if connected || error.is_connect() || error.is_timeout() => Err(error),
             Err(error) => {
-                let Some(client) = self.without_kept() else {
+                let Some(client) = self.unpooled() else {
                     return Err(error);
                 };
                 let left = limit.saturating_sub(begun.elapsed());
@@ -147,15 +147,15 @@ impl WebhookSink {
         }
     }
 
-    /// A client that makes a new connection for each request; `None` if there cannot
-    /// be another one. It is seldom needed, and slow to make.
-    fn without_kept(&self) -> Option<&Client> {
-        if let Some(client) = self.without_kept.get() {
+    /// Returns a client that opens a new connection for each request, or `None` if it cannot be
+    /// created. It is created on first use, since that is slow and seldom needed.
+    fn unpooled(&self) -> Option<&Client> {
+        if let Some(client) = self.unpooled.get() {
             return Some(client);
         }
         let client = client(&self.settings).ok()?.pool_max_idle_per_host(0);
         let client = client.build().ok()?;
-        Some(self.without_kept.get_or_init(|| client))
+        Some(self.unpooled.get_or_init(|| client))
     }
 }
 
@@ -166,18 +166,19 @@ impl WebhookSender for WebhookSink {
         target: &Target,
         event: &OutgoingEvent,
     ) -> Result<Delivered, SendError> {
-        let reach = reach(&self.settings);
-        reach.check(&target.url).map_err(refused)?;
+        allowed_addresses(&self.settings)
+            .check(&target.url)
+            .map_err(refused)?;
         let begun = Instant::now();
-        let permit = self.kept.begin(target.url.url().authority(), begun);
+        let permit = self.budget.begin(target.url.url().authority(), begun);
         let sent = self.send_alive(target, event, permit.is_some(), begun);
         let (response, keep) = match sent.await {
             Ok(answered) => answered,
             Err(error) => return Err(unanswered(error, begun.elapsed())),
         };
         let status = response.status();
-        let after = answer::retry_after(response.headers(), self.clock.now());
-        let (excerpt, complete) = answer::excerpt(response, self.settings.body_limit).await;
+        let after = response::retry_after(response.headers(), self.clock.now());
+        let (excerpt, complete) = response::excerpt(response, self.settings.body_limit).await;
         if let Some(permit) = permit.filter(|_| keep && complete) {
             permit.keep(Instant::now());
         }
@@ -195,7 +196,7 @@ impl WebhookSender for WebhookSink {
                 after,
                 answer: Some(answer),
                 took,
-                source: Failure::of_status(status).into(),
+                source: AttemptFailure::of_status(status).into(),
             })
         }
     }
@@ -209,11 +210,11 @@ impl fmt::Debug for WebhookSink {
     }
 }
 
-fn reach(settings: &WebhookSettings) -> Reach {
+fn allowed_addresses(settings: &WebhookSettings) -> AllowedAddresses {
     if settings.private_targets {
-        Reach::Anywhere
+        AllowedAddresses::Anywhere
     } else {
-        Reach::Public
+        AllowedAddresses::Public
     }
 }
 
@@ -221,13 +222,13 @@ fn client(settings: &WebhookSettings) -> Result<ClientBuilder, SetupError> {
     let builder = Client::builder();
     let builder = match &settings.proxy {
         Some(proxy) => builder.proxy(proxy.proxy().map_err(SetupError::Proxy)?),
-        // One that the environment names would connect to what is refused here.
+        // A proxy of the environment would connect to addresses that are refused here.
         None => builder.no_proxy(),
     };
-    // With a proxy, its own name is the only one that is looked up.
+    // With a proxy, only its own name is resolved here.
     let lookups = match settings.proxy {
-        Some(_) => Reach::Anywhere,
-        None => reach(settings),
+        Some(_) => AllowedAddresses::Anywhere,
+        None => allowed_addresses(settings),
     };
     let builder = builder
         .user_agent(USER_AGENT)
@@ -253,18 +254,18 @@ fn extra_roots(pem: Option<&[u8]>) -> Result<Vec<Certificate>, SetupError> {
 }
 
 fn unanswered(error: reqwest::Error, took: Duration) -> SendError {
-    match failure::out_of_reach(&error) {
+    match failure::address_not_allowed(&error) {
         Some(error) => refused(error),
         None => SendError::Retry {
             after: None,
             answer: None,
             took,
-            source: Failure::from(error).into(),
+            source: AttemptFailure::from(error).into(),
         },
     }
 }
 
-fn refused(error: OutOfReach) -> SendError {
+fn refused(error: AddressNotAllowed) -> SendError {
     SendError::Refused {
         host: error.host,
         address: error.address,

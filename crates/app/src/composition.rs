@@ -9,14 +9,8 @@ use adapter_sqlite::SqliteStore;
 use anyhow::{Context as _, Result, ensure};
 use domain::PublicUrl;
 use domain::secret::ServerSecret;
-use ports::retention::{RetentionKind, RetentionRuns};
-use ports::subscriptions::DeliveryRetention;
-use ports::{
-    AttemptLog, ChannelStore, Clock as _, DeliveryLog, DeliveryQueue, Erasures, EventLog,
-    LogCursors, RejectionStore, ReportStore, Retention, StoreError, SubscriptionStore,
-    WebhookSender,
-};
-use usecases::retention::prune::RetentionStores;
+use ports::maintenance::RetentionKind;
+use ports::{Environment as _, EventLog as _, Store, StoreError, WebhookSender};
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     ChannelDirectory, EraseRecipient, Integrators, LogTailCache, ManageChannels, ManageCursors,
@@ -24,28 +18,15 @@ use usecases::{
 };
 
 use crate::config::{DatabaseUrl, Settings};
-use crate::system::{SystemClock, SystemIds};
+use crate::system::System;
 use crate::workers::Worker;
 
 /// How long the schema waits for a lock where nothing can be done without it.
 pub const PATIENT: Duration = Duration::from_secs(30);
 
-/// The stores behind their ports.
+/// The configured database.
 #[derive(Clone)]
 pub struct Stores {
-    pub reports: Arc<dyn ReportStore>,
-    pub channels: Arc<dyn ChannelStore>,
-    pub rejections: Arc<dyn RejectionStore>,
-    pub log: Arc<dyn EventLog>,
-    pub cursors: Arc<dyn LogCursors>,
-    pub subscriptions: Arc<dyn SubscriptionStore>,
-    pub queue: Arc<dyn DeliveryQueue>,
-    pub deliveries: Arc<dyn DeliveryLog>,
-    pub attempts: Arc<dyn AttemptLog>,
-    pub retention: Arc<dyn Retention>,
-    pub retention_runs: Arc<dyn RetentionRuns>,
-    pub delivery_retention: Arc<dyn DeliveryRetention>,
-    pub erasures: Arc<dyn Erasures>,
     engine: Engine,
     url: DatabaseUrl,
 }
@@ -110,7 +91,7 @@ impl Stores {
             }
             DatabaseUrl::Postgres(text) => Engine::Postgres(postgres(settings, text, &url)?),
         };
-        Ok(Self::of(engine, url))
+        Ok(Self { engine, url })
     }
 
     /// Whether the database has this version's schema, or a later one.
@@ -145,7 +126,7 @@ impl Stores {
             }
             DatabaseUrl::Postgres(text) => Engine::Postgres(postgres(settings, text, &url)?),
         };
-        Ok(Self::of(engine, url))
+        Ok(Self { engine, url })
     }
 
     /// Brings the database to this version's schema, waiting no longer than this for a lock that
@@ -157,42 +138,11 @@ impl Stores {
         }
     }
 
-    fn of(engine: Engine, url: DatabaseUrl) -> Self {
-        match &engine {
-            Engine::Sqlite(store) => Self {
-                reports: Arc::new(store.clone()),
-                channels: Arc::new(store.clone()),
-                rejections: Arc::new(store.clone()),
-                log: Arc::new(store.clone()),
-                cursors: Arc::new(store.clone()),
-                subscriptions: Arc::new(store.clone()),
-                queue: Arc::new(store.clone()),
-                deliveries: Arc::new(store.clone()),
-                attempts: Arc::new(store.clone()),
-                retention: Arc::new(store.clone()),
-                retention_runs: Arc::new(store.clone()),
-                delivery_retention: Arc::new(store.clone()),
-                erasures: Arc::new(store.clone()),
-                engine,
-                url,
-            },
-            Engine::Postgres(store) => Self {
-                reports: Arc::new(store.clone()),
-                channels: Arc::new(store.clone()),
-                rejections: Arc::new(store.clone()),
-                log: Arc::new(store.clone()),
-                cursors: Arc::new(store.clone()),
-                subscriptions: Arc::new(store.clone()),
-                queue: Arc::new(store.clone()),
-                deliveries: Arc::new(store.clone()),
-                attempts: Arc::new(store.clone()),
-                retention: Arc::new(store.clone()),
-                retention_runs: Arc::new(store.clone()),
-                delivery_retention: Arc::new(store.clone()),
-                erasures: Arc::new(store.clone()),
-                engine,
-                url,
-            },
+    /// Returns the store ports of this database.
+    pub fn store(&self) -> Arc<dyn Store> {
+        match &self.engine {
+            Engine::Sqlite(store) => Arc::new(store.clone()),
+            Engine::Postgres(store) => Arc::new(store.clone()),
         }
     }
 
@@ -216,7 +166,7 @@ impl Stores {
                     let store = store.clone();
                     async move {
                         let head = store.head().await?;
-                        Ok(store.mark(SystemClock.now(), head).await?)
+                        Ok(store.mark(System.now(), head).await?)
                     }
                 })]
             }
@@ -249,18 +199,17 @@ pub fn manage_channels(
     public_url: PublicUrl,
 ) -> ManageChannels {
     ManageChannels::new(
-        Arc::clone(&stores.channels),
+        stores.store(),
         integrators(),
         secret,
         public_url,
-        Arc::new(SystemClock),
-        Arc::new(SystemIds),
+        Arc::new(System),
     )
 }
 
 /// The use case behind everything that manages cursors.
 pub fn manage_cursors(stores: &Stores, log: Arc<LogTailCache>) -> ManageCursors {
-    ManageCursors::new(Arc::clone(&stores.cursors), log, Arc::new(SystemClock))
+    ManageCursors::new(stores.store(), log, Arc::new(System))
 }
 
 /// The use case behind everything that manages subscriptions.
@@ -273,27 +222,21 @@ pub fn manage_subscriptions(
     sink: Arc<dyn WebhookSender>,
 ) -> ManageSubscriptions {
     ManageSubscriptions::new(SubscriptionDependencies {
-        store: Arc::clone(&stores.subscriptions),
-        deliveries: Arc::clone(&stores.deliveries),
-        attempts: Arc::clone(&stores.attempts),
+        store: stores.store(),
+        deliveries: stores.store(),
         log,
-        reports: Arc::clone(&stores.reports),
+        reports: stores.store(),
         sender: sink,
         directory,
         secret,
-        clock: Arc::new(SystemClock),
-        ids: Arc::new(SystemIds),
+        environment: Arc::new(System),
         private_targets: settings.push.private_targets,
     })
 }
 
 /// The use case that erases a recipient.
 pub fn erase_recipient(stores: &Stores) -> EraseRecipient {
-    EraseRecipient::new(
-        Arc::clone(&stores.erasures),
-        Arc::new(SystemClock),
-        Arc::new(SystemIds),
-    )
+    EraseRecipient::new(stores.store(), Arc::new(System))
 }
 
 /// A worker that finishes erasures that were begun anywhere.
@@ -312,12 +255,7 @@ fn erasing(erase: Arc<EraseRecipient>) -> Worker {
 
 /// The use case that removes what is too old.
 pub fn prune(stores: &Stores, settings: &Settings, holds: Arc<RetentionHolds>) -> Prune {
-    let retention = RetentionStores {
-        retention: Arc::clone(&stores.retention),
-        deliveries: Arc::clone(&stores.delivery_retention),
-        runs: Arc::clone(&stores.retention_runs),
-    };
-    Prune::new(retention, Arc::new(SystemClock), settings.keep_for(), holds)
+    Prune::new(stores.store(), Arc::new(System), settings.keep_for(), holds)
 }
 
 /// Workers that make room, for the reports of the days to come, and remove what

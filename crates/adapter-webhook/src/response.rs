@@ -1,4 +1,4 @@
-//! What is read of an answer.
+//! Reads the responses of endpoints.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,17 +7,15 @@ use domain::webhook::AnswerExcerpt;
 use reqwest::Response;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// How much of a body is read. A connection whose answer is longer is dropped
-/// with what is left of it.
+/// How much of a body is read. The connection of a longer response is closed.
 const BODY_MAX: usize = 16 * 1024;
 
-/// The longest time a subscriber may ask to be left alone.
+/// The longest accepted `Retry-After`.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
-/// Reads the body as far as it comes within `limit`: its status has said what
-/// counts, so one that drips must not hold up the next event. Returns its beginning,
-/// and whether it was read to its end: only then is the connection ready for the
-/// next event.
+/// Reads the body for at most `limit`, so that a slow one does not delay the next event; the status
+/// alone decides the outcome. Returns its beginning, and whether it was read to its end: only then
+/// the connection can be reused.
 pub(crate) async fn excerpt(mut response: Response, limit: Duration) -> (AnswerExcerpt, bool) {
     let (mut body, mut complete) = (Vec::new(), false);
     let reading = async {
@@ -35,17 +33,15 @@ pub(crate) async fn excerpt(mut response: Response, limit: Duration) -> (AnswerE
             }
         }
     };
-    // What has come by then counts.
     let _ = tokio::time::timeout(limit, reading).await;
     (AnswerExcerpt::of(&body), complete)
 }
 
-/// How long the subscriber asks to be left alone; `None` if it does not, or not
-/// in a way that can be read.
+/// Returns the `Retry-After` of a response, at most a day; `None` if it is absent or invalid.
 pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let asked = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // What does not fit is longer than any limit.
+        // A number that overflows is longer than the limit.
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
     } else {
         let then = http_date(text)?;
@@ -56,10 +52,10 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
     Some(asked.min(RETRY_AFTER_MAX))
 }
 
-/// Reads a date in any of the three forms of HTTP.
+/// Parses a date in any of the three forms of HTTP.
 fn http_date(text: &str) -> Option<SystemTime> {
     let date = httpdate::parse_http_date(text).ok();
-    // The asctime form of a day below 10 has two blanks before it; some write one.
+    // The asctime form pads the day with a blank; some servers do not.
     date.or_else(|| {
         httpdate::parse_http_date(&format!("{}  {}", text.get(..7)?, text.get(8..)?)).ok()
     })
@@ -92,7 +88,7 @@ mod tests {
     #[case("1.5", None)]
     #[case("soon", None)]
     #[case("2026-11-22T18:08:17Z", None)]
-    fn a_pause_is_read_in_both_forms_and_never_exceeds_a_day(
+    fn retry_after_is_parsed_in_both_forms_and_never_exceeds_a_day(
         #[case] text: &str,
         #[case] seconds: Option<u64>,
     ) {

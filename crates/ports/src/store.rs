@@ -1,0 +1,34 @@
+//! All store ports in one.
+
+use crate::{
+    ChannelStore, DeliveryQueue, DeliveryStore, EventLog, Maintenance, RejectionStore, ReportStore,
+    SubscriptionStore,
+};
+
+/// A database: implements every store port.
+///
+/// The composition root hands out one `Arc<dyn Store>`, which coerces to the `Arc<dyn Port>` that a
+/// use case asks for.
+pub trait Store:
+    ReportStore
+    + EventLog
+    + ChannelStore
+    + RejectionStore
+    + SubscriptionStore
+    + DeliveryQueue
+    + DeliveryStore
+    + Maintenance
+{
+}
+
+impl<S> Store for S where
+    S: ReportStore
+        + EventLog
+        + ChannelStore
+        + RejectionStore
+        + SubscriptionStore
+        + DeliveryQueue
+        + DeliveryStore
+        + Maintenance
+{
+}
