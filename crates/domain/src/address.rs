@@ -1,4 +1,4 @@
-//! Where a message goes to and comes from.
+//! Addresses of recipients and senders.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,17 +6,17 @@ use std::sync::Arc;
 /// The address of a recipient or sender as the integrator writes it:
 /// `whatsapp:+15550100001`, `whatsapp:US.1349…`, `rcs:…` or a bare number.
 ///
-/// It is personal data, so `Debug` and `Display` show a mask; whoever really
-/// needs the address asks for it with [`Address::reveal`].
+/// It is personal data, so `Debug` and `Display` show a mask; [`Address::reveal`] returns the
+/// address itself.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address(Arc<str>);
 
-/// The text is no address.
+/// The text is not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an address is 1 to 256 characters without control characters, like whatsapp:+15550100001")]
 pub struct InvalidAddress;
 
-/// The text is the sender of no report.
+/// No report can have this sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a sender is one number with its country code, like whatsapp:+15550100001, or an agent like \
@@ -24,18 +24,18 @@ pub struct InvalidAddress;
 )]
 pub struct InvalidSender;
 
-/// What people write around and between the digits of a number. The stores' statements that
+/// Characters that people write around and between the digits of a number. The SQL statements that
 /// compare recipients list the same characters.
 pub(crate) const SEPARATORS: &str = " +-()./\u{a0}";
 
 /// The blanks of [`SEPARATORS`].
 const BLANKS: [char; 2] = [' ', '\u{a0}'];
 
-/// The word of [`Address::erased`], which statements of the stores look for.
+/// The scheme-less text of [`Address::erased`], which SQL statements search for.
 pub const ERASED: &str = "erased";
 
 impl Address {
-    /// Takes an address as it comes; case and form matter and are kept.
+    /// Parses an address, keeping its case and form.
     pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
         if crate::text::is_plain_line(text, 256) {
             Ok(Self(text.into()))
@@ -44,13 +44,13 @@ impl Address {
         }
     }
 
-    /// Takes a sender as people write it, in canonical form: the scheme in lower case, and a
-    /// number as a plus and its digits. Refuses what can be the sender of no report.
+    /// Parses a sender as people write it and returns its canonical form: the scheme in lower case,
+    /// and a number as a plus and its digits. Fails if no report can have this sender.
     pub fn parse_sender(text: &str) -> Result<Self, InvalidSender> {
         let (scheme, name) = split(text.trim());
         let scheme = scheme.map(str::to_ascii_lowercase);
         let is_name = match scheme.as_deref() {
-            // A sender of WhatsApp is a number; people's ids occur in reports of what came in.
+            // A WhatsApp sender is a number; user ids occur only in reports of incoming messages.
             None | Some("whatsapp") => crate::recipient::is_user_id(name),
             Some("rcs" | "sms") => !name.contains([',', ';', ' ']),
             Some(_) => return Err(InvalidSender),
@@ -73,22 +73,21 @@ impl Address {
         Self::parse(&address).map_err(|_| InvalidSender)
     }
 
-    /// What stands in the place of an address that was erased. It is a text like
-    /// any other, so that programs of an earlier release can read it.
+    /// Returns the replacement of an erased address. It is a valid address, so that earlier
+    /// releases can read it.
     #[must_use]
     pub fn erased() -> Self {
         Self(ERASED.into())
     }
 
-    /// Whether it was erased.
+    /// Returns whether it was erased.
     #[must_use]
     pub fn is_erased(&self) -> bool {
         &*self.0 == ERASED
     }
 
-    /// Whether both are one address in canonical form, where either may lack its scheme. The
-    /// case of the scheme, blanks around its parts, and all that is no digit in a number do not
-    /// matter.
+    /// Returns whether both have the same canonical form, where either may lack its scheme. The
+    /// case of the scheme, blanks around its parts, and separators in a number do not matter.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         let (own_scheme, own) = split(&self.0);
@@ -111,7 +110,7 @@ impl Address {
         }
     }
 
-    /// The address itself. Never write it into a log line.
+    /// Returns the address itself. Never log it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -126,7 +125,7 @@ pub(crate) fn split(address: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// Whether a name consists of digits and what people write between them.
+/// Returns whether a name consists of digits and separators.
 pub(crate) fn is_number(name: &str) -> bool {
     let is_part = |it: char| it.is_ascii_digit() || SEPARATORS.contains(it);
     name.contains(|it: char| it.is_ascii_digit()) && name.chars().all(is_part)
@@ -138,8 +137,8 @@ pub(crate) fn digits(number: &str) -> impl Iterator<Item = char> {
 }
 
 /// The mask: the scheme and the last four characters, `whatsapp:+***0001`.
-/// Names shorter than eight characters are hidden whole, and the number of
-/// stars says nothing about the length. What was erased says so.
+/// Names shorter than eight characters are hidden completely, and the number of stars does not
+/// depend on the length. An erased address is shown as such.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_erased() {

@@ -1,22 +1,22 @@
-//! Channels: the configured accesses through which messages are sent.
+//! Channels: configured accesses to WhatsApp.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::{Address, IntegratorName, RetentionDays, Timestamp, secret::SealedSecret};
 
-/// The id of a channel, an opaque text like `202105102694809992`. It stands in
-/// the report path, so it is made of characters that need no escaping there.
+/// The id of a channel, an opaque text like `202105102694809992`. It is part of the report path, so
+/// it consists of characters that need no escaping there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelId(Arc<str>);
 
-/// The text is no channel id.
+/// The text is not a channel id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a channel id is 1 to 64 letters, digits and -._~ and not only dots")]
 pub struct InvalidChannelId;
 
 impl ChannelId {
-    /// Takes an id as it stands in the report path.
+    /// Parses an id.
     pub fn parse(text: &str) -> Result<Self, InvalidChannelId> {
         if crate::text::is_path_segment(text, 64) {
             Ok(Self(text.into()))
@@ -25,7 +25,7 @@ impl ChannelId {
         }
     }
 
-    /// The id as it stands in the report path.
+    /// Returns the id.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -38,17 +38,17 @@ impl fmt::Display for ChannelId {
     }
 }
 
-/// What people call a channel.
+/// The display name of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelName(String);
 
-/// The text is no channel name.
+/// The text is not a channel name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a channel name is 1 to 200 characters without control characters")]
 pub struct InvalidChannelName;
 
 impl ChannelName {
-    /// Takes a name as people write it.
+    /// Parses a name.
     pub fn parse(text: &str) -> Result<Self, InvalidChannelName> {
         if crate::text::is_plain_line(text, 200) {
             Ok(Self(text.to_owned()))
@@ -57,7 +57,7 @@ impl ChannelName {
         }
     }
 
-    /// The name as it was given.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -70,13 +70,12 @@ impl fmt::Display for ChannelName {
     }
 }
 
-/// Where the internet reaches the receiver: the base
-/// (`https://reports.example.com`) or the whole callback URL of a channel. It
-/// is kept letter by letter, since signatures are made over its letters.
+/// The public URL of the receiver: the base (`https://reports.example.com`) or the whole callback
+/// URL of a channel. It is not normalised, since signatures cover it as it was typed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicUrl(String);
 
-/// The text is no public URL.
+/// The text is not a public URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a public URL starts with https:// or http://, names a host and has at most 1024 printable \
@@ -85,7 +84,7 @@ pub struct PublicUrl(String);
 pub struct InvalidPublicUrl;
 
 impl PublicUrl {
-    /// Takes a URL as an operator configured it.
+    /// Parses a URL.
     pub fn parse(text: &str) -> Result<Self, InvalidPublicUrl> {
         let rest = text
             .strip_prefix("https://")
@@ -101,13 +100,13 @@ impl PublicUrl {
         }
     }
 
-    /// The URL as it was configured, credentials in it included.
+    /// Returns the URL with its credentials.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// The URL without user name, password, query, fragment and slash at its end.
+    /// Returns the URL without user name, password, query, fragment and final slash.
     #[must_use]
     pub fn without_credentials(&self) -> String {
         let url = self.0.split(['?', '#']).next().unwrap_or_default();
@@ -122,7 +121,7 @@ impl PublicUrl {
     }
 }
 
-/// The URL without the credentials that may stand in it.
+/// Shows the URL without credentials.
 impl fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((scheme, rest)) = self.0.split_once("://") else {
@@ -143,39 +142,35 @@ impl fmt::Debug for PublicUrl {
     }
 }
 
-/// One configured WhatsApp access of one tenant.
+/// A configured WhatsApp access of one tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
-    /// What the report path calls it.
+    /// Its id in the report path.
     pub id: ChannelId,
-    /// Who reports on its messages.
+    /// The integrator that reports on its messages.
     pub integrator: IntegratorName,
-    /// What people call it.
+    /// Its display name.
     pub name: ChannelName,
-    /// Whether its reports are taken. Proven reports of a switched-off channel
-    /// are refused and kept as rejections.
+    /// Whether its reports are accepted. Those of a disabled channel are refused and stored as
+    /// rejections.
     pub enabled: bool,
-    /// The senders whose reports are taken; empty takes all.
+    /// The senders whose reports are accepted; empty accepts all.
     pub senders: Vec<Address>,
-    /// Where the integrator reaches this channel, if not at the address
-    /// configured for the whole service.
+    /// The public URL of this channel, if it differs from that of the service.
     pub public_url: Option<PublicUrl>,
-    /// The integrator's signing token, sealed. If there is one, every report
-    /// must be signed with it.
+    /// The integrator's signing token, sealed. If set, every report must be signed with it.
     pub signing_token: Option<SealedSecret>,
-    /// For how many days its messages are kept, if not for as many as the service
-    /// keeps them.
+    /// The retention of its messages, if it differs from that of the service.
     pub keep_messages_days: Option<RetentionDays>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// Counts its changes, from 1. A change that was made to an older version
-    /// is refused.
+    /// Incremented by every change, from 1. A change to an older version is refused.
     pub version: i64,
 }
 
-/// How often a channel was called without success, as far as it was counted.
+/// Counts of unsuccessful calls of a channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChannelCalls {
     /// Requests without credentials, which were asked for them. Half of all good calls of some

@@ -1,4 +1,4 @@
-//! What a caller shows to prove that it is the integrator of a channel.
+//! Credentials of callers.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use crate::{
     secret::{CredentialHash, KeyId},
 };
 
-/// How many credentials of one channel may be live at a time: the one in use
-/// and the one that replaces it, so that a rotation loses no report.
+/// The maximum number of live credentials of a channel: the one in use and its replacement, so that
+/// a rotation loses no report.
 pub const LIVE_CREDENTIALS_MAX: usize = 2;
 
 /// The id of a credential.
@@ -28,13 +28,13 @@ impl fmt::Display for CredentialId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookUser(String);
 
-/// The text is no webhook user.
+/// The text is not a webhook user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a webhook user is 1 to 255 characters without a colon and without control characters")]
 pub struct InvalidWebhookUser;
 
 impl WebhookUser {
-    /// Takes a user name. A colon would end it in the Basic header.
+    /// Parses a user name. A colon would end it in the Basic header.
     pub fn parse(text: &str) -> Result<Self, InvalidWebhookUser> {
         if crate::text::is_plain_line(text, 255) && !text.contains(':') {
             Ok(Self(text.to_owned()))
@@ -43,7 +43,7 @@ impl WebhookUser {
         }
     }
 
-    /// The name as it was given.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -56,18 +56,17 @@ impl fmt::Display for WebhookUser {
     }
 }
 
-/// A webhook password in the clear. It is shown once and kept nowhere; memory
-/// that held it is wiped.
+/// A plain-text webhook password. It is shown once and never stored; its memory is zeroed.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
-/// The text is no webhook password.
+/// The text is not a webhook password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a webhook password is UTF-8, has at least 8 characters and at most 1024 bytes")]
 pub struct InvalidPassword;
 
 impl Password {
-    /// Takes a password that somebody chose.
+    /// Parses a chosen password.
     pub fn parse(text: &str) -> Result<Self, InvalidPassword> {
         if text.chars().nth(7).is_some() && text.len() <= 1024 {
             Ok(Self(Zeroizing::new(text.to_owned())))
@@ -76,15 +75,15 @@ impl Password {
         }
     }
 
-    /// A password made of 32 random bytes, as 43 letters, digits, `-` and `_`
-    /// that need no escaping in a URL.
+    /// Creates a password from 32 random bytes: 43 letters, digits, `-` and `_` that need no
+    /// escaping in a URL.
     #[must_use]
     pub fn from_random(bytes: &[u8; 32]) -> Self {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
         Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// The password itself. Never write it into a log line.
+    /// Returns the password. Never log it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -97,31 +96,31 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A credential as it is kept: never the password, only its keyed hash.
+/// A stored credential: only the keyed hash of its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
-    /// Names it in the log of reports and when it is removed.
+    /// Identifies it in the log of reports.
     pub id: CredentialId,
-    /// The only channel it proves a caller for.
+    /// The only channel it is valid for.
     pub channel: ChannelId,
-    /// The user name the caller presents.
+    /// The user name.
     pub user: WebhookUser,
     /// The keyed hash of channel, user and password.
     pub hash: CredentialHash,
-    /// The server key it was hashed under.
+    /// The key of the hash.
     pub key_id: KeyId,
-    /// What people call it, such as `2026 rotation`.
+    /// A label for people, such as `2026 rotation`.
     pub label: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// From when on it proves nobody; `None` lasts until it is removed.
+    /// When it expires; `None`: never.
     pub expires_at: Option<Timestamp>,
-    /// When it last proved a caller, to within a few seconds.
+    /// When it was last used, to within a few seconds.
     pub last_used_at: Option<Timestamp>,
 }
 
 impl Credential {
-    /// Whether it proves callers at `now`.
+    /// Returns whether it is valid at `now`.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)

@@ -1,4 +1,4 @@
-//! Deliveries: what became of one event at one subscription.
+//! Deliveries: the delivery of one event to one subscription.
 
 mod attempt;
 mod open;
@@ -15,29 +15,28 @@ use uuid::Uuid;
 use crate::subscription::SubscriptionId;
 use crate::{EventId, EventType, LogPosition, MessageKey, Timestamp};
 
-/// Names a delivery: the event that one report made, at one subscription.
-/// Those of a subscription sort nearly as the log hands their events out;
-/// [`Delivery::place`] is exact.
+/// The key of a delivery: an event of one report, at one subscription. The order of the keys of a
+/// subscription is nearly that of the log; [`Delivery::place`] is exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryKey {
-    /// Who is told.
+    /// The subscription.
     pub subscription: SubscriptionId,
-    /// The report that made the event.
+    /// The report of the event.
     pub report_id: i64,
-    /// Which of the report's events: 0 the move, 1 the contradiction.
+    /// The event index: 0 for a new status, 1 for the contradiction.
     pub part: u8,
 }
 
-/// Where a delivery stands among those of its subscription: the place of its event in the log.
+/// The order of deliveries of a subscription: that of their events in the log.
 pub type DeliveryOrder = (LogPosition, i64, u8);
 
-/// The text is no key of a delivery.
+/// The text is not the key of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a delivery is named by the id of its subscription and two numbers, with - between them")]
 pub struct InvalidDeliveryKey;
 
 impl DeliveryKey {
-    /// The key of the event of this type that a report made.
+    /// Returns the key of the event of this type of a report.
     #[must_use]
     pub const fn new(subscription: SubscriptionId, report_id: i64, event_type: EventType) -> Self {
         let part = match event_type {
@@ -73,7 +72,7 @@ impl FromStr for DeliveryKey {
             report_id,
             part,
         };
-        // One spelling for each key.
+        // Each key has one valid spelling.
         if key.to_string() == text {
             Ok(key)
         } else {
@@ -82,29 +81,29 @@ impl FromStr for DeliveryKey {
     }
 }
 
-/// How far a delivery has come.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeliveryState {
-    /// The subscriber has taken the event.
+    /// The event was delivered.
     Delivered,
-    /// It did not take it, or was not asked yet, and will be asked again.
+    /// It will be attempted at a certain time.
     Retrying,
-    /// An earlier event of the same message is still to be delivered.
+    /// An earlier event of the same message is pending.
     Waiting,
-    /// Given up. Only somebody who asks for it has it tried again.
+    /// A dead letter: retried only on request.
     Dead,
 }
 
-/// The text is no state of a delivery.
+/// The text is not the state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a delivery is delivered, retrying, waiting or dead")]
 pub struct InvalidDeliveryState;
 
 impl DeliveryState {
-    /// All of them.
+    /// All variants.
     pub const ALL: [Self; 4] = [Self::Delivered, Self::Retrying, Self::Waiting, Self::Dead];
 
-    /// The word on the wire and in the stores.
+    /// Returns the name used in the API and in tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -115,7 +114,7 @@ impl DeliveryState {
         }
     }
 
-    /// Whether something is still to be done.
+    /// Returns whether it is pending.
     #[must_use]
     pub const fn is_open(self) -> bool {
         match self {
@@ -141,70 +140,67 @@ impl fmt::Display for DeliveryState {
     }
 }
 
-/// What became of one event at one subscription.
+/// The delivery of one event to one subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Names it.
+    /// Its key.
     pub key: DeliveryKey,
-    /// Where the log hands the event out.
+    /// The log position of the event.
     pub position: LogPosition,
-    /// What happened.
+    /// The type of the event.
     pub event_type: EventType,
-    /// To which message.
+    /// The message of the event.
     pub message: MessageKey,
-    /// Which change of the message it was.
+    /// The revision of the message.
     pub revision: i64,
-    /// How far it has come.
+    /// Its state.
     pub state: DeliveryState,
-    /// How often it was tried, and what came of it lately.
+    /// The number of attempts, and the last ones.
     pub attempts: Attempts,
-    /// When it was first dealt with.
+    /// When it was first attempted or queued.
     pub created_at: Timestamp,
-    /// From when on it counts for how long it has been tried: it was first dealt
-    /// with then, or somebody asked for it again.
+    /// The start of the retry period: its creation, or the last requested retry.
     pub retrying_since: Timestamp,
-    /// When it is tried next, if it is retrying.
+    /// When it is attempted next, if it is retrying.
     pub next_attempt_at: Option<Timestamp>,
-    /// Until when its target asked to be left alone when it was last tried, if
-    /// it did.
+    /// The end of the endpoint's `Retry-After` cooldown, if it sent one.
     pub rests_until: Option<Timestamp>,
-    /// When it was delivered or given up.
+    /// When it was delivered or became a dead letter.
     pub finished_at: Option<Timestamp>,
-    /// The JSON to send, while it is not delivered.
+    /// The JSON to send, until it is delivered.
     pub body: Option<String>,
 }
 
 impl Delivery {
-    /// The id of its event.
+    /// Returns the id of its event.
     #[must_use]
     pub fn event_id(&self) -> EventId {
         EventId::new(&self.message, self.revision, self.event_type)
     }
 
-    /// Its place among the deliveries of a subscription: that of its event in
-    /// the log.
+    /// Returns its order among the deliveries of a subscription: that of its event in the log.
     #[must_use]
     pub const fn place(&self) -> DeliveryOrder {
         (self.position, self.revision, self.key.part)
     }
 
-    /// What of its body a store keeps: nothing when it is delivered.
+    /// Returns the body to store: `None` once it is delivered.
     #[must_use]
     pub fn kept_body(&self) -> Option<&str> {
         let body = self.body.as_deref();
         body.filter(|_| self.state != DeliveryState::Delivered)
     }
 
-    /// When it was taken, if it was.
+    /// Returns when it was delivered.
     #[must_use]
     pub fn delivered_at(&self) -> Option<Timestamp> {
         self.finished_at
             .filter(|_| self.state == DeliveryState::Delivered)
     }
 
-    /// Has it tried again at `now` and as long as a new one, if it was given up or
-    /// is to be tried later. `false`, and nothing is changed, if it was delivered, waits for another
-    /// one, is due already, or has nothing that could be sent.
+    /// Schedules a retry at `now` with a new retry period, if it is a dead letter or scheduled
+    /// later. Returns `false` and changes nothing if it was delivered, waits for another one, is
+    /// due already, or has no body.
     pub fn retry(&mut self, now: Timestamp) -> bool {
         let later = match self.state {
             DeliveryState::Dead => true,
@@ -222,8 +218,7 @@ impl Delivery {
         true
     }
 
-    /// Forgets what was to be sent, and what was answered. If it was not
-    /// delivered, it never will be.
+    /// Removes the body and the responses. If it was not delivered, it becomes a dead letter.
     pub fn erase(&mut self, now: Timestamp) {
         self.body = None;
         self.attempts.erase(now);
@@ -235,31 +230,31 @@ impl Delivery {
     }
 }
 
-/// Deliveries by their keys; of those with the same key the last one counts.
+/// Indexes deliveries by key; of those with the same key the last one wins.
 #[must_use]
 pub fn by_key(deliveries: &[Delivery]) -> BTreeMap<DeliveryKey, &Delivery> {
     deliveries.iter().map(|each| (each.key, each)).collect()
 }
 
-/// Which deliveries of a subscription; a field that is `None` lets all through.
+/// Which deliveries to list; `None` matches all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryFilter {
-    /// Those of this subscription.
+    /// The subscription.
     pub subscription: SubscriptionId,
-    /// Those in one state.
+    /// The state.
     pub state: Option<DeliveryState>,
-    /// Those of one message.
+    /// The message.
     pub message: Option<MessageKey>,
-    /// Those of one type of event.
+    /// The type of the event.
     pub event_type: Option<EventType>,
-    /// Those first dealt with at this time or later.
+    /// Created at this time or later.
     pub since: Option<Timestamp>,
-    /// Those first dealt with before this time.
+    /// Created before this time.
     pub until: Option<Timestamp>,
 }
 
 impl DeliveryFilter {
-    /// All deliveries of a subscription.
+    /// Matches all deliveries of a subscription.
     #[must_use]
     pub const fn of(subscription: SubscriptionId) -> Self {
         Self {
@@ -272,7 +267,7 @@ impl DeliveryFilter {
         }
     }
 
-    /// Whether it lets a delivery through.
+    /// Returns whether a delivery matches.
     #[must_use]
     pub fn passes(&self, delivery: &Delivery) -> bool {
         let Self {

@@ -1,4 +1,4 @@
-//! Forgetting a person: what remains to be told of it.
+//! Erasures: the record that a recipient was erased.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::Timestamp;
 
-/// Tells an erasure from all others. Later ones are greater.
+/// The id of an erasure. Later ones are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErasureId(pub Uuid);
 
@@ -25,17 +25,17 @@ impl FromStr for ErasureId {
     }
 }
 
-/// Why somebody is forgotten, in the operator's words.
+/// The reason of an erasure, written by an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErasureReason(String);
 
-/// The text is no reason.
+/// The text is not a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a reason is 1 to 200 characters without control characters")]
 pub struct InvalidErasureReason;
 
 impl ErasureReason {
-    /// Takes a reason as people write it.
+    /// Parses a reason.
     pub fn parse(text: &str) -> Result<Self, InvalidErasureReason> {
         if crate::text::is_plain_line(text, 200) {
             Ok(Self(text.to_owned()))
@@ -44,14 +44,14 @@ impl ErasureReason {
         }
     }
 
-    /// The reason as it was given.
+    /// Returns the reason.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Where an erasure was asked for.
+/// The interface through which an erasure was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestedVia {
     /// The operator's API.
@@ -60,13 +60,13 @@ pub enum RequestedVia {
     CommandLine,
 }
 
-/// The text is no place where an erasure is asked for.
+/// The text is not such an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an erasure is asked for through api or command_line")]
 pub struct InvalidRequestedVia;
 
 impl RequestedVia {
-    /// The word on the wire and in the stores.
+    /// Returns the name used in the API and in tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -86,27 +86,27 @@ impl FromStr for RequestedVia {
     }
 }
 
-/// What remains of an erasure: that it was done, and not of whom.
+/// The record of an erasure, which does not identify the recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Erasure {
-    /// Names it.
+    /// Its id.
     pub id: ErasureId,
-    /// When it was asked for.
+    /// When it was requested.
     pub asked_at: Timestamp,
-    /// Where.
+    /// The interface used.
     pub asked_through: RequestedVia,
-    /// Why.
+    /// The reason.
     pub reason: Option<ErasureReason>,
-    /// The mask of the address, as [`Recipient`](crate::Recipient) shows it.
+    /// The masked address, as [`Recipient`](crate::Recipient) shows it.
     pub masked: String,
-    /// How many reports and messages were looked at.
+    /// How many reports and messages were examined.
     pub looked_at: u64,
-    /// How many messages had their recipient erased.
+    /// How many messages were erased.
     pub messages: u64,
-    /// How many reports of theirs had their fields erased.
+    /// How many of their reports were erased.
     pub reports: u64,
-    /// How many deliveries that were not made were given up.
+    /// How many pending deliveries were given up.
     pub deliveries: u64,
-    /// When it was done; `None` while it goes on.
+    /// When it was finished; `None` while it is running.
     pub finished_at: Option<Timestamp>,
 }

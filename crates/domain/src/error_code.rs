@@ -1,6 +1,6 @@
-//! What error codes mean, who has to act, and whether trying again helps.
+//! What error codes mean, who has to act, and whether a retry helps.
 //!
-//! The meanings stand in `data/error_codes.tsv`, one row a code.
+//! The dictionary is `data/error_codes.tsv`, one row per code.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,13 +13,13 @@ use crate::masking::mask_numbers;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorCode(String);
 
-/// The text is no error code.
+/// The text is not an error code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an error code is 1 to 32 printable ASCII characters without spaces, like 63016")]
 pub struct InvalidErrorCode;
 
 impl ErrorCode {
-    /// Takes a code as the integrator writes it.
+    /// Parses a code.
     pub fn parse(text: &str) -> Result<Self, InvalidErrorCode> {
         if crate::text::is_ascii_token(text, 32) {
             Ok(Self(text.to_owned()))
@@ -28,7 +28,7 @@ impl ErrorCode {
         }
     }
 
-    /// The code as the integrator writes it.
+    /// Returns the code.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -41,29 +41,28 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// An integrator's words about an error: at most 1,000 characters, the rest is
-/// cut off. Empty if it sent none.
+/// An integrator's error text, truncated to 1,000 characters. Empty if it sent none.
 ///
-/// Integrators write phone numbers into them, so `Debug` and `Display` mask those;
-/// [`ErrorText::reveal`] gives the words as they came.
+/// It may contain phone numbers, which `Debug` and `Display` mask; [`ErrorText::reveal`] returns it
+/// unmasked.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ErrorText(String);
 
 impl ErrorText {
-    /// Takes the integrator's words.
+    /// Creates a text, truncating a long one.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(crate::text::clipped(text, 1_000))
     }
 
-    /// The words as they came. Never write them into a log line.
+    /// Returns the unmasked text. Never log it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
-/// The words with the phone numbers in them masked.
+/// Shows the text with phone numbers masked.
 impl fmt::Display for ErrorText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&mask_numbers(&self.0))
@@ -76,18 +75,18 @@ impl fmt::Debug for ErrorText {
     }
 }
 
-/// Who has to do something about an error.
+/// Who has to act on an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Actor {
-    /// Whoever sends the messages.
+    /// The sender of the message.
     Sender,
-    /// The person the message went to.
+    /// The recipient of the message.
     Recipient,
-    /// Whoever owns the message template.
+    /// The owner of the message template.
     TemplateOwner,
-    /// The integrator, or those behind it.
+    /// The integrator or its network.
     Integrator,
-    /// There is nothing to do.
+    /// Nothing has to be done.
     Nobody,
 }
 
@@ -100,7 +99,7 @@ impl Actor {
         Self::Nobody,
     ];
 
-    /// The word for people and programs.
+    /// Returns the name used in output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -113,16 +112,16 @@ impl Actor {
     }
 }
 
-/// Whether sending the same message again can help.
+/// Whether sending the message again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Permanence {
     /// It will fail again.
     Permanent,
     /// It may arrive later.
     Temporary,
-    /// It will arrive once a setting is put right.
+    /// It will arrive once a setting is corrected.
     Configuration,
-    /// Nobody knows.
+    /// It is not known.
     Unknown,
 }
 
@@ -134,7 +133,7 @@ impl Permanence {
         Self::Unknown,
     ];
 
-    /// The word for people and programs.
+    /// Returns the name used in output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -146,20 +145,20 @@ impl Permanence {
     }
 }
 
-/// What an error code means, in plain words.
+/// The explanation of an error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorExplanation {
-    /// A few words.
+    /// A short title.
     pub title: &'static str,
-    /// What happened and what to do about it.
+    /// What happened and what to do.
     pub explanation: &'static str,
     /// Who has to act.
     pub actor: Actor,
-    /// Whether trying again helps.
+    /// Whether a retry helps.
     pub permanence: Permanence,
 }
 
-/// What is said of a code that the dictionary does not have.
+/// The explanation of a code that is not in the dictionary.
 const UNKNOWN: ErrorExplanation = ErrorExplanation {
     title: "Unknown error",
     explanation: "This code is not in the dictionary. Look it up with the integrator; the \
@@ -176,7 +175,7 @@ static DICTIONARY: LazyLock<Dictionary> = LazyLock::new(|| {
         .collect()
 });
 
-/// Explains a code; one that nobody knows gets an explanation that says so.
+/// Returns the explanation of a code; a generic one for an unknown code.
 #[must_use]
 pub fn explain(integrator: &IntegratorName, code: &ErrorCode) -> ErrorExplanation {
     DICTIONARY
@@ -185,7 +184,7 @@ pub fn explain(integrator: &IntegratorName, code: &ErrorCode) -> ErrorExplanatio
         .unwrap_or(UNKNOWN)
 }
 
-/// The rows of the data file; `None` for one that does not read.
+/// Parses the rows of the data file; `None` for an invalid one.
 fn rows(
     file: &'static str,
 ) -> impl Iterator<Item = Option<((&'static str, &'static str), ErrorExplanation)>> {

@@ -1,4 +1,4 @@
-//! What happened to a message, as those who listen are told.
+//! Events of messages, as sent to subscribers.
 //!
 //! An event follows from one report and the state before it, and from nothing
 //! else: whoever makes it again, after a retry, a replay or a restore, makes
@@ -14,22 +14,22 @@ use crate::log::{LogEntry, LogPosition};
 use crate::message::{MessageError, Timeline};
 use crate::{Address, ChannelId, DeliveryStatus, Effect, MessageKey, MessageState, Timestamp};
 
-/// What can happen to a message.
+/// The type of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventType {
-    /// It moved up to a status.
+    /// The message has a new status.
     Moved(DeliveryStatus),
-    /// From now on it is reported both as arrived and as failed.
+    /// The message is now reported both as arrived and as failed.
     Contradicted,
 }
 
-/// The text is no type of an event.
+/// The text is not an event type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event type is message. and a status, like message.delivered, or message.contradicted")]
 pub struct InvalidEventType;
 
 impl EventType {
-    /// All of them.
+    /// All types.
     pub const ALL: [Self; 12] = [
         Self::Moved(DeliveryStatus::Accepted),
         Self::Moved(DeliveryStatus::Scheduled),
@@ -45,7 +45,7 @@ impl EventType {
         Self::Contradicted,
     ];
 
-    /// The word on the wire and in the stores.
+    /// Returns the name used in the API and in tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -81,22 +81,22 @@ impl fmt::Display for EventType {
     }
 }
 
-/// Tells an event from all others, and from its own repetitions not at all:
-/// 128 bits of the SHA-256 of channel, message id, revision and type.
+/// The id of an event, the same whenever it is derived: 128 bits of the SHA-256 of channel, message
+/// id, revision and type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId([u8; 16]);
 
-/// The text is no id of an event.
+/// The text is not an event id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event id is evt_ and 32 lower-case hex digits")]
 pub struct InvalidEventId;
 
 impl EventId {
-    /// The id of what the report of this revision did to a message.
+    /// Returns the id of the event that the report of this revision caused.
     #[must_use]
     pub fn new(key: &MessageKey, revision: i64, event_type: EventType) -> Self {
         let mut hash = Sha256::new();
-        // Neither an id of a channel nor one of a message has a line break in it.
+        // Neither a channel id nor a message id contains a line break.
         hash.update(key.channel.as_str());
         hash.update("\n");
         hash.update(key.sid.as_str());
@@ -139,43 +139,40 @@ impl FromStr for EventId {
     }
 }
 
-/// Something that happened to a message, and where the message stood then. A
-/// later event of the message has a greater revision, or the same one and comes
-/// from the same report.
+/// An event of a message and the state of the message then. A later event of the message has a
+/// greater revision, or the same revision if it comes from the same report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageEvent {
-    /// The same for every repetition of this event.
+    /// The same whenever the event is derived.
     pub id: EventId,
-    /// Where the log hands its report out.
+    /// The log position of its report.
     pub position: LogPosition,
-    /// What happened.
+    /// The type.
     pub event_type: EventType,
-    /// To which message.
+    /// The message.
     pub key: MessageKey,
-    /// Which change of the message it was, from 1; reports that make no event
-    /// are counted too.
+    /// The revision of the message, from 1; reports without events count too.
     pub revision: i64,
-    /// Where the message stands since.
+    /// The new status of the message.
     pub status: DeliveryStatus,
-    /// Where it stood before the report; `None` if nothing had moved it.
+    /// The status before the report; `None` if it had none.
     pub previous: Option<DeliveryStatus>,
-    /// Whether it was reported both as arrived and as failed by then.
+    /// Whether the message was reported both as arrived and as failed by then.
     pub contradicted: bool,
-    /// Who the message goes to, by this report.
+    /// The recipient in this report.
     pub recipient: Address,
-    /// Who sent it, by this report.
+    /// The sender in this report.
     pub sender: Address,
     /// When the report arrived.
     pub reported_at: Timestamp,
-    /// The error of the message by then.
+    /// The error of the message at that time.
     pub error: Option<MessageError>,
-    /// When each status was first reported, as known by then.
+    /// The timeline of the message at that time.
     pub timeline: Timeline,
 }
 
-/// What a report made happen: at most two things, in this order. If it moved
-/// its message, that; and if the message is contradicted since, that. Reports
-/// that are late, unknown or of incoming messages move nothing.
+/// Returns the events of a report, at most two, in this order: the new status, and the
+/// contradiction. Late reports, unknown statuses and reports of incoming messages cause none.
 pub fn events_of(entry: &LogEntry) -> impl Iterator<Item = MessageEvent> {
     let after = entry.after();
     let moved = entry
@@ -191,7 +188,7 @@ pub fn events_of(entry: &LogEntry) -> impl Iterator<Item = MessageEvent> {
     types.filter_map(move |event_type| event(entry, event_type, &after))
 }
 
-/// `None` if nothing has moved the message, of which there is no event.
+/// Returns `None` if the message has no status, so that there is no event.
 fn event(entry: &LogEntry, event_type: EventType, after: &MessageState) -> Option<MessageEvent> {
     let logged = &entry.report;
     let report = &logged.report;
@@ -212,17 +209,17 @@ fn event(entry: &LogEntry, event_type: EventType, after: &MessageState) -> Optio
     })
 }
 
-/// Which events somebody wants to hear of.
+/// Which events to send.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
-    /// Those of these channels; `None`: of all.
+    /// The channels; `None`: all.
     pub channels: Option<BTreeSet<ChannelId>>,
-    /// Those of these types; `None`: of all, those too that a later release adds.
+    /// The types; `None`: all, including types of later releases.
     pub types: Option<BTreeSet<EventType>>,
 }
 
 impl EventFilter {
-    /// Whether it lets an event through.
+    /// Returns whether an event matches.
     #[must_use]
     pub fn passes(&self, event: &MessageEvent) -> bool {
         let channels = self.channels.as_ref();

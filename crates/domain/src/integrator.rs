@@ -1,21 +1,19 @@
-//! The companies that carry messages and report on them.
+//! The companies that send messages and report on them.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// The name of an integrator as it stands in the report path: lower-case
-/// letters and digits, like `twilio`. Which ones this program speaks is known
-/// to the adapters, not here.
+/// The name of an integrator in the report path: lower-case letters and digits, like `twilio`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IntegratorName(Arc<str>);
 
-/// The text is no integrator's name.
+/// The text is not an integrator name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an integrator's name is 1 to 32 lower-case letters and digits, like twilio")]
 pub struct InvalidIntegratorName;
 
 impl IntegratorName {
-    /// Takes a name as it stands in the report path.
+    /// Parses a name.
     pub fn parse(text: &str) -> Result<Self, InvalidIntegratorName> {
         let fits = (1..=32).contains(&text.len())
             && text
@@ -28,7 +26,7 @@ impl IntegratorName {
         }
     }
 
-    /// The name as it stands in the report path.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

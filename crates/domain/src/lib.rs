@@ -1,15 +1,13 @@
-//! The words and rules of delivery reports.
+//! Values and rules of delivery reports.
 //!
-//! A contact centre sends messages through an *integrator*; the integrator
-//! calls back with *reports*, one for each step of a message's life. This crate
-//! says what those words mean and how the true state of a message follows from
-//! its reports, whatever their order.
+//! A contact centre sends messages through an *integrator*, which calls back with *reports*, one
+//! for each step of a message's life. This crate defines these values and how the state of a
+//! message follows from its reports, whatever their order.
 //!
-//! It deliberately knows no I/O, no clock and no randomness: every rule is a
-//! function of values, so every rule can be tested as one.
+//! No I/O, no clock and no randomness: every rule is a function of values and tested as one.
 //!
-//! Start reading at [`status`] (what can be reported, and in which order a
-//! message moves) and [`message`] (how reports join into a state).
+//! Start reading at [`status`] (the order of statuses) and [`message`] (how reports join into a
+//! state).
 
 pub mod address;
 pub mod channel;

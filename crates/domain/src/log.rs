@@ -1,16 +1,16 @@
-//! The log of reports as its readers see it.
+//! The log of reports, as its readers see it.
 
 use std::fmt;
 
 use crate::{LoggedReport, MessageState};
 
-/// A place in the log. Readers keep the last one they are done with and go on
-/// behind it; what the number means is nobody's business but the store's.
+/// A position in the log. Readers store the last one they have processed and continue after it.
+/// Only stores compute with the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogPosition(pub i64);
 
 impl LogPosition {
-    /// Before the first report there can be.
+    /// Before the first report.
     pub const START: Self = Self(0);
 }
 
@@ -20,18 +20,18 @@ impl fmt::Display for LogPosition {
     }
 }
 
-/// What a reader calls the place it keeps on the server. It stands in paths, so
-/// it is made of characters that need no escaping there.
+/// The name of a cursor. It is part of URL paths, so it consists of characters that need no
+/// escaping there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CursorName(String);
 
-/// The text is no name of a cursor.
+/// The text is not a cursor name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the name of a cursor is 1 to 64 letters, digits and -._~ and not only dots")]
 pub struct InvalidCursorName;
 
 impl CursorName {
-    /// Takes a name as it stands in a path.
+    /// Parses a name.
     pub fn parse(text: &str) -> Result<Self, InvalidCursorName> {
         if crate::text::is_path_segment(text, 64) {
             Ok(Self(text.to_owned()))
@@ -40,7 +40,7 @@ impl CursorName {
         }
     }
 
-    /// The name as it was given.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -53,22 +53,21 @@ impl fmt::Display for CursorName {
     }
 }
 
-/// One report as a reader of the log gets it.
+/// One report as it is read from the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
-    /// Where it is handed out, which may be behind its own place in the log:
-    /// never before an earlier revision of its message. Entries may share a
-    /// position; they are handed out together, so a reader that has dealt with
-    /// some of them only goes on from the position before.
+    /// The position at which it is read, which may be after its own place in the log: never before
+    /// an earlier revision of its message. Entries can share a position; they are read together, so
+    /// a reader that has processed only some of them continues from the position before.
     pub position: LogPosition,
-    /// The report, its revision, and what it did.
+    /// The report, its revision and its effect.
     pub report: LoggedReport,
-    /// Where its message stood just before, by the reports of lower revisions.
+    /// The state of its message just before, by the reports of lower revisions.
     pub before: MessageState,
 }
 
 impl LogEntry {
-    /// Where its message stood just after.
+    /// Returns the state of its message just after.
     #[must_use]
     pub fn after(&self) -> MessageState {
         let mut state = self.before.clone();

@@ -52,7 +52,7 @@ fn push_mask(masked: &mut String, hidden: &str) {
     }
 }
 
-/// The digits at the beginning of a text and what stands between them.
+/// Returns the digits and separators at the beginning of a text.
 fn number(text: &str) -> &str {
     let (mut end, mut separators) = (0, 0);
     for (at, character) in text.char_indices() {
@@ -67,7 +67,7 @@ fn number(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// The length of Twilio's id at the beginning of a text.
+/// Returns the length of a Twilio id at the beginning of a text.
 fn twilio_id(text: &str) -> Option<usize> {
     let (kind, digits) = text.get(..34)?.split_at_checked(2)?;
     let is_id = kind.bytes().all(|byte| byte.is_ascii_uppercase())
@@ -76,8 +76,8 @@ fn twilio_id(text: &str) -> Option<usize> {
     is_id.then_some(34)
 }
 
-/// The length of the user id at the beginning of a text: a country, a point and at least eight
-/// letters and digits.
+/// Returns the length of a user id at the beginning of a text: a country code, a dot and at least
+/// eight letters and digits.
 fn user_id(text: &str) -> Option<usize> {
     let (country, rest) = text.get(..3)?.split_at_checked(2)?;
     let id = text.get(3..)?;

@@ -1,4 +1,4 @@
-//! Asking for part of a long list, by key and never by offset.
+//! Pages of long lists, by key and not by offset.
 
 use crate::{ChannelId, DeliveryStatus, ErrorCode, MessageKey, Recipient, Timestamp};
 
@@ -6,16 +6,16 @@ use crate::{ChannelId, DeliveryStatus, ErrorCode, MessageKey, Recipient, Timesta
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSize(u16);
 
-/// The number is no page size.
+/// The number is not a page size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a page has 1 to 500 items")]
 pub struct InvalidPageSize;
 
 impl PageSize {
-    /// The largest one.
+    /// The maximum.
     pub const MAX: Self = Self(500);
 
-    /// Takes a number of items.
+    /// Checks a number of items.
     pub fn new(items: u16) -> Result<Self, InvalidPageSize> {
         if (1..=Self::MAX.0).contains(&items) {
             Ok(Self(items))
@@ -24,7 +24,7 @@ impl PageSize {
         }
     }
 
-    /// The number of items.
+    /// Returns the number of items.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
@@ -37,18 +37,17 @@ impl Default for PageSize {
     }
 }
 
-/// One page, and where the next one starts.
+/// One page and the cursor of the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<Item, Cursor> {
-    /// The items, in the list's order.
+    /// The items in order.
     pub items: Vec<Item>,
-    /// Where to go on; `None` on the last page.
+    /// The cursor of the next page; `None` on the last page.
     pub next: Option<Cursor>,
 }
 
 impl<Item, Cursor> Page<Item, Cursor> {
-    /// Makes a page of `size` from items of which one more was asked for, so
-    /// that it is known whether another page follows.
+    /// Returns a page of `size` items from a list with one item more if there is another page.
     pub fn cut(mut items: Vec<Item>, size: PageSize, cursor: impl Fn(&Item) -> Cursor) -> Self {
         let size = usize::from(size.get());
         let more = items.len() > size;
@@ -58,30 +57,30 @@ impl<Item, Cursor> Page<Item, Cursor> {
     }
 }
 
-/// Which messages to list; a field that is `None` lets all through.
+/// Which messages to list; `None` matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MessageFilter {
-    /// Those of one channel.
+    /// The channel.
     pub channel: Option<ChannelId>,
-    /// Those that stand at one status.
+    /// The current status.
     pub status: Option<DeliveryStatus>,
-    /// Those that are, or are not, contradicted.
+    /// Whether it is contradicted.
     pub contradicted: Option<bool>,
-    /// Those to one recipient, however the address is written.
+    /// The recipient, in any form.
     pub recipient: Option<Recipient>,
-    /// Those with one error.
+    /// The error code.
     pub error_code: Option<ErrorCode>,
-    /// Those first heard of at this time or later.
+    /// First reported at this time or later.
     pub since: Option<Timestamp>,
-    /// Those first heard of before this time.
+    /// First reported before this time.
     pub until: Option<Timestamp>,
 }
 
-/// The last message of a page. Messages are listed from the one first heard of
-/// last; those of the same microsecond by key, descending.
+/// The last message of a page. Messages are listed by the time of their first report, descending;
+/// those of the same microsecond by key, descending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageCursor {
-    /// When it was first heard of.
+    /// When it was first reported.
     pub first_reported_at: Timestamp,
     /// Its key.
     pub key: MessageKey,

@@ -1,31 +1,31 @@
-//! One person, however integrators write their address.
+//! Recipients, independent of how integrators write their address.
 
 use std::fmt;
 
 use crate::address::{self, SEPARATORS};
 use crate::{Address, ReportFields};
 
-/// A person to be found or forgotten: one number or user id, in all the ways in
-/// which integrators write it. `Debug` and `Display` show a mask.
+/// A recipient to search for or to erase: one number or user id, in all the forms that integrators
+/// use. `Debug` and `Display` show a mask.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Recipient {
     address: Address,
     name: Name,
 }
 
-/// What an address is without its scheme.
+/// An address without its scheme.
 #[derive(Clone, PartialEq, Eq)]
 enum Name {
-    /// The digits of a number, the country's first.
+    /// The digits of a number, beginning with the country code.
     Number(String),
-    /// An id that the network gives a person, like `US.13491208655302741918`.
+    /// A WhatsApp user id, like `US.13491208655302741918`.
     UserId(String),
-    /// Anything else. It is found as a recipient only, under its own scheme: as the
-    /// value of some field it may mean something else.
+    /// Anything else. It matches only a recipient with the same scheme, since the value of another
+    /// field may mean something else.
     Other,
 }
 
-/// The text names nobody.
+/// The text is not a recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a recipient is a number with its country code, like +15550100001, or the address that stands \
@@ -34,8 +34,8 @@ enum Name {
 pub struct InvalidRecipient;
 
 impl Recipient {
-    /// Takes a number of 5 to 15 digits, with or without a plus, a scheme, and
-    /// what people put between digits; or any address that is not one.
+    /// Parses a number of 5 to 15 digits, with or without a plus, a scheme and separators; or any
+    /// other address.
     pub fn parse(text: &str) -> Result<Self, InvalidRecipient> {
         let (scheme, name) = address::split(text.trim());
         if !name.contains(char::is_alphanumeric) {
@@ -61,16 +61,15 @@ impl Recipient {
         Ok(Self { address, name })
     }
 
-    /// The address in canonical form, which [`Recipient::parse`] takes: the scheme in lower case,
-    /// no blanks around its parts, and a number as a plus and its digits.
+    /// Returns the address in canonical form, which [`Recipient::parse`] accepts: the scheme in
+    /// lower case, no blanks around its parts, and a number as a plus and its digits.
     #[must_use]
     pub const fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The name of a recipient without the characters of a number that are no digits, where that
-    /// alone tells whether it is this person, whatever the scheme; `None` if
-    /// [`Recipient::exactly`] tells.
+    /// Returns the name without separators, if that alone identifies the recipient, whatever the
+    /// scheme; otherwise `None`, and [`Recipient::exactly`] has a value.
     #[must_use]
     pub fn key(&self) -> Option<String> {
         match &self.name {
@@ -80,7 +79,7 @@ impl Recipient {
         }
     }
 
-    /// The canonical form that the recipient's must equal; `None` if [`Recipient::key`] tells.
+    /// Returns the canonical form to compare; `None` if [`Recipient::key`] has a value.
     #[must_use]
     pub fn exactly(&self) -> Option<&str> {
         match self.name {
@@ -89,7 +88,7 @@ impl Recipient {
         }
     }
 
-    /// Whether a recipient is this person, however it is written.
+    /// Returns whether an address in any form is this recipient.
     #[must_use]
     pub fn is(&self, recipient: &str) -> bool {
         let (scheme, name) = address::split(recipient);
@@ -101,10 +100,10 @@ impl Recipient {
         lower(own_scheme) == lower(scheme) && own == name
     }
 
-    /// Whether the value of a field in the JSON of [`ReportFields`] is this person.
+    /// Returns whether a field in the JSON of [`ReportFields`] contains this recipient.
     #[must_use]
     pub fn is_in(&self, fields: &str) -> bool {
-        // Few hold the digits at all; only those are read.
+        // Few texts contain the digits at all; only those are parsed.
         let may_be = self
             .key()
             .is_some_and(|key| without_separators(fields).contains(&key));
@@ -115,7 +114,7 @@ impl Recipient {
             })
     }
 
-    /// Whether a text tells who is meant.
+    /// Returns whether a text contains this recipient.
     #[must_use]
     pub fn is_named_in(&self, text: &str) -> bool {
         match &self.name {
@@ -134,7 +133,7 @@ fn without_separators(text: &str) -> String {
     kept.collect()
 }
 
-/// A country, a point and a long number.
+/// Returns whether a text is a country code, a dot and a long number.
 pub(crate) fn is_user_id(name: &str) -> bool {
     name.split_once('.').is_some_and(|(country, rest)| {
         country.len() == 2
@@ -144,7 +143,7 @@ pub(crate) fn is_user_id(name: &str) -> bool {
     })
 }
 
-/// The mask of its address.
+/// Shows the mask of its address.
 impl fmt::Display for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.address, f)

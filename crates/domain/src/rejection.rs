@@ -1,27 +1,27 @@
-//! Reports that were refused although their caller was proven.
+//! Refused reports of authenticated callers.
 
 use crate::{ChannelId, IntegratorName, Timestamp};
 
-/// How many rejections of one channel are kept.
+/// How many rejections of one channel are stored.
 pub const REJECTIONS_KEPT: u32 = 1_000;
 
 /// Why a report was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RejectionReason {
-    /// The channel asks for a signature, and it was missing or wrong.
+    /// The channel requires a signature, which was missing or wrong.
     SignatureMismatch,
-    /// The channel is switched off.
+    /// The channel is disabled.
     ChannelDisabled,
-    /// A field was missing, blank, too long, contradictory or broken.
+    /// A field is missing, blank, too long, contradictory or broken.
     InvalidReport,
     /// The sender is not on the channel's list.
     SenderNotAllowed,
-    /// The store will never take it.
+    /// The store will never accept it.
     RefusedByStore,
 }
 
 impl RejectionReason {
-    /// All of them.
+    /// All variants.
     pub const ALL: [Self; 5] = [
         Self::SignatureMismatch,
         Self::ChannelDisabled,
@@ -30,7 +30,7 @@ impl RejectionReason {
         Self::RefusedByStore,
     ];
 
-    /// The word in the stores and for programs.
+    /// Returns the name used in the API and in tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,21 +42,21 @@ impl RejectionReason {
         }
     }
 
-    /// The reason of a word.
+    /// Parses a name.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == word)
     }
 }
 
-/// A report that was refused, kept so that an operator sees what and why.
+/// A refused report, stored for operators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// When it arrived.
     pub arrived_at: Timestamp,
-    /// The channel whose caller was proven.
+    /// The channel.
     pub channel: ChannelId,
-    /// Whose report it was.
+    /// The integrator.
     pub integrator: IntegratorName,
     /// Why it was refused.
     pub reason: RejectionReason,
@@ -73,7 +73,7 @@ pub struct Rejection {
 pub struct MaskedFields(Vec<(String, String)>);
 
 impl MaskedFields {
-    /// Keeps fields whose values are masked already.
+    /// Stores fields whose values are masked already.
     pub fn new(fields: impl IntoIterator<Item = (String, String)>) -> Self {
         let cut = |text: String| crate::text::clipped(&text, 128);
         Self(

@@ -1,4 +1,4 @@
-//! Delivery reports: what an integrator says of one message at one moment.
+//! Delivery reports: what an integrator reports about one message at one time.
 
 use serde_json::{Map, Value};
 
@@ -6,32 +6,32 @@ use crate::{
     Address, CredentialId, Effect, ErrorCode, ErrorText, MessageKey, ReportedStatus, Timestamp,
 };
 
-/// One report, proven and read. Every value in it is a valid one.
+/// One validated report of an authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Which message it is about.
+    /// The message.
     pub key: MessageKey,
-    /// What it says.
+    /// The reported status.
     pub status: ReportedStatus,
-    /// The error it names, if any.
+    /// The reported error.
     pub error: Option<ReportError>,
-    /// Who the message goes to.
+    /// The recipient of the message.
     pub recipient: Address,
-    /// Who sent the message.
+    /// The sender of the message.
     pub sender: Address,
-    /// When it arrived here, the only time there is.
+    /// When it arrived; reports contain no time.
     pub arrived_at: Timestamp,
-    /// The credential that proved the caller.
+    /// The credential of the caller.
     pub credential: CredentialId,
-    /// The integrator's token for this call. Evidence, no key.
+    /// The integrator's token for this request; stored for diagnosis and not used as a key.
     pub idempotency_token: Option<String>,
-    /// Every field of the report that has no place above.
+    /// All other fields of the report.
     pub fields: ReportFields,
 }
 
 impl Report {
-    /// Forgets who the message goes to, and all that might tell: the fields that
-    /// nobody reads and the words of the error. Everything else stays.
+    /// Erases the recipient and everything that may identify it: the other fields and the text of
+    /// the error.
     pub fn erase(&mut self) {
         self.recipient = Address::erased();
         if let Some(error) = &mut self.error {
@@ -40,7 +40,7 @@ impl Report {
         self.fields = ReportFields::default();
     }
 
-    /// The same report, erased.
+    /// Returns the report, erased.
     #[must_use]
     pub fn erased(&self) -> Self {
         let mut erased = self.clone();
@@ -49,32 +49,29 @@ impl Report {
     }
 }
 
-/// The error that a report names.
+/// A reported error.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReportError {
     /// The integrator's code.
     pub code: ErrorCode,
-    /// The integrator's words, empty if it sent none.
+    /// The integrator's error text, empty if it sent none.
     pub text: ErrorText,
 }
 
-/// The fields of a report that this software does not read, as they came and in
-/// the order they came, those of one name side by side. Values may be personal
-/// data, so `Debug` shows the names only.
+/// The fields of a report that this program does not use, in the order they were sent, grouped by
+/// name. Values may be personal data, so `Debug` shows the names only.
 ///
-/// They are kept as the text of a JSON object, in which the value of a repeated
-/// name is an array: every report is stored so, and few are ever looked at.
+/// They are stored as a JSON object, in which the value of a repeated name is an array: every
+/// report has fields, and few are ever read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReportFields(String);
 
-/// The most bytes that the fields of a report may take as JSON; what JSON escapes
-/// takes up to six times as many as it came in. Stores refuse more with the
-/// constraint `reports_fields_size_check`.
+/// The maximum size of the fields of a report as JSON, where escaping takes up to six times the
+/// original size. The constraint `reports_fields_size_check` refuses more.
 pub const FIELDS_LENGTH_MAX: usize = 262_144;
 
 impl ReportFields {
-    /// Keeps fields as they came. NUL, which PostgreSQL cannot keep, becomes
-    /// U+FFFD.
+    /// Stores fields. NUL, which PostgreSQL cannot store, becomes U+FFFD.
     #[must_use]
     pub fn new<T: AsRef<str>>(fields: &[(T, T)]) -> Self {
         let length: usize = fields
@@ -112,27 +109,26 @@ impl ReportFields {
         Self(String::from_utf8(json).unwrap_or_default())
     }
 
-    /// Whether they take more than [`FIELDS_LENGTH_MAX`] bytes: no store will ever
-    /// keep them.
+    /// Returns whether they exceed [`FIELDS_LENGTH_MAX`], so that no store accepts them.
     #[must_use]
     pub const fn are_too_long(&self) -> bool {
         self.0.len() > FIELDS_LENGTH_MAX
     }
 
-    /// Names and values.
+    /// Returns all names and values.
     #[must_use]
     pub fn to_pairs(&self) -> Vec<(String, String)> {
-        // Nothing else is ever kept than what can be read again.
+        // Cannot fail: the text was made or checked by this type.
         pairs(&self.0).unwrap_or_default()
     }
 
-    /// A JSON object; the value of a repeated name is an array.
+    /// Returns the JSON object; the value of a repeated name is an array.
     #[must_use]
     pub fn as_json(&self) -> &str {
         &self.0
     }
 
-    /// Reads what [`ReportFields::as_json`] gave.
+    /// Parses the result of [`ReportFields::as_json`].
     pub fn from_json(text: &str) -> Result<Self, InvalidFields> {
         Ok(Self::new(&pairs(text)?))
     }
@@ -144,7 +140,7 @@ impl Default for ReportFields {
     }
 }
 
-/// The fields of a JSON object, a repeated name once for each of its values.
+/// Returns the fields of a JSON object, a repeated name once for each of its values.
 fn pairs(json: &str) -> Result<Vec<(String, String)>, InvalidFields> {
     let object: Map<String, Value> = serde_json::from_str(json).map_err(|_| InvalidFields)?;
     let mut fields = Vec::with_capacity(object.len());
@@ -168,8 +164,8 @@ fn pairs(json: &str) -> Result<Vec<(String, String)>, InvalidFields> {
 }
 
 fn push_string(json: &mut Vec<u8>, text: &str) {
-    // Nearly no text holds anything that must be escaped. To look at all of it without a way
-    // out is faster: many bytes are compared at a time.
+    // Few texts contain a character to escape. A scan without early return is vectorised and
+    // faster.
     let escaped = text
         .bytes()
         .map(|byte| u8::from(matches!(byte, ..b' ' | b'"' | b'\\')))
@@ -179,7 +175,7 @@ fn push_string(json: &mut Vec<u8>, text: &str) {
         json.extend_from_slice(text.as_bytes());
         json.push(b'"');
     } else {
-        // Writing a text into memory cannot fail.
+        // Writing into a `String` cannot fail.
         let _ = serde_json::to_writer(json, &text.replace('\0', "\u{fffd}"));
     }
 }
@@ -192,23 +188,22 @@ impl std::fmt::Debug for ReportFields {
     }
 }
 
-/// The text is no JSON object of strings and arrays of strings.
+/// The text is not a JSON object of strings and arrays of strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("fields are a JSON object of strings and arrays of strings")]
 pub struct InvalidFields;
 
-/// A report as it stands in the log.
+/// A report in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedReport {
-    /// Its place in the log. Later reports have greater ones, but only roughly,
-    /// since several receivers write: the order of a message's reports is that
-    /// of their revisions.
+    /// Its id in the log. Ids follow the order of arrival only roughly, since several receivers
+    /// write; revisions order the reports of a message.
     pub id: i64,
-    /// Which change of its message it was, from 1.
+    /// The number of its change of the message, from 1.
     pub revision: i64,
-    /// What it did to its message.
+    /// Its effect on the message.
     pub effect: Effect,
-    /// What was reported.
+    /// The report.
     pub report: Report,
 }
 

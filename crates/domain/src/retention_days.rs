@@ -1,4 +1,4 @@
-//! For how long messages are kept.
+//! How long messages are stored.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,21 +8,20 @@ use crate::Timestamp;
 /// A day of 24 hours, in microseconds.
 pub const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// For how many days messages and their state are kept after their last report.
-/// A day has 24 hours.
+/// How many days of 24 hours a message is stored after its last report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RetentionDays(u16);
 
-/// The number or text is no such time.
+/// The number or text is not a valid retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("messages are kept for 1 to 36500 days")]
 pub struct InvalidRetentionDays;
 
 impl RetentionDays {
-    /// The longest time: a hundred years.
+    /// The maximum: a hundred years.
     const MAX: u16 = 36_500;
 
-    /// Takes a number of days.
+    /// Checks a number of days.
     pub fn new(days: i64) -> Result<Self, InvalidRetentionDays> {
         match u16::try_from(days) {
             Ok(days @ 1..=Self::MAX) => Ok(Self(days)),
@@ -30,13 +29,13 @@ impl RetentionDays {
         }
     }
 
-    /// The number of days.
+    /// Returns the number of days.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// What was last reported on before this time has been kept for long enough.
+    /// Returns the time before which the last report of an expired message arrived.
     #[must_use]
     pub fn cut(self, now: Timestamp) -> Timestamp {
         now.plus_micros(-i64::from(self.0) * DAY_MICROS)

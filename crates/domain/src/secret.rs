@@ -1,9 +1,9 @@
-//! How secrets are kept: passwords as keyed hashes, tokens that must be
-//! readable again sealed. Both under keys derived from one server secret.
+//! How secrets are stored: passwords as keyed hashes, tokens that must be readable again sealed,
+//! both with keys derived from one server secret.
 //!
-//! Webhook passwords are machine credentials checked on every report, so a
-//! fast keyed hash is right and a slow password hash would be a lever for
-//! anybody who sends wrong passwords.
+//! Webhook passwords are machine credentials that are checked with every report, so a fast keyed
+//! hash is used; a slow password hash would let callers with wrong passwords exhaust the
+//! processors.
 
 use std::fmt;
 
@@ -18,8 +18,7 @@ use crate::ChannelId;
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// The one secret that replicas share (`RECEIPTD_SECRET_KEY`), and the keys
-/// derived from it.
+/// The secret that replicas share (`RECEIPTD_SECRET_KEY`), and the keys derived from it.
 #[derive(Clone)]
 pub struct ServerSecret {
     hash_key: Zeroizing<[u8; 32]>,
@@ -27,13 +26,13 @@ pub struct ServerSecret {
     key_id: KeyId,
 }
 
-/// The server secret is too short to be one.
+/// The server secret is too short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the server secret has at least 32 characters")]
 pub struct ShortServerSecret;
 
-/// Tells keys apart without saying anything about them. A credential hashed
-/// under another key can never match, and an operator should be told why.
+/// Identifies a key without revealing it. A credential hashed with another key can never match, and
+/// operators are told why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KeyId(pub u32);
 
@@ -52,14 +51,14 @@ impl ServerSecret {
         })
     }
 
-    /// Which key this is.
+    /// Returns the id of the key.
     #[must_use]
     pub const fn key_id(&self) -> KeyId {
         self.key_id
     }
 
-    /// The hash under which a credential is kept and found. It is bound to the
-    /// channel, so that a row copied to another channel proves nothing.
+    /// Returns the hash of a credential. It is bound to the channel, so that a row copied to
+    /// another channel is not valid there.
     #[must_use]
     pub fn credential_hash(
         &self,
@@ -73,8 +72,8 @@ impl ServerSecret {
         ))
     }
 
-    /// Seals a text that must be readable again. `context` says what it is and
-    /// whose; it opens with the same context only. `nonce` must be random.
+    /// Seals a text that must be readable again. It opens with the same `context` only. `nonce`
+    /// must be random.
     #[must_use]
     pub fn seal(&self, text: &str, context: &str, nonce: [u8; 24]) -> SealedSecret {
         let cipher = XChaCha20Poly1305::new((&*self.seal_key).into());
@@ -82,7 +81,7 @@ impl ServerSecret {
             msg: text.as_bytes(),
             aad: &self.bound_to(context),
         };
-        // Sealing fails only for texts beyond 256 GiB; what would then be kept opens as nothing.
+        // Fails only for texts beyond 256 GiB; the stored value then never opens.
         let sealed = cipher
             .encrypt(&XNonce::from(nonce), payload)
             .unwrap_or_default();
@@ -120,8 +119,7 @@ impl fmt::Debug for ServerSecret {
     }
 }
 
-/// The keyed hash of a credential. Comparing two takes the same time wherever
-/// they differ.
+/// The keyed hash of a credential, compared in constant time.
 #[derive(Clone, Copy)]
 pub struct CredentialHash(pub [u8; 32]);
 
@@ -139,7 +137,7 @@ impl fmt::Debug for CredentialHash {
     }
 }
 
-/// A text that only the server secret opens: nonce, then ciphertext.
+/// A sealed text: nonce, then ciphertext.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedSecret(pub Vec<u8>);
 
@@ -149,14 +147,13 @@ impl fmt::Debug for SealedSecret {
     }
 }
 
-/// The sealed text was made under another key, for another purpose, or is
-/// damaged.
+/// The sealed text was made with another key, for another context, or is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the sealed secret does not open with this server secret")]
 pub struct Unsealable;
 
-/// HMAC-SHA-256 over the parts, each preceded by its length, so that no two
-/// lists of parts look the same.
+/// HMAC-SHA-256 over the parts, each preceded by its length, so that different lists of parts never
+/// have the same input.
 fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
     let mut mac = HmacSha256::new_from_slice(key).expect("32 bytes are a key");

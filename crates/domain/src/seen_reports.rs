@@ -1,26 +1,23 @@
-//! Which reports of a message have been seen, in as few bytes as it takes.
+//! The set of reports of a message that were seen, in few bytes.
 //!
-//! Two reports of one message are *duplicates* when status and error code are
-//! the same. The row of a message remembers what it has seen, so that the log
-//! of reports needs no index to find duplicates with.
+//! Two reports of one message are *duplicates* if status and error code are the same. The row of a
+//! message stores what was seen, so that duplicates are found without an index on the log.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::{InboundStatus, Report, ReportedStatus};
 
-/// What makes two reports of one message the same report.
+/// Returns the identity of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReportIdentity {
-    /// One of the thirteen known words without an error code: one bit of the
-    /// mask. Nearly every report is one.
+    /// A known status without an error code: one bit of the mask. Nearly every report is one.
     Plain(u32),
-    /// A word with an error code, or an unknown word: 64 bits of the SHA-256 of
-    /// both.
+    /// A status with an error code, or an unknown status: 64 bits of the SHA-256 of both.
     Fingerprint(i64),
 }
 
 impl ReportIdentity {
-    /// The identity of a report among those of its message.
+    /// Returns the identity of a report.
     #[must_use]
     pub fn of(report: &Report) -> Self {
         let place = match (&report.status, &report.error) {
@@ -46,7 +43,7 @@ impl ReportIdentity {
     }
 }
 
-/// The reports of one message that have been seen.
+/// The seen reports of one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeenReports {
     mask: u32,
@@ -54,13 +51,13 @@ pub struct SeenReports {
 }
 
 impl SeenReports {
-    /// Puts together what a store has kept.
+    /// Creates a set from stored parts.
     #[must_use]
     pub const fn from_parts(mask: u32, fingerprints: Vec<i64>) -> Self {
         Self { mask, fingerprints }
     }
 
-    /// Remembers a report. `false` if it was remembered already.
+    /// Adds a report. Returns `false` if it was there already.
     pub fn insert(&mut self, identity: ReportIdentity) -> bool {
         let new = !self.contains(identity);
         if new {
@@ -72,7 +69,7 @@ impl SeenReports {
         new
     }
 
-    /// Whether a report is remembered.
+    /// Returns whether a report was seen.
     #[must_use]
     pub fn contains(&self, identity: ReportIdentity) -> bool {
         match identity {
@@ -81,19 +78,19 @@ impl SeenReports {
         }
     }
 
-    /// The bits of [`ReportIdentity::Plain`] that were seen.
+    /// Returns the bits of the seen [`ReportIdentity::Plain`].
     #[must_use]
     pub const fn mask(&self) -> u32 {
         self.mask
     }
 
-    /// The [`ReportIdentity::Fingerprint`]s that were seen, in the order they came.
+    /// Returns the seen [`ReportIdentity::Fingerprint`]s, in the order of arrival.
     #[must_use]
     pub fn fingerprints(&self) -> &[i64] {
         &self.fingerprints
     }
 
-    /// How many different reports were seen.
+    /// Returns how many different reports were seen.
     #[must_use]
     pub fn count(&self) -> u64 {
         u64::from(self.mask.count_ones())

@@ -1,41 +1,40 @@
-//! What can be reported of a message, and the order in which a message moves.
+//! Statuses of messages and their order.
 
 use std::fmt;
 
 use crate::masking::mask_numbers;
 
-/// How far a message has come. A message only ever moves up this order: a
-/// failure is final against everything before it, and a delivery that did
-/// happen corrects a failure reported by another device.
+/// The status of a message. A message only advances in this order: a failure overrides everything
+/// before it, and a delivery overrides a failure reported by another device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum DeliveryStatus {
-    /// The integrator has taken the message.
+    /// The integrator has accepted the message.
     Accepted,
-    /// It waits for its time.
+    /// It is scheduled for later.
     Scheduled,
-    /// It waits for its turn.
+    /// It is queued.
     Queued,
-    /// It is on its way to WhatsApp.
+    /// It is being sent to WhatsApp.
     Sending,
-    /// WhatsApp has taken it.
+    /// WhatsApp has accepted it.
     Sent,
-    /// Some recipients have it. Deprecated by Twilio, still seen.
+    /// Some recipients have received it. Deprecated by Twilio, still sent.
     PartiallyDelivered,
-    /// It was taken back before it was sent.
+    /// It was canceled before it was sent.
     Canceled,
     /// It could not be sent.
     Failed,
     /// It was sent and did not reach the recipient.
     Undelivered,
-    /// The recipient's device has it.
+    /// The recipient's device has received it.
     Delivered,
-    /// The recipient has seen it.
+    /// The recipient has read it.
     Read,
 }
 
 impl DeliveryStatus {
-    /// All of them, from the lowest to the highest.
+    /// All statuses, from the lowest to the highest.
     pub const ALL: [Self; 11] = [
         Self::Accepted,
         Self::Scheduled,
@@ -50,19 +49,19 @@ impl DeliveryStatus {
         Self::Read,
     ];
 
-    /// Its place in the order, from 0.
+    /// Returns its position in the order, from 0.
     #[must_use]
     pub const fn rank(self) -> u8 {
         self as u8
     }
 
-    /// The status at a place in the order.
+    /// Returns the status at a position in the order.
     #[must_use]
     pub fn from_rank(rank: u8) -> Option<Self> {
         Self::ALL.get(usize::from(rank)).copied()
     }
 
-    /// The word on the wire and in the stores.
+    /// Returns the name used in reports, the API and tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,20 +79,20 @@ impl DeliveryStatus {
         }
     }
 
-    /// The status of a word, if it is one of the eleven.
+    /// Parses one of the eleven names.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 
-    /// Whether it says that the message did not arrive, so that an error code
-    /// reported with it is the message's error.
+    /// Returns whether it reports a failure, so that an error code reported with it is the
+    /// message's error.
     #[must_use]
     pub const fn is_failure(self) -> bool {
         matches!(self, Self::Failed | Self::Undelivered)
     }
 
-    /// Whether it says that the message did arrive.
+    /// Returns whether it reports the arrival.
     #[must_use]
     pub const fn is_arrival(self) -> bool {
         matches!(self, Self::Delivered | Self::Read)
@@ -106,18 +105,18 @@ impl fmt::Display for DeliveryStatus {
     }
 }
 
-/// The two words for messages that come in. They say nothing about a message
-/// that was sent, so they move no state.
+/// The two statuses of incoming messages. They do not concern the messages that were sent, so they
+/// change no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum InboundStatus {
-    /// A message is coming in.
+    /// A message is being received.
     Receiving,
-    /// A message has come in.
+    /// A message was received.
     Received,
 }
 
 impl InboundStatus {
-    /// The word on the wire.
+    /// Returns the name used in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -127,28 +126,28 @@ impl InboundStatus {
     }
 }
 
-/// A word nobody knows yet; integrators add some without notice.
+/// An unknown status; integrators add some without notice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UnknownStatus(String);
 
-/// The status as it was reported.
+/// A reported status.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ReportedStatus {
-    /// A step in the life of a message that was sent.
+    /// The status of a message that was sent.
     Delivery(DeliveryStatus),
-    /// A word about a message that came in.
+    /// The status of an incoming message.
     Inbound(InboundStatus),
-    /// A word nobody knows: kept, and moves no state.
+    /// An unknown status: stored, and changes no state.
     Unknown(UnknownStatus),
 }
 
-/// The text is no status word, not even an unknown one.
+/// The text is not even an unknown status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a status is 1 to 64 characters without control characters, like delivered")]
 pub struct InvalidStatus;
 
 impl ReportedStatus {
-    /// Takes a status word; one that nobody knows is as good as any other.
+    /// Parses a status, known or unknown.
     pub fn parse(word: &str) -> Result<Self, InvalidStatus> {
         if let Some(status) = DeliveryStatus::from_word(word) {
             return Ok(Self::Delivery(status));
@@ -163,7 +162,7 @@ impl ReportedStatus {
         }
     }
 
-    /// The word as it was reported.
+    /// Returns the text as reported.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -173,7 +172,7 @@ impl ReportedStatus {
         }
     }
 
-    /// The step it reports, if it reports one.
+    /// Returns the status of a message that was sent.
     #[must_use]
     pub const fn delivery(&self) -> Option<DeliveryStatus> {
         match self {
@@ -183,7 +182,7 @@ impl ReportedStatus {
     }
 }
 
-/// The word; phone numbers in one that nobody knows are masked.
+/// Shows the text; phone numbers in an unknown one are masked.
 impl fmt::Display for ReportedStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

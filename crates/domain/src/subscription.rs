@@ -1,4 +1,4 @@
-//! Subscriptions: who is told what happens to messages, and where.
+//! Subscriptions: which events are sent to which endpoint.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use crate::secret::SealedSecret;
 use crate::webhook::TargetUrl;
 use crate::{EventFilter, Timestamp};
 
-/// The id of a subscription. One that was removed does not come again.
+/// The id of a subscription. It is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriptionId(pub Uuid);
 
@@ -19,17 +19,17 @@ impl fmt::Display for SubscriptionId {
     }
 }
 
-/// What people say a subscription is for; may be empty.
+/// The purpose of a subscription, for people; may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description(String);
 
-/// The text is no description.
+/// The text is not a description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a description has at most 200 characters and no control characters")]
 pub struct InvalidDescription;
 
 impl Description {
-    /// Takes a description as people write it.
+    /// Parses a description.
     pub fn parse(text: &str) -> Result<Self, InvalidDescription> {
         if text.is_empty() || crate::text::is_plain_line(text, 200) {
             Ok(Self(text.to_owned()))
@@ -38,7 +38,7 @@ impl Description {
         }
     }
 
-    /// The description as it was given.
+    /// Returns the description.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -51,45 +51,42 @@ impl fmt::Display for Description {
     }
 }
 
-/// A signing secret as it is kept: sealed, in the context of
-/// [`Subscription::secret_context`].
+/// A stored signing secret: sealed, in the context of [`Subscription::secret_context`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionSecret {
-    /// The secret in writing, sealed.
+    /// The sealed secret.
     pub sealed: SealedSecret,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
 }
 
-/// A secret that another one has replaced. It still signs for a while, so that
-/// the subscriber can change over at its own time.
+/// A replaced secret. It signs for some more time, so that the subscriber can switch at any time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplacedSecret {
     /// The secret.
     pub secret: SubscriptionSecret,
-    /// From when on it signs nothing.
+    /// When it stops signing.
     pub expires_at: Timestamp,
 }
 
-/// The secret that signs, and the one before it.
+/// The current secret and the previous one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionSecrets {
-    /// The secret that stays.
+    /// The current secret.
     pub current: SubscriptionSecret,
-    /// The one before it, whether or not it still signs.
+    /// The previous secret, live or expired.
     pub previous: Option<ReplacedSecret>,
 }
 
 impl SubscriptionSecrets {
-    /// The secret before the current one, if it still signs at `now`.
+    /// Returns the previous secret if it is live at `now`.
     #[must_use]
     pub fn previous_at(&self, now: Timestamp) -> Option<&SubscriptionSecret> {
         let live = self.previous.as_ref().filter(|it| now < it.expires_at);
         live.map(|it| &it.secret)
     }
 
-    /// Puts a new secret in the place of the current one, which signs until
-    /// `expires_at`. The one before that is forgotten.
+    /// Replaces the current secret, which becomes the previous one until `expires_at`.
     #[must_use]
     pub fn replaced_by(self, new: SubscriptionSecret, expires_at: Timestamp) -> Self {
         let secret = self.current;
@@ -109,28 +106,27 @@ impl From<SubscriptionSecret> for SubscriptionSecrets {
     }
 }
 
-/// Why nothing is sent to a subscription for the time being.
+/// Why a subscription is paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PauseReason {
-    /// Somebody wanted it so.
+    /// An operator paused it.
     Operator,
-    /// Its target took nothing for too long.
+    /// Its endpoint was failing for too long.
     Failing,
-    /// It fell behind so far that events it has not seen are gone. Somebody has
-    /// to decide from where it goes on.
+    /// Retention removed events that it has not received. An operator decides where it continues.
     Pruned,
 }
 
-/// The text is no reason of a pause.
+/// The text is not a pause reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a subscription is paused for operator, failing or pruned")]
 pub struct InvalidPauseReason;
 
 impl PauseReason {
-    /// All of them.
+    /// All variants.
     pub const ALL: [Self; 3] = [Self::Operator, Self::Failing, Self::Pruned];
 
-    /// The word on the wire and in the stores.
+    /// Returns the name used in the API and in tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -160,30 +156,29 @@ impl fmt::Display for PauseReason {
 /// Whether events are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscriptionState {
-    /// They are.
+    /// Events are sent.
     Active,
-    /// Not now; the log keeps them.
+    /// Events stay in the log.
     Paused {
-        /// Why.
+        /// The reason.
         reason: PauseReason,
-        /// Since when.
+        /// The start of the state.
         since: Timestamp,
     },
-    /// Nevermore: the target has said that it is gone. Only somebody who knows
-    /// better makes it active again.
+    /// The endpoint answered 410. Only an operator can activate it again.
     Ended {
-        /// Since when.
+        /// The start of the state.
         since: Timestamp,
     },
 }
 
-/// The words are those of no state of a subscription.
+/// The parts are not those of a valid state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a subscription is active, paused for a reason since a time, or ended since a time")]
 pub struct InvalidSubscriptionState;
 
 impl SubscriptionState {
-    /// The word on the wire and in the stores.
+    /// Returns the name used in the API and in tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -193,7 +188,7 @@ impl SubscriptionState {
         }
     }
 
-    /// Why it is paused, if it is.
+    /// Returns the reason of a pause.
     #[must_use]
     pub const fn reason(self) -> Option<PauseReason> {
         match self {
@@ -202,7 +197,7 @@ impl SubscriptionState {
         }
     }
 
-    /// Since when nothing is sent.
+    /// Returns since when nothing is sent.
     #[must_use]
     pub const fn since(self) -> Option<Timestamp> {
         match self {
@@ -211,8 +206,8 @@ impl SubscriptionState {
         }
     }
 
-    /// Puts together what [`as_str`](Self::as_str), [`reason`](Self::reason)
-    /// and [`since`](Self::since) took apart.
+    /// Creates a state from the results of [`as_str`](Self::as_str), [`reason`](Self::reason) and
+    /// [`since`](Self::since).
     pub fn from_parts(
         word: &str,
         reason: Option<PauseReason>,
@@ -227,35 +222,34 @@ impl SubscriptionState {
     }
 }
 
-/// Somebody who wants to be told of events, by HTTP.
+/// A subscription to events by webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// Names it.
+    /// Its id.
     pub id: SubscriptionId,
-    /// Where events are sent.
+    /// The endpoint.
     pub url: TargetUrl,
-    /// Which events.
+    /// The events to send.
     pub filter: EventFilter,
-    /// Whether addresses stand in them plainly instead of masked.
+    /// Whether events contain plain addresses instead of masked ones.
     pub reveal: bool,
-    /// What it is for.
+    /// Its purpose.
     pub description: Description,
     /// Whether events are sent.
     pub state: SubscriptionState,
-    /// What they are signed with.
+    /// The signing secrets.
     pub secrets: SubscriptionSecrets,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// Counts its changes, from 1. A change that was made to an older version
-    /// is refused.
+    /// Incremented by every change, from 1. A change to an older version is refused.
     pub version: i64,
 }
 
 impl Subscription {
-    /// The text that its sealed secrets are bound to, so that they open for
-    /// this subscription only.
+    /// Returns the context that its sealed secrets are bound to, so that they open for this
+    /// subscription only.
     #[must_use]
     pub fn secret_context(id: SubscriptionId) -> String {
         format!("subscription/{id}/signing-secret")

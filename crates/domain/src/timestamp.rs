@@ -1,16 +1,15 @@
-//! Points in time, as exact as every store can keep them.
+//! Points in time with the precision of the stores.
 
 use std::fmt;
 
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-/// A point in time in UTC, cut to whole microseconds when made: PostgreSQL
-/// keeps no more, and a time must survive the way into a store and back.
+/// A point in time in UTC, truncated to microseconds, since PostgreSQL stores no more.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// The text or number is no time this software can keep.
+/// The text or number is not a valid time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a time is written like 2026-11-22T18:06:17Z and lies in the years 1 to 9999")]
 pub struct InvalidTimestamp;
@@ -23,7 +22,7 @@ impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
 
-    /// A time from microseconds since 1970-01-01T00:00:00Z.
+    /// Converts microseconds since 1970-01-01T00:00:00Z.
     pub fn from_unix_micros(micros: i64) -> Result<Self, InvalidTimestamp> {
         if (EARLIEST..=LATEST).contains(&micros) {
             Ok(Self(micros))
@@ -32,32 +31,32 @@ impl Timestamp {
         }
     }
 
-    /// Microseconds since 1970-01-01T00:00:00Z.
+    /// Returns the microseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn unix_micros(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since 1970-01-01T00:00:00Z.
+    /// Returns the whole seconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn unix_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
 
-    /// Reads RFC 3339, with any offset.
+    /// Parses RFC 3339, with any offset.
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
         Self::try_from(moment)
     }
 
-    /// The same moment as a calendar date and time in UTC.
+    /// Returns it as a calendar date and time in UTC.
     #[must_use]
     pub fn to_date_time(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
-    /// This time moved by `micros` microseconds, held within the years 1 to 9999.
+    /// Adds `micros` microseconds, clamped to the years 1 to 9999.
     #[must_use]
     pub fn plus_micros(self, micros: i64) -> Self {
         Self(self.0.saturating_add(micros).clamp(EARLIEST, LATEST))
@@ -74,8 +73,8 @@ impl TryFrom<OffsetDateTime> for Timestamp {
     }
 }
 
-/// RFC 3339 in UTC, always with six digits of the second, so that times sort as
-/// texts and columns of them stand: `2026-11-22T18:06:17.000000Z`.
+/// Shows RFC 3339 in UTC with six digits of the second, so that times sort as texts:
+/// `2026-11-22T18:06:17.000000Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let moment = self.to_date_time();

@@ -1,6 +1,6 @@
-//! Valid values with sensible defaults, of which a test names only what it is about.
+//! Builders of valid values with defaults, so that a test names only the fields it is about.
 //!
-//! Text that is no such value panics: a test that writes one is wrong.
+//! Invalid text panics: the test is wrong.
 
 #![expect(clippy::missing_panics_doc, reason = "the module says when they panic")]
 
@@ -17,46 +17,46 @@ use domain::{
 };
 use uuid::Uuid;
 
-/// The channel that reports and credentials belong to unless said otherwise.
+/// The default channel of reports and credentials.
 pub const CHANNEL: &str = "202105102694809992";
 
-/// A channel id.
+/// Returns a channel id.
 #[must_use]
 pub fn channel_id(text: &str) -> ChannelId {
     ChannelId::parse(text).expect("a channel id")
 }
 
-/// An address.
+/// Returns an address.
 #[must_use]
 pub fn address(text: &str) -> Address {
     Address::parse(text).expect("an address")
 }
 
-/// A person, as somebody would ask for them.
+/// Returns a recipient.
 #[must_use]
 pub fn addressee(text: &str) -> Recipient {
     Recipient::parse(text).expect("somebody")
 }
 
-/// A point in time, by microseconds since 1970.
+/// Returns a point in time from microseconds since 1970.
 #[must_use]
 pub fn time(micros: i64) -> Timestamp {
     Timestamp::from_unix_micros(micros).expect("a time in the years 1 to 9999")
 }
 
-/// For how many days messages are kept.
+/// Returns a retention of messages.
 #[must_use]
 pub fn keep_days(days: u16) -> RetentionDays {
     RetentionDays::new(days.into()).expect("1 to 36500 days")
 }
 
-/// The message of a sid on [`CHANNEL`].
+/// Returns the key of a message on [`CHANNEL`].
 #[must_use]
 pub fn key(sid: &str) -> MessageKey {
     key_on(CHANNEL, sid)
 }
 
-/// The message of a sid on a channel.
+/// Returns the key of a message on a channel.
 #[must_use]
 pub fn key_on(channel: &str, sid: &str) -> MessageKey {
     MessageKey {
@@ -65,19 +65,19 @@ pub fn key_on(channel: &str, sid: &str) -> MessageKey {
     }
 }
 
-/// A sid of Twilio's form, another one for every number.
+/// Returns a sid of Twilio's form, unique per number.
 #[must_use]
 pub fn twilio_sid(number: u64) -> String {
     format!("SM{number:032x}")
 }
 
-/// The secret that tests hash and seal with.
+/// Returns the server secret of tests.
 #[must_use]
 pub fn server_secret() -> ServerSecret {
     ServerSecret::parse("a server secret for tests, no other").expect("long enough")
 }
 
-/// A report that a message was delivered, on [`CHANNEL`], from the year 2026.
+/// Builds a report of a delivered message on [`CHANNEL`], from the year 2026.
 #[must_use]
 pub fn report(sid: &str) -> ReportBuilder {
     ReportBuilder(Report {
@@ -93,32 +93,32 @@ pub fn report(sid: &str) -> ReportBuilder {
     })
 }
 
-/// Makes a [`Report`]; see [`report`].
+/// Builds a [`Report`]; see [`report`].
 #[derive(Clone, Debug)]
 pub struct ReportBuilder(Report);
 
 impl ReportBuilder {
-    /// On another channel.
+    /// Sets the channel.
     #[must_use]
     pub fn channel(mut self, id: &str) -> Self {
         self.0.key.channel = channel_id(id);
         self
     }
 
-    /// With another status word.
+    /// Sets the status.
     #[must_use]
     pub fn status(mut self, word: &str) -> Self {
         self.0.status = ReportedStatus::parse(word).expect("a status");
         self
     }
 
-    /// With an error code and no words.
+    /// Sets an error code without text.
     #[must_use]
     pub fn error(self, code: &str) -> Self {
         self.error_with_text(code, "")
     }
 
-    /// With an error code and words.
+    /// Sets an error code and its text.
     #[must_use]
     pub fn error_with_text(mut self, code: &str, text: &str) -> Self {
         self.0.error = Some(ReportError {
@@ -128,42 +128,42 @@ impl ReportBuilder {
         self
     }
 
-    /// To another recipient.
+    /// Sets the recipient.
     #[must_use]
     pub fn to(mut self, recipient: &str) -> Self {
         self.0.recipient = address(recipient);
         self
     }
 
-    /// From another sender.
+    /// Sets the sender.
     #[must_use]
     pub fn from(mut self, sender: &str) -> Self {
         self.0.sender = address(sender);
         self
     }
 
-    /// Arrived at another time, in microseconds since 1970.
+    /// Sets the time of arrival, in microseconds since 1970.
     #[must_use]
     pub fn at(mut self, micros: i64) -> Self {
         self.0.arrived_at = time(micros);
         self
     }
 
-    /// Proved by another credential, by its number.
+    /// Sets the credential, by its number.
     #[must_use]
     pub fn credential(mut self, number: u128) -> Self {
         self.0.credential = CredentialId(Uuid::from_u128(number));
         self
     }
 
-    /// With the integrator's token for the call.
+    /// Sets the integrator's idempotency token.
     #[must_use]
     pub fn token(mut self, token: &str) -> Self {
         self.0.idempotency_token = Some(token.to_owned());
         self
     }
 
-    /// With other fields besides.
+    /// Sets the other fields.
     #[must_use]
     pub fn fields<'a>(mut self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let fields: Vec<_> = fields.into_iter().collect();
@@ -171,14 +171,14 @@ impl ReportBuilder {
         self
     }
 
-    /// The report.
+    /// Returns the report.
     #[must_use]
     pub fn build(self) -> Report {
         self.0
     }
 }
 
-/// A channel of Twilio's that is switched on and takes every sender.
+/// Builds an enabled Twilio channel that accepts every sender.
 #[must_use]
 pub fn channel(id: &str) -> ChannelBuilder {
     ChannelBuilder(Channel {
@@ -196,61 +196,61 @@ pub fn channel(id: &str) -> ChannelBuilder {
     })
 }
 
-/// Makes a [`Channel`]; see [`channel`].
+/// Builds a [`Channel`]; see [`channel`].
 #[derive(Clone, Debug)]
 pub struct ChannelBuilder(Channel);
 
 impl ChannelBuilder {
-    /// Of another integrator.
+    /// Sets the integrator.
     #[must_use]
     pub fn integrator(mut self, name: &str) -> Self {
         self.0.integrator = IntegratorName::parse(name).expect("an integrator's name");
         self
     }
 
-    /// Called something else.
+    /// Sets the name.
     #[must_use]
     pub fn name(mut self, name: &str) -> Self {
         self.0.name = ChannelName::parse(name).expect("a channel name");
         self
     }
 
-    /// Switched off.
+    /// Disables the channel.
     #[must_use]
     pub fn disabled(mut self) -> Self {
         self.0.enabled = false;
         self
     }
 
-    /// Taking reports of these senders only.
+    /// Sets the accepted senders.
     #[must_use]
     pub fn senders(mut self, senders: &[&str]) -> Self {
         self.0.senders = senders.iter().map(|sender| address(sender)).collect();
         self
     }
 
-    /// With a public URL of its own.
+    /// Sets the public URL.
     #[must_use]
     pub fn public_url(mut self, url: &str) -> Self {
         self.0.public_url = Some(PublicUrl::parse(url).expect("a public URL"));
         self
     }
 
-    /// With a signing token as it is kept.
+    /// Sets the sealed signing token.
     #[must_use]
     pub fn signing_token(mut self, sealed: SealedSecret) -> Self {
         self.0.signing_token = Some(sealed);
         self
     }
 
-    /// Whose messages are kept for so many days.
+    /// Sets the retention of its messages.
     #[must_use]
     pub fn keep_messages_days(mut self, days: u16) -> Self {
         self.0.keep_messages_days = Some(keep_days(days));
         self
     }
 
-    /// Made and last changed at another time, in microseconds since 1970.
+    /// Sets the times of creation and change, in microseconds since 1970.
     #[must_use]
     pub fn at(mut self, micros: i64) -> Self {
         self.0.created_at = time(micros);
@@ -258,21 +258,21 @@ impl ChannelBuilder {
         self
     }
 
-    /// With another version.
+    /// Sets the version.
     #[must_use]
     pub fn version(mut self, version: i64) -> Self {
         self.0.version = version;
         self
     }
 
-    /// The channel.
+    /// Returns the channel.
     #[must_use]
     pub fn build(self) -> Channel {
         self.0
     }
 }
 
-/// A credential that does not expire, of user `webhook` with the password
+/// Builds a credential that does not expire, of user `webhook` with the password
 /// `password-<number>`. Its number is its id.
 #[must_use]
 pub fn credential(channel: &str, number: u128) -> CredentialBuilder {
@@ -290,12 +290,12 @@ pub fn credential(channel: &str, number: u128) -> CredentialBuilder {
     .password(&server_secret(), "webhook", &format!("password-{number}"))
 }
 
-/// Makes a [`Credential`]; see [`credential`].
+/// Builds a [`Credential`]; see [`credential`].
 #[derive(Clone, Debug)]
 pub struct CredentialBuilder(Credential);
 
 impl CredentialBuilder {
-    /// Of another user and password, hashed with `secret`.
+    /// Sets user and password, hashed with `secret`.
     #[must_use]
     pub fn password(mut self, secret: &ServerSecret, user: &str, password: &str) -> Self {
         self.0.user = WebhookUser::parse(user).expect("a user");
@@ -304,42 +304,42 @@ impl CredentialBuilder {
         self
     }
 
-    /// Hashed under another server key.
+    /// Sets the id of the server key.
     #[must_use]
     pub fn key_id(mut self, id: u32) -> Self {
         self.0.key_id = KeyId(id);
         self
     }
 
-    /// Called something.
+    /// Sets the label.
     #[must_use]
     pub fn label(mut self, label: &str) -> Self {
         self.0.label = Some(label.to_owned());
         self
     }
 
-    /// Made at another time, in microseconds since 1970.
+    /// Sets the time of creation, in microseconds since 1970.
     #[must_use]
     pub fn at(mut self, micros: i64) -> Self {
         self.0.created_at = time(micros);
         self
     }
 
-    /// Proving nobody from this time on, in microseconds since 1970.
+    /// Sets the time of expiry, in microseconds since 1970.
     #[must_use]
     pub fn expires_at(mut self, micros: i64) -> Self {
         self.0.expires_at = Some(time(micros));
         self
     }
 
-    /// The credential.
+    /// Returns the credential.
     #[must_use]
     pub fn build(self) -> Credential {
         self.0
     }
 }
 
-/// The number `+15550107777` as reports have spelled it.
+/// Forms of the number `+15550107777` in reports.
 pub const SPELLINGS: [&str; 11] = [
     "whatsapp:+15550107777",
     "WhatsApp:+15550107777",
@@ -354,7 +354,7 @@ pub const SPELLINGS: [&str; 11] = [
     "viber:+15550107777",
 ];
 
-/// Texts that are not [`SPELLINGS`] of that number.
+/// Texts that are not forms of that number.
 pub const NOT_SPELLINGS: [&str; 6] = [
     "whatsapp:+155501077771",
     "whatsapp:+1555010777",

@@ -1,10 +1,9 @@
-//! What tests of several crates share: the promises of the store ports as
-//! tests, a store in memory that keeps them, a clock and ids that do as they
-//! are told, builders of valid values, a throw-away PostgreSQL server, and a
-//! count of what reaches the disk.
+//! Shared test support: the contract suites of the store ports, an in-memory store that passes
+//! them, a settable clock, builders of valid values, a throw-away PostgreSQL server, and a counter
+//! of disk syncs.
 //!
-//! It deliberately knows no store but the one in memory: an adapter hands its
-//! own to [`contract_tests!`]. It is a dev-dependency only.
+//! It depends on no other store: an adapter passes its own to [`contract_tests!`]. It is a
+//! dev-dependency only.
 //!
 //! Start reading at [`contract`].
 

@@ -1,21 +1,20 @@
-//! How often a program asks the disk to keep something.
+//! Counts the disk syncs of a program.
 //!
-//! What was written survives a killed process in any case, so no other test sees whether it
-//! would survive a crash of the machine.
+//! Written data survives a killed process in any case, so no other test detects a missing sync.
 
 use std::fs;
 use std::process::{Command, Stdio};
 
-/// Tells a child how much it has to do.
+/// The number of steps for the child process.
 const STEPS: &str = "RECEIPTD_TEST_STEPS";
 
-/// Asserts that each step that `take` takes is one sync. `test` is the name of the test that
-/// calls this: it is started twice more, with few steps and with many, so that what comes before
-/// and after them is left out.
+/// Asserts that each step of `take` causes one sync. `test` is the name of the calling test: it is
+/// started twice more, with few and with many steps, so that the syncs before and after them are
+/// not counted.
 ///
 /// # Panics
 ///
-/// If `strace` is not installed, if `take` does, or if a step takes more syncs or none.
+/// If `strace` is not installed, if `take` panics, or if a step causes another number of syncs.
 pub fn are_one_a_step<F: Future<Output = ()>>(test: &str, take: impl FnOnce(u64) -> F) {
     const FEW: u64 = 10;
     const MANY: u64 = 60;
@@ -30,7 +29,7 @@ pub fn are_one_a_step<F: Future<Output = ()>>(test: &str, take: impl FnOnce(u64)
     assert_eq!(syncs, MANY - FEW, "syncs of {} steps", MANY - FEW);
 }
 
-/// How many steps this process has to take, if it was started for them.
+/// Returns how many steps this process has to take, if it was started for them.
 #[expect(
     clippy::disallowed_methods,
     reason = "a child has no other way to be told"

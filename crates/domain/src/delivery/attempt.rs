@@ -7,21 +7,21 @@ use serde_json::Value;
 use crate::Timestamp;
 use crate::webhook::AnswerExcerpt;
 
-/// How many attempts of a delivery are kept.
+/// How many attempts of a delivery are stored.
 pub const LAST_ATTEMPTS_MAX: usize = 10;
 
-/// What went wrong with an attempt, in at most 300 characters.
+/// The error of an attempt, at most 300 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptError(String);
 
 impl AttemptError {
-    /// Takes words; what is too long is clipped.
+    /// Creates an error, truncating a long text.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(crate::text::clipped(text, 300))
     }
 
-    /// The words.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -34,22 +34,22 @@ impl fmt::Display for AttemptError {
     }
 }
 
-/// One attempt to deliver an event, and what came of it.
+/// One attempt to deliver an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// When it began.
+    /// When it started.
     pub at: Timestamp,
-    /// How long it took, in milliseconds.
+    /// Its duration in milliseconds.
     pub took_ms: u32,
-    /// The HTTP status of the answer, if there was one.
+    /// The HTTP status of the response, if there was one.
     pub status: Option<u16>,
-    /// What went wrong; `None`: the event was taken.
+    /// The error; `None` if it succeeded.
     pub error: Option<AttemptError>,
-    /// The beginning of the answer.
+    /// The beginning of the response.
     pub answer: Option<AnswerExcerpt>,
 }
 
-/// The text is not how attempts are kept.
+/// The text is not the stored form of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("attempts are kept as a JSON array of arrays of time, duration, status, error and answer")]
 pub struct InvalidAttempts;
@@ -63,7 +63,7 @@ impl Attempt {
             self.error.as_ref().map(AttemptError::as_str).into(),
             self.answer.as_ref().map(AnswerExcerpt::as_str).into(),
         ];
-        // Most say neither of the last two: of most deliveries this is all there is to keep.
+        // Most attempts have neither of the last two fields.
         while value.last().is_some_and(Value::is_null) {
             value.pop();
         }
@@ -92,20 +92,20 @@ impl Attempt {
         })
     }
 
-    /// As a text that [`Attempt::from_json`] reads.
+    /// Returns a text that [`Attempt::from_json`] parses.
     #[must_use]
     pub fn to_json(&self) -> String {
         self.to_value().to_string()
     }
 
-    /// Reads what [`Attempt::to_json`] wrote.
+    /// Parses the result of [`Attempt::to_json`].
     pub fn from_json(text: &str) -> Result<Self, InvalidAttempts> {
         let value: Value = serde_json::from_str(text).map_err(|_| InvalidAttempts)?;
         Self::from_value(&value)
     }
 }
 
-/// How often a delivery was tried, and the last [`LAST_ATTEMPTS_MAX`] attempts.
+/// The number of attempts, and the last [`LAST_ATTEMPTS_MAX`] of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
     count: u32,
@@ -113,14 +113,14 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// How many there were.
+    /// Returns the number of attempts.
     #[must_use]
     pub const fn count(&self) -> u32 {
         self.count
     }
 
-    /// How many there were at this time or later; all that there ever were if it
-    /// is more than are kept.
+    /// Returns how many attempts started at this time or later; the total number if more than the
+    /// stored ones did.
     #[must_use]
     pub fn count_since(&self, since: Timestamp) -> u32 {
         let recent = self.last.iter().filter(|each| each.at >= since).count();
@@ -130,13 +130,13 @@ impl Attempts {
         u32::try_from(recent).unwrap_or(self.count)
     }
 
-    /// The last ones, oldest first.
+    /// Returns the last attempts, oldest first.
     #[must_use]
     pub fn last(&self) -> &[Attempt] {
         &self.last
     }
 
-    /// Adds one.
+    /// Adds an attempt.
     pub fn push(&mut self, attempt: Attempt) {
         self.count = self.count.saturating_add(1);
         self.last.push(attempt);
@@ -145,13 +145,13 @@ impl Attempts {
         }
     }
 
-    /// The last one that failed.
+    /// Returns the last failed attempt.
     #[must_use]
     pub fn last_error(&self) -> Option<&Attempt> {
         self.last.iter().rev().find(|each| each.error.is_some())
     }
 
-    /// Forgets what came of them, but not how many there were, and says so.
+    /// Replaces the stored attempts by one that tells of the erasure. The number stays.
     pub fn erase(&mut self, now: Timestamp) {
         self.last = vec![Attempt {
             at: now,
@@ -162,15 +162,14 @@ impl Attempts {
         }];
     }
 
-    /// The last ones as a text that [`Attempts::from_parts`] reads.
+    /// Returns the last attempts as a text that [`Attempts::from_parts`] parses.
     #[must_use]
     pub fn last_to_json(&self) -> String {
         let last = self.last.iter().map(Attempt::to_value);
         Value::Array(last.collect()).to_string()
     }
 
-    /// Puts together their [`count`](Self::count) and what
-    /// [`Attempts::last_to_json`] wrote.
+    /// Creates a value from [`count`](Self::count) and the result of [`Attempts::last_to_json`].
     pub fn from_parts(count: u32, last: &str) -> Result<Self, InvalidAttempts> {
         let last: Vec<Value> = serde_json::from_str(last).map_err(|_| InvalidAttempts)?;
         let oldest = last.len().saturating_sub(LAST_ATTEMPTS_MAX);

@@ -1,19 +1,19 @@
-//! Deliveries that wait for their turn.
+//! Pending deliveries.
 
 use super::{Delivery, DeliveryKey, DeliveryOrder};
 use crate::{LogPosition, MessageKey, Timestamp};
 
-/// What has to be known of an open delivery to choose the next one: all but what is sent,
-/// and what came of it before. There may be tens of thousands.
+/// The part of a pending delivery that is needed to choose the next one. There may be tens of
+/// thousands in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingDelivery {
-    /// Names it.
+    /// Its key.
     pub key: DeliveryKey,
-    /// Where the log hands the event out.
+    /// The log position of the event.
     pub position: LogPosition,
-    /// The message it is about.
+    /// The message of the event.
     pub message: MessageKey,
-    /// Which change of the message it was.
+    /// The revision of the message.
     pub revision: i64,
     /// [`Delivery::next_attempt_at`].
     pub next_attempt_at: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! What names a message.
+//! The key of a message.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use crate::ChannelId;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageSid(Arc<str>);
 
-/// The text is no message id.
+/// The text is not a message id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message id is 1 to 64 printable ASCII characters without spaces")]
 pub struct InvalidMessageSid;
 
-/// What the first byte of a compact sid says about the rest.
+/// The first byte of a compact sid, which tells its format.
 const AS_TEXT: u8 = 0;
 const SM_AND_16_BYTES: u8 = 1;
 const MM_AND_16_BYTES: u8 = 2;
 
 impl MessageSid {
-    /// Takes an id as the integrator writes it; case matters.
+    /// Parses an id; case matters.
     pub fn parse(text: &str) -> Result<Self, InvalidMessageSid> {
         if crate::text::is_ascii_token(text, 64) {
             Ok(Self(text.into()))
@@ -30,14 +30,14 @@ impl MessageSid {
         }
     }
 
-    /// The id as the integrator writes it.
+    /// Returns the id.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The shortest bytes that lead back to this id, for stores: 17 for an id
-    /// of Twilio's form, one more than its length for any other.
+    /// Returns a compact form for stores: 17 bytes for an id of Twilio's form, one more than its
+    /// length for any other.
     #[must_use]
     pub fn to_compact(&self) -> Vec<u8> {
         let form = match self.0.get(..2) {
@@ -58,7 +58,7 @@ impl MessageSid {
         compact.unwrap_or_else(|| [&[AS_TEXT], self.0.as_bytes()].concat())
     }
 
-    /// Reads what [`MessageSid::to_compact`] wrote.
+    /// Parses the result of [`MessageSid::to_compact`].
     pub fn from_compact(compact: &[u8]) -> Result<Self, InvalidMessageSid> {
         let (form, rest) = compact.split_first().ok_or(InvalidMessageSid)?;
         let prefix = match *form {
@@ -80,8 +80,8 @@ impl MessageSid {
     }
 }
 
-/// The value of a lower-case hex digit. Upper case has no compact form: it
-/// would come back in lower case.
+/// Returns the value of a lower-case hex digit. Upper case has no compact form, since it would be
+/// restored in lower case.
 const fn nibble(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -96,7 +96,7 @@ impl fmt::Display for MessageSid {
     }
 }
 
-/// What names a message: the same sid on another channel is another message.
+/// The key of a message: the same sid on another channel is another message.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageKey {
     /// The channel it was sent through.

@@ -1,4 +1,4 @@
-//! Messages, and how their reports join into a state.
+//! Messages, and how their state follows from their reports.
 
 mod key;
 mod state;
@@ -11,24 +11,23 @@ pub use state::{MessageError, MessageState, Timeline};
 use crate::seen_reports::{ReportIdentity, SeenReports};
 use crate::{Address, Report, ReportedStatus, Timestamp};
 
-/// What a report did to its message.
+/// The effect of a report on its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// It moved the message up.
+    /// It advanced the status.
     Advanced,
-    /// It reported a step below, or another account of the step, where the
-    /// message already stood. It may still have filled in the timeline.
+    /// Its status is not higher than that of the message. It may have added to the timeline.
     Late,
-    /// A report with the same status and error code came before. It was counted.
+    /// A report with the same status and error code came before. It was only counted.
     Duplicate,
-    /// Nobody knows its status. It was kept and moved nothing.
+    /// Its status is unknown. It was stored and changed no state.
     UnknownStatus,
-    /// It spoke of an incoming message. It was kept and moved nothing.
+    /// It reports an incoming message. It was stored and changed no state.
     Inbound,
 }
 
 impl Effect {
-    /// All of them.
+    /// All variants.
     pub const ALL: [Self; 5] = [
         Self::Advanced,
         Self::Late,
@@ -37,7 +36,7 @@ impl Effect {
         Self::Inbound,
     ];
 
-    /// The word for people and programs.
+    /// Returns the name used in output, metrics and tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,8 +48,8 @@ impl Effect {
         }
     }
 
-    /// What a report that is no duplicate does to a message that stands at
-    /// `rank` (`None`: nothing has moved it yet).
+    /// Returns the effect of a report that is not a duplicate on a message whose status has `rank`
+    /// (`None`: it has no status yet).
     #[must_use]
     pub fn of_new(status: &ReportedStatus, rank: Option<u8>) -> Self {
         match status {
@@ -62,16 +61,15 @@ impl Effect {
     }
 }
 
-/// Who a message is from and to, by its earliest report. All reports of a
-/// message should agree; if they do not, this choice does not depend on their
-/// order.
+/// Sender and recipient of a message, by its earliest report. All reports of a message should
+/// agree; if they do not, the result does not depend on their order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Parties {
     /// When the earliest report arrived.
     pub first_reported_at: Timestamp,
-    /// Who the message goes to.
+    /// The recipient.
     pub recipient: Address,
-    /// Who sent it.
+    /// The sender.
     pub sender: Address,
 }
 
@@ -85,26 +83,26 @@ impl Parties {
     }
 }
 
-/// A message as its reports tell it: a pure function of the set of its
-/// reports, but for `duplicates`, which counts them, and for what was erased.
+/// A message: a pure function of the set of its reports, except for `duplicates`, which counts
+/// them, and for erasure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Channel and message id.
     pub key: MessageKey,
-    /// Where it stands.
+    /// Its status, timeline and error.
     pub state: MessageState,
-    /// Who it is from and to, and when it was first heard of.
+    /// Sender, recipient and time of the first report.
     pub parties: Parties,
-    /// When it was last heard of, duplicates included.
+    /// When the last report arrived, including duplicates.
     pub last_reported_at: Timestamp,
-    /// The reports that are in the log.
+    /// The reports that were seen.
     pub seen: SeenReports,
-    /// How many reports said again what one before them had said.
+    /// How many duplicate reports arrived.
     pub duplicates: u64,
 }
 
 impl Message {
-    /// A message of which `report` is the first that is heard.
+    /// Creates a message from its first report.
     #[must_use]
     pub fn begin(report: &Report) -> (Self, Effect) {
         let mut seen = SeenReports::default();
@@ -120,20 +118,20 @@ impl Message {
         (message, Effect::of_new(&report.status, None))
     }
 
-    /// Whether its recipient was erased. Whatever is reported of it from then on
-    /// is erased as well, before it is kept.
+    /// Returns whether its recipient was erased. Later reports of it are erased before they are
+    /// stored.
     #[must_use]
     pub fn is_erased(&self) -> bool {
         self.parties.recipient.is_erased()
     }
 
-    /// Forgets who it goes to, and the integrator's words about its error.
+    /// Erases the recipient and the text of the error.
     pub fn erase(&mut self) {
         self.parties.recipient = Address::erased();
         self.state.erase_words();
     }
 
-    /// Takes in one more report of this message.
+    /// Applies one more report of this message and returns its effect.
     pub fn absorb(&mut self, report: &Report) -> Effect {
         if self.is_erased() {
             self.take_in(&report.erased())
@@ -158,7 +156,7 @@ impl Message {
         }
     }
 
-    /// How many different reports it has; the newest one's revision.
+    /// Returns how many different reports it has, which is the revision of the newest one.
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.seen.count()

@@ -1,4 +1,4 @@
-//! The state of a message, a join over its reports.
+//! The state of a message, computed as a join over its reports.
 
 use crate::report::ReportError;
 use crate::{DeliveryStatus, ErrorText, Report, Timestamp};
@@ -8,25 +8,25 @@ use crate::{DeliveryStatus, ErrorText, Report, Timestamp};
 pub struct Timeline([Option<Timestamp>; 11]);
 
 impl Timeline {
-    /// A timeline by rank, as a store has kept it.
+    /// Creates a timeline from stored times by rank.
     #[must_use]
     pub const fn from_times(times: [Option<Timestamp>; 11]) -> Self {
         Self(times)
     }
 
-    /// The times by rank.
+    /// Returns the times by rank.
     #[must_use]
     pub const fn times(&self) -> &[Option<Timestamp>; 11] {
         &self.0
     }
 
-    /// When `status` was first reported.
+    /// Returns when `status` was first reported.
     #[must_use]
     pub fn first(&self, status: DeliveryStatus) -> Option<Timestamp> {
         self.0.get(usize::from(status.rank())).copied().flatten()
     }
 
-    /// The statuses that were reported, from the lowest to the highest.
+    /// Returns the reported statuses, from the lowest to the highest.
     #[must_use]
     pub fn steps(&self) -> impl DoubleEndedIterator<Item = (DeliveryStatus, Timestamp)> {
         DeliveryStatus::ALL
@@ -47,11 +47,11 @@ impl Timeline {
 pub struct MessageError {
     /// When the failure was reported.
     pub reported_at: Timestamp,
-    /// Code and words of the integrator.
+    /// The integrator's code and text.
     pub error: ReportError,
 }
 
-/// Where a message stands. It depends on the set of its reports only.
+/// The state of a message. It depends only on the set of its reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MessageState {
     timeline: Timeline,
@@ -59,13 +59,13 @@ pub struct MessageState {
 }
 
 impl MessageState {
-    /// A state as a store has kept it.
+    /// Creates a state from stored parts.
     #[must_use]
     pub const fn from_parts(timeline: Timeline, error: Option<MessageError>) -> Self {
         Self { timeline, error }
     }
 
-    /// What one report alone says.
+    /// Returns the state after a single report.
     #[must_use]
     pub fn of(report: &Report) -> Self {
         let mut state = Self::default();
@@ -73,7 +73,7 @@ impl MessageState {
         state
     }
 
-    /// Takes in one more report: the same as joining with [`MessageState::of`] it.
+    /// Applies one more report; the same as joining with [`MessageState::of`] it.
     pub fn absorb(&mut self, report: &Report) {
         let Some(status) = report.status.delivery() else {
             return;
@@ -100,7 +100,7 @@ impl MessageState {
         self
     }
 
-    /// What of it was first reported before a moment.
+    /// Returns the part that was first reported before `moment`.
     #[must_use]
     pub fn before(mut self, moment: Timestamp) -> Self {
         for first in &mut self.timeline.0 {
@@ -110,21 +110,21 @@ impl MessageState {
         self
     }
 
-    /// Forgets the integrator's words about the error; its code stays.
+    /// Erases the text of the error; its code stays.
     pub fn erase_words(&mut self) {
         if let Some(error) = &mut self.error {
             error.error.text = ErrorText::new("");
         }
     }
 
-    /// The highest status reported; `None` while only words were reported that
-    /// move nothing.
+    /// Returns the highest reported status; `None` if no report had a status that changes the
+    /// state.
     #[must_use]
     pub fn status(&self) -> Option<DeliveryStatus> {
         self.timeline.steps().next_back().map(|(status, _)| status)
     }
 
-    /// Whether the message both arrived and failed, by what was reported.
+    /// Returns whether the message was reported both as arrived and as failed.
     #[must_use]
     pub fn contradicted(&self) -> bool {
         let any =
@@ -132,20 +132,20 @@ impl MessageState {
         any(DeliveryStatus::is_arrival) && any(DeliveryStatus::is_failure)
     }
 
-    /// When each status was first reported.
+    /// Returns when each status was first reported.
     #[must_use]
     pub const fn timeline(&self) -> &Timeline {
         &self.timeline
     }
 
-    /// The error of the first failure report that carried a code.
+    /// Returns the error of the first failure report with a code.
     #[must_use]
     pub const fn error(&self) -> Option<&MessageError> {
         self.error.as_ref()
     }
 
-    /// Of two errors reported at the same microsecond the lower code stays, so
-    /// that their order does not matter either.
+    /// Of two errors reported in the same microsecond the lower code wins, so that their order does
+    /// not matter.
     fn note_error(&mut self, error: MessageError) {
         if self.error.as_ref().is_none_or(|first| error < *first) {
             self.error = Some(error);

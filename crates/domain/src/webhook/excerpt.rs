@@ -1,21 +1,19 @@
-//! What a subscriber said, for the operator to read.
+//! Excerpts of responses for operators.
 
 use std::fmt;
 
 use crate::masking::mask_numbers;
 
-/// How much of an answer is kept.
+/// The maximum length of an excerpt.
 const CHARACTERS_MAX: usize = 512;
 
-/// The beginning of a subscriber's answer, at most 512 characters on one line.
-/// Control characters and those that turn the direction of writing are spelled
-/// out: the text comes from outside and ends up in terminals and pages.
+/// The beginning of a response, at most 512 characters on one line. Control characters and
+/// bidirectional marks are escaped: the text is not trusted and is shown in terminals and pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnswerExcerpt(String);
 
 impl AnswerExcerpt {
-    /// Takes the beginning of an answer, whatever its bytes are. An excerpt
-    /// stays as it is.
+    /// Creates an excerpt from any bytes. Applied to an excerpt it changes nothing.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut excerpt = String::new();
@@ -39,7 +37,7 @@ impl AnswerExcerpt {
         Self(excerpt)
     }
 
-    /// The excerpt.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -58,7 +56,7 @@ fn is_harmless(character: char) -> bool {
         )
 }
 
-/// The excerpt with the phone numbers in it masked: answers repeat what was sent.
+/// Shows the text with phone numbers masked: responses may repeat the event.
 impl fmt::Display for AnswerExcerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&mask_numbers(&self.0))

@@ -1,6 +1,5 @@
-//! Events going out to a subscriber's address: where they may go and how they
-//! are signed. The signature follows the Standard Webhooks convention, so that
-//! a subscriber checks it with a library of that name.
+//! Webhooks: URLs, signatures and responses of endpoints. The signature follows the Standard
+//! Webhooks convention, so that subscribers can verify it with existing libraries.
 
 mod excerpt;
 mod network;
@@ -14,18 +13,18 @@ pub use network::{SpecialNetwork, special_network};
 pub use secret::{InvalidSigningSecret, SigningSecret, SigningSecrets};
 pub use target::{InvalidTargetUrl, TargetUrl};
 
-/// What stands in the header `webhook-id`: the same on every try to deliver one
-/// event, so that a subscriber recognises what it has seen.
+/// The header `webhook-id`: the same for every attempt, so that a subscriber can detect
+/// repetitions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WebhookId(String);
 
-/// The text is no webhook id.
+/// The text is not a webhook id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a webhook id is 1 to 128 letters, digits, `_` and `-`")]
 pub struct InvalidWebhookId;
 
 impl WebhookId {
-    /// Takes an id. It has no dot: in the signed text a dot ends it.
+    /// Parses an id. It contains no dot, which separates the parts of the signed text.
     pub fn parse(text: &str) -> Result<Self, InvalidWebhookId> {
         let fits = (1..=128).contains(&text.len())
             && text
@@ -38,7 +37,7 @@ impl WebhookId {
         }
     }
 
-    /// The id as it stands in the header.
+    /// Returns the id.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

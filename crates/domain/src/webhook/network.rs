@@ -1,24 +1,23 @@
-//! Which network addresses are not of the public internet. Whoever may name a
-//! target could otherwise have this service knock on doors that only it can
-//! reach.
+//! Addresses outside of the public internet. Without a check, a subscription could make this
+//! service send requests into networks that only it can reach.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why an address is not of the public internet.
+/// The kind of a network outside of the public internet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecialNetwork {
-    /// It names no machine, like `0.0.0.0`.
+    /// The unspecified address, like `0.0.0.0`.
     Unspecified,
-    /// This machine itself.
+    /// Loopback: this machine.
     Loopback,
-    /// An inner network, those of carriers (`100.64.0.0/10`) included.
+    /// A private network, including those of carriers (`100.64.0.0/10`).
     Private,
-    /// The cable itself; cloud machines are told their secrets there.
+    /// Link-local; cloud providers serve the secrets of a machine there.
     LinkLocal,
-    /// Many machines at once.
+    /// Multicast or broadcast.
     Multicast,
-    /// Set aside for examples, measurements or the future.
+    /// Reserved for examples, measurements or the future.
     Reserved,
 }
 
@@ -35,8 +34,8 @@ impl fmt::Display for SpecialNetwork {
     }
 }
 
-/// Why `address` is not of the public internet; `None` if it is. An IPv6
-/// address that carries an IPv4 address is as special as that one.
+/// Returns the special network that contains `address`; `None` if it is public. An IPv6 address
+/// that embeds an IPv4 address is classified by that.
 #[must_use]
 pub fn special_network(address: IpAddr) -> Option<SpecialNetwork> {
     match address {
@@ -54,7 +53,7 @@ fn special_v4(address: Ipv4Addr) -> Option<SpecialNetwork> {
         }
         [169, 254, ..] => Some(SpecialNetwork::LinkLocal),
         [224..=239, ..] => Some(SpecialNetwork::Multicast),
-        // Protocol assignments, examples, the old way to 6to4, benchmarks, the future.
+        // Protocol assignments, examples, 6to4 relays, benchmarks, reserved for the future.
         [192, 0, 0 | 2, _]
         | [192, 88, 99, _]
         | [198, 18 | 19, ..]
@@ -73,7 +72,7 @@ fn special_v6(address: Ipv6Addr) -> Option<SpecialNetwork> {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => Some(SpecialNetwork::Unspecified),
         [0, 0, 0, 0, 0, 0, 0, 1] => Some(SpecialNetwork::Loopback),
-        // IPv4 in IPv6: mapped, translated by NAT64, and 6to4.
+        // Embedded IPv4: mapped, NAT64 and 6to4.
         [0, 0, 0, 0, 0, 0xffff, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x2002, high, low, ..] => carried(high, low),
@@ -86,7 +85,7 @@ fn special_v6(address: Ipv6Addr) -> Option<SpecialNetwork> {
         // Protocol assignments (Teredo among them) and examples.
         [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Some(SpecialNetwork::Reserved),
         [0x2000..=0x3fff, ..] => None,
-        // Nothing else is given out as public addresses.
+        // All other addresses are not assigned as public ones.
         _ => Some(SpecialNetwork::Reserved),
     }
 }

@@ -1,4 +1,4 @@
-//! How an event proves where it comes from.
+//! Signatures of events.
 
 use std::fmt;
 
@@ -10,21 +10,20 @@ use zeroize::Zeroizing;
 use super::WebhookId;
 use crate::Timestamp;
 
-/// What every secret in writing begins with, so that people and scanners know it.
+/// The prefix of every secret, by which people and scanners recognise it.
 const PREFIX: &str = "whsec_";
 
-/// The secret that a subscriber shares with this service. It signs events; who
-/// knows it can sign as well, so it is kept sealed and never shown in a log.
+/// The secret shared with a subscriber. It signs events, so it is stored sealed and never logged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningSecret(Zeroizing<Vec<u8>>);
 
-/// The text is no signing secret.
+/// The text is not a signing secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a signing secret is `whsec_` and then 24 to 64 bytes in padded base64")]
 pub struct InvalidSigningSecret;
 
 impl SigningSecret {
-    /// Reads a secret as it is handed to subscribers.
+    /// Parses a secret.
     pub fn parse(text: &str) -> Result<Self, InvalidSigningSecret> {
         let encoded = text.strip_prefix(PREFIX).ok_or(InvalidSigningSecret)?;
         let bytes = STANDARD.decode(encoded).map_err(|_| InvalidSigningSecret)?;
@@ -36,21 +35,20 @@ impl SigningSecret {
         }
     }
 
-    /// A secret made of 32 random bytes.
+    /// Creates a secret from 32 random bytes.
     #[must_use]
     pub fn from_random(bytes: &[u8; 32]) -> Self {
         Self(Zeroizing::new(bytes.to_vec()))
     }
 
-    /// The secret as it is handed to its subscriber. Never write it into a log
-    /// line.
+    /// Returns the secret for its subscriber. Never log it.
     #[must_use]
     pub fn reveal(&self) -> Zeroizing<String> {
         let encoded = Zeroizing::new(STANDARD.encode(self.0.as_slice()));
         Zeroizing::new([PREFIX, &encoded].concat())
     }
 
-    /// One signature: `v1,` and the HMAC-SHA-256 of id, time and body in base64.
+    /// Returns one signature: `v1,` and the HMAC-SHA-256 of id, time and body in base64.
     #[must_use]
     pub fn sign(&self, id: &WebhookId, at: Timestamp, body: &[u8]) -> String {
         let head = format!("{id}.{}.", at.unix_seconds());
@@ -79,19 +77,19 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
-/// The live secrets of one subscriber. While it moves from one to the other,
-/// events are signed with both, so that it can change over at its own time.
+/// The live secrets of one subscription. During a rotation events are signed with both, so that the
+/// subscriber can switch at any time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningSecrets {
-    /// The secret that stays.
+    /// The new secret.
     pub current: SigningSecret,
-    /// The one before it, while that still counts.
+    /// The previous secret, while it is live.
     pub previous: Option<SigningSecret>,
 }
 
 impl SigningSecrets {
-    /// The value of the header `webhook-signature`: one signature a live secret,
-    /// with a space between them.
+    /// Returns the value of the header `webhook-signature`: one signature per live secret,
+    /// separated by spaces.
     #[must_use]
     pub fn sign(&self, id: &WebhookId, at: Timestamp, body: &[u8]) -> String {
         let current = self.current.sign(id, at, body);

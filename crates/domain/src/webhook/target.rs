@@ -1,41 +1,40 @@
-//! Where a subscriber wants its events.
+//! The URL of an endpoint.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use url::{Host, Position, Url};
 
-/// The longest address of a subscriber.
+/// The maximum length of a URL.
 const LENGTH_MAX: usize = 2_048;
 
-/// The address to which events are sent, in the one spelling that is also used
-/// to connect: `http://0x7f.1` is `http://127.0.0.1/`, so that nothing hides in
-/// another reading of it.
+/// The URL to which events are sent, in the normalised form that is also used to connect:
+/// `http://0x7f.1` is `http://127.0.0.1/`, so that no other spelling bypasses a check.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TargetUrl(Url);
 
-/// The text is no address of a subscriber.
+/// Why a text is not a valid URL of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTargetUrl {
-    /// It is no URL, or one with characters that have to be escaped.
+    /// It is not a URL, or has characters that must be escaped.
     #[error(
         "a target is a URL like https://example.com/events, of 1 to 2048 printable ASCII \
          characters without spaces"
     )]
     Malformed,
-    /// It names another protocol.
+    /// It has another scheme.
     #[error("a target starts with https:// or http://")]
     Scheme,
     /// It has a user or a password.
     #[error("a target has no user name and no password: events are proved by their signature")]
     Credentials,
-    /// It has a part after `#`, which no server ever sees.
+    /// It has a fragment, which is never sent.
     #[error("a target has no fragment (the part after #)")]
     Fragment,
 }
 
 impl TargetUrl {
-    /// Takes the address that a subscriber gave.
+    /// Parses a URL.
     pub fn parse(text: &str) -> Result<Self, InvalidTargetUrl> {
         if !crate::text::is_ascii_token(text, LENGTH_MAX) {
             return Err(InvalidTargetUrl::Malformed);
@@ -50,27 +49,27 @@ impl TargetUrl {
         if url.fragment().is_some() {
             return Err(InvalidTargetUrl::Fragment);
         }
-        // Escaping has made it longer.
+        // Escaping may exceed the maximum length.
         if url.as_str().len() > LENGTH_MAX {
             return Err(InvalidTargetUrl::Malformed);
         }
         Ok(Self(url))
     }
 
-    /// The address in its parts.
+    /// Returns the parsed URL.
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.0
     }
 
-    /// The whole address. Its query may hold a token: do not log it.
+    /// Returns the whole URL. Its query may contain a token: do not log it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         self.0.as_str()
     }
 
-    /// The network address it names without a name, like `127.0.0.1`. No name
-    /// service is asked for such a target, so it has to be checked by itself.
+    /// Returns the literal address of the host, like `127.0.0.1`. It needs no DNS lookup, so it has
+    /// to be checked separately.
     #[must_use]
     pub fn literal_address(&self) -> Option<IpAddr> {
         match self.0.host() {
@@ -81,7 +80,7 @@ impl TargetUrl {
     }
 }
 
-/// The address without its query.
+/// Shows the URL without its query.
 impl fmt::Display for TargetUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0[..Position::AfterPath])?;

@@ -1,10 +1,9 @@
-//! `prepare-databases COMMAND…` runs a command with `POSTGRES_URL` and `SQLITE_URL` set
-//! to two fresh, migrated databases, and removes them afterwards. The one is made on the
-//! server `TEST_POSTGRES_URL` names (see `with-postgres`), the other in a temporary
-//! folder.
+//! `prepare-databases COMMAND…` runs a command with `POSTGRES_URL` and `SQLITE_URL` set to two
+//! fresh, migrated databases, and removes them afterwards. One is created on the server of
+//! `TEST_POSTGRES_URL` (see `with-postgres`), the other in a temporary folder.
 //!
-//! The adapters' SQL is checked against these when they are compiled. So this program
-//! must not be made with the adapters: it reads the migrations from their folders.
+//! The SQL of the adapters is checked against these when they are compiled. So this program must
+//! not depend on the adapters: it reads the migrations from their folders.
 
 #![expect(clippy::print_stderr, reason = "a program for people at a terminal")]
 
@@ -83,7 +82,7 @@ fn fresh_name() -> String {
     )
 }
 
-/// The same server's URL with another database in it.
+/// Returns the URL of another database on the same server.
 fn with_database(server: &str, database: &str) -> Result<String, String> {
     let (rest, query) = match server.split_once('?') {
         Some((rest, query)) => (rest, format!("?{query}")),

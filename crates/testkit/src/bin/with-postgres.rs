@@ -1,7 +1,7 @@
 //! `with-postgres COMMAND…` runs a command with `TEST_POSTGRES_URL` set.
 //!
-//! If the variable is set already, that server is used; else a throw-away one is started
-//! and removed afterwards. The exit status is the command's.
+//! If the variable is set already, that server is used; otherwise a throw-away one is started and
+//! removed afterwards. The exit status is that of the command.
 
 #![expect(clippy::print_stderr, reason = "a program for people at a terminal")]
 
@@ -46,8 +46,7 @@ async fn run(mut command: Command) -> io::Result<ExitStatus> {
     wait_for(&mut command).await
 }
 
-/// Runs the command to its end, whatever signals ask us to stop: it decides, and we
-/// outlive it so that it is not left without its database.
+/// Runs the command and ignores signals: the command handles them, and must not lose its database.
 async fn wait_for(command: &mut Command) -> io::Result<ExitStatus> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -68,7 +67,7 @@ async fn wait_for(command: &mut Command) -> io::Result<ExitStatus> {
     }
 }
 
-/// As shells say it: 128 and the signal, if one ended the command.
+/// Returns the exit code as shells do: 128 plus the signal, if one ended the command.
 fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status
         .code()

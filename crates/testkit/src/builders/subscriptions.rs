@@ -1,5 +1,5 @@
-//! Subscriptions and deliveries. All their fields are public: a test changes
-//! what it is about.
+//! Builders of subscriptions and deliveries. All fields are public: a test changes those it is
+//! about.
 
 use domain::delivery::{Attempt, AttemptError, Attempts};
 use domain::subscription::{Description, SubscriptionSecret, SubscriptionState};
@@ -12,16 +12,16 @@ use uuid::Uuid;
 
 use super::{key, server_secret, time, twilio_sid};
 
-/// When subscriptions and deliveries are made unless said otherwise.
+/// The default time of creation.
 const MADE_AT: i64 = 1_795_370_000_000_001;
 
-/// The id of the subscription of a number.
+/// Returns the id of a subscription.
 #[must_use]
 pub fn subscription_id(number: u128) -> SubscriptionId {
     SubscriptionId(Uuid::from_u128(number))
 }
 
-/// An active subscription to everything, never changed. Its number is its id.
+/// Returns an active, unchanged subscription to all events. Its number is its id.
 #[must_use]
 pub fn subscription(number: u128) -> Subscription {
     let id = subscription_id(number);
@@ -48,8 +48,8 @@ pub fn subscription(number: u128) -> Subscription {
     }
 }
 
-/// The delivery of what a report did, which is that a message of its own was
-/// delivered: in a state, as it is after one attempt, or none if it waits.
+/// Returns the delivery of the event that a message was delivered, in a state, after one attempt,
+/// or none if it waits.
 #[must_use]
 pub fn delivery(subscription: SubscriptionId, report_id: i64, state: DeliveryState) -> Delivery {
     let event_type = EventType::Moved(DeliveryStatus::Delivered);
@@ -83,7 +83,7 @@ pub fn delivery(subscription: SubscriptionId, report_id: i64, state: DeliverySta
     }
 }
 
-/// An attempt that failed, at a time in microseconds since 1970.
+/// Returns a failed attempt, at a time in microseconds since 1970.
 #[must_use]
 pub fn failed_attempt(at: i64) -> Attempt {
     Attempt {

@@ -1,8 +1,8 @@
-//! Whom the server runs as: PostgreSQL refuses to run as root.
+//! The account of the server: PostgreSQL refuses to run as root.
 
 use std::{fs, io};
 
-/// The numbers of a user of this machine.
+/// User and group id of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Account {
     pub(super) uid: u32,
@@ -10,7 +10,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// The user `postgres`, or `nobody` where PostgreSQL was installed without one.
+    /// Returns the user `postgres`, or `nobody` if PostgreSQL was installed without one.
     pub(super) fn unprivileged() -> io::Result<Self> {
         let passwd = fs::read_to_string("/etc/passwd")?;
         ["postgres", "nobody"].iter().find_map(|name| Self::in_passwd(&passwd, name)).ok_or_else(

@@ -1,4 +1,4 @@
-//! Where PostgreSQL's server programs are. Distributions keep them off the `PATH`.
+//! Finds PostgreSQL's server programs, which distributions keep off the `PATH`.
 
 use std::env;
 use std::fs::{self, File};
@@ -10,8 +10,7 @@ use super::run;
 
 const OLDEST_MAJOR: u32 = 15;
 
-/// Folders that hold one folder per installed version, and where in that the programs
-/// are.
+/// Folders with one folder per installed version, and the path of the programs in it.
 const PLACES: [(&str, &str); 7] = [
     ("/usr/lib/postgresql", "bin"), // Debian, Ubuntu
     ("/usr", "bin"),                // /usr/pgsql-17: Red Hat and kin
@@ -22,9 +21,9 @@ const PLACES: [(&str, &str); 7] = [
     ("/Applications/Postgres.app/Contents/Versions", "bin"),
 ];
 
-/// The folder with `initdb`, `pg_ctl` and `postgres`: the one `PG_BINDIR` names, else one
-/// on the `PATH`, else the newest in a customary place. If there is none, root on a
-/// Debian gets the package installed.
+/// Returns the folder with `initdb`, `pg_ctl` and `postgres`: that of `PG_BINDIR`, else one on the
+/// `PATH`, else the newest in a customary place. If there is none, root on Debian gets the package
+/// installed.
 pub(super) fn find_or_install(we_are_root: bool) -> io::Result<PathBuf> {
     if let Some(found) = find()? {
         return Ok(found);
@@ -91,7 +90,7 @@ fn folders_of_versions(parent: &str, inner: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The version of the server programs in a folder; `None` if they are not all there.
+/// Returns the version of the server programs in a folder; `None` if they are incomplete.
 fn major_version(folder: &Path) -> Option<u32> {
     let all_there = ["initdb", "pg_ctl", "postgres"]
         .iter()
@@ -106,7 +105,7 @@ fn major_version(folder: &Path) -> Option<u32> {
     parse_major(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// Reads `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, also `17beta1`.
+/// Parses `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, also `17beta1`.
 fn parse_major(version: &str) -> Option<u32> {
     let number = version.split_once("(PostgreSQL) ")?.1;
     let digits = number.split(|c: char| !c.is_ascii_digit()).next()?;

@@ -1,4 +1,4 @@
-//! Servers that are made from another one.
+//! Standbys and upgrades.
 
 use std::io;
 
@@ -24,7 +24,7 @@ impl Cluster {
         Ok(standby)
     }
 
-    /// Makes a standby a server of its own; returns when it takes writes.
+    /// Promotes a standby and returns when it accepts writes.
     pub fn promote(&self) -> io::Result<()> {
         super::run(&mut self.pg_ctl("promote"))
     }

@@ -1,9 +1,8 @@
 //! A throw-away PostgreSQL server, for tests and measurements that need the real one.
 //!
-//! It lives in a temporary folder, listens on loopback only, and is gone when its
-//! [`Cluster`] is dropped or the process that holds it ends, however it ends: a
-//! *reaper* (a small shell outside our process group) waits for its standard input to
-//! close, which the kernel does for us even after `SIGKILL`.
+//! It runs in a temporary folder, listens on loopback only, and is removed when its [`Cluster`] is
+//! dropped or the process ends, even after `SIGKILL`: a *reaper* (a small shell outside our process
+//! group) waits for its standard input to close.
 
 mod account;
 mod binaries;
@@ -23,14 +22,14 @@ use account::Account;
 /// How a cluster is set up.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Whether commits reach the disk. Without it (the default) they survive a crash of
-    /// the server, but not one of the machine: what tests want, and much faster.
+    /// Whether commits are synced. Without it (the default) they survive a crash of the server, but
+    /// not of the machine, which is much faster.
     pub durable: bool,
-    /// Server settings, each `name=value`. They win over this module's own.
+    /// Server settings, each `name=value`. They override those of this module.
     pub settings: Vec<String>,
 }
 
-/// A running PostgreSQL server of one's own.
+/// A running PostgreSQL server.
 #[derive(Debug)]
 pub struct Cluster {
     folder: PathBuf,
@@ -66,7 +65,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// A folder for a server, and the reaper that removes it.
+    /// Creates a folder for a server, and the reaper that removes it.
     fn prepare() -> io::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("receiptd-postgres-")
@@ -113,37 +112,37 @@ impl Cluster {
         run(&mut command)
     }
 
-    /// The URL of `database` for the superuser `postgres`, who needs no password.
+    /// Returns the URL of `database` for the superuser `postgres`, without a password.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The port on 127.0.0.1. It stays the same over [`start_again`](Self::start_again).
+    /// Returns the port on 127.0.0.1, which stays the same over [`start_again`](Self::start_again).
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Where the server keeps its data.
+    /// Returns the data folder.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         self.folder.join("data")
     }
 
-    /// The folder of the Unix socket, for `host=` in a connection string.
+    /// Returns the folder of the Unix socket, for `host=` in a connection string.
     #[must_use]
     pub fn socket_dir(&self) -> &Path {
         &self.folder
     }
 
-    /// Where the programs of this PostgreSQL are (`psql`, `pg_dump`, …).
+    /// Returns the folder of the programs (`psql`, `pg_dump`, …).
     #[must_use]
     pub fn bin_dir(&self) -> &Path {
         &self.bin_dir
     }
 
-    /// The process id of the server's main process. Fails while it is stopped.
+    /// Returns the id of the server's main process. Fails while it is stopped.
     pub fn postmaster_pid(&self) -> io::Result<u32> {
         let file = fs::read_to_string(self.data_dir().join("postmaster.pid"))?;
         let first = file.lines().next().unwrap_or_default();
@@ -153,13 +152,12 @@ impl Cluster {
             .map_err(|_| io::Error::other(format!("postmaster.pid begins with {first:?}")))
     }
 
-    /// Stops the server as a crash would: no checkpoint, clients cut off, and the next
-    /// start recovers from the log.
+    /// Stops the server like a crash: without checkpoint, and the next start recovers from the log.
     pub fn stop_immediately(&self) -> io::Result<()> {
         self.stop("immediate")
     }
 
-    /// Stops the server in good order: clients are cut off, everything is written down.
+    /// Stops the server cleanly: clients are disconnected, everything is written.
     pub fn stop_fast(&self) -> io::Result<()> {
         self.stop("fast")
     }
@@ -197,7 +195,7 @@ impl Cluster {
     fn initialize(&self) -> io::Result<()> {
         let initialize = |locale: &str| {
             let mut initdb = command(self.bin_dir.join("initdb"), self.run_as);
-            // Even a durable server may lose its empty beginning.
+            // An empty server needs no sync, even a durable one.
             initdb.args([
                 "--username=postgres",
                 "--auth=trust",
@@ -225,7 +223,7 @@ impl Cluster {
             self.port = free_port()?;
             self.write_settings(options)?;
             match self.start_again() {
-                // Somebody took the port between our look and the server's.
+                // Another process took the port since it was checked.
                 Err(error) if tries < 10 && error.to_string().contains("could not bind") => {
                     fs::remove_file(self.log())?;
                 }
@@ -269,8 +267,8 @@ fn setting(name: &str, value: &str) -> String {
     format!("{name} = '{}'\n", value.replace('\'', "''"))
 }
 
-/// A command that runs as `run_as`, in a folder it may enter, deaf to PostgreSQL's own
-/// environment variables and with messages in English.
+/// Returns a command that runs as `run_as`, in a folder that it can enter, without PostgreSQL's
+/// environment variables and with English messages.
 fn command(program: impl AsRef<std::ffi::OsStr>, run_as: Option<Account>) -> Command {
     let mut command = Command::new(program);
     command.current_dir("/").env("LC_ALL", "C");
@@ -291,7 +289,7 @@ fn command(program: impl AsRef<std::ffi::OsStr>, run_as: Option<Account>) -> Com
     command
 }
 
-/// Runs a command to its end. If it fails, the error holds what it printed.
+/// Runs a command. If it fails, the error contains its output.
 fn run(command: &mut Command) -> io::Result<()> {
     let program = PathBuf::from(command.get_program());
     let failed = |what: &dyn std::fmt::Display| {
@@ -313,9 +311,8 @@ fn run(command: &mut Command) -> io::Result<()> {
     )))
 }
 
-/// A port nobody listens on, below the range that outgoing connections take theirs
-/// from. From inside that range a client that keeps knocking at a stopped server can
-/// connect to itself, and then holds the port.
+/// Returns an unused port below the range of outgoing connections. Inside that range a client that
+/// retries against a stopped server can connect to itself and then holds the port.
 fn free_port() -> io::Result<u16> {
     const PORTS: std::ops::Range<u16> = 20_000..30_000;
     let random = RandomState::new().build_hasher().finish();

@@ -20,7 +20,7 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    /// The channels that have a time of their own.
+    /// Returns the channels with a retention of their own.
     pub(super) fn keep_messages_days(&self) -> BTreeMap<ChannelId, RetentionDays> {
         let all = self.by_id.iter();
         all.filter_map(|(id, kept)| Some((id.clone(), kept.channel.keep_messages_days?)))
@@ -148,7 +148,7 @@ impl ChannelStore for MemoryStore {
 }
 
 impl MemoryStore {
-    /// Makes a change, and raises the revision if it was made.
+    /// Makes a change, and increments the revision if it was made.
     fn change(
         &self,
         make: impl FnOnce(&mut BTreeMap<ChannelId, ChannelWithCredentials>) -> Change,

@@ -1,4 +1,4 @@
-//! A journal in memory, full or failing when a test says so.
+//! An in-memory journal that fails when a test sets it to.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -7,15 +7,14 @@ use async_trait::async_trait;
 use ports::Journal;
 use ports::journal::{JournalEntry, JournalError, JournalMark, JournalUsage, Refusal, Refusing};
 
-/// A journal that keeps every promise of the port but durability. Clones share
-/// the entries.
+/// A journal that passes the contract suite. Clones share the entries.
 #[derive(Clone, Debug)]
 pub struct MemoryJournal {
     data: Arc<Mutex<Data>>,
     capacity: u64,
 }
 
-/// As many bytes as an entry is said to take.
+/// The assumed size of an entry.
 const ENTRY: u64 = 600;
 
 #[derive(Debug, Default)]
@@ -23,7 +22,7 @@ struct Data {
     entries: Vec<JournalEntry>,
     removed: u64,
     full: bool,
-    /// What it took nothing of: so many entries, since then.
+    /// How many entries it refused, and since when.
     refused: Option<(usize, Instant)>,
 }
 
@@ -37,7 +36,7 @@ impl Default for MemoryJournal {
 }
 
 impl MemoryJournal {
-    /// The same journal, which takes at most so many bytes.
+    /// Sets the capacity in bytes.
     #[must_use]
     pub fn with_capacity(&self, capacity: u64) -> Self {
         Self {
@@ -46,12 +45,12 @@ impl MemoryJournal {
         }
     }
 
-    /// From now on it has as much as it may have, or no longer.
+    /// Sets whether it is full.
     pub fn set_full(&self, full: bool) {
         self.lock().full = full;
     }
 
-    /// What waits in it.
+    /// Returns the entries.
     #[must_use]
     pub fn entries(&self) -> Vec<JournalEntry> {
         self.lock().entries.clone()

@@ -1,4 +1,4 @@
-//! Reading the log, and cursors into it.
+//! The log and its cursors.
 
 use std::num::NonZeroU16;
 
@@ -11,7 +11,7 @@ use super::MemoryStore;
 use super::reports::Reports;
 
 impl Reports {
-    /// What the reports of lower revisions come to.
+    /// Returns the state that the reports of lower revisions lead to.
     fn before(&self, logged: &LoggedReport) -> MessageState {
         let Some(kept) = self.messages.get(&logged.report.key) else {
             return MessageState::default();

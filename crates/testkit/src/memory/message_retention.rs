@@ -1,4 +1,4 @@
-//! Removing messages that have been kept for long enough.
+//! Retention scans over the messages.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -10,16 +10,16 @@ use ports::maintenance::Pruning;
 use super::Data;
 use super::reports::Reports;
 
-/// Which messages a walk goes through.
+/// The messages of a scan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Route {
-    /// All, those that were first heard of first, for a service with this time.
+    /// All, by first report, for a service with this retention.
     All(RetentionDays),
-    /// Those of a channel with a shorter time.
+    /// Those of a channel with a shorter retention.
     Channel(ChannelId),
 }
 
-/// Where a message stands on its route.
+/// The position of a message in a scan.
 type DeliveryOrder = (Option<Timestamp>, MessageKey);
 
 #[derive(Debug)]
@@ -40,14 +40,14 @@ impl Sweep {
         }
     }
 
-    /// Whether it is time for the next one.
+    /// Returns whether the next scan is due.
     fn is_over(&self, keep: RetentionDays, now: Timestamp) -> bool {
         let of_today = self.begun_at > now.plus_micros(-DAY_MICROS) && self.begun_at <= now;
         self.keep != keep || (self.finished && !of_today)
     }
 }
 
-/// How far the walks through the messages have got.
+/// The positions of the scans.
 #[derive(Debug, Default)]
 pub(super) struct Sweeps(BTreeMap<Route, Sweep>);
 
@@ -99,8 +99,8 @@ impl Data {
 }
 
 impl Data {
-    /// Whether a message was first heard of before `before`, or so long ago at `now` as the
-    /// shortest time that a channel has of its own.
+    /// Returns whether a message was first reported before `before`, or before the shortest
+    /// retention of a channel at `now`.
     pub(super) fn has_older_messages(&self, before: Timestamp, now: Timestamp) -> bool {
         let own = self.channels.keep_messages_days();
         let cut = own.values().map(|keep| keep.cut(now)).max();
@@ -110,7 +110,7 @@ impl Data {
     }
 }
 
-/// What is still to be looked at, in the order of the route.
+/// Returns the remaining messages in the order of the scan.
 fn look(
     reports: &Reports,
     route: &Route,

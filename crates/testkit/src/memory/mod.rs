@@ -1,5 +1,4 @@
-//! A store in memory that keeps every promise of the store ports but
-//! durability, and fails when a test tells it to.
+//! An in-memory store that passes every contract suite, and fails when a test sets it to.
 
 mod channels;
 mod erasures;
@@ -57,7 +56,7 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -66,44 +65,41 @@ impl MemoryStore {
         }
     }
 
-    /// From now on every method fails with [`StoreError::Unavailable`], or no
-    /// longer.
+    /// Sets whether every method fails with [`StoreError::Unavailable`].
     pub fn set_unavailable(&self, unavailable: bool) {
         self.lock().unavailable = unavailable;
     }
 
-    /// From now on there is something about it that may undo what is durable.
+    /// Sets the durability warning.
     pub fn set_risk(&self, risk: &str) {
         self.lock().durability_warning = Some(risk.to_owned());
     }
 
-    /// From now on `record` waits, or goes on: for tests of what happens while
-    /// a batch is under way, or takes too long.
+    /// Sets whether `record` waits: for tests of batches in progress and of timeouts.
     pub fn set_paused(&self, paused: bool) {
         self.paused.send_replace(paused);
     }
 
-    /// From now on batches with a report of this message id are refused, as if
-    /// the engine did not like them.
+    /// Refuses batches with a report of this message id.
     ///
     /// # Panics
     ///
-    /// If it is no message id.
+    /// If it is not a message id.
     pub fn refuse(&self, sid: &str) {
         let sid = MessageSid::parse(sid).expect("a message id");
         self.lock().refused.insert(sid);
     }
 
-    /// From now on it refuses no report because of its message id.
+    /// Refuses no message id any more.
     pub fn refuse_none(&self) {
         self.lock().refused.clear();
     }
 
-    /// From now on another session holds the row of this message, or no longer.
+    /// Sets whether another session holds the row of this message.
     ///
     /// # Panics
     ///
-    /// If it is no message id.
+    /// If it is not a message id.
     pub fn set_locked(&self, sid: &str, locked: bool) {
         let sid = MessageSid::parse(sid).expect("a message id");
         let mut data = self.lock();
@@ -114,7 +110,7 @@ impl MemoryStore {
         }
     }
 
-    /// From now on another session holds the log, so that no report can be removed, or no longer.
+    /// Sets whether another session holds the log, so that no report can be removed.
     pub fn set_log_locked(&self, locked: bool) {
         self.lock().log_locked = locked;
     }
@@ -125,19 +121,19 @@ impl MemoryStore {
         self.lock().log_reads
     }
 
-    /// How often `record` was called, failed calls included.
+    /// Returns how often `record` was called, including failures.
     #[must_use]
     pub fn record_calls(&self) -> usize {
         self.lock().record_calls
     }
 
-    /// How often rejections were kept, one or several at a time.
+    /// Returns how often rejections were stored, one or several at a time.
     #[must_use]
     pub fn keep_rejection_calls(&self) -> usize {
         self.lock().keep_rejection_calls
     }
 
-    /// How many reports are in the log, of all messages.
+    /// Returns how many reports are in the log.
     #[must_use]
     pub fn logged_reports(&self) -> usize {
         self.lock().reports.log.len()
@@ -147,7 +143,7 @@ impl MemoryStore {
         self.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The data, unless a test made the store unavailable.
+    /// Locks the data, unless a test made the store unavailable.
     fn open(&self) -> Result<MutexGuard<'_, Data>, StoreError> {
         let data = self.lock();
         if data.unavailable {
@@ -156,10 +152,10 @@ impl MemoryStore {
         Ok(data)
     }
 
-    /// Waits while a test holds `record` up.
+    /// Waits while a test pauses `record`.
     async fn until_resumed(&self) {
         let mut paused = self.paused.subscribe();
-        // It cannot fail: this store holds the sender.
+        // Cannot fail: this store holds the sender.
         let _ = paused.wait_for(|paused| !paused).await;
     }
 }

@@ -11,7 +11,7 @@ use super::MemoryStore;
 
 #[derive(Debug, Default)]
 pub(super) struct Rejections {
-    /// From the oldest to the newest.
+    /// Oldest first.
     kept: Vec<KeptRejection>,
     last_id: i64,
 }

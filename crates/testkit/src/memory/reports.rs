@@ -1,4 +1,4 @@
-//! Reports and messages, by the domain's own rule.
+//! Reports and messages, with the domain's rules.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
@@ -24,7 +24,7 @@ pub(super) struct Reports {
     pub(super) released: Option<(i64, Timestamp)>,
 }
 
-/// A message, and the ids of its reports by revision; some may be gone.
+/// A message, and the ids of its reports by revision, including removed ones.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) message: Message,
@@ -73,7 +73,8 @@ impl Reports {
         effect
     }
 
-    /// Whether a message was last reported on before a time, and its reports are gone.
+    /// Returns whether the last report of a message arrived before a time and its reports are
+    /// removed.
     pub(super) fn is_old(&self, key: &MessageKey, cut: Timestamp) -> bool {
         self.messages.get(key).is_some_and(|kept| {
             let last = kept.report_ids.iter().max();
@@ -92,7 +93,7 @@ impl Reports {
     }
 }
 
-/// Where a message stands in the list, the greatest place first.
+/// The position of a message in the list, the greatest first.
 type DeliveryOrder<'a> = (Timestamp, &'a str, Vec<u8>);
 
 pub(super) fn place(first_reported_at: Timestamp, key: &MessageKey) -> DeliveryOrder<'_> {

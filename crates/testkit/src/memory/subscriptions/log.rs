@@ -1,4 +1,4 @@
-//! What became of deliveries, asking for more of them, and removing them.
+//! Deliveries: listing, retrying, removing.
 
 use std::num::NonZeroU32;
 
@@ -17,13 +17,13 @@ impl Subscriptions {
         self.by_id.contains_key(&id)
     }
 
-    /// Takes the lease from its holder. Whether there is such a subscription.
+    /// Ends the lease. Returns whether there is such a subscription.
     fn raise_fence(&mut self, id: SubscriptionId) -> bool {
         let kept = self.by_id.get_mut(&id);
         kept.map(|kept| kept.fence += 1).is_some()
     }
 
-    /// Moves a position, and takes the lease. Whether there is such a subscription.
+    /// Moves a position and ends the lease. Returns whether there is such a subscription.
     fn place(
         &mut self,
         id: SubscriptionId,

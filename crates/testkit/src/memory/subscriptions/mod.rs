@@ -20,11 +20,10 @@ use super::MemoryStore;
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
     by_id: BTreeMap<SubscriptionId, Kept>,
-    /// Those that were removed: no id comes again.
+    /// Removed subscriptions, whose ids are not reused.
     removed: Vec<SubscriptionId>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
-    /// Who has asked for subscriptions, and until when they are believed to be
-    /// there.
+    /// The workers that claimed, and until when they count as live.
     workers: BTreeMap<String, Instant>,
 }
 
@@ -35,22 +34,22 @@ struct Kept {
     last_delivered_at: Option<Timestamp>,
     last_error: Option<Attempt>,
     failing_since: Option<Timestamp>,
-    /// Raised by whatever a worker has to know of.
+    /// Incremented by every change that a worker has to see.
     fence: i64,
-    /// The fence at the last claim, and who has claimed; `None` if released.
+    /// The fence at the last claim, and the worker; `None` if released.
     leased: Option<(i64, String)>,
-    /// From when on it can be claimed. A test that pauses Tokio's time moves it.
+    /// When it can be claimed. A test that pauses Tokio's time moves it.
     free_at: Instant,
 }
 
 impl Subscriptions {
-    /// Whether a delivery has ended before a time.
+    /// Returns whether a delivery was completed before a time.
     pub(super) fn has_finished_before(&self, before: Timestamp) -> bool {
         let mut finished = self.deliveries.values().filter_map(|it| it.finished_at);
         finished.any(|at| at < before)
     }
 
-    /// Those of one subscription.
+    /// Returns the deliveries of one subscription.
     fn of(
         &self,
         subscription: SubscriptionId,
@@ -64,7 +63,7 @@ impl Subscriptions {
             .range(key(i64::MIN, u8::MIN)..=key(i64::MAX, u8::MAX))
     }
 
-    /// What a delivery is about stays as it was.
+    /// The event of a delivery stays as it was.
     fn put(&mut self, subscription: SubscriptionId, deliveries: &[Delivery]) {
         for (key, new) in by_key(deliveries) {
             let key = DeliveryKey {

@@ -1,4 +1,4 @@
-//! Handing subscriptions out to workers.
+//! Leases of subscriptions.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use tokio::time::Instant;
 use super::{Kept, MemoryStore, Subscriptions};
 
 impl Subscriptions {
-    /// The subscription of a lease, if it is still held.
+    /// Returns the subscription of a valid lease.
     fn held(&mut self, lease: &Lease) -> Option<&mut Kept> {
         let kept = self.by_id.get_mut(&lease.subscription)?;
         let leased = kept.leased.as_ref().map(|(token, _)| *token);
         (kept.fence == lease.token && leased == Some(lease.token)).then_some(kept)
     }
 
-    /// How many subscriptions each worker has at most.
+    /// Returns the fair share of a worker.
     fn share(&self) -> usize {
         let active = self.by_id.values();
         let active = active.filter(|kept| kept.subscription.state == SubscriptionState::Active);
@@ -29,7 +29,7 @@ impl Subscriptions {
         active.count().div_ceil(alive.count().max(1))
     }
 
-    /// How many a worker holds, those with ids below one.
+    /// Returns how many leases with lower ids a worker holds.
     fn held_by(&self, worker: &str, below: Option<SubscriptionId>) -> usize {
         let now = Instant::now();
         let held = self.by_id.iter().filter(|(id, kept)| {
