@@ -1,4 +1,4 @@
-//! Whether what was committed outlives a crash of the server's machine.
+//! Whether committed data survives a crash of the server's machine.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,19 +7,22 @@ use ports::StoreError;
 use sqlx::{PgConnection, PgPool};
 
 use crate::error::store_error;
-use crate::timeout::{Operation as _, StoreRuntime};
+use crate::runtime::{Operation as _, StoreRuntime};
 
-/// What the log was told of: a pool connects often.
+/// Which warnings were logged already: a pool connects often.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct Warned {
     synchronous_commit: AtomicBool,
     fsync: AtomicBool,
 }
 
-/// Has commits on a new connection wait for the disk. A role or a database may have
-/// `synchronous_commit = off`, and a server may be given it later, which is why the setting
-/// becomes the session's own. Every other level waits for this server's disk, at least.
-pub(crate) async fn insist(connection: &mut PgConnection, told: &Told) -> Result<(), sqlx::Error> {
+/// Makes commits on a new connection wait for the disk. A role or a database may have
+/// `synchronous_commit = off`, or get it later, so the setting becomes the session's own. Every
+/// other level waits for this server's disk at least.
+pub(crate) async fn enforce_synchronous_commit(
+    connection: &mut PgConnection,
+    warned: &Warned,
+) -> Result<(), sqlx::Error> {
     let found = sqlx::query!(
         r#"with found as materialized (
                select current_setting('synchronous_commit') as level,
@@ -33,14 +36,14 @@ pub(crate) async fn insist(connection: &mut PgConnection, told: &Told) -> Result
     .fetch_one(connection)
     .await?;
     let raised = found.level != found.level_now;
-    if raised && !told.synchronous_commit.swap(true, Ordering::Relaxed) {
+    if raised && !warned.synchronous_commit.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             "synchronous_commit is {} for this role or database; reports are committed with {}",
             found.level,
             found.level_now
         );
     }
-    if !found.syncs && !told.fsync.swap(true, Ordering::Relaxed) {
+    if !found.syncs && !warned.fsync.swap(true, Ordering::Relaxed) {
         tracing::warn!("{FSYNC_OFF}");
     }
     Ok(())
@@ -60,12 +63,12 @@ pub(crate) async fn durability_warning(
         .iter()
         .map(|(name, _)| (*name).to_owned())
         .collect();
-    let asked = async {
+    let query = async {
         let mut connection = pool.acquire().await?;
         let syncs = sqlx::query_scalar!(r#"select current_setting('fsync') = 'on' as "syncs!""#)
             .fetch_one(&mut *connection)
             .await?;
-        // The unit of all of them is a millisecond, and 0 stands for none.
+        // All are in milliseconds; 0 means none.
         let applied = sqlx::query!(
             r#"select name as "name!", setting::bigint as "milliseconds!"
                from pg_settings where name = any($1)"#,
@@ -75,8 +78,8 @@ pub(crate) async fn durability_warning(
         .await?;
         Ok((syncs, applied))
     };
-    let asked: Result<_, sqlx::Error> = asked.in_time(runtime).await;
-    let (syncs, applied) = asked.map_err(store_error("pg_settings"))?;
+    let found: Result<_, sqlx::Error> = query.in_time(runtime, "read settings").await;
+    let (syncs, applied) = found.map_err(store_error("pg_settings"))?;
     let lost = applied.into_iter().filter(|found| {
         let wanted = timeouts.iter().find(|(name, _)| *name == found.name);
         let wanted = wanted.map(|(_, wanted)| i64::try_from(wanted.as_millis()));
@@ -90,10 +93,10 @@ pub(crate) async fn durability_warning(
             lost.join(", ")
         )
     });
-    let risks: Vec<_> = (!syncs)
+    let warnings: Vec<_> = (!syncs)
         .then(|| FSYNC_OFF.to_owned())
         .into_iter()
         .chain(lost)
         .collect();
-    Ok((!risks.is_empty()).then(|| risks.join("; ")))
+    Ok((!warnings.is_empty()).then(|| warnings.join("; ")))
 }

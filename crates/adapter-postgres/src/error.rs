@@ -1,4 +1,4 @@
-//! What the server's errors mean to the caller.
+//! Conversion of the server's errors.
 
 use ports::{StoreError, error::Source};
 use sqlx::error::DatabaseError;
@@ -6,32 +6,27 @@ use sqlx::error::DatabaseError;
 use crate::failover;
 use crate::sqlstate::{Fault, fault};
 
-/// Sorts an error of a statement on `table` by what its caller can do about it.
+/// Converts an error of a statement on `table`, by what the caller can do about it.
 pub(crate) fn store_error(table: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
-    move |error| match &error {
-        sqlx::Error::Database(refusal) => match fault_of(refusal.as_ref()) {
-            Fault::Values => StoreError::Rejected {
-                what: refused_value(refusal.constraint()).unwrap_or(table),
-                source: cause(error),
-            },
-            Fault::Connection => {
-                failover::declare();
-                StoreError::Unavailable(cause(error))
+    move |error| {
+        let refusal = error.as_database_error();
+        let refused = match refusal.map(fault_of) {
+            Some(Fault::Values) => {
+                let constraint = refusal.and_then(DatabaseError::constraint);
+                Some(refused_value(constraint).unwrap_or(table))
             }
-            Fault::Server | Fault::Lock | Fault::Race => StoreError::Unavailable(cause(error)),
-        },
-        sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => StoreError::Rejected {
-            what: table,
-            source: cause(error),
-        },
-        // Its text names the column, which is no constant.
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => corrupt(table, "?")(error),
-        _ => StoreError::Unavailable(cause(error)),
+            Some(Fault::Connection) => {
+                failover::discard_connections();
+                None
+            }
+            Some(Fault::Server | Fault::Lock | Fault::Race) | None => None,
+        };
+        sql_rows::error::store_error(table, refused, error, cause)
     }
 }
 
-/// Returns what the server or the connection said, once: sqlx repeats it in the text of each
-/// error of a chain, and adds the line of PostgreSQL's source that raised it.
+/// Returns what the server or the connection said, without the line of PostgreSQL's source that
+/// sqlx adds.
 pub(crate) fn cause(error: sqlx::Error) -> Source {
     match error {
         sqlx::Error::Io(error) => error.into(),
@@ -39,46 +34,27 @@ pub(crate) fn cause(error: sqlx::Error) -> Source {
     }
 }
 
-/// The same in words.
+/// Returns the same as text.
 pub(crate) fn message(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::Database(refusal) => {
-            let code = refusal.code().unwrap_or_default();
-            format!("{} (SQLSTATE {code})", refusal.message())
-        }
-        sqlx::Error::Io(error) => error.to_string(),
-        sqlx::Error::PoolTimedOut => "no connection to the server was free in time".to_owned(),
-        other => other.to_string(),
-    }
+    sql_rows::error::message(error, "SQLSTATE")
 }
 
-/// A value of a row that is none of the domain's.
-pub(crate) fn corrupt<E: Into<Source>>(
-    table: &'static str,
-    column: &'static str,
-) -> impl FnOnce(E) -> StoreError {
-    move |source| StoreError::Corrupt {
-        table,
-        column,
-        source: source.into(),
-    }
-}
-
-/// Whether the statement lost a race and will do when it is sent again.
+/// Returns whether the statement lost a race to another transaction, so that a retry succeeds.
 pub(crate) fn lost_a_race(error: &sqlx::Error) -> bool {
     is_fault(error, Fault::Race)
 }
 
-/// Whether another session held a lock for longer than the statement may wait.
+/// Returns whether another session held a lock for longer than the statement may wait.
 pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
     is_fault(error, Fault::Lock)
 }
 
-/// Whether the tables are those of an earlier release, or not there at all.
+/// Returns whether the schema is missing, or that of an earlier release.
 pub(crate) fn is_unmigrated(error: &sqlx::Error) -> bool {
     const UNDEFINED_TABLE: &str = "42P01";
+    const UNDEFINED_FUNCTION: &str = "42883";
     let code = error.as_database_error().and_then(DatabaseError::code);
-    code.as_deref() == Some(UNDEFINED_TABLE)
+    matches!(code.as_deref(), Some(UNDEFINED_TABLE | UNDEFINED_FUNCTION))
 }
 
 fn is_fault(error: &sqlx::Error, wanted: Fault) -> bool {
@@ -108,10 +84,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn server_that_is_away_is_unavailable() {
-        let away = sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
+    fn unreachable_server_is_unavailable() {
+        let refused = sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
         assert!(matches!(
-            store_error("reports")(away),
+            store_error("reports")(refused),
             StoreError::Unavailable(_)
         ));
         let busy = sqlx::Error::PoolTimedOut;

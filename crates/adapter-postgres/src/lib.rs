@@ -1,11 +1,11 @@
 //! The stores on PostgreSQL 15 and later.
 //!
-//! It knows tables, statements and what the server's errors mean. It does not know the
-//! rules of a message's state: the batch is folded with `domain`, and SQL only takes the
-//! greater of two ranks, the earlier of two times and the union of two masks.
+//! This crate knows tables, statements and the meaning of the server's errors. It does not know
+//! the rules of a message's state: a batch is folded with `domain`, and SQL only takes the higher
+//! of two ranks, the earlier of two times and the union of two masks.
 //!
-//! Start reading at [`PostgresStore`], then `reports/record.rs`: the one statement that everything
-//! else is shaped by. The tables stand in `migrations/postgres`.
+//! Start reading at [`PostgresStore`], then `reports/record.rs`: the one statement that records
+//! a batch. The tables are in `migrations/postgres`.
 
 mod channels;
 mod connection;
@@ -18,10 +18,10 @@ mod maintenance;
 mod reports;
 mod retry;
 mod rows;
+mod runtime;
 mod schema;
 mod sqlstate;
 mod sticky_connections;
 mod subscriptions;
-mod timeout;
 
 pub use connection::{InvalidPostgresUrl, Options, PostgresStore};

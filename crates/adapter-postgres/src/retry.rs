@@ -1,17 +1,16 @@
-//! Steps that lose a race to another transaction: the server ends one of the two, and taken
-//! again it will do.
+//! Retrying steps that lose a race to another transaction: the server ends one of the two, and a
+//! retry succeeds.
 //!
-//! Whoever writes locks rows in one order, so it takes a step of several statements, or a
-//! stranger in the tables, to lose one.
+//! All writers lock rows in one order, so only a step of several statements, or another program
+//! on the same tables, can lose a race.
 
 use crate::error::{lost_a_race, message};
 
-/// How often a step is taken again.
-const RACES: usize = 5;
+const MAX_RETRIES: usize = 5;
 
 /// Why a step failed.
 pub(crate) trait StepFailure {
-    /// What the server said, if that was a race.
+    /// Returns the server's error if it was a lost race.
     fn lost_race(&self) -> Option<&sqlx::Error>;
 }
 
@@ -21,19 +20,21 @@ impl StepFailure for sqlx::Error {
     }
 }
 
-/// Takes a step, and again while it loses races.
+/// Executes a step, and again while it loses races.
 pub(crate) async fn again<T, E: StepFailure, F: Future<Output = Result<T, E>>>(
     step: impl Fn() -> F,
 ) -> Result<T, E> {
-    for race in 1..=RACES {
+    for retry in 1..=MAX_RETRIES {
         let outcome = step().await;
-        match outcome.as_ref().err().and_then(StepFailure::lost_race) {
-            Some(error) => {
-                let error = message(error);
-                tracing::warn!(error, race, "a step lost a race and is taken again");
-            }
-            None => return outcome,
-        }
+        let Some(error) = outcome.as_ref().err().and_then(StepFailure::lost_race) else {
+            return outcome;
+        };
+        let error = message(error);
+        tracing::warn!(
+            error,
+            retry,
+            "a step lost a race to another transaction; retrying"
+        );
     }
     step().await
 }

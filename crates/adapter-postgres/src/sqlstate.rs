@@ -1,21 +1,21 @@
-//! Classifies the server's error codes: what is at fault when a statement fails.
+//! Classification of the server's error codes: what is at fault when a statement fails.
 //!
-//! A report is refused for good only if its own values are at fault. Everything that may be
-//! due to the server, its schema or its settings is *unavailable* instead: the report goes to
-//! the journal and is recorded when the fault is mended.
+//! A report is rejected permanently only if its own values are at fault. Everything that may be
+//! due to the server, its schema or its settings counts as *unavailable* instead: the report
+//! goes to the journal and is recorded once the fault is repaired.
 
 /// What is at fault when a statement fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The server refuses these values for good.
+    /// The server will never accept these values.
     Values,
     /// The server, its schema or its settings are at fault; it may take the same values later.
     Server,
-    /// The connection is of no more use; a new one may reach a server that works.
+    /// The connection is unusable; a new one may reach a server that works.
     Connection,
     /// Another session held a lock for longer than the statement may wait.
     Lock,
-    /// The statement lost a race to another transaction and is repeated at once.
+    /// The statement lost a race to another transaction; it is retried immediately.
     Race,
 }
 
@@ -40,7 +40,7 @@ const CLASSES: [(&str, Fault); 44] = [
     ("23", Fault::Server),     // integrity constraint violation: see `of_constraint`
     ("24", Fault::Server),     // invalid cursor state
     ("25", Fault::Server),     // invalid transaction state
-    ("26", Fault::Server),     // invalid SQL statement name: a pooler between
+    ("26", Fault::Server),     // invalid SQL statement name: a connection pooler
     ("27", Fault::Server),     // triggered data change violation
     ("28", Fault::Server),     // invalid authorization specification
     ("2B", Fault::Server),     // dependent privilege descriptors still exist
@@ -71,7 +71,7 @@ const CLASSES: [(&str, Fault); 44] = [
 const CODES: [(&str, Fault); 19] = [
     ("22001", Fault::Server), // string_data_right_truncation: no column of ours has a length
     ("22P05", Fault::Server), // untranslatable_character: the database is not UTF-8
-    ("25006", Fault::Connection), // read_only_sql_transaction: a primary that is one no more
+    ("25006", Fault::Connection), // read_only_sql_transaction: no longer a primary
     ("25P03", Fault::Connection), // idle_in_transaction_session_timeout
     ("25P04", Fault::Connection), // transaction_timeout
     ("40001", Fault::Race),   // serialization_failure
@@ -101,7 +101,9 @@ pub(crate) fn fault(code: &str, constraint: Option<&str>) -> Fault {
         .iter()
         .find(|(class, _)| code.get(..2) == Some(*class));
     match special.or(class) {
-        Some((_, Fault::Values)) if code.starts_with("23") && !is_of_values(code, constraint) => {
+        Some((_, Fault::Values))
+            if code.starts_with("23") && !is_fault_of_values(code, constraint) =>
+        {
             Fault::Server
         }
         Some((_, fault)) => *fault,
@@ -109,11 +111,11 @@ pub(crate) fn fault(code: &str, constraint: Option<&str>) -> Fault {
     }
 }
 
-/// Whether a broken constraint says something of the values.
+/// Returns whether a constraint violation is the fault of the values.
 ///
-/// A check without a name is none: that is how the server says that a row belongs into no
-/// partition. A key of the log that is there twice is a fault of how ids are made.
-fn is_of_values(code: &str, constraint: Option<&str>) -> bool {
+/// A check without a name is not: it means that no partition accepts the row. Neither is a
+/// duplicate key of the log: ids are then not generated correctly.
+fn is_fault_of_values(code: &str, constraint: Option<&str>) -> bool {
     constraint.is_some_and(|name| code != UNIQUE_VIOLATION || !name.starts_with("reports"))
 }
 
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn row_without_partition_is_the_schemas_fault() {
+    fn row_without_partition_is_fault_of_schema() {
         assert_eq!(fault("23514", None), Fault::Server);
         assert_eq!(
             fault("23514", Some("reports_fields_size_check")),
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn key_of_the_log_that_comes_twice_is_the_servers_fault() {
+    fn duplicate_key_of_log_is_fault_of_server() {
         assert_eq!(fault("23505", Some("reports_20261122_pkey")), Fault::Server);
         assert_eq!(
             fault("23505", Some("channel_credentials_id_pkey")),
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_code_is_the_servers_fault() {
+    fn unknown_code_is_fault_of_server() {
         assert_eq!(fault("ZZ000", None), Fault::Server);
         assert_eq!(fault("", None), Fault::Server);
     }

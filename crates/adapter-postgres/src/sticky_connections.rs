@@ -1,8 +1,7 @@
-//! The connections that batches are recorded on, one after the other.
+//! The connections that batches are recorded on, one batch after the other.
 //!
 //! A pool hands out its connections in turn. Each is a process of the server with plans and
-//! tables of its own to keep in mind, so the same batch costs more when another process
-//! writes each: the processor has forgotten what that one knew.
+//! caches of its own, so recording every batch on another one costs more.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,85 +10,84 @@ use std::time::{Duration, Instant};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
 
-use crate::failover::is_stale;
+use crate::failover::is_outdated;
 
-/// How long a connection is kept until the pool sees it again and can replace it.
-const KEPT: Duration = Duration::from_mins(10);
+/// After this time a connection goes back to the pool, which may replace it.
+const MAX_AGE: Duration = Duration::from_mins(10);
 
-/// Keeps some connections of a pool between two batches; the one used last is taken first.
+/// Keeps some connections of a pool between batches; the one used last is taken first.
 #[derive(Debug)]
-pub(crate) struct WarmConnections {
-    most: u32,
-    trusted: Duration,
-    kept: Mutex<Vec<Kept>>,
+pub(crate) struct StickyConnections {
+    max_connections: u32,
+    max_idle: Duration,
+    idle: Mutex<Vec<IdleConnection>>,
 }
 
 #[derive(Debug)]
-struct Kept {
-    connection: Warm,
-    /// When its last batch was recorded.
-    used: Instant,
+struct IdleConnection {
+    connection: StickyConnection,
+    last_used: Instant,
 }
 
-/// A connection, and when the pool gave it.
+/// A connection, and when it was taken from the pool.
 #[derive(Debug)]
-pub(crate) struct Warm {
+pub(crate) struct StickyConnection {
     connection: PoolConnection<Postgres>,
-    given: Instant,
+    acquired: Instant,
 }
 
-impl WarmConnections {
-    /// Keeps at most so many, each until it has not been used for `trusted`.
-    pub(crate) const fn new(most: u32, trusted: Duration) -> Self {
+impl StickyConnections {
+    /// Keeps at most `max_connections`, each until it has been idle for `max_idle`.
+    pub(crate) const fn new(max_connections: u32, max_idle: Duration) -> Self {
         Self {
-            most,
-            trusted,
-            kept: Mutex::new(Vec::new()),
+            max_connections,
+            max_idle,
+            idle: Mutex::new(Vec::new()),
         }
     }
 
-    /// The connection that was used last if it is free and that was lately, else one of the
-    /// pool, which knows whether it still lives.
-    pub(crate) async fn take(&self, pool: &PgPool) -> Result<Warm, sqlx::Error> {
-        if let Some(kept) = self.kept().pop()
-            && kept.used.elapsed() <= self.trusted
-            && !is_stale(kept.connection.given.elapsed())
+    /// Returns the connection used last if it is recent, else one of the pool, which checks
+    /// that it is alive.
+    pub(crate) async fn take(&self, pool: &PgPool) -> Result<StickyConnection, sqlx::Error> {
+        if let Some(idle) = self.idle().pop()
+            && idle.last_used.elapsed() <= self.max_idle
+            && !is_outdated(idle.connection.acquired.elapsed())
         {
-            return Ok(kept.connection);
+            return Ok(idle.connection);
         }
-        Ok(Warm {
+        Ok(StickyConnection {
             connection: pool.acquire().await?,
-            given: Instant::now(),
+            acquired: Instant::now(),
         })
     }
 
     /// Keeps a connection on which a batch was recorded. One that failed is dropped instead:
-    /// the pool finds out whether it is still good.
-    pub(crate) fn keep(&self, connection: Warm, pool: &PgPool) {
-        let mut kept = self.kept();
-        // Those below the ones in use would be kept from the pool for nothing.
-        kept.retain(|each| each.used.elapsed() <= self.trusted);
-        // Asked under the lock: a pool that closes waits for what is kept after `release`.
-        let has_room = u32::try_from(kept.len()).is_ok_and(|kept| kept < self.most);
-        if has_room && connection.given.elapsed() < KEPT && !pool.is_closed() {
-            kept.push(Kept {
+    /// the pool finds out whether it is still usable.
+    pub(crate) fn keep(&self, connection: StickyConnection, pool: &PgPool) {
+        let mut idle = self.idle();
+        // Those at the bottom are not used at the current load.
+        idle.retain(|each| each.last_used.elapsed() <= self.max_idle);
+        // Checked under the lock: a pool that closes waits for what is kept after `release`.
+        let has_room = u32::try_from(idle.len()).is_ok_and(|idle| idle < self.max_connections);
+        if has_room && connection.acquired.elapsed() < MAX_AGE && !pool.is_closed() {
+            idle.push(IdleConnection {
                 connection,
-                used: Instant::now(),
+                last_used: Instant::now(),
             });
         }
     }
 
-    /// Gives the connections back to their pool, and no other is kept if that is closed.
+    /// Gives all connections back to their pool. If that is closed, no other one is kept.
     pub(crate) fn release(&self) {
-        self.kept().clear();
+        self.idle().clear();
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Deref for Warm {
+impl Deref for StickyConnection {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
@@ -97,7 +95,7 @@ impl Deref for Warm {
     }
 }
 
-impl DerefMut for Warm {
+impl DerefMut for StickyConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.connection
     }

@@ -67,7 +67,7 @@ async fn processes(observer: &mut PgConnection) -> Vec<i32> {
 }
 
 #[tokio::test]
-async fn batches_one_after_the_other_share_a_connection() {
+async fn sequential_batches_share_a_connection() {
     let database = Database::create().await;
     let store = store(&database).await;
     for number in 0..20 {
@@ -79,7 +79,7 @@ async fn batches_one_after_the_other_share_a_connection() {
 }
 
 #[tokio::test]
-async fn batches_at_a_time_have_a_connection_each() {
+async fn concurrent_batches_have_a_connection_each() {
     let database = Database::create().await;
     let store = store(&database).await;
     let mut observer = connect(&database).await;
@@ -116,7 +116,7 @@ async fn batches_at_a_time_have_a_connection_each() {
 }
 
 #[tokio::test]
-async fn a_connection_that_broke_is_not_used_again() {
+async fn broken_connection_is_not_reused() {
     let database = Database::create().await;
     let store = store(&database).await;
     record(&store, 1).await;
@@ -174,7 +174,7 @@ async fn migrated() -> Cluster {
 
 /// The old primary stays connected and takes no writes any more.
 #[tokio::test]
-async fn connections_to_a_primary_that_became_read_only_are_replaced() {
+async fn connections_to_read_only_primary_are_replaced() {
     let (old, new) = (migrated().await, migrated().await);
     let (switch, target) = watch::channel(old.port());
     let port = proxy(target).await;
@@ -222,7 +222,7 @@ async fn connections_to_a_primary_that_became_read_only_are_replaced() {
 }
 
 #[tokio::test]
-async fn closing_does_not_wait_for_the_connection_that_is_kept() {
+async fn closing_does_not_wait_for_sticky_connection() {
     let database = Database::create().await;
     let store = store(&database).await;
     record(&store, 1).await;
@@ -271,7 +271,7 @@ fn pass_on(mut client: net::TcpStream, mut server: net::TcpStream) -> std::io::R
 }
 
 #[tokio::test]
-async fn timeouts_that_a_pooler_drops_are_a_risk() {
+async fn timeouts_dropped_by_a_pooler_are_warned_about() {
     let database = Database::create().await;
     database.store().await.close().await;
     let url = database.url();

@@ -94,18 +94,18 @@ async fn every_batch_is_synced_and_hardly_anything_else() {
 }
 
 #[tokio::test]
-async fn every_batch_is_synced_where_the_server_is_set_not_to() {
+async fn every_batch_is_synced_although_server_disables_it() {
     assert_every_batch_is_synced(&["synchronous_commit=off"], "").await;
 }
 
 #[tokio::test]
-async fn every_batch_is_synced_also_when_the_server_is_set_not_to_meanwhile() {
+async fn every_batch_is_synced_although_server_disables_it_later() {
     let meanwhile = "alter system set synchronous_commit = off; select pg_reload_conf();";
     assert_every_batch_is_synced(&[], meanwhile).await;
 }
 
 #[tokio::test]
-async fn a_server_that_never_syncs_is_told_of() {
+async fn server_without_fsync_is_warned_about() {
     let cluster = durable(&["fsync=off"]);
     let database = Database::create_on(&cluster.url("postgres")).await;
     let store = database.store().await;

@@ -23,7 +23,7 @@ async fn execute(database: &Database, statement: &'static str) {
 }
 
 #[tokio::test]
-async fn leases_written_before_the_clock_was_set_back_are_over() {
+async fn leases_from_before_clock_was_set_back_are_expired() {
     let database = Database::create().await;
     let store = database.store().await;
     for number in 1..=2 {

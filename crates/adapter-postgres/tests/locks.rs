@@ -1,4 +1,4 @@
-//! What is done while somebody else holds a lock.
+//! Operations while another session holds a lock.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -13,7 +13,7 @@ use domain::Timestamp;
 use ports::{EventLog as _, Maintenance as _, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
-/// Somebody who holds a lock until it is dropped.
+/// A session that holds a lock until it is dropped.
 async fn holding(database: &Database, lock: &str) -> PgConnection {
     let mut holder = PgConnection::connect(&database.url()).await.unwrap();
     holder.execute("begin").await.unwrap();
@@ -23,7 +23,7 @@ async fn holding(database: &Database, lock: &str) -> PgConnection {
 }
 
 #[tokio::test]
-async fn the_schema_waits_for_a_lock_no_longer_than_it_may() {
+async fn migration_gives_up_waiting_for_a_lock() {
     let database = Database::create().await;
     let store = database.store().await;
     for table in ["_sqlx_migrations", "report_log"] {
@@ -41,7 +41,7 @@ async fn the_schema_waits_for_a_lock_no_longer_than_it_may() {
 }
 
 #[tokio::test]
-async fn a_process_that_was_lost_while_it_made_the_tables_is_not_waited_for() {
+async fn migration_does_not_wait_for_lost_process() {
     let database = Database::create().await;
     let store = database.store().await;
     // The lock that all take who make the tables, as a session has it that was lost.
@@ -57,7 +57,7 @@ async fn a_process_that_was_lost_while_it_made_the_tables_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_partition_that_cannot_be_made_holds_up_neither_the_schema_nor_readers() {
+async fn blocked_partition_blocks_neither_migration_nor_readers() {
     let database = Database::create().await;
     let store = database.store().await;
     let last = "select max(relname) from pg_class where relname ~ '^reports_[0-9]{8}$'";
@@ -69,7 +69,7 @@ async fn a_partition_that_cannot_be_made_holds_up_neither_the_schema_nor_readers
     let drop_last = AssertSqlSafe(format!("drop table {last}"));
     other.execute(drop_last).await.unwrap();
 
-    // Somebody makes a dump.
+    // A dump is in progress.
     let dump = holding(&database, "reports_default in access share mode").await;
     let began = Instant::now();
     let second = database.store_without_tables(&Options::default());

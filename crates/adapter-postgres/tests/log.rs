@@ -5,7 +5,6 @@
 
 mod database;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use adapter_postgres::{Options, PostgresStore};
@@ -62,7 +61,7 @@ async fn ids_of_one(store: &PostgresStore) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn nothing_appears_behind_a_reader_while_somebody_is_still_writing() {
+async fn nothing_appears_before_position_of_reader() {
     in_time(async {
         let database = Database::create().await;
         let store = database.store().await;
@@ -83,7 +82,7 @@ async fn nothing_appears_behind_a_reader_while_somebody_is_still_writing() {
         let early = record(&store, "SM1", "read");
         until_waiting(&mut observer, 1).await;
         store.record(&[report("SM2").build()]).await.unwrap();
-        // The report of SM2 is there, and behind it one is under way whose id is lower.
+        // The report of SM2 is committed while a transaction with a lower id is running.
         assert!(store.message(&key("SM2")).await.unwrap().is_some());
         assert!(reader.step(&store, 10).await);
         assert_eq!(reader.entries.len(), 1);
@@ -110,7 +109,7 @@ async fn inversion(database: &Database, store: &PostgresStore) {
         ])
         .await
         .unwrap();
-    // Whoever began first waits for another message, in the same batch, before that one.
+    // The earlier transaction waits for another message of its batch before that one.
     execute(
         &mut stranger,
         "begin; select from messages where sid = '\\x00534d30' for update",
@@ -138,7 +137,7 @@ async fn inversion(database: &Database, store: &PostgresStore) {
 }
 
 #[tokio::test]
-async fn revisions_stay_in_order_when_their_transactions_did_not() {
+async fn revisions_are_read_in_order_although_ids_are_not() {
     in_time(async {
         let database = Database::create().await;
         let store = database.store().await;
@@ -165,7 +164,7 @@ async fn revisions_stay_in_order_when_their_transactions_did_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_misses_nothing_of_writers_that_are_held_up() {
+async fn reader_misses_nothing_of_delayed_writers() {
     const WORDS: [&str; 6] = ["queued", "sent", "delivered", "read", "failed", "accepted"];
     in_time(async {
         let database = Database::create().await;
@@ -224,7 +223,7 @@ async fn a_reader_misses_nothing_of_writers_that_are_held_up() {
 }
 
 #[tokio::test]
-async fn ids_go_on_above_those_that_came_from_another_server() {
+async fn ids_continue_above_those_of_another_server() {
     in_time(async {
         let database = Database::create().await;
         let store = database.store().await;
@@ -262,7 +261,7 @@ async fn ids_go_on_above_those_that_came_from_another_server() {
 }
 
 #[tokio::test]
-async fn a_day_without_a_partition_takes_reports_and_gets_one_with_them() {
+async fn day_without_partition_accepts_reports_and_gets_one() {
     let database = Database::create().await;
     let store = database.store().await;
     let mut connection = connect(&database).await;
@@ -297,7 +296,7 @@ async fn a_day_without_a_partition_takes_reports_and_gets_one_with_them() {
 }
 
 #[tokio::test]
-async fn the_days_to_come_have_their_partitions_after_a_start() {
+async fn next_days_have_partitions_after_start() {
     let database = Database::create().await;
     database.store().await;
     let mut connection = connect(&database).await;
@@ -310,44 +309,4 @@ async fn the_days_to_come_have_their_partitions_after_a_start() {
     let here = "select count(*) from generate_series(0, 7) as n where to_regclass(
          'reports_' || to_char((now() at time zone 'UTC')::date + n, 'YYYYMMDD')) is not null";
     assert_eq!(number(&mut connection, here).await, 8);
-}
-
-#[tokio::test]
-async fn the_log_of_an_earlier_release_is_taken_over() {
-    let database = Database::create().await;
-    let mut connection = connect(&database).await;
-    let first = include_str!("../../../migrations/postgres/0001_create_receipts.sql");
-    let second = include_str!("../../../migrations/postgres/0002_partition_reports.sql");
-    execute(&mut connection, first).await;
-    let mut wanted = BTreeMap::new();
-    for (sid, days, block) in [
-        (1, 0, 1_024),
-        (2, 1, 2_048),
-        (3, 200, 3_072),
-        (4, -400, 1 << 50),
-    ] {
-        execute(
-            &mut connection,
-            &format!(
-                "insert into reports select {block}, now() - interval '{days} days',
-                     '00000000-0000-0000-0000-000000000001', 1, '1', '\\x0{sid}', 'sent',
-                     'advanced', 'a', 'b', null, null, null, '{{}}'"
-            ),
-        )
-        .await;
-        wanted.insert(block, days);
-    }
-    execute(&mut connection, second).await;
-    let kept: Vec<(i64, String)> =
-        sqlx::query_as("select id, tableoid::regclass::text from reports order by id")
-            .fetch_all(&mut connection)
-            .await
-            .unwrap();
-    assert!(kept.iter().map(|(id, _)| id).eq(wanted.keys()));
-    let by_default = kept.iter().map(|(_, table)| table == "reports_default");
-    assert!(by_default.eq([false, false, true, true]));
-    let above =
-        "select ((pg_current_xact_id()::text::bigint + xact_offset) << 16) - (1::bigint << 50)
-         from report_log";
-    assert!(number(&mut connection, above).await > 0);
 }

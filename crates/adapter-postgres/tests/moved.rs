@@ -1,4 +1,4 @@
-//! A database that comes to another server, whose transaction ids are others.
+//! A database that was moved to a server with other transaction ids.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -90,7 +90,7 @@ async fn position_of_subscription(store: &PostgresStore) -> LogPosition {
 }
 
 /// What is recorded on the new server comes after the positions of the old one, and everything
-/// else goes on as well.
+/// else continues as well.
 async fn assert_nothing_is_lost(cluster: &Cluster, positions: &[LogPosition]) {
     let store = store_on(cluster);
     store.ping().await.unwrap();
@@ -126,7 +126,7 @@ fn back_up_and_restore(old: &Cluster, new: &Cluster) {
 }
 
 #[tokio::test]
-async fn restored_database_hands_new_reports_to_readers_of_the_old_one() {
+async fn new_reports_of_restored_database_reach_readers_of_the_old_one() {
     in_time(async {
         let old = Old::new(&[]).await;
         let new = start(&[]);
@@ -159,16 +159,16 @@ async fn every_stored_position_alone_raises_the_ids_of_a_restored_database() {
         back_up_and_restore(&old.cluster, &new);
         for set in [
             "insert into log_cursors (name, position) values ('reader', $)",
-            "insert into log_marks (at, position) values (now(), $)",
+            "insert into log_time_index (at, position) values (now(), $)",
             "update report_log set pruned_through = $",
             "update subscriptions set position = $",
-            "insert into erasures (id, asked_at, asked_through, masked, recipient, log_after)
+            "insert into erasures (id, requested_at, requested_via, masked, recipient, log_after)
              values (gen_random_uuid(), now(), 'api', '***', '+1', $)",
         ] {
             execute(
                 &new,
                 DATABASE,
-                "delete from log_cursors; delete from log_marks; delete from erasures;
+                "delete from log_cursors; delete from log_time_index; delete from erasures;
                  update subscriptions set position = 0;
                  update report_log set pruned_through = 0, xact_offset = 0",
             )
@@ -184,7 +184,7 @@ async fn every_stored_position_alone_raises_the_ids_of_a_restored_database() {
 }
 
 #[tokio::test]
-async fn logical_copy_hands_new_reports_to_readers_of_the_old_one() {
+async fn new_reports_of_logical_copy_reach_readers_of_the_old_one() {
     in_time(async {
         let old = Old::new(&["wal_level=logical"]).await;
         let new = start(&[]);
@@ -219,7 +219,7 @@ async fn logical_copy_hands_new_reports_to_readers_of_the_old_one() {
 }
 
 #[tokio::test]
-async fn promoted_standby_goes_on_with_the_ids_of_its_primary() {
+async fn promoted_standby_continues_ids_of_its_primary() {
     in_time(async {
         let old = Old::new(&[]).await;
         let standby = old.cluster.start_standby().unwrap();
@@ -245,7 +245,7 @@ async fn promoted_standby_goes_on_with_the_ids_of_its_primary() {
 }
 
 #[tokio::test]
-async fn upgraded_server_goes_on_with_its_ids() {
+async fn upgraded_server_continues_its_ids() {
     in_time(async {
         let old = Old::new(&[]).await;
         let position = position_of_subscription(&old.store).await;

@@ -13,18 +13,18 @@ use testkit::builders::{keep_days, key, report, time};
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 #[tokio::test]
-async fn a_message_that_is_being_reported_on_is_passed_over() {
+async fn message_with_report_in_progress_is_skipped() {
     let database = Database::create().await;
     let store = database.store().await;
     let sids = ["SM1", "SM2", "SM3"];
     let sent = sids.map(|sid| report(sid).status("sent").at(0).build());
     store.record(&sent).await.unwrap();
-    let mut somebody = PgConnection::connect(&database.url()).await.unwrap();
-    somebody
+    let mut other_session = PgConnection::connect(&database.url()).await.unwrap();
+    other_session
         .execute("update report_log set pruned_through = 9223372036854775807")
         .await
         .unwrap();
-    let mut reporting = somebody.begin().await.unwrap();
+    let mut reporting = other_session.begin().await.unwrap();
     let updated = sqlx::query("update messages set last_reported_at = now() where sid = $1")
         .bind(key("SM2").sid.to_compact())
         .execute(&mut *reporting)
@@ -32,7 +32,7 @@ async fn a_message_that_is_being_reported_on_is_passed_over() {
         .unwrap();
     assert_eq!(updated.rows_affected(), 1);
 
-    // It does not wait for them, or it would fail by the limit for locks.
+    // It does not wait for the lock, or it would fail by the lock timeout.
     let budget = NonZeroU32::new(10).unwrap();
     let step = store.prune_messages(time(10 * DAY), keep_days(1), budget);
     assert_eq!(step.await.unwrap().rows, 2);
@@ -44,7 +44,7 @@ async fn a_message_that_is_being_reported_on_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_walk_that_somebody_is_on_is_left_to_them() {
+async fn scan_of_another_process_is_skipped() {
     let database = Database::create().await;
     let store = database.store().await;
     let budget = NonZeroU32::new(1).unwrap();
@@ -53,30 +53,30 @@ async fn a_walk_that_somebody_is_on_is_left_to_them() {
         step.await.unwrap()
     };
     store.record(&[report("SM1").at(0).build()]).await.unwrap();
-    assert!(!step().await.done, "one message was looked at");
-    let mut somebody = PgConnection::connect(&database.url()).await.unwrap();
-    let mut walking = somebody.begin().await.unwrap();
-    walking
-        .execute("select from message_sweeps for update")
+    assert!(!step().await.done, "one message was examined");
+    let mut other_session = PgConnection::connect(&database.url()).await.unwrap();
+    let mut scanning = other_session.begin().await.unwrap();
+    scanning
+        .execute("select from message_scans for update")
         .await
         .unwrap();
     assert!(step().await.done);
-    walking.rollback().await.unwrap();
-    assert!(!step().await.done, "there was nothing more to look at");
+    scanning.rollback().await.unwrap();
+    assert!(!step().await.done, "there was nothing more to examine");
     assert!(step().await.done);
 }
 
 #[tokio::test]
-async fn retention_goes_by_the_clock_of_the_server() {
+async fn retention_uses_clock_of_server() {
     let database = Database::create().await;
     let store = database.store().await;
     let clock = store
         .retention_clock(RetentionKind::Reports, time(0))
         .await
         .unwrap();
-    let mut somebody = PgConnection::connect(&database.url()).await.unwrap();
+    let mut other_session = PgConnection::connect(&database.url()).await.unwrap();
     let now: i64 = sqlx::query_scalar("select extract(epoch from now())::bigint")
-        .fetch_one(&mut somebody)
+        .fetch_one(&mut other_session)
         .await
         .unwrap();
     assert!((clock.now.unix_seconds() - now).abs() < 60, "{clock:?}");

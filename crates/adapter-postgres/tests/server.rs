@@ -1,4 +1,4 @@
-//! What the store makes of a server's moods: away, read-only, waiting, older or newer.
+//! Servers that are unreachable, read-only or locked, and the errors they return.
 
 mod database;
 
@@ -11,7 +11,6 @@ use ports::error::error_chain;
 use ports::{ReportStore as _, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use testkit::builders::{key, report, twilio_sid};
-use tokio::task::JoinSet;
 
 async fn execute(database: &Database, statement: &str) {
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
@@ -35,20 +34,20 @@ fn assert_unavailable<T: std::fmt::Debug>(outcome: &Result<T, StoreError>) {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_is_unavailable_in_time() {
+async fn unreachable_server_is_unavailable_in_time() {
     let options = Options {
         acquire_timeout: Duration::from_millis(200),
         ..Options::default()
     };
-    let nobody = "postgres://receiptd@127.0.0.1:1/receiptd";
-    let store = PostgresStore::connect(nobody, &options).unwrap();
+    let unreachable = "postgres://receiptd@127.0.0.1:1/receiptd";
+    let store = PostgresStore::connect(unreachable, &options).unwrap();
     assert_unavailable(&store.ping().await);
     assert_unavailable(&store.record(&[report("SM1").build()]).await);
     assert_unavailable(&store.migrate().await);
 }
 
 #[tokio::test]
-async fn refused_connection_is_said_to_be_refused() {
+async fn refused_connection_is_reported_as_refused() {
     let options = Options {
         acquire_timeout: Duration::from_millis(200),
         ..Options::default()
@@ -69,7 +68,7 @@ async fn refused_connection_is_said_to_be_refused() {
 }
 
 #[tokio::test]
-async fn errors_of_the_server_are_said_once_and_without_its_source() {
+async fn errors_of_server_are_reported_once_without_source_line() {
     let database = Database::create().await;
     let store = database.store_without_tables(&Options::default());
     let error = store.record(&[report("SM1").build()]).await.unwrap_err();
@@ -80,7 +79,7 @@ async fn errors_of_the_server_are_said_once_and_without_its_source() {
 }
 
 #[tokio::test]
-async fn database_that_is_not_utf8_is_not_supported() {
+async fn database_that_is_not_utf8_is_unsupported() {
     let database = Database::create().await;
     for encoding in ["LATIN1", "SQL_ASCII"] {
         let url = database.url();
@@ -183,7 +182,7 @@ enum Meaning {
 }
 
 #[tokio::test]
-async fn every_class_of_errors_is_the_reports_fault_or_the_servers() {
+async fn every_error_class_is_fault_of_report_or_of_server() {
     let database = Database::create().await;
     let store = database.store().await;
     execute(
@@ -214,7 +213,7 @@ async fn every_class_of_errors_is_the_reports_fault_or_the_servers() {
 }
 
 #[tokio::test]
-async fn report_without_a_partition_is_not_refused() {
+async fn report_without_partition_is_recorded() {
     let database = Database::create().await;
     let store = database.store().await;
     execute(&database, "drop table reports_default").await;
@@ -223,14 +222,14 @@ async fn report_without_a_partition_is_not_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_url_is_refused_without_repeating_its_password() {
+async fn invalid_url_is_refused_without_repeating_its_password() {
     let url = "mysql://receiptd:hunter2@127.0.0.1:port/receiptd";
     let error = PostgresStore::connect(url, &Options::default()).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("hunter2"));
 }
 
 #[tokio::test]
-async fn a_database_without_tables_is_unavailable_until_it_is_migrated() {
+async fn database_without_tables_is_unavailable_until_migrated() {
     let database = Database::create().await;
     let store = database.store_without_tables(&Options::default());
     let reports = [report("SM1").build()];
@@ -242,7 +241,7 @@ async fn a_database_without_tables_is_unavailable_until_it_is_migrated() {
 }
 
 #[tokio::test]
-async fn a_read_only_database_is_unavailable_for_reports_and_can_still_be_read() {
+async fn read_only_database_is_unavailable_for_reports_and_readable() {
     let database = Database::create().await;
     let reports = [report("SM1").build()];
     database.store().await.record(&reports).await.unwrap();
@@ -262,7 +261,7 @@ async fn a_read_only_database_is_unavailable_for_reports_and_can_still_be_read()
 }
 
 #[tokio::test]
-async fn a_message_that_a_stranger_keeps_locked_is_unavailable_in_time() {
+async fn message_locked_by_another_session_is_unavailable_in_time() {
     let database = Database::create().await;
     database
         .store()
@@ -320,50 +319,7 @@ async fn locked_row_delays_no_report_of_another_message() {
 }
 
 #[tokio::test]
-async fn many_processes_may_migrate_at_once_and_again() {
-    let database = Database::create().await;
-    let mut processes = JoinSet::new();
-    for _ in 0..6 {
-        let store = database.store_without_tables(&Options::default());
-        processes.spawn(async move { store.migrate().await });
-    }
-    for outcome in processes.join_all().await {
-        outcome.unwrap();
-    }
-    database.store().await.ping().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_later_releases_step_is_left_alone_and_a_changed_step_is_corrupt() {
-    let database = Database::create().await;
-    let store = database.store().await;
-    execute(
-        &database,
-        "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
-         values (9999, 'from a later release', true, 'x', 0)",
-    )
-    .await;
-    store.migrate().await.unwrap();
-    execute(
-        &database,
-        "update _sqlx_migrations set checksum = 'x' where version = 1",
-    )
-    .await;
-    let refused = store.migrate().await;
-    assert!(
-        matches!(
-            refused,
-            Err(StoreError::Corrupt {
-                column: "checksum",
-                ..
-            })
-        ),
-        "{refused:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_row_that_nobody_here_wrote_is_corrupt_by_table_and_column() {
+async fn row_that_was_not_written_by_receiptd_is_corrupt_by_table_and_column() {
     let database = Database::create().await;
     let store = database.store().await;
     store.record(&[report("SM1").build()]).await.unwrap();
@@ -376,7 +332,7 @@ async fn a_row_that_nobody_here_wrote_is_corrupt_by_table_and_column() {
 }
 
 #[tokio::test]
-async fn a_batch_of_several_statements_is_whole_or_not_at_all() {
+async fn batch_of_several_statements_is_atomic() {
     let database = Database::create().await;
     let store = database.store().await;
     let sid = |n: u64| twilio_sid(n % 1_500);

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 const CONNECTIONS: u32 = 4;
 
 /// How long an operation may take, with all its parts.
-const PATIENCE: Duration = Duration::from_millis(700);
+const STORE_TIMEOUT: Duration = Duration::from_millis(700);
 
 fn options() -> Options {
     Options {
@@ -88,11 +88,11 @@ async fn is_unavailable<T>(what: &str, work: impl Future<Output = Result<T, Stor
         matches!(outcome, Err(StoreError::Unavailable(_))),
         "{what} went well"
     );
-    assert!(took < PATIENCE * 2, "{what} took {took:?}");
+    assert!(took < STORE_TIMEOUT * 2, "{what} took {took:?}");
 }
 
 #[tokio::test]
-async fn nothing_waits_for_a_connection_that_is_silent() {
+async fn nothing_waits_for_silent_connection() {
     let database = Database::create().await;
     for round in 0..3 {
         let store = store(&database).await;
@@ -134,7 +134,7 @@ async fn nothing_waits_for_a_connection_that_is_silent() {
 }
 
 #[tokio::test]
-async fn connections_that_are_silent_for_good_are_replaced() {
+async fn permanently_silent_connections_are_replaced() {
     let database = Database::create().await;
     let store = store(&database).await;
     let silent = Silent::all(&database).await;
@@ -159,11 +159,11 @@ async fn connections_that_are_silent_for_good_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_store_that_gives_up_on_an_operation_has_its_connection_back() {
+async fn timed_out_operation_returns_its_connection() {
     let database = Database::create().await;
     let store = store(&database).await;
     let silent = Silent::all(&database).await;
-    // Somebody who goes away sooner than the store gives up.
+    // A caller that gives up sooner than the store.
     for _ in 0..CONNECTIONS {
         let some = Duration::from_millis(50);
         assert!(tokio::time::timeout(some, store.head()).await.is_err());
@@ -180,7 +180,7 @@ async fn a_store_that_gives_up_on_an_operation_has_its_connection_back() {
 }
 
 #[tokio::test]
-async fn a_store_closes_in_time_while_connections_are_silent() {
+async fn store_closes_in_time_while_connections_are_silent() {
     let database = Database::create().await;
     let store = store(&database).await;
     let silent = Silent::all(&database).await;

@@ -1,52 +1,52 @@
-//! Copying the write-ahead log into the file, off the writer's path.
+//! Copying the write-ahead log (WAL) into the file, beside the writer.
 //!
-//! A commit only appends to the log. Somebody has to copy it into the file now and then, or
-//! it grows without end and reading slows down. SQLite would do that within some unlucky
-//! commit (measured: 90 to 140 ms); here a reading connection does it beside the writer.
-//! [`SqliteStore::checkpoint`] is a step for a worker that runs it every few seconds, and the
-//! commits of a process without such a worker do it themselves when the log is large.
+//! A commit only appends to the WAL, which has to be copied into the file now and then, or it
+//! grows without limit and reading slows down. SQLite would do that within some commit (measured:
+//! 90 to 140 ms); here a reading connection does it while commits go on. A background task calls
+//! [`SqliteStore::checkpoint`] every few seconds; in a process without it, commits do it
+//! themselves once the WAL is large.
 
 use ports::StoreError;
 
 use crate::SqliteStore;
-use crate::error::store_error;
-use crate::runtime::Operation as _;
+use crate::runtime::Query as _;
 
-/// How far the log is copied.
+/// How far the WAL is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Pages in the log.
+    /// Pages in the WAL.
     pub log_pages: i64,
-    /// Those of them that stand in the file. If all do, the log starts anew with the next
-    /// commit.
+    /// Those of them that are in the file. If all are, the next commit restarts the WAL.
     pub copied_pages: i64,
 }
 
-/// A log of this many pages (16 MB) should start anew.
-const LONG_LOG: i64 = 4_000;
+/// A WAL of this many pages (16 MB) should be restarted.
+const LONG_WAL_PAGES: i64 = 4_000;
 
-/// So many pages the writer may be made to wait for (1 MB).
-const SHORT_REST: i64 = 256;
+/// For this many pages (1 MB) the writer may be blocked.
+const MAX_BLOCKING_PAGES: i64 = 256;
 
-/// How often to try to get near the writer before holding it up all the same.
-const ROUNDS: usize = 4;
+/// How often to copy until few pages are left, before the writer is blocked anyway.
+const MAX_ROUNDS: usize = 4;
 
 impl SqliteStore {
-    /// Copies the log into the file. Commits go on meanwhile; only when the log is long, and
-    /// a busy writer has appended to it all the time, the writer waits for the last few pages,
-    /// so that the log can start anew.
+    /// Copies the WAL into the file while commits go on. The writer is blocked for the last few
+    /// pages only if the WAL is long and commits have kept appending to it.
     pub async fn checkpoint(&self) -> Result<Checkpoint, StoreError> {
-        self.copy_log().await.map_err(store_error("sqlite_schema"))
+        let copied = self.copy_wal();
+        copied
+            .run(&self.runtime, "checkpoint", "sqlite_schema")
+            .await
     }
 
-    async fn copy_log(&self) -> Result<Checkpoint, sqlx::Error> {
+    async fn copy_wal(&self) -> Result<Checkpoint, sqlx::Error> {
         let mut reached = self.copy_committed().await?;
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let rest = reached.log_pages - reached.copied_pages;
-            if rest <= 0 || reached.log_pages < LONG_LOG {
+            if rest <= 0 || reached.log_pages < LONG_WAL_PAGES {
                 return Ok(reached);
             }
-            if rest <= SHORT_REST {
+            if rest <= MAX_BLOCKING_PAGES {
                 break;
             }
             reached = self.copy_committed().await?;
@@ -57,12 +57,11 @@ impl SqliteStore {
         Ok(reached)
     }
 
-    /// Copies what is committed and what no reader still needs.
+    /// Copies what is committed and no reader still needs.
     async fn copy_committed(&self) -> Result<Checkpoint, sqlx::Error> {
         let (_, log_pages, copied_pages): (i64, i64, i64) =
             sqlx::query_as("pragma wal_checkpoint(passive)")
                 .fetch_one(&self.readers)
-                .run_in(&self.runtime)
                 .await?;
         Ok(Checkpoint {
             log_pages,

@@ -1,4 +1,4 @@
-//! The file and its connections: one that writes, some that read.
+//! The file and its connections: one writer, some readers.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ports::{StoreError, error::Source};
-use sqlx::migrate::MigrateError;
+use sql_rows::error::migration_error;
+use sql_rows::schema::MIGRATIONS;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
@@ -18,20 +19,21 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::error::{cause, corrupt, store_error};
-use crate::schema::{self, MIGRATIONS};
+use crate::error::store_error;
+use crate::schema;
 
 /// All stores on one SQLite file. Clones share their connections.
 ///
-/// A dedicated connection writes, and whoever wants it waits in line: SQLite has one writer
-/// anyway, and this way nobody waits in a busy loop or is told to try again. Some more
-/// connections read, and see what was committed before they began.
+/// One connection writes, and writers queue for it: SQLite allows one writer anyway, and a queue
+/// needs no busy loop and no retries. Some more connections read what was committed before they
+/// began.
 ///
 /// Other processes, such as the command line, may use the file at the same time.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     pub(crate) readers: SqlitePool,
     writer: Arc<Mutex<Option<SqliteConnection>>>,
+    /// Where connections are opened and operations run.
     pub(crate) runtime: Handle,
     options: SqliteConnectOptions,
 }
@@ -39,59 +41,59 @@ pub struct SqliteStore {
 /// Why a file cannot be opened as a store.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// There is none.
+    /// The file does not exist.
     #[error("there is no database at {path}", path = .path.display())]
     Missing {
-        /// Where it was looked for.
+        /// The file.
         path: PathBuf,
     },
-    /// It is named wrongly.
+    /// The URL is invalid.
     #[error("a SQLite store is a path, or a URL like sqlite:data/receipts.db")]
     InvalidUrl(#[source] Source),
-    /// The file, or the folder it is to stand in, cannot be made.
-    #[error("cannot make {path}", path = .path.display())]
+    /// The file or a folder above it cannot be created.
+    #[error("cannot create {path}", path = .path.display())]
     Create {
         /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         #[source]
         source: io::Error,
     },
-    /// The file is there and SQLite does not open it.
+    /// SQLite cannot open the file.
     #[error("cannot open {path} as a SQLite database", path = .path.display())]
     Open {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         #[source]
         source: Source,
     },
 }
 
-/// How long a statement waits for another process that writes.
+/// How long a statement waits while another process writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many connections read.
+/// The number of reading connections.
 const READERS: u32 = 4;
 
-/// From this many pages (80 MB) on, a commit copies the log into the file itself. It is the
-/// net below [`SqliteStore::checkpoint`]: a writer that never rests appends 9,000 pages a
-/// second, so whoever calls that every two seconds never gets here.
+/// From this many pages (80 MB) on, a commit copies the WAL into the file itself. This is the
+/// fallback of [`SqliteStore::checkpoint`]: a busy writer appends 9,000 pages a second, so a
+/// checkpoint every two seconds keeps below it.
 const CHECKPOINT_PAGES: &str = "20000";
 
-/// The writer keeps this much (in KiB) of the file in memory: a batch changes some hundred
-/// pages, and what does not fit is written twice.
+/// The writer's cache in KiB: a batch changes some hundred pages, and what does not fit is
+/// written twice.
 const WRITER_CACHE: &str = "-16384";
 
-/// So many rows are fetched before the connection's thread waits for their reader.
+/// How many rows the connection's thread fetches ahead of their reader.
 const ROW_BUFFER: usize = 1_024;
 
-/// The log is cut back to this many bytes when it starts anew.
+/// The WAL is truncated to this many bytes when it restarts.
 const JOURNAL_SIZE_LIMIT: &str = "67108864";
 
 impl SqliteStore {
-    /// Opens a file by its path or its `sqlite:` URL. If there is none it is made, readable
-    /// for its owner only, and so are the folders above it. There are no tables before
+    /// Opens a file by its path or its `sqlite:` URL. If it does not exist it is created, readable
+    /// for its owner only, and so are the folders above it. It has no tables until
     /// [`SqliteStore::migrate`].
     pub async fn connect(url: &str) -> Result<Self, OpenError> {
         let options = connect_options(url)?;
@@ -99,12 +101,12 @@ impl SqliteStore {
         Self::open(options).await
     }
 
-    /// Returns whether there is a file at a path or its `sqlite:` URL.
+    /// Returns whether the file at a path or `sqlite:` URL exists.
     pub fn is_there(url: &str) -> Result<bool, OpenError> {
         Ok(connect_options(url)?.get_filename().exists())
     }
 
-    /// Opens a file like [`SqliteStore::connect`], and makes none.
+    /// Opens a file like [`SqliteStore::connect`], but does not create it.
     pub async fn connect_existing(url: &str) -> Result<Self, OpenError> {
         let options = connect_options(url)?;
         let path = options.get_filename();
@@ -127,8 +129,8 @@ impl SqliteStore {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY_TIMEOUT)
-            // There from the beginning, and for good: each has a thread, and that has the
-            // priority of the one that made it.
+            // Opened now and never closed: each has a thread, which inherits the priority of the
+            // one that opens it.
             .min_connections(READERS)
             .idle_timeout(None)
             .max_lifetime(None)
@@ -141,11 +143,17 @@ impl SqliteStore {
         })
     }
 
-    /// Brings the tables up to date, all steps or none. Several processes may do it at once.
-    /// Steps that a later release has added are left alone. Takes the write lock only if there
-    /// is something to do, so that a start does not wait for a process that holds it.
+    /// Returns the path of the file.
+    pub(crate) fn path(&self) -> &Path {
+        self.options.get_filename()
+    }
+
+    /// Applies the missing migrations, all or none. Several processes may do so at once.
+    /// Migrations of a later release are ignored. Locks the file only if a migration is missing,
+    /// so that a start does not wait for a process that is writing.
     ///
-    /// [`StoreError::Corrupt`] if the steps applied there are not the ones known here.
+    /// Fails with [`StoreError::Corrupt`] if an applied migration differs from the one known
+    /// here, with [`StoreError::Unsupported`] if the schema is from before the first release.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let migrator = schema::migrator();
         if self.is_migrated(&migrator).await? {
@@ -155,8 +163,8 @@ impl SqliteStore {
         let begun = writer.connection.begin_with("begin immediate").await;
         let mut transaction = begun.map_err(store_error(MIGRATIONS))?;
         // Not `run`, whose future is not `Send` on a connection.
-        let run = migrator.run_direct(None, &mut *transaction, false).await;
-        run.map_err(migration_error)?;
+        let migrated = migrator.run_direct(None, &mut *transaction, false).await;
+        migrated.map_err(|error| migration_error(error, store_error(MIGRATIONS)))?;
         transaction
             .commit()
             .await
@@ -165,8 +173,8 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Closes the connections when what runs on them has ended. The store is of no use
-    /// afterwards. The last process to close the file leaves it without a log beside it.
+    /// Closes the connections once their statements have ended. The store cannot be used
+    /// afterwards. The last process that closes the file removes its WAL.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.readers.close().await;
         match self.writer.lock().await.take() {
@@ -175,7 +183,7 @@ impl SqliteStore {
         }
     }
 
-    /// Begins a step that writes, when those that came before have ended.
+    /// Begins a transaction that writes, once earlier ones have ended.
     pub(crate) async fn begin(&self) -> Result<Write<'_>, sqlx::Error> {
         let mut writer = self.writer().await?;
         // A deferred transaction that reads first and then writes fails in a race.
@@ -185,13 +193,13 @@ impl SqliteStore {
         Ok(Write(writer))
     }
 
-    /// A step whose first text begins it, when those that came before have ended.
+    /// The same, but the caller's first text has to contain `begin immediate`.
     pub(crate) async fn begun_by_text(&self) -> Result<Write<'_>, sqlx::Error> {
         Ok(Write(self.writer().await?))
     }
 
-    /// A new writer. Its thread has the priority of the one that makes it, so that is one of
-    /// the runtime's own, whoever waits for it.
+    /// Opens a new writer. Its thread inherits the priority of the one that opens it, which
+    /// therefore has to be one of the runtime's own.
     async fn connect_again(&self) -> Result<SqliteConnection, sqlx::Error> {
         let options = self.options.clone();
         let connecting = async move { connect_writer(&options).await };
@@ -201,7 +209,7 @@ impl SqliteStore {
             .unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 
-    /// Waits until nobody writes in this process, and keeps it so.
+    /// Waits for the writer of this process and returns it for exclusive use.
     pub(crate) async fn writer(&self) -> Result<Writer<'_>, sqlx::Error> {
         let mut place = self.writer.lock().await;
         let connection = match place.take() {
@@ -212,9 +220,9 @@ impl SqliteStore {
     }
 }
 
-/// The connection that writes. When dropped it is closed, and a new one is opened for
-/// whoever is next, unless [`Writer::keep`] says that it is as good as before: a step that
-/// failed or was given up midway leaves nobody knows what.
+/// The connection that writes. When dropped it is closed, and a new one is opened for the next
+/// caller, unless [`Writer::keep`] confirms that it is usable: a transaction that failed or was
+/// cancelled midway leaves an unknown state.
 pub(crate) struct Writer<'a> {
     place: MutexGuard<'a, Option<SqliteConnection>>,
     connection: SqliteConnection,
@@ -226,23 +234,23 @@ impl Writer<'_> {
     }
 }
 
-/// A step that writes. When dropped, nothing of it was done.
+/// A transaction that writes. It is rolled back when dropped.
 pub(crate) struct Write<'a>(Writer<'a>);
 
 impl Write<'_> {
-    /// When this returns `Ok` the step is on the disk.
+    /// When this returns `Ok` the transaction is on disk.
     pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
         sqlx::query("commit").execute(&mut *self).await?;
         self.0.keep();
         Ok(())
     }
 
-    /// The last statement was a commit, and it has worked.
+    /// Keeps the connection after the last statement was a successful commit.
     pub(crate) fn committed(self) {
         self.0.keep();
     }
 
-    /// Like dropping it, without the price of a new connection.
+    /// Like dropping it, without the cost of a new connection.
     pub(crate) async fn roll_back(mut self) {
         if sqlx::query("rollback").execute(&mut *self).await.is_ok() {
             self.0.keep();
@@ -264,18 +272,6 @@ impl DerefMut for Write<'_> {
     }
 }
 
-fn migration_error(error: MigrateError) -> StoreError {
-    match error {
-        MigrateError::VersionMismatch(_) => corrupt(MIGRATIONS, "checksum")(error),
-        MigrateError::Dirty(_) => corrupt(MIGRATIONS, "success")(error),
-        MigrateError::Execute(error) => store_error(MIGRATIONS)(error),
-        MigrateError::ExecuteMigration(error, step) => {
-            StoreError::Unavailable(format!("migration {step}: {}", cause(error)).into())
-        }
-        other => StoreError::Unavailable(other.to_string().into()),
-    }
-}
-
 fn connect_options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
     let options = if url.starts_with("sqlite:") {
         SqliteConnectOptions::from_str(url).map_err(|error| OpenError::InvalidUrl(error.into()))?
@@ -287,7 +283,7 @@ fn connect_options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
     let in_memory = path.to_string_lossy().starts_with("file:")
         || query.split('&').any(|parameter| parameter == "mode=memory");
     if in_memory || path.as_os_str().is_empty() {
-        let why = "each of several connections would have a database of its own";
+        let why = "an in-memory database is not shared by several connections";
         return Err(OpenError::InvalidUrl(why.into()));
     }
     Ok(options
@@ -304,15 +300,15 @@ async fn connect_writer(options: &SqliteConnectOptions) -> Result<SqliteConnecti
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT)
         .pragma("cache_size", WRITER_CACHE)
-        // A statement of many rows keeps what it changes until it is done, to be able to take
-        // it back alone: in memory, not in a file.
+        // A statement journal, which can undo a statement of many rows alone: in memory, not in a
+        // file.
         .pragma("temp_store", "memory")
         .connect()
         .await
 }
 
-/// Makes the file and the folders above it, for their owner only. Those that are there stay
-/// as they are. SQLite gives its log the mode of the file.
+/// Creates the file and the folders above it, for their owner only. Existing ones stay as they
+/// are. SQLite gives the WAL the mode of the file.
 fn create(path: &Path) -> Result<(), OpenError> {
     let failed = |path: &Path| {
         let path = path.to_owned();

@@ -1,56 +1,30 @@
-//! What the engine's errors mean to whoever asked.
+//! Conversion of the engine's errors.
 
 use ports::{StoreError, error::Source};
 
-/// Sorts an error of a statement on `table` by what its caller can do about it.
+/// Converts an error of a statement on `table`, by what the caller can do about it.
 pub(crate) fn store_error(table: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
-    move |error| match &error {
-        sqlx::Error::Database(refusal) if fault(refusal.code().as_deref()) == Fault::Values => {
-            StoreError::Rejected {
-                what: refused_value(refusal.message()).unwrap_or(table),
-                source: cause(error),
-            }
-        }
-        sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => StoreError::Rejected {
-            what: table,
-            source: cause(error),
-        },
-        // Its text names the column, which is no constant.
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => corrupt(table, "?")(error),
-        _ => StoreError::Unavailable(cause(error)),
+    move |error| {
+        let refusal = error.as_database_error();
+        let refusal = refusal.filter(|it| fault(it.code().as_deref()) == Fault::Values);
+        let refused = refusal.map(|it| refused_value(it.message()).unwrap_or(table));
+        sql_rows::error::store_error(table, refused, error, cause)
     }
 }
 
-/// Returns what the engine said, once: sqlx repeats it in the text of each error of a chain.
-pub(crate) fn cause(error: sqlx::Error) -> Source {
+fn cause(error: sqlx::Error) -> Source {
     match error {
-        sqlx::Error::Database(refusal) => {
-            let code = refusal.code().unwrap_or_default();
-            format!("{} (SQLite code {code})", refusal.message()).into()
-        }
         sqlx::Error::Io(error) => error.into(),
-        other => other.to_string().into(),
-    }
-}
-
-/// A value of a row that is none of the domain's.
-pub(crate) fn corrupt<E: Into<Source>>(
-    table: &'static str,
-    column: &'static str,
-) -> impl FnOnce(E) -> StoreError {
-    move |source| StoreError::Corrupt {
-        table,
-        column,
-        source: source.into(),
+        other => sql_rows::error::message(&other, "SQLite code").into(),
     }
 }
 
 /// What is at fault when a statement fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    /// The engine refuses these values for good.
+    /// The engine will never accept these values.
     Values,
-    /// The file, its disk, its schema or another process is at fault; the engine may take the
+    /// The file, its disk, its schema or another process is at fault; the engine may accept the
     /// same values later.
     Store,
 }
@@ -108,7 +82,7 @@ fn fault(code: Option<&str>) -> Fault {
         .map_or(Fault::Store, |(_, fault)| *fault)
 }
 
-/// The engine names the constraint in its words only: `CHECK constraint failed: …`.
+/// The engine names the constraint in its message only: `CHECK constraint failed: …`.
 fn refused_value(message: &str) -> Option<&'static str> {
     message
         .contains("reports_fields_size_check")
@@ -120,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_class_is_the_values_fault_or_the_stores() {
+    fn each_code_is_fault_of_values_or_of_store() {
         let values = ["18", "19", "275", "787", "1555", "1811", "2067", "2579"];
         let extended = [
             "261", "262", "266", "517", "531", "778", "1043", "1299", "2323", "2835", "3091",
@@ -151,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_does_not_answer_is_unavailable() {
+    fn unresponsive_store_is_unavailable() {
         let busy = sqlx::Error::PoolTimedOut;
         assert!(matches!(
             store_error("reports")(busy),

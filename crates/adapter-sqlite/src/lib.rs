@@ -1,11 +1,11 @@
-//! The stores on SQLite: one file, one process that serves it, nothing else.
+//! The stores on SQLite: one file, served by one process.
 //!
-//! It knows tables, statements and what the engine's errors mean. It does not know the
-//! rules of a message's state: what a report does is asked of `domain`, under the lock of
-//! the one writer.
+//! This crate knows tables, statements and the meaning of the engine's errors. It does not know
+//! the rules of a message's state: it lets `domain` decide what a report does, while it holds the
+//! write lock.
 //!
-//! Start reading at [`SqliteStore`], then `reports/record.rs`: how a batch becomes four statements.
-//! The tables stand in `migrations/sqlite`.
+//! Start reading at [`SqliteStore`], then `reports/record.rs`: how a batch is recorded. The tables
+//! are in `migrations/sqlite`.
 
 mod bulk;
 mod channels;

@@ -1,62 +1,63 @@
-//! Which tables this program knows, and whether a file has them.
+//! The migrations, and whether a file has them.
 
 use ports::StoreError;
+use sql_rows::schema::{AppliedMigration, MIGRATIONS, is_complete, is_current, reject_prerelease};
 use sqlx::migrate::Migrator;
 
 use crate::SqliteStore;
-use crate::error::store_error;
+use crate::runtime::Query as _;
 
-pub(crate) const MIGRATIONS: &str = "_sqlx_migrations";
-
-/// Every step there is. Those that a later release has added are left alone.
+/// Returns all migrations of this release. Those of later releases are ignored.
 pub(crate) fn migrator() -> Migrator {
     let mut migrator: Migrator = sqlx::migrate!();
     migrator.set_ignore_missing(true);
     migrator
 }
 
-/// A step that was taken.
-struct Taken {
-    version: i64,
-    checksum: Vec<u8>,
-}
-
 impl SqliteStore {
-    /// Whether all steps of this release have been taken, which [`SqliteStore::migrate`] does.
+    /// Returns whether all migrations of this release were applied, which
+    /// [`SqliteStore::migrate`] does. Fails with [`StoreError::Unsupported`] if the schema is from
+    /// before the first release.
     pub async fn has_current_schema(&self) -> Result<bool, StoreError> {
-        let latest = migrator().iter().map(|step| step.version).max();
-        let taken = self.taken().await.map_err(store_error(MIGRATIONS))?;
-        Ok(taken.iter().map(|step| step.version).max() >= latest)
+        let migrator = migrator();
+        Ok(is_current(&self.applied(&migrator).await?, &migrator))
     }
 
-    /// Whether each step has been taken as it is known here, so that there is nothing to do
-    /// and nothing to complain of.
+    /// Returns whether there is nothing to migrate. Fails as above.
     pub(crate) async fn is_migrated(&self, migrator: &Migrator) -> Result<bool, StoreError> {
-        let taken = self.taken().await.map_err(store_error(MIGRATIONS))?;
-        Ok(migrator.iter().all(|step| {
-            let same =
-                |it: &Taken| it.version == step.version && it.checksum == step.checksum.as_ref();
-            taken.iter().any(same)
-        }))
+        Ok(is_complete(&self.applied(migrator).await?, migrator))
     }
 
-    /// The steps that have been taken.
-    async fn taken(&self) -> Result<Vec<Taken>, sqlx::Error> {
-        let there = sqlx::query_scalar!(
-            r#"select exists (
-                   select 1 from sqlite_schema where name = '_sqlx_migrations'
-               ) as "there!: bool""#
-        )
-        .fetch_one(&self.readers)
-        .await?;
-        if !there {
-            return Ok(Vec::new());
-        }
-        sqlx::query_as!(
-            Taken,
-            r#"select version as "version!", checksum from _sqlx_migrations where success"#
-        )
-        .fetch_all(&self.readers)
-        .await
+    async fn applied(&self, migrator: &Migrator) -> Result<Vec<AppliedMigration>, StoreError> {
+        let query = async {
+            let has_migrations = sqlx::query_scalar!(
+                r#"select exists (
+                       select 1 from sqlite_schema where name = '_sqlx_migrations'
+                   ) as "has_migrations!: bool""#
+            )
+            .fetch_one(&self.readers)
+            .await?;
+            if !has_migrations {
+                return Ok(Vec::new());
+            }
+            sqlx::query_as!(
+                AppliedMigration,
+                r#"select version as "version!", description, checksum
+                   from _sqlx_migrations where success"#
+            )
+            .fetch_all(&self.readers)
+            .await
+        };
+        let applied = query
+            .run(&self.runtime, "read migrations", MIGRATIONS)
+            .await?;
+        reject_prerelease(&applied, migrator, || {
+            format!(
+                "{} was created by a pre-release version of receiptd, whose tables this version \
+                 cannot use; move the file away and start again, which creates a new one",
+                self.path().display()
+            )
+        })?;
+        Ok(applied)
     }
 }

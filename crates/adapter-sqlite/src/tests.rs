@@ -1,4 +1,4 @@
-//! What the engine does to the store, seen from inside: errors, and steps that end midway.
+//! Errors of the engine, and cancelled transactions.
 
 mod leases;
 
@@ -19,7 +19,7 @@ async fn store(folder: &tempfile::TempDir) -> SqliteStore {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_unavailable_and_a_step_later_all_is_well() {
+async fn full_disk_is_unavailable_and_next_batch_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder).await;
     let mut write = store.begin().await.unwrap();
@@ -38,7 +38,7 @@ async fn a_full_disk_is_unavailable_and_a_step_later_all_is_well() {
 }
 
 #[tokio::test]
-async fn a_step_given_up_midway_leaves_nothing_and_blocks_nobody() {
+async fn cancelled_transaction_leaves_nothing_and_blocks_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder).await;
     let batch: Vec<_> = (0..500)
@@ -64,7 +64,7 @@ async fn a_step_given_up_midway_leaves_nothing_and_blocks_nobody() {
 }
 
 #[tokio::test]
-async fn a_value_that_was_never_written_is_corrupt() {
+async fn unknown_stored_value_is_corrupt() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder).await;
     store.record(&[report("SM1").build()]).await.unwrap();
@@ -116,7 +116,7 @@ async fn a_value_that_was_never_written_is_corrupt() {
 }
 
 #[tokio::test]
-async fn the_revision_of_the_directory_does_not_move_when_a_change_fails() {
+async fn failed_change_keeps_revision_of_directory() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder).await;
     store

@@ -1,5 +1,5 @@
 //! What a batch costs the engine and the disk. A change that breaks one of these has made the
-//! hot path dearer, or its answers less true.
+//! hot path slower, or its answers less reliable.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
@@ -33,8 +33,8 @@ fn batch(number: u64) -> Vec<Report> {
 }
 
 #[test]
-fn every_batch_is_synced_and_once_only() {
-    syncs::are_one_a_step("every_batch_is_synced_and_once_only", record);
+fn every_batch_is_synced_exactly_once() {
+    syncs::are_one_a_step("every_batch_is_synced_exactly_once", record);
 }
 
 async fn record(batches: u64) {
@@ -47,7 +47,7 @@ async fn record(batches: u64) {
 }
 
 #[tokio::test]
-async fn a_batch_is_handed_to_the_engine_twice() {
+async fn batch_takes_two_round_trips_to_the_engine() {
     let counter = Counter::default();
     tracing::subscriber::set_global_default(counter.clone()).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -57,11 +57,11 @@ async fn a_batch_is_handed_to_the_engine_twice() {
     for number in 1..=10 {
         store.record(&batch(number)).await.unwrap();
     }
-    // Nobody else uses this store, and its connections are asked nothing of their own.
+    // The store has no other user, and its connections execute nothing by themselves.
     assert_eq!(counter.handed_over() - before, 20);
 }
 
-/// Counts what `sqlx` logs: a line for each text that was run, whatever stands in it.
+/// Counts what `sqlx` logs: a line for each executed text, whatever it contains.
 #[derive(Clone, Default)]
 struct Counter(Arc<AtomicU64>);
 

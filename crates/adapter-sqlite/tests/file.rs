@@ -1,4 +1,4 @@
-//! The file of a store: how it is made, opened, copied to and left behind.
+//! The file of a store: creating, opening, checkpoints and closing.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
@@ -20,7 +20,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn file_and_folders_are_made_for_their_owner_only() {
+async fn file_and_folders_are_created_for_their_owner_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b/receipts.db");
     let store = open(&path).await;
@@ -31,7 +31,7 @@ async fn file_and_folders_are_made_for_their_owner_only() {
 }
 
 #[tokio::test]
-async fn a_path_and_its_url_open_the_same_file() {
+async fn path_and_its_url_open_the_same_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("receipts.db");
     let path = path.to_str().unwrap();
@@ -45,7 +45,7 @@ async fn a_path_and_its_url_open_the_same_file() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_store_is_refused() {
+async fn invalid_store_is_refused() {
     for url in [
         "",
         "sqlite:",
@@ -81,7 +81,7 @@ async fn what_cannot_be_a_store_is_refused() {
 }
 
 #[tokio::test]
-async fn before_the_tables_are_made_the_store_is_unavailable() {
+async fn store_without_tables_is_unavailable() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("receipts.db")).await;
     let ping = store.ping().await;
@@ -96,7 +96,7 @@ async fn before_the_tables_are_made_the_store_is_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_processes_may_make_the_tables_at_once() {
+async fn processes_may_migrate_concurrently() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("receipts.db");
     let mut racers = tokio::task::JoinSet::new();
@@ -111,7 +111,7 @@ async fn several_processes_may_make_the_tables_at_once() {
 }
 
 #[tokio::test]
-async fn a_closed_store_leaves_one_file_with_everything_in_it() {
+async fn closed_store_leaves_one_complete_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("receipts.db");
     let store = open(&path).await;
@@ -136,7 +136,7 @@ async fn a_closed_store_leaves_one_file_with_everything_in_it() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_copies_the_log_and_lets_it_start_anew() {
+async fn checkpoint_copies_wal_and_restarts_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("receipts.db");
     let store = open(&path).await;
@@ -158,7 +158,7 @@ async fn a_checkpoint_copies_the_log_and_lets_it_start_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn checkpoints_beside_a_busy_writer_lose_nothing() {
+async fn checkpoints_beside_busy_writer_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("receipts.db");
     let store = open(&path).await;
@@ -202,7 +202,7 @@ async fn hold_write_lock(path: &Path) -> sqlx::SqliteConnection {
 }
 
 #[tokio::test]
-async fn a_current_file_is_opened_and_migrated_while_another_process_writes() {
+async fn current_file_is_opened_while_another_process_writes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("receipts.db");
     open(&path).await.migrate().await.unwrap();
@@ -211,7 +211,7 @@ async fn a_current_file_is_opened_and_migrated_while_another_process_writes() {
 }
 
 #[tokio::test]
-async fn ping_writes_so_that_a_full_disk_is_noticed() {
+async fn ping_writes_to_notice_a_full_disk() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("receipts.db");
     let store = open(&path).await;
@@ -221,5 +221,37 @@ async fn ping_writes_so_that_a_full_disk_is_noticed() {
         let before = fs::metadata(&log).unwrap().len();
         store.ping().await.unwrap();
         assert!(fs::metadata(&log).unwrap().len() > before);
+    }
+}
+
+#[tokio::test]
+async fn file_of_pre_release_version_is_refused_with_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut old = options.create_if_missing(true).connect().await.unwrap();
+    sqlx::raw_sql(
+        "create table _sqlx_migrations (
+             version bigint primary key, description text not null,
+             installed_on timestamp not null default current_timestamp,
+             success boolean not null, checksum blob not null, execution_time bigint not null
+         );
+         insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+         values (1, 'create receipts', true, x'00', 0), (8, 'share subscriptions', true, x'00', 0)",
+    )
+    .execute(&mut old)
+    .await
+    .unwrap();
+    let store = open(&path).await;
+    for refused in [
+        store.migrate().await,
+        store.has_current_schema().await.map(drop),
+    ] {
+        let Err(StoreError::Unsupported(why)) = refused else {
+            panic!("{refused:?}");
+        };
+        let why = why.to_string();
+        assert!(why.contains("pre-release version of receiptd"), "{why}");
+        assert!(why.contains(path.to_str().unwrap()), "{why}");
     }
 }

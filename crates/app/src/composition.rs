@@ -166,7 +166,7 @@ impl Stores {
                     let store = store.clone();
                     async move {
                         let head = store.head().await?;
-                        Ok(store.mark(System.now(), head).await?)
+                        Ok(store.add_time_index_entry(System.now(), head).await?)
                     }
                 })]
             }

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// Which of our crates a crate may use, and which foreign ones it never uses.
-const PICTURE: [(&str, &[&str], &[&str]); 11] = [
+const PICTURE: [(&str, &[&str], &[&str]); 12] = [
     (
         "domain",
         &[],
@@ -32,8 +32,17 @@ const PICTURE: [(&str, &[&str], &[&str]); 11] = [
         &["domain", "ports"],
         &["actix-web", "sqlx"],
     ),
-    ("adapter-postgres", &["domain", "ports"], &["actix-web"]),
-    ("adapter-sqlite", &["domain", "ports"], &["actix-web"]),
+    ("sql-rows", &["domain", "ports"], &["actix-web", "tokio"]),
+    (
+        "adapter-postgres",
+        &["domain", "ports", "sql-rows"],
+        &["actix-web"],
+    ),
+    (
+        "adapter-sqlite",
+        &["domain", "ports", "sql-rows"],
+        &["actix-web"],
+    ),
     (
         "adapter-webhook",
         &["domain", "ports"],

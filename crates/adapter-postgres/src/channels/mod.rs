@@ -1,5 +1,4 @@
 //! Channels, their credentials, and rejected reports.
 
 pub(crate) mod rejections;
-pub(crate) mod rows;
 pub(crate) mod store;

@@ -1,18 +1,17 @@
-//! The log of refused reports.
+//! Refused reports.
 
 use async_trait::async_trait;
 use domain::page::{Page, PageSize};
-use domain::rejection::{MaskedFields, REJECTIONS_KEPT};
-use domain::{ChannelId, IntegratorName, Rejection, RejectionReason};
+use domain::rejection::REJECTIONS_KEPT;
+use domain::{ChannelId, Rejection};
 use ports::StoreError;
 use ports::rejections::{KeptRejection, RejectionStore};
+use sql_rows::rejections::fields_json;
 use sqlx::QueryBuilder;
-use time::OffsetDateTime;
 
 use crate::PostgresStore;
-use crate::error::{corrupt, store_error};
-use crate::rows::time;
-use crate::timeout::Operation as _;
+use crate::rows::RejectionRow;
+use crate::runtime::Query as _;
 
 const REJECTIONS: &str = "rejections";
 
@@ -22,12 +21,11 @@ impl RejectionStore for PostgresStore {
         if rejections.is_empty() {
             return Ok(());
         }
-        let fields = rejections.iter().map(fields_text);
+        let fields = rejections.iter().map(fields_json);
         let fields = fields.collect::<Result<Vec<_>, _>>()?;
-        self.try_keep(rejections, &fields)
-            .in_time(&self.runtime)
+        let kept = self.try_keep(rejections, &fields);
+        kept.run(&self.runtime, "store rejections", "rejection")
             .await
-            .map_err(store_error("rejection"))
     }
 
     async fn list(
@@ -55,9 +53,8 @@ impl RejectionStore for PostgresStore {
         let rows: Vec<RejectionRow> = query
             .build_query_as()
             .fetch_all(&self.pool)
-            .in_time(&self.runtime)
-            .await
-            .map_err(store_error(REJECTIONS))?;
+            .run(&self.runtime, "list rejections", REJECTIONS)
+            .await?;
         let kept = rows
             .into_iter()
             .map(KeptRejection::try_from)
@@ -67,7 +64,8 @@ impl RejectionStore for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Of two that run at once neither sees the other's rows: some too many stay until the next.
+    /// Adds rejections and deletes those beyond the limit of each channel. Concurrent calls do
+    /// not see each other's rows; then some rows too many stay until the next call.
     async fn try_keep(
         &self,
         rejections: &[Rejection],
@@ -99,7 +97,7 @@ impl PostgresStore {
         .await?;
         sqlx::query!(
             "with surplus as materialized (
-                 -- The newest rejection of each channel that is one too many.
+                 -- Per channel, the newest rejection beyond the limit.
                  select channel_id, (
                      select id from rejections as kept
                      where kept.channel_id = batch.channel_id
@@ -119,47 +117,5 @@ impl PostgresStore {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await
-    }
-}
-
-fn fields_text(rejection: &Rejection) -> Result<String, StoreError> {
-    let fields: Vec<(&str, &str)> = rejection.fields.iter().collect();
-    serde_json::to_string(&fields).map_err(|error| StoreError::Rejected {
-        what: "fields",
-        source: error.into(),
-    })
-}
-
-#[derive(sqlx::FromRow)]
-struct RejectionRow {
-    id: i64,
-    arrived_at: OffsetDateTime,
-    channel_id: String,
-    integrator: String,
-    reason: String,
-    detail: String,
-    fields: String,
-}
-
-impl TryFrom<RejectionRow> for KeptRejection {
-    type Error = StoreError;
-
-    fn try_from(row: RejectionRow) -> Result<Self, StoreError> {
-        let fields: Vec<(String, String)> =
-            serde_json::from_str(&row.fields).map_err(corrupt(REJECTIONS, "fields"))?;
-        Ok(Self {
-            id: row.id,
-            rejection: Rejection {
-                arrived_at: time(row.arrived_at, REJECTIONS, "arrived_at")?,
-                channel: ChannelId::parse(&row.channel_id)
-                    .map_err(corrupt(REJECTIONS, "channel_id"))?,
-                integrator: IntegratorName::parse(&row.integrator)
-                    .map_err(corrupt(REJECTIONS, "integrator"))?,
-                reason: RejectionReason::from_word(&row.reason)
-                    .ok_or_else(|| corrupt(REJECTIONS, "reason")("no reason is called so"))?,
-                detail: row.detail,
-                fields: MaskedFields::new(fields),
-            },
-        })
     }
 }

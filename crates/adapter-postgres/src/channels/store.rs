@@ -1,4 +1,4 @@
-//! Channels and the credentials that prove their callers.
+//! Channels, and the credentials that authenticate their callers.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use domain::credential::LIVE_CREDENTIALS_MAX;
 use domain::{Channel, ChannelCalls, ChannelId, Credential, CredentialId, PublicUrl, Timestamp};
 use ports::StoreError;
 use ports::channels::{Change, ChannelStore, ChannelWithCredentials};
+use sql_rows::channels::group;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use crate::PostgresStore;
-use crate::channels::rows::{ChannelRow, fold};
-use crate::error::{corrupt, store_error};
+use crate::error::store_error;
 use crate::retry;
-use crate::rows::time;
-use crate::timeout::Operation as _;
+use crate::rows::{CallsRow, ChannelRow};
+use crate::runtime::{Operation as _, Query as _};
 
 const CHANNELS: &str = "channels";
 const CALLS: &str = "channel_calls";
@@ -26,55 +26,41 @@ impl ChannelStore for PostgresStore {
     async fn revision(&self) -> Result<i64, StoreError> {
         sqlx::query_scalar!("select revision from channel_directory")
             .fetch_one(&self.pool)
-            .in_time(&self.runtime)
+            .run(&self.runtime, "read revision", "channel_directory")
             .await
-            .map_err(store_error("channel_directory"))
     }
 
     async fn all(&self) -> Result<Vec<ChannelWithCredentials>, StoreError> {
-        fold(
-            self.channel_rows(None)
-                .in_time(&self.runtime)
-                .await
-                .map_err(store_error(CHANNELS))?,
-        )
+        let rows = self.channel_rows(None);
+        group(rows.run(&self.runtime, "list channels", CHANNELS).await?)
     }
 
     async fn find(&self, id: &ChannelId) -> Result<Option<ChannelWithCredentials>, StoreError> {
-        let rows = self
-            .channel_rows(Some(id))
-            .in_time(&self.runtime)
-            .await
-            .map_err(store_error(CHANNELS))?;
-        Ok(fold(rows)?.pop())
+        let rows = self.channel_rows(Some(id));
+        let rows = rows.run(&self.runtime, "find channel", CHANNELS).await?;
+        Ok(group(rows)?.pop())
     }
 
     async fn add(&self, channel: &Channel, credential: &Credential) -> Result<Change, StoreError> {
-        self.try_add(channel, credential)
-            .in_time(&self.runtime)
-            .await
-            .map_err(store_error(CHANNELS))
+        let change = self.try_add(channel, credential);
+        change.run(&self.runtime, "add channel", CHANNELS).await
     }
 
     async fn update(&self, channel: &Channel) -> Result<Change, StoreError> {
-        self.try_update(channel)
-            .in_time(&self.runtime)
-            .await
-            .map_err(store_error(CHANNELS))
+        let change = self.try_update(channel);
+        change.run(&self.runtime, "update channel", CHANNELS).await
     }
 
     async fn remove(&self, id: &ChannelId) -> Result<Change, StoreError> {
-        self.try_remove(id)
-            .in_time(&self.runtime)
-            .await
-            .map_err(store_error(CHANNELS))
+        let change = self.try_remove(id);
+        change.run(&self.runtime, "remove channel", CHANNELS).await
     }
 
     async fn add_credential(&self, credential: &Credential) -> Result<Change, StoreError> {
-        self.try_add_credential(credential)
-            .in_time(&self.runtime)
+        let change = self.try_add_credential(credential);
+        change
+            .run(&self.runtime, "add credential", CREDENTIALS)
             .await
-            .map_err(store_error(CREDENTIALS))
     }
 
     async fn remove_credential(
@@ -82,58 +68,52 @@ impl ChannelStore for PostgresStore {
         channel: &ChannelId,
         id: CredentialId,
     ) -> Result<Change, StoreError> {
-        self.try_remove_credential(channel, id)
-            .in_time(&self.runtime)
+        let change = self.try_remove_credential(channel, id);
+        change
+            .run(&self.runtime, "remove credential", CREDENTIALS)
             .await
-            .map_err(store_error(CREDENTIALS))
     }
 
     async fn touch(&self, used: &[(CredentialId, Timestamp)]) -> Result<(), StoreError> {
-        retry::again(|| self.try_touch(used).in_time(&self.runtime))
+        let operation = "store use of credentials";
+        retry::again(|| self.try_touch(used).in_time(&self.runtime, operation))
             .await
             .map_err(store_error(CREDENTIALS))
     }
 
     async fn count_calls(&self, calls: &[(ChannelId, ChannelCalls)]) -> Result<(), StoreError> {
-        retry::again(|| self.try_count_calls(calls).in_time(&self.runtime))
-            .await
-            .map_err(store_error(CALLS))
+        let operation = "count calls";
+        retry::again(|| {
+            self.try_count_calls(calls)
+                .in_time(&self.runtime, operation)
+        })
+        .await
+        .map_err(store_error(CALLS))
     }
 
     async fn calls(&self, id: &ChannelId) -> Result<ChannelCalls, StoreError> {
-        let row = sqlx::query!(
+        let row = sqlx::query_as!(
+            CallsRow,
             "select challenged, refused, rejected, last_refused_at
              from channel_calls
              where channel_id = $1",
             id.as_str(),
         )
         .fetch_optional(&self.pool)
-        .in_time(&self.runtime)
-        .await
-        .map_err(store_error(CALLS))?;
-        let Some(row) = row else {
-            return Ok(ChannelCalls::default());
-        };
-        let count = |count: i64| u64::try_from(count).map_err(corrupt(CALLS, "counters"));
-        let last = row.last_refused_at;
-        let last = last.map(|last| time(last, CALLS, "last_refused_at"));
-        Ok(ChannelCalls {
-            challenged: count(row.challenged)?,
-            refused: count(row.refused)?,
-            rejected: count(row.rejected)?,
-            last_refused_at: last.transpose()?,
-        })
+        .run(&self.runtime, "read counts of calls", CALLS)
+        .await?;
+        row.map_or(Ok(ChannelCalls::default()), ChannelCalls::try_from)
     }
 }
 
 impl PostgresStore {
-    /// One statement, so that channels and credentials are of the same moment.
+    /// Returns channels with their credentials as of one moment, since it is one statement.
     async fn channel_rows(&self, id: Option<&ChannelId>) -> Result<Vec<ChannelRow>, sqlx::Error> {
         sqlx::query_as!(
             ChannelRow,
             r#"select channel.id, channel.integrator, channel.name, channel.enabled,
                    channel.senders, channel.public_url, channel.signing_token,
-                   channel.keep_messages_days, channel.created_at, channel.updated_at,
+                   channel.keep_messages_days as "keep_messages_days: i64", channel.created_at, channel.updated_at,
                    channel.version, credential.id as "credential_id?",
                    credential.webhook_user as "webhook_user?", credential.hash as "hash?",
                    credential.key_id as "key_id?", credential.label,
@@ -243,8 +223,7 @@ impl PostgresStore {
 
     async fn try_add_credential(&self, credential: &Credential) -> Result<Change, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        // Its lock lets one at a time count and add; the count then sees what those before
-        // have added.
+        // Locks the channel, so that the count below includes every credential added before.
         let channel = sqlx::query_scalar!(
             "select id from channels where id = $1 for update",
             credential.channel.as_str(),
@@ -293,7 +272,7 @@ impl PostgresStore {
     }
 
     async fn try_touch(&self, used: &[(CredentialId, Timestamp)]) -> Result<(), sqlx::Error> {
-        // An update from a list takes one of several values for a row: keep the latest.
+        // An update from a list applies only one of several values for a row: keep the latest.
         let mut latest = BTreeMap::new();
         for (id, at) in used {
             let entry = latest.entry(*id).or_insert(*at);
@@ -317,9 +296,7 @@ impl PostgresStore {
         .await?;
         Ok(())
     }
-}
 
-impl PostgresStore {
     async fn try_count_calls(
         &self,
         calls: &[(ChannelId, ChannelCalls)],
@@ -331,7 +308,7 @@ impl PostgresStore {
         let rejected: Vec<_> = calls.iter().map(|(_, it)| count(it.rejected)).collect();
         let last = calls.iter().map(|(_, it)| it.last_refused_at);
         let last: Vec<_> = last.map(|at| at.map(Timestamp::to_date_time)).collect();
-        // In the order of ids, so that two receivers never wait for each other.
+        // In the order of ids, so that two receivers never deadlock.
         sqlx::query!(
             "insert into channel_calls (
                  channel_id, challenged, refused, rejected, last_refused_at

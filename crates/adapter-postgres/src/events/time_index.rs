@@ -1,99 +1,98 @@
-//! Finding a time in the log, which has no index on times: one would be written with every
-//! report, and reports that come out of a journal late keep their old times, so that nothing
-//! can be found by halves in the order of ids either.
+//! Seeking the log by time.
 //!
-//! Instead it is noted once a minute where the log ends. What arrives from then on comes
-//! behind that mark, however late it is recorded.
+//! An index on arrival times would be written with every report, and a binary search on ids does
+//! not work: reports that were drained from a journal have old times and new ids. Instead, the
+//! end of the log is stored about once a minute: what arrives later comes after that entry,
+//! however late it is recorded.
 
 use domain::{LogPosition, Timestamp};
 use ports::StoreError;
 use time::Time;
 
 use crate::PostgresStore;
-use crate::error::store_error;
-use crate::timeout::Operation as _;
+use crate::runtime::Query as _;
 
-const LOG_MARKS: &str = "log_marks";
+const TIME_INDEX: &str = "log_time_index";
 
-/// How much later than now a receiver may think it is.
-const CLOCKS_AGREE_TO_MICROS: i64 = 60 * 1_000_000;
+/// How far ahead the clock of a receiver may be.
+const MAX_CLOCK_SKEW_MICROS: i64 = 60 * 1_000_000;
 
-/// Marks are made at least this far from each other, whoever makes them.
-const MARKS_APART_MICROS: i64 = 50 * 1_000_000;
+/// The least distance of two entries, whichever processes add them.
+const MIN_ENTRY_DISTANCE_MICROS: i64 = 50 * 1_000_000;
 
-/// How many reports behind a mark are looked at for the first one of a time.
-const LOOKED_AT: i64 = 100_000;
+/// How many reports after an entry are examined for the first one of a time.
+const MAX_EXAMINED: i64 = 100_000;
 
 impl PostgresStore {
-    /// Notes that the log ended at `head` at this time or before: the head is asked for first,
-    /// then the clock. Nothing is noted if nothing was recorded since the last time, or if
-    /// somebody has just done so.
-    pub async fn mark(&self, at: Timestamp, head: LogPosition) -> Result<(), StoreError> {
+    /// Adds the entry that the log ended at or before `head` at this time, so the caller reads
+    /// the head first and the clock then. Does nothing if no report was recorded since the last
+    /// entry, or if that is too recent.
+    pub async fn add_time_index_entry(
+        &self,
+        at: Timestamp,
+        head: LogPosition,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
-            "with gone as (
-                 delete from log_marks where position < (select pruned_through from report_log)
+            "with
+             -- Entries that point into the pruned part of the log.
+             pruned as (
+                 delete from log_time_index
+                 where position < (select pruned_through from report_log)
              )
-             insert into log_marks (at, position)
+             insert into log_time_index (at, position)
              select $1, $2
              where not exists (
-                     select from log_marks where at > $3 and at <= $1
+                     select from log_time_index where at > $3 and at <= $1
                  )
                  and (select max(id) from reports)
-                     > coalesce((select max(position) from log_marks where at <= $1), 0)
+                     > coalesce((select max(position) from log_time_index where at <= $1), 0)
              on conflict (at) do nothing",
             at.to_date_time(),
             head.0,
-            at.plus_micros(-MARKS_APART_MICROS).to_date_time(),
+            at.plus_micros(-MIN_ENTRY_DISTANCE_MICROS).to_date_time(),
         )
         .execute(&self.pool)
-        .in_time(&self.runtime)
+        .run(&self.runtime, "add time index entry", TIME_INDEX)
         .await
-        .map_err(store_error(LOG_MARKS))?;
-        Ok(())
+        .map(drop)
     }
 
-    /// It begins at a mark, or at the first report of the day: the day's partition and those
-    /// after it are asked for their first reports only. From there on it looks for the first
-    /// report of the time itself, but not through too many.
+    /// Returns a position before every report that arrived at `moment` or later: from the latest
+    /// suitable entry on, the first such report, but examining a limited number. Without an
+    /// entry it starts at the first report of the day's partition and those after it.
     ///
-    /// A mark counts only if none of a later time is at a lower place: whoever made it had a
-    /// clock that was behind.
-    pub(crate) async fn try_position_at(
-        &self,
-        moment: Timestamp,
-    ) -> Result<LogPosition, sqlx::Error> {
-        let marked_at = moment.plus_micros(-CLOCKS_AGREE_TO_MICROS);
+    /// An entry counts only if none of a later time has a lower position: the clock that made it
+    /// was behind.
+    pub(crate) async fn seek(&self, moment: Timestamp) -> Result<LogPosition, sqlx::Error> {
+        let entry_before = moment.plus_micros(-MAX_CLOCK_SKEW_MICROS).to_date_time();
         let moment = moment.to_date_time();
-        // `least` and `greatest` pass over the null of no such mark or report.
+        // `least` and `greatest` ignore the null of a missing entry or report.
         let position = sqlx::query_scalar!(
-            r#"with marked as (
+            r#"with
+               -- The latest entry before the time, not above any later entry.
+               entry as (
                    select max(position) as position
-                   from log_marks
+                   from log_time_index
                    where at <= $3
                        and position <= coalesce(
-                           (
-                               select min(position)
-                               from log_marks
-                               where at > $3
-                           ),
-                           9223372036854775807
+                           (select min(position) from log_time_index where at > $3), $5
                        )
                ),
+               -- Where the log ends, and where the search starts.
                bounds as materialized (
                    select
-                       ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + xact_offset)
-                           << 16) - 1 as head,
+                       first_undecided_report_id(xact_offset) - 1 as head,
                        greatest(
                            pruned_through,
-                           (select position from marked),
+                           (select position from entry),
                            least(
-                               ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-                                   + xact_offset) << 16) - 1,
+                               first_undecided_report_id(xact_offset) - 1,
                                (select id - 1 from reports where arrived_at >= $2 order by id limit 1)
                            )
                        ) as start
                    from report_log
                )
+               -- Just before the first report of the time, or at the last one examined.
                select greatest(
                    start,
                    least(
@@ -106,9 +105,9 @@ impl PostgresStore {
                                where id > (select start from bounds) and arrived_at >= $2
                                order by id
                                limit $4
-                           ) as front
+                           ) as examined
                            where arrived_at >= $1 or nth = $4
-                           order by front.id
+                           order by examined.id
                            limit 1
                        )
                    )
@@ -116,8 +115,9 @@ impl PostgresStore {
                from bounds"#,
             moment,
             moment.replace_time(Time::MIDNIGHT),
-            marked_at.to_date_time(),
-            LOOKED_AT,
+            entry_before,
+            MAX_EXAMINED,
+            i64::MAX,
         )
         .fetch_one(&self.pool)
         .await;

@@ -1,50 +1,43 @@
-//! Forgetting deliveries, and what they were to bring.
+//! Pruning deliveries, and erasing their bodies.
 
 use std::num::NonZeroU32;
 
 use domain::delivery::Attempts;
 use domain::{MessageKey, Timestamp};
-use ports::StoreError;
-use ports::maintenance::Pruning;
 use sqlx::PgConnection;
 
 use crate::PostgresStore;
-use crate::error::store_error;
-use crate::retry;
-use crate::subscriptions::deliveries::DELIVERIES;
-use crate::timeout::Operation as _;
 
 impl PostgresStore {
-    pub(crate) async fn prune_deliveries(
+    /// Deletes deliveries of removed subscriptions, then expired ones, and returns how many.
+    pub(crate) async fn try_prune_deliveries(
         &self,
         before: Timestamp,
         budget: NonZeroU32,
-    ) -> Result<Pruning, StoreError> {
+    ) -> Result<u64, sqlx::Error> {
         let budget = i64::from(budget.get());
-        // Each by its key: of most there is nothing left, and to see that must cost little.
-        let nobodys = sqlx::query!(
+        // Each by its key: most removed subscriptions have no deliveries left, and finding that
+        // out must be cheap.
+        let of_removed = sqlx::query!(
             "delete from deliveries where ctid = any (array(
-                 select theirs.ctid
+                 select found.ctid
                  from subscriptions
                  cross join lateral (
                      select ctid from deliveries
                      where subscription_id = subscriptions.id
-                     order by subscription_id, report_id, part
+                     order by subscription_id, report_id, event_index
                      limit $1
-                 ) as theirs
+                 ) as found
                  where removed
                  limit $1
              ))",
             budget,
         )
         .execute(&self.pool)
-        .in_time(&self.runtime)
-        .await
-        .map_err(store_error(DELIVERIES))?
+        .await?
         .rows_affected();
-        let left = budget.saturating_sub_unsigned(nobodys);
-        // What a worker is writing is not waited for: it would wait for this in turn.
-        let old = sqlx::query!(
+        // Skips rows that a worker is writing: it may be waiting for this transaction.
+        let expired = sqlx::query!(
             "delete from deliveries where ctid = any (array(
                  select ctid from deliveries
                  where finished_at < $1
@@ -53,46 +46,27 @@ impl PostgresStore {
                  for update skip locked
              ))",
             before.to_date_time(),
-            left,
+            budget.saturating_sub_unsigned(of_removed),
         )
         .execute(&self.pool)
-        .in_time(&self.runtime)
-        .await
-        .map_err(store_error(DELIVERIES))?
+        .await?
         .rows_affected();
-        let rows = nobodys.saturating_add(old);
-        Ok(Pruning {
-            rows,
-            days: 0,
-            done: rows < budget.unsigned_abs(),
-        })
+        Ok(of_removed.saturating_add(expired))
     }
 
-    pub(crate) async fn forget_bodies(
-        &self,
-        messages: &[MessageKey],
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        retry::again(|| self.try_forget_bodies(messages, now).in_time(&self.runtime))
-            .await
-            .map_err(store_error(DELIVERIES))
-    }
-}
-
-impl PostgresStore {
-    async fn try_forget_bodies(
+    pub(crate) async fn try_forget_bodies(
         &self,
         messages: &[MessageKey],
         now: Timestamp,
     ) -> Result<u64, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        let forgotten = forget_bodies(&mut transaction, messages, now).await?;
+        let erased_rows = forget_bodies(&mut transaction, messages, now).await?;
         transaction.commit().await?;
-        Ok(forgotten)
+        Ok(erased_rows)
     }
 }
 
-/// Forgets what was to be sent about messages, within a transaction.
+/// Erases the undelivered bodies of messages, within a transaction. Returns how many.
 pub(crate) async fn forget_bodies(
     connection: &mut PgConnection,
     messages: &[MessageKey],
@@ -102,11 +76,11 @@ pub(crate) async fn forget_bodies(
     let sids: Vec<_> = messages.iter().map(|key| key.sid.to_compact()).collect();
     let mut erased = Attempts::default();
     erased.erase(now);
-    // Whoever is writing is waited for; whoever comes later is refused.
+    // Waits for workers that are writing; refuses those that come later.
     sqlx::query!("update subscriptions set fence = fence + 1")
         .execute(&mut *connection)
         .await?;
-    let forgotten = sqlx::query!(
+    let erased_rows = sqlx::query!(
         "update deliveries
          set state = 'dead', body = null, next_attempt_at = null, finished_at = $3,
              last_attempts = $4::text::json
@@ -122,5 +96,5 @@ pub(crate) async fn forget_bodies(
     )
     .execute(&mut *connection)
     .await?;
-    Ok(forgotten.rows_affected())
+    Ok(erased_rows.rows_affected())
 }

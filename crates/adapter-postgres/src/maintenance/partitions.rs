@@ -1,4 +1,4 @@
-//! The partitions of the log, one a UTC day.
+//! The partitions of the log, one per UTC day.
 
 use sqlx::PgConnection;
 use time::Date;
@@ -6,15 +6,15 @@ use time::Date;
 /// How many days after today have a partition.
 const DAYS_AHEAD: i32 = 7;
 
-/// The server's day.
+/// Returns the current UTC day by the server's clock.
 pub(crate) async fn today(connection: &mut PgConnection) -> Result<Date, sqlx::Error> {
     sqlx::query_scalar!(r#"select (now() at time zone 'UTC')::date as "today!""#)
         .fetch_one(connection)
         .await
 }
 
-/// Makes the partitions of a day and of those after it that have none yet, each by itself.
-/// How many it made.
+/// Creates the missing partitions of a day and the next ones, each in a transaction of its own.
+/// Returns how many.
 pub(crate) async fn make(connection: &mut PgConnection, today: Date) -> Result<u32, sqlx::Error> {
     let missing = sqlx::query_scalar!(
         r#"select $1::date + days as "day!"
@@ -27,8 +27,8 @@ pub(crate) async fn make(connection: &mut PgConnection, today: Date) -> Result<u
     .await?;
     let mut made = 0;
     for day in missing {
-        // Whoever waits for its lock holds up all who read the log behind him, so he does not
-        // wait long, and tries again later.
+        // Readers of the log queue up after a waiting lock request, so it gives up soon; the
+        // caller tries again later.
         let new = sqlx::query_scalar!(
             r#"select reports_make_partition($1) as "new!"
                from set_config('lock_timeout', '1s', true)"#,
@@ -39,7 +39,7 @@ pub(crate) async fn make(connection: &mut PgConnection, today: Date) -> Result<u
         if new {
             made += 1;
         } else {
-            tracing::warn!(%day, "no partition was made for a day: its reports gathered elsewhere");
+            tracing::warn!(%day, "no partition was created for a day: its reports are in the default partition");
         }
     }
     Ok(made)

@@ -1,60 +1,16 @@
-//! Making room: days of the log that are too old.
+//! Retention of the log.
 
 use std::num::NonZeroU32;
 
-use domain::{RetentionDays, Timestamp};
-use ports::StoreError;
 use ports::maintenance::Pruning;
+use sql_rows::retention::pruning;
 use time::Date;
 
 use crate::PostgresStore;
-use crate::error::store_error;
-use crate::maintenance::partitions;
-use crate::timeout::Operation as _;
-
-const REPORTS: &str = "reports";
 
 impl PostgresStore {
-    pub(crate) async fn make_partitions(&self, today: Timestamp) -> Result<u32, StoreError> {
-        let today = today.to_date_time().date();
-        let made = async {
-            let mut connection = self.pool.acquire().await?;
-            partitions::make(&mut connection, today).await
-        };
-        made.in_time(&self.runtime)
-            .await
-            .map_err(store_error(REPORTS))
-    }
-
-    pub(crate) async fn prune_reports(
-        &self,
-        before: Timestamp,
-        budget: NonZeroU32,
-    ) -> Result<Pruning, StoreError> {
-        let pruned = self.try_prune_reports(before.to_date_time().date(), budget);
-        pruned
-            .in_time(&self.runtime)
-            .await
-            .map_err(store_error(REPORTS))
-    }
-
-    pub(crate) async fn prune_messages(
-        &self,
-        now: Timestamp,
-        keep: RetentionDays,
-        budget: NonZeroU32,
-    ) -> Result<Pruning, StoreError> {
-        let pruned = self.try_prune_messages(now, keep, budget);
-        pruned
-            .in_time(&self.runtime)
-            .await
-            .map_err(store_error("messages"))
-    }
-}
-
-impl PostgresStore {
-    /// A whole day, or else some reports of days that have no partition.
-    async fn try_prune_reports(
+    /// Drops the partition of a day, or else deletes reports of days without a partition.
+    pub(crate) async fn try_prune_reports(
         &self,
         before: Date,
         budget: NonZeroU32,
@@ -75,7 +31,9 @@ impl PostgresStore {
             });
         }
         let rows = sqlx::query_scalar!(
-            r#"with gone as (
+            r#"with
+               -- Reports of the default partition, oldest first.
+               deleted as (
                    delete from reports_default
                    where (id, arrived_at) in (
                        select id, arrived_at
@@ -86,27 +44,28 @@ impl PostgresStore {
                    )
                    returning id
                ),
+               -- What readers have missed.
                noted as (
                    update report_log
-                   set pruned_through = (select max(id) from gone)
-                   where pruned_through < (select max(id) from gone)
+                   set pruned_through = (select max(id) from deleted)
+                   where pruned_through < (select max(id) from deleted)
                )
-               select count(*) as "count!" from gone"#,
+               select count(*) as "count!" from deleted"#,
             cut,
             i64::from(budget.get()),
         )
         .fetch_one(&self.pool)
         .await?;
-        Ok(pruning(rows, budget))
+        Ok(pruning(rows.unsigned_abs(), budget))
     }
 
-    /// The lowest id that stays: of the reports that arrived from `before` on and were not
-    /// released the one that was recorded first, but none that readers may not have seen yet.
-    /// Days are whole: each partition is asked for its first report only.
+    /// Returns the lowest id that stays: the first report recorded of those that arrived since
+    /// `before` and were not released, and never above what readers may have seen. `before` is
+    /// the start of a day, so each partition is asked for its first report only.
     async fn first_kept(&self, before: Date) -> Result<i64, sqlx::Error> {
         sqlx::query_scalar!(
             r#"select least(
-                   (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + xact_offset) << 16,
+                   first_undecided_report_id(xact_offset),
                    (
                        select id
                        from reports
@@ -124,13 +83,5 @@ impl PostgresStore {
         )
         .fetch_one(&self.pool)
         .await
-    }
-}
-
-fn pruning(rows: i64, budget: NonZeroU32) -> Pruning {
-    Pruning {
-        rows: rows.unsigned_abs(),
-        days: 0,
-        done: rows < i64::from(budget.get()),
     }
 }

@@ -1,22 +1,17 @@
-//! When retention last ran, by the server's clock.
+//! Runs of retention, by the server's clock.
 
 use domain::Timestamp;
-use ports::StoreError;
-use ports::maintenance::{RetentionClock, RetentionKind, RetentionRun};
+use ports::maintenance::{RetentionKind, RetentionRun};
+use time::OffsetDateTime;
 
 use crate::PostgresStore;
-use crate::error::store_error;
-use crate::rows::time;
-use crate::timeout::Operation as _;
-
-const RUNS: &str = "retention_runs";
+use crate::rows::RetentionRunRow;
 
 impl PostgresStore {
-    pub(crate) async fn retention_clock(
+    pub(crate) async fn clock_and_last_run(
         &self,
         kind: RetentionKind,
-        _: Timestamp,
-    ) -> Result<RetentionClock, StoreError> {
+    ) -> Result<(OffsetDateTime, Option<RetentionRunRow>), sqlx::Error> {
         let row = sqlx::query!(
             r#"select now() as "now!", run.ran_at as "ran_at?", run.held_back as "held_back?"
                from (select 1) as one
@@ -24,27 +19,17 @@ impl PostgresStore {
             kind.as_str(),
         )
         .fetch_one(&self.pool)
-        .in_time(&self.runtime)
-        .await
-        .map_err(store_error(RUNS))?;
-        let last_run = match (row.ran_at, row.held_back) {
-            (Some(at), Some(held_back)) => Some(RetentionRun {
-                at: time(at, RUNS, "ran_at")?,
-                held_back,
-            }),
-            _ => None,
-        };
-        Ok(RetentionClock {
-            now: time(row.now, RUNS, "now")?,
-            last_run,
-        })
+        .await?;
+        let run = row.ran_at.zip(row.held_back);
+        let run = run.map(|(ran_at, held_back)| RetentionRunRow { ran_at, held_back });
+        Ok((row.now, run))
     }
 
-    pub(crate) async fn note_retention_run(
+    pub(crate) async fn store_run(
         &self,
         kind: RetentionKind,
         run: RetentionRun,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "insert into retention_runs (kind, ran_at, held_back)
              values ($1, $2, $3)
@@ -55,69 +40,62 @@ impl PostgresStore {
             run.held_back,
         )
         .execute(&self.pool)
-        .in_time(&self.runtime)
         .await
-        .map_err(store_error(RUNS))?;
-        Ok(())
+        .map(drop)
     }
 
-    pub(crate) async fn has_older(
+    pub(crate) async fn try_has_older(
         &self,
         kind: RetentionKind,
         before: Timestamp,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, sqlx::Error> {
         let (before, now) = (before.to_date_time(), now.to_date_time());
-        let older = async {
-            match kind {
-                RetentionKind::Reports => {
-                    sqlx::query_scalar!(
-                        r#"select exists (
-                               select from reports where arrived_at < $1
-                           ) as "older!""#,
-                        before,
-                    )
-                    .fetch_one(&self.pool)
-                    .await
-                }
-                // `greatest` passes over the null of no channel with a time of its own.
-                RetentionKind::Messages => {
-                    sqlx::query_scalar!(
-                        r#"select exists (
-                               select from messages
-                               where first_reported_at < greatest(
-                                   $1,
-                                   $2::timestamptz - interval '24 hours' * (
-                                       select min(keep_messages_days) from channels
-                                   )
-                               )
-                           ) as "older!""#,
-                        before,
-                        now,
-                    )
-                    .fetch_one(&self.pool)
-                    .await
-                }
-                RetentionKind::Deliveries => {
-                    sqlx::query_scalar!(
-                        r#"select exists (
-                               select from deliveries where finished_at < $1
-                           ) as "older!""#,
-                        before,
-                    )
-                    .fetch_one(&self.pool)
-                    .await
-                }
+        match kind {
+            RetentionKind::Reports => {
+                sqlx::query_scalar!(
+                    r#"select exists (
+                           select from reports where arrived_at < $1
+                       ) as "older!""#,
+                    before,
+                )
+                .fetch_one(&self.pool)
+                .await
             }
-        };
-        older
-            .in_time(&self.runtime)
-            .await
-            .map_err(store_error(RUNS))
+            // `greatest` ignores the null if no channel has a retention of its own.
+            RetentionKind::Messages => {
+                sqlx::query_scalar!(
+                    r#"select exists (
+                           select from messages
+                           where first_reported_at < greatest(
+                               $1,
+                               $2::timestamptz - interval '24 hours' * (
+                                   select min(keep_messages_days) from channels
+                               )
+                           )
+                       ) as "older!""#,
+                    before,
+                    now,
+                )
+                .fetch_one(&self.pool)
+                .await
+            }
+            RetentionKind::Deliveries => {
+                sqlx::query_scalar!(
+                    r#"select exists (
+                           select from deliveries where finished_at < $1
+                       ) as "older!""#,
+                    before,
+                )
+                .fetch_one(&self.pool)
+                .await
+            }
+        }
     }
 
-    pub(crate) async fn first_report(&self) -> Result<Option<Timestamp>, StoreError> {
-        let first = sqlx::query_scalar!(
+    /// Returns when the first report arrived that was not released.
+    pub(crate) async fn first_arrival(&self) -> Result<Option<OffsetDateTime>, sqlx::Error> {
+        sqlx::query_scalar!(
             "select arrived_at
              from reports
              where id > (select released_through from report_log)
@@ -126,15 +104,13 @@ impl PostgresStore {
              limit 1",
         )
         .fetch_optional(&self.pool)
-        .in_time(&self.runtime)
         .await
-        .map_err(store_error(RUNS))?;
-        first
-            .map(|first| time(first, "reports", "arrived_at"))
-            .transpose()
     }
 
-    pub(crate) async fn release_reports_after(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn try_release_reports_after(
+        &self,
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "update report_log
              set released_through = greatest(released_through, (select max(id) from reports)),
@@ -142,9 +118,7 @@ impl PostgresStore {
             now.to_date_time(),
         )
         .execute(&self.pool)
-        .in_time(&self.runtime)
         .await
-        .map_err(store_error("report_log"))?;
-        Ok(())
+        .map(drop)
     }
 }

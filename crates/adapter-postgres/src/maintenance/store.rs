@@ -1,4 +1,4 @@
-//! The port [`Maintenance`], put together from the modules that implement its parts.
+//! The port [`Maintenance`]; its statements are in the other modules.
 
 use std::num::NonZeroU32;
 
@@ -7,13 +7,31 @@ use domain::page::{Page, PageSize};
 use domain::{Erasure, ErasureId, MessageKey, Recipient, RetentionDays, Timestamp};
 use ports::maintenance::{ErasureOrder, Pruning, RetentionClock, RetentionKind, RetentionRun};
 use ports::{Maintenance, StoreError};
+use sql_rows::erasures::ERASURES;
+use sql_rows::retention::pruning;
+use sql_rows::time;
 
 use crate::PostgresStore;
+use crate::error::store_error;
+use crate::maintenance::partitions;
+use crate::retry;
+use crate::runtime::{Operation as _, Query as _};
+
+const REPORTS: &str = "reports";
+const REPORT_LOG: &str = "report_log";
+const MESSAGES: &str = "messages";
+const DELIVERIES: &str = "deliveries";
+const RUNS: &str = "retention_runs";
 
 #[async_trait]
 impl Maintenance for PostgresStore {
     async fn make_partitions(&self, today: Timestamp) -> Result<u32, StoreError> {
-        self.make_partitions(today).await
+        let today = today.to_date_time().date();
+        let made = async {
+            let mut connection = self.pool.acquire().await?;
+            partitions::make(&mut connection, today).await
+        };
+        made.run(&self.runtime, "create partitions", REPORTS).await
     }
 
     async fn prune_reports(
@@ -21,7 +39,8 @@ impl Maintenance for PostgresStore {
         before: Timestamp,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
-        self.prune_reports(before, budget).await
+        let pruned = self.try_prune_reports(before.to_date_time().date(), budget);
+        pruned.run(&self.runtime, "prune reports", REPORTS).await
     }
 
     async fn prune_messages(
@@ -30,7 +49,8 @@ impl Maintenance for PostgresStore {
         keep: RetentionDays,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
-        self.prune_messages(now, keep, budget).await
+        let pruned = self.try_prune_messages(now, keep, budget);
+        pruned.run(&self.runtime, "prune messages", MESSAGES).await
     }
 
     async fn prune_deliveries(
@@ -38,7 +58,9 @@ impl Maintenance for PostgresStore {
         before: Timestamp,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
-        self.prune_deliveries(before, budget).await
+        let rows = self.try_prune_deliveries(before, budget);
+        let rows = rows.run(&self.runtime, "prune deliveries", DELIVERIES);
+        Ok(pruning(rows.await?, budget))
     }
 
     async fn forget_bodies(
@@ -46,15 +68,25 @@ impl Maintenance for PostgresStore {
         messages: &[MessageKey],
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.forget_bodies(messages, now).await
+        retry::again(|| {
+            self.try_forget_bodies(messages, now)
+                .in_time(&self.runtime, "erase bodies")
+        })
+        .await
+        .map_err(store_error(DELIVERIES))
     }
 
     async fn retention_clock(
         &self,
         kind: RetentionKind,
-        now: Timestamp,
+        _: Timestamp,
     ) -> Result<RetentionClock, StoreError> {
-        self.retention_clock(kind, now).await
+        let clock = self.clock_and_last_run(kind);
+        let (now, run) = clock.run(&self.runtime, "read retention run", RUNS).await?;
+        Ok(RetentionClock {
+            now: time(now, RUNS, "now")?,
+            last_run: run.map(RetentionRun::try_from).transpose()?,
+        })
     }
 
     async fn note_retention_run(
@@ -62,7 +94,8 @@ impl Maintenance for PostgresStore {
         kind: RetentionKind,
         run: RetentionRun,
     ) -> Result<(), StoreError> {
-        self.note_retention_run(kind, run).await
+        let stored = self.store_run(kind, run);
+        stored.run(&self.runtime, "store retention run", RUNS).await
     }
 
     async fn has_older(
@@ -71,15 +104,23 @@ impl Maintenance for PostgresStore {
         before: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.has_older(kind, before, now).await
+        let older = self.try_has_older(kind, before, now);
+        older.run(&self.runtime, "find expired data", RUNS).await
     }
 
     async fn first_report(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.first_report().await
+        let first = self.first_arrival();
+        let first = first.run(&self.runtime, "find first report", RUNS).await?;
+        first
+            .map(|first| time(first, REPORTS, "arrived_at"))
+            .transpose()
     }
 
     async fn release_reports_after(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.release_reports_after(now).await
+        let released = self.try_release_reports_after(now);
+        released
+            .run(&self.runtime, "release reports", REPORT_LOG)
+            .await
     }
 
     async fn begin_erasure(
@@ -88,7 +129,8 @@ impl Maintenance for PostgresStore {
         order: &ErasureOrder,
         recipient: &Recipient,
     ) -> Result<(), StoreError> {
-        self.begin_erasure(id, order, recipient).await
+        let begun = self.insert_erasure(id, order, recipient);
+        begun.run(&self.runtime, "begin erasure", ERASURES).await
     }
 
     async fn continue_erasure(
@@ -97,15 +139,24 @@ impl Maintenance for PostgresStore {
         budget: NonZeroU32,
         now: Timestamp,
     ) -> Result<Option<Erasure>, StoreError> {
-        self.continue_erasure(id, budget, now).await
+        retry::again(|| {
+            self.try_erasure_step(id, budget, now)
+                .in_time(&self.runtime, "continue erasure")
+        })
+        .await?;
+        self.erasure(id).await
     }
 
     async fn unfinished_erasure(&self) -> Result<Option<ErasureId>, StoreError> {
-        self.unfinished_erasure().await
+        let id = self.unfinished_erasure_id();
+        let id = id.run(&self.runtime, "find unfinished erasure", ERASURES);
+        Ok(id.await?.map(ErasureId))
     }
 
     async fn erasure(&self, id: ErasureId) -> Result<Option<Erasure>, StoreError> {
-        self.erasure(id).await
+        let row = self.erasure_row(id);
+        let row = row.run(&self.runtime, "find erasure", ERASURES).await?;
+        row.map(Erasure::try_from).transpose()
     }
 
     async fn erasures(
@@ -113,6 +164,10 @@ impl Maintenance for PostgresStore {
         after: Option<ErasureId>,
         size: PageSize,
     ) -> Result<Page<Erasure, ErasureId>, StoreError> {
-        self.erasures(after, size).await
+        let rows = self.erasure_rows(after, size);
+        let rows = rows.run(&self.runtime, "list erasures", ERASURES).await?;
+        let erasures = rows.into_iter().map(Erasure::try_from);
+        let erasures = erasures.collect::<Result<_, _>>()?;
+        Ok(Page::cut(erasures, size, |erasure| erasure.id))
     }
 }

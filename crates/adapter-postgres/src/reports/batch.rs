@@ -1,4 +1,4 @@
-//! A batch of reports as columns, the form in which one statement takes it.
+//! A batch of reports as columns, the form in which one statement records it.
 
 use domain::message::MessageError;
 use domain::seen_reports::ReportIdentity;
@@ -6,21 +6,21 @@ use domain::{DeliveryStatus, Effect, Message, Report};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// A batch, folded: every message once, every different report once.
+/// A folded batch: each message once, each distinct report once.
 #[derive(Debug, Default)]
 pub(crate) struct Batch<'a> {
-    /// One place a message, in the order of their keys. Whoever writes several messages
-    /// locks them in this order, so that two writers never wait for each other.
-    pub(crate) messages: Messages<'a>,
-    /// One place a report, those of one message side by side.
-    pub(crate) logged: LoggedReports<'a>,
-    /// Which report of the batch stands at each place of `logged`.
-    pub(crate) places: Vec<usize>,
+    /// In the order of their keys. All writers lock messages in this order, so that they never
+    /// deadlock.
+    pub(crate) messages: MessageColumns<'a>,
+    /// Those of one message are adjacent.
+    pub(crate) reports: ReportColumns<'a>,
+    /// For each of `reports`, its index in the batch.
+    pub(crate) report_indexes: Vec<usize>,
 }
 
-/// What the reports of the batch say of each message, by columns of `messages`.
+/// The state of each message according to the batch alone, by columns of `messages`.
 #[derive(Debug, Default)]
-pub(crate) struct Messages<'a> {
+pub(crate) struct MessageColumns<'a> {
     pub(crate) channel_id: Vec<&'a str>,
     pub(crate) sid: Vec<Vec<u8>>,
     pub(crate) recipient: Vec<String>,
@@ -34,21 +34,20 @@ pub(crate) struct Messages<'a> {
     pub(crate) error_at: Vec<Option<OffsetDateTime>>,
     pub(crate) error_code: Vec<Option<String>>,
     pub(crate) error_text: Vec<Option<String>>,
-    /// Where its reports begin in [`LoggedReports`].
-    pub(crate) first_place: Vec<i32>,
-    /// How many they are.
-    pub(crate) logged: Vec<i32>,
+    /// The index of its first report in [`ReportColumns`].
+    pub(crate) first_index: Vec<i32>,
+    /// How many reports it has there.
+    pub(crate) reports: Vec<i32>,
 }
 
-/// The reports of the batch that no other one of the batch repeats, by columns of
-/// `reports`.
+/// The reports of the batch without duplicates, by columns of `reports`.
 #[derive(Debug, Default)]
-pub(crate) struct LoggedReports<'a> {
+pub(crate) struct ReportColumns<'a> {
     /// The bit of [`ReportIdentity::Plain`], else 0.
     pub(crate) seen_bit: Vec<i32>,
     pub(crate) fingerprint: Vec<Option<i64>>,
     pub(crate) rank: Vec<Option<i16>>,
-    /// What it does to a message of which the store knows nothing yet.
+    /// The effect on a message that is not stored yet.
     pub(crate) effect: Vec<&'static str>,
     pub(crate) arrived_at: Vec<OffsetDateTime>,
     pub(crate) credential_id: Vec<Uuid>,
@@ -62,71 +61,71 @@ pub(crate) struct LoggedReports<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Folds reports, at most `i32::MAX`.
+    /// Folds reports, at most `i32::MAX` of them.
     pub(crate) fn fold(reports: &'a [Report]) -> Self {
-        let mut sorted: Vec<Keyed<'a>> = reports
+        let mut sorted: Vec<KeyedReport<'a>> = reports
             .iter()
             .enumerate()
-            .map(|(place, report)| Keyed {
+            .map(|(index, report)| KeyedReport {
                 channel: report.key.channel.as_str(),
                 sid: report.key.sid.to_compact(),
-                place,
+                index,
                 report,
             })
             .collect();
         sorted.sort_unstable_by(|a, b| {
-            (a.channel, &a.sid, a.place).cmp(&(b.channel, &b.sid, b.place))
+            (a.channel, &a.sid, a.index).cmp(&(b.channel, &b.sid, b.index))
         });
 
         let mut batch = Self::default();
-        for of_one_message in sorted.chunk_by(Keyed::is_of_the_same_message) {
-            batch.take_message(of_one_message);
+        for of_message in sorted.chunk_by(KeyedReport::is_of_same_message) {
+            batch.push_message(of_message);
         }
         batch
     }
 
-    fn take_message(&mut self, reports: &[Keyed<'a>]) {
+    fn push_message(&mut self, reports: &[KeyedReport<'a>]) {
         let Some((first, rest)) = reports.split_first() else {
             return;
         };
-        let first_place = self.places.len();
+        let first_index = self.report_indexes.len();
         let (mut message, effect) = Message::begin(first.report);
-        self.take_report(first, effect);
+        self.push_report(first, effect);
         for next in rest {
             match message.absorb(next.report) {
                 Effect::Duplicate => {}
-                effect => self.take_report(next, effect),
+                effect => self.push_report(next, effect),
             }
         }
-        self.messages.first_place.push(small(first_place));
+        self.messages.first_index.push(small(first_index));
         self.messages
-            .logged
-            .push(small(self.places.len() - first_place));
+            .reports
+            .push(small(self.report_indexes.len() - first_index));
         self.messages.channel_id.push(first.channel);
         self.messages.sid.push(first.sid.clone());
         self.messages.push_state(&message);
     }
 
-    fn take_report(&mut self, keyed: &Keyed<'a>, effect: Effect) {
-        self.places.push(keyed.place);
-        self.logged.push(keyed.report, effect);
+    fn push_report(&mut self, keyed: &KeyedReport<'a>, effect: Effect) {
+        self.report_indexes.push(keyed.index);
+        self.reports.push(keyed.report, effect);
     }
 }
 
-struct Keyed<'a> {
+struct KeyedReport<'a> {
     channel: &'a str,
     sid: Vec<u8>,
-    place: usize,
+    index: usize,
     report: &'a Report,
 }
 
-impl Keyed<'_> {
-    fn is_of_the_same_message(&self, other: &Self) -> bool {
+impl KeyedReport<'_> {
+    fn is_of_same_message(&self, other: &Self) -> bool {
         self.sid == other.sid && self.channel == other.channel
     }
 }
 
-impl Messages<'_> {
+impl MessageColumns<'_> {
     fn push_state(&mut self, message: &Message) {
         self.recipient
             .push(message.parties.recipient.reveal().to_owned());
@@ -152,7 +151,7 @@ impl Messages<'_> {
     }
 }
 
-impl<'a> LoggedReports<'a> {
+impl<'a> ReportColumns<'a> {
     fn push(&mut self, report: &'a Report, effect: Effect) {
         let (seen_bit, fingerprint) = match ReportIdentity::of(report) {
             ReportIdentity::Plain(bit) => (bit.cast_signed(), None),
@@ -182,4 +181,14 @@ fn rank(status: DeliveryStatus) -> i16 {
 
 fn small(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// Returns an empty column instead of one without values: `unnest` fills short arrays with
+/// nulls, and most batches leave most of the times empty.
+pub(crate) fn sparse<T>(column: &[Option<T>]) -> &[Option<T>] {
+    if column.iter().all(Option::is_none) {
+        &[]
+    } else {
+        column
+    }
 }

@@ -1,26 +1,29 @@
-//! The ids of the log on a server that counts transactions anew.
+//! Report ids after the database moved to a server with lower transaction ids.
 
 use sqlx::{Connection as _, PgConnection};
 
 use crate::error::is_unmigrated;
 
-/// Makes the next ids greater than every position that is stored.
+/// How many transaction ids are skipped. Clients hold positions that the database does not know,
+/// such as the end of the log after the backup: new reports must come after those as well.
+const SKIPPED_TRANSACTIONS: i64 = 1 << 32;
+
+/// Raises the next report ids above every stored position.
 ///
-/// They always are, except on a server to which the data came from another one, by a dump or
-/// by logical replication: transaction ids start low there. (`pg_upgrade` and physical copies
-/// keep them.) Positions reach beyond the last report: a reader's position is the end of the
-/// log, which other transactions of the old server have moved on, and the log may be pruned
-/// empty. Ids of reports that messages and deliveries refer to are in the log or below what
-/// was pruned.
+/// They always are, except on a server to which the data was moved by a dump or by logical
+/// replication: its transaction ids start low. (`pg_upgrade` and physical copies keep them.)
+/// Positions reach beyond the last report: a reader's position is the end of the log, which
+/// other transactions of the old server have moved, and the log may be pruned empty. Ids of
+/// reports that messages and deliveries refer to are in the log or below what was pruned.
 ///
-/// It is asked on each new connection, before that writes: when the server is replaced, so are
-/// the connections. A connection to a server that takes no writes is left alone.
+/// This is checked on each new connection before it writes: when the server is replaced, so are
+/// the connections. It does nothing on a server that is read-only.
 pub(crate) async fn raise(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let low = sqlx::query!(
-        r#"select (xact_offset + pg_snapshot_xmax(pg_current_snapshot())::text::bigint) << 16 <= greatest(
+        r#"select first_report_id(pg_snapshot_xmax(pg_current_snapshot()), xact_offset) <= greatest(
                    pruned_through,
                    (select max(id) from reports),
-                   (select max(position) from log_marks),
+                   (select max(position) from log_time_index),
                    (select max(position) from log_cursors),
                    (select max(position) from subscriptions),
                    (select max(log_after) from erasures)
@@ -44,20 +47,16 @@ pub(crate) async fn raise(connection: &mut PgConnection) -> Result<(), sqlx::Err
             Ok(())
         }
         Ok(None) => Ok(()),
-        // Whoever makes the tables calls again.
+        // The migration calls this again.
         Err(error) if is_unmigrated(&error) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Raises the offset once, whichever of several connections comes first.
+/// Raises the offset once, on the first of several connections.
 ///
 /// Transactions that write with the old offset end before it is raised, and later ones see the
-/// new one: every statement that makes ids takes a lock on the table before its snapshot.
-///
-/// Clients keep positions that the database does not know of, such as the end of the log after
-/// the backup. So 2^32 transactions are passed over: what is recorded from now on is after
-/// those positions as well.
+/// new one: every statement that makes ids locks the table before it takes its snapshot.
 async fn raise_log(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
     sqlx::query!("lock table report_log in access exclusive mode")
@@ -68,7 +67,7 @@ async fn raise_log(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
              select greatest(
                  pruned_through,
                  (select max(id) from reports),
-                 (select max(position) from log_marks),
+                 (select max(position) from log_time_index),
                  (select max(position) from log_cursors),
                  (select max(position) from subscriptions),
                  (select max(log_after) from erasures)
@@ -76,12 +75,13 @@ async fn raise_log(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
              from report_log
          )
          update report_log
-         set xact_offset = (greatest_position >> 16) + (1::bigint << 32)
+         set xact_offset = report_id_xact(greatest_position) + $1
              - pg_snapshot_xmin(pg_current_snapshot())::text::bigint
          from stored
-         where (xact_offset + pg_snapshot_xmax(pg_current_snapshot())::text::bigint) << 16
+         where first_report_id(pg_snapshot_xmax(pg_current_snapshot()), xact_offset)
              <= greatest_position
-         returning xact_offset"
+         returning xact_offset",
+        SKIPPED_TRANSACTIONS,
     )
     .fetch_optional(&mut *transaction)
     .await?;
@@ -89,7 +89,7 @@ async fn raise_log(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     if let Some(offset) = raised {
         tracing::info!(
             offset,
-            "the database came from another server: positions in the log go on above the old ones"
+            "the database was moved from another server: new report ids continue above the old ones"
         );
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Which messages other sessions hold.
+//! Which messages other sessions have locked.
 
 use domain::Report;
 use sqlx::postgres::PgPool;
@@ -16,11 +16,13 @@ pub(crate) async fn locked(pool: &PgPool, reports: &[Report]) -> Result<Vec<bool
         .collect();
     sqlx::query_scalar!(
         r#"
-with wanted as materialized (
+with
+-- The messages of the reports.
+wanted as materialized (
     select channel_id, sid, nth
     from unnest($1::text[], $2::bytea[]) with ordinality as wanted (channel_id, sid, nth)
 ),
--- The lock that an update takes. It is given back when this statement ends.
+-- Those that can be locked as an update does; released when this statement ends.
 free as materialized (
     select channel_id, sid
     from messages

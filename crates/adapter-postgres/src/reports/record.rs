@@ -3,79 +3,78 @@
 use domain::{Effect, Report};
 use sqlx::PgConnection;
 
-use crate::reports::batch::Batch;
+use crate::reports::batch::{Batch, sparse};
 
-/// How many reports one statement takes. The statement's `1023` and `>> 10` are this number
-/// too.
-pub(crate) const BLOCK: usize = 1024;
+/// How many reports one statement records.
+pub(crate) const BLOCK_REPORTS: usize = 1024;
 
-/// How many statements one transaction has room for: an id is the transaction's, and 16 bits
-/// that tell its reports apart.
-pub(crate) const BLOCKS: usize = 64;
+/// How many bits of an id are the index of the report in its transaction (`first_report_id` in
+/// the schema).
+const INDEX_BITS: i32 = 16;
 
-/// What each of the reports, at most [`BLOCK`], did. `nth` tells the statements of a
-/// transaction apart, from 0 to less than [`BLOCKS`].
+/// How many statements a transaction may execute.
+pub(crate) const MAX_BLOCKS: usize = (1 << INDEX_BITS) / BLOCK_REPORTS;
+
+/// Records at most [`BLOCK_REPORTS`] reports and returns the effect of each. `first_index` is the
+/// index of the first one in the transaction, a multiple of [`BLOCK_REPORTS`].
 pub(crate) async fn record(
     connection: &mut PgConnection,
     reports: &[Report],
-    nth: i64,
+    first_index: i64,
 ) -> Result<Vec<Effect>, sqlx::Error> {
     let batch = Batch::fold(reports);
-    let new = insert(connection, &batch, nth).await?;
+    let logged = insert(connection, &batch, first_index).await?;
 
     let mut effects = vec![Effect::Duplicate; reports.len()];
-    for logged in new {
-        let place = usize::try_from(logged.place)
-            .ok()
-            .and_then(|at| batch.places.get(at));
-        let report_and_effect = place.and_then(|at| reports.get(*at).zip(effects.get_mut(*at)));
-        let Some((report, effect)) = report_and_effect else {
+    for new in logged {
+        let index = usize::try_from(new.index).ok();
+        let index = index.and_then(|index| batch.report_indexes.get(index));
+        let report = index.and_then(|index| reports.get(*index).zip(effects.get_mut(*index)));
+        let Some((report, effect)) = report else {
             return Err(sqlx::Error::Decode(
-                "a place outside the batch came back".into(),
+                "the statement returned an index outside the batch".into(),
             ));
         };
-        // The statement has compared the ranks; any above or below says the same.
-        let rank = if logged.advanced { None } else { Some(u8::MAX) };
+        // The statement has compared the ranks: any lower or higher one gives the same result.
+        let rank = if new.advanced { None } else { Some(u8::MAX) };
         *effect = Effect::of_new(&report.status, rank);
     }
     Ok(effects)
 }
 
-/// A report that the store did not have.
-struct New {
-    /// Its place in [`Batch::logged`].
-    place: i32,
-    /// Whether it moved its message.
+/// A report that was added to the log.
+struct NewReport {
+    /// Its index in [`Batch::reports`].
+    index: i32,
+    /// Whether it advanced the status of its message.
     advanced: bool,
 }
 
-/// Writes a folded batch.
+/// Writes a folded batch and returns the reports that were new.
 ///
-/// A report's id is made of the id of the transaction, the statement's number in it and the
-/// report's place in the batch. What is new is decided by the upsert, under the lock of the
-/// message's row: of the ids that the batch brings, the row takes those whose reports it has
-/// not seen. So what belongs into the log is on the row afterwards, in its last block of ids,
-/// and the place there is the revision; nothing else need be remembered, and no index on the
-/// log is asked.
+/// A report's id consists of the transaction's id and the report's index in the transaction. The
+/// upsert decides, under the lock of the message row, which reports are new: it appends to the
+/// row those ids of the batch whose reports it has not seen. The position of an id there is the
+/// report's revision. So the log rows to write follow from the returned message rows, and the log
+/// needs no index besides its key.
 ///
-/// A message whose recipient was erased (domain's `Address::erased`, the word in the
-/// statement) stays so, and so does what is reported of it from then on: its row is looked at
-/// in any case.
+/// An erased message (its recipient is the word of domain's `Address::erased`) stays erased, and
+/// its later reports are erased before they are logged.
 ///
-/// A batch may have waited for the row until somebody with a later transaction id had written
-/// it. Then the ids of a message do not grow with its revisions; `log.rs` hands its reports
-/// out in the order of revisions all the same.
+/// A batch may wait for a row until a transaction with a higher id has written it. Then the ids
+/// of a message are not in the order of its revisions; readers return its reports in that order
+/// all the same (`sql_rows::log`).
 #[expect(
     clippy::too_many_lines,
-    reason = "one statement, as long as its columns are many"
+    reason = "one statement with a line for each of its many columns"
 )]
 async fn insert(
     connection: &mut PgConnection,
     batch: &Batch<'_>,
-    nth: i64,
-) -> Result<Vec<New>, sqlx::Error> {
+    first_index: i64,
+) -> Result<Vec<NewReport>, sqlx::Error> {
     let messages = &batch.messages;
-    let logged = &batch.logged;
+    let reports = &batch.reports;
     let [
         accepted_at,
         scheduled_at,
@@ -90,40 +89,47 @@ async fn insert(
         read_at,
     ] = &messages.times;
     sqlx::query_as!(
-        New,
+        NewReport,
         r#"
-with block as materialized (
-    -- Without a `from` the planner sees that this is one row; of a table it expects thousands.
+with
+-- The id of the first report of this statement: `first_report_id` of the transaction, written
+-- out because inlining the function costs 3 % of a small batch, plus the index of the first
+-- report. The subselect, instead of a `from`, tells the planner that this is one row.
+block as materialized (
     select
-        ((pg_current_xact_id()::text::bigint + (select xact_offset from report_log)) << 16)
-            + ($39::bigint << 10) as first_id
+        ((pg_current_xact_id()::text::bigint + (select xact_offset from report_log))
+            << $40::integer) + $39::bigint as first_id
 ),
-moved as (
+-- Upserts the messages, in the order of their keys so that concurrent batches never deadlock.
+-- Every column is joined with what is stored: ranks by `greatest`, times by `least`, masks by
+-- union. Returns what the log needs of each row.
+upserted as (
     insert into messages as stored (
         channel_id, sid, recipient, sender, first_reported_at, last_reported_at, duplicates,
         seen_mask, status_rank, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
         partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at, read_at,
-        error_at, error_code, error_text, report_ids, seen_fingerprints, previous_rank
+        error_at, error_code, error_text, report_ids, seen_fingerprints
     )
     select
         channel_id, sid, recipient, sender, first_reported_at, last_reported_at, duplicates,
         seen_mask, status_rank, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
         partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at, read_at,
         error_at, error_code, error_text,
+        -- The ids of its reports of this batch.
         case
-            when logged = 1 then array[(select first_id from block) + first_place]
+            when reports = 1 then array[(select first_id from block) + first_index]
             else array(
-                select first_id + place
-                from block, generate_series(first_place, first_place + logged - 1) as place
+                select first_id + index
+                from block, generate_series(first_index, first_index + reports - 1) as index
             )
         end,
+        -- The fingerprints of those that the mask has no bit for.
         case
-            when bit_count(seen_mask::bit(32)) < logged
+            when bit_count(seen_mask::bit(32)) < reports
             then array_remove(
-                ($2::bigint[])[first_place + 1 : first_place + logged], null
+                ($2::bigint[])[first_index + 1 : first_index + reports], null
             )
-        end,
-        -1
+        end
     from unnest(
         $3::text[], $4::bytea[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
         $9::bigint[], $10::integer[], $11::smallint[], $12::timestamptz[], $13::timestamptz[],
@@ -136,10 +142,11 @@ moved as (
         duplicates, seen_mask, status_rank, accepted_at, scheduled_at,
         queued_at, sending_at, sent_at, partially_delivered_at,
         canceled_at, failed_at, undelivered_at, delivered_at,
-        read_at, error_at, error_code, error_text, first_place, logged, nth
+        read_at, error_at, error_code, error_text, first_index, reports, nth
     )
     order by nth
     on conflict (channel_id, sid) do update set
+        -- The parties of the earliest report.
         recipient = case
             when stored.recipient = 'erased' then stored.recipient
             when (excluded.first_reported_at, excluded.recipient, excluded.sender)
@@ -153,25 +160,27 @@ moved as (
         end,
         first_reported_at = least(stored.first_reported_at, excluded.first_reported_at),
         last_reported_at = greatest(stored.last_reported_at, excluded.last_reported_at),
+        -- Duplicates within the batch, and reports of the batch that were seen before.
         duplicates = stored.duplicates + excluded.duplicates
             + bit_count((stored.seen_mask & excluded.seen_mask)::bit(32))
             + case
                 when stored.seen_fingerprints && excluded.seen_fingerprints
                 then (
-                    select count(*) from unnest(excluded.seen_fingerprints) as print
-                    where print = any (stored.seen_fingerprints)
+                    select count(*) from unnest(excluded.seen_fingerprints) as fingerprint
+                    where fingerprint = any (stored.seen_fingerprints)
                 )
                 else 0
             end,
         seen_mask = stored.seen_mask | excluded.seen_mask,
         status_rank = greatest(stored.status_rank, excluded.status_rank),
-        previous_rank = case
+        -- Changes only if the batch has a report that was not seen before.
+        previous_status_rank = case
             when stored.seen_mask & excluded.seen_mask < excluded.seen_mask
                 or not coalesce(
                     excluded.seen_fingerprints <@ stored.seen_fingerprints,
                     excluded.seen_fingerprints is null
                 )
-            then coalesce(stored.status_rank, -1)
+            then stored.status_rank else stored.previous_status_rank
         end,
         accepted_at = least(stored.accepted_at, excluded.accepted_at),
         scheduled_at = least(stored.scheduled_at, excluded.scheduled_at),
@@ -185,33 +194,37 @@ moved as (
         undelivered_at = least(stored.undelivered_at, excluded.undelivered_at),
         delivered_at = least(stored.delivered_at, excluded.delivered_at),
         read_at = least(stored.read_at, excluded.read_at),
+        -- Appends the ids of the reports that were not seen before: of all in the common case.
         report_ids = stored.report_ids || case
             when stored.seen_mask & excluded.seen_mask = 0
                 and (stored.seen_fingerprints && excluded.seen_fingerprints) is not true
             then excluded.report_ids
             else array(
                 select id
-                from (select (excluded.report_ids[1] & 1023)::integer as place) as first,
+                from (
+                    select (excluded.report_ids[1] - first_id)::integer as index from block
+                ) as first,
                 unnest(
                     excluded.report_ids,
-                    ($1::integer[])[place + 1 : place + cardinality(excluded.report_ids)],
-                    ($2::bigint[])[place + 1 : place + cardinality(excluded.report_ids)]
-                ) as report (id, seen_bit, print)
+                    ($1::integer[])[index + 1 : index + cardinality(excluded.report_ids)],
+                    ($2::bigint[])[index + 1 : index + cardinality(excluded.report_ids)]
+                ) as report (id, seen_bit, fingerprint)
                 where seen_bit & stored.seen_mask = 0
-                    and (print = any (stored.seen_fingerprints)) is not true
+                    and (fingerprint = any (stored.seen_fingerprints)) is not true
                 order by id
             )
         end,
         seen_fingerprints = case
             when stored.seen_fingerprints && excluded.seen_fingerprints
             then stored.seen_fingerprints || array(
-                select print
-                from unnest(excluded.seen_fingerprints) with ordinality as seen (print, place)
-                where print <> all (stored.seen_fingerprints)
-                order by place
+                select fingerprint
+                from unnest(excluded.seen_fingerprints) with ordinality as seen (fingerprint, nth)
+                where fingerprint <> all (stored.seen_fingerprints)
+                order by nth
             )
             else stored.seen_fingerprints || excluded.seen_fingerprints
         end,
+        -- The earliest error.
         error_at = least(stored.error_at, excluded.error_at),
         error_code = case
             when excluded.error_at is null then stored.error_code
@@ -226,8 +239,21 @@ moved as (
                 <= (excluded.error_at, excluded.error_code, excluded.error_text)
             then stored.error_text else excluded.error_text
         end
-    returning channel_id, sid, previous_rank, report_ids, recipient = 'erased' as erased
+    returning channel_id, sid, previous_status_rank, report_ids, recipient = 'erased' as erased
 ),
+-- The ids of this statement on the upserted rows, each with its revision. Other ids may be higher.
+numbered as (
+    select channel_id, sid, previous_status_rank, erased, id, revision
+    from (
+        select
+            channel_id, sid, previous_status_rank, erased, unnest(report_ids) as id,
+            generate_subscripts(report_ids, 1) as revision
+        from upserted
+    ) as report
+    where id >= (select first_id from block)
+        and id < (select first_id from block) + cardinality($1::integer[])
+),
+-- Logs the new reports. One whose status is not above that before the batch is late.
 logged as (
     insert into reports (
         id, arrived_at, credential_id, revision, channel_id, sid, status, effect, recipient,
@@ -235,32 +261,25 @@ logged as (
     )
     select
         id, arrived_at, credential_id, revision, channel_id, sid, status,
-        case when rank <= previous_rank then 'late' else effect end,
+        case when rank <= previous_status_rank then 'late' else effect end,
         case when erased then 'erased' else recipient end, sender, error_code,
         case when not erased then error_text end, idempotency_token,
         case when erased then '{}' else fields end::json
-    from (
-        select
-            channel_id, sid, previous_rank, erased, unnest(report_ids) as id,
-            generate_subscripts(report_ids, 1) as revision,
-            report_ids[cardinality(report_ids)] >> 10 as block
-        from moved
-        where previous_rank is not null
-    ) as kept
+    from numbered
     join unnest(
         $28::smallint[], $29::text[], $30::timestamptz[], $31::uuid[], $32::text[],
         $33::text[], $34::text[], $35::text[], $36::text[], $37::text[], $38::text[]
     ) with ordinality as incoming (
         rank, effect, arrived_at, credential_id, status, recipient, sender, error_code,
         error_text, idempotency_token, fields, nth
-    ) on nth = (id & 1023) + 1 and id >> 10 = block
+    ) on nth = id - (select first_id from block) + 1
     returning id, effect
 )
-select (id & 1023)::integer as "place!", effect = 'advanced' as "advanced!"
-from logged
+select (id - first_id)::integer as "index!", effect = 'advanced' as "advanced!"
+from logged, block
 "#,
-        &logged.seen_bit,
-        sparse(&logged.fingerprint) as _,
+        &reports.seen_bit,
+        sparse(&reports.fingerprint) as _,
         &messages.channel_id as _,
         &messages.sid,
         &messages.recipient,
@@ -284,31 +303,22 @@ from logged
         sparse(&messages.error_at) as _,
         sparse(&messages.error_code) as _,
         sparse(&messages.error_text) as _,
-        &messages.first_place,
-        &messages.logged,
-        &logged.rank as _,
-        &logged.effect as _,
-        &logged.arrived_at,
-        &logged.credential_id,
-        &logged.status as _,
-        &logged.recipient as _,
-        &logged.sender as _,
-        sparse(&logged.error_code) as _,
-        sparse(&logged.error_text) as _,
-        sparse(&logged.idempotency_token) as _,
-        &logged.fields as _,
-        nth,
+        &messages.first_index,
+        &messages.reports,
+        &reports.rank as _,
+        &reports.effect as _,
+        &reports.arrived_at,
+        &reports.credential_id,
+        &reports.status as _,
+        &reports.recipient as _,
+        &reports.sender as _,
+        sparse(&reports.error_code) as _,
+        sparse(&reports.error_text) as _,
+        sparse(&reports.idempotency_token) as _,
+        &reports.fields as _,
+        first_index,
+        INDEX_BITS,
     )
     .fetch_all(connection)
     .await
-}
-
-/// Nothing for a column without a value: `unnest` fills short arrays up with nulls, and most
-/// batches leave most of the times empty.
-pub(crate) fn sparse<T>(column: &[Option<T>]) -> &[Option<T>] {
-    if column.iter().all(Option::is_none) {
-        &[]
-    } else {
-        column
-    }
 }

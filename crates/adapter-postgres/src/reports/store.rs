@@ -1,11 +1,11 @@
-//! The log of reports and the messages that follow from it.
+//! The report log and the messages derived from it.
 
 use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
-use domain::{Effect, LoggedReport, Message, MessageKey, Report};
+use domain::{Effect, Message, MessageKey, Report};
 use ports::reports::{MessageWithReports, ReportStore};
 use ports::{StoreError, error::Source};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
@@ -13,14 +13,16 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use crate::PostgresStore;
 use crate::error::{cause, is_locked, store_error};
 use crate::reports::locks;
-use crate::reports::record::{self, BLOCK, BLOCKS};
+use crate::reports::record::{self, BLOCK_REPORTS, MAX_BLOCKS};
 use crate::retry;
 use crate::rows::{MessageRow, ReportRow};
-use crate::timeout::Operation as _;
+use crate::runtime::{Operation as _, Query as _, traced};
 use crate::{durability, encoding, failover};
 
 /// How long a ping waits for a connection before it asks the server for the reason.
-const CONNECTING: Duration = Duration::from_millis(800);
+const PING_CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
+
+const MESSAGES: &str = "messages";
 
 #[async_trait]
 impl ReportStore for PostgresStore {
@@ -28,7 +30,11 @@ impl ReportStore for PostgresStore {
         if reports.is_empty() {
             return Ok(Vec::new());
         }
-        match retry::again(|| self.record_once(reports).in_time(&self.runtime)).await {
+        let recorded = retry::again(|| {
+            self.record_once(reports)
+                .in_time(&self.runtime, "record batch")
+        });
+        match recorded.await {
             Ok(effects) => Ok(effects),
             Err(error) if is_locked(&error) => Err(StoreError::Locked(cause(error))),
             Err(error) => Err(store_error("report")(self.explain(error).await)),
@@ -36,33 +42,23 @@ impl ReportStore for PostgresStore {
     }
 
     async fn locked(&self, reports: &[Report]) -> Result<Vec<bool>, StoreError> {
-        locks::locked(&self.pool, reports)
-            .in_time(&self.runtime)
+        let locked = locks::locked(&self.pool, reports);
+        locked
+            .run(&self.runtime, "find locked messages", MESSAGES)
             .await
-            .map_err(store_error("messages"))
     }
 
     async fn message(&self, key: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {
-        let Some(row) = self
-            .message_row(key)
-            .in_time(&self.runtime)
-            .await
-            .map_err(store_error("messages"))?
-        else {
+        let row = self.message_row(key);
+        let row = row.run(&self.runtime, "read message", MESSAGES).await?;
+        let Some(row) = row else {
             return Ok(None);
         };
-        let reports = self
-            .report_rows(&row)
-            .in_time(&self.runtime)
-            .await
-            .map_err(store_error("reports"))?;
-        Ok(Some(MessageWithReports {
-            message: Message::try_from(row)?,
-            reports: reports
-                .into_iter()
-                .map(LoggedReport::try_from)
-                .collect::<Result<_, _>>()?,
-        }))
+        let reports = self.report_rows(&row);
+        let reports = reports
+            .run(&self.runtime, "read reports of message", "reports")
+            .await?;
+        row.with_reports(reports).map(Some)
     }
 
     async fn messages(
@@ -74,13 +70,10 @@ impl ReportStore for PostgresStore {
         let rows: Vec<MessageRow> = page_of_messages(filter, after, size)
             .build_query_as()
             .fetch_all(&self.pool)
-            .in_time(&self.runtime)
-            .await
-            .map_err(store_error("messages"))?;
-        let messages: Vec<Message> = rows
-            .into_iter()
-            .map(Message::try_from)
-            .collect::<Result<_, _>>()?;
+            .run(&self.runtime, "list messages", MESSAGES)
+            .await?;
+        let messages = rows.into_iter().map(Message::try_from);
+        let messages = messages.collect::<Result<_, _>>()?;
         Ok(Page::cut(messages, size, |message| MessageCursor {
             first_reported_at: message.parties.first_reported_at,
             key: message.key.clone(),
@@ -92,21 +85,21 @@ impl ReportStore for PostgresStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.runtime.enter(self.try_ping()).await
+        traced(&self.runtime, "ping", Box::pin(self.try_ping())).await
     }
 }
 
 impl PostgresStore {
     async fn try_ping(&self) -> Result<(), StoreError> {
-        // Callers wait two seconds at most; a refused connection is tried for longer.
-        let connection = match self.pool.acquire().within(CONNECTING).await {
+        // Callers wait two seconds at most; the pool retries a refused connection for longer.
+        let connection = match self.pool.acquire().within(PING_CONNECT_TIMEOUT).await {
             Ok(connection) => Ok(connection),
             Err(sqlx::Error::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
                 Err(self.explain(sqlx::Error::PoolTimedOut).await)
             }
             Err(error) => Err(self.explain(error).await),
         };
-        let mut connection = connection.map_err(store_error("messages"))?;
+        let mut connection = connection.map_err(store_error(MESSAGES))?;
         let found = sqlx::query!(
             r#"select current_setting('transaction_read_only') = 'off' as "writable!",
                    current_setting('server_encoding') as "encoding!"
@@ -115,14 +108,14 @@ impl PostgresStore {
         .fetch_one(&mut *connection)
         .within(self.runtime.timeout)
         .await
-        .map_err(store_error("messages"))?;
+        .map_err(store_error(MESSAGES))?;
         encoding::is_supported(&found.encoding)?;
         if found.writable {
             Ok(())
         } else {
-            failover::declare();
+            failover::discard_connections();
             Err(StoreError::Unavailable(Source::from(
-                "the server takes no writes: it is a standby, or the database is read-only",
+                "the server accepts no writes: it is a standby, or the database is read-only",
             )))
         }
     }
@@ -138,17 +131,20 @@ impl PostgresStore {
         connection: &mut PgConnection,
         reports: &[Report],
     ) -> Result<Vec<Effect>, sqlx::Error> {
-        if reports.len() <= BLOCK {
+        if reports.len() <= BLOCK_REPORTS {
             return record::record(connection, reports, 0).await;
         }
-        if reports.len() > BLOCK * BLOCKS {
-            let words = "a batch has at most 65,536 reports";
-            return Err(sqlx::Error::InvalidArgument(words.to_owned()));
+        if reports.len() > BLOCK_REPORTS * MAX_BLOCKS {
+            let message = "a batch has at most 65,536 reports";
+            return Err(sqlx::Error::InvalidArgument(message.to_owned()));
         }
         let mut transaction = sqlx::Connection::begin(connection).await?;
         let mut effects = Vec::with_capacity(reports.len());
-        for (block, nth) in reports.chunks(BLOCK).zip(0..) {
-            effects.extend(record::record(&mut transaction, block, nth).await?);
+        for (block, first_index) in reports
+            .chunks(BLOCK_REPORTS)
+            .zip((0..).step_by(BLOCK_REPORTS))
+        {
+            effects.extend(record::record(&mut transaction, block, first_index).await?);
         }
         transaction.commit().await?;
         Ok(effects)
@@ -160,12 +156,12 @@ impl PostgresStore {
     ) -> Result<Option<MessageRow>, sqlx::Error> {
         sqlx::query_as!(
             MessageRow,
-            "select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
-                 duplicates, seen_mask, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
-                 partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at,
+            r#"select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
+                 duplicates, seen_mask as "seen_mask: i64", accepted_at, scheduled_at, queued_at,
+                 sending_at, sent_at, partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at,
                  read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
              from messages
-             where channel_id = $1 and sid = $2",
+             where channel_id = $1 and sid = $2"#,
             key.channel.as_str(),
             key.sid.to_compact(),
         )
@@ -173,12 +169,13 @@ impl PostgresStore {
         .await
     }
 
-    /// The reports of a message. All of them arrived between its first and its last time, so
-    /// that few partitions are asked.
+    /// Returns the reports of a message by revision. All arrived between its first and last time,
+    /// which narrows the partitions searched.
     async fn report_rows(&self, message: &MessageRow) -> Result<Vec<ReportRow>, sqlx::Error> {
         sqlx::query_as!(
             ReportRow,
-            r#"select id, arrived_at, credential_id, revision, channel_id, sid, status, effect,
+            r#"select id, arrived_at, credential_id, revision as "revision: i64", channel_id, sid,
+                   status, effect,
                    recipient, sender, error_code, error_text, idempotency_token,
                    fields::text as "fields!"
                from reports
@@ -200,7 +197,7 @@ fn page_of_messages(
 ) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         "select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
-             duplicates, seen_mask, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
+             duplicates, seen_mask::bigint, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
              partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at,
              read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
          from messages

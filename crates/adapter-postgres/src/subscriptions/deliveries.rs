@@ -1,4 +1,4 @@
-//! What became of deliveries, and asking for more of them.
+//! Listing and retrying deliveries.
 
 use std::ops::RangeInclusive;
 
@@ -13,11 +13,11 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use crate::PostgresStore;
 use crate::error::store_error;
 use crate::retry;
-use crate::subscriptions::delivery_rows::DeliveryRow;
-use crate::timeout::Operation as _;
+use crate::rows::DeliveryRow;
+use crate::runtime::{Operation as _, Query as _};
 
 const SUBSCRIPTIONS: &str = "subscriptions";
-pub(crate) const DELIVERIES: &str = "deliveries";
+const DELIVERIES: &str = "deliveries";
 
 #[async_trait]
 impl DeliveryStore for PostgresStore {
@@ -30,9 +30,8 @@ impl DeliveryStore for PostgresStore {
         let rows: Vec<DeliveryRow> = page_of_deliveries(filter, after, size)
             .build_query_as()
             .fetch_all(&self.pool)
-            .in_time(&self.runtime)
-            .await
-            .map_err(store_error(DELIVERIES))?;
+            .run(&self.runtime, "list deliveries", DELIVERIES)
+            .await?;
         let deliveries = rows.into_iter().map(Delivery::try_from);
         let deliveries = deliveries.collect::<Result<_, _>>()?;
         Ok(Page::cut(deliveries, size, |delivery| delivery.key))
@@ -42,30 +41,34 @@ impl DeliveryStore for PostgresStore {
         let found = sqlx::query_as!(
             DeliveryRow,
             r#"select subscription_id, report_id, position, created_at, retrying_since,
-                   next_attempt_at, rests_until, finished_at, revision, attempts, part, state,
+                   next_attempt_at, cooldown_until, finished_at, revision as "revision: i64",
+                   attempts as "attempts: i64", event_index as "event_index: i64", state,
                    event_type, channel_id, sid, last_attempts::text as "last_attempts!", body
                from deliveries
-               where subscription_id = $1 and report_id = $2 and part = $3
+               where subscription_id = $1 and report_id = $2 and event_index = $3
                    and exists (select from subscriptions where id = $1 and not removed)"#,
             key.subscription.0,
             key.report_id,
             i16::from(key.part),
         )
         .fetch_optional(&self.pool)
-        .in_time(&self.runtime)
-        .await
-        .map_err(store_error(DELIVERIES))?;
+        .run(&self.runtime, "find delivery", DELIVERIES)
+        .await?;
         found.map(Delivery::try_from).transpose()
     }
 
     async fn retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, StoreError> {
-        let retried = self.try_retry(key, now).in_time(&self.runtime).await;
-        retried.map_err(store_error(DELIVERIES))
+        let retried = self.try_retry(key, now);
+        retried
+            .run(&self.runtime, "retry delivery", DELIVERIES)
+            .await
     }
 
     async fn retry_all(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, StoreError> {
-        let retried = self.try_retry_all(filter, now).in_time(&self.runtime).await;
-        retried.map_err(store_error(DELIVERIES))
+        let retried = self.try_retry_all(filter, now);
+        retried
+            .run(&self.runtime, "retry deliveries", DELIVERIES)
+            .await
     }
 
     async fn enqueue(
@@ -75,7 +78,7 @@ impl DeliveryStore for PostgresStore {
     ) -> Result<bool, StoreError> {
         retry::again(|| {
             self.write(subscription, deliveries, None)
-                .in_time(&self.runtime)
+                .in_time(&self.runtime, "enqueue deliveries")
         })
         .await
         .map_err(store_error(DELIVERIES))
@@ -87,8 +90,9 @@ impl DeliveryStore for PostgresStore {
         bodies: &[(DeliveryKey, String)],
     ) -> Result<u64, StoreError> {
         let replaced = self.try_replace_bodies(subscription, bodies);
-        let replaced = replaced.in_time(&self.runtime).await;
-        replaced.map_err(store_error(DELIVERIES))
+        replaced
+            .run(&self.runtime, "replace bodies", DELIVERIES)
+            .await
     }
 
     async fn rewind(
@@ -96,7 +100,9 @@ impl DeliveryStore for PostgresStore {
         subscription: SubscriptionId,
         to: LogPosition,
     ) -> Result<bool, StoreError> {
-        self.hold_position(subscription, LogPosition::START..=to)
+        let moved = self.clamp_position(subscription, LogPosition::START..=to);
+        moved
+            .run(&self.runtime, "rewind subscription", SUBSCRIPTIONS)
             .await
     }
 
@@ -105,7 +111,9 @@ impl DeliveryStore for PostgresStore {
         subscription: SubscriptionId,
         to: LogPosition,
     ) -> Result<bool, StoreError> {
-        self.hold_position(subscription, to..=LogPosition(i64::MAX))
+        let moved = self.clamp_position(subscription, to..=LogPosition(i64::MAX));
+        moved
+            .run(&self.runtime, "skip pruned events", SUBSCRIPTIONS)
             .await
     }
 
@@ -114,17 +122,17 @@ impl DeliveryStore for PostgresStore {
         subscription: SubscriptionId,
         since: Timestamp,
     ) -> Result<RecentAttempts, StoreError> {
-        self.attempts(subscription, since).await
+        self.recent_attempts(subscription, since).await
     }
 }
 
 impl PostgresStore {
-    /// Moves a position by as little as it takes to have it within these.
-    async fn hold_position(
+    /// Moves the position of a subscription into a range, by as little as possible.
+    async fn clamp_position(
         &self,
         subscription: SubscriptionId,
         within: RangeInclusive<LogPosition>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, sqlx::Error> {
         let moved = sqlx::query!(
             "update subscriptions
              set position = greatest($2, least($3, position)), fence = fence + 1
@@ -134,9 +142,7 @@ impl PostgresStore {
             within.end().0,
         )
         .execute(&self.pool)
-        .in_time(&self.runtime)
-        .await
-        .map_err(store_error(SUBSCRIPTIONS))?;
+        .await?;
         Ok(moved.rows_affected() > 0)
     }
 
@@ -149,8 +155,8 @@ impl PostgresStore {
         let retried = sqlx::query!(
             "update deliveries
              set state = 'retrying', next_attempt_at = $4, finished_at = null,
-                 retrying_since = $4, rests_until = null
-             where subscription_id = $1 and report_id = $2 and part = $3 and body is not null
+                 retrying_since = $4, cooldown_until = null
+             where subscription_id = $1 and report_id = $2 and event_index = $3 and body is not null
                  and (
                      state = 'dead'
                      or state = 'retrying' and coalesce(next_attempt_at > $4, true)
@@ -163,8 +169,8 @@ impl PostgresStore {
         .execute(&mut *transaction)
         .await?;
         if retried.rows_affected() == 0 {
-            // Dropping it would do so a little later, and whoever claims meanwhile would pass
-            // the locked row over.
+            // Dropping the transaction would release the lock a little later, and a claim
+            // meanwhile would skip the row.
             transaction.rollback().await?;
             return Ok(false);
         }
@@ -213,10 +219,10 @@ impl PostgresStore {
         let replaced = sqlx::query!(
             "update deliveries set body = incoming.body
              from unnest($2::bigint[], $3::smallint[], $4::text[])
-                 as incoming (report_id, part, body)
+                 as incoming (report_id, event_index, body)
              where deliveries.subscription_id = $1
                  and deliveries.report_id = incoming.report_id
-                 and deliveries.part = incoming.part and deliveries.body is not null",
+                 and deliveries.event_index = incoming.event_index and deliveries.body is not null",
             subscription.0,
             &report_ids,
             &parts,
@@ -230,8 +236,8 @@ impl PostgresStore {
     }
 }
 
-/// Locks a subscription before its deliveries, as everybody does who writes them. Whether it
-/// is there.
+/// Locks a subscription, which every writer of its deliveries does first. Returns whether it
+/// exists.
 async fn lock(
     connection: &mut PgConnection,
     subscription: SubscriptionId,
@@ -245,7 +251,7 @@ async fn lock(
     Ok(locked.is_some())
 }
 
-/// Takes the lease from its holder.
+/// Revokes the lease.
 async fn raise_fence(
     connection: &mut PgConnection,
     subscription: SubscriptionId,
@@ -266,22 +272,23 @@ fn page_of_deliveries(
 ) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         "select subscription_id, report_id, position, created_at, retrying_since,
-             next_attempt_at, rests_until, finished_at, revision, attempts, part, state,
-             event_type, channel_id, sid, last_attempts::text as last_attempts, body
+             next_attempt_at, cooldown_until, finished_at, revision::bigint, attempts::bigint,
+             event_index::bigint, state, event_type, channel_id, sid,
+             last_attempts::text as last_attempts, body
          from deliveries
          where exists (select from subscriptions where id = subscription_id and not removed)",
     );
     push_filter(&mut query, filter);
     if let Some(after) = after {
         query
-            .push(" and (report_id, part) < (")
+            .push(" and (report_id, event_index) < (")
             .push_bind(after.report_id)
             .push(", ")
             .push_bind(i16::from(after.part))
             .push(")");
     }
     query
-        .push(" order by report_id desc, part desc limit ")
+        .push(" order by report_id desc, event_index desc limit ")
         .push_bind(i64::from(size.get()) + 1);
     query
 }
@@ -290,7 +297,7 @@ fn retry_of_deliveries(filter: &DeliveryFilter, now: Timestamp) -> QueryBuilder<
     let now = now.to_date_time();
     let mut query = QueryBuilder::new(
         "update deliveries
-         set state = 'retrying', finished_at = null, rests_until = null, next_attempt_at = ",
+         set state = 'retrying', finished_at = null, cooldown_until = null, next_attempt_at = ",
     );
     query
         .push_bind(now)
@@ -306,7 +313,7 @@ fn retry_of_deliveries(filter: &DeliveryFilter, now: Timestamp) -> QueryBuilder<
         .push(", true))");
     push_filter(&mut query, filter);
     query
-        .push(" order by report_id, part limit ")
+        .push(" order by report_id, event_index limit ")
         .push_bind(i64::try_from(MAX_RETRIED).unwrap_or(i64::MAX))
         .push(" for update))");
     query
@@ -316,8 +323,7 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &DeliveryFilter) {
     query
         .push(" and subscription_id = ")
         .push_bind(filter.subscription.0);
-    // In so many words: an index of what is open or dead is used only if it is known that
-    // nothing else is wanted.
+    // As constants: a partial index is used only if the statement implies its condition.
     match filter.state {
         None => {}
         Some(DeliveryState::Delivered) => drop(query.push(" and state = 'delivered'")),
@@ -328,8 +334,8 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &DeliveryFilter) {
     if let Some(message) = &filter.message {
         let channel = message.channel.as_str().to_owned();
         let sid = message.sid.to_compact();
-        // No index finds deliveries by message: nobody could keep one up at the rate at which
-        // events are delivered. The message knows its reports.
+        // There is no index on the messages of delivered events, which would be too expensive at
+        // the rate of deliveries. The message row has the ids of its reports.
         query
             .push(" and report_id = any ((select report_ids from messages where channel_id = ")
             .push_bind(channel.clone())

@@ -1,4 +1,4 @@
-//! Subscriptions handed out to workers, and what the workers have done.
+//! Leasing subscriptions to workers, and storing their progress.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use ports::subscriptions::{
     DeliveryQueue, LEASE_MAX, Lease, LeasedSubscription, MAX_PENDING, Progress, Renewal,
 };
 use ports::{DeliveryStore as _, StoreError};
+use sql_rows::deliveries::pending_deliveries;
 use sqlx::{PgConnection, PgExecutor};
 
 use crate::PostgresStore;
 use crate::error::store_error;
-use crate::reports::record::sparse;
+use crate::reports::batch::sparse;
 use crate::retry;
-use crate::rows::optional_time;
-use crate::subscriptions::delivery_rows::{Columns, OpenRow};
-use crate::subscriptions::rows::SubscriptionRow;
-use crate::timeout::Operation as _;
+use crate::rows::{PendingRow, SubscriptionRow};
+use crate::runtime::{Operation as _, Query as _};
+use crate::subscriptions::columns::DeliveryColumns;
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 const DELIVERIES: &str = "deliveries";
 const WORKERS: &str = "workers";
 
-/// Before every open delivery.
+/// Before every pending delivery.
 const FIRST: DeliveryOrder = (LogPosition(i64::MIN), 0, 0);
 
 #[async_trait]
@@ -35,25 +35,12 @@ impl DeliveryQueue for PostgresStore {
         worker: &str,
         lease: Duration,
     ) -> Result<Option<LeasedSubscription>, StoreError> {
-        let claimed = self.try_claim(worker, lease).in_time(&self.runtime).await;
-        let Some((row, open)) = claimed.map_err(store_error(SUBSCRIPTIONS))? else {
-            return Ok(None);
-        };
-        let subscription = row.subscription()?;
-        let mut open = open_deliveries(open, subscription.id)?;
-        let more_pending = open.len() > MAX_PENDING;
-        open.truncate(MAX_PENDING);
-        Ok(Some(LeasedSubscription {
-            lease: Lease {
-                subscription: subscription.id,
-                token: row.fence,
-            },
-            subscription,
-            position: LogPosition(row.position),
-            failing_since: optional_time(row.failing_since, SUBSCRIPTIONS, "failing_since")?,
-            open,
-            more_pending,
-        }))
+        let claimed = self.try_claim(worker, lease);
+        let claimed = claimed.run(&self.runtime, "claim subscription", SUBSCRIPTIONS);
+        let claimed = claimed.await?;
+        claimed
+            .map(|(row, pending)| row.leased(pending))
+            .transpose()
     }
 
     async fn more_pending(
@@ -61,10 +48,9 @@ impl DeliveryQueue for PostgresStore {
         subscription: SubscriptionId,
         after: DeliveryOrder,
     ) -> Result<Vec<PendingDelivery>, StoreError> {
-        let rows = open_rows(&self.pool, subscription, after, MAX_PENDING)
-            .in_time(&self.runtime)
-            .await;
-        open_deliveries(rows.map_err(store_error(DELIVERIES))?, subscription)
+        let rows = pending_rows(&self.pool, subscription, after, MAX_PENDING);
+        let rows = rows.run(&self.runtime, "read pending deliveries", DELIVERIES);
+        pending_deliveries(rows.await?, subscription)
     }
 
     async fn pending_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
@@ -73,98 +59,57 @@ impl DeliveryQueue for PostgresStore {
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {
-        let surplus = sqlx::query_scalar!(
-            r#"with renewed as (
-                   update subscriptions set free_at = now() + make_interval(secs => $3)
-                   where id = $1 and fence = $2 and leased_fence = $2
-                   returning leased_by
-               )
-               select (
-                   select count(*) from subscriptions
-                   where leased_by = renewed.leased_by and leased_fence = fence
-                       and free_at > now() and not removed and id < $1
-               ) >= (select subscriptions from worker_share) as "surplus!"
-               from renewed"#,
-            lease.subscription.0,
-            lease.token,
-            duration.as_secs_f64(),
-        )
-        .fetch_optional(&self.pool)
-        .in_time(&self.runtime)
-        .await
-        .map_err(store_error(SUBSCRIPTIONS))?;
-        Ok(match surplus {
-            Some(false) => Renewal::Renewed,
-            Some(true) => Renewal::OverQuota,
-            None => Renewal::Lost,
-        })
+        let renewed = self.try_renew(lease, duration);
+        renewed
+            .run(&self.runtime, "renew lease", SUBSCRIPTIONS)
+            .await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        sqlx::query!(
-            "update subscriptions set leased_fence = null, leased_by = null, free_at = now()
-             where id = $1 and leased_fence = $2",
-            lease.subscription.0,
-            lease.token,
-        )
-        .execute(&self.pool)
-        .in_time(&self.runtime)
-        .await
-        .map_err(store_error(SUBSCRIPTIONS))?;
-        Ok(())
+        let released = self.try_release(lease);
+        released
+            .run(&self.runtime, "release lease", SUBSCRIPTIONS)
+            .await
     }
 
     async fn leave(&self, worker: &str) -> Result<(), StoreError> {
         sqlx::query!("delete from workers where name = $1", worker)
             .execute(&self.pool)
-            .in_time(&self.runtime)
+            .run(&self.runtime, "remove worker", WORKERS)
             .await
-            .map_err(store_error(WORKERS))?;
-        Ok(())
+            .map(drop)
     }
 
     async fn record(&self, lease: &Lease, progress: Progress<'_>) -> Result<bool, StoreError> {
         let leased = Some((lease, &progress));
         retry::again(|| {
             self.write(lease.subscription, progress.deliveries, leased)
-                .in_time(&self.runtime)
+                .in_time(&self.runtime, "store progress")
         })
         .await
         .map_err(store_error(DELIVERIES))
     }
 
     async fn finish(&self, lease: &Lease, state: SubscriptionState) -> Result<bool, StoreError> {
-        let finished = sqlx::query!(
-            "update subscriptions
-             set state = $3, pause_reason = $4, state_since = $5,
-                 updated_at = coalesce($5, updated_at), version = version + 1,
-                 leased_fence = null, leased_by = null, free_at = now()
-             where id = $1 and fence = $2 and leased_fence = $2",
-            lease.subscription.0,
-            lease.token,
-            state.as_str(),
-            state.reason().map(PauseReason::as_str),
-            state.since().map(Timestamp::to_date_time),
-        )
-        .execute(&self.pool)
-        .in_time(&self.runtime)
-        .await
-        .map_err(store_error(SUBSCRIPTIONS))?;
-        Ok(finished.rows_affected() > 0)
+        let finished = self.try_finish(lease, state);
+        finished
+            .run(&self.runtime, "finish lease", SUBSCRIPTIONS)
+            .await
     }
 }
 
 impl PostgresStore {
-    /// In one transaction, so that what cannot be read is not leased either.
+    /// Claims and reads in one transaction, so that a subscription that cannot be read is not
+    /// leased either.
     async fn try_claim(
         &self,
         worker: &str,
         lease: Duration,
-    ) -> Result<Option<(SubscriptionRow, Vec<OpenRow>)>, sqlx::Error> {
+    ) -> Result<Option<(SubscriptionRow, Vec<PendingRow>)>, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        be_alive(&mut transaction, worker, lease).await?;
-        // A row that somebody else is claiming is passed over; one that was claimed since this
-        // statement began is looked at again when its lock is had, and is not free then.
+        renew_worker(&mut transaction, worker, lease).await?;
+        // A row that another worker is claiming is skipped. One that was claimed since this
+        // statement began is checked again once it is locked, and is not free any more.
         let claimed = sqlx::query_as!(
             SubscriptionRow,
             r#"update subscriptions
@@ -192,7 +137,7 @@ impl PostgresStore {
                    description, secret, secret_created_at, previous_secret,
                    previous_secret_created_at, previous_secret_expires_at, state, pause_reason,
                    state_since, last_error::text, failing_since, last_delivered_at, position,
-                   fence, leased_by, null::bigint as open, null::bigint as dead"#,
+                   fence, leased_by, null::bigint as pending, null::bigint as dead"#,
             worker,
             lease.as_secs_f64(),
             LEASE_MAX.as_secs_f64(),
@@ -204,26 +149,84 @@ impl PostgresStore {
             return Ok(None);
         };
         let id = SubscriptionId(claimed.id);
-        // One more than a worker is handed, if there are as many.
-        let open = open_rows(&mut *transaction, id, FIRST, MAX_PENDING + 1).await?;
+        // One more than is returned, to tell whether there are more.
+        let pending = pending_rows(&mut *transaction, id, FIRST, MAX_PENDING + 1).await?;
         transaction.commit().await?;
-        Ok(Some((claimed, open)))
+        Ok(Some((claimed, pending)))
     }
 
-    /// Writes deliveries of a subscription: one statement, which is one transaction and one
-    /// round trip. `false`, and nothing is written, if there is no such subscription, or if
-    /// the lease is given and not held.
+    async fn try_renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, sqlx::Error> {
+        let over_quota = sqlx::query_scalar!(
+            r#"with renewed as (
+                   update subscriptions set free_at = now() + make_interval(secs => $3)
+                   where id = $1 and fence = $2 and leased_fence = $2
+                   returning leased_by
+               )
+               select (
+                   select count(*) from subscriptions
+                   where leased_by = renewed.leased_by and leased_fence = fence
+                       and free_at > now() and not removed and id < $1
+               ) >= (select subscriptions from worker_share) as "over_quota!"
+               from renewed"#,
+            lease.subscription.0,
+            lease.token,
+            duration.as_secs_f64(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(match over_quota {
+            Some(false) => Renewal::Renewed,
+            Some(true) => Renewal::OverQuota,
+            None => Renewal::Lost,
+        })
+    }
+
+    async fn try_release(&self, lease: &Lease) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "update subscriptions set leased_fence = null, leased_by = null, free_at = now()
+             where id = $1 and leased_fence = $2",
+            lease.subscription.0,
+            lease.token,
+        )
+        .execute(&self.pool)
+        .await
+        .map(drop)
+    }
+
+    async fn try_finish(
+        &self,
+        lease: &Lease,
+        state: SubscriptionState,
+    ) -> Result<bool, sqlx::Error> {
+        let finished = sqlx::query!(
+            "update subscriptions
+             set state = $3, pause_reason = $4, state_since = $5,
+                 updated_at = coalesce($5, updated_at), version = version + 1,
+                 leased_fence = null, leased_by = null, free_at = now()
+             where id = $1 and fence = $2 and leased_fence = $2",
+            lease.subscription.0,
+            lease.token,
+            state.as_str(),
+            state.reason().map(PauseReason::as_str),
+            state.since().map(Timestamp::to_date_time),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(finished.rows_affected() > 0)
+    }
+
+    /// Writes deliveries of a subscription in one statement. Returns `false`, having written
+    /// nothing, if there is no such subscription, or if a lease is given and not held.
     ///
-    /// With a lease it takes down the progress that was made under it, without one it takes
-    /// the lease from its holder. Either way it locks the subscription first, and what is
-    /// written to a subscription is written by one at a time.
+    /// With a lease it stores the progress made under it; without one it revokes the lease.
+    /// Either way it locks the subscription first, which orders all writes of its deliveries.
     pub(crate) async fn write(
         &self,
         subscription: SubscriptionId,
         deliveries: &[Delivery],
         under: Option<(&Lease, &Progress<'_>)>,
     ) -> Result<bool, sqlx::Error> {
-        let columns = Columns::of(deliveries);
+        let columns = DeliveryColumns::of(deliveries);
         let progress = under.map(|(_, progress)| progress);
         let error = progress.and_then(Progress::last_error);
         let delivered_at = progress.and_then(Progress::last_delivered_at);
@@ -247,13 +250,13 @@ with held as (
 written as (
     insert into deliveries (
         subscription_id, report_id, position, created_at, next_attempt_at, finished_at,
-        revision, attempts, part, state, event_type, channel_id, sid, last_attempts, body,
-        retrying_since, rests_until
+        revision, attempts, event_index, state, event_type, channel_id, sid, last_attempts, body,
+        retrying_since, cooldown_until
     )
     select
         held.id, report_id, position, created_at, next_attempt_at, finished_at, revision,
-        attempts, part, state, event_type, channel_id, sid, last_attempts::json, body,
-        retrying_since, rests_until
+        attempts, event_index, state, event_type, channel_id, sid, last_attempts::json, body,
+        retrying_since, cooldown_until
     from held
     cross join unnest(
         $8::bigint[], $9::bigint[], $10::timestamptz[], $11::timestamptz[],
@@ -262,11 +265,11 @@ written as (
         $23::timestamptz[]
     ) with ordinality as incoming (
         report_id, position, created_at, next_attempt_at, finished_at, revision, attempts,
-        part, state, event_type, channel_id, sid, last_attempts, body, retrying_since,
-        rests_until, nth
+        event_index, state, event_type, channel_id, sid, last_attempts, body, retrying_since,
+        cooldown_until, nth
     )
     order by nth
-    on conflict (subscription_id, report_id, part) do update
+    on conflict (subscription_id, report_id, event_index) do update
     set next_attempt_at = excluded.next_attempt_at,
         finished_at = excluded.finished_at,
         attempts = excluded.attempts,
@@ -274,7 +277,7 @@ written as (
         last_attempts = excluded.last_attempts,
         body = excluded.body,
         retrying_since = coalesce(excluded.retrying_since, excluded.created_at),
-        rests_until = excluded.rests_until
+        cooldown_until = excluded.cooldown_until
 )
 select exists (select from held) as "held!"
 "#,
@@ -292,7 +295,7 @@ select exists (select from held) as "held!"
             sparse(&columns.finished_at) as _,
             &columns.revision,
             &columns.attempts,
-            &columns.part,
+            &columns.event_index,
             &columns.state as _,
             &columns.event_type as _,
             &columns.channel_id as _,
@@ -300,16 +303,16 @@ select exists (select from held) as "held!"
             &columns.last_attempts,
             sparse(&columns.body) as _,
             sparse(&columns.retrying_since) as _,
-            sparse(&columns.rests_until) as _,
+            sparse(&columns.cooldown_until) as _,
         )
         .fetch_one(&self.pool)
         .await
     }
 }
 
-/// Takes down that a worker is there, if that would be forgotten before long, and forgets those
-/// that have been gone for a day.
-async fn be_alive(
+/// Extends the time until which a worker counts as alive, if that ends soon, and deletes those
+/// that ended a day ago.
+async fn renew_worker(
     connection: &mut PgConnection,
     worker: &str,
     lease: Duration,
@@ -334,21 +337,22 @@ async fn be_alive(
     Ok(())
 }
 
-/// So many rows behind a place, or all that there are.
-async fn open_rows(
+/// Returns the pending deliveries after one, at most `limit`.
+async fn pending_rows(
     executor: impl PgExecutor<'_>,
     subscription: SubscriptionId,
     (position, revision, part): DeliveryOrder,
     limit: usize,
-) -> Result<Vec<OpenRow>, sqlx::Error> {
+) -> Result<Vec<PendingRow>, sqlx::Error> {
     sqlx::query_as!(
-        OpenRow,
-        "select report_id, position, next_attempt_at, rests_until, revision, part, channel_id, sid
+        PendingRow,
+        r#"select report_id, position, next_attempt_at, cooldown_until,
+             revision as "revision: i64", event_index as "event_index: i64", channel_id, sid
          from deliveries
          where subscription_id = $1 and state in ('retrying', 'waiting')
-             and (position, revision, part) > ($2, $3, $4)
-         order by position, revision, part
-         limit $5",
+             and (position, revision, event_index) > ($2, $3, $4)
+         order by position, revision, event_index
+         limit $5"#,
         subscription.0,
         position.0,
         i32::try_from(revision).unwrap_or(i32::MAX),
@@ -357,12 +361,4 @@ async fn open_rows(
     )
     .fetch_all(executor)
     .await
-}
-
-fn open_deliveries(
-    rows: Vec<OpenRow>,
-    subscription: SubscriptionId,
-) -> Result<Vec<PendingDelivery>, StoreError> {
-    let rows = rows.into_iter();
-    rows.map(|row| row.delivery(subscription)).collect()
 }

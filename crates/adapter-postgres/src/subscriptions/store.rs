@@ -1,15 +1,15 @@
-//! Subscriptions: added, found, changed and removed.
+//! Subscriptions.
 
 use async_trait::async_trait;
 use domain::subscription::PauseReason;
 use domain::{LogPosition, Subscription, SubscriptionId, Timestamp};
 use ports::StoreError;
 use ports::subscriptions::{SubscriptionStatus, SubscriptionStore};
+use sql_rows::subscriptions::{channels, event_types};
 
 use crate::PostgresStore;
-use crate::error::store_error;
-use crate::subscriptions::rows::{SubscriptionRow, channels, event_types};
-use crate::timeout::Operation as _;
+use crate::rows::SubscriptionRow;
+use crate::runtime::Query as _;
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 
@@ -20,51 +20,38 @@ impl SubscriptionStore for PostgresStore {
         subscription: &Subscription,
         from: LogPosition,
     ) -> Result<bool, StoreError> {
-        self.try_add_subscription(subscription, from)
-            .in_time(&self.runtime)
+        let added = self.try_add_subscription(subscription, from);
+        added
+            .run(&self.runtime, "add subscription", SUBSCRIPTIONS)
             .await
-            .map_err(store_error(SUBSCRIPTIONS))
     }
 
     async fn find(&self, id: SubscriptionId) -> Result<Option<SubscriptionStatus>, StoreError> {
-        let rows = self
-            .subscription_rows(Some(id))
-            .in_time(&self.runtime)
-            .await;
-        let rows = rows.map_err(store_error(SUBSCRIPTIONS))?;
-        rows.into_iter()
-            .next()
-            .map(SubscriptionStatus::try_from)
-            .transpose()
+        let rows = self.subscription_rows(Some(id));
+        let rows = rows.run(&self.runtime, "find subscription", SUBSCRIPTIONS);
+        let mut found = rows.await?.into_iter().map(SubscriptionStatus::try_from);
+        found.next().transpose()
     }
 
     async fn list(&self) -> Result<Vec<SubscriptionStatus>, StoreError> {
-        let rows = self.subscription_rows(None).in_time(&self.runtime).await;
-        let rows = rows.map_err(store_error(SUBSCRIPTIONS))?;
-        rows.into_iter().map(SubscriptionStatus::try_from).collect()
+        let rows = self.subscription_rows(None);
+        let rows = rows.run(&self.runtime, "list subscriptions", SUBSCRIPTIONS);
+        let found = rows.await?.into_iter().map(SubscriptionStatus::try_from);
+        found.collect()
     }
 
     async fn change(&self, subscription: &Subscription) -> Result<bool, StoreError> {
-        self.try_change_subscription(subscription)
-            .in_time(&self.runtime)
+        let changed = self.try_change_subscription(subscription);
+        changed
+            .run(&self.runtime, "change subscription", SUBSCRIPTIONS)
             .await
-            .map_err(store_error(SUBSCRIPTIONS))
     }
 
     async fn remove(&self, id: SubscriptionId) -> Result<bool, StoreError> {
-        let removed = sqlx::query!(
-            "update subscriptions
-             set removed = true, fence = fence + 1, leased_fence = null, leased_by = null,
-                 url = '', channels = null, event_types = null, description = '', secret = '',
-                 previous_secret = null, last_error = null
-             where id = $1 and not removed",
-            id.0,
-        )
-        .execute(&self.pool)
-        .in_time(&self.runtime)
-        .await
-        .map_err(store_error(SUBSCRIPTIONS))?;
-        Ok(removed.rows_affected() > 0)
+        let removed = self.try_remove_subscription(id);
+        removed
+            .run(&self.runtime, "remove subscription", SUBSCRIPTIONS)
+            .await
     }
 }
 
@@ -84,7 +71,7 @@ impl PostgresStore {
                        select count(*) from deliveries
                        where subscription_id = subscriptions.id
                            and deliveries.state in ('retrying', 'waiting')
-                   ) as open,
+                   ) as pending,
                    (
                        select count(*) from deliveries
                        where subscription_id = subscriptions.id and deliveries.state = 'dead'
@@ -182,5 +169,19 @@ impl PostgresStore {
         .execute(&self.pool)
         .await?;
         Ok(changed.rows_affected() > 0)
+    }
+
+    async fn try_remove_subscription(&self, id: SubscriptionId) -> Result<bool, sqlx::Error> {
+        let removed = sqlx::query!(
+            "update subscriptions
+             set removed = true, fence = fence + 1, leased_fence = null, leased_by = null,
+                 url = '', channels = null, event_types = null, description = '', secret = '',
+                 previous_secret = null, last_error = null
+             where id = $1 and not removed",
+            id.0,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(removed.rows_affected() > 0)
     }
 }

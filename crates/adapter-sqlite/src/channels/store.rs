@@ -1,4 +1,4 @@
-//! Channels and the credentials that prove their callers.
+//! Channels, and the credentials that authenticate their callers.
 
 use async_trait::async_trait;
 use domain::credential::LIVE_CREDENTIALS_MAX;
@@ -7,15 +7,15 @@ use domain::{
 };
 use ports::StoreError;
 use ports::channels::{Change, ChannelStore, ChannelWithCredentials};
+use sql_rows::channels::group;
 use sqlx::SqliteConnection;
+use uuid::Uuid;
 
 use crate::SqliteStore;
-use crate::channels::rows::{ChannelRow, fold, senders};
 use crate::connection::Write;
-use crate::error::{corrupt, store_error};
-use crate::json::JsonRows;
-use crate::rows::optional_time;
-use crate::runtime::Operation as _;
+use crate::json;
+use crate::rows::{CallsRow, ChannelRow};
+use crate::runtime::Query as _;
 
 const CHANNELS: &str = "channels";
 const CALLS: &str = "channel_calls";
@@ -26,47 +26,41 @@ impl ChannelStore for SqliteStore {
     async fn revision(&self) -> Result<i64, StoreError> {
         sqlx::query_scalar!("select revision from channel_directory")
             .fetch_one(&self.readers)
-            .run_in(&self.runtime)
+            .run(&self.runtime, "read revision", "channel_directory")
             .await
-            .map_err(store_error("channel_directory"))
     }
 
     async fn all(&self) -> Result<Vec<ChannelWithCredentials>, StoreError> {
-        fold(
-            self.channel_rows(None)
-                .await
-                .map_err(store_error(CHANNELS))?,
-        )
+        let rows = self.channel_rows(None);
+        group(rows.run(&self.runtime, "list channels", CHANNELS).await?)
     }
 
     async fn find(&self, id: &ChannelId) -> Result<Option<ChannelWithCredentials>, StoreError> {
-        let rows = self
-            .channel_rows(Some(id))
-            .await
-            .map_err(store_error(CHANNELS))?;
-        Ok(fold(rows)?.pop())
+        let rows = self.channel_rows(Some(id));
+        let rows = rows.run(&self.runtime, "find channel", CHANNELS).await?;
+        Ok(group(rows)?.pop())
     }
 
     async fn add(&self, channel: &Channel, credential: &Credential) -> Result<Change, StoreError> {
-        self.try_add(channel, credential)
-            .await
-            .map_err(store_error(CHANNELS))
+        let change = self.try_add(channel, credential);
+        change.run(&self.runtime, "add channel", CHANNELS).await
     }
 
     async fn update(&self, channel: &Channel) -> Result<Change, StoreError> {
-        self.try_update(channel)
-            .await
-            .map_err(store_error(CHANNELS))
+        let change = self.try_update(channel);
+        change.run(&self.runtime, "update channel", CHANNELS).await
     }
 
     async fn remove(&self, id: &ChannelId) -> Result<Change, StoreError> {
-        self.try_remove(id).await.map_err(store_error(CHANNELS))
+        let change = self.try_remove(id);
+        change.run(&self.runtime, "remove channel", CHANNELS).await
     }
 
     async fn add_credential(&self, credential: &Credential) -> Result<Change, StoreError> {
-        self.try_add_credential(credential)
+        let change = self.try_add_credential(credential);
+        change
+            .run(&self.runtime, "add credential", CREDENTIALS)
             .await
-            .map_err(store_error(CREDENTIALS))
     }
 
     async fn remove_credential(
@@ -74,57 +68,49 @@ impl ChannelStore for SqliteStore {
         channel: &ChannelId,
         id: CredentialId,
     ) -> Result<Change, StoreError> {
-        self.try_remove_credential(channel, id)
+        let change = self.try_remove_credential(channel, id);
+        change
+            .run(&self.runtime, "remove credential", CREDENTIALS)
             .await
-            .map_err(store_error(CREDENTIALS))
     }
 
     async fn touch(&self, used: &[(CredentialId, Timestamp)]) -> Result<(), StoreError> {
-        self.try_touch(used).await.map_err(store_error(CREDENTIALS))
+        let touched = self.try_touch(used);
+        touched
+            .run(&self.runtime, "store use of credentials", CREDENTIALS)
+            .await
     }
 
     async fn count_calls(&self, calls: &[(ChannelId, ChannelCalls)]) -> Result<(), StoreError> {
-        self.try_count_calls(calls)
-            .await
-            .map_err(store_error(CALLS))
+        let counted = self.try_count_calls(calls);
+        counted.run(&self.runtime, "count calls", CALLS).await
     }
 
     async fn calls(&self, id: &ChannelId) -> Result<ChannelCalls, StoreError> {
-        let id = id.as_str();
-        let row = sqlx::query!(
+        let row = sqlx::query_as!(
+            CallsRow,
             "select challenged, refused, rejected, last_refused_at
              from channel_calls
              where channel_id = ?",
-            id,
+            id.as_str(),
         )
         .fetch_optional(&self.readers)
-        .run_in(&self.runtime)
-        .await
-        .map_err(store_error(CALLS))?;
-        let Some(row) = row else {
-            return Ok(ChannelCalls::default());
-        };
-        let count = |count: i64| u64::try_from(count).map_err(corrupt(CALLS, "counters"));
-        Ok(ChannelCalls {
-            challenged: count(row.challenged)?,
-            refused: count(row.refused)?,
-            rejected: count(row.rejected)?,
-            last_refused_at: optional_time(row.last_refused_at, CALLS, "last_refused_at")?,
-        })
+        .run(&self.runtime, "read counts of calls", CALLS)
+        .await?;
+        row.map_or(Ok(ChannelCalls::default()), ChannelCalls::try_from)
     }
 }
 
 impl SqliteStore {
-    /// One statement, so that channels and credentials are of the same moment.
+    /// Returns channels with their credentials as of one moment, since it is one statement.
     async fn channel_rows(&self, id: Option<&ChannelId>) -> Result<Vec<ChannelRow>, sqlx::Error> {
-        let id = id.map(ChannelId::as_str);
         sqlx::query_as!(
             ChannelRow,
             r#"select channel.id, channel.integrator, channel.name,
                    channel.enabled as "enabled: bool", channel.senders, channel.public_url,
                    channel.signing_token, channel.keep_messages_days, channel.created_at,
                    channel.updated_at, channel.version,
-                   credential.id as "credential_id?", credential.webhook_user as "webhook_user?",
+                   credential.id as "credential_id?: Uuid", credential.webhook_user as "webhook_user?",
                    credential.hash as "hash?", credential.key_id as "key_id?", credential.label,
                    credential.created_at as "credential_created_at?", credential.expires_at,
                    credential.last_used_at
@@ -132,10 +118,9 @@ impl SqliteStore {
                left join channel_credentials as credential on credential.channel_id = channel.id
                where ?1 is null or channel.id = ?1
                order by channel.id, credential.created_at, credential.id"#,
-            id,
+            id.map(ChannelId::as_str),
         )
         .fetch_all(&self.readers)
-        .run_in(&self.runtime)
         .await
     }
 
@@ -144,16 +129,7 @@ impl SqliteStore {
         channel: &Channel,
         credential: &Credential,
     ) -> Result<Change, sqlx::Error> {
-        let (id, integrator) = (channel.id.as_str(), channel.integrator.as_str());
-        let (name, senders) = (channel.name.as_str(), senders(channel));
-        let public_url = channel.public_url.as_ref().map(PublicUrl::reveal);
-        let signing_token = channel
-            .signing_token
-            .as_ref()
-            .map(|token| token.0.as_slice());
-        let keep_messages_days = channel.keep_messages_days.map(RetentionDays::get);
-        let created_at = channel.created_at.unix_micros();
-        let updated_at = channel.updated_at.unix_micros();
+        let signing_token = channel.signing_token.as_ref();
         let mut write = self.begin().await?;
         let added = sqlx::query!(
             "insert into channels (
@@ -162,16 +138,16 @@ impl SqliteStore {
              )
              values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              on conflict (id) do nothing",
-            id,
-            integrator,
-            name,
+            channel.id.as_str(),
+            channel.integrator.as_str(),
+            channel.name.as_str(),
             channel.enabled,
-            senders,
-            public_url,
-            signing_token,
-            keep_messages_days,
-            created_at,
-            updated_at,
+            senders(channel),
+            channel.public_url.as_ref().map(PublicUrl::reveal),
+            signing_token.map(|token| token.0.as_slice()),
+            channel.keep_messages_days.map(RetentionDays::get),
+            channel.created_at.unix_micros(),
+            channel.updated_at.unix_micros(),
             channel.version,
         )
         .execute(&mut *write)
@@ -184,14 +160,8 @@ impl SqliteStore {
     }
 
     async fn try_update(&self, channel: &Channel) -> Result<Change, sqlx::Error> {
-        let (id, name, senders) = (channel.id.as_str(), channel.name.as_str(), senders(channel));
-        let public_url = channel.public_url.as_ref().map(PublicUrl::reveal);
-        let signing_token = channel
-            .signing_token
-            .as_ref()
-            .map(|token| token.0.as_slice());
-        let keep_messages_days = channel.keep_messages_days.map(RetentionDays::get);
-        let updated_at = channel.updated_at.unix_micros();
+        let id = channel.id.as_str();
+        let signing_token = channel.signing_token.as_ref();
         let mut write = self.begin().await?;
         let version = sqlx::query_scalar!("select version from channels where id = ?", id)
             .fetch_optional(&mut *write)
@@ -208,13 +178,13 @@ impl SqliteStore {
              set name = ?, enabled = ?, senders = ?, public_url = ?, signing_token = ?,
                  keep_messages_days = ?, updated_at = ?, version = ?
              where id = ?",
-            name,
+            channel.name.as_str(),
             channel.enabled,
-            senders,
-            public_url,
-            signing_token,
-            keep_messages_days,
-            updated_at,
+            senders(channel),
+            channel.public_url.as_ref().map(PublicUrl::reveal),
+            signing_token.map(|token| token.0.as_slice()),
+            channel.keep_messages_days.map(RetentionDays::get),
+            channel.updated_at.unix_micros(),
             channel.version,
             id,
         )
@@ -224,9 +194,8 @@ impl SqliteStore {
     }
 
     async fn try_remove(&self, id: &ChannelId) -> Result<Change, sqlx::Error> {
-        let id = id.as_str();
         let mut write = self.begin().await?;
-        let removed = sqlx::query!("delete from channels where id = ?", id)
+        let removed = sqlx::query!("delete from channels where id = ?", id.as_str())
             .execute(&mut *write)
             .await?;
         if removed.rows_affected() == 0 {
@@ -237,7 +206,6 @@ impl SqliteStore {
 
     async fn try_add_credential(&self, credential: &Credential) -> Result<Change, sqlx::Error> {
         let channel = credential.channel.as_str();
-        let created_at = credential.created_at.unix_micros();
         let mut write = self.begin().await?;
         let there = sqlx::query_scalar!(
             r#"select exists (select 1 from channels where id = ?) as "there!: bool""#,
@@ -252,7 +220,7 @@ impl SqliteStore {
             r#"select count(*) as "live!: i64" from channel_credentials
                where channel_id = ? and (expires_at is null or expires_at > ?)"#,
             channel,
-            created_at,
+            credential.created_at.unix_micros(),
         )
         .fetch_one(&mut *write)
         .await?;
@@ -268,12 +236,11 @@ impl SqliteStore {
         channel: &ChannelId,
         id: CredentialId,
     ) -> Result<Change, sqlx::Error> {
-        let (channel, id) = (channel.as_str(), id.0.as_bytes().as_slice());
         let mut write = self.begin().await?;
         let removed = sqlx::query!(
             "delete from channel_credentials where channel_id = ? and id = ?",
-            channel,
-            id,
+            channel.as_str(),
+            id.0,
         )
         .execute(&mut *write)
         .await?;
@@ -284,11 +251,9 @@ impl SqliteStore {
     }
 
     async fn try_touch(&self, used: &[(CredentialId, Timestamp)]) -> Result<(), sqlx::Error> {
-        let mut rows = JsonRows::with_capacity(used.len(), 64);
-        for (id, at) in used {
-            rows.row().bytes(id.0.as_bytes()).integer(at.unix_micros());
-        }
-        let rows = rows.finish();
+        let rows = used.iter();
+        let rows = rows.map(|(id, at)| (json::hex(id.0.as_bytes()), at.unix_micros()));
+        let rows = json::array(rows);
         let mut write = self.begin().await?;
         sqlx::query!(
             "update channel_credentials as credential
@@ -306,34 +271,24 @@ impl SqliteStore {
         .await?;
         write.commit().await
     }
-}
 
-impl SqliteStore {
     async fn try_count_calls(
         &self,
         calls: &[(ChannelId, ChannelCalls)],
     ) -> Result<(), sqlx::Error> {
-        let mut rows = JsonRows::with_capacity(calls.len(), 96);
-        for (id, calls) in calls {
-            let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-            let mut row = rows.row();
-            row.text(id.as_str())
-                .integer(count(calls.challenged))
-                .integer(count(calls.refused))
-                .integer(count(calls.rejected));
-            // A value that is not there is null.
-            if let Some(at) = calls.last_refused_at {
-                row.integer(at.unix_micros());
-            }
-        }
-        let rows = rows.finish();
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let rows = json::array(calls.iter().map(|(id, calls)| {
+            let counts = [calls.challenged, calls.refused, calls.rejected].map(count);
+            let last_refused_at = calls.last_refused_at.map(Timestamp::unix_micros);
+            (id.as_str(), counts, last_refused_at)
+        }));
         let mut write = self.begin().await?;
         sqlx::query!(
             "insert into channel_calls (
                  channel_id, challenged, refused, rejected, last_refused_at
              )
-             select channel.id, counted.value ->> 1, counted.value ->> 2, counted.value ->> 3,
-                 counted.value ->> 4
+             select channel.id, counted.value ->> '$[1][0]', counted.value ->> '$[1][1]',
+                 counted.value ->> '$[1][2]', counted.value ->> 2
              from jsonb_each(?) as counted
              join channels as channel on channel.id = counted.value ->> 0
              where true
@@ -354,7 +309,7 @@ impl SqliteStore {
     }
 }
 
-/// Raises the revision of the directory and commits.
+/// Increments the revision of the directory and commits.
 async fn changed(mut write: Write<'_>) -> Result<Change, sqlx::Error> {
     sqlx::query!("update channel_directory set revision = revision + 1")
         .execute(&mut *write)
@@ -372,31 +327,27 @@ async fn insert_credential(
     connection: &mut SqliteConnection,
     credential: &Credential,
 ) -> Result<(), sqlx::Error> {
-    let (id, channel) = (
-        credential.id.0.as_bytes().as_slice(),
-        credential.channel.as_str(),
-    );
-    let (user, hash) = (credential.user.as_str(), credential.hash.0.as_slice());
-    let created_at = credential.created_at.unix_micros();
-    let expires_at = credential.expires_at.map(Timestamp::unix_micros);
-    let last_used_at = credential.last_used_at.map(Timestamp::unix_micros);
     sqlx::query!(
         "insert into channel_credentials (
              id, channel_id, webhook_user, hash, key_id, label, created_at, expires_at,
              last_used_at
          )
          values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        id,
-        channel,
-        user,
-        hash,
+        credential.id.0,
+        credential.channel.as_str(),
+        credential.user.as_str(),
+        credential.hash.0.as_slice(),
         credential.key_id.0,
         credential.label,
-        created_at,
-        expires_at,
-        last_used_at,
+        credential.created_at.unix_micros(),
+        credential.expires_at.map(Timestamp::unix_micros),
+        credential.last_used_at.map(Timestamp::unix_micros),
     )
     .execute(connection)
     .await?;
     Ok(())
+}
+
+fn senders(channel: &Channel) -> String {
+    json::array(channel.senders.iter().map(domain::Address::reveal))
 }

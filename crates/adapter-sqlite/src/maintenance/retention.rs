@@ -1,44 +1,20 @@
-//! Making room: reports that are too old.
+//! Retention of the log.
 
 use std::num::NonZeroU32;
 
-use domain::{RetentionDays, Timestamp};
-use ports::StoreError;
-use ports::maintenance::Pruning;
+use domain::Timestamp;
 
 use crate::SqliteStore;
-use crate::error::store_error;
 
 impl SqliteStore {
-    pub(crate) async fn prune_reports(
+    /// Deletes expired reports at the start of the log and returns how many.
+    pub(crate) async fn try_prune_reports(
         &self,
         before: Timestamp,
         budget: NonZeroU32,
-    ) -> Result<Pruning, StoreError> {
-        let pruned = self.try_prune_reports(before, budget).await;
-        pruned.map_err(store_error("reports"))
-    }
-
-    pub(crate) async fn prune_messages(
-        &self,
-        now: Timestamp,
-        keep: RetentionDays,
-        budget: NonZeroU32,
-    ) -> Result<Pruning, StoreError> {
-        let pruned = self.try_prune_messages(now, keep, budget).await;
-        pruned.map_err(store_error("messages"))
-    }
-}
-
-impl SqliteStore {
-    async fn try_prune_reports(
-        &self,
-        before: Timestamp,
-        budget: NonZeroU32,
-    ) -> Result<Pruning, sqlx::Error> {
-        let limit = budget.get();
-        let since = before.unix_micros();
+    ) -> Result<u64, sqlx::Error> {
         let mut write = self.begin().await?;
+        // The last one before the first report that has to stay.
         let through = sqlx::query_scalar!(
             r#"with front as materialized (
                    select id, arrived_at from reports order by id limit ?1
@@ -55,32 +31,25 @@ impl SqliteStore {
                                or arrived_at <= (select released_after from report_log)
                            )
                    ),
-                   9223372036854775807
+                   ?3
                )"#,
-            limit,
-            since,
+            budget.get(),
+            before.unix_micros(),
+            i64::MAX,
         )
         .fetch_one(&mut *write)
         .await?;
         let Some(through) = through else {
             write.roll_back().await;
-            return Ok(pruning(0, budget));
+            return Ok(0);
         };
-        let gone = sqlx::query!("delete from reports where id <= ?", through)
+        let deleted = sqlx::query!("delete from reports where id <= ?", through)
             .execute(&mut *write)
             .await?;
         sqlx::query!("update report_log set pruned_through = ?", through)
             .execute(&mut *write)
             .await?;
         write.commit().await?;
-        Ok(pruning(gone.rows_affected(), budget))
-    }
-}
-
-fn pruning(rows: u64, budget: NonZeroU32) -> Pruning {
-    Pruning {
-        rows,
-        days: 0,
-        done: rows < u64::from(budget.get()),
+        Ok(deleted.rows_affected())
     }
 }

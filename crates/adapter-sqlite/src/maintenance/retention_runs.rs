@@ -1,60 +1,54 @@
-//! When retention last ran. The engine has no clock of its own: that of this process counts.
+//! Runs of retention. The engine has no clock of its own: that of this process counts.
 
 use domain::Timestamp;
 use domain::retention_days::DAY_MICROS;
-use ports::StoreError;
-use ports::maintenance::{RetentionClock, RetentionKind, RetentionRun};
+use ports::maintenance::{RetentionKind, RetentionRun};
 
 use crate::SqliteStore;
-use crate::error::store_error;
-use crate::rows::time;
-use crate::runtime::Operation as _;
-
-const RUNS: &str = "retention_runs";
+use crate::rows::RetentionRunRow;
 
 impl SqliteStore {
-    pub(crate) async fn retention_clock(
+    pub(crate) async fn last_run(
         &self,
         kind: RetentionKind,
-        now: Timestamp,
-    ) -> Result<RetentionClock, StoreError> {
-        let kind = kind.as_str();
-        let row = sqlx::query!(
+    ) -> Result<Option<RetentionRunRow>, sqlx::Error> {
+        sqlx::query_as!(
+            RetentionRunRow,
             r#"select ran_at, held_back as "held_back: bool" from retention_runs where kind = ?"#,
-            kind,
+            kind.as_str(),
         )
         .fetch_optional(&self.readers)
-        .run_in(&self.runtime)
         .await
-        .map_err(store_error(RUNS))?;
-        let last_run = row.map(|row| {
-            Ok(RetentionRun {
-                at: time(row.ran_at, RUNS, "ran_at")?,
-                held_back: row.held_back,
-            })
-        });
-        Ok(RetentionClock {
-            now,
-            last_run: last_run.transpose()?,
-        })
     }
 
-    pub(crate) async fn note_retention_run(
+    pub(crate) async fn store_run(
         &self,
         kind: RetentionKind,
         run: RetentionRun,
-    ) -> Result<(), StoreError> {
-        self.try_note(kind, run).await.map_err(store_error(RUNS))
+    ) -> Result<(), sqlx::Error> {
+        let mut write = self.begin().await?;
+        sqlx::query!(
+            "insert into retention_runs (kind, ran_at, held_back)
+             values (?, ?, ?)
+             on conflict (kind) do update
+             set ran_at = excluded.ran_at, held_back = excluded.held_back",
+            kind.as_str(),
+            run.at.unix_micros(),
+            run.held_back,
+        )
+        .execute(&mut *write)
+        .await?;
+        write.commit().await
     }
 
-    pub(crate) async fn has_older(
+    pub(crate) async fn try_has_older(
         &self,
         kind: RetentionKind,
         before: Timestamp,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, sqlx::Error> {
         let (before, now) = (before.unix_micros(), now.unix_micros());
-        let older = match kind {
+        match kind {
             RetentionKind::Reports => {
                 sqlx::query_scalar!(
                     r#"select exists (
@@ -63,7 +57,6 @@ impl SqliteStore {
                     before,
                 )
                 .fetch_one(&self.readers)
-                .run_in(&self.runtime)
                 .await
             }
             RetentionKind::Messages => {
@@ -84,7 +77,6 @@ impl SqliteStore {
                     DAY_MICROS,
                 )
                 .fetch_one(&self.readers)
-                .run_in(&self.runtime)
                 .await
             }
             RetentionKind::Deliveries => {
@@ -95,15 +87,14 @@ impl SqliteStore {
                     before,
                 )
                 .fetch_one(&self.readers)
-                .run_in(&self.runtime)
                 .await
             }
-        };
-        older.map_err(store_error(RUNS))
+        }
     }
 
-    pub(crate) async fn first_report(&self) -> Result<Option<Timestamp>, StoreError> {
-        let first = sqlx::query_scalar!(
+    /// Returns when the first report arrived that was not released.
+    pub(crate) async fn first_arrival(&self) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query_scalar!(
             "select arrived_at
              from reports
              where id > (select released_through from report_log)
@@ -112,41 +103,13 @@ impl SqliteStore {
              limit 1",
         )
         .fetch_optional(&self.readers)
-        .run_in(&self.runtime)
         .await
-        .map_err(store_error(RUNS))?;
-        first
-            .map(|first| time(first, "reports", "arrived_at"))
-            .transpose()
     }
 
-    pub(crate) async fn release_reports_after(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.try_release_reports_after(now)
-            .await
-            .map_err(store_error("report_log"))
-    }
-}
-
-impl SqliteStore {
-    async fn try_note(&self, kind: RetentionKind, run: RetentionRun) -> Result<(), sqlx::Error> {
-        let (kind, at) = (kind.as_str(), run.at.unix_micros());
-        let mut write = self.begin().await?;
-        sqlx::query!(
-            "insert into retention_runs (kind, ran_at, held_back)
-             values (?, ?, ?)
-             on conflict (kind) do update
-             set ran_at = excluded.ran_at, held_back = excluded.held_back",
-            kind,
-            at,
-            run.held_back,
-        )
-        .execute(&mut *write)
-        .await?;
-        write.commit().await
-    }
-
-    async fn try_release_reports_after(&self, now: Timestamp) -> Result<(), sqlx::Error> {
-        let now = now.unix_micros();
+    pub(crate) async fn try_release_reports_after(
+        &self,
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
         let mut write = self.begin().await?;
         sqlx::query!(
             "update report_log
@@ -154,7 +117,7 @@ impl SqliteStore {
                      released_through, coalesce((select max(id) from reports), 0)
                  ),
                  released_after = ?",
-            now,
+            now.unix_micros(),
         )
         .execute(&mut *write)
         .await?;

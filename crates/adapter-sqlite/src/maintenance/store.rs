@@ -1,4 +1,4 @@
-//! The port [`Maintenance`], put together from the modules that implement its parts.
+//! The port [`Maintenance`]; its statements are in the other modules.
 
 use std::num::NonZeroU32;
 
@@ -7,12 +7,22 @@ use domain::page::{Page, PageSize};
 use domain::{Erasure, ErasureId, MessageKey, Recipient, RetentionDays, Timestamp};
 use ports::maintenance::{ErasureOrder, Pruning, RetentionClock, RetentionKind, RetentionRun};
 use ports::{Maintenance, StoreError};
+use sql_rows::erasures::ERASURES;
+use sql_rows::retention::pruning;
+use sql_rows::time;
 
 use crate::SqliteStore;
+use crate::runtime::{Query as _, traced};
+
+const REPORTS: &str = "reports";
+const REPORT_LOG: &str = "report_log";
+const MESSAGES: &str = "messages";
+const DELIVERIES: &str = "deliveries";
+const RUNS: &str = "retention_runs";
 
 #[async_trait]
 impl Maintenance for SqliteStore {
-    /// SQLite has no partitions.
+    /// There are no partitions.
     async fn make_partitions(&self, _: Timestamp) -> Result<u32, StoreError> {
         Ok(0)
     }
@@ -22,7 +32,9 @@ impl Maintenance for SqliteStore {
         before: Timestamp,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
-        self.prune_reports(before, budget).await
+        let rows = self.try_prune_reports(before, budget);
+        let rows = rows.run(&self.runtime, "prune reports", REPORTS).await?;
+        Ok(pruning(rows, budget))
     }
 
     async fn prune_messages(
@@ -31,7 +43,8 @@ impl Maintenance for SqliteStore {
         keep: RetentionDays,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
-        self.prune_messages(now, keep, budget).await
+        let pruned = self.try_prune_messages(now, keep, budget);
+        pruned.run(&self.runtime, "prune messages", MESSAGES).await
     }
 
     async fn prune_deliveries(
@@ -39,7 +52,9 @@ impl Maintenance for SqliteStore {
         before: Timestamp,
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError> {
-        self.prune_deliveries(before, budget).await
+        let rows = self.try_prune_deliveries(before, budget);
+        let rows = rows.run(&self.runtime, "prune deliveries", DELIVERIES);
+        Ok(pruning(rows.await?, budget))
     }
 
     async fn forget_bodies(
@@ -47,7 +62,8 @@ impl Maintenance for SqliteStore {
         messages: &[MessageKey],
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.forget_bodies(messages, now).await
+        let erased = self.try_forget_bodies(messages, now);
+        erased.run(&self.runtime, "erase bodies", DELIVERIES).await
     }
 
     async fn retention_clock(
@@ -55,7 +71,12 @@ impl Maintenance for SqliteStore {
         kind: RetentionKind,
         now: Timestamp,
     ) -> Result<RetentionClock, StoreError> {
-        self.retention_clock(kind, now).await
+        let run = self.last_run(kind);
+        let run = run.run(&self.runtime, "read retention run", RUNS).await?;
+        Ok(RetentionClock {
+            now,
+            last_run: run.map(RetentionRun::try_from).transpose()?,
+        })
     }
 
     async fn note_retention_run(
@@ -63,7 +84,8 @@ impl Maintenance for SqliteStore {
         kind: RetentionKind,
         run: RetentionRun,
     ) -> Result<(), StoreError> {
-        self.note_retention_run(kind, run).await
+        let stored = self.store_run(kind, run);
+        stored.run(&self.runtime, "store retention run", RUNS).await
     }
 
     async fn has_older(
@@ -72,15 +94,23 @@ impl Maintenance for SqliteStore {
         before: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.has_older(kind, before, now).await
+        let older = self.try_has_older(kind, before, now);
+        older.run(&self.runtime, "find expired data", RUNS).await
     }
 
     async fn first_report(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.first_report().await
+        let first = self.first_arrival();
+        let first = first.run(&self.runtime, "find first report", RUNS).await?;
+        first
+            .map(|first| time(first, REPORTS, "arrived_at"))
+            .transpose()
     }
 
     async fn release_reports_after(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.release_reports_after(now).await
+        let released = self.try_release_reports_after(now);
+        released
+            .run(&self.runtime, "release reports", REPORT_LOG)
+            .await
     }
 
     async fn begin_erasure(
@@ -89,7 +119,8 @@ impl Maintenance for SqliteStore {
         order: &ErasureOrder,
         recipient: &Recipient,
     ) -> Result<(), StoreError> {
-        self.begin_erasure(id, order, recipient).await
+        let begun = self.insert_erasure(id, order, recipient);
+        begun.run(&self.runtime, "begin erasure", ERASURES).await
     }
 
     async fn continue_erasure(
@@ -98,15 +129,21 @@ impl Maintenance for SqliteStore {
         budget: NonZeroU32,
         now: Timestamp,
     ) -> Result<Option<Erasure>, StoreError> {
-        self.continue_erasure(id, budget, now).await
+        let step = self.try_erasure_step(id, budget, now);
+        traced(&self.runtime, "continue erasure", step).await?;
+        self.erasure(id).await
     }
 
     async fn unfinished_erasure(&self) -> Result<Option<ErasureId>, StoreError> {
-        self.unfinished_erasure().await
+        let id = self.unfinished_erasure_id();
+        let id = id.run(&self.runtime, "find unfinished erasure", ERASURES);
+        Ok(id.await?.map(ErasureId))
     }
 
     async fn erasure(&self, id: ErasureId) -> Result<Option<Erasure>, StoreError> {
-        self.erasure(id).await
+        let row = self.erasure_row(id);
+        let row = row.run(&self.runtime, "find erasure", ERASURES).await?;
+        row.map(Erasure::try_from).transpose()
     }
 
     async fn erasures(
@@ -114,6 +151,10 @@ impl Maintenance for SqliteStore {
         after: Option<ErasureId>,
         size: PageSize,
     ) -> Result<Page<Erasure, ErasureId>, StoreError> {
-        self.erasures(after, size).await
+        let rows = self.erasure_rows(after, size);
+        let rows = rows.run(&self.runtime, "list erasures", ERASURES).await?;
+        let erasures = rows.into_iter().map(Erasure::try_from);
+        let erasures = erasures.collect::<Result<_, _>>()?;
+        Ok(Page::cut(erasures, size, |erasure| erasure.id))
     }
 }

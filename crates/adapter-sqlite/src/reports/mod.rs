@@ -1,4 +1,6 @@
 //! The report log and the messages derived from it.
 
+pub(crate) mod batch;
 pub(crate) mod record;
 pub(crate) mod store;
+pub(crate) mod write;

@@ -1,20 +1,19 @@
-//! The log of reports and the messages that follow from it.
+//! The report log and the messages derived from it.
 
 use async_trait::async_trait;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
-use domain::{
-    ChannelId, Effect, ErrorCode, LoggedReport, Message, MessageKey, Recipient, Report, Timestamp,
-};
+use domain::{ChannelId, Effect, ErrorCode, Message, MessageKey, Recipient, Report, Timestamp};
 use ports::StoreError;
 use ports::reports::{MessageWithReports, ReportStore};
+use uuid::Uuid;
 
 use crate::SqliteStore;
-use crate::bulk::Then;
-use crate::connection::Write;
 use crate::error::store_error;
-use crate::reports::record::{self, BATCH, Starts};
+use crate::reports::record::record;
 use crate::rows::{MessageRow, ReportRow};
-use crate::runtime::Operation as _;
+use crate::runtime::{Query as _, traced};
+
+const MESSAGES: &str = "messages";
 
 #[async_trait]
 impl ReportStore for SqliteStore {
@@ -22,43 +21,20 @@ impl ReportStore for SqliteStore {
         if reports.is_empty() {
             return Ok(Vec::new());
         }
-        let begun = self.begun_by_text().await;
-        let mut write = begun.map_err(store_error("reports"))?;
-        match record_all(&mut write, reports).await {
-            Ok(effects) => {
-                write.committed();
-                Ok(effects)
-            }
-            Err(error) => {
-                // Poison is found by halving, so its price counts; of any other failure
-                // nobody knows what it left, so the connection is not used again.
-                if matches!(error, StoreError::Rejected { .. }) {
-                    write.roll_back().await;
-                }
-                Err(error)
-            }
-        }
+        traced(&self.runtime, "record batch", self.try_record(reports)).await
     }
 
     async fn message(&self, key: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {
-        let Some(row) = self
-            .message_row(key)
-            .await
-            .map_err(store_error("messages"))?
-        else {
+        let row = self.message_row(key);
+        let row = row.run(&self.runtime, "read message", MESSAGES).await?;
+        let Some(row) = row else {
             return Ok(None);
         };
-        let reports = self
-            .report_rows(&row.report_ids)
-            .await
-            .map_err(store_error("reports"))?;
-        Ok(Some(MessageWithReports {
-            message: Message::try_from(row)?,
-            reports: reports
-                .into_iter()
-                .map(LoggedReport::try_from)
-                .collect::<Result<_, _>>()?,
-        }))
+        let reports = self.report_rows(&row.report_ids);
+        let reports = reports
+            .run(&self.runtime, "read reports of message", "reports")
+            .await?;
+        row.with_reports(reports).map(Some)
     }
 
     async fn messages(
@@ -67,14 +43,10 @@ impl ReportStore for SqliteStore {
         after: Option<&MessageCursor>,
         size: PageSize,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
-        let rows = self
-            .page_of_rows(filter, after, size)
-            .await
-            .map_err(store_error("messages"))?;
-        let messages = rows
-            .into_iter()
-            .map(Message::try_from)
-            .collect::<Result<_, _>>()?;
+        let rows = self.page_of_rows(filter, after, size);
+        let rows = rows.run(&self.runtime, "list messages", MESSAGES).await?;
+        let messages = rows.into_iter().map(Message::try_from);
+        let messages = messages.collect::<Result<_, _>>()?;
         Ok(Page::cut(messages, size, |message| MessageCursor {
             first_reported_at: message.parties.first_reported_at,
             key: message.key.clone(),
@@ -82,20 +54,40 @@ impl ReportStore for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.try_ping().await.map_err(store_error("messages"))
+        let ping = self.try_ping();
+        ping.run(&self.runtime, "ping", MESSAGES).await
     }
 }
 
 impl SqliteStore {
-    /// Takes the lock, looks at the tables and commits a change: a full disk is noticed only
-    /// by a commit that writes.
+    async fn try_record(&self, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
+        let write = self.begun_by_text().await;
+        let mut write = write.map_err(store_error("reports"))?;
+        match record(&mut write, reports).await {
+            Ok(effects) => {
+                write.committed();
+                Ok(effects)
+            }
+            Err(error) => {
+                // A rejected batch is bisected, so its price counts. After any other failure the
+                // state of the connection is unknown, and it is not used again.
+                if matches!(error, StoreError::Rejected { .. }) {
+                    write.roll_back().await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Locks, reads the tables and commits a change: a full disk is noticed only by a commit that
+    /// writes.
     async fn try_ping(&self) -> Result<(), sqlx::Error> {
         let mut write = self.begin().await?;
         sqlx::query_scalar!(r#"select exists (select 1 from messages) as "any!: bool""#)
             .fetch_one(&mut *write)
             .await?;
-        // The one number of the file that nothing else uses; it alternates, since a value that
-        // stays the same is not written.
+        // A number in the file that nothing else uses. It alternates, because an unchanged value
+        // is not written.
         let before: i64 = sqlx::query_scalar("pragma user_version")
             .fetch_one(&mut *write)
             .await?;
@@ -107,30 +99,11 @@ impl SqliteStore {
         sqlx::query(change).execute(&mut *write).await?;
         write.commit().await
     }
-}
 
-/// Records and commits.
-async fn record_all(write: &mut Write<'_>, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
-    let mut effects = Vec::with_capacity(reports.len());
-    let mut parts = reports.chunks(BATCH).peekable();
-    let mut starts = Starts::Step;
-    while let Some(part) = parts.next() {
-        let then = match parts.peek() {
-            Some(_) => Then::GoOn,
-            None => Then::Commit,
-        };
-        effects.extend(record::record(write, part, starts, then).await?);
-        starts = Starts::Nothing;
-    }
-    Ok(effects)
-}
-
-impl SqliteStore {
     pub(crate) async fn message_row(
         &self,
         key: &MessageKey,
     ) -> Result<Option<MessageRow>, sqlx::Error> {
-        let (channel, sid) = (key.channel.as_str(), key.sid.to_compact());
         sqlx::query_as!(
             MessageRow,
             "select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
@@ -139,21 +112,20 @@ impl SqliteStore {
                  read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
              from messages
              where channel_id = ? and sid = ?",
-            channel,
-            sid,
+            key.channel.as_str(),
+            key.sid.to_compact(),
         )
         .fetch_optional(&self.readers)
-        .run_in(&self.runtime)
         .await
     }
 
-    /// The reports of these ids, a JSON array, in its order.
+    /// Returns the reports whose ids are in a JSON array, in its order.
     pub(crate) async fn report_rows(&self, ids: &str) -> Result<Vec<ReportRow>, sqlx::Error> {
         sqlx::query_as!(
             ReportRow,
             r#"select report.id, report.channel_id, report.sid, report.revision, report.effect,
                    report.status, report.recipient, report.sender, report.arrived_at,
-                   report.credential_id, report.error_code, report.error_text,
+                   report.credential_id as "credential_id: Uuid", report.error_code, report.error_text,
                    report.idempotency_token, report.fields
                from json_each(?) as place
                cross join reports as report on report.id = place.value
@@ -161,14 +133,13 @@ impl SqliteStore {
             ids,
         )
         .fetch_all(&self.readers)
-        .run_in(&self.runtime)
         .await
     }
 
-    /// One row more than a page has, if there are as many.
+    /// Returns one row more than a page has, if there are as many.
     ///
-    /// One statement for all filters: the list is read along its one index in any case, and a
-    /// filter that is not given costs a comparison with null.
+    /// One statement for all filters: the list is read along its one index in any case, and an
+    /// absent filter costs a comparison with null.
     async fn page_of_rows(
         &self,
         filter: &MessageFilter,
@@ -180,14 +151,6 @@ impl SqliteStore {
         let before = filter.until.map_or(i64::MAX, Timestamp::unix_micros);
         let after_time = after.map_or(i64::MAX, |after| after.first_reported_at.unix_micros());
         let newest = before.saturating_sub(1).min(after_time);
-        let after_channel = after.map(|after| after.key.channel.as_str());
-        let after_sid = after.map(|after| after.key.sid.to_compact());
-        let channel = filter.channel.as_ref().map(ChannelId::as_str);
-        let rank = filter.status.map(|status| i64::from(status.rank()));
-        let recipient_key = filter.recipient.as_ref().and_then(Recipient::key);
-        let recipient = filter.recipient.as_ref().and_then(Recipient::exactly);
-        let code = filter.error_code.as_ref().map(ErrorCode::as_str);
-        let limit = i64::from(size.get()) + 1;
         sqlx::query_as!(
             MessageRow,
             "select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
@@ -206,7 +169,7 @@ impl SqliteStore {
                          and (failed_at is not null or undelivered_at is not null)
                      )
                  )
-                 -- What `Addressee::is` says: either the name without the separators of a number,
+                 -- As `Recipient::is`: either the number without its separators,
                  and (
                      ?9 is null
                      or ?9 = replace(replace(replace(replace(replace(replace(replace(replace(
@@ -231,18 +194,17 @@ impl SqliteStore {
             oldest,
             newest,
             after_time,
-            after_channel,
-            after_sid,
-            channel,
-            rank,
+            after.map(|after| after.key.channel.as_str()),
+            after.map(|after| after.key.sid.to_compact()),
+            filter.channel.as_ref().map(ChannelId::as_str),
+            filter.status.map(|status| i64::from(status.rank())),
             filter.contradicted,
-            recipient_key,
-            recipient,
-            code,
-            limit,
+            filter.recipient.as_ref().and_then(Recipient::key),
+            filter.recipient.as_ref().and_then(Recipient::exactly),
+            filter.error_code.as_ref().map(ErrorCode::as_str),
+            i64::from(size.get()) + 1,
         )
         .fetch_all(&self.readers)
-        .run_in(&self.runtime)
         .await
     }
 }

@@ -1,26 +1,24 @@
-//! How attempts to deliver events have ended lately.
+//! Counting recent delivery attempts.
 
-use domain::delivery::Attempts;
 use domain::{SubscriptionId, Timestamp};
 use ports::StoreError;
 use ports::subscriptions::{MAX_PENDING, MAX_RECENT, RecentAttempts};
+use sql_rows::deliveries::count_recent;
 
 use crate::SqliteStore;
-use crate::error::{corrupt, store_error};
-use crate::rows::time;
-use crate::runtime::Operation as _;
+use crate::rows::EndedRow;
+use crate::runtime::Query as _;
 
 const DELIVERIES: &str = "deliveries";
 
 impl SqliteStore {
-    pub(crate) async fn attempts(
+    pub(crate) async fn recent_attempts(
         &self,
         subscription: SubscriptionId,
         since: Timestamp,
     ) -> Result<RecentAttempts, StoreError> {
-        let id = subscription.0.as_bytes().as_slice();
-        let (from, most) = (since.unix_micros(), limit(MAX_RECENT + 1));
-        let ended = sqlx::query!(
+        let ended = sqlx::query_as!(
+            EndedRow,
             r#"select finished_at as "finished_at!",
                    case when subscription_id = ?1 then last_attempts end
                        as "last_attempts?: String"
@@ -29,43 +27,27 @@ impl SqliteStore {
                    and exists (select 1 from subscriptions where id = ?1 and not removed)
                order by finished_at desc
                limit ?3"#,
-            id,
-            from,
-            most,
+            subscription.0,
+            since.unix_micros(),
+            limit(MAX_RECENT + 1),
         )
         .fetch_all(&self.readers)
-        .run_in(&self.runtime)
-        .await
-        .map_err(store_error(DELIVERIES))?;
-        let most = limit(MAX_PENDING);
-        let open = sqlx::query_scalar!(
+        .run(&self.runtime, "read ended attempts", DELIVERIES)
+        .await?;
+        let pending = sqlx::query_scalar!(
             "select last_attempts
              from deliveries indexed by deliveries_subscription_id_position_idx
              where subscription_id = ?1 and state in ('retrying', 'waiting')
                  and exists (select 1 from subscriptions where id = ?1 and not removed)
-             order by position, revision, part
+             order by position, revision, event_index
              limit ?2",
-            id,
-            most,
+            subscription.0,
+            limit(MAX_PENDING),
         )
         .fetch_all(&self.readers)
-        .run_in(&self.runtime)
-        .await
-        .map_err(store_error(DELIVERIES))?;
-
-        let mut recent = RecentAttempts::none(since);
-        // Whatever began after the first one that was not looked at has ended after it.
-        if let Some(first) = ended.get(MAX_RECENT) {
-            let first = time(first.finished_at, DELIVERIES, "finished_at")?;
-            recent.since = first.plus_micros(1);
-        }
-        let ended = ended.into_iter().filter_map(|row| row.last_attempts);
-        for last in ended.chain(open) {
-            let attempts =
-                Attempts::from_parts(0, &last).map_err(corrupt(DELIVERIES, "last_attempts"))?;
-            recent.count(&attempts);
-        }
-        Ok(recent)
+        .run(&self.runtime, "read pending attempts", DELIVERIES)
+        .await?;
+        count_recent(since, ended, pending)
     }
 }
 

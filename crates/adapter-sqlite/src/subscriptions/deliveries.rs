@@ -1,4 +1,4 @@
-//! What became of deliveries, and asking for more of them.
+//! Listing and retrying deliveries.
 
 use std::ops::RangeInclusive;
 
@@ -8,13 +8,14 @@ use domain::page::{Page, PageSize};
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, SubscriptionId, Timestamp};
 use ports::StoreError;
 use ports::subscriptions::{DeliveryStore, MAX_RETRIED, RecentAttempts};
+use uuid::Uuid;
 
 use crate::SqliteStore;
 use crate::connection::Write;
-use crate::error::store_error;
-use crate::json::JsonRows;
-use crate::runtime::Operation as _;
-use crate::subscriptions::delivery_rows::{self, DeliveryRow};
+use crate::json;
+use crate::rows::DeliveryRow;
+use crate::runtime::Query as _;
+use crate::subscriptions::write::write_and_commit;
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 pub(crate) const DELIVERIES: &str = "deliveries";
@@ -27,42 +28,49 @@ impl DeliveryStore for SqliteStore {
         after: Option<DeliveryKey>,
         size: PageSize,
     ) -> Result<Page<Delivery, DeliveryKey>, StoreError> {
-        let rows = self.page_of_delivery_rows(filter, after, size).await;
-        let rows = rows.map_err(store_error(DELIVERIES))?;
+        let rows = self.page_of_delivery_rows(filter, after, size);
+        let rows = rows
+            .run(&self.runtime, "list deliveries", DELIVERIES)
+            .await?;
         let deliveries = rows.into_iter().map(Delivery::try_from);
         let deliveries = deliveries.collect::<Result<_, _>>()?;
         Ok(Page::cut(deliveries, size, |delivery| delivery.key))
     }
 
     async fn delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
-        let subscription = key.subscription.0.as_bytes().as_slice();
         let found = sqlx::query_as!(
             DeliveryRow,
-            "select subscription_id, report_id, part, position, created_at, retrying_since,
-                 next_attempt_at, rests_until, finished_at, revision, attempts, state,
-                 event_type, channel_id, sid, last_attempts, body
-             from deliveries
-             where subscription_id = ?1 and report_id = ?2 and part = ?3
-                 and exists (select 1 from subscriptions where id = ?1 and not removed)",
-            subscription,
+            r#"select subscription_id as "subscription_id!: Uuid", report_id as "report_id!",
+                   event_index as "event_index!", position as "position!",
+                   created_at as "created_at!", retrying_since, next_attempt_at, cooldown_until,
+                   finished_at, revision as "revision!", attempts as "attempts!",
+                   state as "state!", event_type as "event_type!", channel_id as "channel_id!",
+                   sid as "sid!", last_attempts as "last_attempts!", body
+               from deliveries
+               where subscription_id = ?1 and report_id = ?2 and event_index = ?3
+                   and exists (select 1 from subscriptions where id = ?1 and not removed)"#,
+            key.subscription.0,
             key.report_id,
             key.part,
         )
         .fetch_optional(&self.readers)
-        .run_in(&self.runtime)
-        .await
-        .map_err(store_error(DELIVERIES))?;
+        .run(&self.runtime, "find delivery", DELIVERIES)
+        .await?;
         found.map(Delivery::try_from).transpose()
     }
 
     async fn retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, StoreError> {
-        let retried = self.try_retry(key, now).await;
-        retried.map_err(store_error(DELIVERIES))
+        let retried = self.try_retry(key, now);
+        retried
+            .run(&self.runtime, "retry delivery", DELIVERIES)
+            .await
     }
 
     async fn retry_all(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, StoreError> {
-        let retried = self.try_retry_all(filter, now).await;
-        retried.map_err(store_error(DELIVERIES))
+        let retried = self.try_retry_all(filter, now);
+        retried
+            .run(&self.runtime, "retry deliveries", DELIVERIES)
+            .await
     }
 
     async fn enqueue(
@@ -70,8 +78,10 @@ impl DeliveryStore for SqliteStore {
         subscription: SubscriptionId,
         deliveries: &[Delivery],
     ) -> Result<bool, StoreError> {
-        let enqueued = self.try_enqueue(subscription, deliveries).await;
-        enqueued.map_err(store_error(DELIVERIES))
+        let enqueued = self.try_enqueue(subscription, deliveries);
+        enqueued
+            .run(&self.runtime, "enqueue deliveries", DELIVERIES)
+            .await
     }
 
     async fn replace_bodies(
@@ -79,8 +89,10 @@ impl DeliveryStore for SqliteStore {
         subscription: SubscriptionId,
         bodies: &[(DeliveryKey, String)],
     ) -> Result<u64, StoreError> {
-        let replaced = self.try_replace_bodies(subscription, bodies).await;
-        replaced.map_err(store_error(DELIVERIES))
+        let replaced = self.try_replace_bodies(subscription, bodies);
+        replaced
+            .run(&self.runtime, "replace bodies", DELIVERIES)
+            .await
     }
 
     async fn rewind(
@@ -88,8 +100,10 @@ impl DeliveryStore for SqliteStore {
         subscription: SubscriptionId,
         to: LogPosition,
     ) -> Result<bool, StoreError> {
-        let moved = self.hold_position(subscription, LogPosition::START..=to);
-        moved.await.map_err(store_error(SUBSCRIPTIONS))
+        let moved = self.clamp_position(subscription, LogPosition::START..=to);
+        moved
+            .run(&self.runtime, "rewind subscription", SUBSCRIPTIONS)
+            .await
     }
 
     async fn skip(
@@ -97,8 +111,10 @@ impl DeliveryStore for SqliteStore {
         subscription: SubscriptionId,
         to: LogPosition,
     ) -> Result<bool, StoreError> {
-        let moved = self.hold_position(subscription, to..=LogPosition(i64::MAX));
-        moved.await.map_err(store_error(SUBSCRIPTIONS))
+        let moved = self.clamp_position(subscription, to..=LogPosition(i64::MAX));
+        moved
+            .run(&self.runtime, "skip pruned events", SUBSCRIPTIONS)
+            .await
     }
 
     async fn attempts(
@@ -106,30 +122,30 @@ impl DeliveryStore for SqliteStore {
         subscription: SubscriptionId,
         since: Timestamp,
     ) -> Result<RecentAttempts, StoreError> {
-        self.attempts(subscription, since).await
+        self.recent_attempts(subscription, since).await
     }
 }
 
 impl SqliteStore {
-    /// One row more than a page has, if there are as many.
+    /// Returns one row more than a page has, if there are as many.
     ///
-    /// Four statements for what has four ways to be found: what is open and what is dead have
-    /// an index of their own, a message knows its reports, and the rest is read along the key.
-    /// The engine has to be told: it thinks that the key is always best.
+    /// Four statements, because there are four access paths: an index of pending deliveries, one
+    /// of dead letters, the reports of a message, and the key for the rest. The engine has to be
+    /// told: it would always use the key.
     async fn page_of_delivery_rows(
         &self,
         filter: &DeliveryFilter,
         after: Option<DeliveryKey>,
         size: PageSize,
     ) -> Result<Vec<DeliveryRow>, sqlx::Error> {
-        let subscription = filter.subscription.0.as_bytes().as_slice();
+        let subscription = filter.subscription.0;
         let state = filter.state.map(DeliveryState::as_str);
         let channel = filter.message.as_ref().map(|key| key.channel.as_str());
         let sid = filter.message.as_ref().map(|key| key.sid.to_compact());
         let event_type = filter.event_type.map(domain::EventType::as_str);
         let since = filter.since.map_or(i64::MIN, Timestamp::unix_micros);
         let until = filter.until.map_or(i64::MAX, Timestamp::unix_micros);
-        let (after_report, after_part) = after.map_or((i64::MAX, i64::MAX), |after| {
+        let (after_report, after_index) = after.map_or((i64::MAX, i64::MAX), |after| {
             (after.report_id, i64::from(after.part))
         });
         let limit = i64::from(size.get()) + 1;
@@ -137,9 +153,10 @@ impl SqliteStore {
             ($deliveries:literal, $narrowed:literal) => {
                 sqlx::query_as!(
                     DeliveryRow,
-                    r#"select subscription_id as "subscription_id!", report_id as "report_id!",
-                           part as "part!", position as "position!", created_at as "created_at!",
-                           retrying_since, next_attempt_at, rests_until, finished_at,
+                    r#"select subscription_id as "subscription_id!: Uuid",
+                           report_id as "report_id!", event_index as "event_index!",
+                           position as "position!", created_at as "created_at!",
+                           retrying_since, next_attempt_at, cooldown_until, finished_at,
                            revision as "revision!",
                            attempts as "attempts!", state as "state!",
                            event_type as "event_type!", channel_id as "channel_id!",
@@ -153,11 +170,11 @@ impl SqliteStore {
                          and (?7 is null or state = ?7)
                          and (?8 is null or channel_id = ?8 and sid = ?9)
                          and exists (select 1 from subscriptions where id = ?1 and not removed)
-                     order by report_id desc, part desc
+                     order by report_id desc, event_index desc
                      limit ?10",
                     subscription,
                     after_report,
-                    after_part,
+                    after_index,
                     since,
                     until,
                     event_type,
@@ -167,7 +184,6 @@ impl SqliteStore {
                     limit,
                 )
                 .fetch_all(&self.readers)
-                .run_in(&self.runtime)
                 .await
             };
         }
@@ -179,42 +195,40 @@ impl SqliteStore {
                          select report_ids from messages where channel_id = ?8 and sid = ?9
                      ))
                  )
-                 and (+report_id, +part) < (?2, ?3)"
+                 and (+report_id, +event_index) < (?2, ?3)"
             );
         }
         match filter.state {
             None | Some(DeliveryState::Delivered) => {
-                page!("deliveries", "(report_id, part) < (?2, ?3)")
+                page!("deliveries", "(report_id, event_index) < (?2, ?3)")
             }
             Some(DeliveryState::Retrying | DeliveryState::Waiting) => page!(
                 "deliveries indexed by deliveries_subscription_id_position_idx",
-                "state in ('retrying', 'waiting') and (report_id, part) < (?2, ?3)"
+                "state in ('retrying', 'waiting') and (report_id, event_index) < (?2, ?3)"
             ),
             Some(DeliveryState::Dead) => page!(
-                "deliveries indexed by deliveries_subscription_id_report_id_part_idx",
-                "state = 'dead' and (report_id, part) < (?2, ?3)"
+                "deliveries indexed by deliveries_subscription_id_report_id_event_index_idx",
+                "state = 'dead' and (report_id, event_index) < (?2, ?3)"
             ),
         }
     }
 
     async fn try_retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, sqlx::Error> {
-        let subscription = key.subscription.0.as_bytes().as_slice();
-        let now = now.unix_micros();
         let mut write = self.begin().await?;
         let retried = sqlx::query!(
             "update deliveries
              set state = 'retrying', next_attempt_at = ?4, finished_at = null,
-                 retrying_since = ?4, rests_until = null
-             where subscription_id = ?1 and report_id = ?2 and part = ?3 and body is not null
+                 retrying_since = ?4, cooldown_until = null
+             where subscription_id = ?1 and report_id = ?2 and event_index = ?3 and body is not null
                  and (
                      state = 'dead'
                      or state = 'retrying' and coalesce(next_attempt_at > ?4, 1)
                  )
                  and exists (select 1 from subscriptions where id = ?1 and not removed)",
-            subscription,
+            key.subscription.0,
             key.report_id,
             key.part,
-            now,
+            now.unix_micros(),
         )
         .execute(&mut *write)
         .await?;
@@ -231,31 +245,22 @@ impl SqliteStore {
         filter: &DeliveryFilter,
         now: Timestamp,
     ) -> Result<u64, sqlx::Error> {
-        let subscription = filter.subscription.0.as_bytes().as_slice();
-        let state = filter.state.map(DeliveryState::as_str);
-        let channel = filter.message.as_ref().map(|key| key.channel.as_str());
-        let sid = filter.message.as_ref().map(|key| key.sid.to_compact());
-        let event_type = filter.event_type.map(domain::EventType::as_str);
-        let since = filter.since.map_or(i64::MIN, Timestamp::unix_micros);
-        let until = filter.until.map_or(i64::MAX, Timestamp::unix_micros);
-        let now = now.unix_micros();
-        let limit = i64::try_from(MAX_RETRIED).unwrap_or(i64::MAX);
         let mut write = self.begin().await?;
-        // What is dead and what is retrying, each along its index.
+        // Dead letters and retrying deliveries, each by its index.
         let retried = sqlx::query!(
             "update deliveries
              set state = 'retrying', next_attempt_at = ?2, finished_at = null,
-                 retrying_since = ?2, rests_until = null
+                 retrying_since = ?2, cooldown_until = null
              from (
-                 select report_id, part
-                 from deliveries indexed by deliveries_subscription_id_report_id_part_idx
+                 select report_id, event_index
+                 from deliveries indexed by deliveries_subscription_id_report_id_event_index_idx
                  where subscription_id = ?1 and state = 'dead' and body is not null
                      and created_at >= ?3 and created_at < ?4
                      and (?5 is null or event_type = ?5)
                      and (?6 is null or state = ?6)
                      and (?7 is null or channel_id = ?7 and sid = ?8)
                  union all
-                 select report_id, part
+                 select report_id, event_index
                  from deliveries indexed by deliveries_subscription_id_position_idx
                  where subscription_id = ?1 and state in ('retrying', 'waiting')
                      and state = 'retrying' and coalesce(next_attempt_at > ?2, 1)
@@ -269,17 +274,17 @@ impl SqliteStore {
              ) as chosen
              where deliveries.subscription_id = ?1
                  and deliveries.report_id = chosen.report_id
-                 and deliveries.part = chosen.part
+                 and deliveries.event_index = chosen.event_index
                  and exists (select 1 from subscriptions where id = ?1 and not removed)",
-            subscription,
-            now,
-            since,
-            until,
-            event_type,
-            state,
-            channel,
-            sid,
-            limit,
+            filter.subscription.0,
+            now.unix_micros(),
+            filter.since.map_or(i64::MIN, Timestamp::unix_micros),
+            filter.until.map_or(i64::MAX, Timestamp::unix_micros),
+            filter.event_type.map(domain::EventType::as_str),
+            filter.state.map(DeliveryState::as_str),
+            filter.message.as_ref().map(|key| key.channel.as_str()),
+            filter.message.as_ref().map(|key| key.sid.to_compact()),
+            i64::try_from(MAX_RETRIED).unwrap_or(i64::MAX),
         )
         .execute(&mut *write)
         .await?
@@ -301,7 +306,7 @@ impl SqliteStore {
             write.roll_back().await;
             return Ok(false);
         }
-        delivery_rows::write(&mut write, subscription, deliveries).await?;
+        write_and_commit(&mut write, subscription, deliveries).await?;
         write.committed();
         Ok(true)
     }
@@ -311,15 +316,8 @@ impl SqliteStore {
         subscription: SubscriptionId,
         bodies: &[(DeliveryKey, String)],
     ) -> Result<u64, sqlx::Error> {
-        let id = subscription.0.as_bytes().as_slice();
-        let mut rows = JsonRows::with_capacity(bodies.len(), 1_024);
-        for (key, body) in bodies {
-            let mut row = rows.row();
-            row.integer(key.report_id)
-                .integer(key.part.into())
-                .text(body);
-        }
-        let rows = rows.finish();
+        let rows = bodies.iter();
+        let rows = json::array(rows.map(|(key, body)| (key.report_id, key.part, body)));
         let mut write = self.begin().await?;
         if !raise_fence(&mut write, subscription).await? {
             write.roll_back().await;
@@ -328,13 +326,13 @@ impl SqliteStore {
         let replaced = sqlx::query!(
             "update deliveries set body = incoming.body
              from (
-                 select value ->> 0 as report_id, value ->> 1 as part, value ->> 2 as body
+                 select value ->> 0 as report_id, value ->> 1 as event_index, value ->> 2 as body
                  from jsonb_each(?2)
              ) as incoming
              where deliveries.subscription_id = ?1
                  and deliveries.report_id = incoming.report_id
-                 and deliveries.part = incoming.part and deliveries.body is not null",
-            id,
+                 and deliveries.event_index = incoming.event_index and deliveries.body is not null",
+            subscription.0,
             rows,
         )
         .execute(&mut *write)
@@ -343,21 +341,19 @@ impl SqliteStore {
         Ok(replaced.rows_affected())
     }
 
-    /// Moves a position by as little as it takes to have it within these.
-    async fn hold_position(
+    /// Moves the position of a subscription into a range, by as little as possible.
+    async fn clamp_position(
         &self,
         subscription: SubscriptionId,
         within: RangeInclusive<LogPosition>,
     ) -> Result<bool, sqlx::Error> {
-        let id = subscription.0.as_bytes().as_slice();
-        let (first, last) = (within.start().0, within.end().0);
         let mut write = self.begin().await?;
         let moved = sqlx::query!(
             "update subscriptions set position = max(?2, min(?3, position)), fence = fence + 1
              where id = ?1 and not removed",
-            id,
-            first,
-            last,
+            subscription.0,
+            within.start().0,
+            within.end().0,
         )
         .execute(&mut *write)
         .await?;
@@ -366,15 +362,14 @@ impl SqliteStore {
     }
 }
 
-/// Takes the lease from its holder. Whether there is such a subscription.
+/// Revokes the lease. Returns whether there is such a subscription.
 async fn raise_fence(
     write: &mut Write<'_>,
     subscription: SubscriptionId,
 ) -> Result<bool, sqlx::Error> {
-    let id = subscription.0.as_bytes().as_slice();
     let raised = sqlx::query!(
         "update subscriptions set fence = fence + 1 where id = ? and not removed",
-        id,
+        subscription.0,
     )
     .execute(&mut **write)
     .await?;

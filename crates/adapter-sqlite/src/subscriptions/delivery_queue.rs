@@ -1,4 +1,4 @@
-//! Subscriptions handed out to workers, and what the workers have done.
+//! Leasing subscriptions to workers, and storing their progress.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use ports::subscriptions::{
     DeliveryQueue, LEASE_MAX, Lease, LeasedSubscription, MAX_PENDING, Progress, Renewal,
 };
 use ports::{DeliveryStore as _, StoreError};
+use sql_rows::deliveries::pending_deliveries;
 use sqlx::{SqliteConnection, SqliteExecutor};
+use uuid::Uuid;
 
 use crate::SqliteStore;
-use crate::error::store_error;
-use crate::rows::optional_time;
-use crate::runtime::Operation as _;
-use crate::subscriptions::delivery_rows::{self, OpenRow};
-use crate::subscriptions::rows::SubscriptionRow;
+use crate::rows::{PendingRow, SubscriptionRow};
+use crate::runtime::Query as _;
+use crate::subscriptions::write::write_and_commit;
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 const DELIVERIES: &str = "deliveries";
 const WORKERS: &str = "workers";
 
-/// Before every open delivery.
+/// Before every pending delivery.
 const FIRST: DeliveryOrder = (LogPosition(i64::MIN), 0, 0);
 
 #[async_trait]
@@ -33,25 +33,12 @@ impl DeliveryQueue for SqliteStore {
         worker: &str,
         lease: Duration,
     ) -> Result<Option<LeasedSubscription>, StoreError> {
-        let claimed = self.try_claim(worker, lease).await;
-        let Some((row, open)) = claimed.map_err(store_error(SUBSCRIPTIONS))? else {
-            return Ok(None);
-        };
-        let subscription = row.subscription()?;
-        let mut open = open_deliveries(open, subscription.id)?;
-        let more_pending = open.len() > MAX_PENDING;
-        open.truncate(MAX_PENDING);
-        Ok(Some(LeasedSubscription {
-            lease: Lease {
-                subscription: subscription.id,
-                token: row.fence,
-            },
-            subscription,
-            position: LogPosition(row.position),
-            failing_since: optional_time(row.failing_since, SUBSCRIPTIONS, "failing_since")?,
-            open,
-            more_pending,
-        }))
+        let claimed = self.try_claim(worker, lease);
+        let claimed = claimed.run(&self.runtime, "claim subscription", SUBSCRIPTIONS);
+        let claimed = claimed.await?;
+        claimed
+            .map(|(row, pending)| row.leased(pending))
+            .transpose()
     }
 
     async fn more_pending(
@@ -59,11 +46,9 @@ impl DeliveryQueue for SqliteStore {
         subscription: SubscriptionId,
         after: DeliveryOrder,
     ) -> Result<Vec<PendingDelivery>, StoreError> {
-        let id = subscription.0.as_bytes().as_slice();
-        let rows = open_rows(&self.readers, id, after, MAX_PENDING)
-            .run_in(&self.runtime)
-            .await;
-        open_deliveries(rows.map_err(store_error(DELIVERIES))?, subscription)
+        let rows = pending_rows(&self.readers, subscription.0, after, MAX_PENDING);
+        let rows = rows.run(&self.runtime, "read pending deliveries", DELIVERIES);
+        pending_deliveries(rows.await?, subscription)
     }
 
     async fn pending_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
@@ -72,28 +57,36 @@ impl DeliveryQueue for SqliteStore {
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {
-        let renewed = self.try_renew(lease, duration).await;
-        renewed.map_err(store_error(SUBSCRIPTIONS))
+        let renewed = self.try_renew(lease, duration);
+        renewed
+            .run(&self.runtime, "renew lease", SUBSCRIPTIONS)
+            .await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        let released = self.try_release(lease).await;
-        released.map_err(store_error(SUBSCRIPTIONS))
+        let released = self.try_release(lease);
+        released
+            .run(&self.runtime, "release lease", SUBSCRIPTIONS)
+            .await
     }
 
     async fn leave(&self, worker: &str) -> Result<(), StoreError> {
-        let left = self.try_leave(worker).await;
-        left.map_err(store_error(WORKERS))
+        let left = self.try_leave(worker);
+        left.run(&self.runtime, "remove worker", WORKERS).await
     }
 
     async fn record(&self, lease: &Lease, progress: Progress<'_>) -> Result<bool, StoreError> {
-        let recorded = self.try_record(lease, &progress).await;
-        recorded.map_err(store_error(DELIVERIES))
+        let recorded = self.try_record_progress(lease, &progress);
+        recorded
+            .run(&self.runtime, "store progress", DELIVERIES)
+            .await
     }
 
     async fn finish(&self, lease: &Lease, state: SubscriptionState) -> Result<bool, StoreError> {
-        let finished = self.try_finish(lease, state).await;
-        finished.map_err(store_error(SUBSCRIPTIONS))
+        let finished = self.try_finish(lease, state);
+        finished
+            .run(&self.runtime, "finish lease", SUBSCRIPTIONS)
+            .await
     }
 }
 
@@ -102,38 +95,38 @@ impl SqliteStore {
         &self,
         worker: &str,
         lease: Duration,
-    ) -> Result<Option<(SubscriptionRow, Vec<OpenRow>)>, sqlx::Error> {
+    ) -> Result<Option<(SubscriptionRow, Vec<PendingRow>)>, sqlx::Error> {
         let (duration, longest) = (micros(lease), micros(LEASE_MAX));
-        // Workers without work ask all the time; whoever records reports need not wait for that.
-        let any = sqlx::query_scalar!(
+        // Idle workers ask all the time: the writer is used only if there is something to do.
+        let needed = sqlx::query_scalar!(
             r#"select exists (
                    select 1 from subscriptions
                    where state = 'active' and not removed
                        and (
                            leased_fence is null
-                           or free_at not between cast(unixepoch('subsec') * 1000000 as integer) + 1
-                               and cast(unixepoch('subsec') * 1000000 as integer) + ?3
+                           or free_at not between (select now from clock) + 1
+                               and (select now from clock) + ?3
                        )
                ) or not exists (
                    select 1 from workers
                    where name = ?1
-                       and alive_until between cast(unixepoch('subsec') * 1000000 as integer) + ?2 * 2 / 3 + 1
-                           and cast(unixepoch('subsec') * 1000000 as integer) + ?2
-               ) as "any!: bool""#,
+                       and alive_until between (select now from clock) + ?2 * 2 / 3 + 1
+                           and (select now from clock) + ?2
+               ) as "needed!: bool""#,
             worker,
             duration,
             longest,
         );
-        if !any.fetch_one(&self.readers).run_in(&self.runtime).await? {
+        if !needed.fetch_one(&self.readers).await? {
             return Ok(None);
         }
         let mut write = self.begin().await?;
-        be_alive(&mut write, worker, duration).await?;
+        renew_worker(&mut write, worker, duration).await?;
         let claimed = sqlx::query_as!(
             SubscriptionRow,
             r#"update subscriptions
                set fence = fence + 1, leased_fence = fence + 1, leased_by = ?1,
-                   free_at = cast(unixepoch('subsec') * 1000000 as integer) + ?2
+                   free_at = (select now from clock) + ?2
                where id = (
                    select id from subscriptions
                    where state = 'active' and not removed
@@ -141,24 +134,24 @@ impl SqliteStore {
                        -- clock was set back.
                        and (
                            leased_fence is null
-                           or free_at not between cast(unixepoch('subsec') * 1000000 as integer) + 1
-                               and cast(unixepoch('subsec') * 1000000 as integer) + ?3
+                           or free_at not between (select now from clock) + 1
+                               and (select now from clock) + ?3
                        )
                        and (
                            select count(*) from subscriptions
                            where leased_by = ?1 and leased_fence = fence and not removed
-                               and free_at > cast(unixepoch('subsec') * 1000000 as integer)
+                               and free_at > (select now from clock)
                        ) < (select subscriptions from worker_share)
                    order by free_at, id
                    limit 1
                )
-               returning id as "id!", created_at as "created_at!", updated_at as "updated_at!",
+               returning id as "id!: Uuid", created_at as "created_at!", updated_at as "updated_at!",
                    version as "version!", url as "url!", channels, event_types,
                    reveal as "reveal!: bool", description as "description!", secret as "secret!",
                    secret_created_at as "secret_created_at!", previous_secret,
                    previous_secret_created_at, previous_secret_expires_at, state as "state!",
                    pause_reason, state_since, last_error, failing_since, last_delivered_at,
-                   position as "position!", fence as "fence!", leased_by, null as "open: i64",
+                   position as "position!", fence as "fence!", leased_by, null as "pending: i64",
                    null as "dead: i64""#,
             worker,
             duration,
@@ -170,41 +163,39 @@ impl SqliteStore {
             write.commit().await?;
             return Ok(None);
         };
-        // One more than a worker is handed, if there are as many.
-        let open = open_rows(&mut *write, &claimed.id, FIRST, MAX_PENDING + 1).await?;
+        // One more than is returned, to tell whether there are more.
+        let pending = pending_rows(&mut *write, claimed.id, FIRST, MAX_PENDING + 1).await?;
         write.commit().await?;
-        Ok(Some((claimed, open)))
+        Ok(Some((claimed, pending)))
     }
 
     async fn try_renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, sqlx::Error> {
-        let id = lease.subscription.0.as_bytes().as_slice();
-        let duration = micros(duration);
         let mut write = self.begin().await?;
         let renewed = sqlx::query!(
             "update subscriptions
-             set free_at = cast(unixepoch('subsec') * 1000000 as integer) + ?3
+             set free_at = (select now from clock) + ?3
              where id = ?1 and fence = ?2 and leased_fence = ?2",
-            id,
+            lease.subscription.0,
             lease.token,
-            duration,
+            micros(duration),
         )
         .execute(&mut *write)
         .await?;
-        let surplus = sqlx::query_scalar!(
+        let over_quota = sqlx::query_scalar!(
             r#"select (
-                   select count(*) from subscriptions as theirs
-                   where theirs.leased_by = mine.leased_by and theirs.leased_fence = theirs.fence
-                       and theirs.free_at > cast(unixepoch('subsec') * 1000000 as integer)
-                       and not theirs.removed and theirs.id < mine.id
-               ) >= (select subscriptions from worker_share) as "surplus!: bool"
-               from subscriptions as mine
+                   select count(*) from subscriptions as other
+                   where other.leased_by = own.leased_by and other.leased_fence = other.fence
+                       and other.free_at > (select now from clock)
+                       and not other.removed and other.id < own.id
+               ) >= (select subscriptions from worker_share) as "over_quota!: bool"
+               from subscriptions as own
                where id = ?"#,
-            id,
+            lease.subscription.0,
         )
         .fetch_optional(&mut *write)
         .await?;
         write.commit().await?;
-        Ok(match surplus {
+        Ok(match over_quota {
             Some(_) | None if renewed.rows_affected() == 0 => Renewal::Lost,
             Some(true) => Renewal::OverQuota,
             Some(false) | None => Renewal::Renewed,
@@ -212,14 +203,13 @@ impl SqliteStore {
     }
 
     async fn try_release(&self, lease: &Lease) -> Result<(), sqlx::Error> {
-        let id = lease.subscription.0.as_bytes().as_slice();
         let mut write = self.begin().await?;
         sqlx::query!(
             "update subscriptions
              set leased_fence = null, leased_by = null,
-                 free_at = cast(unixepoch('subsec') * 1000000 as integer)
+                 free_at = (select now from clock)
              where id = ?1 and leased_fence = ?2",
-            id,
+            lease.subscription.0,
             lease.token,
         )
         .execute(&mut *write)
@@ -235,16 +225,12 @@ impl SqliteStore {
         write.commit().await
     }
 
-    async fn try_record(
+    async fn try_record_progress(
         &self,
         lease: &Lease,
         progress: &Progress<'_>,
     ) -> Result<bool, sqlx::Error> {
-        let id = lease.subscription.0.as_bytes().as_slice();
-        let failing_since = progress.failing_since.map(Timestamp::unix_micros);
-        let delivered_at = progress.last_delivered_at().map(Timestamp::unix_micros);
-        let error_at = progress.last_error().map(|error| error.at.unix_micros());
-        let error = progress.last_error().map(Attempt::to_json);
+        let error = progress.last_error();
         let mut write = self.begin().await?;
         let held = sqlx::query!(
             "update subscriptions
@@ -256,13 +242,13 @@ impl SqliteStore {
                  end,
                  last_error_at = max(coalesce(last_error_at, ?6), coalesce(?6, last_error_at))
              where id = ?1 and fence = ?2 and leased_fence = ?2",
-            id,
+            lease.subscription.0,
             lease.token,
             progress.position.0,
-            failing_since,
-            delivered_at,
-            error_at,
-            error,
+            progress.failing_since.map(Timestamp::unix_micros),
+            progress.last_delivered_at().map(Timestamp::unix_micros),
+            error.map(|error| error.at.unix_micros()),
+            error.map(Attempt::to_json),
         )
         .execute(&mut *write)
         .await?;
@@ -270,7 +256,7 @@ impl SqliteStore {
             write.roll_back().await;
             return Ok(false);
         }
-        delivery_rows::write(&mut write, lease.subscription, progress.deliveries).await?;
+        write_and_commit(&mut write, lease.subscription, progress.deliveries).await?;
         write.committed();
         Ok(true)
     }
@@ -280,23 +266,19 @@ impl SqliteStore {
         lease: &Lease,
         state: SubscriptionState,
     ) -> Result<bool, sqlx::Error> {
-        let id = lease.subscription.0.as_bytes().as_slice();
-        let word = state.as_str();
-        let reason = state.reason().map(PauseReason::as_str);
-        let since = state.since().map(Timestamp::unix_micros);
         let mut write = self.begin().await?;
         let finished = sqlx::query!(
             "update subscriptions
              set state = ?3, pause_reason = ?4, state_since = ?5,
                  updated_at = coalesce(?5, updated_at), version = version + 1,
                  leased_fence = null, leased_by = null,
-                 free_at = cast(unixepoch('subsec') * 1000000 as integer)
+                 free_at = (select now from clock)
              where id = ?1 and fence = ?2 and leased_fence = ?2",
-            id,
+            lease.subscription.0,
             lease.token,
-            word,
-            reason,
-            since,
+            state.as_str(),
+            state.reason().map(PauseReason::as_str),
+            state.since().map(Timestamp::unix_micros),
         )
         .execute(&mut *write)
         .await?;
@@ -305,56 +287,47 @@ impl SqliteStore {
     }
 }
 
-/// So many rows behind a place, or all that there are.
-async fn open_rows(
+/// Returns the pending deliveries after one, at most `limit`.
+async fn pending_rows(
     executor: impl SqliteExecutor<'_>,
-    subscription: &[u8],
-    (position, revision, part): DeliveryOrder,
+    subscription: Uuid,
+    (position, revision, event_index): DeliveryOrder,
     limit: usize,
-) -> Result<Vec<OpenRow>, sqlx::Error> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+) -> Result<Vec<PendingRow>, sqlx::Error> {
     sqlx::query_as!(
-        OpenRow,
-        r#"select report_id as "report_id!", part as "part!", position as "position!",
-               next_attempt_at, rests_until, revision as "revision!", channel_id, sid
+        PendingRow,
+        r#"select report_id as "report_id!", event_index as "event_index!",
+               position as "position!", next_attempt_at, cooldown_until, revision as "revision!", channel_id, sid
            from deliveries indexed by deliveries_subscription_id_position_idx
            where subscription_id = ? and state in ('retrying', 'waiting')
-               and (position, revision, part) > (?, ?, ?)
-           order by position, revision, part
+               and (position, revision, event_index) > (?, ?, ?)
+           order by position, revision, event_index
            limit ?"#,
         subscription,
         position.0,
         revision,
-        part,
-        limit,
+        event_index,
+        i64::try_from(limit).unwrap_or(i64::MAX),
     )
     .fetch_all(executor)
     .await
 }
 
-fn open_deliveries(
-    rows: Vec<OpenRow>,
-    subscription: SubscriptionId,
-) -> Result<Vec<PendingDelivery>, StoreError> {
-    let rows = rows.into_iter();
-    rows.map(|row| row.delivery(subscription)).collect()
-}
-
-/// Takes down that a worker is there, and forgets those that have been gone for a day.
-async fn be_alive(
+/// Extends the time until which a worker counts as alive, and deletes those that ended a day ago.
+async fn renew_worker(
     connection: &mut SqliteConnection,
     worker: &str,
     micros: i64,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "delete from workers
-         where alive_until < cast((unixepoch('subsec') - 86400) * 1000000 as integer)"
+         where alive_until < (select now from clock) - 24 * 60 * 60 * 1000000"
     )
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
         "insert into workers (name, alive_until)
-         values (?1, cast(unixepoch('subsec') * 1000000 as integer) + ?2)
+         values (?1, (select now from clock) + ?2)
          on conflict (name) do update set alive_until = excluded.alive_until",
         worker,
         micros,

@@ -3,6 +3,5 @@
 pub(crate) mod attempts;
 pub(crate) mod deliveries;
 pub(crate) mod delivery_queue;
-pub(crate) mod delivery_rows;
-pub(crate) mod rows;
 pub(crate) mod store;
+pub(crate) mod write;

@@ -1,15 +1,17 @@
-//! Subscriptions: added, found, changed and removed.
+//! Subscriptions.
 
 use async_trait::async_trait;
 use domain::subscription::PauseReason;
 use domain::{LogPosition, Subscription, SubscriptionId, Timestamp};
 use ports::StoreError;
 use ports::subscriptions::{SubscriptionStatus, SubscriptionStore};
+use sql_rows::subscriptions::{channels, event_types};
+use uuid::Uuid;
 
 use crate::SqliteStore;
-use crate::error::store_error;
-use crate::runtime::Operation as _;
-use crate::subscriptions::rows::{SubscriptionRow, channels, event_types};
+use crate::json;
+use crate::rows::SubscriptionRow;
+use crate::runtime::Query as _;
 
 const SUBSCRIPTIONS: &str = "subscriptions";
 
@@ -20,72 +22,72 @@ impl SubscriptionStore for SqliteStore {
         subscription: &Subscription,
         from: LogPosition,
     ) -> Result<bool, StoreError> {
-        self.try_add_subscription(subscription, from)
+        let added = self.try_add_subscription(subscription, from);
+        added
+            .run(&self.runtime, "add subscription", SUBSCRIPTIONS)
             .await
-            .map_err(store_error(SUBSCRIPTIONS))
     }
 
     async fn find(&self, id: SubscriptionId) -> Result<Option<SubscriptionStatus>, StoreError> {
-        let rows = self.subscription_rows(Some(id)).await;
-        let rows = rows.map_err(store_error(SUBSCRIPTIONS))?;
-        let mut found = rows.into_iter().map(SubscriptionStatus::try_from);
+        let rows = self.subscription_rows(Some(id));
+        let rows = rows.run(&self.runtime, "find subscription", SUBSCRIPTIONS);
+        let mut found = rows.await?.into_iter().map(SubscriptionStatus::try_from);
         found.next().transpose()
     }
 
     async fn list(&self) -> Result<Vec<SubscriptionStatus>, StoreError> {
-        let rows = self.subscription_rows(None).await;
-        let rows = rows.map_err(store_error(SUBSCRIPTIONS))?;
-        rows.into_iter().map(SubscriptionStatus::try_from).collect()
+        let rows = self.subscription_rows(None);
+        let rows = rows.run(&self.runtime, "list subscriptions", SUBSCRIPTIONS);
+        let found = rows.await?.into_iter().map(SubscriptionStatus::try_from);
+        found.collect()
     }
 
     async fn change(&self, subscription: &Subscription) -> Result<bool, StoreError> {
-        self.try_change_subscription(subscription)
+        let changed = self.try_change_subscription(subscription);
+        changed
+            .run(&self.runtime, "change subscription", SUBSCRIPTIONS)
             .await
-            .map_err(store_error(SUBSCRIPTIONS))
     }
 
     async fn remove(&self, id: SubscriptionId) -> Result<bool, StoreError> {
-        let removed = self.try_remove_subscription(id).await;
-        removed.map_err(store_error(SUBSCRIPTIONS))
+        let removed = self.try_remove_subscription(id);
+        removed
+            .run(&self.runtime, "remove subscription", SUBSCRIPTIONS)
+            .await
     }
 }
 
 impl SqliteStore {
-    /// One statement, so that subscriptions and their counts are of the same moment.
+    /// Returns subscriptions and their counts as of one moment, since it is one statement.
     async fn subscription_rows(
         &self,
         id: Option<SubscriptionId>,
     ) -> Result<Vec<SubscriptionRow>, sqlx::Error> {
-        let id = id.as_ref().map(|id| id.0.as_bytes().as_slice());
         sqlx::query_as!(
             SubscriptionRow,
-            r#"select id, created_at, updated_at, version, url, channels, event_types,
+            r#"select id as "id: Uuid", created_at, updated_at, version, url, channels, event_types,
                    reveal as "reveal: bool", description, secret, secret_created_at,
                    previous_secret, previous_secret_created_at, previous_secret_expires_at, state,
                    pause_reason, state_since, last_error, failing_since, last_delivered_at,
                    position, fence,
-                   case
-                       when free_at > cast(unixepoch('subsec') * 1000000 as integer)
-                       then leased_by
-                   end as "leased_by: String",
+                   case when free_at > (select now from clock) then leased_by end as "leased_by: String",
                    (
                        select count(*)
                        from deliveries indexed by deliveries_subscription_id_position_idx
                        where subscription_id = subscriptions.id
                            and deliveries.state in ('retrying', 'waiting')
-                   ) as "open: i64",
+                   ) as "pending: i64",
                    (
                        select count(*)
-                       from deliveries indexed by deliveries_subscription_id_report_id_part_idx
+                       from deliveries indexed by deliveries_subscription_id_report_id_event_index_idx
                        where subscription_id = subscriptions.id and deliveries.state = 'dead'
                    ) as "dead: i64"
                from subscriptions
                where not removed and (?1 is null or id = ?1)
                order by created_at, id"#,
-            id,
+            id.map(|id| id.0),
         )
         .fetch_all(&self.readers)
-        .run_in(&self.runtime)
         .await
     }
 
@@ -94,22 +96,8 @@ impl SqliteStore {
         subscription: &Subscription,
         from: LogPosition,
     ) -> Result<bool, sqlx::Error> {
-        let id = subscription.id.0.as_bytes().as_slice();
-        let created_at = subscription.created_at.unix_micros();
-        let updated_at = subscription.updated_at.unix_micros();
-        let url = subscription.url.reveal();
-        let channels = channels(&subscription.filter);
-        let event_types = event_types(&subscription.filter);
-        let description = subscription.description.as_str();
-        let secret = subscription.secrets.current.sealed.0.as_slice();
-        let secret_created_at = subscription.secrets.current.created_at.unix_micros();
-        let previous = subscription.secrets.previous.as_ref();
-        let previous_secret = previous.map(|it| it.secret.sealed.0.as_slice());
-        let previous_created_at = previous.map(|it| it.secret.created_at.unix_micros());
-        let previous_expires_at = previous.map(|it| it.expires_at.unix_micros());
-        let state = subscription.state.as_str();
-        let reason = subscription.state.reason().map(PauseReason::as_str);
-        let since = subscription.state.since().map(Timestamp::unix_micros);
+        let secrets = &subscription.secrets;
+        let previous = secrets.previous.as_ref();
         let mut write = self.begin().await?;
         let added = sqlx::query!(
             "insert into subscriptions (
@@ -120,26 +108,26 @@ impl SqliteStore {
              )
              values (
                  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-                 cast(unixepoch('subsec') * 1000000 as integer), 0, ?
+                 (select now from clock), 0, ?
              )
              on conflict (id) do nothing",
-            id,
-            created_at,
-            updated_at,
+            subscription.id.0,
+            subscription.created_at.unix_micros(),
+            subscription.updated_at.unix_micros(),
             subscription.version,
-            url,
-            channels,
-            event_types,
+            subscription.url.reveal(),
+            channels(&subscription.filter).map(json::array),
+            event_types(&subscription.filter).map(json::array),
             subscription.reveal,
-            description,
-            secret,
-            secret_created_at,
-            previous_secret,
-            previous_created_at,
-            previous_expires_at,
-            state,
-            reason,
-            since,
+            subscription.description.as_str(),
+            secrets.current.sealed.0,
+            secrets.current.created_at.unix_micros(),
+            previous.map(|it| it.secret.sealed.0.as_slice()),
+            previous.map(|it| it.secret.created_at.unix_micros()),
+            previous.map(|it| it.expires_at.unix_micros()),
+            subscription.state.as_str(),
+            subscription.state.reason().map(PauseReason::as_str),
+            subscription.state.since().map(Timestamp::unix_micros),
             from.0,
         )
         .execute(&mut *write)
@@ -155,21 +143,8 @@ impl SqliteStore {
         let Some(version_before) = subscription.version.checked_sub(1) else {
             return Ok(false);
         };
-        let id = subscription.id.0.as_bytes().as_slice();
-        let updated_at = subscription.updated_at.unix_micros();
-        let url = subscription.url.reveal();
-        let channels = channels(&subscription.filter);
-        let event_types = event_types(&subscription.filter);
-        let description = subscription.description.as_str();
-        let secret = subscription.secrets.current.sealed.0.as_slice();
-        let secret_created_at = subscription.secrets.current.created_at.unix_micros();
-        let previous = subscription.secrets.previous.as_ref();
-        let previous_secret = previous.map(|it| it.secret.sealed.0.as_slice());
-        let previous_created_at = previous.map(|it| it.secret.created_at.unix_micros());
-        let previous_expires_at = previous.map(|it| it.expires_at.unix_micros());
-        let state = subscription.state.as_str();
-        let reason = subscription.state.reason().map(PauseReason::as_str);
-        let since = subscription.state.since().map(Timestamp::unix_micros);
+        let secrets = &subscription.secrets;
+        let previous = secrets.previous.as_ref();
         let mut write = self.begin().await?;
         let changed = sqlx::query!(
             "update subscriptions
@@ -182,23 +157,23 @@ impl SqliteStore {
                      when ?15 <> 'active' or state = 'active' then failing_since
                  end
              where id = ?1 and version = ?2 and not removed",
-            id,
+            subscription.id.0,
             version_before,
-            updated_at,
+            subscription.updated_at.unix_micros(),
             subscription.version,
-            url,
-            channels,
-            event_types,
+            subscription.url.reveal(),
+            channels(&subscription.filter).map(json::array),
+            event_types(&subscription.filter).map(json::array),
             subscription.reveal,
-            description,
-            secret,
-            secret_created_at,
-            previous_secret,
-            previous_created_at,
-            previous_expires_at,
-            state,
-            reason,
-            since,
+            subscription.description.as_str(),
+            secrets.current.sealed.0,
+            secrets.current.created_at.unix_micros(),
+            previous.map(|it| it.secret.sealed.0.as_slice()),
+            previous.map(|it| it.secret.created_at.unix_micros()),
+            previous.map(|it| it.expires_at.unix_micros()),
+            subscription.state.as_str(),
+            subscription.state.reason().map(PauseReason::as_str),
+            subscription.state.since().map(Timestamp::unix_micros),
         )
         .execute(&mut *write)
         .await?;
@@ -207,7 +182,6 @@ impl SqliteStore {
     }
 
     async fn try_remove_subscription(&self, id: SubscriptionId) -> Result<bool, sqlx::Error> {
-        let id = id.0.as_bytes().as_slice();
         let mut write = self.begin().await?;
         let removed = sqlx::query!(
             "update subscriptions
@@ -215,7 +189,7 @@ impl SqliteStore {
                  channels = null, event_types = null, description = '', secret = x'',
                  previous_secret = null, last_error = null
              where id = ? and not removed",
-            id,
+            id.0,
         )
         .execute(&mut *write)
         .await?;

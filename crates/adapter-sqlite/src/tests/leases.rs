@@ -9,7 +9,7 @@ use testkit::builders::subscription;
 use super::store;
 
 #[tokio::test]
-async fn leases_written_before_the_clock_was_set_back_are_over() {
+async fn leases_from_before_clock_was_set_back_are_expired() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder).await;
     for number in 1..=2 {

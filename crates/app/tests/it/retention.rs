@@ -13,7 +13,7 @@ const TIME_PASSES: &str = "
     update report_log set
         pruned_through = greatest(pruned_through, (select max(id) from reports));
     delete from reports;
-    delete from message_sweeps;
+    delete from message_scans;
     insert into retention_runs (kind, ran_at, held_back)
     select kind, now(), false from unnest(array['reports', 'messages', 'deliveries']) as kind
     on conflict do nothing;
@@ -36,7 +36,7 @@ async fn old_messages_go_by_the_time_of_their_channel() {
         database.execute(TIME_PASSES).await.unwrap();
         let server = home.serve();
         until("the walk has come to its end", async || {
-            let finished = sqlx::query_scalar("select finished from message_sweeps");
+            let finished = sqlx::query_scalar("select finished from message_scans");
             finished.fetch_optional(&mut database).await.unwrap() == Some(true)
         })
         .await;

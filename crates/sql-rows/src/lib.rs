@@ -1,0 +1,20 @@
+//! What the stores on PostgreSQL and SQLite share: rows and their conversion into domain
+//! values, errors, and the logic of scans. The statements are the adapters' own.
+//!
+//! Both engines use the same tables and columns. Where their column types differ, rows are
+//! generic: `T` is a time ([`StoredTime`]), `L` a list ([`StoredList`]).
+
+pub mod channels;
+pub mod deliveries;
+pub mod erasures;
+pub mod error;
+pub mod log;
+pub mod messages;
+pub mod rejections;
+pub mod retention;
+pub mod schema;
+pub mod subscriptions;
+pub mod values;
+
+pub use error::corrupt;
+pub use values::{StoredList, StoredTime, key, optional_time, time};
