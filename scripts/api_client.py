@@ -1,4 +1,4 @@
-"""Uses a Python client generated from the OpenAPI document: makes a channel, reports on a
+"""Uses a Python client generated from the OpenAPI document: adds a channel, reports on a
 message through the webhook and reads the message back.
 
 Usage: api_client.py PUBLIC_URL OPERATOR_URL ADMIN_TOKEN (with receiptd_client in PYTHONPATH)

@@ -1,15 +1,15 @@
-// A subscriber in JavaScript: takes events and checks that they come from receiptd.
+// A subscriber in JavaScript: accepts events and verifies that they were sent by receiptd.
 //
 //     npm install standardwebhooks
 //     WEBHOOK_SECRET=whsec_... node verify.mjs 8000
 //
 // It uses the official library of the Standard Webhooks convention. An event that is not
-// signed with the secret, was changed on its way or is more than five minutes old is
-// answered 401. Three things matter in a subscriber of your own:
+// signed with the secret, was modified in transit or is more than five minutes old is
+// answered 401. Three rules for your own subscriber:
 //
-// - check the bytes of the body as they came, before anything parses them;
-// - remember `webhook-id`: an event may come more than once, with the same id;
-// - answer 2xx as soon as the event is safe, and work on it afterwards.
+// - verify the bytes of the body as they arrived, before parsing them;
+// - store `webhook-id`: an event may arrive more than once, with the same id;
+// - answer 2xx as soon as the event is stored, and process it afterwards.
 
 import { createServer } from "node:http";
 import process from "node:process";
@@ -17,7 +17,7 @@ import { Webhook } from "standardwebhooks";
 
 const BODY_MAX = 1024 * 1024;
 const webhook = new Webhook(process.env.WEBHOOK_SECRET);
-const seen = new Set(); // a real subscriber keeps the ids in its database
+const seen = new Set(); // store the ids in your database instead
 
 async function bodyOf(request) {
   const pieces = [];
@@ -56,7 +56,7 @@ const server = createServer(async (request, response) => {
       response.writeHead(statusOf(body, request.headers)).end();
     }
   } catch {
-    // The sender went away.
+    // The sender closed the connection.
     response.destroy();
   }
 });

@@ -1,15 +1,15 @@
-"""A subscriber in Python: takes events and checks that they come from receiptd.
+"""A subscriber in Python: accepts events and verifies that they were sent by receiptd.
 
     python3 -m venv venv && venv/bin/pip install standardwebhooks
     WEBHOOK_SECRET=whsec_... venv/bin/python verify.py 8000
 
 It uses the official library of the Standard Webhooks convention. An event that
-is not signed with the secret, was changed on its way or is more than five
-minutes old is answered 401. Three things matter in a subscriber of your own:
+is not signed with the secret, was modified in transit or is more than five
+minutes old is answered 401. Three rules for your own subscriber:
 
-- check the bytes of the body as they came, before anything parses them;
-- remember `webhook-id`: an event may come more than once, with the same id;
-- answer 2xx as soon as the event is safe, and work on it afterwards.
+- verify the bytes of the body as they arrived, before parsing them;
+- store `webhook-id`: an event may arrive more than once, with the same id;
+- answer 2xx as soon as the event is stored, and process it afterwards.
 """
 
 import os
@@ -22,11 +22,11 @@ BODY_MAX = 1024 * 1024
 
 
 class Subscriber(BaseHTTPRequestHandler):
-    # Keeps the connection for the next event.
+    # Keep the connection open for the next event.
     protocol_version = "HTTP/1.1"
-    # Nobody holds a thread for longer.
+    # Close idle connections, which occupy a thread.
     timeout = 60
-    seen = set()  # a real subscriber keeps the ids in its database
+    seen = set()  # store the ids in your database instead
 
     def do_POST(self):
         length = int(self.headers.get("content-length") or 0)

@@ -17,12 +17,12 @@ use usecases::{
     ManageSubscriptions, Prune, RetentionHolds,
 };
 
+use crate::background::BackgroundTask;
 use crate::config::{DatabaseUrl, Settings};
 use crate::system::System;
-use crate::workers::Worker;
 
 /// How long the schema waits for a lock where nothing can be done without it.
-pub const PATIENT: Duration = Duration::from_secs(30);
+pub const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The configured database.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ fn unusable(url: &DatabaseUrl) -> String {
 }
 
 fn no_database(settings: &Settings, url: &DatabaseUrl) -> String {
-    let setting = match settings.database_url {
+    let setting = match settings.storage.database_url {
         Some(_) => "RECEIPTD_DATABASE_URL",
         None => "RECEIPTD_DATA_DIR",
     };
@@ -51,7 +51,7 @@ fn no_database(settings: &Settings, url: &DatabaseUrl) -> String {
 
 fn postgres(settings: &Settings, text: &str, url: &DatabaseUrl) -> Result<PostgresStore> {
     let options = adapter_postgres::Options {
-        max_connections: settings.limits.database_connections,
+        max_connections: settings.storage.database_connections,
         ..adapter_postgres::Options::default()
     };
     PostgresStore::connect(text, &options).with_context(|| unusable(url))
@@ -60,7 +60,7 @@ fn postgres(settings: &Settings, text: &str, url: &DatabaseUrl) -> Result<Postgr
 impl Stores {
     /// Whether there is a database to open. One on a server is taken to be there.
     pub fn is_there(settings: &Settings) -> Result<bool> {
-        let url = settings.database()?;
+        let url = settings.storage.database()?;
         match &url {
             DatabaseUrl::Sqlite(text) => {
                 SqliteStore::is_there(text).with_context(|| no_database(settings, &url))
@@ -83,7 +83,7 @@ impl Stores {
 
     /// The same, whatever schema it has.
     pub async fn open_as_is(settings: &Settings) -> Result<Self> {
-        let url = settings.database()?;
+        let url = settings.storage.database()?;
         let engine = match &url {
             DatabaseUrl::Sqlite(text) => {
                 let opened = SqliteStore::connect_existing(text).await;
@@ -107,7 +107,7 @@ impl Stores {
     /// version's schema.
     pub async fn create(settings: &Settings) -> Result<Self> {
         let stores = Self::connect(settings).await?;
-        let migrated = stores.migrate(PATIENT).await;
+        let migrated = stores.migrate(MIGRATION_LOCK_TIMEOUT).await;
         migrated.with_context(|| unusable(&stores.url))?;
         Ok(stores)
     }
@@ -115,11 +115,11 @@ impl Stores {
     /// Opens the configured database as it is, and makes it if it is a file. PostgreSQL may be
     /// away.
     pub async fn connect(settings: &Settings) -> Result<Self> {
-        let url = settings.database()?;
+        let url = settings.storage.database()?;
         let engine = match &url {
             DatabaseUrl::Sqlite(text) => {
-                if settings.database_url.is_none() {
-                    settings.make_data_dir()?;
+                if settings.storage.database_url.is_none() {
+                    settings.storage.create_data_dir()?;
                 }
                 let store = SqliteStore::connect(text).await;
                 Engine::Sqlite(store.with_context(|| unusable(&url))?)
@@ -147,11 +147,11 @@ impl Stores {
     }
 
     /// What the engine wants done while the server runs.
-    pub fn workers(&self) -> Vec<Worker> {
+    pub fn workers(&self) -> Vec<BackgroundTask> {
         match &self.engine {
             Engine::Sqlite(store) => {
                 let store = store.clone();
-                vec![Worker::new(
+                vec![BackgroundTask::new(
                     "checkpoint",
                     Duration::from_secs(2),
                     move || {
@@ -162,13 +162,17 @@ impl Stores {
             }
             Engine::Postgres(store) => {
                 let store = store.clone();
-                vec![Worker::new("marks", Duration::from_mins(1), move || {
-                    let store = store.clone();
-                    async move {
-                        let head = store.head().await?;
-                        Ok(store.add_time_index_entry(System.now(), head).await?)
-                    }
-                })]
+                vec![BackgroundTask::new(
+                    "marks",
+                    Duration::from_mins(1),
+                    move || {
+                        let store = store.clone();
+                        async move {
+                            let head = store.head().await?;
+                            Ok(store.add_time_index_entry(System.now(), head).await?)
+                        }
+                    },
+                )]
             }
         }
     }
@@ -230,7 +234,7 @@ pub fn manage_subscriptions(
         directory,
         secret,
         environment: Arc::new(System),
-        private_targets: settings.push.private_targets,
+        private_targets: settings.delivery.private_targets,
     })
 }
 
@@ -240,8 +244,8 @@ pub fn erase_recipient(stores: &Stores) -> EraseRecipient {
 }
 
 /// A worker that finishes erasures that were begun anywhere.
-fn erasing(erase: Arc<EraseRecipient>) -> Worker {
-    Worker::new("erase", Duration::from_secs(2), move || {
+fn erasing(erase: Arc<EraseRecipient>) -> BackgroundTask {
+    BackgroundTask::new("erase", Duration::from_secs(2), move || {
         let erase = Arc::clone(&erase);
         async move {
             while erase.resume().await?.is_some() {
@@ -255,7 +259,12 @@ fn erasing(erase: Arc<EraseRecipient>) -> Worker {
 
 /// The use case that removes what is too old.
 pub fn prune(stores: &Stores, settings: &Settings, holds: Arc<RetentionHolds>) -> Prune {
-    Prune::new(stores.store(), Arc::new(System), settings.keep_for(), holds)
+    Prune::new(
+        stores.store(),
+        Arc::new(System),
+        settings.retention.keep_for(),
+        holds,
+    )
 }
 
 /// Workers that make room, for the reports of the days to come, and remove what
@@ -265,12 +274,12 @@ pub fn clearing_up(
     settings: &Settings,
     log: &Arc<LogTailCache>,
     holds: &Arc<RetentionHolds>,
-) -> Vec<Worker> {
+) -> Vec<BackgroundTask> {
     let erase = erase_recipient(stores).invalidating(Arc::clone(log));
     let prune = Arc::new(prune(stores, settings, Arc::clone(holds)));
     let partitions = {
         let prune = Arc::clone(&prune);
-        Worker::new("partitions", Duration::from_hours(1), move || {
+        BackgroundTask::new("partitions", Duration::from_hours(1), move || {
             let prune = Arc::clone(&prune);
             async move {
                 let days = prune.make_partitions().await?;
@@ -287,13 +296,13 @@ pub fn clearing_up(
 }
 
 /// A worker that removes what is too old of a kind.
-fn pruning(kind: RetentionKind, prune: Arc<Prune>) -> Worker {
+fn pruning(kind: RetentionKind, prune: Arc<Prune>) -> BackgroundTask {
     let name = match kind {
         RetentionKind::Reports => "prune reports",
         RetentionKind::Messages => "prune messages",
         RetentionKind::Deliveries => "prune deliveries",
     };
-    Worker::new(name, Duration::from_mins(1), move || {
+    BackgroundTask::new(name, Duration::from_mins(1), move || {
         let prune = Arc::clone(&prune);
         async move {
             loop {

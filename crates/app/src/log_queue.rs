@@ -1,8 +1,8 @@
-//! Standard error behind a bounded queue: a log line never blocks a request or fails it, even if
-//! standard error is full, closed or a pipe that nobody reads.
+//! Writes to standard error through a bounded queue: a log line never blocks or fails a request,
+//! even if standard error is full, closed or an unread pipe.
 //!
-//! `tracing-appender` offers the same, but prints to standard output when it cannot finish in
-//! time, and does not count the lines that the sink refused.
+//! `tracing-appender` offers the same, but prints to standard output when it does not finish in
+//! time, and does not count the lines that could not be written.
 
 use std::io::{self, Write};
 use std::mem;
@@ -26,7 +26,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     pending: Vec<u8>,
-    /// Whether the thread is writing what it has taken from `pending`.
+    /// Whether the thread is writing lines that it has removed from `pending`.
     writing: bool,
     dropped: u64,
 }
@@ -64,7 +64,7 @@ impl LogQueue {
     }
 
     /// Returns how many lines were dropped since the start: the queue was full, or the sink
-    /// refused them.
+    /// failed.
     pub fn dropped(&self) -> u64 {
         self.lock().dropped
     }
@@ -85,20 +85,20 @@ impl LogQueue {
                 state.writing = false;
                 state.dropped
             };
-            // Only when lines come out again: another line would be dropped as well.
+            // Only after a successful write: before it, this line would be dropped too.
             if refused == 0 && dropped > reported {
                 let lines = dropped - reported;
                 reported = dropped;
                 tracing::warn!(
                     lines,
-                    "log lines were dropped: standard error did not take them"
+                    "log lines were dropped: standard error could not be written"
                 );
             }
             self.0.changed.notify_all();
         }
     }
 
-    /// Waits for lines and takes all of them.
+    /// Waits for lines and removes all of them from the queue.
     fn take(&self) -> Vec<u8> {
         let changed = &self.0.changed;
         let is_empty = |state: &mut State| state.pending.is_empty();
@@ -109,7 +109,7 @@ impl LogQueue {
     }
 }
 
-/// Writes lines and returns how many the sink refused. After an error it is not asked again.
+/// Writes lines and returns how many were not written. It stops at the first error.
 fn write_lines(sink: &mut impl Write, mut lines: &[u8]) -> u64 {
     while !lines.is_empty() {
         match sink.write(lines) {
@@ -124,7 +124,7 @@ fn write_lines(sink: &mut impl Write, mut lines: &[u8]) -> u64 {
     0
 }
 
-/// One line of the subscriber: it calls `write` once for each.
+/// The subscriber calls `write` once per line.
 impl Write for &LogQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.push(line);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_the_sink_refuses_are_counted_and_later_ones_are_written() {
+    fn failed_writes_are_counted_and_later_lines_are_written() {
         let (queue, receiver) = pipe();
         queue.push(b"first\n");
         assert_eq!(receiver.recv_timeout(TIMEOUT).unwrap(), b"first\n");

@@ -1,27 +1,28 @@
-//! `receiptd` receives WhatsApp delivery reports, keeps them, works out the
-//! true state of every message and shows it.
+//! `receiptd` receives WhatsApp delivery reports, stores them, computes the true state of every
+//! message and shows it.
 //!
-//! This crate wires the others together and holds what belongs to a program:
-//! command line, settings, telemetry, and the life of the process. It holds no
-//! rule of the business. Start reading at [`composition`] for what is connected to
-//! what, and at [`commands::serve`] for the life of the server.
+//! This crate connects the others and contains what belongs to a program: command line, settings,
+//! telemetry, start and shutdown. It contains no business rules. Start reading at [`composition`],
+//! which connects the parts, and at [`commands::serve`], which runs the server.
 
-#![expect(unreachable_pub, reason = "nobody reaches into a program")]
+#![expect(unreachable_pub, reason = "a program exports nothing")]
 
+mod background;
 mod cli;
 mod commands;
 mod composition;
 mod config;
-mod event_sink;
-mod lifecycle;
+mod degraded_mode;
+mod event_delivery;
+mod layout;
 mod log_queue;
 mod open_files;
-mod outage;
 mod output;
-mod pushing;
+mod shutdown;
 mod system;
 mod telemetry;
-mod workers;
+mod view;
+mod webhook_sender;
 
 use std::process::ExitCode;
 
@@ -48,12 +49,12 @@ fn run() -> Result<()> {
         }
         Err(mistake) => mistake.exit(),
     };
-    let mut filter = cli.settings.log.clone();
+    let mut filter = cli.settings.logs.log.clone();
     if cli.command.is_demo() {
         filter.push_str(",usecases::received=debug");
     }
-    let log = telemetry::start(&filter, cli.settings.log_format);
-    log.context("log lines cannot be written")?;
+    let log = telemetry::start(&filter, cli.settings.logs.log_format);
+    log.context("cannot start writing the log")?;
     commands::run(cli)?;
     output::finish()
 }

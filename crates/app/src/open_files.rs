@@ -1,21 +1,21 @@
-//! How many files the process may have open, and how many connections that allows.
+//! The limit of open files, and how many connections it allows.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What is open besides connections of callers, of the database and to targets of events:
-/// listeners, files of the journal, look-ups of names, the operator's own connections.
-const SPARE: u64 = 128;
+/// Files that are open besides connections of callers, to the database and to endpoints: listeners,
+/// journal files, name resolution, connections of operators.
+const RESERVED: u64 = 128;
 
-/// Attempts to push events have one in so many of the files that may be open.
-const ATTEMPTS_SHARE: u64 = 8;
+/// Delivery attempts may use one in this many of the files that may be open.
+const FILES_PER_ATTEMPT: u64 = 8;
 
-/// How many files may be open at most; `None` if there is no limit.
+/// Returns how many files may be open; `None` if there is no limit.
 pub fn limit() -> Option<u64> {
     getrlimit(Resource::Nofile).maximum
 }
 
-/// Lets the process have as many files open as it may, and says how many that are: the limit
-/// that it begins with suits programs that open few.
+/// Raises the limit of open files as far as allowed and returns it: the initial limit suits
+/// programs that open few files.
 pub fn raise() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {
@@ -28,38 +28,38 @@ pub fn raise() -> Option<u64> {
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => maximum,
         Err(error) => {
-            tracing::warn!(%error, "the limit of open files stays as it is");
+            tracing::warn!(%error, "cannot raise the limit of open files");
             current
         }
     }
 }
 
-/// How many of the wanted attempts to push events may be under way at a time, so that a limit
-/// leaves room for reports.
+/// Returns how many of the `wanted` concurrent attempts the limit allows, leaving files for
+/// reports.
 pub fn attempts(wanted: u32, limit: Option<u64>) -> u32 {
     let Some(limit) = limit else { return wanted };
     wanted.min(
-        u32::try_from(limit / ATTEMPTS_SHARE)
+        u32::try_from(limit / FILES_PER_ATTEMPT)
             .unwrap_or(u32::MAX)
             .max(2),
     )
 }
 
-/// How many connections are kept to targets of events beside those of attempts.
+/// Returns how many idle connections to endpoints are kept besides those of attempts.
 pub const fn kept_connections(attempts: u32) -> u32 {
     attempts / 2
 }
 
-/// How many files so many attempts have open.
+/// Returns how many files `attempts` use.
 pub fn of_attempts(attempts: u32) -> u64 {
     u64::from(attempts) + u64::from(kept_connections(attempts))
 }
 
-/// How many of the wanted connections a limit leaves room for, besides `others`.
+/// Returns how many of the `wanted` connections the limit allows besides `others`.
 pub fn connections(wanted: u32, others: u64, limit: Option<u64>) -> u32 {
     let Some(limit) = limit else { return wanted };
-    let left = limit.saturating_sub(SPARE + others);
-    // With fewer than a handful there is no service; what cannot be opened says so then.
+    let left = limit.saturating_sub(RESERVED + others);
+    // With fewer there is no service; opening a file fails with an error then.
     wanted.min(u32::try_from(left).unwrap_or(u32::MAX).max(16))
 }
 
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_leave_room_for_what_else_is_open() {
+    fn connections_leave_room_for_other_files() {
         assert_eq!(connections(8192, 10, None), 8192);
         assert_eq!(connections(8192, 10, Some(1 << 20)), 8192);
         assert_eq!(connections(8192, 10, Some(1024)), 886);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_leave_most_files_to_reports() {
+    fn attempts_leave_most_files_for_reports() {
         assert_eq!(attempts(512, None), 512);
         assert_eq!(attempts(512, Some(1 << 20)), 512);
         assert_eq!(attempts(512, Some(1024)), 128);

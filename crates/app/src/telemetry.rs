@@ -1,4 +1,4 @@
-//! Where log lines go: to standard error, since standard output is for answers.
+//! Writes log lines to standard error. Standard output is for answers.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::{Display, Write as _};
@@ -14,18 +14,17 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::config::LogFormat;
 use crate::log_queue::LogQueue;
 
-/// How long the end of the process may wait for its last lines to be written.
+/// How long the process waits for its last lines to be written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Everything that is written to standard error goes through it.
+/// All lines for standard error are written through this queue.
 static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
-/// The HTTP server's own account of its threads, and of every malformed request that the
-/// internet sends, is no news to operators.
+/// Silences the HTTP library: it logs its threads and every malformed request from the internet.
 const QUIET: &str = "actix_server=warn,actix_http=off";
 
-/// The parts of this program, which a filter calls `receiptd`.
-const PARTS: [&str; 10] = [
+/// The crates of this program. A filter calls all of them `receiptd`.
+const CRATES: [&str; 10] = [
     "receiptd",
     "domain",
     "ports",
@@ -38,10 +37,8 @@ const PARTS: [&str; 10] = [
     "adapter_webhook",
 ];
 
-/// Starts writing log lines. A filter that cannot be read is said so and
-/// replaced by `info`: a typing error must not stop a receiver.
-///
-/// Fails if the thread that writes them cannot be started.
+/// Starts writing log lines. An invalid filter is logged and replaced by `info`: a mistyped filter
+/// must not prevent the start. Fails if the thread that writes the lines cannot be started.
 pub fn start(filter: &str, format: LogFormat) -> io::Result<()> {
     let (filter, error) = match parse(filter) {
         Ok(filter) => (filter, None),
@@ -57,7 +54,7 @@ pub fn start(filter: &str, format: LogFormat) -> io::Result<()> {
         LogFormat::Text => lines.with_target(false).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
-    // The default hook writes to standard error itself, which may block.
+    // The default hook writes to standard error directly, which may block.
     panic::set_hook(Box::new(|panic| {
         write_line(panic);
         let backtrace = Backtrace::capture();
@@ -66,33 +63,33 @@ pub fn start(filter: &str, format: LogFormat) -> io::Result<()> {
         }
     }));
     if let Some(error) = error {
-        tracing::warn!(error = %format!("{error:#}"), "RECEIPTD_LOG is no log filter; writing lines from info on");
+        tracing::warn!(error = %format!("{error:#}"), "RECEIPTD_LOG is not a valid log filter; using info");
     }
     Ok(())
 }
 
-/// Writes a line for people to standard error, whatever the log filter says.
+/// Writes a line to standard error, independent of the log filter.
 pub fn write_line(text: impl Display) {
     match QUEUE.get() {
         Some(queue) => queue.push(format!("{text}\n").as_bytes()),
-        // Nothing else runs yet.
+        // Before `start`, no other thread writes.
         None => drop(writeln!(io::stderr(), "{text}")),
     }
 }
 
-/// Returns how many lines standard error did not take.
+/// Returns how many lines were dropped because standard error could not be written.
 pub fn dropped_lines() -> u64 {
     QUEUE.get().map_or(0, LogQueue::dropped)
 }
 
-/// Waits until all lines are written, but not for long.
+/// Waits until all lines are written, at most for [`FLUSH_TIMEOUT`].
 pub fn flush() {
     if let Some(queue) = QUEUE.get() {
         queue.flush(FLUSH_TIMEOUT);
     }
 }
 
-/// A level, or levels for parts of the program and its libraries.
+/// Parses a log filter: a level, or levels for parts of the program and its libraries.
 pub fn parse(filter: &str) -> Result<EnvFilter> {
     let (mut all, mut directives) = (LevelFilter::INFO, QUIET.to_owned());
     for directive in filter
@@ -101,14 +98,14 @@ pub fn parse(filter: &str) -> Result<EnvFilter> {
         .filter(|text| !text.is_empty())
     {
         match directive.split_once('=') {
-            // A word alone would be taken for a module, and silence all others.
+            // `EnvFilter` parses an unknown word as a module and silences all others.
             None => {
                 all = directive
                     .parse()
-                    .with_context(|| format!("{directive:?} is no level like info or debug"))?;
+                    .with_context(|| format!("{directive:?} is not a level like info or debug"))?;
             }
             Some(("receiptd", level)) => {
-                for part in PARTS {
+                for part in CRATES {
                     write!(directives, ",{part}={level}")?;
                 }
             }
@@ -123,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_is_levels_for_all_or_for_parts() {
+    fn filter_sets_levels_for_all_or_for_parts() {
         for (filter, most) in [
             ("", LevelFilter::INFO),
             ("warn", LevelFilter::WARN),
@@ -142,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_level_is_an_error_and_silences_nothing() {
+    fn unknown_level_is_an_error() {
         for filter in ["inf", "receiptd", "bogus=level=x", "debug,inf"] {
             assert!(parse(filter).is_err(), "{filter}");
         }

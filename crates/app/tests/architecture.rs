@@ -1,11 +1,11 @@
-//! Holds the arrows between the crates to the picture in `docs/architecture.md`.
+//! Compares the dependencies between the crates with `docs/architecture.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde::Deserialize;
 
-/// Which of our crates a crate may use, and which foreign ones it never uses.
+/// For each crate, the crates of the workspace that it may use, and the others that it never uses.
 const PICTURE: [(&str, &[&str], &[&str]); 12] = [
     (
         "domain",
@@ -53,11 +53,11 @@ const PICTURE: [(&str, &[&str], &[&str]); 12] = [
     ("traffic", &[], &["actix-web", "sqlx", "tokio"]),
 ];
 
-/// The crates that are known by nobody: the program, and the one that measures it.
+/// The crates that no other crate uses: the program, and the one that measures it.
 const OUTERMOST: [&str; 2] = ["receiptd", "bench"];
 
-/// The part of `cargo metadata` that is compared. A crate that parses all of it would give
-/// `serde_json` a feature more, and have half of the dependencies compiled a second time.
+/// The part of `cargo metadata` that is compared. A crate that parses all of it would enable
+/// another feature of `serde_json`, and half of the dependencies would be compiled twice.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -72,7 +72,7 @@ struct Package {
 #[derive(Deserialize)]
 struct Dependency {
     name: String,
-    /// `None` for a normal dependency, else `dev` or `build`.
+    /// `None` for a normal dependency, otherwise `dev` or `build`.
     kind: Option<String>,
 }
 
@@ -99,7 +99,7 @@ fn normal_dependencies(package: &Package) -> BTreeSet<&str> {
 }
 
 #[test]
-fn every_crate_is_in_the_picture() {
+fn every_crate_is_listed() {
     let known: BTreeSet<&str> = PICTURE
         .iter()
         .map(|(name, ..)| *name)
@@ -107,12 +107,12 @@ fn every_crate_is_in_the_picture() {
         .collect();
     let packages = packages();
     let found: BTreeSet<&str> = packages.keys().map(String::as_str).collect();
-    let strangers: Vec<_> = found.difference(&known).collect();
-    assert!(strangers.is_empty(), "not in the picture: {strangers:?}");
+    let unlisted: Vec<_> = found.difference(&known).collect();
+    assert!(unlisted.is_empty(), "not listed: {unlisted:?}");
 }
 
 #[test]
-fn arrows_point_inwards_only() {
+fn dependencies_point_inwards_only() {
     let packages = packages();
     for (name, may_use, never_uses) in PICTURE {
         let used = normal_dependencies(&packages[name]);
@@ -130,7 +130,7 @@ fn arrows_point_inwards_only() {
 }
 
 #[test]
-fn the_testkit_is_for_tests_and_measuring_only() {
+fn testkit_is_used_by_tests_and_benchmarks_only() {
     for (name, package) in packages() {
         let used = normal_dependencies(&package);
         assert!(

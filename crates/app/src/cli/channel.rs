@@ -1,9 +1,15 @@
-//! What can be asked of channels and their credentials.
+//! Commands about channels and their credentials.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use domain::RetentionDays;
+
+#[derive(Args, Debug)]
+pub struct ChannelArg {
+    /// The channel's id
+    pub id: String,
+}
 
 #[derive(Subcommand, Debug)]
 pub enum ChannelCommand {
@@ -15,58 +21,50 @@ pub enum ChannelCommand {
     Show {
         /// The channel's id
         id: String,
-        /// Show senders and URLs without masks
+        /// Show senders and URLs unmasked
         #[arg(long)]
         reveal: bool,
     },
-    /// Change a channel; what is not named stays as it is
+    /// Change a channel; only the given options change
+    #[command(override_usage = "receiptd channel update <ID> <OPTIONS>")]
     Update {
         /// The channel's id
         id: String,
         #[command(flatten)]
         changes: ChannelUpdateArgs,
     },
-    /// Take the reports of a channel again
-    Enable {
-        /// The channel's id
-        id: String,
-    },
-    /// Refuse the reports of a channel; they are kept as rejections
-    Disable {
-        /// The channel's id
-        id: String,
-    },
-    /// Remove a channel and its credentials; its messages stay
-    Remove {
-        /// The channel's id
-        id: String,
-    },
+    /// Accept the reports of a channel again
+    Enable(ChannelArg),
+    /// Reject the reports of a channel; they are stored as rejections
+    Disable(ChannelArg),
+    /// Remove a channel and its credentials; its messages are kept
+    Remove(ChannelArg),
 }
 
 #[derive(Args, Debug)]
 pub struct ChannelAddArgs {
-    /// The channel's id, as it stands in the callback URL
+    /// The channel's id, the last part of the callback URL
     pub id: String,
-    /// Who reports on its messages
+    /// The integrator that sends the reports
     #[arg(long, default_value = "twilio")]
     pub integrator: String,
-    /// What people call it
+    /// Display name
     #[arg(long)]
     pub name: String,
     #[command(flatten)]
     pub credential: CredentialArgs,
-    /// Ask for X-Twilio-Signature, made with the auth token in this file
+    /// Require X-Twilio-Signature, computed with the auth token in this file
     #[arg(long, value_name = "FILE")]
     pub signature_token_file: Option<PathBuf>,
-    /// Where the integrator reaches this channel: a base like https://reports.example.com or the
-    /// whole callback URL. Default: RECEIPTD_PUBLIC_URL
+    /// URL at which the integrator reaches this channel: a base like https://reports.example.com
+    /// or the whole callback URL. Default: RECEIPTD_PUBLIC_URL
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
-    /// Take only reports of messages from this sender, like whatsapp:+15550100001 (repeatable)
+    /// Accept only reports of messages from this sender, like whatsapp:+15550100001 (repeatable)
     #[arg(long = "sender", value_name = "ADDRESS")]
     pub senders: Vec<String>,
-    /// For how many days its messages are kept after their last report. Default: as many as the
-    /// service keeps them, RECEIPTD_KEEP_MESSAGES_DAYS
+    /// Days that its messages are kept after their last report. Default:
+    /// RECEIPTD_KEEP_MESSAGES_DAYS
     #[arg(long, value_name = "DAYS")]
     pub keep_messages_days: Option<RetentionDays>,
 }
@@ -74,35 +72,35 @@ pub struct ChannelAddArgs {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = true)]
 pub struct ChannelUpdateArgs {
-    /// What people call it
+    /// Display name
     #[arg(long)]
     pub name: Option<String>,
-    /// Take only reports of messages from this sender, like whatsapp:+15550100001 (repeatable)
+    /// Accept only reports of messages from this sender, like whatsapp:+15550100001 (repeatable)
     #[arg(long = "sender", value_name = "ADDRESS")]
     pub senders: Vec<String>,
-    /// Take reports of messages from any sender
+    /// Accept reports of messages from any sender
     #[arg(long, conflicts_with = "senders")]
     pub any_sender: bool,
-    /// Where the integrator reaches this channel: a base like https://reports.example.com or the
-    /// whole callback URL
+    /// URL at which the integrator reaches this channel: a base like https://reports.example.com
+    /// or the whole callback URL
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
-    /// The integrator reaches it where RECEIPTD_PUBLIC_URL says
+    /// The integrator reaches this channel at RECEIPTD_PUBLIC_URL
     #[arg(long, conflicts_with = "public_url")]
     pub default_public_url: bool,
-    /// Ask for X-Twilio-Signature, made with the auth token in this file
+    /// Require X-Twilio-Signature, computed with the auth token in this file
     #[arg(long, value_name = "FILE")]
     pub signature_token_file: Option<PathBuf>,
-    /// Ask for signatures no more
+    /// Do not require signatures
     #[arg(long, conflicts_with = "signature_token_file")]
     pub no_signature: bool,
-    /// For how many days its messages are kept after their last report, or `default`: as many as
-    /// the service keeps them, RECEIPTD_KEEP_MESSAGES_DAYS
+    /// Days that its messages are kept after their last report, or `default` for
+    /// RECEIPTD_KEEP_MESSAGES_DAYS
     #[arg(long, value_name = "DAYS", value_parser = keep_days)]
     pub keep_messages_days: Option<OwnKeepDays>,
 }
 
-/// What a channel is to have for a time of its own.
+/// A channel's own retention; `None` for the server's.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnKeepDays(pub Option<RetentionDays>);
 
@@ -111,7 +109,7 @@ fn keep_days(text: &str) -> Result<OwnKeepDays, String> {
         return Ok(OwnKeepDays(None));
     }
     let days = text.parse::<RetentionDays>();
-    let days = days.map_err(|error| format!("{error}, or for the `default`"))?;
+    let days = days.map_err(|error| format!("{error}, or `default`"))?;
     Ok(OwnKeepDays(Some(days)))
 }
 
@@ -120,13 +118,13 @@ pub struct CredentialArgs {
     /// The webhook user
     #[arg(long)]
     pub user: String,
-    /// Read the webhook password from standard input; without this one is made
+    /// Read the webhook password from standard input instead of generating one
     #[arg(long)]
     pub password_stdin: bool,
-    /// What people call the credential, like "2027 rotation"
+    /// Label of the credential, like "2027 rotation"
     #[arg(long)]
     pub label: Option<String>,
-    /// From when on it proves nobody, like 2027-01-31T00:00:00Z
+    /// Time from which the credential is invalid, like 2027-01-31T00:00:00Z
     #[arg(long, value_name = "TIME")]
     pub expires: Option<String>,
 }
@@ -145,7 +143,7 @@ pub enum CredentialCommand {
         /// The channel's id
         channel: String,
     },
-    /// Remove a credential; callers that use it are refused within seconds
+    /// Remove a credential; it is refused within seconds
     Remove {
         /// The channel's id
         channel: String,

@@ -1,4 +1,4 @@
-//! The command line: what can be asked of the program, and nothing of how.
+//! The command line: commands, options and their help.
 
 #![expect(
     clippy::doc_markdown,
@@ -7,104 +7,147 @@
 
 mod channel;
 mod event;
+mod message;
+mod page;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 pub use channel::*;
 pub use event::*;
+pub use message::*;
+pub use page::*;
 pub use subscription::*;
 
-use clap::builder::RangedI64ValueParser;
 use clap::error::{ContextKind, ContextValue};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::simulate::SimulateArgs;
 use crate::config::{self, ServerSettings, Settings};
+use crate::layout::HELP_WIDTH;
 
-/// Receives WhatsApp delivery reports, keeps every one, and shows the true
-/// state of every message.
+/// The last line of every help text.
+const WHERE_SETTINGS_ARE: &str = "Settings: receiptd help settings";
+
+/// Receives WhatsApp delivery reports, stores every report, and shows the true state of every
+/// message
 #[derive(Parser, Debug)]
 #[command(
     name = "receiptd",
     version,
-    max_term_width = 100,
+    max_term_width = HELP_WIDTH,
     propagate_version = true
 )]
 pub struct Cli {
     #[command(flatten)]
     pub settings: Settings,
     /// Print JSON for programs instead of text for people
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
     #[command(subcommand)]
     pub command: Command,
 }
 
 impl Cli {
-    /// Reads the command line and the variables. An error about the value of a variable names the
-    /// variable instead of a flag that nobody has typed.
+    /// Parses the command line and the variables. An error about the value of a variable names
+    /// the variable, not its flag.
     pub fn read() -> Result<Self, clap::Error> {
-        Self::try_parse().map_err(|mut error| {
+        let matches = Self::definition().try_get_matches();
+        let parsed = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        parsed.map_err(|mut error| {
             if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
-                && let Some(variable) = config::variable_behind(argument)
+                && let Some(variable) = config::variable_of(argument)
             {
                 error.insert(ContextKind::InvalidArg, ContextValue::String(variable));
             }
             error
         })
     }
+
+    /// Returns the definition of the command line. Settings are valid after every command but
+    /// shown by `help settings` only.
+    fn definition() -> clap::Command {
+        let command = Self::command().mut_args(|argument| {
+            if argument.get_env().is_none() {
+                return argument;
+            }
+            let is_global = !config::NOT_GLOBAL.contains(&argument.get_id().as_str());
+            argument.global(is_global).hide(true)
+        });
+        with_footer(command)
+    }
+}
+
+/// Ends the help of a command and of all commands below it with the place of the settings.
+fn with_footer(command: clap::Command) -> clap::Command {
+    let command = command.after_help(WHERE_SETTINGS_ARE);
+    command.mut_subcommands(with_footer)
 }
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Receive reports and serve the operator's API
+    ///
+    /// Without any setting it stores reports in SQLite in ./data and listens on the loopback
+    /// interface only. In production set at least RECEIPTD_DATABASE_URL, RECEIPTD_SECRET_KEY,
+    /// RECEIPTD_PUBLIC_URL, RECEIPTD_PUBLIC_LISTEN and RECEIPTD_DATA_DIR; `receiptd config check`
+    /// checks them.
     Serve(ServeArgs),
-    /// Push events and clear up, without receiving: any number may run beside the servers
+    /// Deliver events and run maintenance without receiving reports
+    ///
+    /// Any number of workers can run next to servers. They need the database and the secret key
+    /// of the servers: RECEIPTD_DATABASE_URL and RECEIPTD_SECRET_KEY. RECEIPTD_WORKER_LISTEN is
+    /// the address of their metrics and health.
     Worker(ServerSettings),
     /// Bring the database to the schema of this version
     Migrate,
-    /// Manage channels, the configured accesses that reports come in for
+    /// Manage channels, which define who may send reports
     #[command(subcommand)]
     Channel(ChannelCommand),
-    /// Manage the credentials that prove a channel's callers
+    /// Manage the credentials of a channel
     #[command(subcommand)]
     Credential(CredentialCommand),
-    /// Show messages and what was reported of them
+    /// Show messages and their reports
     #[command(subcommand)]
     Message(MessageCommand),
-    /// List or follow what happens to messages
+    /// List, follow or replay events
     #[command(subcommand)]
     Event(EventCommand),
-    /// Manage cursors: places in the log that pullers keep here
+    /// Manage cursors, named positions in the log that are stored here
     #[command(subcommand)]
     Cursor(CursorCommand),
-    /// Manage subscriptions: who is told of events, and how that goes
+    /// Manage webhook subscriptions and their deliveries
     #[command(subcommand)]
     Subscription(SubscriptionCommand),
-    /// Look at one delivery of an event, or try it again
+    /// Show or retry one delivery of an event
     #[command(subcommand)]
     Delivery(DeliveryCommand),
-    /// Forget a recipient: their address and all that may tell it goes, what became of their
-    /// messages stays
+    /// Erase a recipient: delete their address and everything that identifies them
+    ///
+    /// The status, timeline and counts of their messages are kept.
     Erase(EraseArgs),
-    /// Show what was erased, and not of whom
+    /// Show erasures, without whom they concerned
     #[command(subcommand)]
     Erasure(ErasureCommand),
-    /// List reports that were refused, and why
+    /// List rejected reports and the reasons
     Rejections(RejectionsArgs),
-    /// Show how retention is, or release what it holds back since the clock was in doubt
+    /// Show retention, or release what it holds back because the clock may be wrong
     #[command(subcommand)]
     Retention(RetentionCommand),
-    /// Look at the settings
+    /// Check the settings
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Play Twilio: send reports as it would and compare what is shown with what was sent
+    /// Play Twilio: send reports and compare the messages shown with what was sent
     Simulate(SimulateArgs),
-    /// Ask a running server on this machine whether it is alive; for container health checks
+    /// Check that a server on this machine is running; for container health checks
     Health,
+    /// List all settings with their defaults
+    #[command(override_help = config::help())]
+    Settings,
 }
 
 impl Command {
-    /// Whether a line is wanted for every report.
+    /// Returns whether the log should have a line for every report.
     pub const fn is_demo(&self) -> bool {
         matches!(self, Self::Serve(ServeArgs { demo: true, .. }))
     }
@@ -112,11 +155,10 @@ impl Command {
 
 #[derive(Args, Debug)]
 pub struct ServeArgs {
-    /// On first start make a channel to try things out with, print how, and write a line for every
-    /// report
+    /// Create a demo channel on first start, print how to use it, and log every report
     #[arg(long)]
     pub demo: bool,
-    /// Only receive: leave pushing events and clearing up to `receiptd worker`
+    /// Only receive reports: leave event delivery and maintenance to `receiptd worker`
     #[arg(long)]
     pub no_workers: bool,
     #[command(flatten)]
@@ -124,70 +166,8 @@ pub struct ServeArgs {
 }
 
 #[derive(Subcommand, Debug)]
-pub enum MessageCommand {
-    /// Show a message, its timeline and every report that led there
-    Show {
-        /// The channel's id
-        channel: String,
-        /// The integrator's message id
-        sid: String,
-        /// Show addresses and fields without masks
-        #[arg(long)]
-        reveal: bool,
-    },
-    /// List messages, the one first heard of last first
-    List(MessageListArgs),
-}
-
-#[derive(Args, Debug)]
-pub struct MessageListArgs {
-    /// Those of one channel
-    #[arg(long)]
-    pub channel: Option<String>,
-    /// Those that stand at one status
-    #[arg(long)]
-    pub status: Option<String>,
-    /// Those that both arrived and failed
-    #[arg(long)]
-    pub contradicted: bool,
-    /// Those to one recipient, like +15550100001 or whatsapp:US.1349…
-    #[arg(long)]
-    pub to: Option<String>,
-    /// Those with one error code
-    #[arg(long)]
-    pub error_code: Option<String>,
-    /// Those first heard of at this time or later
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Those first heard of before this time
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    #[command(flatten)]
-    pub page: PageArgs,
-    /// Show addresses without masks
-    #[arg(long)]
-    pub reveal: bool,
-}
-
-/// Part of a long list.
-#[derive(Args, Debug)]
-pub struct PageArgs {
-    /// How many at most, 1 to 500
-    #[arg(long, default_value_t = 50, value_parser = limit())]
-    pub limit: u16,
-    /// Those behind a page: its `next`
-    #[arg(long, value_name = "NEXT")]
-    pub cursor: Option<String>,
-}
-
-/// How many items any list has.
-fn limit() -> RangedI64ValueParser<u16> {
-    clap::value_parser!(u16).range(1..=500)
-}
-
-#[derive(Subcommand, Debug)]
 pub enum ErasureCommand {
-    /// List erasures, the latest first
+    /// List erasures, newest first
     List(PageArgs),
     /// Show one erasure
     Show {
@@ -203,7 +183,7 @@ pub struct EraseArgs {
     /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
-    /// Why, kept with the erasure, like a ticket's number
+    /// Reason, stored with the erasure, like a ticket number
     #[arg(long)]
     pub reason: Option<String>,
 }
@@ -211,18 +191,18 @@ pub struct EraseArgs {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 pub struct RecipientArgs {
-    /// Who: a number with its country code, like +15550100001, with or without whatsapp:
+    /// Number with country code, like +15550100001, with or without whatsapp:
     #[arg(long, value_name = "NUMBER")]
     pub recipient: Option<String>,
-    /// Read the number from the first line of standard input, to keep it out of the shell's history
+    /// Read the number from the first line of standard input, to keep it out of the shell history
     #[arg(long)]
     pub recipient_stdin: bool,
 }
 
 #[derive(Args, Debug)]
 pub struct RejectionsArgs {
-    /// Those of one channel
-    #[arg(long)]
+    /// Only rejections of this channel
+    #[arg(long, value_name = "ID")]
     pub channel: Option<String>,
     #[command(flatten)]
     pub page: PageArgs,
@@ -232,13 +212,15 @@ pub struct RejectionsArgs {
 pub enum RetentionCommand {
     /// Show the clock, the last run, and what is held back and why
     Show,
-    /// Declare the clock right: what is too old by it is removed within a minute, and reports
-    /// that are dated after the current time no longer hold the log
+    /// Declare that the clock is right
+    ///
+    /// Expired data is removed within a minute, and reports dated in the future no longer hold
+    /// back the log.
     Release,
 }
 
 #[derive(Subcommand, Debug)]
 pub enum ConfigCommand {
-    /// Check all settings, reach the database, and say what the server would do; changes nothing
+    /// Check all settings and the database, and print the result; changes nothing
     Check(ServerSettings),
 }

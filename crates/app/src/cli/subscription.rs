@@ -1,73 +1,66 @@
-//! What can be asked of subscriptions and their deliveries.
+//! Commands about subscriptions and their deliveries.
 
 use clap::{Args, Subcommand};
 
-use super::{PageArgs, ReplayArgs, StartArgs};
+use super::event::{ReplayArgs, StartArgs};
+use super::page::PageArgs;
+
+#[derive(Args, Debug)]
+pub struct SubscriptionArg {
+    /// The subscription's id
+    pub id: String,
+}
 
 #[derive(Subcommand, Debug)]
 pub enum SubscriptionCommand {
-    /// Add a subscription: events are sent to a URL, signed
+    /// Add a subscription: signed events are sent to a URL
     Add(SubscriptionAddArgs),
     /// List all subscriptions
     List,
-    /// Show one subscription, and how far it is behind
-    Show {
-        /// The subscription's id
-        id: String,
-    },
-    /// Change a subscription; what is not named stays as it is
+    /// Show one subscription, its lag and its last attempts
+    Show(SubscriptionArg),
+    /// Change a subscription; only the given options change
+    #[command(override_usage = "receiptd subscription update <ID> <OPTIONS>")]
     Update {
         /// The subscription's id
         id: String,
         #[command(flatten)]
         changes: SubscriptionUpdateArgs,
     },
-    /// Send nothing for the time being; the log keeps the events
-    Pause {
-        /// The subscription's id
-        id: String,
-    },
-    /// Go on from where it stands, whatever it was paused or ended for
-    Resume {
-        /// The subscription's id
-        id: String,
-    },
+    /// Stop sending events; they stay in the log
+    Pause(SubscriptionArg),
+    /// Continue a paused or ended subscription from its position
+    Resume(SubscriptionArg),
     /// Remove a subscription and its deliveries
-    Remove {
-        /// The subscription's id
-        id: String,
-    },
-    /// Replace the signing secret; the old one goes on signing for a while
+    Remove(SubscriptionArg),
+    /// Replace the signing secret; the old one signs for some time too
     Rotate {
         /// The subscription's id
         id: String,
-        /// How many hours the old secret goes on signing
+        /// Hours that the old secret continues to sign
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(0..=720))]
         overlap_hours: u16,
-        /// Read the new secret from standard input; without this one is made
+        /// Read the new secret from standard input instead of generating one
         #[arg(long)]
         secret_stdin: bool,
-        /// Rotate although a secret from an earlier rotation still signs, which it then ceases
-        /// to do
+        /// Rotate even if the secret of an earlier rotation still signs; it stops signing
         #[arg(long)]
         end_previous: bool,
     },
-    /// Send a made-up event now, and say what the target did
+    /// Send a test event now and show the endpoint's answer
     ///
-    /// The running server sends it, with its settings. If none answers, this command does, with
-    /// the settings it has itself, and says so.
-    Test {
-        /// The subscription's id
-        id: String,
-    },
+    /// The running server sends it, with the server's settings. If no server answers, this command
+    /// sends it with its own settings and says so.
+    Test(SubscriptionArg),
     /// Send events again, with the same ids
+    #[command(override_usage = "receiptd subscription replay <ID> <OPTION>")]
     Replay {
         /// The subscription's id
         id: String,
         #[command(flatten)]
         from: ReplayArgs,
     },
-    /// List what became of events, those of later reports first
+    /// List the deliveries of a subscription, those of later reports first
     Deliveries {
         /// The subscription's id
         id: String,
@@ -76,7 +69,7 @@ pub enum SubscriptionCommand {
         #[command(flatten)]
         page: PageArgs,
     },
-    /// Try the dead and failing deliveries again that the filter lets through, now; without one all
+    /// Retry failed and dead-lettered deliveries now, optionally filtered
     Retry {
         /// The subscription's id
         id: String,
@@ -85,39 +78,39 @@ pub enum SubscriptionCommand {
     },
 }
 
+#[derive(Args, Debug)]
+pub struct DeliveryArg {
+    /// The delivery's id, as `receiptd subscription deliveries` shows it
+    pub id: String,
+}
+
 #[derive(Subcommand, Debug)]
 pub enum DeliveryCommand {
     /// Show a delivery with its last attempts
-    Show {
-        /// The delivery's id, as `receiptd subscription deliveries` shows it
-        id: String,
-    },
-    /// Try a dead or failing delivery again, now
-    Retry {
-        /// The delivery's id, as `receiptd subscription deliveries` shows it
-        id: String,
-    },
+    Show(DeliveryArg),
+    /// Retry a failed or dead-lettered delivery now
+    Retry(DeliveryArg),
 }
 
 #[derive(Args, Debug)]
 pub struct SubscriptionAddArgs {
-    /// Where events are sent: https:// or http://
+    /// URL that events are sent to: https:// or http://
     pub url: String,
-    /// Those of this channel (repeatable); without it of all
+    /// Only events of this channel (repeatable). Default: all channels
     #[arg(long = "channel", value_name = "ID")]
     pub channels: Vec<String>,
-    /// Those of this type, like message.failed (repeatable); without it of all
+    /// Only events of this type, like message.failed (repeatable). Default: all types
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Vec<String>,
-    /// Addresses stand in them in the clear instead of masked
+    /// Send addresses unmasked
     #[arg(long)]
     pub reveal: bool,
-    /// What it is for
+    /// Purpose of the subscription
     #[arg(long)]
     pub description: Option<String>,
     #[command(flatten)]
     pub start: StartArgs,
-    /// Read the signing secret (whsec_...) from standard input; without this one is made
+    /// Read the signing secret (whsec_...) from standard input instead of generating one
     #[arg(long)]
     pub secret_stdin: bool,
 }
@@ -125,45 +118,45 @@ pub struct SubscriptionAddArgs {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = true)]
 pub struct SubscriptionUpdateArgs {
-    /// Where events are sent: https:// or http://
+    /// URL that events are sent to: https:// or http://
     #[arg(long)]
     pub url: Option<String>,
-    /// Those of this channel (repeatable)
+    /// Only events of this channel (repeatable)
     #[arg(long = "channel", value_name = "ID")]
     pub channels: Vec<String>,
-    /// Those of all channels
+    /// Events of all channels
     #[arg(long, conflicts_with = "channels")]
     pub all_channels: bool,
-    /// Those of this type, like message.failed (repeatable)
+    /// Only events of this type, like message.failed (repeatable)
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Vec<String>,
-    /// Those of all types
+    /// Events of all types
     #[arg(long, conflicts_with = "types")]
     pub all_types: bool,
-    /// Whether addresses stand in them in the clear instead of masked
+    /// Whether to send addresses unmasked
     #[arg(long, value_name = "true|false")]
     pub reveal: Option<bool>,
-    /// What it is for
+    /// Purpose of the subscription
     #[arg(long)]
     pub description: Option<String>,
 }
 
-/// Which deliveries.
+/// Selects deliveries.
 #[derive(Args, Debug)]
 pub struct DeliveryFilterArgs {
-    /// Those in one state: delivered, retrying, waiting or dead
+    /// Only deliveries in this state: delivered, retrying, waiting or dead
     #[arg(long)]
     pub state: Option<String>,
-    /// Those of one type of event, like message.failed
+    /// Only events of this type, like message.failed
     #[arg(long = "type", value_name = "TYPE")]
     pub event_type: Option<String>,
-    /// Those of one message
+    /// Only events of this message
     #[arg(long, num_args = 2, value_names = ["CHANNEL", "SID"])]
     pub message: Option<Vec<String>>,
-    /// Those first dealt with at this time or later
+    /// Only deliveries created at or after this time
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Those first dealt with before this time
+    /// Only deliveries created before this time
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
 }

@@ -1,50 +1,45 @@
-//! Channels, the configured accesses that reports come in for.
+//! Manages channels.
 
 use std::fs;
 use std::path::Path;
 
 use adapter_http::wire::{ChannelCreatedView, ChannelList, ChannelView};
 use anyhow::{Context as _, Result};
-use domain::{
-    Address, Channel, ChannelCalls, ChannelId, ChannelName, IntegratorName, PublicUrl,
-    RetentionDays, Timestamp,
-};
-use ports::ChannelWithCredentials;
+use domain::{Address, Channel, ChannelId, ChannelName, IntegratorName, PublicUrl, RetentionDays};
 use usecases::channels::manage::{ChannelChanges, NewChannel, SigningToken};
 use usecases::{ListRejections, ManageChannels};
 
 use super::credential::{new_credential, print_issued};
+use super::installation::with_stores;
 use crate::cli::{ChannelAddArgs, ChannelCommand, ChannelUpdateArgs};
 use crate::composition::{self, Stores};
 use crate::config::Settings;
-use crate::output;
+use crate::{output, view};
 
 pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Result<()> {
-    let stores = match command {
-        // May well be the first command of an installation.
-        ChannelCommand::Add(_) => {
-            output::check_writable()?;
-            Stores::create(settings).await?
+    if matches!(command, ChannelCommand::Add(_)) {
+        output::check_writable()?;
+        // This can be the first command of an installation.
+        Stores::create(settings).await?.close().await;
+    }
+    with_stores(settings, async |stores| {
+        let secret = settings.server_secret()?;
+        let manage = composition::manage_channels(stores, secret, settings.public_url()?);
+        match command {
+            ChannelCommand::Add(args) => add(&manage, json, args).await,
+            ChannelCommand::List => list(&manage, json).await,
+            ChannelCommand::Show { id, reveal } => show(&manage, stores, json, &id, reveal).await,
+            ChannelCommand::Update { id, changes } => update(&manage, json, &id, &changes).await,
+            ChannelCommand::Enable(arg) => enable(&manage, json, &arg.id, true).await,
+            ChannelCommand::Disable(arg) => enable(&manage, json, &arg.id, false).await,
+            ChannelCommand::Remove(arg) => remove(&manage, &arg.id).await,
         }
-        _ => Stores::open(settings).await?,
-    };
-    let manage =
-        composition::manage_channels(&stores, settings.server_secret()?, settings.public_url()?);
-    let outcome = match command {
-        ChannelCommand::Add(args) => add(&manage, json, args).await,
-        ChannelCommand::List => list(&manage, json).await,
-        ChannelCommand::Show { id, reveal } => show(&manage, &stores, json, &id, reveal).await,
-        ChannelCommand::Update { id, changes } => update(&manage, json, &id, &changes).await,
-        ChannelCommand::Enable { id } => switch(&manage, json, &id, true).await,
-        ChannelCommand::Disable { id } => switch(&manage, json, &id, false).await,
-        ChannelCommand::Remove { id } => remove(&manage, &id).await,
-    };
-    stores.close().await;
-    outcome
+    })
+    .await
 }
 
 async fn add(manage: &ManageChannels, json: bool, args: ChannelAddArgs) -> Result<()> {
-    let given = args.credential.password_stdin;
+    let is_own_password = args.credential.password_stdin;
     let signing_token = args.signature_token_file.as_deref().map(signing_token);
     let new = NewChannel {
         id: ChannelId::parse(&args.id)?,
@@ -61,51 +56,33 @@ async fn add(manage: &ManageChannels, json: bool, args: ChannelAddArgs) -> Resul
         output::json(&ChannelCreatedView::new(&channel, &issued))?;
     } else {
         output::line(format!("Added channel {} ({}).", channel.id, channel.name));
-        print_issued(&issued, given);
+        print_issued(&issued, is_own_password);
     }
     output::ensure_shown(|| {
         let id = &channel.id;
         format!(
-            "channel {id} was added, but its password may not have been shown; `receiptd \
-             credential add {id}` issues another one"
+            "channel {id} was added, but its password may not have been shown; run `receiptd \
+             credential add {id}` to issue another one"
         )
     })
 }
 
 async fn list(manage: &ManageChannels, json: bool) -> Result<()> {
     let channels = manage.list().await?;
-    if json {
-        let view = |each| ChannelView::new(each, manage.callback_url(&each.channel).ok(), false);
-        let items = channels.iter().map(view).collect();
-        return output::json(&ChannelList { items });
-    }
-    let rows = channels.iter().map(|each| {
-        let used = each
-            .credentials
-            .iter()
-            .filter_map(|credential| credential.last_used_at)
-            .max();
-        [
-            each.channel.id.to_string(),
-            each.channel.integrator.to_string(),
-            each.channel.name.to_string(),
-            state(&each.channel).to_owned(),
-            each.credentials.len().to_string(),
-            used.map_or("never".to_owned(), |time| time.to_string()),
-        ]
-    });
-    output::table(
-        [
-            "ID",
-            "INTEGRATOR",
-            "NAME",
-            "STATE",
-            "CREDENTIALS",
-            "LAST USED",
+    let view = |each| ChannelView::new(each, manage.callback_url(&each.channel).ok(), false);
+    let items = channels.iter().map(view).collect();
+    view::list(
+        json,
+        &ChannelList { items },
+        &[
+            ("ID", "id"),
+            ("STATE", "enabled|enabled:disabled"),
+            ("INTEGRATOR", "integrator"),
+            ("CREDENTIALS", "credentials"),
+            ("NAME", "name"),
         ],
-        rows,
-    );
-    Ok(())
+        "no channels; `receiptd channel add ID --name NAME --user USER` adds one",
+    )
 }
 
 async fn show(
@@ -120,56 +97,35 @@ async fn show(
     let rejections = ListRejections::new(stores.store());
     let warnings = rejections.warnings(&found, manage.now()).await?;
     let callback_url = manage.callback_url(&found.channel)?;
-    if json {
-        let view = ChannelView::new(&found, Some(callback_url), reveal);
-        return output::json(&view.with_calls(&found, calls, warnings));
-    }
-    let channel = &found.channel;
-    let senders: Vec<_> = channel
-        .senders
-        .iter()
-        .map(|sender| {
-            if reveal {
-                sender.reveal().to_owned()
-            } else {
-                sender.to_string()
-            }
-        })
-        .collect();
-    let senders = if senders.is_empty() {
-        "any".to_owned()
-    } else {
-        senders.join(", ")
-    };
-    let signed = if channel.signing_token.is_some() {
-        "required"
-    } else {
-        "not asked for"
-    };
-    let kept = channel.keep_messages_days;
-    output::table(
-        ["FIELD", "VALUE"],
-        [
-            ["id".to_owned(), channel.id.to_string()],
-            ["name".to_owned(), channel.name.to_string()],
-            ["integrator".to_owned(), channel.integrator.to_string()],
-            ["state".to_owned(), state(channel).to_owned()],
-            ["callback URL".to_owned(), callback_url],
-            ["senders".to_owned(), senders],
-            ["signature".to_owned(), signed.to_owned()],
-            ["messages kept".to_owned(), kept_for(kept)],
-            [
-                "credentials".to_owned(),
-                found.credentials.len().to_string(),
-            ],
-            ["calls".to_owned(), calls_text(&found, &calls)],
-            ["rejected".to_owned(), format!("{} reports", calls.rejected)],
-            ["created".to_owned(), channel.created_at.to_string()],
-            ["changed".to_owned(), channel.updated_at.to_string()],
+    let view = ChannelView::new(&found, Some(callback_url), reveal);
+    let view = view.with_calls(&found, calls, warnings);
+    view::show(
+        json,
+        &format!("Channel {id}"),
+        &view,
+        &[
+            ("name", "name"),
+            ("integrator", "integrator"),
+            ("state", "enabled|enabled:disabled"),
+            ("callback URL", "callback_url"),
+            ("senders", "senders|any"),
+            ("signature", "signature_required|required:not required"),
+            ("credentials", "credentials"),
+            ("last authenticated", "calls.last_authenticated_at|never"),
+            ("challenges", "calls.challenged"),
+            ("wrong credentials", "calls.refused"),
+            ("last wrong", "calls.last_refused_at"),
+            ("rejected reports", "calls.rejected"),
+            ("created", "created"),
+            ("changed", "updated"),
         ],
-    );
-    for warning in warnings {
-        output::line(format!("Warning: {warning}."));
+    )?;
+    if !json {
+        let kept = kept_for(found.channel.keep_messages_days);
+        output::line(format!("Messages are kept {kept}."));
+        for warning in &view.warnings {
+            output::line(format!("Warning: {warning}."));
+        }
     }
     Ok(())
 }
@@ -198,7 +154,7 @@ async fn update(
         if days {
             format!("Messages of channel {} are kept {kept}.", channel.id)
         } else {
-            format!("Channel {} is changed.", channel.id)
+            format!("Channel {} changed.", channel.id)
         }
     })
     .await
@@ -218,14 +174,15 @@ fn public_url(text: Option<&str>) -> Result<Option<PublicUrl>> {
         .context("--public-url")
 }
 
-/// The signing token in a file.
+/// Reads the signing token from a file.
 fn signing_token(path: &Path) -> Result<SigningToken> {
     let text =
-        fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     SigningToken::parse(text.trim_end()).context("--signature-token-file")
 }
 
-async fn switch(manage: &ManageChannels, json: bool, id: &str, enabled: bool) -> Result<()> {
+/// Enables or disables a channel.
+async fn enable(manage: &ManageChannels, json: bool, id: &str, enabled: bool) -> Result<()> {
     let changes = ChannelChanges {
         enabled: Some(enabled),
         ..ChannelChanges::default()
@@ -236,7 +193,7 @@ async fn switch(manage: &ManageChannels, json: bool, id: &str, enabled: bool) ->
     .await
 }
 
-/// Changes a channel, and says to people how it is now.
+/// Changes a channel, and prints the changed channel as JSON or what `said` says about it.
 async fn change(
     manage: &ManageChannels,
     json: bool,
@@ -258,22 +215,8 @@ async fn change(
 async fn remove(manage: &ManageChannels, id: &str) -> Result<()> {
     let id = ChannelId::parse(id)?;
     manage.remove(&id).await?;
-    output::line(format!("Removed channel {id}. Its messages stay."));
+    output::line(format!("Removed channel {id}. Its messages are kept."));
     Ok(())
-}
-
-/// `challenged 412 times, wrong credentials 0 times, last authenticated never`.
-fn calls_text(found: &ChannelWithCredentials, calls: &ChannelCalls) -> String {
-    let time = |at: Option<Timestamp>| at.map_or("never".to_owned(), |at| at.to_string());
-    let used = found.credentials.iter().filter_map(|it| it.last_used_at);
-    let last_refused = calls.last_refused_at.map(|at| format!(" (last {at})"));
-    format!(
-        "challenged {} times, wrong credentials {} times{}, last authenticated {}",
-        calls.challenged,
-        calls.refused,
-        last_refused.unwrap_or_default(),
-        time(used.max()),
-    )
 }
 
 const fn state(channel: &Channel) -> &'static str {
@@ -288,6 +231,6 @@ fn kept_for(days: Option<RetentionDays>) -> String {
     match days {
         Some(days) if days.get() == 1 => "for a day after their last report".to_owned(),
         Some(days) => format!("for {days} days after their last report"),
-        None => "for as long as the service keeps them".to_owned(),
+        None => "as RECEIPTD_KEEP_MESSAGES_DAYS says".to_owned(),
     }
 }

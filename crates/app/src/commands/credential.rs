@@ -1,4 +1,4 @@
-//! The credentials that prove a channel's callers.
+//! Manages the credentials of a channel.
 
 use std::io::Read as _;
 
@@ -8,28 +8,29 @@ use domain::{ChannelId, CredentialId, Password, Timestamp, WebhookUser};
 use usecases::ManageChannels;
 use usecases::channels::manage::{IssuedCredential, NewCredential};
 
+use super::installation::with_stores;
 use crate::cli::{CredentialArgs, CredentialCommand};
-use crate::composition::{self, Stores};
+use crate::composition;
 use crate::config::Settings;
-use crate::output;
+use crate::{output, view};
 
 pub async fn run(settings: &Settings, json: bool, command: CredentialCommand) -> Result<()> {
     if matches!(command, CredentialCommand::Add { .. }) {
         output::check_writable()?;
     }
-    let stores = Stores::open(settings).await?;
-    let manage =
-        composition::manage_channels(&stores, settings.server_secret()?, settings.public_url()?);
-    let outcome = match command {
-        CredentialCommand::Add {
-            channel,
-            credential,
-        } => add(&manage, json, &channel, credential).await,
-        CredentialCommand::List { channel } => list(&manage, json, &channel).await,
-        CredentialCommand::Remove { channel, id } => remove(&manage, &channel, &id).await,
-    };
-    stores.close().await;
-    outcome
+    with_stores(settings, async |stores| {
+        let secret = settings.server_secret()?;
+        let manage = composition::manage_channels(stores, secret, settings.public_url()?);
+        match command {
+            CredentialCommand::Add {
+                channel,
+                credential,
+            } => add(&manage, json, &channel, credential).await,
+            CredentialCommand::List { channel } => list(&manage, json, &channel).await,
+            CredentialCommand::Remove { channel, id } => remove(&manage, &channel, &id).await,
+        }
+    })
+    .await
 }
 
 async fn add(
@@ -39,7 +40,7 @@ async fn add(
     args: CredentialArgs,
 ) -> Result<()> {
     let channel = ChannelId::parse(channel)?;
-    let given = args.password_stdin;
+    let is_own_password = args.password_stdin;
     let issued = manage
         .add_credential(&channel, new_credential(args)?)
         .await?;
@@ -48,45 +49,38 @@ async fn add(
         output::json(&IssuedView::new(&issued))?;
     } else {
         output::line(format!("Added credential {id} to channel {channel}."));
-        print_issued(&issued, given);
+        print_issued(&issued, is_own_password);
     }
     output::ensure_shown(|| {
         format!(
             "credential {id} was added to channel {channel}, but its password may not have been \
-             shown; `receiptd credential remove {channel} {id}`, then add another one"
+             shown; run `receiptd credential remove {channel} {id}` and add another one"
         )
     })
 }
 
 async fn list(manage: &ManageChannels, json: bool, channel: &str) -> Result<()> {
     let found = manage.show(&ChannelId::parse(channel)?).await?;
-    if json {
-        let views: Vec<_> = found.credentials.iter().map(CredentialView::new).collect();
-        return output::json(&views);
-    }
-    let or_never =
-        |time: Option<Timestamp>| time.map_or("never".to_owned(), |time| time.to_string());
-    let rows = found.credentials.iter().map(|each| {
-        [
-            each.id.to_string(),
-            each.user.to_string(),
-            each.label.clone().unwrap_or_default(),
-            each.created_at.to_string(),
-            or_never(each.expires_at),
-            or_never(each.last_used_at),
-        ]
-    });
-    output::table(
-        ["ID", "USER", "LABEL", "CREATED", "EXPIRES", "LAST USED"],
-        rows,
-    );
-    Ok(())
+    let views: Vec<_> = found.credentials.iter().map(CredentialView::new).collect();
+    view::list(
+        json,
+        &views,
+        &[
+            ("ID", "id"),
+            ("USER", "user"),
+            ("CREATED", "created"),
+            ("EXPIRES", "expires|never"),
+            ("LAST USED", "last_used|never"),
+            ("LABEL", "label"),
+        ],
+        &format!("no credentials; `receiptd credential add {channel} --user USER` adds one"),
+    )
 }
 
 async fn remove(manage: &ManageChannels, channel: &str, id: &str) -> Result<()> {
     let channel = ChannelId::parse(channel)?;
     let uuid = id.parse().with_context(|| {
-        format!("{id:?} is no credential id; see `receiptd credential list {channel}`")
+        format!("{id:?} is not a credential id; `receiptd credential list {channel}` shows them")
     })?;
     manage
         .remove_credential(&channel, CredentialId(uuid))
@@ -95,43 +89,39 @@ async fn remove(manage: &ManageChannels, channel: &str, id: &str) -> Result<()> 
     Ok(())
 }
 
-/// What the arguments ask for; the password comes from standard input.
+/// Converts the options; reads the password from standard input if they say so.
 pub fn new_credential(args: CredentialArgs) -> Result<NewCredential> {
-    let password = if args.password_stdin {
-        Some(password_from_stdin()?)
-    } else {
-        None
-    };
+    let password = args.password_stdin.then(password_from_stdin);
     Ok(NewCredential {
         user: WebhookUser::parse(&args.user)?,
-        password,
+        password: password.transpose()?,
         label: args.label,
         expires_at: args.expires.as_deref().map(Timestamp::parse).transpose()?,
     })
 }
 
-/// Standard input to its end, as it is, less one final newline.
+/// Reads standard input to its end, without one final newline.
 pub fn password_from_stdin() -> Result<Password> {
     let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .context("the password cannot be read")?;
+    let read = std::io::stdin().read_to_string(&mut text);
+    read.context("cannot read the password from standard input")?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(Password::parse(text)?)
 }
 
-/// Shows what is shown this once.
-pub fn print_issued(issued: &IssuedCredential, given: bool) {
+/// Prints a new credential. A generated password is shown only here.
+pub fn print_issued(issued: &IssuedCredential, is_own_password: bool) {
     output::line(format!("  user           {}", issued.credential.user));
-    if !given {
+    if !is_own_password {
         output::line(format!(
-            "  password       {}   (shown this once)",
+            "  password       {}   (shown only once)",
             issued.password.reveal()
         ));
     }
-    output::line(
-        "Paste this as the status callback URL at the integrator; the part from # on makes",
-    );
-    output::line("it try again where it would give up:");
-    output::line(format!("  {}", issued.callback_url));
+    output::line(format!(
+        "Paste this URL as the status callback URL at the integrator. The part from # on
+makes the integrator retry where it would give up otherwise:
+  {}",
+        issued.callback_url
+    ));
 }

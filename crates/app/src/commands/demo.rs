@@ -30,7 +30,10 @@ pub struct Demo {
 
 /// Creates the demo channel if there is no channel. Returns `None` if there are only others.
 pub async fn prepare(settings: &Settings, manage: &ManageChannels) -> Result<Option<Demo>> {
-    let path = settings.make_data_dir()?.join("demo-channel.json");
+    let path = settings
+        .storage
+        .create_data_dir()?
+        .join("demo-channel.json");
     let channels = manage.list().await?;
     if let Ok(text) = fs::read_to_string(&path) {
         let mut demo: Demo = serde_json::from_str(&text)
@@ -101,10 +104,10 @@ impl Demo {
             fields.map(|(name, value)| format!("--data-urlencode '{name}={value}' \\\n    "));
         let fields = fields.concat();
         let (program, page) = (system::program(), config::reachable(operator));
-        let token = if settings.admin_token.is_some() {
+        let token = if settings.secrets.admin_token.is_some() {
             "RECEIPTD_ADMIN_TOKEN".to_owned()
         } else {
-            settings.data_dir.join("admin-token").display().to_string()
+            settings.admin_token_file().display().to_string()
         };
         output::line(format!(
             "

@@ -1,4 +1,4 @@
-//! Forgetting a recipient.
+//! Erases a recipient.
 
 use std::io::{self, BufRead, IsTerminal as _};
 use std::time::{Duration, Instant};
@@ -14,8 +14,8 @@ use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::output;
 
-/// How often long work says how far it is.
-const PROGRESS: Duration = Duration::from_secs(1);
+/// How often a long erasure reports its progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 pub async fn run(settings: &Settings, json: bool, args: EraseArgs) -> Result<()> {
     let mut input = io::stdin().lock();
@@ -30,21 +30,21 @@ pub async fn run(settings: &Settings, json: bool, args: EraseArgs) -> Result<()>
         via: RequestedVia::CommandLine,
     };
     let stores = Stores::open(settings).await?;
-    // In the clear for the person who has typed it, and in no log.
-    let clear = io::stderr().is_terminal();
-    output::hint(understood(&request.recipient, clear));
+    // Unmasked only on a terminal, where it was typed; never in a log.
+    let unmasked = io::stderr().is_terminal();
+    output::hint(interpretation(&request.recipient, unmasked));
     if !args.yes {
         output::hint("This cannot be undone. Erase it? Type yes:");
         let answer = read_line(&mut input)?;
         ensure!(
             answer.trim().eq_ignore_ascii_case("yes"),
-            "not confirmed, nothing was erased; answer yes, or give --yes"
+            "not confirmed: nothing was erased; answer yes, or give --yes"
         );
     }
     drop(input);
-    let outcome = erase(&stores, &request).await;
+    let erasure = erase(&stores, &request).await;
     stores.close().await;
-    let erasure = outcome?;
+    let erasure = erasure?;
     if json {
         return output::json(&ErasureView::new(&erasure));
     }
@@ -55,25 +55,25 @@ pub async fn run(settings: &Settings, json: bool, args: EraseArgs) -> Result<()>
 fn read_line(input: &mut impl BufRead) -> Result<String> {
     let mut line = String::new();
     let read = input.read_line(&mut line);
-    read.context("standard input cannot be read")?;
+    read.context("cannot read standard input")?;
     Ok(line)
 }
 
-/// Says how the recipient was understood; masked unless it may be shown in the clear.
-fn understood(addressee: &Recipient, clear: bool) -> String {
+/// Says how the recipient was interpreted, masked or unmasked.
+fn interpretation(addressee: &Recipient, unmasked: bool) -> String {
     let key = addressee.key();
     let digits = key
         .as_deref()
         .filter(|key| key.bytes().all(|byte| byte.is_ascii_digit()));
     if let Some(digits) = digits {
-        let shown = if clear {
+        let shown = if unmasked {
             format!("+{digits}")
         } else {
             format!("{addressee} of {} digits", digits.len())
         };
         return format!("Erases the number {shown}, in every spelling and under any scheme.");
     }
-    let shown = if clear {
+    let shown = if unmasked {
         addressee.address().reveal().to_owned()
     } else {
         addressee.to_string()
@@ -87,20 +87,20 @@ fn understood(addressee: &Recipient, clear: bool) -> String {
 
 async fn erase(stores: &Stores, request: &EraseRequest) -> Result<Erasure> {
     let erase = composition::erase_recipient(stores);
-    let mut erasure = erase.run(request, PROGRESS).await?;
-    let mut said = Instant::now();
+    let mut erasure = erase.run(request, PROGRESS_INTERVAL).await?;
+    let mut reported = Instant::now();
     while erasure.finished_at.is_none() {
-        if said.elapsed() >= PROGRESS {
-            said = Instant::now();
+        if reported.elapsed() >= PROGRESS_INTERVAL {
+            reported = Instant::now();
             output::hint(format!(
-                "looked at {} reports and messages, {} messages erased",
+                "scanned {} reports and messages, erased {} messages",
                 erasure.looked_at, erasure.messages
             ));
         }
         let step = erase.step(erasure.id).await;
         erasure = step.with_context(|| {
             format!(
-                "erasure {} is not finished; a server or `receiptd worker` goes on with it",
+                "erasure {} is not finished; a server or `receiptd worker` continues it",
                 erasure.id
             )
         })?;
@@ -111,16 +111,17 @@ async fn erase(stores: &Stores, request: &EraseRequest) -> Result<Erasure> {
 fn print(erasure: &Erasure) {
     output::table(
         ["ERASURE", "RECIPIENT", "MESSAGES", "REPORTS", "DELIVERIES"],
-        [[
+        [vec![
             erasure.id.to_string(),
             erasure.masked.clone(),
             erasure.messages.to_string(),
             erasure.reports.to_string(),
             erasure.deliveries.to_string(),
         ]],
+        "",
     );
     output::hint(
-        "Done. Journals of receivers, backups and logs of other programs are not looked at; \
+        "Done. Journals of servers, backups and logs of other programs were not searched; \
          docs/operating.md says what to do about them.",
     );
 }

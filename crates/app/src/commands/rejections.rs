@@ -1,31 +1,33 @@
-//! The reports that were refused.
+//! Lists rejected reports.
 
 use adapter_http::wire::{self, RejectionList};
 use anyhow::Result;
 use domain::ChannelId;
 use usecases::ListRejections;
 
+use super::installation::with_stores;
+use super::page;
 use crate::cli::RejectionsArgs;
-use crate::composition::Stores;
 use crate::config::Settings;
-use crate::output;
+use crate::view;
 
 pub async fn run(settings: &Settings, json: bool, args: RejectionsArgs) -> Result<()> {
     let channel = args.channel.as_deref().map(ChannelId::parse).transpose()?;
-    let (size, after) = super::page(&args.page, wire::next)?;
-    let stores = Stores::open(settings).await?;
-    let rejections = ListRejections::new(stores.store());
-    let page = rejections.run(channel.as_ref(), after, size).await;
-    stores.close().await;
-    let list = RejectionList::new(&page?);
-    if json {
-        return output::json(&list);
-    }
-    let rows = list
-        .items
-        .into_iter()
-        .map(|view| [view.arrived_at, view.channel_id, view.reason, view.detail]);
-    output::table(["ARRIVED", "CHANNEL", "REASON", "DETAIL"], rows);
-    super::hint_of(list.next.as_deref());
-    Ok(())
+    let (size, after) = page::parse(&args.page, wire::next)?;
+    let page = with_stores(settings, async |stores| {
+        let rejections = ListRejections::new(stores.store());
+        Ok(rejections.run(channel.as_ref(), after, size).await?)
+    })
+    .await?;
+    view::list(
+        json,
+        &RejectionList::new(&page),
+        &[
+            ("ARRIVED", "arrived_at"),
+            ("CHANNEL", "channel_id"),
+            ("REASON", "reason"),
+            ("DETAIL", "detail"),
+        ],
+        "no rejected reports: every report of a known caller was accepted",
+    )
 }

@@ -1,4 +1,4 @@
-//! Shows how retention is, and releases what it holds back.
+//! Shows retention, and releases what it holds back.
 
 use std::sync::Arc;
 
@@ -7,29 +7,34 @@ use ports::maintenance::RetentionKind;
 use serde::Serialize;
 use usecases::Prune;
 
+use super::installation::with_stores;
 use crate::cli::RetentionCommand;
-use crate::composition::{self, Stores};
+use crate::composition;
 use crate::config::Settings;
-use crate::output;
+use crate::{output, view};
 
 pub async fn run(settings: &Settings, json: bool, command: RetentionCommand) -> Result<()> {
-    let stores = Stores::open(settings).await?;
-    let prune = composition::prune(&stores, settings, Arc::default());
-    let outcome = match command {
-        RetentionCommand::Show => show(&prune, json).await,
-        RetentionCommand::Release => release(&prune, json).await,
-    };
-    stores.close().await;
-    outcome
+    with_stores(settings, async |stores| {
+        let prune = composition::prune(stores, settings, Arc::default());
+        if let RetentionCommand::Release = command {
+            let now = output::time(prune.release().await?);
+            output::hint(format!(
+                "Released: the clock says {now}. Within a minute a server or `receiptd worker` \
+                 removes what has expired."
+            ));
+        }
+        show(&prune, json).await
+    })
+    .await
 }
 
-/// How retention of one kind is.
+/// The retention of one kind of data.
 #[derive(Serialize)]
 struct RetentionView {
     kind: &'static str,
     clock: String,
     last_run: Option<String>,
-    /// What is dated before this is removed.
+    /// Data dated before this is removed.
     removes_before: String,
     held_back: Option<String>,
 }
@@ -46,30 +51,16 @@ async fn show(prune: &Prune, json: bool) -> Result<()> {
             held_back: status.hold.map(|hold| hold.to_string()),
         });
     }
-    if json {
-        return output::json(&views);
-    }
-    let row = |view: RetentionView| {
-        [
-            view.kind.to_owned(),
-            view.clock,
-            view.last_run.unwrap_or("never".to_owned()),
-            view.removes_before,
-            view.held_back.unwrap_or("no".to_owned()),
-        ]
-    };
-    output::table(
-        ["KIND", "CLOCK", "LAST RUN", "REMOVES BEFORE", "HELD BACK"],
-        views.into_iter().map(row),
-    );
-    Ok(())
-}
-
-async fn release(prune: &Prune, json: bool) -> Result<()> {
-    let now = prune.release().await?;
-    output::hint(format!(
-        "Released: the clock says {now}. Within a minute a server or `receiptd worker` removes \
-         what is too old by it."
-    ));
-    show(prune, json).await
+    view::list(
+        json,
+        &views,
+        &[
+            ("KIND", "kind"),
+            ("CLOCK", "clock"),
+            ("LAST RUN", "last_run|never"),
+            ("REMOVES BEFORE", "removes_before"),
+            ("HELD BACK", "held_back|no"),
+        ],
+        "",
+    )
 }

@@ -1,4 +1,4 @@
-//! A process that pushes events and clears up, and receives nothing.
+//! Delivers events and runs maintenance, without receiving reports.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use actix_web::dev::ServerHandle;
 use adapter_http::{AdminToken, MetricsRegistry, MonitoringState};
 use anyhow::{Context as _, Result, anyhow};
 use domain::secret::ServerSecret;
+use ports::WebhookSender;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use usecases::delivery::DeliveryDependencies;
@@ -16,20 +17,23 @@ use usecases::{
     SubscriptionStatistics,
 };
 
-use super::serve::{keep_directory, listen, operator_settings};
+use super::startup;
+use crate::background::BackgroundTasks;
 use crate::composition::{self, Stores};
 use crate::config::Settings;
-use crate::event_sink;
-use crate::system::System;
-use crate::{lifecycle, open_files, pushing, system, telemetry, workers};
+use crate::system::{self, System};
+use crate::{event_delivery, open_files, shutdown, telemetry, webhook_sender};
 
-/// Works until asked to stop.
+/// The longest time to save the progress of event delivery when stopping.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Works until a stop signal.
 pub async fn run(settings: &Settings) -> Result<()> {
-    super::inspect(settings)?;
+    startup::check(settings)?;
     open_files::raise();
     let secret = settings.server_secret()?;
-    let socket = settings.push.worker_listen;
-    let socket = socket.map(|at| listen(at, "RECEIPTD_WORKER_LISTEN"));
+    let socket = settings.listeners.worker_listen;
+    let socket = socket.map(|at| startup::listen(at, "RECEIPTD_WORKER_LISTEN"));
     let socket = socket.transpose()?;
     let stores = Stores::create(settings).await?;
     let metrics = Arc::new(MetricsRegistry::new(
@@ -42,20 +46,18 @@ pub async fn run(settings: &Settings) -> Result<()> {
         secret.clone(),
         metrics.clone(),
     ));
-    directory
-        .refresh()
-        .await
-        .context("the channels cannot be read")?;
+    let refreshed = directory.refresh().await;
+    refreshed.context("cannot read the channels")?;
 
-    let asked_to_stop = lifecycle::asked_to_stop()?;
+    let stop_signal = shutdown::stop_signal()?;
     let stop = CancellationToken::new();
-    let mut chores = vec![keep_directory(Arc::clone(&directory))];
     let log = Arc::new(LogTailCache::new(stores.store()));
     let holds = Arc::<RetentionHolds>::default();
     metrics.observe_retention(Arc::clone(&holds));
-    chores.extend(composition::clearing_up(&stores, settings, &log, &holds));
-    let mut workers = workers::start(chores, &stop);
-    let watched = Watched {
+    let mut tasks = vec![startup::refresh_channels(Arc::clone(&directory))];
+    tasks.extend(composition::clearing_up(&stores, settings, &log, &holds));
+    let mut background = BackgroundTasks::start(tasks, &stop);
+    let parts = WorkerParts {
         settings,
         stores: &stores,
         directory: &directory,
@@ -64,36 +66,29 @@ pub async fn run(settings: &Settings) -> Result<()> {
         holds: &holds,
         secret: &secret,
     };
-    let listener = socket.map(|socket| watched.serve(socket)).transpose()?;
-    let parts = DeliveryDependencies {
-        queue: stores.store(),
-        log,
-        // A worker ingests no reports.
-        throttle: Arc::default(),
-        sender: event_sink::of(settings)?,
-        directory,
-        secret,
-        environment: Arc::new(System),
-        metrics,
-    };
-    let push = DeliveryWorker::new(parts, settings.push(), system::worker_name());
+    let listener = socket.map(|socket| parts.listen(socket)).transpose()?;
+    let push = DeliveryWorker::new(
+        parts.delivery(webhook_sender::create(settings)?),
+        settings.delivery.settings(),
+        system::worker_name(),
+    );
     #[expect(clippy::disallowed_methods, reason = "awaited when stopping")]
-    let mut pushing = tokio::spawn(pushing::run(Arc::new(push), stop.clone()));
-    tracing::info!(database = %settings.database()?, "working");
+    let mut delivery = tokio::spawn(event_delivery::run(Arc::new(push), stop.clone()));
+    tracing::info!(database = %settings.storage.database()?, "working");
 
     let died = tokio::select! {
-        signal = asked_to_stop => {
-            tracing::info!(signal, "stopping: finishing the events under way");
+        signal = stop_signal => {
+            tracing::info!(signal, "stopping: finishing the attempts in flight");
             None
         }
-        name = workers.died() => Some(anyhow!("the worker {name} died")),
-        _ = &mut pushing => Some(anyhow!("pushing died")),
+        task = background.died() => Some(anyhow!("the background task `{task}` died")),
+        _ = &mut delivery => Some(anyhow!("event delivery died")),
     };
     stop.cancel();
-    workers.wait().await;
-    if !pushing.is_finished() {
-        let ended = lifecycle::in_time("pushing", Duration::from_secs(5), pushing).await;
-        ended.transpose().context("pushing died")?;
+    background.wait().await;
+    if !delivery.is_finished() {
+        let stopped = shutdown::within(DELIVERY_TIMEOUT, "event delivery", delivery).await;
+        stopped.transpose().context("event delivery died")?;
     }
     if let Some((handle, listener)) = listener {
         handle.stop(true).await;
@@ -107,11 +102,10 @@ pub async fn run(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// A listener that is served, and what stops it.
+/// A running listener, and what stops it.
 type Listener = (ServerHandle, JoinHandle<std::io::Result<()>>);
 
-/// What a worker is watched by.
-struct Watched<'a> {
+struct WorkerParts<'a> {
     settings: &'a Settings,
     stores: &'a Stores,
     directory: &'a Arc<ChannelDirectory>,
@@ -121,11 +115,26 @@ struct Watched<'a> {
     secret: &'a ServerSecret,
 }
 
-impl Watched<'_> {
-    fn serve(&self, socket: TcpListener) -> Result<Listener> {
+impl WorkerParts<'_> {
+    fn delivery(&self, sender: Arc<dyn WebhookSender>) -> DeliveryDependencies {
+        DeliveryDependencies {
+            queue: self.stores.store(),
+            log: Arc::clone(self.log),
+            // Never throttled: this process receives no reports.
+            throttle: Arc::default(),
+            sender,
+            directory: Arc::clone(self.directory),
+            secret: self.secret.clone(),
+            environment: Arc::new(System),
+            metrics: self.metrics.clone(),
+        }
+    }
+
+    /// Starts the listener for metrics and health.
+    fn listen(&self, socket: TcpListener) -> Result<Listener> {
         let address = socket.local_addr()?;
         let health = CheckHealth::new(self.stores.store(), Arc::clone(self.directory));
-        let token = super::admin_token(self.settings)?;
+        let token = startup::admin_token(self.settings)?;
         let state = MonitoringState {
             statistics: Arc::new(SubscriptionStatistics::new(
                 self.stores.store(),
@@ -138,15 +147,18 @@ impl Watched<'_> {
                     .with_subscriptions(
                         self.stores.store(),
                         self.secret.clone(),
-                        self.settings.push().max_pending,
+                        self.settings.delivery.max_pending(),
                     ),
             ),
             metrics: Arc::clone(self.metrics),
             admin_token: AdminToken::new(&token),
         };
-        let server =
-            adapter_http::serve_monitoring(socket, state, operator_settings(self.settings))?;
-        tracing::info!("metrics and health are on {address}");
+        let server = adapter_http::serve_monitoring(
+            socket,
+            state,
+            startup::operator_settings(self.settings),
+        )?;
+        tracing::info!("serving metrics and health on {address}");
         let handle = server.handle();
         #[expect(
             clippy::disallowed_methods,

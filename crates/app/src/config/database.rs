@@ -1,4 +1,4 @@
-//! Which engine keeps the reports, and where.
+//! The database URL and its engine.
 
 use std::fmt;
 use std::path::Path;
@@ -8,43 +8,44 @@ use anyhow::{Result, bail, ensure};
 /// A database URL whose engine is known.
 #[derive(Clone)]
 pub enum DatabaseUrl {
-    /// A file, as `sqlite:PATH`.
+    /// A file: `sqlite:PATH`.
     Sqlite(String),
-    /// A server, as `postgres://…`.
+    /// A server: `postgres://…`.
     Postgres(String),
 }
 
 impl DatabaseUrl {
-    /// Takes `RECEIPTD_DATABASE_URL`.
+    /// Parses `RECEIPTD_DATABASE_URL`.
     pub fn parse(text: &str) -> Result<Self> {
         match text.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => Ok(Self::Sqlite(text.to_owned())),
             Some("postgres" | "postgresql") => {
                 ensure!(
                     !has_bare_password(text),
-                    "RECEIPTD_DATABASE_URL: in a password / is written %2F, @ %40, ? %3F and # %23"
+                    "RECEIPTD_DATABASE_URL: write / as %2F, @ as %40, ? as %3F and # as %23 in the \
+                     password"
                 );
                 if let Some(name) = unknown_parameter(text) {
                     bail!(
-                        "RECEIPTD_DATABASE_URL: the parameter {name:?} is unknown; known are {}",
+                        "RECEIPTD_DATABASE_URL: the parameter {name:?} is unknown; valid are {}",
                         PARAMETERS.join(", ")
                     );
                 }
                 Ok(Self::Postgres(text.to_owned()))
             }
-            // The value may hold a password, so it is not repeated.
-            _ => bail!("RECEIPTD_DATABASE_URL starts with sqlite: or postgres://"),
+            // The value may contain a password, so the error does not repeat it.
+            _ => bail!("RECEIPTD_DATABASE_URL must start with sqlite: or postgres://"),
         }
     }
 
-    /// The embedded default in a data folder.
-    pub fn embedded_in(data_dir: &Path) -> Self {
+    /// Returns the default SQLite database in a data folder.
+    pub fn in_data_dir(data_dir: &Path) -> Self {
         Self::Sqlite(format!("sqlite:{}", data_dir.join("receiptd.db").display()))
     }
 }
 
-/// The parameters that sqlx reads, in their usual spelling. It ignores all others, so that a
-/// misspelt `sslmode` would connect without TLS.
+/// The parameters that sqlx reads, in their usual spelling. sqlx ignores all others: with a
+/// misspelt `sslmode` it would connect without TLS.
 const PARAMETERS: [&str; 13] = [
     "sslmode",
     "sslrootcert",
@@ -61,10 +62,10 @@ const PARAMETERS: [&str; 13] = [
     "statement-cache-capacity",
 ];
 
-/// Other spellings that sqlx takes.
+/// Other spellings that sqlx accepts.
 const ALIASES: [&str; 5] = ["ssl-mode", "ssl-root-cert", "ssl-ca", "ssl-cert", "ssl-key"];
 
-/// The first parameter that would be ignored.
+/// Returns the first parameter that sqlx would ignore.
 fn unknown_parameter(url: &str) -> Option<String> {
     let (_, query) = url.split_once('?')?;
     let query = query.split('#').next().unwrap_or_default();
@@ -77,18 +78,18 @@ fn unknown_parameter(url: &str) -> Option<String> {
     names.find(|name| !is_known(name))
 }
 
-/// Whether a part of the password would be taken for the host or the database, and shown.
+/// Returns whether part of the password would be parsed as host or database, and so be shown.
 fn has_bare_password(url: &str) -> bool {
     let (_, rest) = url.split_once("://").unwrap_or_default();
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, behind) = rest.split_at(end);
-    let path = behind.split('?').next().unwrap_or_default();
+    let (authority, path) = rest.split_at(end);
+    let path = path.split('?').next().unwrap_or_default();
     let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
     let is_cut_off = !authority.contains('@') && !port.bytes().all(|byte| byte.is_ascii_digit());
     path.contains('@') || (is_cut_off && !authority.ends_with(']'))
 }
 
-/// The URL without user and password.
+/// Shows the URL without user, password and parameters.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = match self {
@@ -99,7 +100,7 @@ impl fmt::Display for DatabaseUrl {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         let host = authority.rsplit('@').next().unwrap_or_default();
-        // Parameters may hold a password too.
+        // Parameters may contain a password too.
         let path = path.split('?').next().unwrap_or_default();
         write!(f, "{scheme}://{host}{path}")
     }
@@ -116,13 +117,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_in_the_url_does_not_show() {
+    fn password_in_the_url_is_not_shown() {
         let url = DatabaseUrl::parse("postgres://me:p@ss@db:5432/receipts?password=x").unwrap();
         assert_eq!(url.to_string(), "postgres://db:5432/receipts");
     }
 
     #[test]
-    fn a_slash_in_the_password_is_refused_without_showing_any_of_it() {
+    fn unescaped_password_is_refused_without_showing_it() {
         for url in [
             "postgres://me:p@ss/hidden@db/receipts",
             "postgres://me:ss/hidden@db/x",
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_would_be_ignored_is_refused_by_name() {
+    fn unknown_parameter_is_refused_by_name() {
         for (parameters, unknown) in [
             ("sslmod=verify-full", "sslmod"),
             ("sslmode=require&pasword=hidden", "pasword"),
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn other_engines_are_refused_with_what_would_be_right() {
+    fn other_engine_is_refused_with_what_would_be_valid() {
         let error = DatabaseUrl::parse("mysql://root:secret@x/y")
             .unwrap_err()
             .to_string();

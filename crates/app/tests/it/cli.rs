@@ -1,70 +1,60 @@
-//! The command line, for people and for programs.
+//! The command line: channels, credentials, and error messages.
 
-use super::support::{CHANNEL, Engine, PASSWORD, RuntimeHandle, USER, bare_command, run, text};
+use rstest::rstest;
+use serde_json::json;
+
+use super::support::{
+    CHANNEL, Engine, Installation, PASSWORD, SECRET_KEY, Server, USER, bare_command, run, text,
+};
 
 #[tokio::test]
-async fn a_channel_is_added_with_a_password_that_is_shown_once() {
-    let home = RuntimeHandle::new(Engine::Sqlite).await;
-    let base = ["--public-url", "https://reports.example.com"];
-    let added = home.json(
-        &[
-            &["channel", "add", "42", "--name", "Support", "--user", USER],
-            &base[..],
-        ]
-        .concat(),
-    );
+async fn generated_password_of_a_channel_is_shown_once() {
+    let home = Installation::new(Engine::Sqlite).await;
+    let base = "--public-url https://reports.example.com";
+    let added = home.json(&format!(
+        "channel add 42 --name Support --user {USER} {base}"
+    ));
     let password = added["password"].as_str().unwrap();
     assert_eq!(password.len(), 43);
     let url = format!(
         "https://{USER}:{password}@reports.example.com/social/on/whatsapp/twilio/report/42#rc=5&rp=ct,rt,5xx"
     );
     assert_eq!(added["callback_url"], url);
-    assert!(!home.run(&["channel", "show", "42"]).contains(password));
-    assert!(!home.run(&["channel", "list", "--json"]).contains(password));
+    assert!(!home.run("channel show 42").contains(password));
+    assert!(!home.run("channel list --json").contains(password));
 }
 
 #[tokio::test]
-async fn channels_are_listed_shown_switched_and_removed() {
-    let home = RuntimeHandle::new(Engine::Sqlite).await;
+async fn channels_are_listed_shown_disabled_enabled_and_removed() {
+    let home = Installation::new(Engine::Sqlite).await;
     home.add_channel();
-    let listed = home.json(&["channel", "list"]);
+    let listed = home.json("channel list");
     assert_eq!(listed["items"][0]["id"], CHANNEL);
     assert_eq!(listed["items"][0]["enabled"], true);
-    home.run(&["channel", "disable", CHANNEL]);
-    assert_eq!(home.json(&["channel", "show", CHANNEL])["enabled"], false);
-    assert!(home.run(&["channel", "list"]).contains("disabled"));
-    home.run(&["channel", "enable", CHANNEL]);
-    assert_eq!(home.json(&["channel", "show", CHANNEL])["enabled"], true);
-    home.run(&["channel", "remove", CHANNEL]);
-    assert_eq!(
-        home.json(&["channel", "list"]),
-        serde_json::json!({"items": []})
+    let is_enabled = || home.json(&format!("channel show {CHANNEL}"))["enabled"].clone();
+    home.run(&format!("channel disable {CHANNEL}"));
+    assert_eq!(is_enabled(), false);
+    assert!(home.run("channel list").contains("disabled"));
+    home.run(&format!("channel enable {CHANNEL}"));
+    assert_eq!(is_enabled(), true);
+    home.run(&format!("channel remove {CHANNEL}"));
+    assert_eq!(home.json("channel list"), json!({"items": []}));
+    home.fails(
+        &format!("channel remove {CHANNEL}"),
+        1,
+        "there is no channel",
     );
-    let again = home.run_with_input(&["channel", "remove", CHANNEL], b"");
-    assert!(!again.status.success());
-    assert!(text(&again.stderr).contains("there is no channel"));
 }
 
 #[tokio::test]
-async fn a_credential_list_says_what_a_rotation_needs() {
-    let home = RuntimeHandle::new(Engine::Sqlite).await;
+async fn credential_list_shows_what_a_rotation_needs() {
+    let home = Installation::new(Engine::Sqlite).await;
     home.add_channel();
-    let added = home.json(&[
-        "credential",
-        "add",
-        CHANNEL,
-        "--user",
-        USER,
-        "--label",
-        "next",
-    ]);
-    assert!(
-        added["callback_url"]
-            .as_str()
-            .unwrap()
-            .contains(&format!("{USER}:"))
-    );
-    let listed = home.json(&["credential", "list", CHANNEL]);
+    let add = format!("credential add {CHANNEL} --user {USER}");
+    let added = home.json(&format!("{add} --label next"));
+    let url = added["callback_url"].as_str().unwrap();
+    assert!(url.contains(&format!("{USER}:")), "{url}");
+    let listed = home.json(&format!("credential list {CHANNEL}"));
     let [first, second] = listed.as_array().unwrap().as_slice() else {
         panic!("{listed}")
     };
@@ -75,216 +65,155 @@ async fn a_credential_list_says_what_a_rotation_needs() {
     assert!(first["id"].is_string() && first["created"].is_string());
     assert!(first["last_used"].is_null());
     assert!(!listed.to_string().contains(PASSWORD));
-    // A third one would serve no rotation.
-    let third = home.run_with_input(&["credential", "add", CHANNEL, "--user", USER], b"");
-    assert!(text(&third.stderr).contains("two live credentials"));
+    // A rotation needs no third credential.
+    home.fails(&add, 1, "two live credentials");
 }
 
 #[tokio::test]
-async fn mistakes_are_explained() {
-    let home = RuntimeHandle::new(Engine::Sqlite).await;
+async fn invalid_arguments_are_explained() {
+    let home = Installation::new(Engine::Sqlite).await;
     home.add_channel();
-    let cases: [(&[&str], &[u8], &str); 9] = [
+    for (line, expected) in [
+        ("channel add a/b --name n --user u", "a channel id is"),
+        ("channel add 1 --name n --user a:b", "without a colon"),
         (
-            &["channel", "add", "a/b", "--name", "n", "--user", "u"],
-            b"",
-            "a channel id is",
-        ),
-        (
-            &["channel", "add", "1", "--name", "n", "--user", "a:b"],
-            b"",
-            "without a colon",
-        ),
-        (
-            &[
-                "channel",
-                "add",
-                "1",
-                "--name",
-                "n",
-                "--user",
-                "u",
-                "--password-stdin",
-            ],
-            b"short\n",
-            "at least 8 characters",
-        ),
-        (
-            &[
-                "channel",
-                "add",
-                "1",
-                "--integrator",
-                "carrier",
-                "--name",
-                "n",
-                "--user",
-                "u",
-            ],
-            b"",
+            "channel add 1 --integrator carrier --name n --user u",
             "unknown integrator carrier; known: twilio",
         ),
+        ("message show 999 SM1", "there is no channel 999"),
         (
-            &["message", "show", "999", "SM1"],
-            b"",
-            "there is no channel 999",
-        ),
-        (
-            &["message", "show", CHANNEL, "SM1"],
-            b"",
+            &format!("message show {CHANNEL} SM1"),
             "nothing was reported of message SM1",
         ),
         (
-            &["message", "list", "--cursor", "x"],
-            b"",
+            "message list --cursor x",
             "pass the `next` of the previous page unchanged",
         ),
-        (
-            &["message", "list", "--status", "gone"],
-            b"",
-            "--status is one of",
-        ),
-        (
-            &["credential", "remove", "1", "x"],
-            b"",
-            "is no credential id",
-        ),
-    ];
-    for (args, input, said) in cases {
-        let output = home.run_with_input(args, input);
-        assert_eq!(output.status.code(), Some(1), "{args:?}");
-        assert!(
-            text(&output.stderr).contains(said),
-            "{args:?}: {}",
-            text(&output.stderr)
-        );
-    }
-}
-
-#[tokio::test]
-async fn settings_are_checked_and_shown_without_secrets() {
-    for engine in [Engine::Sqlite, Engine::Postgres] {
-        let home = RuntimeHandle::new(engine).await;
-        home.run(&["migrate"]);
-        let checked = home.json(&["config", "check"]);
-        assert_eq!(checked["channels"], 0);
-        let shown = home.run(&["config", "check"]);
-        assert!(!shown.contains(super::support::SECRET_KEY) && !shown.contains("password"));
-    }
-}
-
-#[test]
-fn a_wrong_setting_is_named_with_what_would_be_right() {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, value, said) in [
-        (
-            "RECEIPTD_DATABASE_URL",
-            "mysql://x",
-            "sqlite: or postgres://",
-        ),
-        ("RECEIPTD_PUBLIC_LISTEN", "8080", "like 127.0.0.1:8080"),
-        ("RECEIPTD_PUBLIC_URL", "reports.example.com", "https://"),
-        ("RECEIPTD_SECRET_KEY", "short", "at least 32 characters"),
-        ("RECEIPTD_ADMIN_TOKEN", "short", "at least 16"),
-        ("RECEIPTD_KEEP_MESSAGES_DAYS", "0", "1 to 36500 days"),
-        ("RECEIPTD_QUEUE", "0", "0 is not in 1..="),
-        ("RECEIPTD_BATCH", "many", "invalid digit"),
-        ("RECEIPTD_LOG_FORMAT", "xml", "text, json"),
-        (
-            "RECEIPTD_DATABASE_URL",
-            "postgres://me@db/receipts?sslmod=verify-full",
-            "\"sslmod\" is unknown",
-        ),
-        ("RECEIPTD_DATABASE_URL", "sqlite:x.db?mod=ro", "mod"),
-        ("RECEIPTD_QUEU", "5", "no settings: RECEIPTD_QUEU"),
+        ("message list --status gone", "--status must be one of"),
+        ("credential remove 1 x", "is not a credential id"),
     ] {
-        let mut command = bare_command(&["config", "check"]);
-        command.env(name, value).current_dir(folder.path());
-        let output = run(command, b"");
-        let stderr = text(&output.stderr);
-        assert!(
-            !output.status.success() && stderr.contains(said) && stderr.contains(name),
-            "{name}: {stderr}"
-        );
+        home.fails(line, 1, expected);
     }
+    let line = "channel add 1 --name n --user u --password-stdin";
+    let output = home.run_with_input(line, "short\n");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("at least 8 characters"));
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_channel_keeps_its_messages_for_a_time_of_its_own() {
-    for engine in [Engine::Sqlite, Engine::Postgres] {
-        let home = RuntimeHandle::new(engine).await;
-        let add = ["channel", "add", "1", "--name", "n", "--user", USER];
-        let added = home.json(&[&add[..], &["--keep-messages-days", "30"]].concat());
-        assert_eq!(added["channel"]["keep_messages_days"], 30);
-        let shown = home.run(&["channel", "show", "1"]);
-        assert!(shown.contains("for 30 days after"), "{shown}");
-        let kept = || home.json(&["channel", "show", "1"])["keep_messages_days"].clone();
-        let update = ["channel", "update", "1", "--keep-messages-days"];
-        let said = home.run(&[&update[..], &["3650"]].concat());
-        assert!(said.contains("for 3650 days after"), "{said}");
-        assert_eq!(kept(), 3650);
-        // The service's setting is another one.
-        home.json(&["--keep-messages-days", "5", "channel", "disable", "1"]);
-        assert_eq!(kept(), 3650);
-        for wrong in ["0", "36501", "-1", "soon"] {
-            let days = format!("--keep-messages-days={wrong}");
-            let output = home.run_with_input(&["channel", "update", "1", &days], b"");
-            assert_eq!(output.status.code(), Some(2), "{wrong}");
-            let stderr = text(&output.stderr);
-            assert!(stderr.contains("1 to 36500 days"), "{stderr}");
-        }
-        let back = home.json(&[&update[..], &["default"]].concat());
-        assert_eq!(back["keep_messages_days"], serde_json::json!(null));
-        assert_eq!(kept(), serde_json::json!(null));
+async fn config_check_shows_settings_without_secrets(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let home = Installation::new(engine).await;
+    home.run("migrate");
+    assert_eq!(home.json("config check")["channels"], 0);
+    let shown = home.run("config check");
+    assert!(!shown.contains(SECRET_KEY) && !shown.contains("password"));
+}
+
+#[rstest]
+#[case("RECEIPTD_DATABASE_URL", "mysql://x", "sqlite: or postgres://")]
+#[case("RECEIPTD_PUBLIC_LISTEN", "8080", "like 127.0.0.1:8080")]
+#[case("RECEIPTD_PUBLIC_URL", "reports.example.com", "https://")]
+#[case("RECEIPTD_SECRET_KEY", "short", "at least 32 characters")]
+#[case("RECEIPTD_ADMIN_TOKEN", "short", "at least 16")]
+#[case("RECEIPTD_KEEP_MESSAGES_DAYS", "0", "1 to 36500 days")]
+#[case("RECEIPTD_QUEUE", "0", "0 is not in 1..=")]
+#[case("RECEIPTD_BATCH", "many", "invalid digit")]
+#[case("RECEIPTD_LOG_FORMAT", "xml", "text, json")]
+#[case(
+    "RECEIPTD_DATABASE_URL",
+    "postgres://me@db/receipts?sslmod=verify-full",
+    "\"sslmod\" is unknown"
+)]
+#[case("RECEIPTD_DATABASE_URL", "sqlite:x.db?mod=ro", "mod")]
+#[case("RECEIPTD_QUEU", "5", "not a setting: RECEIPTD_QUEU")]
+fn invalid_setting_is_named_with_what_would_be_valid(
+    #[case] name: &str,
+    #[case] value: &str,
+    #[case] expected: &str,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = bare_command("config check");
+    command.env(name, value).current_dir(folder.path());
+    let output = run(command, b"");
+    let stderr = text(&output.stderr);
+    assert!(
+        !output.status.success() && stderr.contains(expected) && stderr.contains(name),
+        "{name}: {stderr}"
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn channel_can_have_its_own_retention(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let home = Installation::new(engine).await;
+    let added = home.json(&format!(
+        "channel add 1 --name n --user {USER} --keep-messages-days 30"
+    ));
+    assert_eq!(added["channel"]["keep_messages_days"], 30);
+    let shown = home.run("channel show 1");
+    assert!(shown.contains("for 30 days after"), "{shown}");
+    let kept = || home.json("channel show 1")["keep_messages_days"].clone();
+    let changed = home.run("channel update 1 --keep-messages-days 3650");
+    assert!(changed.contains("for 3650 days after"), "{changed}");
+    assert_eq!(kept(), 3650);
+    // Before the command the flag is the server's setting.
+    home.json("--keep-messages-days 5 channel disable 1");
+    assert_eq!(kept(), 3650);
+    for wrong in ["0", "36501", "-1", "soon"] {
+        let line = format!("channel update 1 --keep-messages-days={wrong}");
+        home.fails(&line, 2, "1 to 36500 days");
     }
+    let changed = home.json("channel update 1 --keep-messages-days default");
+    assert_eq!(changed["keep_messages_days"], json!(null));
+    assert_eq!(kept(), json!(null));
 }
 
 #[test]
-fn a_wrong_flag_is_named_even_where_its_variable_is_set_too() {
-    let mut command = bare_command(&["config", "check", "--queue=0"]);
+fn invalid_flag_is_named_even_if_its_variable_is_set_too() {
+    let mut command = bare_command("config check --queue=0");
     command.env("RECEIPTD_QUEUE", "5");
     let stderr = text(&run(command, b"").stderr);
     assert!(stderr.contains("'--queue <QUEUE>'"), "{stderr}");
 }
 
 #[tokio::test]
-async fn empty_lists_say_none() {
-    let home = RuntimeHandle::new(Engine::Sqlite).await;
-    home.run(&["migrate"]);
-    for list in [
-        &["channel", "list"][..],
-        &["message", "list"],
-        &["event", "list"],
-        &["cursor", "list"],
-        &["subscription", "list"],
-        &["erasure", "list"],
-        &["rejections"],
-    ] {
-        assert_eq!(home.run(list), "none\n", "{list:?}");
-        let json = home.run(&[list, &["--json"]].concat());
-        assert!(!json.contains("none"), "{json}");
-    }
-}
-
-#[tokio::test]
-async fn settings_of_the_server_may_stand_after_the_command() {
-    let home = RuntimeHandle::new(Engine::Sqlite).await;
-    let url = ["--public-url", "https://reports.example.com"];
-    let days = ["--keep-messages-days", "5"];
-    let checked = home.json(&[&["config", "check"], &url[..], &days[..]].concat());
+async fn server_settings_are_valid_after_the_command() {
+    let home = Installation::new(Engine::Sqlite).await;
+    let flags = "--public-url https://reports.example.com --keep-messages-days 5";
+    let checked = home.json(&format!("config check {flags}"));
     assert_eq!(checked["public_url"], "https://reports.example.com");
-    home.run(&["migrate"]);
+    home.run("migrate");
     home.add_channel();
-    let args = [&["serve"], &url[..], &days[..]].concat();
-    let server = super::support::Server::start(home.command(&args));
+    let server = Server::start(home.command(&format!("serve {flags}")));
     let (_, channel) = server.get(&format!("/api/v1/channels/{CHANNEL}")).await;
     let callback = channel["callback_url"].as_str().unwrap();
     assert!(
         callback.starts_with("https://reports.example.com/"),
         "{callback}"
     );
-    for wrong in ["worker", "serve"] {
-        let output = home.run_with_input(&[wrong, "--keep-messages-days", "0"], b"");
-        assert!(text(&output.stderr).contains("1 to 36500 days"));
+    for command in ["worker", "serve"] {
+        let line = format!("{command} --keep-messages-days 0");
+        home.fails(&line, 2, "1 to 36500 days");
     }
+}
+
+#[test]
+fn help_settings_lists_the_settings() {
+    let help = text(&run(bare_command("help settings"), b"").stdout);
+    assert!(
+        help.contains("RECEIPTD_DATABASE_URL (--database-url)"),
+        "{help}"
+    );
+    let listed = text(&run(bare_command("settings"), b"").stdout);
+    assert_eq!(listed.trim_end(), help.trim_end());
+    let serve = text(&run(bare_command("serve --help"), b"").stdout);
+    assert!(
+        serve.contains("Settings: receiptd help settings"),
+        "{serve}"
+    );
 }

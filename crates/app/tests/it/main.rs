@@ -1,5 +1,4 @@
-//! The built program, as people and integrators meet it: real HTTP, the command
-//! line, restarts and signals, on both engines.
+//! Tests of the built program on both engines: real HTTP, the command line, restarts, signals.
 
 #![expect(
     clippy::unwrap_used,
@@ -19,15 +18,17 @@ mod cli;
 mod client;
 mod embedded;
 mod erase;
-mod feed;
-mod life;
+mod events;
 mod operator;
 mod output;
+mod restarts;
 mod retention;
 #[path = "../../../adapter-http/tests/it/service.rs"]
 #[expect(dead_code, reason = "the tests of the listeners use more of it")]
 mod service;
 mod settings;
+mod simulate;
 mod starting;
 mod support;
+mod tables;
 mod worker;

@@ -1,11 +1,11 @@
-//! What is old goes, by the time of its channel.
+//! Retention of the built program.
 
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 
-use super::support::{ADMIN_TOKEN, CHANNEL, Engine, RuntimeHandle, Server, client, until};
+use super::support::{CHANNEL, Engine, Installation, Server, until};
 
-/// Makes all messages old, lets the log forget their reports, and walks due. Retention has
-/// just run, also where the server was killed before that.
+/// Makes all messages old, removes their reports from the log, and makes scans due. Retention
+/// counts as just run, also if the server was killed before its first run.
 const TIME_PASSES: &str = "
     update messages set
         first_reported_at = now() - interval '500 days',
@@ -20,11 +20,11 @@ const TIME_PASSES: &str = "
 ";
 
 #[tokio::test]
-async fn old_messages_go_by_the_time_of_their_channel() {
-    let home = RuntimeHandle::new(Engine::Postgres).await;
+async fn messages_expire_by_the_retention_of_their_channel() {
+    let home = Installation::new(Engine::Postgres).await;
     home.add_channel();
-    let update = ["channel", "update", CHANNEL, "--keep-messages-days"];
-    home.run(&[&update[..], &["501"]].concat());
+    let update = |days| format!("channel update {CHANNEL} --keep-messages-days {days}");
+    home.run(&update("501"));
     let path = format!("/api/v1/messages/{CHANNEL}/SM1");
     let mut database = PgConnection::connect(&home.database_url).await.unwrap();
 
@@ -32,10 +32,10 @@ async fn old_messages_go_by_the_time_of_their_channel() {
     assert_eq!(server.report("SM1", "delivered").await, 204);
     drop(server);
     for (days, status) in [("501", 200), ("default", 404)] {
-        home.run(&[&update[..], &[days]].concat());
+        home.run(&update(days));
         database.execute(TIME_PASSES).await.unwrap();
         let server = home.serve();
-        until("the walk has come to its end", async || {
+        until("the scan has finished", async || {
             let finished = sqlx::query_scalar("select finished from message_scans");
             finished.fetch_optional(&mut database).await.unwrap() == Some(true)
         })
@@ -44,7 +44,7 @@ async fn old_messages_go_by_the_time_of_their_channel() {
     }
 }
 
-/// Ten days in which nothing ran, or a clock that is ten days ahead: nobody can tell.
+/// Either nothing ran for ten days, or the clock is ten days ahead: the two look the same.
 const TEN_DAYS_WITHOUT_A_RUN: &str = "
     update retention_runs set ran_at = ran_at - 10 * 86400000000;
     update reports set arrived_at = arrived_at - 95 * 86400000000;
@@ -60,26 +60,22 @@ async fn retention_part(server: &Server) -> (String, String) {
 }
 
 async fn held_back(server: &Server) -> bool {
-    let request = client().get(format!("{}/metrics", server.operator));
-    let answer = request.bearer_auth(ADMIN_TOKEN).send().await.unwrap();
-    let metrics = answer.text().await.unwrap();
-    metrics.contains("receiptd_retention_held_back 1")
+    server.metric("receiptd_retention_held_back").await > 0.0
 }
 
 #[tokio::test]
-async fn retention_that_did_not_run_for_long_removes_nothing_until_it_is_released() {
-    let home = RuntimeHandle::new(Engine::Sqlite).await;
+async fn retention_that_has_not_run_for_long_removes_nothing_until_it_is_released() {
+    let home = Installation::new(Engine::Sqlite).await;
     home.add_channel();
     let mut database = SqliteConnection::connect(&home.database_url).await.unwrap();
-    let mut server = home.serve();
+    let server = home.serve();
     assert_eq!(server.report("SM1", "delivered").await, 204);
     until("retention has run", async || {
         let runs = sqlx::query_scalar::<_, i64>("select count(*) from retention_runs");
         runs.fetch_one(&mut database).await.unwrap() == 3
     })
     .await;
-    server.signal("TERM");
-    assert!(server.wait());
+    server.stop();
     database.execute(TEN_DAYS_WITHOUT_A_RUN).await.unwrap();
 
     let reports = async |server: &Server| {
@@ -87,8 +83,8 @@ async fn retention_that_did_not_run_for_long_removes_nothing_until_it_is_release
         let (_, message) = server.get(&path).await;
         message["reports"].as_array().unwrap().len()
     };
-    let mut server = home.serve();
-    until("it is held back", async || {
+    let server = home.serve();
+    until("retention is held back", async || {
         retention_part(&server).await.0 == "degraded"
     })
     .await;
@@ -97,14 +93,13 @@ async fn retention_that_did_not_run_for_long_removes_nothing_until_it_is_release
     assert!(held_back(&server).await);
     assert!(server.log().contains("retention stopped"));
     assert_eq!(reports(&server).await, 1);
-    let shown = home.json(&["retention", "show"]);
+    let shown = home.json("retention show");
     let why = shown[0]["held_back"].as_str().unwrap();
     assert!(why.contains("receiptd retention release"), "{why}");
     assert!(shown[1]["held_back"].is_null());
 
-    home.run(&["retention", "release"]);
-    server.signal("TERM");
-    assert!(server.wait());
+    home.run("retention release");
+    server.stop();
     let server = home.serve();
     until("the report is gone", async || reports(&server).await == 0).await;
     assert_eq!(retention_part(&server).await.0, "ready");

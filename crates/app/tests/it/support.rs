@@ -1,8 +1,8 @@
-//! Starts the built program and speaks with it.
+//! Runs the built program and talks to it.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests read the environment and make names of their own"
+    reason = "tests read the environment and generate names"
 )]
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -14,8 +14,8 @@ use serde_json::Value;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest time that a test waits for anything.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub const CHANNEL: &str = "202105102694809992";
 pub const USER: &str = "twilio";
@@ -23,21 +23,21 @@ pub const PASSWORD: &str = "pä:ss wörd: with colons";
 pub const ADMIN_TOKEN: &str = "an-admin-token-for-tests";
 pub const SECRET_KEY: &str = "a secret key for tests, long enough";
 
-/// Which engine keeps the reports.
+/// The database engine of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     Sqlite,
     Postgres,
 }
 
-/// A place of its own for one test: a data folder and an empty database.
-pub struct RuntimeHandle {
+/// A data folder and an empty database for one test.
+pub struct Installation {
     pub folder: TempDir,
     pub database_url: String,
     database: Option<(String, String)>,
 }
 
-impl RuntimeHandle {
+impl Installation {
     pub async fn new(engine: Engine) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (database_url, database) = match engine {
@@ -67,9 +67,9 @@ impl RuntimeHandle {
         }
     }
 
-    /// The program with this home's settings.
-    pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = bare_command(args);
+    /// Returns the program with the settings of this installation; see [`bare_command`].
+    pub fn command(&self, line: &str) -> Command {
+        let mut command = bare_command(line);
         command
             .env("RECEIPTD_DATABASE_URL", &self.database_url)
             .env("RECEIPTD_DATA_DIR", self.folder.path().join("data"))
@@ -80,55 +80,50 @@ impl RuntimeHandle {
         command
     }
 
-    /// Runs a command to its end with this on standard input.
-    pub fn run_with_input(&self, args: &[&str], input: &[u8]) -> Output {
-        run(self.command(args), input)
+    /// Runs a command with `input` on standard input until it ends.
+    pub fn run_with_input(&self, line: &str, input: &str) -> Output {
+        run(self.command(line), input.as_bytes())
     }
 
-    /// Runs a command that must succeed, and gives its standard output.
-    pub fn run(&self, args: &[&str]) -> String {
-        let output = self.run_with_input(args, b"");
-        assert!(
-            output.status.success(),
-            "{args:?}: {}",
-            text(&output.stderr)
-        );
+    /// Runs a command that must succeed, and returns its standard output.
+    pub fn run(&self, line: &str) -> String {
+        let output = self.run_with_input(line, "");
+        assert!(output.status.success(), "{line}: {}", text(&output.stderr));
         text(&output.stdout)
     }
 
-    /// Runs a command with `--json` that must succeed.
-    pub fn json(&self, args: &[&str]) -> Value {
-        let output = self.run(&[args, &["--json"]].concat());
+    /// Runs a command with `--json` that must succeed, and returns its answer.
+    pub fn json(&self, line: &str) -> Value {
+        let output = self.run(&format!("{line} --json"));
         serde_json::from_str(&output).unwrap_or_else(|error| panic!("{error}: {output}"))
+    }
+
+    /// Runs a command that must fail with this status and this text in its error.
+    pub fn fails(&self, line: &str, status: i32, expected: &str) {
+        let output = self.run_with_input(line, "");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{line}: {stderr}");
+        assert!(stderr.contains(expected), "{line}: {stderr}");
     }
 
     /// Adds [`CHANNEL`] with [`USER`] and [`PASSWORD`].
     pub fn add_channel(&self) {
-        let args = [
-            "channel",
-            "add",
-            CHANNEL,
-            "--name",
-            "Test",
-            "--user",
-            USER,
-            "--password-stdin",
-        ];
-        let output = self.run_with_input(&args, format!("{PASSWORD}\n").as_bytes());
+        let line = format!("channel add {CHANNEL} --name Test --user {USER} --password-stdin");
+        let output = self.run_with_input(&line, PASSWORD);
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
 
     pub fn serve(&self) -> Server {
-        Server::start(self.command(&["serve"]))
+        Server::start(self.command("serve"))
     }
 }
 
-impl Drop for RuntimeHandle {
+impl Drop for Installation {
     fn drop(&mut self) {
         let Some((server, name)) = self.database.take() else {
             return;
         };
-        // A runtime of its own: the test's may be ending.
+        // A separate runtime: that of the test may be shutting down.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -144,14 +139,22 @@ impl Drop for RuntimeHandle {
     }
 }
 
-/// The program without any setting but those given.
-pub fn bare_command(args: &[&str]) -> Command {
+/// Returns the program without settings. The arguments are separated by spaces; those between
+/// single quotes may contain spaces.
+pub fn bare_command(line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_receiptd"));
+    for (number, part) in line.split('\'').enumerate() {
+        if number % 2 == 1 {
+            command.arg(part);
+        } else {
+            command.args(part.split_whitespace());
+        }
+    }
     command
-        .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stderr(Stdio::piped())
+        .env_remove("COLUMNS");
     for (name, _) in std::env::vars() {
         if name.starts_with("RECEIPTD_") {
             command.env_remove(name);
@@ -171,8 +174,8 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A server that runs, or a worker that is watched where a server has the operator's
-/// listener. It is killed when dropped.
+/// A running server, or a running worker whose listener takes the place of the operator's. It is
+/// killed when dropped.
 pub struct Server {
     child: Child,
     pub public: String,
@@ -195,7 +198,7 @@ impl Server {
                 kept.lock().unwrap().push(line);
             }
         });
-        let Ok((public, operator)) = addresses.recv_timeout(PATIENCE) else {
+        let Ok((public, operator)) = addresses.recv_timeout(TIMEOUT) else {
             let _ = child.kill();
             panic!("the server did not start: {:#?}", lines.lock().unwrap());
         };
@@ -207,7 +210,7 @@ impl Server {
         }
     }
 
-    /// A server that was started with these addresses; nothing reads its log.
+    /// Returns a server that was started with these addresses; its log is not read.
     pub fn running(child: Child, public: &str, operator: &str) -> Self {
         Self {
             child,
@@ -217,18 +220,18 @@ impl Server {
         }
     }
 
-    /// Whether it answers.
+    /// Returns whether the operator's listener answers.
     pub async fn is_alive(&self) -> bool {
         let request = client().get(format!("{}/healthz", self.operator));
         request.send().await.is_ok()
     }
 
-    /// Name and niceness of each of its threads.
+    /// Returns the name and niceness of each thread.
     pub fn threads(&self) -> Vec<(String, i32)> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let mut threads = Vec::new();
         for task in tasks.flatten() {
-            // One that ends meanwhile is not there any more.
+            // The thread may have ended meanwhile.
             let Ok(stat) = std::fs::read_to_string(task.path().join("stat")) else {
                 continue;
             };
@@ -252,7 +255,7 @@ impl Server {
         format!("{}/social/on/whatsapp/twilio/report/{CHANNEL}", self.public)
     }
 
-    /// Sends a report with credentials and gives the status.
+    /// Sends a report with credentials and returns the status code.
     pub async fn report(&self, sid: &str, status: &str) -> u16 {
         let body = traffic::form::encode(&traffic::form::required_fields(sid, status));
         let request = client()
@@ -269,7 +272,7 @@ impl Server {
             .map_or(0, |answer| answer.status().as_u16())
     }
 
-    /// Asks the operator's API.
+    /// Sends a GET request to the operator's API.
     pub async fn get(&self, path: &str) -> (u16, Value) {
         let request = client()
             .get(format!("{}{path}", self.operator))
@@ -279,7 +282,7 @@ impl Server {
         (status, answer.json().await.unwrap_or(Value::Null))
     }
 
-    /// The value of a metric without labels.
+    /// Returns the value of a metric without labels.
     pub async fn metric(&self, name: &str) -> f64 {
         let request = client().get(format!("{}/metrics", self.operator));
         let answer = request.bearer_auth(ADMIN_TOKEN).send().await.unwrap();
@@ -290,6 +293,19 @@ impl Server {
         value.parse().unwrap()
     }
 
+    /// Returns the status code and the text of `/readyz`.
+    pub async fn readyz(&self) -> (u16, String) {
+        let answer = client().get(format!("{}/readyz", self.operator));
+        let answer = answer.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// Stops the server with SIGTERM, which must succeed.
+    pub fn stop(mut self) {
+        self.signal("TERM");
+        assert!(self.wait(), "{}", self.log());
+    }
+
     pub fn signal(&self, name: &str) {
         let done = Command::new("kill")
             .args(["-s", name, &self.child.id().to_string()])
@@ -297,7 +313,7 @@ impl Server {
         assert!(done.unwrap().success());
     }
 
-    /// Waits for the end, and tells whether it was a good one.
+    /// Waits until the process ends, and returns whether it succeeded.
     pub fn wait(&mut self) -> bool {
         let began = Instant::now();
         loop {
@@ -305,8 +321,8 @@ impl Server {
                 return status.success();
             }
             assert!(
-                began.elapsed() < PATIENCE,
-                "it does not end: {}",
+                began.elapsed() < TIMEOUT,
+                "the process does not end: {}",
                 self.log()
             );
             std::thread::sleep(Duration::from_millis(10));
@@ -328,7 +344,7 @@ fn addresses_in(line: &str) -> Option<(String, String)> {
         let address: String = address.chars().filter(plain).collect();
         Some(format!("http://{address}"))
     };
-    if let Some((_, watched)) = line.split_once("metrics and health are on ") {
+    if let Some((_, watched)) = line.split_once("serving metrics and health on ") {
         return Some((String::new(), url(watched)?));
     }
     let (_, rest) = line.split_once("receiving reports on ")?;
@@ -338,17 +354,14 @@ fn addresses_in(line: &str) -> Option<(String, String)> {
 
 pub fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .timeout(PATIENCE)
-        .build()
-        .unwrap()
+    reqwest::Client::builder().timeout(TIMEOUT).build().unwrap()
 }
 
-/// Asks again until the answer is the one waited for.
+/// Polls until the condition holds.
 pub async fn until<F: AsyncFnMut() -> bool>(what: &str, mut condition: F) {
     let began = Instant::now();
     while !condition().await {
-        assert!(began.elapsed() < PATIENCE, "waited for: {what}");
+        assert!(began.elapsed() < TIMEOUT, "waited for: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -371,7 +384,7 @@ pub fn files_in(path: &Path) -> Vec<PathBuf> {
 
 fn server_url() -> String {
     std::env::var("TEST_POSTGRES_URL")
-        .expect("TEST_POSTGRES_URL is set by `make test`, which starts a PostgreSQL if need be")
+        .expect("TEST_POSTGRES_URL is set by `make test`, which starts a PostgreSQL if necessary")
 }
 
 fn random() -> [u8; 16] {

@@ -1,17 +1,17 @@
-//! A process that receives nothing.
+//! A process that delivers events and receives no reports.
 
-use super::support::{Engine, RuntimeHandle, Server, client};
+use super::support::{ADMIN_TOKEN, Engine, Installation, Server, client};
 
 #[tokio::test]
-async fn a_worker_is_watched_where_it_is_told_to_listen() {
-    let home = RuntimeHandle::new(Engine::Sqlite).await;
-    let mut command = home.command(&["worker"]);
+async fn worker_serves_metrics_and_health_on_its_listener() {
+    let home = Installation::new(Engine::Sqlite).await;
+    let mut command = home.command("worker");
     command.env("RECEIPTD_WORKER_LISTEN", "127.0.0.1:0");
-    let mut worker = Server::start(command);
+    let worker = Server::start(command);
 
     let (status, health) = worker.get("/readyz").await;
     assert_eq!((status, &health["ready"]), (200, &true.into()), "{health}");
-    for (path, token, wanted) in [
+    for (path, token, expected) in [
         ("/healthz", false, 200),
         ("/readyz", false, 200),
         ("/metrics", false, 401),
@@ -21,26 +21,22 @@ async fn a_worker_is_watched_where_it_is_told_to_listen() {
     ] {
         let mut request = client().get(format!("{}{path}", worker.operator));
         if token {
-            request = request.bearer_auth(super::support::ADMIN_TOKEN);
+            request = request.bearer_auth(ADMIN_TOKEN);
         }
         let answer = request.send().await.unwrap();
-        assert_eq!(answer.status().as_u16(), wanted, "{path}");
+        assert_eq!(answer.status().as_u16(), expected, "{path}");
         let text = answer.text().await.unwrap();
         let counts = text.contains("receiptd_pushes_total{outcome=\"delivered\"} 0");
         assert_eq!(counts, path == "/metrics" && token, "{path}: {text}");
     }
-
-    worker.signal("TERM");
-    assert!(worker.wait(), "{}", worker.log());
+    worker.stop();
 }
 
 #[tokio::test]
-async fn a_worker_whose_listener_cannot_be_had_does_not_start() {
-    let home = RuntimeHandle::new(Engine::Sqlite).await;
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let output = home.run_with_input(&["worker", "--worker-listen", &address], b"");
-    let said = super::support::text(&output.stderr);
-    assert!(!output.status.success(), "{said}");
-    assert!(said.contains("RECEIPTD_WORKER_LISTEN"), "{said}");
+async fn worker_does_not_start_if_its_listener_cannot_be_opened() {
+    let home = Installation::new(Engine::Sqlite).await;
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = occupied.local_addr().unwrap();
+    let line = format!("worker --worker-listen {address}");
+    home.fails(&line, 1, "RECEIPTD_WORKER_LISTEN");
 }

@@ -85,9 +85,11 @@ pub async fn run(settings: &Settings, json: bool, args: SimulateArgs) -> Result<
         .run
         .unwrap_or_else(|| RunId::from_random(&System.secret_bytes()));
     let api = OperatorApi {
-        client: super::http_client(Duration::from_secs(15))?,
-        url: args.admin_url.unwrap_or_else(|| settings.admin_url()),
-        token: super::kept_admin_token(settings)?,
+        client: super::http_client::create(Duration::from_secs(15))?,
+        url: args
+            .admin_url
+            .unwrap_or_else(|| settings.listeners.admin_url()),
+        token: settings.stored_admin_token()?,
         channel: callback.channel()?,
     };
 
@@ -95,7 +97,7 @@ pub async fn run(settings: &Settings, json: bool, args: SimulateArgs) -> Result<
     let expected = expectation::of(&plan, &api.channel)?;
     api.check(&expected).await?;
     let caller = TwilioCaller {
-        client: super::http_client(retries::REPORT_TIMEOUT)?,
+        client: super::http_client::create(retries::REPORT_TIMEOUT)?,
         url: callback.target().clone(),
         retries: callback.retries(),
         credentials,

@@ -91,7 +91,7 @@ impl Summary {
             } else {
                 "differs"
             };
-            [
+            vec![
                 name.to_owned(),
                 count.expected.to_string(),
                 count.shown.to_string(),
@@ -103,7 +103,7 @@ impl Summary {
             .iter()
             .map(|each| row(each.status.as_deref().unwrap_or("(none)"), each.messages));
         let rows = statuses.chain([row("contradicted", self.contradicted)]);
-        output::table(["STATUS", "EXPECTED", "SHOWN", ""], rows);
+        output::table(["STATUS", "EXPECTED", "SHOWN", ""], rows, "");
 
         let ms = |latency: Option<f64>| latency.map_or("-".to_owned(), |it| format!("{it:.1} ms"));
         output::line(format!(
@@ -138,13 +138,13 @@ impl Summary {
             self.differing_messages
         ));
         let rows = self.differences.iter().map(|each| {
-            [
+            vec![
                 each.message_sid.clone(),
                 each.what.to_owned(),
                 each.expected.clone(),
                 each.shown.clone(),
             ]
         });
-        output::table(["MESSAGE", "WHAT", "EXPECTED", "SHOWN"], rows);
+        output::table(["MESSAGE", "WHAT", "EXPECTED", "SHOWN"], rows, "");
     }
 }

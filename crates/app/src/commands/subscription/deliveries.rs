@@ -1,56 +1,52 @@
-//! What became of events at a subscription, and trying again.
+//! Shows and retries the deliveries of subscriptions.
 
 use adapter_http::wire::{self, DeliveryList, DeliveryView, RetryView};
 use anyhow::{Context as _, Result};
 use domain::delivery::DeliveryFilter;
-use domain::{DeliveryKey, SubscriptionId, Timestamp};
+use domain::{DeliveryKey, SubscriptionId};
 use usecases::ManageSubscriptions;
 
-use super::{manage, message_key};
+use super::manage;
 use crate::cli::{DeliveryCommand, DeliveryFilterArgs, PageArgs};
-use crate::commands::{hint_of, page};
-use crate::composition::Stores;
+use crate::commands::installation::with_stores;
+use crate::commands::{event_options, page};
 use crate::config::Settings;
-use crate::output;
+use crate::{output, view};
 
 pub async fn run(settings: &Settings, json: bool, command: DeliveryCommand) -> Result<()> {
-    let stores = Stores::open(settings).await?;
-    let outcome = match manage(settings, &stores).await {
-        Ok(manage) => execute(&manage, json, command).await,
-        Err(error) => Err(error),
-    };
-    stores.close().await;
-    outcome
-}
-
-async fn execute(manage: &ManageSubscriptions, json: bool, command: DeliveryCommand) -> Result<()> {
-    match command {
-        DeliveryCommand::Show { id } => show(manage, json, parse(&id)?).await,
-        DeliveryCommand::Retry { id } => {
-            manage.retry(parse(&id)?).await?;
-            print_retried(json, 1)
+    with_stores(settings, async |stores| {
+        let manage = manage::create(settings, stores).await?;
+        match command {
+            DeliveryCommand::Show(arg) => show(&manage, json, parse(&arg.id)?).await,
+            DeliveryCommand::Retry(arg) => {
+                manage.retry(parse(&arg.id)?).await?;
+                print_retried(json, 1)
+            }
         }
-    }
+    })
+    .await
 }
 
 fn parse(id: &str) -> Result<DeliveryKey> {
     let parsed = id.parse::<DeliveryKey>().ok();
     parsed.with_context(|| {
-        format!("{id:?} is no delivery id; `receiptd subscription deliveries` shows them")
+        format!("{id:?} is not a delivery id; `receiptd subscription deliveries` shows them")
     })
 }
 
 fn filter(subscription: SubscriptionId, args: &DeliveryFilterArgs) -> Result<DeliveryFilter> {
     let state = args.state.as_deref().map(str::parse).transpose();
     let event_type = args.event_type.as_deref().map(str::parse).transpose();
-    let time = |text: &Option<String>| text.as_deref().map(Timestamp::parse).transpose();
+    let time = |name: &str, text: Option<&str>| {
+        text.map(|text| event_options::time(name, text)).transpose()
+    };
     Ok(DeliveryFilter {
         subscription,
         state: state.context("--state")?,
-        message: message_key(args.message.as_deref())?,
+        message: event_options::message(args.message.as_deref())?,
         event_type: event_type.context("--type")?,
-        since: time(&args.since).context("--since")?,
-        until: time(&args.until).context("--until")?,
+        since: time("--since", args.since.as_deref())?,
+        until: time("--until", args.until.as_deref())?,
     })
 }
 
@@ -62,42 +58,23 @@ pub async fn list(
     wanted: &PageArgs,
 ) -> Result<()> {
     let filter = filter(subscription, args)?;
-    let (size, after) = page(wanted, wire::next)?;
-    let list = DeliveryList::new(&manage.deliveries(&filter, after, size).await?);
-    if json {
-        return output::json(&list);
-    }
-    let rows = list.items.into_iter().map(|view| {
-        let newest = view.attempts.last();
-        let said = newest.and_then(|attempt| attempt.error.clone());
-        [
-            view.id,
-            view.created,
-            view.event_type.to_owned(),
-            view.channel_id,
-            view.message_sid,
-            view.state.to_owned(),
-            view.attempt_count.to_string(),
-            view.next_attempt.unwrap_or_default(),
-            said.unwrap_or_default(),
-        ]
-    });
-    output::table(
-        [
-            "ID",
-            "FIRST DEALT WITH",
-            "EVENT",
-            "CHANNEL",
-            "MESSAGE",
-            "STATE",
-            "TRIES",
-            "NEXT TRY",
-            "LAST ERROR",
+    let (size, after) = page::parse(wanted, wire::next)?;
+    view::list(
+        json,
+        &DeliveryList::new(&manage.deliveries(&filter, after, size).await?),
+        &[
+            ("ID", "id"),
+            ("CREATED", "created"),
+            ("EVENT", "event_type"),
+            ("CHANNEL", "channel_id"),
+            ("MESSAGE", "message_sid"),
+            ("STATE", "state"),
+            ("ATTEMPTS", "attempt_count"),
+            ("NEXT ATTEMPT", "next_attempt"),
+            ("LAST ERROR", "attempts.last.error"),
         ],
-        rows,
-    );
-    hint_of(list.next.as_deref());
-    Ok(())
+        "no deliveries; check the filters, or `receiptd subscription show` for the lag",
+    )
 }
 
 pub async fn retry_all(
@@ -115,46 +92,43 @@ fn print_retried(json: bool, retried: u64) -> Result<()> {
         return output::json(&RetryView { retried });
     }
     output::line(match retried {
-        1 => "1 delivery is tried again.".to_owned(),
-        count => format!("{count} deliveries are tried again."),
+        1 => "1 delivery will be retried.".to_owned(),
+        count => format!("{count} deliveries will be retried."),
     });
     Ok(())
 }
 
 async fn show(manage: &ManageSubscriptions, json: bool, key: DeliveryKey) -> Result<()> {
-    let view = DeliveryView::new(&manage.delivery(key).await?);
-    if json {
-        return output::json(&view);
+    let delivery = DeliveryView::new(&manage.delivery(key).await?);
+    view::show(
+        json,
+        &format!("Delivery {}", delivery.id),
+        &delivery,
+        &[
+            ("event", "event_type"),
+            ("event id", "event_id"),
+            ("channel", "channel_id"),
+            ("message", "message_sid"),
+            ("revision", "revision"),
+            ("state", "state"),
+            ("created", "created"),
+            ("finished", "finished"),
+            ("attempts", "attempt_count"),
+            ("next attempt", "next_attempt"),
+        ],
+    )?;
+    if !json {
+        view::table(
+            &delivery.attempts,
+            &[
+                ("TIME", "at"),
+                ("MS", "took_ms"),
+                ("STATUS", "status"),
+                ("ERROR", "error"),
+                ("ANSWER", "answer"),
+            ],
+            "no attempts yet",
+        )?;
     }
-    output::line(format!("Delivery {}", view.id));
-    output::line(format!(
-        "  event      {} {}",
-        view.event_type, view.event_id
-    ));
-    output::line(format!(
-        "  message    {} on channel {}, revision {}",
-        view.message_sid, view.channel_id, view.revision
-    ));
-    output::line(format!(
-        "  state      {} since {}, tried {} times",
-        view.state,
-        view.finished.as_deref().unwrap_or(&view.created),
-        view.attempt_count
-    ));
-    if let Some(next) = &view.next_attempt {
-        output::line(format!("  next try   {next}"));
-    }
-    let rows = view.attempts.into_iter().map(|attempt| {
-        [
-            attempt.at,
-            attempt.took_ms.to_string(),
-            attempt
-                .status
-                .map_or_else(String::new, |status| status.to_string()),
-            attempt.error.unwrap_or_default(),
-            attempt.answer.unwrap_or_default(),
-        ]
-    });
-    output::table(["TRIED", "MS", "STATUS", "ERROR", "ANSWER"], rows);
     Ok(())
 }

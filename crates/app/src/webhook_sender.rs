@@ -1,4 +1,4 @@
-//! How events get to subscribers.
+//! Creates the sender of webhook requests.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,49 +14,47 @@ use crate::config::Settings;
 use crate::open_files;
 use crate::system::System;
 
-/// Sends events to subscribers. What that takes is made when the first one is
-/// sent: the system's certificates are slow to read, and most runs of the program
-/// send none.
-pub fn of(settings: &Settings) -> Result<Arc<dyn WebhookSender>> {
-    let sending = webhook(settings)?;
-    let Some(file) = &settings.push.ca_file else {
-        return Ok(Arc::new(LateSink {
-            settings: sending,
+/// Creates a sender that initialises itself when it sends the first event: the system's
+/// certificates are slow to read, and most commands send nothing.
+pub fn create(settings: &Settings) -> Result<Arc<dyn WebhookSender>> {
+    let options = options(settings)?;
+    let Some(file) = &settings.delivery.ca_file else {
+        return Ok(Arc::new(LazyWebhookSender {
+            settings: options,
             sink: OnceLock::new(),
         }));
     };
     let named = || format!("RECEIPTD_PUSH_CA_FILE {}", file.display());
     let extra_roots = std::fs::read(file).with_context(named)?;
-    // A wrong file is said at the start, not when the first event fails.
-    let sending = WebhookSettings {
+    // Created at once, so that an invalid file is an error at the start.
+    let options = WebhookSettings {
         extra_roots: Some(extra_roots),
-        ..sending
+        ..options
     };
-    let sink = WebhookSink::new(sending, Arc::new(System));
+    let sink = WebhookSink::new(options, Arc::new(System));
     Ok(Arc::new(sink.with_context(named)?))
 }
 
-fn webhook(settings: &Settings) -> Result<WebhookSettings> {
-    let proxy = settings.push.proxy.as_deref().map(ProxyUrl::parse);
-    let attempts = settings.push_attempts(open_files::limit());
+fn options(settings: &Settings) -> Result<WebhookSettings> {
+    let proxy = settings.delivery.proxy.as_deref().map(ProxyUrl::parse);
+    let attempts = settings.delivery.allowed_attempts(open_files::limit());
     let kept = open_files::kept_connections(attempts);
     Ok(WebhookSettings {
-        private_targets: settings.push.private_targets,
+        private_targets: settings.delivery.private_targets,
         proxy: proxy.transpose().context("RECEIPTD_PUSH_PROXY")?,
         kept_connections: usize::try_from(kept).unwrap_or(usize::MAX),
         ..WebhookSettings::default()
     })
 }
 
-/// A sink that is made when it is first used. Where it cannot be made, each try
-/// to send fails and says why.
-struct LateSink {
+/// A sender that is created on first use. If that fails, every attempt fails with the reason.
+struct LazyWebhookSender {
     settings: WebhookSettings,
     sink: OnceLock<Result<WebhookSink, String>>,
 }
 
 #[async_trait]
-impl WebhookSender for LateSink {
+impl WebhookSender for LazyWebhookSender {
     async fn deliver(
         &self,
         target: &Target,

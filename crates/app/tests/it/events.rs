@@ -1,23 +1,24 @@
-//! Events of the built program: pushed over kills, replayed, printed.
+//! Delivers, replays and prints events.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use rstest::rstest;
 use serde_json::Value;
 
-use super::support::{CHANNEL, Engine, RuntimeHandle, Server, until};
+use super::support::{ADMIN_TOKEN, CHANNEL, Engine, Installation, Server, client, run, until};
 
-/// A subscriber that takes everything and remembers what it took.
+/// A subscriber that accepts and records every event.
 #[derive(Clone, Default)]
 struct Subscriber {
-    /// Revisions by message, in the order in which they came.
-    taken: Arc<Mutex<BTreeMap<String, Vec<i64>>>>,
+    /// Revisions by message, in the order in which they arrived.
+    accepted: Arc<Mutex<BTreeMap<String, Vec<i64>>>>,
 }
 
 impl Subscriber {
-    /// Listens until the test's process ends, and says where.
+    /// Listens until the test process ends, and returns the URL.
     fn listen(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -52,38 +53,36 @@ impl Subscriber {
             let event: Value = serde_json::from_slice(&body).ok()?;
             let sid = event["subject"].as_str()?.to_owned();
             let revision = event["data"]["revision"].as_i64()?;
-            let mut taken = self.taken.lock().unwrap();
-            taken.entry(sid).or_default().push(revision);
-            drop(taken);
+            let mut accepted = self.accepted.lock().unwrap();
+            accepted.entry(sid).or_default().push(revision);
+            drop(accepted);
             answers.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").ok()?;
         }
     }
 
-    /// Whether every message had all revisions up to this one, none before an
-    /// earlier one. Some may have come more than once.
+    /// Returns whether every message had all revisions up to this one. Fails if a revision arrived
+    /// before an earlier one; some may have arrived more than once.
     fn has_all(&self, messages: usize, revisions: i64) -> bool {
-        let taken = self.taken.lock().unwrap();
-        for (sid, revisions) in taken.iter() {
+        let accepted = self.accepted.lock().unwrap();
+        for (sid, revisions) in accepted.iter() {
             let mut newest = 0;
             for revision in revisions {
                 assert!(*revision <= newest + 1, "{sid}: {revisions:?}");
                 newest = newest.max(*revision);
             }
         }
-        taken.len() == messages
-            && taken
-                .values()
-                .all(|of_it| of_it.iter().max() == Some(&revisions))
+        let mut newest = accepted.values().map(|each| each.iter().max());
+        accepted.len() == messages && newest.all(|newest| newest == Some(&revisions))
     }
 }
 
-fn serve(home: &RuntimeHandle) -> Server {
+fn serve(home: &Installation) -> Server {
     serve_in(home, "data")
 }
 
-/// Each server on one database has a data folder of its own.
-fn serve_in(home: &RuntimeHandle, folder: &str) -> Server {
-    let mut command = home.command(&["serve"]);
+/// Starts a server with its own data folder; several may share a database.
+fn serve_in(home: &Installation, folder: &str) -> Server {
+    let mut command = home.command("serve");
     command
         .env("RECEIPTD_DATA_DIR", home.folder.path().join(folder))
         .env("RECEIPTD_PUSH_PRIVATE_TARGETS", "true")
@@ -91,17 +90,21 @@ fn serve_in(home: &RuntimeHandle, folder: &str) -> Server {
     Server::start(command)
 }
 
-/// Adds a subscription to everything from now on, and gives its id.
-fn subscribe(home: &RuntimeHandle, url: &str) -> String {
-    let mut command = home.command(&["subscription", "add", url, "--json"]);
+/// Adds a subscription to all events from now on, and returns its id.
+fn subscribe(home: &Installation, url: &str) -> String {
+    let mut command = home.command(&format!("subscription add {url} --json"));
     command.env("RECEIPTD_PUSH_PRIVATE_TARGETS", "true");
-    let output = super::support::run(command, b"");
+    let output = run(command, b"");
     let added: Value = serde_json::from_slice(&output.stdout).unwrap();
     added["id"].as_str().unwrap().to_owned()
 }
 
-async fn events_arrive_over_kills(engine: Engine) {
-    let home = RuntimeHandle::new(engine).await;
+#[rstest]
+#[tokio::test]
+async fn events_are_delivered_although_servers_are_killed(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let home = Installation::new(engine).await;
     home.add_channel();
     let subscriber = Subscriber::default();
     let mut server = serve(&home);
@@ -122,146 +125,125 @@ async fn events_arrive_over_kills(engine: Engine) {
         subscriber.has_all(15, 3)
     })
     .await;
-    until("all of it is taken down", async || {
+    until("the progress is saved", async || {
         let path = format!("/api/v1/subscriptions/{id}");
         let (_, status) = server.get(&path).await;
         status["lag"]["reports"] == 0 && status["open"] == 0
     })
     .await;
-    let deliveries = home.json(&["subscription", "deliveries", id, "--state", "delivered"]);
+    let deliveries = home.json(&format!("subscription deliveries {id} --state delivered"));
     assert_eq!(deliveries["items"].as_array().unwrap().len(), 45);
     assert_eq!(deliveries["items"][0]["state"], "delivered");
     let first = deliveries["items"][0]["id"].as_str().unwrap();
-    let shown = home.run(&["delivery", "show", first]);
-    assert!(shown.contains("tried 1 times"), "{shown}");
+    let shown = home.run(&format!("delivery show {first}"));
+    let mut lines = shown.lines().map(str::split_whitespace);
+    assert!(lines.any(|words| words.eq(["attempts", "1"])), "{shown}");
 
     let (_, status) = server.get(&format!("/api/v1/subscriptions/{id}")).await;
     assert_eq!(status["rates"]["hour"]["delivered"], 45);
-    let shown = home.run(&["subscription", "show", id]);
-    assert!(
-        shown.contains("behind     0 reports, 0 events, 0 s"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("in the last hour 45 delivered, 0 failed"),
-        "{shown}"
-    );
+    let shown = home.run(&format!("subscription show {id}"));
+    for expected in [
+        "0 reports, 0 events, 0 s",
+        "in the last hour 45 delivered, 0 failed",
+    ] {
+        assert!(shown.contains(expected), "{shown}");
+    }
 
     let sid = format!("SM0{:031x}", 0);
-    for command in [["subscription", "replay"], ["event", "replay"]] {
-        subscriber.taken.lock().unwrap().clear();
-        home.run(&[&command[..], &[id, "--message", CHANNEL, &sid]].concat());
-        until("its events come again", async || subscriber.has_all(1, 3)).await;
+    for command in ["subscription replay", "event replay"] {
+        subscriber.accepted.lock().unwrap().clear();
+        home.run(&format!("{command} {id} --message {CHANNEL} {sid}"));
+        until("its events arrive again", async || subscriber.has_all(1, 3)).await;
     }
     events_are_read_and_replayed_from_a_cursor(&home, &server, &subscriber, id).await;
 
-    let listed = home.run(&["event", "list", "--type", "message.read"]);
+    let listed = home.run("event list --type message.read");
     assert_eq!(listed.lines().count(), 15, "{listed}");
     assert!(listed.contains("delivered -> read"), "{listed}");
 }
 
 async fn events_are_read_and_replayed_from_a_cursor(
-    home: &RuntimeHandle,
+    home: &Installation,
     server: &Server,
     subscriber: &Subscriber,
     id: &str,
 ) {
     let (_, page) = server.get("/api/v1/events?limit=40").await;
-    let put = super::support::client()
+    let put = client()
         .put(format!("{}/api/v1/cursors/here", server.operator))
-        .bearer_auth(super::support::ADMIN_TOKEN)
+        .bearer_auth(ADMIN_TOKEN)
         .json(&serde_json::json!({ "position": page["next"] }));
     assert_eq!(put.send().await.unwrap().status().as_u16(), 201);
-    let listed = home.run(&["event", "list", "--cursor", "here"]);
+    let listed = home.run("event list --cursor here");
     assert_eq!(listed.lines().count(), 5, "{listed}");
 
     let next = page["next"].as_str().unwrap();
-    for from in [["--cursor", "here"], ["--after", next]] {
-        subscriber.taken.lock().unwrap().clear();
-        home.run(&[&["event", "replay", id], &from[..]].concat());
-        // One that is replayed just before may come a second time.
+    for from in ["--cursor here", &format!("--after {next}")] {
+        subscriber.accepted.lock().unwrap().clear();
+        home.run(&format!("event replay {id} {from}"));
+        // An event of the replay before may arrive a second time.
         let last = [3, 4].map(|message| format!("SM2{message:031x}"));
-        until("the last five events come again", async || {
-            let taken = subscriber.taken.lock().unwrap();
-            let came = |sid: &String| taken.get(sid).map_or(0, Vec::len);
-            came(&last[0]) >= 2 && came(&last[1]) >= 3
+        until("the last five events arrive again", async || {
+            let accepted = subscriber.accepted.lock().unwrap();
+            let count = |sid: &String| accepted.get(sid).map_or(0, Vec::len);
+            count(&last[0]) >= 2 && count(&last[1]) >= 3
         })
         .await;
-        let mut taken = subscriber.taken.lock().unwrap().clone();
-        taken.remove(&format!("SM0{:031x}", 0));
-        assert_eq!(taken.into_keys().collect::<Vec<_>>(), last);
+        let mut accepted = subscriber.accepted.lock().unwrap().clone();
+        accepted.remove(&format!("SM0{:031x}", 0));
+        assert_eq!(accepted.into_keys().collect::<Vec<_>>(), last);
     }
 
-    for (args, status, said) in [
+    for (line, status, expected) in [
         (
-            &["event", "list", "--cursor", "nowhere"][..],
+            "event list --cursor nowhere",
             1,
             "there is no cursor nowhere",
         ),
-        (&["event", "list", "--cursor", "a/b"], 1, "--cursor"),
+        ("event list --cursor a/b", 1, "--cursor"),
         (
-            &["event", "replay", id, "--after", "!"],
+            &format!("event replay {id} --after !"),
             1,
             "as the API shows it",
         ),
         (
-            &["event", "replay", id, "--cursor", "nowhere"],
+            &format!("event replay {id} --cursor nowhere"),
             1,
             "no cursor nowhere",
         ),
         (
-            &["event", "replay", id, "--after", "latest"],
+            &format!("event replay {id} --after latest"),
             1,
-            "nothing behind it",
+            "no events after it",
         ),
-        (&["event", "replay", id], 2, "--since"),
+        (&format!("event replay {id}"), 2, "--since"),
         (
-            &["event", "replay", id, "--all", "--cursor", "here"],
+            &format!("event replay {id} --all --cursor here"),
             2,
             "cannot be used with",
         ),
-        (
-            &["event", "replay", "x", "--all"],
-            1,
-            "is no subscription id",
-        ),
+        ("event replay x --all", 1, "is not a subscription id"),
     ] {
-        let output = home.run_with_input(args, b"");
-        let stderr = super::support::text(&output.stderr);
-        assert_eq!(output.status.code(), Some(status), "{args:?}: {stderr}");
-        assert!(stderr.contains(said), "{args:?}: {stderr}");
+        home.fails(line, status, expected);
     }
-}
-
-#[tokio::test]
-async fn events_arrive_over_kills_on_sqlite() {
-    events_arrive_over_kills(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn events_arrive_over_kills_on_postgres() {
-    events_arrive_over_kills(Engine::Postgres).await;
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_thread_that_pushes_gives_way_to_all_others() {
-    let home = RuntimeHandle::new(Engine::Sqlite).await;
+async fn delivery_thread_has_low_priority() {
+    let home = Installation::new(Engine::Sqlite).await;
     let server = home.serve();
-    let niceness = |pushes: bool| {
+    let niceness = |of_delivery: bool| {
         let threads = server.threads().into_iter();
-        let some = threads.filter(|(name, _)| (name == "push") == pushes);
-        some.map(|(_, niceness)| niceness).collect::<Vec<_>>()
+        let threads = threads.filter(|(name, _)| (name == "push") == of_delivery);
+        threads.map(|(_, niceness)| niceness).collect::<Vec<_>>()
     };
-    until("it has a thread that gives way", async || {
-        niceness(true) == [15]
-    })
-    .await;
+    until("the delivery thread runs", async || niceness(true) == [15]).await;
     assert!(niceness(false).iter().all(|niceness| *niceness < 15));
 }
 
-/// A target that answers 410 to whatever it is sent.
-fn gone() -> String {
+/// Starts an endpoint that answers 410 to every request, and returns its URL.
+fn endpoint_that_is_gone() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -276,29 +258,24 @@ fn gone() -> String {
 }
 
 #[tokio::test]
-async fn a_subscription_that_is_stopped_is_told_of_once() {
-    let home = RuntimeHandle::new(Engine::Postgres).await;
+async fn stopped_subscription_is_logged_once() {
+    let home = Installation::new(Engine::Postgres).await;
     home.add_channel();
     let servers = [serve(&home), serve_in(&home, "other")];
-    let id = subscribe(&home, &gone());
+    let id = subscribe(&home, &endpoint_that_is_gone());
     assert_eq!(servers[0].report("SM1", "sent").await, 204);
-    until("it has ended", async || {
+    until("the subscription has ended", async || {
         let (_, shown) = servers[1].get(&format!("/api/v1/subscriptions/{id}")).await;
         shown["state"] == "ended"
     })
     .await;
     let lines = || {
-        let logs = servers
-            .iter()
-            .map(Server::log)
-            .collect::<Vec<_>>()
-            .join("\n");
-        let told = logs
-            .lines()
-            .filter(|line| line.contains("event=\"subscription_stopped\""));
-        told.map(str::to_owned).collect::<Vec<_>>()
+        let logs = servers.iter().map(Server::log);
+        let lines = logs.flat_map(|log| log.lines().map(str::to_owned).collect::<Vec<_>>());
+        let stopped = lines.filter(|line| line.contains("event=\"subscription_stopped\""));
+        stopped.collect::<Vec<_>>()
     };
-    until("it is told", async || !lines().is_empty()).await;
+    until("the log has a line", async || !lines().is_empty()).await;
     let [line] = &lines()[..] else {
         panic!("{:#?}", lines());
     };
@@ -311,5 +288,5 @@ async fn a_subscription_that_is_stopped_is_told_of_once() {
         health.to_string().contains(&format!("{id} has ended")),
         "{health}"
     );
-    home.run(&["subscription", "remove", &id]);
+    home.run(&format!("subscription remove {id}"));
 }

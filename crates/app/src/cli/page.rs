@@ -1,0 +1,20 @@
+//! Options of long lists.
+
+use clap::Args;
+use clap::builder::RangedI64ValueParser;
+
+/// The part of a list to show.
+#[derive(Args, Debug)]
+pub struct PageArgs {
+    /// Maximum number of items, 1 to 500
+    #[arg(long, default_value_t = 50, value_parser = limit())]
+    pub limit: u16,
+    /// Continue after a page: the `next` of that page
+    #[arg(long, value_name = "NEXT")]
+    pub cursor: Option<String>,
+}
+
+/// Accepts the length of a list.
+pub fn limit() -> RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=500)
+}

@@ -1,0 +1,153 @@
+//! What the parts of a server have in common, and how the listeners and tasks are built from it.
+
+use std::sync::Arc;
+
+use adapter_http::{
+    AdminToken, HostNames, MetricsRegistry, OperatorState, PublicState, StreamSettings,
+};
+use anyhow::{Context as _, Result};
+use domain::PublicUrl;
+use domain::secret::ServerSecret;
+use ports::WebhookSender;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use usecases::delivery::DeliveryDependencies;
+use usecases::{
+    AuthenticateCaller, ChannelDirectory, CheckHealth, DeliveryWorker, IngestQueue, ListErasures,
+    ListMessages, ListRejections, LogTailCache, ManageChannels, ReadEvents, ReceiveReport,
+    RetentionHolds, ShowMessage, SubscriptionStatistics, Throttle,
+};
+
+use crate::background::BackgroundTask;
+use crate::cli::ServeArgs;
+use crate::commands::startup;
+use crate::composition::{self, Stores};
+use crate::config::Settings;
+use crate::degraded_mode::DegradedMode;
+use crate::system::{self, System};
+use crate::{event_delivery, webhook_sender};
+
+pub struct ServerParts<'a> {
+    pub settings: &'a Settings,
+    pub secret: &'a ServerSecret,
+    pub stores: &'a Stores,
+    pub directory: &'a Arc<ChannelDirectory>,
+    pub metrics: &'a Arc<MetricsRegistry>,
+    pub log: &'a Arc<LogTailCache>,
+    pub throttle: &'a Arc<Throttle>,
+    pub holds: &'a Arc<RetentionHolds>,
+    pub sink: &'a Arc<dyn WebhookSender>,
+}
+
+impl ServerParts<'_> {
+    pub fn public_state(&self, queue: IngestQueue, public_url: PublicUrl) -> PublicState {
+        PublicState {
+            integrators: composition::integrators(),
+            authenticate: Arc::new(AuthenticateCaller::new(
+                Arc::clone(self.directory),
+                self.secret.clone(),
+                Arc::new(System),
+            )),
+            receive: Arc::new(ReceiveReport::new(
+                queue,
+                self.stores.store(),
+                public_url,
+                Arc::new(System),
+                self.metrics.clone(),
+            )),
+            metrics: Arc::clone(self.metrics),
+        }
+    }
+
+    pub fn operator_state(
+        &self,
+        manage: ManageChannels,
+        degraded_mode: &DegradedMode,
+        stop: watch::Receiver<bool>,
+        admin_token: &str,
+    ) -> OperatorState {
+        let stores = self.stores;
+        let subscriptions = composition::manage_subscriptions(
+            stores,
+            self.settings,
+            self.secret.clone(),
+            Arc::clone(self.log),
+            Arc::clone(self.directory),
+            Arc::clone(self.sink),
+        );
+        OperatorState {
+            manage: Arc::new(manage),
+            show: Arc::new(ShowMessage::new(stores.store(), stores.store())),
+            list: Arc::new(ListMessages::new(stores.store())),
+            events: Arc::new(ReadEvents::new(Arc::clone(self.log))),
+            streams: StreamSettings::default(),
+            cursors: Arc::new(composition::manage_cursors(stores, Arc::clone(self.log))),
+            subscriptions: Arc::new(subscriptions),
+            statistics: Arc::new(SubscriptionStatistics::new(
+                stores.store(),
+                Arc::clone(self.log),
+                Arc::new(System),
+            )),
+            stop,
+            erase: Arc::new(
+                composition::erase_recipient(stores).invalidating(Arc::clone(self.log)),
+            ),
+            erasures: Arc::new(ListErasures::new(stores.store())),
+            rejections: Arc::new(ListRejections::new(stores.store())),
+            health: Arc::new(
+                degraded_mode.check(
+                    CheckHealth::new(stores.store(), Arc::clone(self.directory))
+                        .with_retention(Arc::clone(self.holds))
+                        .with_subscriptions(
+                            stores.store(),
+                            self.secret.clone(),
+                            self.settings.delivery.max_pending(),
+                        ),
+                ),
+            ),
+            directory: Arc::clone(self.directory),
+            metrics: Arc::clone(self.metrics),
+            admin_token: AdminToken::new(admin_token),
+            hosts: HostNames::new(self.settings.listeners.admin_hosts.iter().cloned()),
+        }
+    }
+
+    /// Starts the thread that delivers events; see [`event_delivery::start_thread`].
+    pub fn start_delivery(&self, stop: &CancellationToken) -> Result<oneshot::Receiver<()>> {
+        let parts = DeliveryDependencies {
+            queue: self.stores.store(),
+            log: Arc::clone(self.log),
+            throttle: Arc::clone(self.throttle),
+            // A sender of its own: connections to endpoints belong to the delivery thread.
+            sender: webhook_sender::create(self.settings)?,
+            directory: Arc::clone(self.directory),
+            secret: self.secret.clone(),
+            environment: Arc::new(System),
+            metrics: self.metrics.clone(),
+        };
+        let settings = self.settings.delivery.settings();
+        let push = DeliveryWorker::new(parts, settings, system::worker_name());
+        event_delivery::start_thread(push, stop.clone()).context("cannot start event delivery")
+    }
+
+    /// Returns the background tasks of a server; with `--no-workers` without maintenance.
+    pub fn background_tasks(
+        &self,
+        degraded_mode: &DegradedMode,
+        args: &ServeArgs,
+    ) -> Vec<BackgroundTask> {
+        let batch = self.settings.ingest.settings().batch;
+        let mut tasks = self.stores.workers();
+        tasks.push(startup::refresh_channels(Arc::clone(self.directory)));
+        tasks.push(degraded_mode.replay_task(self.stores, self.metrics.clone(), batch));
+        if !args.no_workers {
+            tasks.extend(composition::clearing_up(
+                self.stores,
+                self.settings,
+                self.log,
+                self.holds,
+            ));
+        }
+        tasks
+    }
+}

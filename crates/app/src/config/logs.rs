@@ -1,0 +1,23 @@
+//! Which log lines are written, and in which format.
+
+use clap::{Args, ValueEnum};
+
+/// The format of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text for people
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Log")]
+pub struct LogOptions {
+    /// Log filter: a level like info or debug, or levels per component, like debug,sqlx=warn
+    #[arg(long, env = "RECEIPTD_LOG", default_value = "info")]
+    pub log: String,
+    /// Format of log lines: text or json
+    #[arg(long, env = "RECEIPTD_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
