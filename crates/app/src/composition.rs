@@ -1,5 +1,5 @@
-//! What is connected to what. The store is chosen here, by URL, and nowhere
-//! else does anybody know which one it is.
+//! The composition root: connects use cases with adapters. The engine is chosen here, by the
+//! URL of the database; no other module depends on it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,8 +129,8 @@ impl Stores {
         Ok(Self { engine, url })
     }
 
-    /// Brings the database to this version's schema, waiting no longer than this for a lock that
-    /// somebody else has.
+    /// Migrates the database to this version's schema. Waits at most `lock_timeout` for a lock
+    /// (PostgreSQL).
     pub async fn migrate(&self, lock_timeout: Duration) -> Result<(), StoreError> {
         match &self.engine {
             Engine::Sqlite(store) => store.migrate().await,

@@ -1,8 +1,7 @@
 //! Events of messages, as sent to subscribers.
 //!
-//! An event follows from one report and the state before it, and from nothing
-//! else: whoever makes it again, after a retry, a replay or a restore, makes
-//! the same event with the same id.
+//! An event is derived from one report and the state before it, and from nothing else. Deriving
+//! it again, after a retry, a replay or a restore, gives the same event with the same id.
 
 use std::collections::BTreeSet;
 use std::fmt;

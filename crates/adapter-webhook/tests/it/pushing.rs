@@ -224,7 +224,7 @@ async fn nothing_is_sent_to_whoever_proves_to_be_somebody_else() {
     let url = format!("https://127.0.0.1:{}/", server.port());
     let world = World::new(&url, settings(), 6).await;
     world
-        .push_until("it takes nothing", async || {
+        .push_until("the endpoint fails", async || {
             let found = world.store.find(world.id).await.unwrap().unwrap();
             found.failing_since.is_some() && found.open == 6
         })

@@ -147,8 +147,7 @@ pub(crate) fn wait_for_end(stream: &mut dyn Stream) -> bool {
     }
 }
 
-/// Ends a connection with a reset: it is closed while there are bytes that
-/// nobody has read.
+/// Resets a connection by closing it while it has unread bytes.
 pub(crate) fn reset(stream: TcpStream) {
     let mut byte = [0];
     stream.peek(&mut byte).expect("a request");

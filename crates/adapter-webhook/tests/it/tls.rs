@@ -61,7 +61,7 @@ fn named(name: &str) -> CertificateParams {
     CertificateParams::new(vec![name.to_owned()]).expect("a name")
 }
 
-/// A server whose certificate nobody trusts.
+/// A server with an untrusted certificate.
 pub(crate) fn stranger() -> Server {
     Authority::new("a stranger").server(&named("127.0.0.1"))
 }

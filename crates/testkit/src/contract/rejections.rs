@@ -212,7 +212,7 @@ pub async fn racing_rejections_keep_the_limit(stores: Rejections) {
         });
     }
     racers.join_all().await;
-    // Whoever races cannot see the others' yet; the next one puts it right.
+    // Concurrent writers do not see each other's rows; the next write restores the limit.
     keep(&*stores.one, &rejection("1", -1)).await;
     let kept = numbers(&*stores.one, Some("1"), 500).await;
     assert_eq!(u32::try_from(kept.len()), Ok(REJECTIONS_KEPT));

@@ -73,7 +73,7 @@ pub async fn a_journal_that_was_full_takes_again_when_it_was_emptied(places: Pla
     assert_eq!(all(&*journal).await, entries(0..2));
 }
 
-/// Why it takes nothing, if it does not.
+/// Returns why the journal refuses appends, or `None` if it accepts them.
 fn refusal(journal: &dyn Journal) -> Option<Refusal> {
     journal.usage().refusing.map(|refusing| refusing.why)
 }

@@ -194,7 +194,7 @@ pub async fn a_retried_delivery_is_open_with_its_history(stores: Pushing) {
     assert_eq!((found.open, found.dead), (3, 1));
 }
 
-/// Whoever asks for it, one by one, all of them, or by a replay.
+/// Holds for a single retry, a retry of all, and a replay.
 pub async fn a_retried_delivery_has_as_long_as_a_new_one(stores: Pushing) {
     let lease = claimed(&stores).await;
     let told = |n, state| Delivery {
@@ -320,7 +320,7 @@ pub async fn bodies_are_replaced_where_there_are_any(stores: Pushing) {
         .map(|(n, state)| delivery(id(), n, state))
         .collect();
     assert!(record(store, &lease, 12, &all).await);
-    // Some, one that nobody recorded, and one of another subscription.
+    // Some of them, one that was never recorded, and one of another subscription.
     let other = delivery(subscription_id(2), 1, DeliveryState::Dead).key;
     let keys = all[..8].iter().map(|it| it.key);
     let keys = keys.chain([delivery(id(), 99, DeliveryState::Dead).key]);
@@ -342,7 +342,7 @@ pub async fn bodies_are_replaced_where_there_are_any(stores: Pushing) {
         .replace_bodies(other.subscription, &bodies)
         .await;
     assert_eq!(replaced.expect("the store is there"), 0);
-    // Whoever holds the old ones in memory must not record them.
+    // A worker that has the old bodies in memory must not be able to record them.
     assert!(!record(store, &lease, 12, &all).await);
 }
 
@@ -389,7 +389,7 @@ pub async fn a_subscription_skips_what_is_gone_and_no_more(stores: Pushing) {
         let found = status(&*stores.one, id()).await;
         assert_eq!((found.position.0, found.open), (stands, 2), "on to {to}");
     }
-    // Whoever served it goes on from a place that is gone.
+    // The previous holder's position is outdated, so its lease must be lost.
     assert!(!record(&*stores.one, &lease, 8, &open).await);
     let other = status(&*stores.one, subscription_id(2)).await;
     assert_eq!(other.position, LogPosition::START);

@@ -163,7 +163,7 @@ pub async fn racing_workers_never_write_under_the_same_lease(stores: Pushing) {
         racers.spawn(async move {
             let mut written = 0;
             loop {
-                // Over at once: whoever is slow has lost it.
+                // The lease expires at once: a slow racer has lost it.
                 let Some(leased) = try_claim(&*store, Duration::ZERO).await else {
                     continue;
                 };

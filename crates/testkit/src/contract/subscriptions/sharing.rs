@@ -50,7 +50,7 @@ pub async fn workers_that_ask_share_what_there_is(stores: Pushing) {
     let first = claim_all(&*stores.one, "a").await;
     assert_eq!(first.len(), 5);
     let first = renew_all(&*stores.one, first).await;
-    assert_eq!(first.len(), 5, "there is nobody else");
+    assert_eq!(first.len(), 5, "there is no other worker");
 
     assert_eq!(claim_as(&*stores.other, "b", LONG).await, None);
     let first = renew_all(&*stores.one, first).await;
@@ -74,7 +74,7 @@ pub async fn a_share_is_never_too_small_for_all_to_be_served(stores: Pushing) {
         assert_eq!(claim_as(&*stores.other, other, LONG).await, None);
     }
     assert_eq!(renew_all(&*stores.one, lease.clone()).await, lease);
-    // Those that are not to be served are nobody's share.
+    // Paused subscriptions do not count towards the fair share.
     for number in 2..=6 {
         let paused = Subscription {
             state: SubscriptionState::Paused {
