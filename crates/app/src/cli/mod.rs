@@ -126,7 +126,7 @@ pub enum Command {
     ///
     /// The status, timeline and counts of their messages are kept.
     Erase(EraseArgs),
-    /// Show erasures, without whom they concerned
+    /// List erasures; erased addresses are not stored
     #[command(subcommand)]
     Erasure(ErasureCommand),
     /// List rejected reports and the reasons
