@@ -35,7 +35,7 @@ pub fn address(text: &str) -> Address {
 /// Returns a recipient.
 #[must_use]
 pub fn addressee(text: &str) -> Recipient {
-    Recipient::parse(text).expect("somebody")
+    Recipient::parse(text).expect("a valid recipient")
 }
 
 /// Returns a point in time from microseconds since 1970.

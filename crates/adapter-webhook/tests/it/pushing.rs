@@ -125,7 +125,7 @@ impl World {
     }
 }
 
-/// Serves one request on each connection, which is told the how manieth it is.
+/// Serves one request per connection and passes it the number of the connection.
 fn one_by_one(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> Server {
     let count = AtomicUsize::new(0);
     Server::start(move |stream| serve(count.fetch_add(1, Ordering::SeqCst), stream))

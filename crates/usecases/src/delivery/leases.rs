@@ -15,7 +15,7 @@ use super::limits::Limits;
 /// How long the store is not called after it failed.
 const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// What became of a call under the lease.
+/// The outcome of a call under the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
     Done,

@@ -58,11 +58,11 @@ pub(super) async fn prune_all(store: &dyn RetainingStore, before: i64) {
     panic!("it never ends");
 }
 
-/// A [`sweep`] when no walk is to be begun.
+/// The result of [`sweep`] when no scan is due.
 pub(super) const NO_STEPS: [u64; 0] = [];
 
-/// Goes on with the walks through the messages until there is none to go on with. How many
-/// messages each step has removed.
+/// Runs steps of the retention scans over messages until all are finished. Returns how many
+/// messages each step removed.
 pub(super) async fn sweep(store: &dyn RetainingStore, now: i64, keep: u16, rows: u32) -> Vec<u64> {
     let mut removed = Vec::new();
     for _ in 0..1_000 {

@@ -24,7 +24,7 @@ pub(super) use steps::LONG;
 
 use ports::{DeliveryQueue, DeliveryStore, Maintenance, ReportStore, SubscriptionStore};
 
-/// A store that records reports, and what is told of them.
+/// A store with reports and the subscriptions to their events.
 pub trait PushingStore:
     ReportStore + SubscriptionStore + DeliveryQueue + DeliveryStore + Maintenance
 {
