@@ -208,17 +208,29 @@ async fn connections_to_read_only_primary_are_replaced() {
         .unwrap()
         == "off"
     {}
-    // None of the connections has been idle for long, so each is tried once at most.
-    let mut tries = 0;
-    while store
-        .record(&[report(&twilio_sid(2)).build()])
-        .await
-        .is_err()
-    {
-        tries += 1;
-        assert!(tries <= Options::default().max_connections);
+    // None of the connections has been idle for long, so each is tried once at most. One whose
+    // server process has not read the new setting yet still records, on the old server.
+    let mut reader = PgConnection::connect(&new.url("postgres")).await.unwrap();
+    let mut refusals = 0;
+    let mut on_new = 0;
+    while on_new == 0 {
+        if store
+            .record(&[report(&twilio_sid(2)).build()])
+            .await
+            .is_err()
+        {
+            refusals += 1;
+            assert!(refusals <= Options::default().max_connections);
+        }
+        on_new = sqlx::query_scalar::<_, i64>("select count(*) from messages")
+            .fetch_one(&mut reader)
+            .await
+            .unwrap();
     }
-    store.ping().await.unwrap();
+    while store.ping().await.is_err() {
+        refusals += 1;
+        assert!(refusals <= Options::default().max_connections);
+    }
 }
 
 #[tokio::test]
