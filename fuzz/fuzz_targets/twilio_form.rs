@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use ports::integrator::ParseResult;
 
 fuzz_target!(|body: &[u8]| {
-    match form::read(body, None) {
+    match form::parse(body, None) {
         ParseResult::Reports(reports) => {
             assert_eq!(reports.len(), 1);
             for report in &reports {

@@ -20,8 +20,8 @@ fn body(file: &str) -> Vec<u8> {
     std::fs::read(folder().join(file).with_extension("form")).expect("the fixture is there")
 }
 
-fn read(file: &str) -> ParsedReport {
-    match form::read(&body(file), None) {
+fn parsed(file: &str) -> ParsedReport {
+    match form::parse(&body(file), None) {
         ParseResult::Reports(mut reports) if reports.len() == 1 => reports.remove(0),
         other => panic!("{file}: {other:?}"),
     }
@@ -64,13 +64,13 @@ fn field(report: &ParsedReport, name: &str) -> Option<String> {
 #[case("broken_utf8_elsewhere", "failed", Some("63005"), 2)]
 #[case("raw_bytes", "delivered", None, 4)]
 #[case("unknown_status", "expired_on_device", None, 9)]
-fn a_report_on_whatsapp_is_read(
+fn a_report_on_whatsapp_is_parsed(
     #[case] file: &str,
     #[case] status: &str,
     #[case] code: Option<&str>,
     #[case] other_fields: usize,
 ) {
-    let report = read(file);
+    let report = parsed(file);
     assert_eq!(report.status.as_str(), status);
     assert_eq!(report.error.as_ref().map(|error| error.code.as_str()), code);
     assert_eq!(report.recipient.reveal(), RECIPIENT);
@@ -101,7 +101,7 @@ fn other_addresses_are_kept_as_they_come(
     #[case] recipient: &str,
     #[case] sender: &str,
 ) {
-    let report = read(file);
+    let report = parsed(file);
     assert_eq!(report.recipient.reveal(), recipient);
     assert_eq!(report.sender.reveal(), sender);
 }
@@ -110,7 +110,7 @@ fn other_addresses_are_kept_as_they_come(
 #[case("receiving", InboundStatus::Receiving)]
 #[case("received", InboundStatus::Received)]
 fn words_about_incoming_messages_are_read(#[case] file: &str, #[case] status: InboundStatus) {
-    assert_eq!(read(file).status, ReportedStatus::Inbound(status));
+    assert_eq!(parsed(file).status, ReportedStatus::Inbound(status));
 }
 
 #[rstest]
@@ -140,12 +140,12 @@ fn fields_that_are_not_read_are_kept(
     #[case] name: &str,
     #[case] value: Option<&str>,
 ) {
-    assert_eq!(field(&read(file), name).as_deref(), value);
+    assert_eq!(field(&parsed(file), name).as_deref(), value);
 }
 
 #[test]
 fn the_words_of_an_error_come_with_its_code() {
-    let words = |file| read(file).error.unwrap().text.reveal().to_owned();
+    let words = |file| parsed(file).error.unwrap().text.reveal().to_owned();
     assert!(words("failed_outside_window").starts_with("Failed to send freeform message"));
     assert_eq!(words("failed_template_missing"), "");
 }
@@ -164,7 +164,7 @@ fn every_file_is_read_and_none_shows_a_number_when_it_is_refused() {
     }
     assert!(files.len() >= 35, "{}", files.len());
     for file in files {
-        let report = read(&file);
+        let report = parsed(&file);
         let shown = format!("{:?} {report:?}", redacted_fields::masked(&body(&file)));
         assert!(!shown.contains("5550100"), "{file}: {shown}");
     }

@@ -228,7 +228,12 @@ async fn workers_operators_and_pruning_never_deadlock() {
                 let message = testkit::builders::key(&twilio_sid(round.unsigned_abs()));
                 match (round + racer) % 3 {
                     0 => drop(store.retry_all(&all, time(round)).await.unwrap()),
-                    1 => drop(store.forget_bodies(&[message], time(round)).await.unwrap()),
+                    1 => drop(
+                        store
+                            .erase_deliveries(&[message], time(round))
+                            .await
+                            .unwrap(),
+                    ),
                     _ => {
                         let budget = 20.try_into().unwrap();
                         let before = time(253_402_300_799_999_999);

@@ -66,7 +66,7 @@ async fn assert_found(steps: &[Step], moments: &[(i64, usize)]) {
         let arrived = |entry: &LogEntry| entry.report.report.arrived_at >= time(*moment);
         let wanted = all.iter().position(arrived).unwrap_or(all.len());
         assert_eq!(wanted, *first, "of {moment}");
-        let from = store.position_at(time(*moment)).await.unwrap();
+        let from = store.seek(time(*moment)).await.unwrap();
         let found = page(&store, Some(from), 100).await.entries;
         assert_eq!(found, all[*first..], "from {moment} on");
     }
@@ -191,7 +191,7 @@ async fn time_late_in_busy_day_is_found_without_reading_the_day() {
                 store.add_time_index_entry(time(minute * MINUTE), LogPosition(minute * 600));
             marked.await.unwrap();
         }
-        let found = store.position_at(time(29_000 * SECOND)).await.unwrap();
+        let found = store.seek(time(29_000 * SECOND)).await.unwrap();
         assert_eq!(found, LogPosition(289_999));
         // The server counts up when the connections end, at the latest.
         store.close().await;
@@ -229,7 +229,7 @@ async fn position_of_time_is_early_if_too_many_arrived_and_never_late() {
                     .unwrap();
             }
             let moment = time((wanted + 1) * SECOND / 10);
-            let LogPosition(found) = store.position_at(moment).await.unwrap();
+            let LogPosition(found) = store.seek(moment).await.unwrap();
             let looked_at = found - from;
             assert_eq!(looked_at, 100_000.min(wanted - from), "from {from}");
         }

@@ -40,7 +40,7 @@ pub(crate) async fn excerpt(mut response: Response, limit: Duration) -> (AnswerE
 /// Returns the `Retry-After` of a response, at most a day; `None` if it is absent or invalid.
 pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let asked = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+    let requested = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number that overflows is longer than the limit.
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
     } else {
@@ -49,7 +49,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
         let now = Duration::from_micros(u64::try_from(now.unix_micros()).unwrap_or_default());
         then.saturating_sub(now)
     };
-    Some(asked.min(RETRY_AFTER_MAX))
+    Some(requested.min(RETRY_AFTER_MAX))
 }
 
 /// Parses a date in any of the three forms of HTTP.

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use adapter_files::{ChannelSnapshotFile, FileJournal};
 use adapter_http::MetricsRegistry;
+use adapter_journal::{ChannelSnapshotFile, FileJournal};
 use anyhow::{Context as _, Result};
 use ports::{Journal, Metrics};
 use usecases::ingest::group_commit::GroupCommitWriters;

@@ -20,7 +20,7 @@ const NICENESS: i32 = 15;
 /// Delivers events on a low-priority thread until `stop` is cancelled. The returned receiver
 /// completes when the thread has stopped, and fails if it died.
 pub fn start_thread(
-    push: DeliveryWorker,
+    worker: DeliveryWorker,
     stop: CancellationToken,
 ) -> io::Result<oneshot::Receiver<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -28,10 +28,10 @@ pub fn start_thread(
         .build()?;
     let (stopped, receiver) = oneshot::channel();
     std::thread::Builder::new()
-        .name("push".to_owned())
+        .name("delivery".to_owned())
         .spawn(move || {
             lower_priority();
-            runtime.block_on(run(Arc::new(push), stop));
+            runtime.block_on(run(Arc::new(worker), stop));
             // The receiver is gone if the shutdown ran out of time.
             let _ = stopped.send(());
         })?;
@@ -49,11 +49,11 @@ fn lower_priority() {
 
 /// Leases subscriptions and delivers their events until `stop` is cancelled; returns when all
 /// dispatchers have stopped.
-pub async fn run(push: Arc<DeliveryWorker>, stop: CancellationToken) {
+pub async fn run(worker: Arc<DeliveryWorker>, stop: CancellationToken) {
     let mut dispatchers = JoinSet::new();
     let mut failing = false;
     while !stop.is_cancelled() {
-        match push.claim().await {
+        match worker.claim().await {
             Ok(Some(dispatcher)) => {
                 failing = false;
                 let stop = stop.clone();
@@ -82,7 +82,7 @@ pub async fn run(push: Arc<DeliveryWorker>, stop: CancellationToken) {
             }
         }
     }
-    if let Err(error) = push.leave().await {
+    if let Err(error) = worker.leave().await {
         // Other workers notice when the lease expires.
         tracing::debug!(error = %error_chain(&error), "cannot tell other workers that this one stops");
     }

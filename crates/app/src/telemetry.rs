@@ -29,7 +29,7 @@ const CRATES: [&str; 10] = [
     "domain",
     "ports",
     "usecases",
-    "adapter_files",
+    "adapter_journal",
     "adapter_http",
     "adapter_integrators",
     "adapter_postgres",

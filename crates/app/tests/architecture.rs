@@ -28,7 +28,7 @@ const PICTURE: [(&str, &[&str], &[&str]); 12] = [
         &["actix-web", "sqlx", "tokio", "async-trait"],
     ),
     (
-        "adapter-files",
+        "adapter-journal",
         &["domain", "ports"],
         &["actix-web", "sqlx"],
     ),

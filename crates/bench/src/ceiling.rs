@@ -162,7 +162,7 @@ async fn receive(
             .finish();
     };
     let accepted = match &state.receive {
-        None => matches!(integrator.read(headers, &body), ParseResult::Reports(_)),
+        None => matches!(integrator.parse(headers, &body), ParseResult::Reports(_)),
         Some(receive) => {
             let report = ReportRequest {
                 integrator,

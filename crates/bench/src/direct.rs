@@ -140,7 +140,7 @@ impl ReportSource {
             let sid = Sid::ZERO.to_string();
             let body = traffic::form::body(Subject::new(&sid), *step);
             let token = sid.strip_prefix("SM").map(str::to_owned);
-            match form::read(body.as_bytes(), token) {
+            match form::parse(body.as_bytes(), token) {
                 ParseResult::Reports(reports) => {
                     let report = reports.into_iter().next().context("no report")?;
                     Ok((*step, report))

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    fn addressee(text: &str) -> Recipient {
+    fn recipient(text: &str) -> Recipient {
         Recipient::parse(text).unwrap()
     }
 
@@ -175,9 +175,9 @@ mod tests {
     #[case("whatsapp: 15550100001", "whatsapp:+15550100001")]
     #[case("viber:+15550100001", "viber:+15550100001")]
     fn a_number_is_found_however_it_is_written(#[case] given: &str, #[case] address: &str) {
-        let given = addressee(given);
+        let given = recipient(given);
         assert_eq!(given.address().reveal(), address);
-        assert_eq!(addressee(address), given);
+        assert_eq!(recipient(address), given);
         for form in [
             "+15550100001",
             "15550100001",
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_user_id_is_found_with_and_without_its_scheme() {
-        let id = addressee("whatsapp:US.1349802745130002");
+        let id = recipient("whatsapp:US.1349802745130002");
         for form in ["US.1349802745130002", "WhatsApp: US.1349802745130002 "] {
             assert!(id.is(form), "{form}");
             assert!(id.is_in(ReportFields::new(&[("UserId", form)]).as_json()));
@@ -222,12 +222,12 @@ mod tests {
     #[test]
     fn what_may_be_the_value_of_any_field_is_a_recipient_only() {
         for text in ["delivered", "rcs:brand_agent", "whatsapp:US.1"] {
-            assert!(addressee(text).is(text), "{text}");
-            assert!(!addressee(text).is_in(ReportFields::new(&[("a", text)]).as_json()));
+            assert!(recipient(text).is(text), "{text}");
+            assert!(!recipient(text).is_in(ReportFields::new(&[("a", text)]).as_json()));
         }
-        assert!(addressee("rcs:brand_agent").is("RCS: brand_agent "));
-        assert!(!addressee("rcs:brand_agent").is("brand-agent"));
-        assert!(!addressee("rcs:brand_agent").is("sms:brand_agent"));
+        assert!(recipient("rcs:brand_agent").is("RCS: brand_agent "));
+        assert!(!recipient("rcs:brand_agent").is("brand-agent"));
+        assert!(!recipient("rcs:brand_agent").is("sms:brand_agent"));
     }
 
     #[rstest]

@@ -41,11 +41,11 @@ pub trait EventLog: Send + Sync {
     /// The cost is bounded on an engine made for many reports a day: the position is up to some
     /// minutes early if many arrived in these. It may be too late if a receiver's clock is ahead
     /// by more than a minute.
-    async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError>;
+    async fn seek(&self, moment: Timestamp) -> Result<LogPosition, StoreError>;
 
     /// Counts the reports after a position, up to `at_most`, without reading them. Reports that are
     /// recorded and cannot be read yet count as well.
-    async fn behind(
+    async fn count_after(
         &self,
         position: LogPosition,
         at_most: NonZeroU16,

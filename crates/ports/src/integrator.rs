@@ -3,7 +3,7 @@
 //!
 //! A request passes [`Integrator::authenticate`] with its head alone, so that a caller without
 //! credentials costs little; then, with the body, [`Integrator::verify_signature`] and
-//! [`Integrator::read`].
+//! [`Integrator::parse`].
 
 use domain::rejection::MaskedFields;
 use domain::report::{ReportError, ReportFields};
@@ -148,7 +148,7 @@ pub trait Integrator: Send + Sync {
     ) -> Result<(), SignatureMismatch>;
 
     /// Parses a body.
-    fn read(&self, headers: &dyn Headers, body: &[u8]) -> ParseResult;
+    fn parse(&self, headers: &dyn Headers, body: &[u8]) -> ParseResult;
 
     /// Returns the fields of a refused body, with personal data masked.
     fn redacted_fields(&self, body: &[u8]) -> MaskedFields;

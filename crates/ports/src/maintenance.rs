@@ -21,7 +21,7 @@ use crate::StoreError;
 ///   its reports in the log;
 /// - the fields of its reports and the texts of their errors are removed, as
 ///   [`Report::erase`](domain::Report::erase) specifies;
-/// - its pending deliveries are given up, as [`forget_bodies`](Self::forget_bodies) specifies, and
+/// - its pending deliveries are given up, as [`erase_deliveries`](Self::erase_deliveries) specifies, and
 ///   every worker loses its lease;
 /// - everything else stays: statuses, times, error codes, counts, positions.
 ///
@@ -86,7 +86,7 @@ pub trait Maintenance: Send + Sync {
     /// records one that it has in memory.
     ///
     /// The data that the events are made from has to be erased before.
-    async fn forget_bodies(
+    async fn erase_deliveries(
         &self,
         messages: &[MessageKey],
         now: Timestamp,

@@ -34,7 +34,7 @@ pub trait Metrics: Send + Sync {
     }
 
     /// Event delivery was throttled for so long in favour of ingest.
-    fn pushing_slowed(&self, during: Duration) {
+    fn delivery_throttled(&self, during: Duration) {
         let _ = during;
     }
 

@@ -30,7 +30,7 @@ pub struct SubscriptionStatus {
     /// Events up to this position are delivered or stored as deliveries.
     pub position: LogPosition,
     /// How many deliveries are pending.
-    pub open: u64,
+    pub pending: u64,
     /// How many are dead letters.
     pub dead: u64,
     /// When an event was last delivered.
@@ -102,9 +102,9 @@ pub struct LeasedSubscription {
     pub position: LogPosition,
     /// Since when its endpoint is failing.
     pub failing_since: Option<Timestamp>,
-    /// The pending deliveries in the order of their events ([`Delivery::place`]), at most
+    /// The pending deliveries in the order of their events ([`Delivery::order`]), at most
     /// [`MAX_PENDING`]. Which of them waits for which follows from that order alone.
-    pub open: Vec<PendingDelivery>,
+    pub pending: Vec<PendingDelivery>,
     /// Whether [`DeliveryQueue::more_pending`] has more. Events that are read from the log before
     /// those are loaded may overtake them.
     pub more_pending: bool,

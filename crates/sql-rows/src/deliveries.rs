@@ -58,7 +58,7 @@ impl<T: StoredTime> TryFrom<DeliveryRow<T>> for Delivery {
             created_at,
             retrying_since: retrying_since.unwrap_or(created_at),
             next_attempt_at: optional_time(row.next_attempt_at, DELIVERIES, "next_attempt_at")?,
-            rests_until: optional_time(row.cooldown_until, DELIVERIES, "cooldown_until")?,
+            cooldown_until: optional_time(row.cooldown_until, DELIVERIES, "cooldown_until")?,
             finished_at: optional_time(row.finished_at, DELIVERIES, "finished_at")?,
             body: row.body,
         })
@@ -91,7 +91,7 @@ pub fn pending_deliveries<T: StoredTime>(
             message: key(&row.channel_id, &row.sid, DELIVERIES)?,
             revision: row.revision,
             next_attempt_at: optional_time(row.next_attempt_at, DELIVERIES, "next_attempt_at")?,
-            rests_until: optional_time(row.cooldown_until, DELIVERIES, "cooldown_until")?,
+            cooldown_until: optional_time(row.cooldown_until, DELIVERIES, "cooldown_until")?,
         })
     });
     pending.collect()
@@ -105,7 +105,7 @@ fn delivery_key(
     Ok(DeliveryKey {
         subscription,
         report_id,
-        part: u8::try_from(event_index).map_err(corrupt(DELIVERIES, "event_index"))?,
+        event_index: u8::try_from(event_index).map_err(corrupt(DELIVERIES, "event_index"))?,
     })
 }
 

@@ -70,9 +70,9 @@ impl<T: StoredTime, L: StoredList<String>> SubscriptionRow<T, L> {
     pub fn leased(self, pending: Vec<PendingRow<T>>) -> Result<LeasedSubscription, StoreError> {
         let (token, position, failing_since) = (self.fence, self.position, self.failing_since);
         let subscription = self.subscription()?;
-        let mut open = pending_deliveries(pending, subscription.id)?;
-        let more_pending = open.len() > MAX_PENDING;
-        open.truncate(MAX_PENDING);
+        let mut pending = pending_deliveries(pending, subscription.id)?;
+        let more_pending = pending.len() > MAX_PENDING;
+        pending.truncate(MAX_PENDING);
         Ok(LeasedSubscription {
             lease: Lease {
                 subscription: subscription.id,
@@ -81,7 +81,7 @@ impl<T: StoredTime, L: StoredList<String>> SubscriptionRow<T, L> {
             subscription,
             position: LogPosition(position),
             failing_since: optional_time(failing_since, SUBSCRIPTIONS, "failing_since")?,
-            open,
+            pending,
             more_pending,
         })
     }
@@ -179,7 +179,7 @@ impl<T: StoredTime, L: StoredList<String>> TryFrom<SubscriptionRow<T, L>> for Su
         let last_delivered_at = row.last_delivered_at;
         Ok(Self {
             position: LogPosition(row.position),
-            open: count(row.pending, "pending")?,
+            pending: count(row.pending, "pending")?,
             dead: count(row.dead, "dead")?,
             last_delivered_at: optional_time(
                 last_delivered_at,

@@ -274,12 +274,13 @@ impl CheckHealth {
                     Some(format!("{id} is not served: {secret}"))
                 }
                 SubscriptionState::Active => {
-                    let open = status.open;
-                    let full = usize::try_from(open).is_ok_and(|open| open >= *max_pending);
+                    let pending = status.pending;
+                    let full =
+                        usize::try_from(pending).is_ok_and(|pending| pending >= *max_pending);
                     match status.failing_since {
                         Some(since) => Some(format!("{id} is failing since {since}")),
                         None if full => Some(format!(
-                            "{id} is read no further: {open} deliveries are pending"
+                            "{id} is read no further: {pending} deliveries are pending"
                         )),
                         None => None,
                     }

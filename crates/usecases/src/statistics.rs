@@ -41,7 +41,7 @@ pub struct SubscriptionFigures {
     /// Whether its events are sent.
     pub condition: SubscriptionCondition,
     /// Pending deliveries.
-    pub open: u64,
+    pub pending: u64,
     /// Dead letters.
     pub dead: u64,
     /// Reports after its position, ten thousand at most.
@@ -144,12 +144,15 @@ impl SubscriptionStatistics {
     async fn read(&self, now: Timestamp) -> Result<StatisticsReport, StoreError> {
         let mut statistics = Vec::new();
         for status in self.store.list().await? {
-            let lag = self.log.behind(status.position, MAX_LAG_REPORTS).await?;
+            let lag = self
+                .log
+                .count_after(status.position, MAX_LAG_REPORTS)
+                .await?;
             let waited = |since: Timestamp| seconds_between(since, now);
             statistics.push(SubscriptionFigures {
                 id: status.subscription.id,
                 condition: SubscriptionCondition::of(&status),
-                open: status.open,
+                pending: status.pending,
                 dead: status.dead,
                 lag_reports: lag.reports,
                 lag_seconds: lag.since.map_or(0, waited),

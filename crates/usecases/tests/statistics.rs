@@ -72,7 +72,7 @@ async fn statistics_have_lag_pending_deliveries_and_dead_letters() {
     let expected = SubscriptionFigures {
         id: subscription_id(1),
         condition: SubscriptionCondition::Failing,
-        open: 2,
+        pending: 2,
         dead: 1,
         lag_reports: 2,
         lag_seconds: 90,

@@ -29,7 +29,7 @@ pub(crate) async fn named_position(
     let log = operator.state.events.log();
     match text {
         "latest" => Ok(operator.run(log.head()).await?),
-        "oldest" => Ok(operator.run(log.position_at(Timestamp::EPOCH)).await?),
+        "oldest" => Ok(operator.run(log.seek(Timestamp::EPOCH)).await?),
         text => parameter_cursor(field, text, position_from_text),
     }
 }
@@ -46,7 +46,7 @@ pub(crate) async fn start_position(
         (None, Some(text)) => {
             let time = valid("since", Timestamp::parse(&with_plus(text)))?;
             let log = operator.state.events.log();
-            Ok(Some(operator.run(log.position_at(time)).await?))
+            Ok(Some(operator.run(log.seek(time)).await?))
         }
         (None, None) => Ok(None),
     }

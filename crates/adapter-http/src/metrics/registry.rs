@@ -315,7 +315,7 @@ impl Metrics for MetricsRegistry {
         self.attempt_duration.observe(took.as_secs_f64());
     }
 
-    fn pushing_slowed(&self, during: Duration) {
+    fn delivery_throttled(&self, during: Duration) {
         self.throttled_seconds.inc_by(during.as_secs_f64());
     }
 

@@ -32,7 +32,7 @@ pub(super) fn register(registry: &mut Registry, statistics: &[SubscriptionFigure
     gauge(
         "receiptd_subscription_open_deliveries",
         "Pending deliveries of a subscription",
-        |each| each.open,
+        |each| each.pending,
     );
     gauge(
         "receiptd_subscription_dead_deliveries",

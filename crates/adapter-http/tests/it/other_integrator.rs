@@ -57,7 +57,7 @@ impl Integrator for OtherIntegrator {
         Ok(())
     }
 
-    fn read(&self, _: &dyn Headers, body: &[u8]) -> ParseResult {
+    fn parse(&self, _: &dyn Headers, body: &[u8]) -> ParseResult {
         let text = std::str::from_utf8(body).unwrap();
         let (sid, status) = text.split_once(' ').unwrap();
         ParseResult::Reports(vec![ParsedReport {

@@ -112,8 +112,8 @@ impl Integrator for Twilio {
         }
     }
 
-    fn read(&self, headers: &dyn Headers, body: &[u8]) -> ParseResult {
-        form::read(body, idempotency_token(headers))
+    fn parse(&self, headers: &dyn Headers, body: &[u8]) -> ParseResult {
+        form::parse(body, idempotency_token(headers))
     }
 
     fn redacted_fields(&self, body: &[u8]) -> MaskedFields {

@@ -27,7 +27,7 @@ fn id(number: u128) -> CredentialId {
 /// `user:replacement`.
 fn auth_result(header: &str, channel: &str) -> AuthResult {
     let secret = ServerSecret::parse("an example of a long server secret").unwrap();
-    let asked = ChannelId::parse(channel).unwrap();
+    let requested = ChannelId::parse(channel).unwrap();
     let known = ChannelId::parse("known").unwrap();
     let credentials = [
         (id(1), secret.credential_hash(&known, b"user", b"password")),
@@ -37,8 +37,12 @@ fn auth_result(header: &str, channel: &str) -> AuthResult {
         ),
     ];
     let door = AuthContext {
-        channel: &asked,
-        credentials: if asked == known { &credentials } else { &[] },
+        channel: &requested,
+        credentials: if requested == known {
+            &credentials
+        } else {
+            &[]
+        },
         secret: &secret,
     };
     Twilio::new().authenticate(&authorization(header), door)
@@ -119,7 +123,7 @@ fn callback_url_contains_the_retry_overrides(
 fn idempotency_token_is_trimmed_and_shortened(#[case] value: &[u8], #[case] kept: Option<&str>) {
     let headers = Lines(vec![("i-twilio-idempotency-token", value.to_vec())]);
     let body = b"MessageSid=SM1&MessageStatus=sent&To=1&From=2";
-    let ParseResult::Reports(reports) = Twilio::new().read(&headers, body) else {
+    let ParseResult::Reports(reports) = Twilio::new().parse(&headers, body) else {
         panic!("no report");
     };
     assert_eq!(reports[0].idempotency_token.as_deref(), kept);

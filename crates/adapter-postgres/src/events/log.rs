@@ -42,14 +42,14 @@ impl EventLog for PostgresStore {
         head.await.map(LogPosition)
     }
 
-    async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
+    async fn seek(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
         let position = self.seek(moment);
         position
             .run(&self.runtime, "seek log by time", REPORTS)
             .await
     }
 
-    async fn behind(
+    async fn count_after(
         &self,
         position: LogPosition,
         at_most: NonZeroU16,

@@ -54,20 +54,20 @@ impl PostgresStore {
         Ok(of_removed.saturating_add(expired))
     }
 
-    pub(crate) async fn try_forget_bodies(
+    pub(crate) async fn try_erase_deliveries(
         &self,
         messages: &[MessageKey],
         now: Timestamp,
     ) -> Result<u64, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        let erased_rows = forget_bodies(&mut transaction, messages, now).await?;
+        let erased_rows = erase_deliveries(&mut transaction, messages, now).await?;
         transaction.commit().await?;
         Ok(erased_rows)
     }
 }
 
 /// Erases the undelivered bodies of messages, within a transaction. Returns how many.
-pub(crate) async fn forget_bodies(
+pub(crate) async fn erase_deliveries(
     connection: &mut PgConnection,
     messages: &[MessageKey],
     now: Timestamp,

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::PostgresStore;
 use crate::error::store_error;
-use crate::maintenance::delivery_retention::forget_bodies;
+use crate::maintenance::delivery_retention::erase_deliveries;
 use crate::retry::StepFailure;
 use crate::rows::ErasureScan;
 
@@ -293,7 +293,7 @@ impl ErasureStatements for Statements<'_> {
         Ok(ErasedRows {
             messages: messages.rows_affected(),
             reports: reports.rows_affected(),
-            deliveries: forget_bodies(&mut *self.0, &keys, now).await?,
+            deliveries: erase_deliveries(&mut *self.0, &keys, now).await?,
         })
     }
 }

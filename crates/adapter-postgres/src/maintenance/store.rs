@@ -63,13 +63,13 @@ impl Maintenance for PostgresStore {
         Ok(pruning(rows.await?, budget))
     }
 
-    async fn forget_bodies(
+    async fn erase_deliveries(
         &self,
         messages: &[MessageKey],
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         retry::again(|| {
-            self.try_forget_bodies(messages, now)
+            self.try_erase_deliveries(messages, now)
                 .in_time(&self.runtime, "erase bodies")
         })
         .await

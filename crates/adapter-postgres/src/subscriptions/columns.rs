@@ -43,13 +43,14 @@ impl<'a> DeliveryColumns<'a> {
         self.retrying_since.push(again.map(moment));
         self.next_attempt_at
             .push(delivery.next_attempt_at.map(moment));
-        self.cooldown_until.push(delivery.rests_until.map(moment));
+        self.cooldown_until
+            .push(delivery.cooldown_until.map(moment));
         self.finished_at.push(delivery.finished_at.map(moment));
         self.revision
             .push(i32::try_from(delivery.revision).unwrap_or(i32::MAX));
         self.attempts
             .push(i32::try_from(delivery.attempts.count()).unwrap_or(i32::MAX));
-        self.event_index.push(i16::from(delivery.key.part));
+        self.event_index.push(i16::from(delivery.key.event_index));
         self.state.push(delivery.state.as_str());
         self.event_type.push(delivery.event_type.as_str());
         self.channel_id.push(delivery.message.channel.as_str());

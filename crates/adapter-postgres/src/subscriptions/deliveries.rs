@@ -49,7 +49,7 @@ impl DeliveryStore for PostgresStore {
                    and exists (select from subscriptions where id = $1 and not removed)"#,
             key.subscription.0,
             key.report_id,
-            i16::from(key.part),
+            i16::from(key.event_index),
         )
         .fetch_optional(&self.pool)
         .run(&self.runtime, "find delivery", DELIVERIES)
@@ -163,7 +163,7 @@ impl PostgresStore {
                  )",
             key.subscription.0,
             key.report_id,
-            i16::from(key.part),
+            i16::from(key.event_index),
             now.to_date_time(),
         )
         .execute(&mut *transaction)
@@ -209,7 +209,10 @@ impl PostgresStore {
         bodies: &[(DeliveryKey, String)],
     ) -> Result<u64, sqlx::Error> {
         let report_ids: Vec<_> = bodies.iter().map(|(key, _)| key.report_id).collect();
-        let parts: Vec<_> = bodies.iter().map(|(key, _)| i16::from(key.part)).collect();
+        let parts: Vec<_> = bodies
+            .iter()
+            .map(|(key, _)| i16::from(key.event_index))
+            .collect();
         let texts: Vec<_> = bodies.iter().map(|(_, body)| body.as_str()).collect();
         let mut transaction = self.pool.begin().await?;
         if !lock(&mut transaction, subscription).await? {
@@ -284,7 +287,7 @@ fn page_of_deliveries(
             .push(" and (report_id, event_index) < (")
             .push_bind(after.report_id)
             .push(", ")
-            .push_bind(i16::from(after.part))
+            .push_bind(i16::from(after.event_index))
             .push(")");
     }
     query

@@ -55,7 +55,7 @@ impl DeliveryQueue for PostgresStore {
 
     async fn pending_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
         let found = self.delivery(key).await?;
-        Ok(found.filter(|delivery| delivery.state.is_open()))
+        Ok(found.filter(|delivery| delivery.state.is_pending()))
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {
@@ -341,7 +341,7 @@ async fn renew_worker(
 async fn pending_rows(
     executor: impl PgExecutor<'_>,
     subscription: SubscriptionId,
-    (position, revision, part): DeliveryOrder,
+    (position, revision, event_index): DeliveryOrder,
     limit: usize,
 ) -> Result<Vec<PendingRow>, sqlx::Error> {
     sqlx::query_as!(
@@ -356,7 +356,7 @@ async fn pending_rows(
         subscription.0,
         position.0,
         i32::try_from(revision).unwrap_or(i32::MAX),
-        i16::from(part),
+        i16::from(event_index),
         i64::try_from(limit).unwrap_or(i64::MAX),
     )
     .fetch_all(executor)

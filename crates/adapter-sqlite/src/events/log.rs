@@ -42,7 +42,7 @@ impl EventLog for SqliteStore {
         head.await.map(LogPosition)
     }
 
-    async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
+    async fn seek(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
         let position = sqlx::query_scalar!(
             r#"select max(
                    pruned_through,
@@ -60,7 +60,7 @@ impl EventLog for SqliteStore {
         position.await.map(LogPosition)
     }
 
-    async fn behind(
+    async fn count_after(
         &self,
         position: LogPosition,
         at_most: NonZeroU16,

@@ -51,20 +51,20 @@ impl SqliteStore {
         Ok(of_removed.saturating_add(expired))
     }
 
-    pub(crate) async fn try_forget_bodies(
+    pub(crate) async fn try_erase_deliveries(
         &self,
         messages: &[MessageKey],
         now: Timestamp,
     ) -> Result<u64, sqlx::Error> {
         let mut write = self.begin().await?;
-        let erased = forget_bodies(&mut write, messages, now).await?;
+        let erased = erase_deliveries(&mut write, messages, now).await?;
         write.commit().await?;
         Ok(erased)
     }
 }
 
 /// Erases the undelivered bodies of messages, within a transaction. Returns how many.
-pub(crate) async fn forget_bodies(
+pub(crate) async fn erase_deliveries(
     connection: &mut SqliteConnection,
     messages: &[MessageKey],
     now: Timestamp,

@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 use crate::SqliteStore;
 use crate::error::store_error;
 use crate::json;
-use crate::maintenance::delivery_retention::forget_bodies;
+use crate::maintenance::delivery_retention::erase_deliveries;
 use crate::rows::ErasureScan;
 
 impl SqliteStore {
@@ -187,6 +187,6 @@ async fn erase(
     Ok(ErasedRows {
         messages: erased.rows_affected(),
         reports: reports.rows_affected(),
-        deliveries: forget_bodies(connection, messages, now).await?,
+        deliveries: erase_deliveries(connection, messages, now).await?,
     })
 }

@@ -57,12 +57,12 @@ impl Maintenance for SqliteStore {
         Ok(pruning(rows.await?, budget))
     }
 
-    async fn forget_bodies(
+    async fn erase_deliveries(
         &self,
         messages: &[MessageKey],
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let erased = self.try_forget_bodies(messages, now);
+        let erased = self.try_erase_deliveries(messages, now);
         erased.run(&self.runtime, "erase bodies", DELIVERIES).await
     }
 

@@ -51,7 +51,7 @@ impl DeliveryStore for SqliteStore {
                    and exists (select 1 from subscriptions where id = ?1 and not removed)"#,
             key.subscription.0,
             key.report_id,
-            key.part,
+            key.event_index,
         )
         .fetch_optional(&self.readers)
         .run(&self.runtime, "find delivery", DELIVERIES)
@@ -146,7 +146,7 @@ impl SqliteStore {
         let since = filter.since.map_or(i64::MIN, Timestamp::unix_micros);
         let until = filter.until.map_or(i64::MAX, Timestamp::unix_micros);
         let (after_report, after_index) = after.map_or((i64::MAX, i64::MAX), |after| {
-            (after.report_id, i64::from(after.part))
+            (after.report_id, i64::from(after.event_index))
         });
         let limit = i64::from(size.get()) + 1;
         macro_rules! page {
@@ -227,7 +227,7 @@ impl SqliteStore {
                  and exists (select 1 from subscriptions where id = ?1 and not removed)",
             key.subscription.0,
             key.report_id,
-            key.part,
+            key.event_index,
             now.unix_micros(),
         )
         .execute(&mut *write)
@@ -317,7 +317,7 @@ impl SqliteStore {
         bodies: &[(DeliveryKey, String)],
     ) -> Result<u64, sqlx::Error> {
         let rows = bodies.iter();
-        let rows = json::array(rows.map(|(key, body)| (key.report_id, key.part, body)));
+        let rows = json::array(rows.map(|(key, body)| (key.report_id, key.event_index, body)));
         let mut write = self.begin().await?;
         if !raise_fence(&mut write, subscription).await? {
             write.roll_back().await;

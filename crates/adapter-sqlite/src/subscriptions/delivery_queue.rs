@@ -53,7 +53,7 @@ impl DeliveryQueue for SqliteStore {
 
     async fn pending_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
         let found = self.delivery(key).await?;
-        Ok(found.filter(|delivery| delivery.state.is_open()))
+        Ok(found.filter(|delivery| delivery.state.is_pending()))
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {

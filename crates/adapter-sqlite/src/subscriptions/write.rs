@@ -48,7 +48,7 @@ fn bind(
 ) -> Result<(), BoxDynError> {
     values.add(subscription.0)?;
     values.add(delivery.key.report_id)?;
-    values.add(delivery.key.part)?;
+    values.add(delivery.key.event_index)?;
     values.add(delivery.position.0)?;
     values.add(delivery.created_at.unix_micros())?;
     values.add(delivery.next_attempt_at.map(Timestamp::unix_micros))?;
@@ -63,7 +63,7 @@ fn bind(
     values.add(delivery.kept_body())?;
     let again = Some(delivery.retrying_since).filter(|since| *since != delivery.created_at);
     values.add(again.map(Timestamp::unix_micros))?;
-    values.add(delivery.rests_until.map(Timestamp::unix_micros))
+    values.add(delivery.cooldown_until.map(Timestamp::unix_micros))
 }
 
 fn statement(rows: usize) -> String {

@@ -132,13 +132,13 @@ async fn a_410_ends_it() {
 #[case(503, "1000000", 86_400)]
 #[case(302, "5", 5)]
 #[tokio::test]
-async fn a_subscriber_may_ask_to_be_left_alone(
+async fn an_endpoint_may_delay_the_retry(
     #[case] status: u16,
-    #[case] asked: &str,
+    #[case] retry_after: &str,
     #[case] seconds: u64,
 ) {
     let server = Server::answering(format!(
-        "HTTP/1.1 {status} Later\r\nretry-after: {asked}\r\ncontent-length: 0\r\n\r\n"
+        "HTTP/1.1 {status} Later\r\nretry-after: {retry_after}\r\ncontent-length: 0\r\n\r\n"
     ));
     let retry = retry(settings(), &server.url()).await;
     assert_eq!(retry.after, Some(Duration::from_secs(seconds)));

@@ -226,7 +226,7 @@ async fn nothing_is_sent_to_whoever_proves_to_be_somebody_else() {
     world
         .push_until("the endpoint fails", async || {
             let found = world.store.find(world.id).await.unwrap().unwrap();
-            found.failing_since.is_some() && found.open == 6
+            found.failing_since.is_some() && found.pending == 6
         })
         .await;
     let deliveries = world.deliveries().await;

@@ -19,13 +19,13 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 pub async fn run(settings: &Settings, json: bool, args: EraseArgs) -> Result<()> {
     let mut input = io::stdin().lock();
-    let addressee = match &args.recipient.recipient {
+    let recipient = match &args.recipient.recipient {
         Some(number) => Recipient::parse(number).context("--recipient")?,
         None => Recipient::parse(&read_line(&mut input)?).context("--recipient-stdin")?,
     };
     let reason = args.reason.as_deref().map(ErasureReason::parse);
     let request = EraseRequest {
-        recipient: addressee,
+        recipient,
         reason: reason.transpose().context("--reason")?,
         via: RequestedVia::CommandLine,
     };
@@ -60,8 +60,8 @@ fn read_line(input: &mut impl BufRead) -> Result<String> {
 }
 
 /// Says how the recipient was interpreted, masked or unmasked.
-fn interpretation(addressee: &Recipient, unmasked: bool) -> String {
-    let key = addressee.key();
+fn interpretation(recipient: &Recipient, unmasked: bool) -> String {
+    let key = recipient.key();
     let digits = key
         .as_deref()
         .filter(|key| key.bytes().all(|byte| byte.is_ascii_digit()));
@@ -69,14 +69,14 @@ fn interpretation(addressee: &Recipient, unmasked: bool) -> String {
         let shown = if unmasked {
             format!("+{digits}")
         } else {
-            format!("{addressee} of {} digits", digits.len())
+            format!("{recipient} of {} digits", digits.len())
         };
         return format!("Erases the number {shown}, in every spelling and under any scheme.");
     }
     let shown = if unmasked {
-        addressee.address().reveal().to_owned()
+        recipient.address().reveal().to_owned()
     } else {
-        addressee.to_string()
+        recipient.to_string()
     };
     if key.is_some() {
         format!("Erases the user id {shown}, under any scheme.")

@@ -15,7 +15,7 @@ use crate::composition::{self, Stores};
 pub async fn position(log: &LogTailCache, name: &str, text: &str) -> Result<LogPosition> {
     match text {
         "latest" => Ok(log.head().await?),
-        "oldest" => Ok(log.position_at(Timestamp::EPOCH).await?),
+        "oldest" => Ok(log.seek(Timestamp::EPOCH).await?),
         text => wire::position(text).with_context(|| {
             format!("{name} is {text:?}; expected a position as the API shows it, latest or oldest")
         }),
@@ -30,7 +30,7 @@ pub async fn start(log: &LogTailCache, start: &StartArgs) -> Result<Option<LogPo
     let Some(text) = &start.since else {
         return Ok(None);
     };
-    Ok(Some(log.position_at(time("--since", text)?).await?))
+    Ok(Some(log.seek(time("--since", text)?).await?))
 }
 
 /// Returns the position of the cursor that `--cursor` names.

@@ -67,13 +67,13 @@ pub async fn run(settings: &Settings) -> Result<()> {
         secret: &secret,
     };
     let listener = socket.map(|socket| parts.listen(socket)).transpose()?;
-    let push = DeliveryWorker::new(
+    let worker = DeliveryWorker::new(
         parts.delivery(webhook_sender::create(settings)?),
         settings.delivery.settings(),
         system::worker_name(),
     );
     #[expect(clippy::disallowed_methods, reason = "awaited when stopping")]
-    let mut delivery = tokio::spawn(event_delivery::run(Arc::new(push), stop.clone()));
+    let mut delivery = tokio::spawn(event_delivery::run(Arc::new(worker), stop.clone()));
     tracing::info!(database = %settings.storage.database()?, "working");
 
     let died = tokio::select! {

@@ -52,7 +52,7 @@ pub struct DeliveryOptions {
     /// further events are read for it
     #[arg(long = "push-open-max", env = "RECEIPTD_PUSH_OPEN_MAX", default_value_t = 50_000,
           value_parser = range(1..=1_000_000))]
-    pub open_max: u32,
+    pub max_pending: u32,
     /// Hours without a successful delivery after which a subscription is paused, 1 to 8760
     #[arg(long = "push-pause-after", env = "RECEIPTD_PUSH_PAUSE_AFTER_HOURS", default_value_t = 24,
           value_parser = range(1..=8760))]
@@ -74,7 +74,7 @@ impl DeliveryOptions {
 
     /// Returns the maximum number of pending deliveries of a subscription.
     pub fn max_pending(&self) -> usize {
-        size(self.open_max)
+        size(self.max_pending)
     }
 
     /// Returns the maximum number of concurrent attempts if `open_files` may be open.

@@ -235,7 +235,7 @@ async fn delivery_thread_has_low_priority() {
     let server = home.serve();
     let niceness = |of_delivery: bool| {
         let threads = server.threads().into_iter();
-        let threads = threads.filter(|(name, _)| (name == "push") == of_delivery);
+        let threads = threads.filter(|(name, _)| (name == "delivery") == of_delivery);
         threads.map(|(_, niceness)| niceness).collect::<Vec<_>>()
     };
     until("the delivery thread runs", async || niceness(true) == [15]).await;

@@ -40,8 +40,8 @@ fn delivery(state: DeliveryState) -> Delivery {
         created_at: at(1),
         retrying_since: at(1),
         next_attempt_at: (state == DeliveryState::Retrying).then_some(at(50)),
-        rests_until: (state == DeliveryState::Retrying).then_some(at(50)),
-        finished_at: (!state.is_open()).then_some(at(50)),
+        cooldown_until: (state == DeliveryState::Retrying).then_some(at(50)),
+        finished_at: (!state.is_pending()).then_some(at(50)),
         body: (state != DeliveryState::Delivered).then(|| "{}".to_owned()),
     }
 }
@@ -93,7 +93,7 @@ fn what_is_dead_or_due_later_can_be_retried(
             state: DeliveryState::Retrying,
             retrying_since: at(now),
             next_attempt_at: Some(at(now)),
-            rests_until: None,
+            cooldown_until: None,
             finished_at: None,
             ..before
         }

@@ -53,7 +53,7 @@ pub fn subscription(number: u128) -> Subscription {
 #[must_use]
 pub fn delivery(subscription: SubscriptionId, report_id: i64, state: DeliveryState) -> Delivery {
     let event_type = EventType::Moved(DeliveryStatus::Delivered);
-    let finished_at = (!state.is_open()).then(|| time(MADE_AT + 200_000));
+    let finished_at = (!state.is_pending()).then(|| time(MADE_AT + 200_000));
     let mut attempts = Attempts::default();
     match state {
         DeliveryState::Delivered => attempts.push(Attempt {
@@ -77,7 +77,7 @@ pub fn delivery(subscription: SubscriptionId, report_id: i64, state: DeliverySta
         created_at: time(MADE_AT),
         retrying_since: time(MADE_AT),
         next_attempt_at: (state == DeliveryState::Retrying).then(|| time(MADE_AT + 5_000_000)),
-        rests_until: None,
+        cooldown_until: None,
         finished_at,
         body: (state != DeliveryState::Delivered).then(|| format!(r#"{{"report":{report_id}}}"#)),
     }

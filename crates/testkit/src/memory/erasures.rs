@@ -68,7 +68,7 @@ impl ErasureProgress {
             erasure.messages += messages;
             erasure.reports += logged;
             let keys: Vec<_> = found.messages.into_iter().collect();
-            erasure.deliveries += subscriptions.forget_bodies(&keys, now);
+            erasure.deliveries += subscriptions.erase_deliveries(&keys, now);
         }
         if !in_log && found.looked_at < budget {
             erasure.finished_at = Some(now);

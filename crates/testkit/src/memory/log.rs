@@ -65,7 +65,7 @@ impl EventLog for MemoryStore {
         Ok(LogPosition(self.open()?.reports.last_id))
     }
 
-    async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
+    async fn seek(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
         let data = self.open()?;
         let log = &data.reports;
         let mut reports = log.log.values();
@@ -74,21 +74,21 @@ impl EventLog for MemoryStore {
         Ok(LogPosition(before.max(log.pruned_through)))
     }
 
-    async fn behind(
+    async fn count_after(
         &self,
         position: LogPosition,
         at_most: NonZeroU16,
     ) -> Result<Remaining, StoreError> {
         let data = self.open()?;
         let log = &data.reports;
-        let behind = log.log.range(position.0.saturating_add(1)..);
-        let behind: Vec<_> = behind
+        let after = log.log.range(position.0.saturating_add(1)..);
+        let after: Vec<_> = after
             .take(usize::from(at_most.get()))
             .map(|(_, logged)| logged.report.arrived_at)
             .collect();
         Ok(Remaining {
-            reports: u64::try_from(behind.len()).unwrap_or(u64::MAX),
-            since: behind.iter().min().copied(),
+            reports: u64::try_from(after.len()).unwrap_or(u64::MAX),
+            since: after.iter().min().copied(),
             pruned: position.0 < log.pruned_through,
         })
     }

@@ -61,12 +61,12 @@ impl Maintenance for MemoryStore {
         Ok(self.open()?.subscriptions.prune(before, budget))
     }
 
-    async fn forget_bodies(
+    async fn erase_deliveries(
         &self,
         messages: &[MessageKey],
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        Ok(self.open()?.subscriptions.forget_bodies(messages, now))
+        Ok(self.open()?.subscriptions.erase_deliveries(messages, now))
     }
 
     async fn retention_clock(

@@ -48,7 +48,7 @@ impl Endpoint {
         outcome: &Result<Delivered, SendError>,
         times: AttemptTimes,
     ) -> AttemptOutcome {
-        delivery.rests_until = None;
+        delivery.cooldown_until = None;
         delivery.next_attempt_at = None;
         match outcome {
             Ok(_) => {
@@ -92,7 +92,7 @@ impl Endpoint {
         };
         delivery.state = DeliveryState::Retrying;
         delivery.next_attempt_at = Some(plus(now, retry.retry_delay(failures, retry_after)));
-        delivery.rests_until = cooldown;
+        delivery.cooldown_until = cooldown;
         AttemptOutcome::Failed
     }
 }
@@ -174,7 +174,7 @@ mod tests {
             let outcome = endpoint.complete(&mut delivery, &refusal, at(NOW));
             assert_eq!(outcome, AttemptOutcome::Failed);
             assert_eq!(delivery.next_attempt_at, Some(hours(2)));
-            assert_eq!(delivery.rests_until, limited.then(|| hours(1)));
+            assert_eq!(delivery.cooldown_until, limited.then(|| hours(1)));
             assert_eq!(endpoint.ready_at() > NOW, limited);
         }
     }

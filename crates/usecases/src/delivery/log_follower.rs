@@ -112,7 +112,7 @@ fn delivery(
         created_at: now,
         retrying_since: now,
         next_attempt_at: None,
-        rests_until: None,
+        cooldown_until: None,
         finished_at: None,
         body: Some(form.to_json()),
     }

@@ -145,13 +145,13 @@ mod tests {
     fn retry_after_is_the_minimum_delay_and_cools_down_for_at_most_an_hour() {
         let mut retry = RetryPolicy::new(1, START);
         assert_eq!(retry.cooldown_until(), START);
-        let asked = Duration::from_secs(90);
-        assert_eq!(retry.start_cooldown(START, asked), at(90));
-        assert_eq!(retry.start_cooldown(START, asked / 3), at(30));
+        let delay = Duration::from_secs(90);
+        assert_eq!(retry.start_cooldown(START, delay), at(90));
+        assert_eq!(retry.start_cooldown(START, delay / 3), at(30));
         assert_eq!(retry.cooldown_until(), at(90));
         retry.start_cooldown(START, Duration::from_hours(20));
         assert_eq!(retry.cooldown_until(), at(3_600));
-        let asked = Duration::from_hours(5);
-        assert_eq!(retry.retry_delay(1, asked), asked);
+        let delay = Duration::from_hours(5);
+        assert_eq!(retry.retry_delay(1, delay), delay);
     }
 }

@@ -66,7 +66,7 @@ impl DispatcherState {
         let (now, failing_since) = (timeline.now(), leased.failing_since);
         let failing = failing_since.map(|at| timeline.convert_stored(at, Duration::ZERO));
         let seed = random_seed(&dependencies.environment.secret_bytes());
-        let last = leased.open.last().map(PendingDelivery::place);
+        let last = leased.pending.last().map(PendingDelivery::order);
         let mut state = Self {
             settings,
             lease: LeaseHolder::new(
@@ -90,7 +90,7 @@ impl DispatcherState {
             reported_full: false,
             subscription: leased.subscription,
         };
-        state.restore(leased.open);
+        state.restore(leased.pending);
         state
     }
 
@@ -99,9 +99,9 @@ impl DispatcherState {
             let convert = |at, max_ahead| self.timeline.convert_stored(at, max_ahead);
             let next = delivery.next_attempt_at;
             delivery.next_attempt_at = next.map(|at| convert(at, MAX_RETRY_AFTER));
-            let cooldown = delivery.rests_until;
-            delivery.rests_until = cooldown.map(|at| convert(at, MAX_COOLDOWN));
-            if let Some(until) = delivery.rests_until {
+            let cooldown = delivery.cooldown_until;
+            delivery.cooldown_until = cooldown.map(|at| convert(at, MAX_COOLDOWN));
+            if let Some(until) = delivery.cooldown_until {
                 self.endpoint.retry.extend_cooldown(until);
             }
         }
@@ -116,7 +116,7 @@ impl DispatcherState {
 
     /// Adds the next pending deliveries of the store.
     pub(super) fn restore_more(&mut self, more: Vec<PendingDelivery>) {
-        let last = more.last().map(PendingDelivery::place);
+        let last = more.last().map(PendingDelivery::order);
         self.restored_up_to = last.filter(|_| more.len() >= MAX_PENDING);
         self.restore(more);
     }
@@ -135,7 +135,7 @@ impl DispatcherState {
     pub(super) fn add_progress(&mut self, mut delivery: Delivery) {
         let stored = |at| self.timeline.to_time_of_day(at);
         delivery.next_attempt_at = delivery.next_attempt_at.map(stored);
-        delivery.rests_until = delivery.rests_until.map(stored);
+        delivery.cooldown_until = delivery.cooldown_until.map(stored);
         self.progress.add(delivery, Instant::now());
     }
 

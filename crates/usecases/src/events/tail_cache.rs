@@ -285,17 +285,17 @@ impl LogTailCache {
         self.log.head().await
     }
 
-    /// See [`EventLog::position_at`].
-    pub async fn position_at(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
-        self.log.position_at(moment).await
+    /// See [`EventLog::seek`].
+    pub async fn seek(&self, moment: Timestamp) -> Result<LogPosition, StoreError> {
+        self.log.seek(moment).await
     }
 
-    /// See [`EventLog::behind`].
-    pub async fn behind(
+    /// See [`EventLog::count_after`].
+    pub async fn count_after(
         &self,
         position: LogPosition,
         at_most: NonZeroU16,
     ) -> Result<Remaining, StoreError> {
-        self.log.behind(position, at_most).await
+        self.log.count_after(position, at_most).await
     }
 }

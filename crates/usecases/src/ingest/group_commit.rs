@@ -133,7 +133,7 @@ impl GroupCommitWriters {
             if let Some(throttle) = &self.throttle {
                 let throttled = throttle.batch_taken(taken, max_batch, Instant::now().into());
                 if !throttled.is_zero() {
-                    self.metrics.pushing_slowed(throttled);
+                    self.metrics.delivery_throttled(throttled);
                 }
             }
             let span = tracing::debug_span!("ingest_batch", reports = taken);

@@ -90,7 +90,7 @@ impl ReceiveReport {
     /// counted.
     pub async fn run(&self, request: ReportRequest<'_>) -> Result<(), ReceiveError> {
         let arrived_at = self.clock.now();
-        let reports = match self.read(&request, arrived_at) {
+        let reports = match self.parse(&request, arrived_at) {
             Ok(reports) => reports,
             Err(error) => {
                 self.reject(&request, arrived_at, &error).await;
@@ -118,7 +118,7 @@ impl ReceiveReport {
         Ok(())
     }
 
-    fn read(
+    fn parse(
         &self,
         request: &ReportRequest<'_>,
         arrived_at: Timestamp,
@@ -130,7 +130,7 @@ impl ReceiveReport {
         if let Some(token) = &known.signing_token {
             self.verify(request, known, token)?;
         }
-        let reports = match request.integrator.read(request.headers, request.body) {
+        let reports = match request.integrator.parse(request.headers, request.body) {
             ParseResult::Reports(reports) => reports,
             ParseResult::Ignored(why) => {
                 tracing::debug!(channel = %known.channel.id, why, "nothing to record");
@@ -146,19 +146,19 @@ impl ReceiveReport {
             return Err(ReceiveError::SenderNotAllowed);
         }
         let credential = request.caller.credential;
-        let complete = |read: ParsedReport| Report {
+        let complete = |parsed: ParsedReport| Report {
             key: MessageKey {
                 channel: known.channel.id.clone(),
-                sid: read.sid,
+                sid: parsed.sid,
             },
-            status: read.status,
-            error: read.error,
-            recipient: read.recipient,
-            sender: read.sender,
+            status: parsed.status,
+            error: parsed.error,
+            recipient: parsed.recipient,
+            sender: parsed.sender,
             arrived_at,
             credential,
-            idempotency_token: read.idempotency_token,
-            fields: read.fields,
+            idempotency_token: parsed.idempotency_token,
+            fields: parsed.fields,
         };
         Ok(reports.into_iter().map(complete).collect())
     }

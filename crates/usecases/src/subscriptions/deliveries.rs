@@ -32,7 +32,7 @@ impl ManageSubscriptions {
     ) -> Result<Option<usize>, SubscriptionError> {
         let position = match from {
             ReplayFrom::Position(position) => self.check_reached(position).await?,
-            ReplayFrom::Time(time) => self.0.log.position_at(time).await?,
+            ReplayFrom::Time(time) => self.0.log.seek(time).await?,
             ReplayFrom::Message(key) => return self.replay_message(id, &key).await.map(Some),
         };
         if self.0.deliveries.rewind(id, position).await? {
@@ -85,7 +85,7 @@ impl ManageSubscriptions {
                     created_at: now,
                     retrying_since: now,
                     next_attempt_at: first.then_some(now),
-                    rests_until: None,
+                    cooldown_until: None,
                     finished_at: None,
                     body: Some(form.to_json()),
                 });

@@ -37,7 +37,7 @@ async fn clock_set_back_does_not_delay_retries_and_probes() {
         let (world, id) = failing(messages).await;
         let worker = world.work("one");
         until("all have failed", async || {
-            world.status(id).await.open == u64::try_from(messages).unwrap()
+            world.status(id).await.pending == u64::try_from(messages).unwrap()
         })
         .await;
         world.now_behaves(|_, _| 200);
@@ -54,7 +54,10 @@ async fn retry_time_stored_under_a_wrong_clock_is_capped() {
     let right = world.clock.now();
     world.clock.set(right.plus_micros(300 * 3_600_000_000));
     let worker = world.work("one");
-    until("it has failed", async || world.status(id).await.open == 1).await;
+    until("it has failed", async || {
+        world.status(id).await.pending == 1
+    })
+    .await;
     world.kill(worker).await;
     world.now_behaves(|_, _| 200);
     world.clock.set(right);
@@ -87,6 +90,6 @@ async fn clock_set_forward_neither_pauses_nor_gives_up() {
     world.rest().await;
     let status = world.status(id).await;
     assert_eq!(status.subscription.state, SubscriptionState::Active);
-    assert_eq!((status.open, status.dead), (5, 0));
+    assert_eq!((status.pending, status.dead), (5, 0));
     world.end([worker]).await;
 }

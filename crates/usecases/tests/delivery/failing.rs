@@ -31,7 +31,7 @@ async fn one_refused_event_delays_no_other_until_it_is_a_dead_letter() {
     assert!(hours >= 72, "{hours} hours");
     let status = world.status(id).await;
     assert_eq!(status.subscription.state, SubscriptionState::Active);
-    assert_eq!((status.open, status.failing_since), (0, None));
+    assert_eq!((status.pending, status.failing_since), (0, None));
     assert_eq!(world.stops(), []);
     world.end([worker]).await;
 }
@@ -103,7 +103,7 @@ async fn many_refused_events_are_not_retried_more_often_for_the_others() {
     let allowed = if seconds < 60 { 7 } else { 12 };
     assert!(most.unwrap() <= allowed, "{most:?} in {seconds} + 50 s");
     let status = world.status(id).await;
-    assert_eq!((status.open, status.failing_since), (120, None));
+    assert_eq!((status.pending, status.failing_since), (120, None));
     assert_eq!(status.subscription.state, SubscriptionState::Active);
     world.end([worker]).await;
 }

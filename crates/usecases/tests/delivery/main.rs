@@ -8,12 +8,12 @@
 )]
 
 mod clock;
+mod cooldown;
 mod failing;
 mod leases;
 mod limits;
 mod masks;
-mod open;
-mod rests;
+mod pending;
 mod retrying;
 mod sharing;
 mod stopping;
@@ -59,7 +59,7 @@ async fn every_event_is_delivered_once_and_stored() {
     world.record("SM99", &["failed"]).await;
     until("later events arrive", async || world.taken().len() == 181).await;
     let status = world.status(id).await;
-    assert_eq!((status.open, status.dead), (0, 0));
+    assert_eq!((status.pending, status.dead), (0, 0));
     assert!(
         world
             .deliveries(id)
@@ -156,7 +156,7 @@ async fn failing_endpoint_is_probed_rarely_and_catches_up_at_once() {
     .await;
     until("it is not failing any more", async || {
         let status = world.status(id).await;
-        status.failing_since.is_none() && status.open == 0
+        status.failing_since.is_none() && status.pending == 0
     })
     .await;
     world.end([worker]).await;

@@ -54,7 +54,7 @@ async fn world_in_plain() -> (World, SubscriptionId) {
     .await;
     world.record("SM2", &["sent", "read"]).await;
     until("the others are pending", async || {
-        world.status(id).await.open == 2
+        world.status(id).await.pending == 2
     })
     .await;
     world.kill(worker).await;

@@ -69,7 +69,7 @@ async fn replayed_event_is_retried_for_three_days_again() {
     assert!(world.store.rewind(id, LogPosition::START).await.unwrap());
     let worker = world.work("two");
     until("it is pending again", async || {
-        world.status(id).await.open == 1
+        world.status(id).await.pending == 1
     })
     .await;
     // The next worker restores it from the store.
@@ -89,7 +89,10 @@ async fn event_is_retried_for_three_days_again_after_a_pause() {
     let id = world.subscribe(1).await;
     world.record("SM1", &["sent"]).await;
     let worker = world.work("one");
-    until("it is pending", async || world.status(id).await.open == 1).await;
+    until("it is pending", async || {
+        world.status(id).await.pending == 1
+    })
+    .await;
     let failed = only(&world, id).await.attempts.count();
     let since = world.clock.now();
     let reason = PauseReason::Operator;

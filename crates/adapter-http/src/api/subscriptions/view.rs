@@ -160,7 +160,7 @@ impl SubscriptionDetailView {
                 minute: RateView::new(&rates.minute),
                 hour: RateView::new(&rates.hour),
             },
-            open: status.open,
+            open: status.pending,
             dead: status.dead,
             last_delivered: status.last_delivered_at.map(|time| time.to_string()),
             last_error: status.last_error.as_ref().map(AttemptView::new),
@@ -330,7 +330,7 @@ mod tests {
         let mut status = SubscriptionStatus {
             subscription: subscription(1),
             position: LogPosition::START,
-            open: 0,
+            pending: 0,
             dead: 0,
             last_delivered_at: None,
             last_error: None,

@@ -8,7 +8,7 @@ const GOOD: &str =
     "MessageSid=SM1&MessageStatus=sent&To=whatsapp:%2B15550100001&From=whatsapp:%2B15550100002";
 
 fn read_text(body: &str) -> ParseResult {
-    read(body.as_bytes(), None)
+    parse(body.as_bytes(), None)
 }
 
 fn report(body: &str) -> ParsedReport {
@@ -19,7 +19,7 @@ fn report(body: &str) -> ParsedReport {
 }
 
 fn validation_error(body: &[u8]) -> ValidationError {
-    match read(body, None) {
+    match parse(body, None) {
         ParseResult::Invalid(error) => error,
         other => panic!("{other:?}"),
     }
@@ -30,7 +30,7 @@ fn too_long_fields_are_invalid() {
     // Every byte takes six in JSON.
     let with = |bytes: usize| [GOOD.as_bytes(), b"&a=b&Note=", &vec![1; bytes]].concat();
     let room = FIELDS_LENGTH_MAX - r#"{"a":"b","Note":""}"#.len();
-    let ParseResult::Reports(_) = read(&with(room / 6), None) else {
+    let ParseResult::Reports(_) = parse(&with(room / 6), None) else {
         panic!("there is room for it")
     };
     let refused = validation_error(&with(room / 6 + 1));
@@ -322,7 +322,7 @@ proptest! {
 
     #[test]
     fn no_body_panics(body: Vec<u8>) {
-        let _ = read(&body, None);
+        let _ = parse(&body, None);
     }
 
     #[test]

@@ -126,8 +126,8 @@ impl ServerParts<'_> {
             metrics: self.metrics.clone(),
         };
         let settings = self.settings.delivery.settings();
-        let push = DeliveryWorker::new(parts, settings, system::worker_name());
-        event_delivery::start_thread(push, stop.clone()).context("cannot start event delivery")
+        let worker = DeliveryWorker::new(parts, settings, system::worker_name());
+        event_delivery::start_thread(worker, stop.clone()).context("cannot start event delivery")
     }
 
     /// Returns the background tasks of a server; with `--no-workers` without maintenance.

@@ -125,8 +125,8 @@ impl TwilioCaller {
 
     async fn call(&self, body: &str, token: Uuid, tally: &mut Tally) -> Result<(), FailedCall> {
         if !self.at_once {
-            let asked = self.request(body, token, false, tally).await?;
-            let asks = asked
+            let response = self.request(body, token, false, tally).await?;
+            let asks = response
                 .headers()
                 .get(WWW_AUTHENTICATE)
                 .is_some_and(|challenge| {
@@ -135,7 +135,7 @@ impl TwilioCaller {
                         .get(..6)
                         .is_some_and(|it| it.eq_ignore_ascii_case(b"basic "))
                 });
-            match asked.status().as_u16() {
+            match response.status().as_u16() {
                 401 if asks => {}
                 401 => {
                     return Err(FailedCall::answered(

@@ -43,7 +43,7 @@ async fn replay(
         ReplayFrom::Position(event_options::cursor(stores, log, name).await?)
     } else {
         // --all: clap requires one of the options.
-        ReplayFrom::Position(log.position_at(Timestamp::EPOCH).await?)
+        ReplayFrom::Position(log.seek(Timestamp::EPOCH).await?)
     };
     let events = manage.replay(id, from).await?;
     if json {

@@ -16,7 +16,7 @@ pub async fn list(manage: &ManageSubscriptions, json: bool) -> Result<()> {
     let rows = all.iter().map(|status| {
         vec![
             status.subscription.id.to_string(),
-            status.open.to_string(),
+            status.pending.to_string(),
             status.dead.to_string(),
             output::time_or_never(status.last_delivered_at),
             state(status),

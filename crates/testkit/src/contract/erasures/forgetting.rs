@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::steps::{Erasing, NUMBER, begin, entries, erase, finish, history, id, message};
 use crate::builders::{
-    NOT_SPELLINGS, SPELLINGS, addressee, delivery, key, report, subscription, subscription_id,
+    NOT_SPELLINGS, SPELLINGS, delivery, key, recipient, report, subscription, subscription_id,
     time, twilio_sid,
 };
 use crate::contract::reports::record;
@@ -47,7 +47,7 @@ pub async fn an_erased_person_is_found_nowhere(stores: Erasing) {
     );
     for form in [NUMBER, "whatsapp:US.1349802745130002"] {
         let filter = MessageFilter {
-            recipient: Some(addressee(form)),
+            recipient: Some(recipient(form)),
             ..MessageFilter::default()
         };
         let listed = stores

@@ -91,8 +91,8 @@ pub async fn reading_again_hands_out_the_same(stores: Logs) {
     for after in [0, 3, count / 2, count - 1] {
         let from = all[after].position;
         let page = page(&*stores.one, Some(from), 1_000).await;
-        let behind = all.iter().filter(|entry| entry.position > from);
-        assert!(page.entries.iter().eq(behind));
+        let after = all.iter().filter(|entry| entry.position > from);
+        assert!(page.entries.iter().eq(after));
     }
 }
 
@@ -116,11 +116,11 @@ pub async fn an_empty_log_is_complete_and_its_reader_stays_where_it_is(stores: L
     record(&*stores.one, &[report("SM1").build()]).await;
     let mut reader = Reader::default();
     reader.until(&*stores.one, 1, 10).await;
-    let behind = Some(reader.entries[0].position);
-    let end = page(&*stores.one, behind, 10).await;
+    let after = Some(reader.entries[0].position);
+    let end = page(&*stores.one, after, 10).await;
     assert_eq!(
         (end.entries.len(), end.complete, Some(end.next)),
-        (0, true, behind)
+        (0, true, after)
     );
 }
 
@@ -183,7 +183,7 @@ pub async fn a_log_can_be_read_from_a_time_on(stores: Logs) {
         (8 * day + 1, 7),
         (9 * day, 7),
     ] {
-        let position = stores.other.position_at(time(moment)).await;
+        let position = stores.other.seek(time(moment)).await;
         let position = position.expect("it is known");
         let page = page(&*stores.one, Some(position), 100).await;
         assert_eq!(page.entries, all[first..], "{moment}");
@@ -191,7 +191,7 @@ pub async fn a_log_can_be_read_from_a_time_on(stores: Logs) {
 }
 
 pub async fn a_time_after_all_reports_is_the_head(stores: Logs) {
-    let at = |moment| stores.one.position_at(time(moment));
+    let at = |moment| stores.one.seek(time(moment));
     let empty = at(5).await.expect("it is known");
     assert!(page(&*stores.one, Some(empty), 10).await.entries.is_empty());
     record(&*stores.one, &[report("SM1").at(5).build()]).await;
@@ -215,9 +215,9 @@ pub async fn another_store_on_the_same_data_hands_out_the_same(stores: Logs) {
 }
 
 pub async fn what_is_behind_a_position_is_counted_up_to_a_limit(stores: Logs) {
-    let behind = async |position: LogPosition, at_most: u16| {
+    let after = async |position: LogPosition, at_most: u16| {
         let at_most = NonZeroU16::new(at_most).expect("at least one");
-        let rest = stores.other.behind(position, at_most).await;
+        let rest = stores.other.count_after(position, at_most).await;
         rest.expect("the store is there")
     };
     let rest = |reports, since: Option<i64>| Remaining {
@@ -226,7 +226,7 @@ pub async fn what_is_behind_a_position_is_counted_up_to_a_limit(stores: Logs) {
         pruned: false,
     };
     let head = stores.one.head().await.expect("the store is there");
-    assert_eq!(behind(head, 10).await, rest(0, None));
+    assert_eq!(after(head, 10).await, rest(0, None));
     for (n, at) in [(1, 500), (2, 300), (3, 400), (3, 600)] {
         record(&*stores.one, &[report(&twilio_sid(n)).at(at).build()]).await;
     }
@@ -244,7 +244,7 @@ pub async fn what_is_behind_a_position_is_counted_up_to_a_limit(stores: Logs) {
         (third.position, 100, rest(0, None)),
         (LogPosition(i64::MAX), 100, rest(0, None)),
     ] {
-        let found = behind(position, at_most).await;
+        let found = after(position, at_most).await;
         assert_eq!(found, counted, "{position}, {at_most}");
     }
 }

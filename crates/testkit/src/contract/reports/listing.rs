@@ -5,7 +5,7 @@ use domain::{DeliveryStatus, ErrorCode, Message, Report};
 use ports::ReportStore;
 
 use super::model::{Model, list, record};
-use crate::builders::{NOT_SPELLINGS, SPELLINGS, addressee, channel_id, report, time, twilio_sid};
+use crate::builders::{NOT_SPELLINGS, SPELLINGS, channel_id, recipient, report, time, twilio_sid};
 use crate::contract::Stores;
 
 type Reports = Stores<dyn ReportStore>;
@@ -180,7 +180,7 @@ pub async fn every_filter_lets_through_what_it_names(stores: Reports) {
         "whatsapp:+155500",
     ] {
         filters.push(MessageFilter {
-            recipient: Some(addressee(to)),
+            recipient: Some(recipient(to)),
             ..none()
         });
     }
@@ -211,7 +211,7 @@ pub async fn a_recipient_is_found_in_every_spelling(stores: Reports) {
     record(&*stores.one, &reports).await;
     for spelling in SPELLINGS {
         let filter = MessageFilter {
-            recipient: Some(addressee(spelling)),
+            recipient: Some(recipient(spelling)),
             ..MessageFilter::default()
         };
         let found = list(&*stores.one, &filter, 3).await;
@@ -225,7 +225,7 @@ pub async fn a_recipient_is_found_in_every_spelling(stores: Reports) {
         assert_eq!(found, wanted, "of {spelling:?}");
     }
     let filter = MessageFilter {
-        recipient: Some(addressee(" RCS: Brand-agent")),
+        recipient: Some(recipient(" RCS: Brand-agent")),
         ..MessageFilter::default()
     };
     let found = list(&*stores.one, &filter, 3).await;
@@ -239,7 +239,7 @@ pub async fn filters_hold_together_and_on_every_page(stores: Reports) {
         channel: Some(channel_id("10")),
         status: Some(DeliveryStatus::Read),
         contradicted: Some(true),
-        recipient: Some(addressee("whatsapp:US.a")),
+        recipient: Some(recipient("whatsapp:US.a")),
         error_code: Some(ErrorCode::parse("63016").expect("a code")),
         since: Some(time(1_001)),
         until: Some(time(1_014)),

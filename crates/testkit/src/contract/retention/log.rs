@@ -36,7 +36,10 @@ async fn assert_gone(stores: &Retained, all: &[LogEntry], gone: usize) {
     for (place, entry) in all.iter().enumerate() {
         let oldest = pruned(&*stores.one, entry.position).await;
         assert_eq!(oldest.is_some(), place + 1 < gone, "place {place}");
-        let rest = stores.one.behind(entry.position, NonZeroU16::MAX).await;
+        let rest = stores
+            .one
+            .count_after(entry.position, NonZeroU16::MAX)
+            .await;
         let rest = rest.expect("the store is there");
         assert_eq!(rest.pruned, oldest.is_some(), "place {place}");
         if let Some(oldest) = oldest {
@@ -44,7 +47,7 @@ async fn assert_gone(stores: &Retained, all: &[LogEntry], gone: usize) {
             assert_eq!(page.entries, all[gone..]);
         }
     }
-    let long_ago = stores.one.position_at(time(-DAY)).await;
+    let long_ago = stores.one.seek(time(-DAY)).await;
     let from = Some(long_ago.expect("it is known"));
     assert_eq!(page(&*stores.one, from, 1_000).await.entries, all[gone..]);
 }

@@ -49,7 +49,7 @@ fn tried(report: i64, state: DeliveryState, at: &[i64]) -> Delivery {
         });
     }
     delivery.attempts = attempts;
-    let last = at.last().filter(|_| !state.is_open());
+    let last = at.last().filter(|_| !state.is_pending());
     delivery.finished_at = last.map(|at| time(at + 5));
     delivery
 }
@@ -93,9 +93,9 @@ pub async fn attempts_of_other_subscriptions_are_not_counted(stores: Pushing) {
         let lease = claim(&*stores.one).await.lease;
         let mut done = tried(1, DeliveryState::Delivered, &[NOW, NOW + 1]);
         done.key.subscription = subscription_id(number);
-        let mut open = tried(2, DeliveryState::Retrying, &[NOW]);
-        open.key.subscription = subscription_id(number);
-        assert!(record(&*stores.one, &lease, 1, &[done, open]).await);
+        let mut pending = tried(2, DeliveryState::Retrying, &[NOW]);
+        pending.key.subscription = subscription_id(number);
+        assert!(record(&*stores.one, &lease, 1, &[done, pending]).await);
     }
     for number in 1..3 {
         let found = counted(&*stores.one, subscription_id(number), NOW).await;
@@ -116,9 +116,9 @@ pub async fn where_too_much_has_ended_attempts_are_counted_from_a_later_time(sto
     assert!(record(&*stores.one, &lease, 1, &deliveries).await);
     let found = counted(&*stores.one, id(), NOW).await;
     assert_eq!(found, recent(NOW, MAX_RECENT as u64, 0));
-    let open = tried(0, DeliveryState::Retrying, &[NOW, NOW + 25]);
+    let pending = tried(0, DeliveryState::Retrying, &[NOW, NOW + 25]);
     let more = [1, 2].map(|n| tried(most + n, DeliveryState::Delivered, &[NOW + (most + n) * 10]));
-    let more: Vec<_> = more.into_iter().chain([open]).collect();
+    let more: Vec<_> = more.into_iter().chain([pending]).collect();
     assert!(record(&*stores.one, &lease, 1, &more).await);
     // The second one, whose attempt began at 20, ended at 25 and was not looked at.
     let found = counted(&*stores.one, id(), NOW).await;

@@ -47,7 +47,7 @@ fn fresh(subscription: &Subscription, position: i64) -> SubscriptionStatus {
     SubscriptionStatus {
         subscription: subscription.clone(),
         position: LogPosition(position),
-        open: 0,
+        pending: 0,
         dead: 0,
         last_delivered_at: None,
         last_error: None,
@@ -244,7 +244,7 @@ pub async fn a_status_counts_what_is_open_and_what_is_dead(stores: Pushing) {
     assert!(record(store, &lease, 10, &deliveries.concat()).await);
     release(store, &lease).await;
     let wanted = SubscriptionStatus {
-        open: 5,
+        pending: 5,
         dead: 1,
         last_delivered_at: deliveries[0][0].finished_at,
         last_error: Some(failed_attempt(1_795_370_000_000_001)),
@@ -255,5 +255,5 @@ pub async fn a_status_counts_what_is_open_and_what_is_dead(stores: Pushing) {
     let retried = several(5..11, DeliveryState::Delivered);
     assert!(record(store, &leased.lease, 10, &retried).await);
     let found = status(&*stores.other, id()).await;
-    assert_eq!((found.open, found.dead), (0, 0));
+    assert_eq!((found.pending, found.dead), (0, 0));
 }

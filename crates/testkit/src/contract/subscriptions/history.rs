@@ -9,7 +9,8 @@ use ports::ReportStore;
 use ports::subscriptions::MAX_RETRIED;
 
 use super::steps::{
-    Pushing, add, claim, claimed, id, kept, listed, open, record, release, reports, several, status,
+    Pushing, add, claim, claimed, id, kept, listed, pending, record, release, reports, several,
+    status,
 };
 use crate::builders::{delivery, key, report, subscription, subscription_id, time};
 
@@ -129,7 +130,7 @@ pub async fn deliveries_of_a_known_message_are_found(stores: Pushing) {
         state: Some(DeliveryState::Waiting),
         ..filter.clone()
     };
-    let wanted = of_first.iter().filter(|it| it.state.is_open());
+    let wanted = of_first.iter().filter(|it| it.state.is_pending());
     assert!(
         listed(&*stores.other, &waiting, 100)
             .await
@@ -150,7 +151,10 @@ pub async fn a_delivery_nobody_recorded_is_none(stores: Pushing) {
     assert!(record(&*stores.one, &lease, 1, std::slice::from_ref(&one)).await);
     let subscription = subscription_id(2);
     for other in [
-        DeliveryKey { part: 1, ..one.key },
+        DeliveryKey {
+            event_index: 1,
+            ..one.key
+        },
         DeliveryKey {
             report_id: 2,
             ..one.key
@@ -187,11 +191,11 @@ pub async fn a_retried_delivery_is_open_with_its_history(stores: Pushing) {
             let found = kept(&*stores.one, delivery.key).await;
             assert_eq!(found.as_ref(), Some(&wanted));
         }
-        left.extend(Some(wanted).filter(|it| it.state.is_open()));
+        left.extend(Some(wanted).filter(|it| it.state.is_pending()));
     }
-    assert_eq!(claim(&*stores.one).await.open, open(&left));
+    assert_eq!(claim(&*stores.one).await.pending, pending(&left));
     let found = status(&*stores.one, id()).await;
-    assert_eq!((found.open, found.dead), (3, 1));
+    assert_eq!((found.pending, found.dead), (3, 1));
 }
 
 /// Holds for a single retry, a retry of all, and a replay.
@@ -199,7 +203,7 @@ pub async fn a_retried_delivery_has_as_long_as_a_new_one(stores: Pushing) {
     let lease = claimed(&stores).await;
     let told = |n, state| Delivery {
         retrying_since: time(70),
-        rests_until: Some(time(80)),
+        cooldown_until: Some(time(80)),
         ..delivery(id(), n, state)
     };
     let all = [
@@ -237,7 +241,7 @@ pub async fn a_retried_delivery_has_as_long_as_a_new_one(stores: Pushing) {
     for (delivery, since) in all.iter().zip([90, 92, 92, 92]) {
         let found = kept(&*stores.one, delivery.key).await.expect("it is there");
         assert_eq!(
-            (found.retrying_since, found.rests_until),
+            (found.retrying_since, found.cooldown_until),
             (time(since), None)
         );
         assert_eq!(found.created_at, delivery.created_at);
@@ -307,8 +311,8 @@ pub async fn enqueued_deliveries_are_open_for_the_next_claim(stores: Pushing) {
     let none = stores.other.enqueue(subscription_id(2), &again).await;
     assert!(!none.expect("the store is there"));
     let leased = claim(&*stores.one).await;
-    assert_eq!((leased.open, leased.position.0), (open(&again), 7));
-    assert_eq!(status(&*stores.one, id()).await.open, 3);
+    assert_eq!((leased.pending, leased.position.0), (pending(&again), 7));
+    assert_eq!(status(&*stores.one, id()).await.pending, 3);
 }
 
 pub async fn bodies_are_replaced_where_there_are_any(stores: Pushing) {
@@ -364,15 +368,19 @@ pub async fn a_rewound_subscription_is_read_from_there(stores: Pushing) {
         let rewound = stores.other.rewind(id(), LogPosition(to)).await;
         assert!(rewound.expect("the store is there"));
         let found = status(&*stores.one, id()).await;
-        assert_eq!((found.position.0, found.open), (stands, 2), "back to {to}");
+        assert_eq!(
+            (found.position.0, found.pending),
+            (stands, 2),
+            "back to {to}"
+        );
     }
     release(&*stores.one, &lease).await;
     let leased = [claim(&*stores.one).await, claim(&*stores.one).await];
     let leased = leased.iter().find(|it| it.lease.subscription == id());
     let leased = leased.expect("one of the two");
     assert_eq!(
-        (leased.position, &leased.open),
-        (LogPosition::START, &open(&left))
+        (leased.position, &leased.pending),
+        (LogPosition::START, &pending(&left))
     );
     let none = stores.one.rewind(subscription_id(3), LogPosition(1)).await;
     assert!(!none.expect("the store is there"));
@@ -381,16 +389,16 @@ pub async fn a_rewound_subscription_is_read_from_there(stores: Pushing) {
 pub async fn a_subscription_skips_what_is_gone_and_no_more(stores: Pushing) {
     let lease = claimed(&stores).await;
     add(&*stores.one, &subscription(2)).await;
-    let open = several(1..3, DeliveryState::Retrying);
-    assert!(record(&*stores.one, &lease, 7, &open).await);
+    let pending = several(1..3, DeliveryState::Retrying);
+    assert!(record(&*stores.one, &lease, 7, &pending).await);
     for (to, stands) in [(0, 7), (7, 7), (9, 9), (8, 9)] {
         let skipped = stores.other.skip(id(), LogPosition(to)).await;
         assert!(skipped.expect("the store is there"));
         let found = status(&*stores.one, id()).await;
-        assert_eq!((found.position.0, found.open), (stands, 2), "on to {to}");
+        assert_eq!((found.position.0, found.pending), (stands, 2), "on to {to}");
     }
     // The previous holder's position is outdated, so its lease must be lost.
-    assert!(!record(&*stores.one, &lease, 8, &open).await);
+    assert!(!record(&*stores.one, &lease, 8, &pending).await);
     let other = status(&*stores.one, subscription_id(2)).await;
     assert_eq!(other.position, LogPosition::START);
     let none = stores.one.skip(subscription_id(3), LogPosition(1)).await;

@@ -18,7 +18,7 @@ pub async fn a_subscription_is_claimed_by_one(stores: Pushing) {
     let leased = claim(&*stores.one).await;
     assert_eq!(leased.lease.subscription, id());
     assert_eq!(leased.subscription, subscription(1));
-    assert_eq!((leased.open.len(), leased.more_pending), (0, false));
+    assert_eq!((leased.pending.len(), leased.more_pending), (0, false));
     for store in [&*stores.one, &*stores.other] {
         assert_eq!(try_claim(store, LONG).await, None);
     }

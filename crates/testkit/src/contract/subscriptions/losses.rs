@@ -24,7 +24,7 @@ enum Loss {
     RetryAll,
     Enqueue,
     Rewind,
-    Forget,
+    Erase,
     Remove,
 }
 
@@ -34,7 +34,7 @@ const LOSSES: [Loss; 7] = [
     Loss::RetryAll,
     Loss::Enqueue,
     Loss::Rewind,
-    Loss::Forget,
+    Loss::Erase,
     Loss::Remove,
 ];
 
@@ -61,8 +61,8 @@ async fn cause(loss: Loss, store: &dyn PushingStore) {
             assert!(rewound.expect("the store is there"));
         }
         // Of a message that nothing was to be sent about.
-        Loss::Forget => {
-            let forgotten = store.forget_bodies(&[key("SM0")], now).await;
+        Loss::Erase => {
+            let forgotten = store.erase_deliveries(&[key("SM0")], now).await;
             assert_eq!(forgotten.expect("the store is there"), 0);
         }
         Loss::Remove => assert!(remove(store, id()).await),

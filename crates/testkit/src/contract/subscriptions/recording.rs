@@ -7,7 +7,8 @@ use ports::DeliveryQueue;
 use ports::subscriptions::{MAX_PENDING, Progress};
 
 use super::steps::{
-    Pushing, add, claim, claimed, id, kept, listed, open, record, release, reports, several, status,
+    Pushing, add, claim, claimed, id, kept, listed, pending, record, release, reports, several,
+    status,
 };
 use crate::builders::{delivery, failed_attempt, key_on, subscription, subscription_id, time};
 
@@ -21,7 +22,7 @@ fn full(report_id: i64) -> Delivery {
         created_at: time(-1_234_567),
         retrying_since: time(-1_234_566),
         next_attempt_at: Some(time(253_402_300_799_999_999)),
-        rests_until: Some(time(253_402_300_799_999_998)),
+        cooldown_until: Some(time(253_402_300_799_999_998)),
         body: Some(format!(
             "{{\"größe\":\"服务 👍 \\u0000\",\"long\":\"{}\"}}",
             "x".repeat(20_000)
@@ -78,7 +79,7 @@ pub async fn what_a_delivery_is_about_stays_as_it_was(stores: Pushing) {
         key: first.key,
         state: DeliveryState::Dead,
         next_attempt_at: None,
-        rests_until: None,
+        cooldown_until: None,
         finished_at: Some(time(77)),
         ..full(1)
     };
@@ -104,7 +105,7 @@ pub async fn the_body_of_a_delivered_event_is_not_kept(stores: Pushing) {
     for state in [DeliveryState::Retrying, DeliveryState::Delivered] {
         let with_body = kept_with(state, Some("{}"));
         assert!(record(&*stores.one, &lease, 1, &[with_body]).await);
-        let wanted = kept_with(state, Some("{}").filter(|_| state.is_open()));
+        let wanted = kept_with(state, Some("{}").filter(|_| state.is_pending()));
         assert_eq!(kept(&*stores.other, wanted.key).await, Some(wanted));
     }
 }
@@ -191,7 +192,10 @@ pub async fn a_claim_hands_out_open_deliveries_in_log_order(stores: Pushing) {
     assert!(record(&*stores.one, &lease, 10, &all).await);
     release(&*stores.one, &lease).await;
     let leased = claim(&*stores.other).await;
-    assert_eq!((leased.open, leased.more_pending), (open(&wanted), false));
+    assert_eq!(
+        (leased.pending, leased.more_pending),
+        (pending(&wanted), false)
+    );
 }
 
 pub async fn a_claim_hands_out_no_more_than_it_may(stores: Pushing) {
@@ -201,25 +205,25 @@ pub async fn a_claim_hands_out_no_more_than_it_may(stores: Pushing) {
     assert!(record(&*stores.one, &lease, most + 1, &all).await);
     release(&*stores.one, &lease).await;
     let leased = claim(&*stores.other).await;
-    assert!(leased.open == open(&all[..MAX_PENDING]) && leased.more_pending);
+    assert!(leased.pending == pending(&all[..MAX_PENDING]) && leased.more_pending);
     for (after, left) in [(most - 1, 2), (most, 1), (most + 1, 0)] {
-        let after = delivery(id(), after, DeliveryState::Retrying).place();
+        let after = delivery(id(), after, DeliveryState::Retrying).order();
         let more = stores.one.more_pending(id(), after).await;
-        let wanted = open(&all[all.len() - left..]);
+        let wanted = pending(&all[all.len() - left..]);
         assert_eq!(more.expect("the store is there"), wanted);
     }
     let none = stores
         .one
-        .more_pending(subscription_id(2), all[0].place())
+        .more_pending(subscription_id(2), all[0].order())
         .await;
     assert_eq!(none.expect("the store is there"), []);
     let done = several(1..2, DeliveryState::Delivered);
     assert!(record(&*stores.other, &leased.lease, most + 1, &done).await);
     release(&*stores.other, &leased.lease).await;
     let leased = claim(&*stores.other).await;
-    assert!(leased.open == open(&all[1..]) && !leased.more_pending);
-    let more = stores.one.more_pending(id(), all[0].place()).await;
-    assert!(more.expect("the store is there") == open(&all[1..]));
+    assert!(leased.pending == pending(&all[1..]) && !leased.more_pending);
+    let more = stores.one.more_pending(id(), all[0].order()).await;
+    assert!(more.expect("the store is there") == pending(&all[1..]));
 }
 
 pub async fn what_is_open_is_read_whole(stores: Pushing) {
@@ -231,7 +235,7 @@ pub async fn what_is_open_is_read_whole(stores: Pushing) {
     assert!(record(&*stores.one, &lease, 9, &all).await);
     for delivery in all.into_iter().chain([nobodys.clone()]) {
         let found = stores.other.pending_delivery(delivery.key).await;
-        let wanted = Some(delivery).filter(|it| it.state.is_open() && *it != nobodys);
+        let wanted = Some(delivery).filter(|it| it.state.is_pending() && *it != nobodys);
         assert_eq!(found.expect("the store is there"), wanted);
     }
 }
@@ -267,13 +271,13 @@ pub async fn subscriptions_do_not_see_each_others_deliveries(stores: Pushing) {
         let found = reports(&*stores.other, &DeliveryFilter::of(subscription)).await;
         assert_eq!(found, ids);
         assert_eq!(
-            u128::from(status(&*stores.one, subscription).await.open),
+            u128::from(status(&*stores.one, subscription).await.pending),
             number
         );
     }
     for _ in 1..=3 {
         let leased = claim(&*stores.other).await;
         let number = leased.lease.subscription.0.as_u128();
-        assert_eq!(leased.open.len() as u128, number);
+        assert_eq!(leased.pending.len() as u128, number);
     }
 }

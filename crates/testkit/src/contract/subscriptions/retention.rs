@@ -5,8 +5,8 @@ use domain::{Delivery, DeliveryState};
 use ports::maintenance::Pruning;
 
 use super::steps::{
-    Pushing, add, claim, claimed, id, kept, listed, open, prune, record, release, remove, reports,
-    several, status,
+    Pushing, add, claim, claimed, id, kept, listed, pending, prune, record, release, remove,
+    reports, several, status,
 };
 use crate::builders::{delivery, key, subscription, subscription_id, time};
 
@@ -68,7 +68,7 @@ pub async fn open_deliveries_are_never_pruned(stores: Pushing) {
     found.reverse();
     assert_eq!(found, left);
     release(&*stores.one, &lease).await;
-    assert_eq!(claim(&*stores.other).await.open, open(&left));
+    assert_eq!(claim(&*stores.other).await.pending, pending(&left));
 }
 
 pub async fn deliveries_of_removed_subscriptions_are_pruned_first(stores: Pushing) {
@@ -80,7 +80,7 @@ pub async fn deliveries_of_removed_subscriptions_are_pruned_first(stores: Pushin
         let all: Vec<_> = (0..10)
             .zip(states)
             .map(|(n, state)| Delivery {
-                finished_at: (!state.is_open()).then(|| time(5)),
+                finished_at: (!state.is_pending()).then(|| time(5)),
                 ..delivery(leased.lease.subscription, n, state)
             })
             .collect();
@@ -112,7 +112,7 @@ pub async fn forgotten_bodies_are_sent_no_more(stores: Pushing) {
     let now = time(77);
     let erased = [key("SM1"), key("SM9"), key("SM1")];
     for wanted in [6, 0] {
-        let forgotten = stores.other.forget_bodies(&erased, now).await;
+        let forgotten = stores.other.erase_deliveries(&erased, now).await;
         assert_eq!(forgotten.expect("the store is there"), wanted);
     }
     for delivery in &mut all {
@@ -128,7 +128,7 @@ pub async fn forgotten_bodies_are_sent_no_more(stores: Pushing) {
     assert_eq!(status(store, id()).await.dead, 6);
     assert!(!record(store, &lease, 24, &all).await);
     release(store, &lease).await;
-    let open = claim(store).await.open;
-    assert!(open.iter().all(|it| it.message != key("SM1")));
-    assert_eq!(open.len(), 12);
+    let pending = claim(store).await.pending;
+    assert!(pending.iter().all(|it| it.message != key("SM1")));
+    assert_eq!(pending.len(), 12);
 }

@@ -111,7 +111,7 @@ pub(super) fn several(ids: impl IntoIterator<Item = i64>, state: DeliveryState) 
 }
 
 /// What a claim says of these deliveries.
-pub(super) fn open(deliveries: &[Delivery]) -> Vec<PendingDelivery> {
+pub(super) fn pending(deliveries: &[Delivery]) -> Vec<PendingDelivery> {
     deliveries.iter().map(PendingDelivery::from).collect()
 }
 

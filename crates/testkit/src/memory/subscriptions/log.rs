@@ -161,11 +161,11 @@ impl DeliveryStore for MemoryStore {
         }
         let mine = |it: &&Delivery| it.key.subscription == subscription;
         let ended = ended.into_iter().filter(mine);
-        let mut open: Vec<_> = all.of(subscription).map(|(_, it)| it).collect();
-        open.retain(|it| it.state.is_open());
-        open.sort_by_key(|it| it.place());
-        let open = open.into_iter().take(MAX_PENDING);
-        for delivery in ended.chain(open).filter(|_| all.has(subscription)) {
+        let mut pending: Vec<_> = all.of(subscription).map(|(_, it)| it).collect();
+        pending.retain(|it| it.state.is_pending());
+        pending.sort_by_key(|it| it.order());
+        let pending = pending.into_iter().take(MAX_PENDING);
+        for delivery in ended.chain(pending).filter(|_| all.has(subscription)) {
             recent.count(&delivery.attempts);
         }
         Ok(recent)
@@ -194,7 +194,7 @@ impl Subscriptions {
     }
 
     /// Removes the bodies of the deliveries of messages.
-    pub(in crate::memory) fn forget_bodies(
+    pub(in crate::memory) fn erase_deliveries(
         &mut self,
         messages: &[MessageKey],
         now: Timestamp,

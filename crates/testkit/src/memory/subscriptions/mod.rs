@@ -54,10 +54,10 @@ impl Subscriptions {
         &self,
         subscription: SubscriptionId,
     ) -> impl DoubleEndedIterator<Item = (&DeliveryKey, &Delivery)> {
-        let key = |report_id, part| DeliveryKey {
+        let key = |report_id, event_index| DeliveryKey {
             subscription,
             report_id,
-            part,
+            event_index,
         };
         self.deliveries
             .range(key(i64::MIN, u8::MIN)..=key(i64::MAX, u8::MAX))
@@ -77,7 +77,7 @@ impl Subscriptions {
                 attempts: new.attempts.clone(),
                 retrying_since: new.retrying_since,
                 next_attempt_at: new.next_attempt_at,
-                rests_until: new.rests_until,
+                cooldown_until: new.cooldown_until,
                 finished_at: new.finished_at,
                 body: new.kept_body().map(str::to_owned),
                 ..about
@@ -95,7 +95,7 @@ impl Subscriptions {
         SubscriptionStatus {
             subscription: kept.subscription.clone(),
             position: kept.position,
-            open: of_state(DeliveryState::is_open),
+            pending: of_state(DeliveryState::is_pending),
             dead: of_state(|state| state == DeliveryState::Dead),
             last_delivered_at: kept.last_delivered_at,
             last_error: kept.last_error.clone(),

@@ -41,19 +41,19 @@ impl Subscriptions {
         held.count()
     }
 
-    fn open(
+    fn pending(
         &self,
         subscription: SubscriptionId,
         after: Option<DeliveryOrder>,
     ) -> (Vec<PendingDelivery>, bool) {
         let of = self.of(subscription).map(|(_, delivery)| delivery);
-        let behind = |it: &&Delivery| after.is_none_or(|after| it.place() > after);
-        let open = of.filter(|it| it.state.is_open()).filter(behind);
-        let mut open: Vec<_> = open.map(PendingDelivery::from).collect();
-        open.sort_by_key(PendingDelivery::place);
-        let more = open.len() > MAX_PENDING;
-        open.truncate(MAX_PENDING);
-        (open, more)
+        let later = |it: &&Delivery| after.is_none_or(|after| it.order() > after);
+        let pending = of.filter(|it| it.state.is_pending()).filter(later);
+        let mut pending: Vec<_> = pending.map(PendingDelivery::from).collect();
+        pending.sort_by_key(PendingDelivery::order);
+        let more = pending.len() > MAX_PENDING;
+        pending.truncate(MAX_PENDING);
+        (pending, more)
     }
 }
 
@@ -82,7 +82,7 @@ impl DeliveryQueue for MemoryStore {
         kept.free_at = now + lease;
         let id = kept.subscription.id;
         Ok(all.by_id.get(&id).map(|kept| {
-            let (open, more_pending) = all.open(id, None);
+            let (pending, more_pending) = all.pending(id, None);
             LeasedSubscription {
                 lease: Lease {
                     subscription: id,
@@ -91,7 +91,7 @@ impl DeliveryQueue for MemoryStore {
                 subscription: kept.subscription.clone(),
                 position: kept.position,
                 failing_since: kept.failing_since,
-                open,
+                pending,
                 more_pending,
             }
         }))
@@ -103,13 +103,13 @@ impl DeliveryQueue for MemoryStore {
         after: DeliveryOrder,
     ) -> Result<Vec<PendingDelivery>, StoreError> {
         let data = MemoryStore::open(self)?;
-        Ok(data.subscriptions.open(subscription, Some(after)).0)
+        Ok(data.subscriptions.pending(subscription, Some(after)).0)
     }
 
     async fn pending_delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
         let data = MemoryStore::open(self)?;
         let found = data.subscriptions.deliveries.get(&key);
-        Ok(found.filter(|it| it.state.is_open()).cloned())
+        Ok(found.filter(|it| it.state.is_pending()).cloned())
     }
 
     async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Renewal, StoreError> {

@@ -55,8 +55,8 @@ impl QueuedDelivery {
 
     fn has_cooldown(&self) -> bool {
         match self {
-            Self::InMemory(delivery) => delivery.rests_until.is_some(),
-            Self::Stored(pending) => pending.rests_until.is_some(),
+            Self::InMemory(delivery) => delivery.cooldown_until.is_some(),
+            Self::Stored(pending) => pending.cooldown_until.is_some(),
         }
     }
 
@@ -87,10 +87,10 @@ impl MessageFifo {
 impl PerMessageQueue {
     /// Adds pending deliveries from the store, none of which is queued yet.
     pub(super) fn restore(&mut self, mut pending: Vec<PendingDelivery>) {
-        pending.sort_by_key(PendingDelivery::place);
+        pending.sort_by_key(PendingDelivery::order);
         self.pending += pending.len();
         for delivery in pending {
-            let (message, place) = (delivery.message.clone(), delivery.place());
+            let (message, place) = (delivery.message.clone(), delivery.order());
             let at = delivery.next_attempt_at;
             let fifo = self.messages.entry(message.clone()).or_default();
             fifo.deliveries.push_back(QueuedDelivery::Stored(delivery));
@@ -118,7 +118,7 @@ impl PerMessageQueue {
         }
         self.pending += 1;
         let Some(first) = fifo.deliveries.front() else {
-            self.unstored.insert(delivery.place());
+            self.unstored.insert(delivery.order());
             fifo.deliveries
                 .push_back(QueuedDelivery::InMemory(Box::new(delivery)));
             self.ready.push_back(message);
@@ -136,7 +136,7 @@ impl PerMessageQueue {
             fifo.deliveries.push_back(stored);
             return Some(delivery);
         }
-        self.unstored.insert(delivery.place());
+        self.unstored.insert(delivery.order());
         fifo.deliveries
             .push_back(QueuedDelivery::InMemory(Box::new(delivery)));
         None
@@ -198,7 +198,7 @@ impl PerMessageQueue {
     pub(super) fn reschedule(&mut self, delivery: &PendingDelivery, at: Timestamp) {
         if let Some(fifo) = self.messages.get_mut(&delivery.message) {
             fifo.in_flight = false;
-            let scheduled = (at, delivery.place(), delivery.message.clone());
+            let scheduled = (at, delivery.order(), delivery.message.clone());
             self.scheduled.insert(scheduled);
         }
     }
@@ -215,17 +215,17 @@ impl PerMessageQueue {
         let Some(first) = fifo.deliveries.front_mut() else {
             return Vec::new();
         };
-        self.unstored.remove(&delivery.place());
-        if delivery.state.is_open() {
+        self.unstored.remove(&delivery.order());
+        if delivery.state.is_pending() {
             *first = QueuedDelivery::Stored((&delivery).into());
             if let Some(at) = delivery.next_attempt_at {
-                self.scheduled.insert((at, delivery.place(), message));
+                self.scheduled.insert((at, delivery.order(), message));
             }
             let mut stored = vec![delivery];
             let waiting = fifo.deliveries.iter_mut();
             stored.extend(waiting.filter_map(QueuedDelivery::store));
             for each in &stored {
-                self.unstored.remove(&each.place());
+                self.unstored.remove(&each.order());
             }
             return stored;
         }

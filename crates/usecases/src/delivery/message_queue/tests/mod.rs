@@ -27,7 +27,7 @@ fn event(message: u8, position: i64, revision: i64) -> Delivery {
         created_at: at(0),
         retrying_since: at(0),
         next_attempt_at: None,
-        rests_until: None,
+        cooldown_until: None,
         finished_at: None,
         body: Some("{}".to_owned()),
     }
@@ -56,12 +56,12 @@ fn positions<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>) -> Vec<i64>
 fn whole(queued: QueuedDelivery) -> Delivery {
     match queued {
         QueuedDelivery::InMemory(delivery) => *delivery,
-        QueuedDelivery::Stored(open) => Delivery {
-            key: open.key,
-            message: open.message,
-            next_attempt_at: open.next_attempt_at,
-            rests_until: open.rests_until,
-            ..event(0, open.position.0, open.revision)
+        QueuedDelivery::Stored(pending) => Delivery {
+            key: pending.key,
+            message: pending.message,
+            next_attempt_at: pending.next_attempt_at,
+            cooldown_until: pending.cooldown_until,
+            ..event(0, pending.position.0, pending.revision)
         },
     }
 }
@@ -77,13 +77,13 @@ fn all_ready(queue: &mut PerMessageQueue, seconds: i64) -> Vec<Delivery> {
 }
 
 /// Restores pending deliveries.
-fn restore(queue: &mut PerMessageQueue, open: &[Delivery]) {
-    queue.restore(open.iter().map(PendingDelivery::from).collect());
+fn restore(queue: &mut PerMessageQueue, pending: &[Delivery]) {
+    queue.restore(pending.iter().map(PendingDelivery::from).collect());
 }
 
 /// Returns the delivery with a cooldown until its next attempt.
 fn cooling_down(mut delivery: Delivery) -> Delivery {
-    delivery.rests_until = delivery.next_attempt_at;
+    delivery.cooldown_until = delivery.next_attempt_at;
     delivery
 }
 
@@ -258,10 +258,10 @@ fn failed_deliveries_are_ready_when_the_endpoint_works_again() {
 fn rescheduled_delivery_is_sent_at_its_new_time() {
     let mut queue = PerMessageQueue::default();
     restore(&mut queue, &[failed(event(1, 1, 1), 0), event(1, 2, 2)]);
-    let Some(QueuedDelivery::Stored(open)) = queue.take_next(at(0)) else {
+    let Some(QueuedDelivery::Stored(pending)) = queue.take_next(at(0)) else {
         panic!("it is read when it is sent");
     };
-    queue.reschedule(&open, at(3));
+    queue.reschedule(&pending, at(3));
     assert_eq!(next(&mut queue, 2), None);
     assert_eq!(next(&mut queue, 3).unwrap().position.0, 1);
 }

@@ -144,11 +144,11 @@ impl Model {
     fn start(&mut self, queued: QueuedDelivery) {
         let delivery = match queued {
             QueuedDelivery::InMemory(delivery) => *delivery,
-            QueuedDelivery::Stored(open) => {
-                let unwritten = self.unwritten.iter().rev().find(|it| it.key == open.key);
-                let known = unwritten.or_else(|| self.stored.get(&open.position.0));
+            QueuedDelivery::Stored(pending) => {
+                let unwritten = self.unwritten.iter().rev().find(|it| it.key == pending.key);
+                let known = unwritten.or_else(|| self.stored.get(&pending.position.0));
                 let known = known.expect("it was stored");
-                assert_eq!(PendingDelivery::from(known), open);
+                assert_eq!(PendingDelivery::from(known), pending);
                 known.clone()
             }
         };
@@ -180,7 +180,7 @@ impl Model {
             },
             Outcome::Failed(pause) => failed(delivery, self.now + pause),
         };
-        if !ended.state.is_open() {
+        if !ended.state.is_pending() {
             self.ended.insert(position);
             self.ended_by_worker.insert(position);
             self.queued.remove(&position);
@@ -206,14 +206,14 @@ impl Model {
     }
 
     fn crash(&mut self) {
-        let open = self.stored.values().filter(|each| each.state.is_open());
-        let open: Vec<_> = open.cloned().collect();
-        self.queued = open.iter().map(|each| each.position.0).collect();
+        let pending = self.stored.values().filter(|each| each.state.is_pending());
+        let pending: Vec<_> = pending.cloned().collect();
+        self.queued = pending.iter().map(|each| each.position.0).collect();
         self.restored = self.queued.clone();
         self.queue = PerMessageQueue::default();
         // The store returns them in order; the queue does not rely on it.
-        let open = open.iter().rev().map(PendingDelivery::from);
-        self.queue.restore(open.collect());
+        let pending = pending.iter().rev().map(PendingDelivery::from);
+        self.queue.restore(pending.collect());
         self.in_flight.clear();
         self.unwritten.clear();
         self.ended_by_worker.clear();
@@ -267,7 +267,7 @@ proptest! {
         prop_assert_eq!(model.ended.len(), messages.len());
         prop_assert_eq!((model.queue.pending, model.queue.unstored()), (0, 0));
         prop_assert_eq!(model.position, model.read_up_to());
-        prop_assert!(model.stored.values().all(|each| !each.state.is_open()));
+        prop_assert!(model.stored.values().all(|each| !each.state.is_pending()));
         prop_assert_eq!(model.queue.take_next(at(i64::from(i32::MAX))), None);
         prop_assert!(model.queue.messages.is_empty());
     }

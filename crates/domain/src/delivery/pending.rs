@@ -3,7 +3,7 @@
 use super::{Delivery, DeliveryKey, DeliveryOrder};
 use crate::{LogPosition, MessageKey, Timestamp};
 
-/// The part of a pending delivery that is needed to choose the next one. There may be tens of
+/// The fields of a pending delivery that are needed to choose the next one. There may be tens of
 /// thousands in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingDelivery {
@@ -17,15 +17,15 @@ pub struct PendingDelivery {
     pub revision: i64,
     /// [`Delivery::next_attempt_at`].
     pub next_attempt_at: Option<Timestamp>,
-    /// [`Delivery::rests_until`].
-    pub rests_until: Option<Timestamp>,
+    /// [`Delivery::cooldown_until`].
+    pub cooldown_until: Option<Timestamp>,
 }
 
 impl PendingDelivery {
-    /// [`Delivery::place`].
+    /// [`Delivery::order`].
     #[must_use]
-    pub const fn place(&self) -> DeliveryOrder {
-        (self.position, self.revision, self.key.part)
+    pub const fn order(&self) -> DeliveryOrder {
+        (self.position, self.revision, self.key.event_index)
     }
 }
 
@@ -37,7 +37,7 @@ impl From<&Delivery> for PendingDelivery {
             message: delivery.message.clone(),
             revision: delivery.revision,
             next_attempt_at: delivery.next_attempt_at,
-            rests_until: delivery.rests_until,
+            cooldown_until: delivery.cooldown_until,
         }
     }
 }

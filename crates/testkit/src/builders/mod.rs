@@ -34,7 +34,7 @@ pub fn address(text: &str) -> Address {
 
 /// Returns a recipient.
 #[must_use]
-pub fn addressee(text: &str) -> Recipient {
+pub fn recipient(text: &str) -> Recipient {
     Recipient::parse(text).expect("a valid recipient")
 }
 

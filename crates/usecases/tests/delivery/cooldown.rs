@@ -16,7 +16,7 @@ async fn retry_after_of_a_rate_limit_delays_all_events_across_workers() {
         let id = world.subscribe(1).await;
         world.record_messages(6).await;
         let worker = world.work("one");
-        until("it answered", async || world.status(id).await.open == 1).await;
+        until("it answered", async || world.status(id).await.pending == 1).await;
         world.clock.advance(Duration::from_secs(599));
         world.rest().await;
         world.kill(worker).await;
@@ -63,7 +63,7 @@ async fn success_does_not_shorten_the_retry_after_of_other_events() {
     let worker = world.work("one");
     until("it is failing", async || {
         let status = world.status(id).await;
-        status.failing_since.is_some() && status.open == 5
+        status.failing_since.is_some() && status.pending == 5
     })
     .await;
     world.record("SM1", &["sent"]).await;
@@ -96,7 +96,7 @@ async fn operator_retry_ignores_retry_after() {
     let id = world.subscribe(1).await;
     world.record("SM0", &["sent"]).await;
     let worker = world.work("one");
-    until("it answered", async || world.status(id).await.open == 1).await;
+    until("it answered", async || world.status(id).await.pending == 1).await;
     assert!(world.retry_all(id).await > 0);
     until("it arrives", async || world.has("SM0")).await;
     world.end([worker]).await;

@@ -26,7 +26,7 @@ async fn too_many_pending_deliveries_stop_reading_and_are_reported() {
     assert_eq!(detail(&world).await, None);
     let worker = world.work("one");
     until("they are pending", async || {
-        world.status(id).await.open == 20
+        world.status(id).await.pending == 20
     })
     .await;
     let reported = detail(&world).await;
@@ -45,7 +45,7 @@ async fn too_many_pending_deliveries_stop_reading_and_are_reported() {
     world.now_behaves(|_, _| 200);
     world.clock.advance(Duration::from_secs(7));
     until("all arrive", async || {
-        world.has("SMlater") && world.status(id).await.open == 0
+        world.has("SMlater") && world.status(id).await.pending == 0
     })
     .await;
     assert_eq!(detail(&world).await, None);
@@ -63,7 +63,7 @@ async fn more_pending_deliveries_than_one_page_are_restored_in_order() {
     }
     let worker = world.work("one");
     until("they are pending", async || {
-        world.status(id).await.open == many as u64
+        world.status(id).await.pending == many as u64
     })
     .await;
     world.kill(worker).await;
@@ -73,7 +73,7 @@ async fn more_pending_deliveries_than_one_page_are_restored_in_order() {
     world.clock.advance(Duration::from_secs(7));
     let worker = world.work("two");
     until("all arrive", async || {
-        world.revisions(&last).len() == 2 && world.status(id).await.open == 0
+        world.revisions(&last).len() == 2 && world.status(id).await.pending == 0
     })
     .await;
     assert_eq!(world.revisions(&last), [1, 2]);

@@ -1,10 +1,10 @@
 //! Deliveries: the delivery of one event to one subscription.
 
 mod attempt;
-mod open;
+mod pending;
 
 pub use attempt::{Attempt, AttemptError, Attempts, InvalidAttempts, LAST_ATTEMPTS_MAX};
-pub use open::PendingDelivery;
+pub use pending::PendingDelivery;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::subscription::SubscriptionId;
 use crate::{EventId, EventType, LogPosition, MessageKey, Timestamp};
 
 /// The key of a delivery: an event of one report, at one subscription. The order of the keys of a
-/// subscription is nearly that of the log; [`Delivery::place`] is exact.
+/// subscription is nearly that of the log; [`Delivery::order`] is exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryKey {
     /// The subscription.
@@ -24,7 +24,7 @@ pub struct DeliveryKey {
     /// The report of the event.
     pub report_id: i64,
     /// The event index: 0 for a new status, 1 for the contradiction.
-    pub part: u8,
+    pub event_index: u8,
 }
 
 /// The order of deliveries of a subscription: that of their events in the log.
@@ -39,14 +39,14 @@ impl DeliveryKey {
     /// Returns the key of the event of this type of a report.
     #[must_use]
     pub const fn new(subscription: SubscriptionId, report_id: i64, event_type: EventType) -> Self {
-        let part = match event_type {
+        let event_index = match event_type {
             EventType::Moved(_) => 0,
             EventType::Contradicted => 1,
         };
         Self {
             subscription,
             report_id,
-            part,
+            event_index,
         }
     }
 }
@@ -54,7 +54,11 @@ impl DeliveryKey {
 /// `01997d3c-5b6e-7e63-8c5d-0f6d3a1f2b4c-4711-0`, for URLs.
 impl fmt::Display for DeliveryKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.subscription, self.report_id, self.part)
+        write!(
+            f,
+            "{}-{}-{}",
+            self.subscription, self.report_id, self.event_index
+        )
     }
 }
 
@@ -64,13 +68,13 @@ impl FromStr for DeliveryKey {
     fn from_str(text: &str) -> Result<Self, InvalidDeliveryKey> {
         let mut parts = text.rsplitn(3, '-');
         let mut next = || parts.next().ok_or(InvalidDeliveryKey);
-        let part = next()?.parse().map_err(|_| InvalidDeliveryKey)?;
+        let event_index = next()?.parse().map_err(|_| InvalidDeliveryKey)?;
         let report_id = next()?.parse().map_err(|_| InvalidDeliveryKey)?;
         let id = Uuid::try_parse(next()?).map_err(|_| InvalidDeliveryKey)?;
         let key = Self {
             subscription: SubscriptionId(id),
             report_id,
-            part,
+            event_index,
         };
         // Each key has one valid spelling.
         if key.to_string() == text {
@@ -116,7 +120,7 @@ impl DeliveryState {
 
     /// Returns whether it is pending.
     #[must_use]
-    pub const fn is_open(self) -> bool {
+    pub const fn is_pending(self) -> bool {
         match self {
             Self::Retrying | Self::Waiting => true,
             Self::Delivered | Self::Dead => false,
@@ -164,7 +168,7 @@ pub struct Delivery {
     /// When it is attempted next, if it is retrying.
     pub next_attempt_at: Option<Timestamp>,
     /// The end of the endpoint's `Retry-After` cooldown, if it sent one.
-    pub rests_until: Option<Timestamp>,
+    pub cooldown_until: Option<Timestamp>,
     /// When it was delivered or became a dead letter.
     pub finished_at: Option<Timestamp>,
     /// The JSON to send, until it is delivered.
@@ -180,8 +184,8 @@ impl Delivery {
 
     /// Returns its order among the deliveries of a subscription: that of its event in the log.
     #[must_use]
-    pub const fn place(&self) -> DeliveryOrder {
-        (self.position, self.revision, self.key.part)
+    pub const fn order(&self) -> DeliveryOrder {
+        (self.position, self.revision, self.key.event_index)
     }
 
     /// Returns the body to store: `None` once it is delivered.
@@ -213,7 +217,7 @@ impl Delivery {
         self.state = DeliveryState::Retrying;
         self.retrying_since = now;
         self.next_attempt_at = Some(now);
-        self.rests_until = None;
+        self.cooldown_until = None;
         self.finished_at = None;
         true
     }

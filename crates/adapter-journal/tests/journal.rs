@@ -6,8 +6,8 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use adapter_files::FileJournal;
-use adapter_files::journal::OpenError;
+use adapter_journal::FileJournal;
+use adapter_journal::journal::OpenError;
 use domain::IntegratorName;
 use ports::Journal;
 use ports::journal::{JournalEntry, JournalError};

@@ -118,14 +118,14 @@ mod tests {
 
     #[test]
     fn dead_disk_is_not_read_block_by_block() {
-        let asked = std::cell::Cell::new(0);
+        let reads = std::cell::Cell::new(0);
         let read_at = |_: &mut [u8], _| {
-            asked.set(asked.get() + 1);
+            reads.set(reads.get() + 1);
             Err(io::Error::from_raw_os_error(EIO))
         };
         let salvaged = salvage(read_at, 0, 4096 * BLOCK).unwrap();
         assert!(!salvaged.whole && salvaged.bytes.len() == 4096 * 4096);
-        assert!(asked.get() < 20, "asked {} times", asked.get());
+        assert!(reads.get() < 20, "read {} times", reads.get());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The channel snapshot is read back as it was saved.
 
-use adapter_files::ChannelSnapshotFile;
+use adapter_journal::ChannelSnapshotFile;
 use ports::ChannelSnapshot;
 use ports::ChannelWithCredentials;
 use testkit::builders::{address, channel, credential, keep_days};

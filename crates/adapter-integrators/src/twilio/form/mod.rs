@@ -53,7 +53,7 @@ fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
 
 /// Parses a report. `idempotency_token` comes from a header and is passed through.
 #[must_use]
-pub fn read(body: &[u8], idempotency_token: Option<String>) -> ParseResult {
+pub fn parse(body: &[u8], idempotency_token: Option<String>) -> ParseResult {
     let mut form = Form::default();
     for (count, (name, value)) in fields(body).enumerate() {
         if count == MAX_FIELDS {

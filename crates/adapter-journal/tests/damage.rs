@@ -6,7 +6,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use adapter_files::FileJournal;
+use adapter_journal::FileJournal;
 use domain::IntegratorName;
 use ports::Journal as _;
 use ports::journal::{JournalEntry, JournalError, Refusal};

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
-use adapter_files::FileJournal;
+use adapter_journal::FileJournal;
 use domain::IntegratorName;
 use ports::Journal as _;
 use ports::journal::JournalEntry;
