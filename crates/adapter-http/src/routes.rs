@@ -4,7 +4,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig, patch, post, put};
 
 use crate::api::operator::Operator;
-use crate::api::{self, channels, credentials, erasures, events, messages, rejections};
+use crate::api::{self, channels, credentials, erasures, events, messages, rejections, statistics};
 use crate::monitoring::Monitoring;
 use crate::resource::{get, not_found, resource};
 use crate::webhook::Webhook;
@@ -41,6 +41,7 @@ pub(crate) fn operator(
         )
         .service(resource("/erasures/{erasure}", "GET, HEAD").route(get().to(erasures::show)))
         .service(resource("/rejections", "GET, HEAD").route(get().to(rejections::list)))
+        .service(resource("/stats", "GET, HEAD").route(get().to(statistics::show)))
         .default_service(web::to(not_found));
     routes
         .app_data(web::Data::new(operator.state.hosts.clone()))

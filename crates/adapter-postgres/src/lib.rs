@@ -21,6 +21,7 @@ mod rows;
 mod runtime;
 mod schema;
 mod sqlstate;
+mod statistics;
 mod sticky_connections;
 mod subscriptions;
 

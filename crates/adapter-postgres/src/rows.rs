@@ -17,3 +17,7 @@ pub(crate) type EndedRow = sql_rows::deliveries::EndedRow<OffsetDateTime>;
 pub(crate) type ErasureRow = sql_rows::erasures::ErasureRow<OffsetDateTime>;
 pub(crate) type ErasureScan = sql_rows::erasures::ErasureScan<OffsetDateTime>;
 pub(crate) type RetentionRunRow = sql_rows::retention::RetentionRunRow<OffsetDateTime>;
+pub(crate) type ChangeRow = sql_rows::statistics::ChangeRow<OffsetDateTime>;
+pub(crate) type MessageReportsRow =
+    sql_rows::statistics::MessageReportsRow<OffsetDateTime, Vec<i64>>;
+pub(crate) type CountsRow = sql_rows::statistics::CountsRow<OffsetDateTime>;

@@ -19,6 +19,7 @@ mod reports;
 mod rows;
 mod runtime;
 mod schema;
+mod statistics;
 mod subscriptions;
 #[cfg(test)]
 mod tests;

@@ -14,3 +14,6 @@ pub(crate) type EndedRow = sql_rows::deliveries::EndedRow<i64>;
 pub(crate) type ErasureRow = sql_rows::erasures::ErasureRow<i64>;
 pub(crate) type ErasureScan = sql_rows::erasures::ErasureScan<i64>;
 pub(crate) type RetentionRunRow = sql_rows::retention::RetentionRunRow<i64>;
+pub(crate) type ChangeRow = sql_rows::statistics::ChangeRow<i64>;
+pub(crate) type MessageReportsRow = sql_rows::statistics::MessageReportsRow<i64, String>;
+pub(crate) type CountsRow = sql_rows::statistics::CountsRow<i64>;

@@ -8,6 +8,7 @@
 #![expect(unreachable_pub, reason = "a program exports nothing")]
 
 mod background;
+mod calendar;
 mod cli;
 mod commands;
 mod composition;

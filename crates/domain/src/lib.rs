@@ -27,6 +27,7 @@ pub mod report;
 pub mod retention_days;
 pub mod secret;
 pub mod seen_reports;
+pub mod statistics;
 pub mod status;
 pub mod subscription;
 mod text;

@@ -25,3 +25,12 @@ pub trait Environment: Send + Sync {
     /// Returns 32 bytes from the system's secure generator.
     fn secret_bytes(&self) -> [u8; 32];
 }
+
+/// The calendar of the installation's time zone.
+pub trait Calendar: Send + Sync {
+    /// Returns when the day of `moment` began.
+    fn day_start(&self, moment: Timestamp) -> Timestamp;
+
+    /// Returns the name of the time zone, like `Europe/Berlin`.
+    fn zone(&self) -> &str;
+}

@@ -2,7 +2,7 @@
 
 use crate::{
     ChannelStore, DeliveryQueue, DeliveryStore, EventLog, Maintenance, RejectionStore, ReportStore,
-    SubscriptionStore,
+    Statistics, SubscriptionStore,
 };
 
 /// A database: implements every store port.
@@ -18,6 +18,7 @@ pub trait Store:
     + DeliveryQueue
     + DeliveryStore
     + Maintenance
+    + Statistics
 {
 }
 
@@ -30,5 +31,6 @@ impl<S> Store for S where
         + DeliveryQueue
         + DeliveryStore
         + Maintenance
+        + Statistics
 {
 }

@@ -13,6 +13,7 @@ pub mod messages;
 pub mod rejections;
 pub mod retention;
 pub mod schema;
+pub mod statistics;
 pub mod subscriptions;
 pub mod values;
 

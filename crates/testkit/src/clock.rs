@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::Timestamp;
-use ports::Environment;
+use ports::{Calendar, Environment};
 use uuid::Uuid;
 
 /// A clock that stands still until it is moved, forwards or back. Its ids and "random" bytes count
@@ -119,6 +119,21 @@ impl Environment for SkewedClock {
 
     fn secret_bytes(&self) -> [u8; 32] {
         self.ids.secret_bytes()
+    }
+}
+
+/// The calendar of UTC.
+#[derive(Clone, Copy, Debug)]
+pub struct UtcDays;
+
+impl Calendar for UtcDays {
+    fn day_start(&self, moment: Timestamp) -> Timestamp {
+        const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+        moment.plus_micros(-moment.unix_micros().rem_euclid(DAY_MICROS))
+    }
+
+    fn zone(&self) -> &'static str {
+        "UTC"
     }
 }
 

@@ -120,13 +120,15 @@ fn a_setting_the_server_refuses_is_reported_with_its_words() {
     assert!(error.contains("invalid value for parameter"), "{error}");
 }
 
-/// Starts `with-postgres sh -c SCRIPT` and reads the URL that the script prints first.
+/// Starts `with-postgres sh -c SCRIPT` and reads the URL that the script prints first. On SIGTERM
+/// the script exits with 9.
 fn with_postgres(script: &str) -> (Child, u16, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_with-postgres"))
         .args([
             "sh",
             "-c",
-            &format!("echo \"$TEST_POSTGRES_URL\"; {script}"),
+            // The trap is set before the test can send a signal.
+            &format!("trap 'exit 9' TERM; echo \"$TEST_POSTGRES_URL\"; {script}"),
         ])
         .env_remove("TEST_POSTGRES_URL")
         .stdout(Stdio::piped())
@@ -157,8 +159,6 @@ fn send(signal: &str, child: &Child) {
     );
 }
 
-const UNTIL_TOLD: &str = "trap 'exit 9' TERM; while :; do sleep 0.1; done";
-
 #[test]
 fn with_postgres_passes_the_url_on_and_the_status_back() {
     let (mut child, port, url) = with_postgres("exit 7");
@@ -184,7 +184,7 @@ fn with_postgres_uses_the_server_it_is_given() {
 
 #[test]
 fn with_postgres_hands_a_termination_on_and_stops_the_server_after_the_command() {
-    let (mut child, port, _) = with_postgres(UNTIL_TOLD);
+    let (mut child, port, _) = with_postgres("while :; do sleep 0.1; done");
     assert!(somebody_listens(port));
 
     send("INT", &child);

@@ -44,5 +44,6 @@ pub use messages::show::ShowMessage;
 pub use rejections::ListRejections;
 pub use retention::hold::RetentionHolds;
 pub use retention::prune::Prune;
-pub use statistics::SubscriptionStatistics;
+pub use statistics::{ReadStatistics, StatisticsReader};
 pub use subscriptions::ManageSubscriptions;
+pub use subscriptions::statistics::SubscriptionStatistics;

@@ -18,4 +18,5 @@ pub mod position;
 pub mod query;
 pub mod rejections;
 pub(crate) mod reveal;
+pub mod statistics;
 pub mod subscriptions;

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::watch::Receiver;
 use usecases::{
     ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages, ListRejections,
-    ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ShowMessage,
+    ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics, ShowMessage,
     SubscriptionStatistics,
 };
 
@@ -37,6 +37,8 @@ pub struct OperatorState {
     pub subscriptions: Arc<ManageSubscriptions>,
     /// Reads the statistics of all subscriptions.
     pub statistics: Arc<SubscriptionStatistics>,
+    /// Reads counts by channel and interval.
+    pub read_statistics: Arc<ReadStatistics>,
     /// Becomes true when the process is about to stop: then event streams end.
     pub stop: Receiver<bool>,
     /// Erases a recipient.

@@ -15,7 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use usecases::ingest::queue::QueueDepth;
-use usecases::statistics::SubscriptionFigures;
+use usecases::subscriptions::statistics::SubscriptionFigures;
 use usecases::{Integrators, RetentionHolds};
 
 use super::reports::ReportCounters;

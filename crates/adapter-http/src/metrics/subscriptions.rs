@@ -3,7 +3,7 @@
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use usecases::statistics::{SubscriptionCondition, SubscriptionFigures};
+use usecases::subscriptions::statistics::{SubscriptionCondition, SubscriptionFigures};
 
 /// Adds the gauges of all subscriptions.
 pub(super) fn register(registry: &mut Registry, statistics: &[SubscriptionFigures]) {

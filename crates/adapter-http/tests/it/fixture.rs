@@ -14,7 +14,7 @@ use domain::webhook::AnswerExcerpt;
 use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender};
 use ports::{Environment, Integrator, Metrics, Store};
 use testkit::builders::server_secret;
-use testkit::clock::FixedClock;
+use testkit::clock::{FixedClock, UtcDays};
 use testkit::memory::MemoryStore;
 use tokio::sync::watch;
 use usecases::ingest::queue::IngestSettings;
@@ -22,7 +22,7 @@ use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     AuthenticateCaller, ChannelDirectory, CheckHealth, EraseRecipient, GroupCommitWriters,
     Integrators, ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels,
-    ManageCursors, ManageSubscriptions, ReadEvents, ReceiveReport, ShowMessage,
+    ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics, ReceiveReport, ShowMessage,
     SubscriptionStatistics,
 };
 
@@ -162,6 +162,12 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
         statistics: Arc::new(SubscriptionStatistics::new(
             shared.clone(),
             log.clone(),
+            clock.clone(),
+        )),
+        read_statistics: Arc::new(ReadStatistics::new(
+            shared.clone(),
+            shared.clone(),
+            Arc::new(UtcDays),
             clock.clone(),
         )),
         erase: Arc::new(

@@ -119,6 +119,7 @@ async fn head_is_answered_like_get_without_the_body() {
         "/api/v1/erasures",
         erasure,
         "/api/v1/rejections",
+        "/api/v1/stats",
     ] {
         let get = running.get(path).await.undated();
         let request = Request::new("HEAD", path).bearer(&running.admin_token);

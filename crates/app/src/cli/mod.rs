@@ -131,6 +131,8 @@ pub enum Command {
     Erasure(ErasureCommand),
     /// List rejected reports and the reasons
     Rejections(RejectionsArgs),
+    /// Show how many messages were delivered, read and failed, by time and channel
+    Stats(StatsArgs),
     /// Show retention, or release what it holds back because the clock may be wrong
     #[command(subcommand)]
     Retention(RetentionCommand),
@@ -206,6 +208,33 @@ pub struct RejectionsArgs {
     pub channel: Option<String>,
     #[command(flatten)]
     pub page: PageArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct StatsArgs {
+    /// Only this channel
+    #[arg(long, value_name = "ID")]
+    pub channel: Option<String>,
+    /// From this time, like 2026-11-22T18:00:00Z. Default: 24 hours before the end
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Until this time. Default: now
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Show one line per channel, interval or error code
+    #[arg(long, value_enum, default_value_t = StatsBy::Interval)]
+    pub by: StatsBy,
+}
+
+/// The lines of `stats`.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatsBy {
+    /// A quarter of an hour, or a day if more than eight days are shown
+    Interval,
+    /// A channel
+    Channel,
+    /// An error code
+    Code,
 }
 
 #[derive(Subcommand, Debug)]

@@ -19,6 +19,7 @@ mod retention;
 pub mod serve;
 pub mod simulate;
 mod startup;
+mod stats;
 mod subscription;
 mod worker;
 
@@ -66,6 +67,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Erase(args) => erase::run(&settings, json, args).await,
         Command::Erasure(command) => erasure::run(&settings, json, command).await,
         Command::Rejections(args) => rejections::run(&settings, json, args).await,
+        Command::Stats(args) => stats::run(&settings, json, args).await,
         Command::Retention(command) => retention::run(&settings, json, command).await,
         Command::Config(ConfigCommand::Check(later)) => {
             config_check::run(&settings.with(&later), json).await

@@ -12,6 +12,7 @@ mod number;
 mod retention;
 mod secrets;
 mod settings;
+mod statistics;
 mod storage;
 mod variables;
 

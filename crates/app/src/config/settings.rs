@@ -14,6 +14,7 @@ use super::listeners::{ListenerOptions, reachable};
 use super::logs::LogOptions;
 use super::retention::RetentionOptions;
 use super::secrets::{ADMIN_TOKEN_FILE, AdminToken, SecretOptions};
+use super::statistics::StatisticsOptions;
 use super::storage::StorageOptions;
 use crate::open_files;
 
@@ -34,6 +35,8 @@ pub struct Settings {
     pub retention: RetentionOptions,
     #[command(flatten)]
     pub delivery: DeliveryOptions,
+    #[command(flatten)]
+    pub statistics: StatisticsOptions,
 }
 
 /// Settings whose flags `channel add` and `channel update` use for the channel itself. So they

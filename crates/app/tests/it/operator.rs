@@ -3,10 +3,10 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::support::{CHANNEL, Engine, Installation, Server, bare_command, run, text};
+use super::support::{CHANNEL, Engine, Installation, Server, bare_command, run, text, until};
 
 /// The command for each operation of the API.
-const COMMANDS: [(&str, &str); 35] = [
+const COMMANDS: [(&str, &str); 36] = [
     ("add_channel", "channel add"),
     ("list_channels", "channel list"),
     ("show_channel", "channel show"),
@@ -40,6 +40,7 @@ const COMMANDS: [(&str, &str); 35] = [
     ("list_erasures", "erasure list"),
     ("show_erasure", "erasure show"),
     ("list_rejections", "rejections"),
+    ("read_statistics", "stats"),
     ("show_health", "health"),
     // Readiness belongs to a running server; the check covers what a command can know.
     ("show_readiness", "config check"),
@@ -78,9 +79,13 @@ fn every_operation_of_the_api_has_a_command() {
 
 /// Starts a server that delivers no events, and sends reports of three messages.
 async fn with_messages(engine: Engine) -> (Installation, Server) {
+    with_messages_on(engine, "serve --no-workers").await
+}
+
+async fn with_messages_on(engine: Engine, command: &str) -> (Installation, Server) {
     let home = Installation::new(engine).await;
     home.add_channel();
-    let server = Server::start(home.command("serve --no-workers"));
+    let server = Server::start(home.command(command));
     for (sid, status) in [
         ("SM1", "sent"),
         ("SM1", "read"),
@@ -168,6 +173,34 @@ async fn lists_of_the_command_line_are_those_of_the_api(
             home.fails(&format!("{line} --limit {limit}"), 2, "1..=500");
         }
     }
+}
+
+#[rstest]
+#[tokio::test]
+async fn statistics_are_counted_and_shown(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let (home, server) = with_messages_on(engine, "serve").await;
+    let end = time::OffsetDateTime::now_utc() + time::Duration::hours(1);
+    let end = end.format(&time::format_description::well_known::Rfc3339);
+    let end = end.unwrap();
+    let path = format!("/api/v1/stats?until={end}");
+    let counted = async || server.get(&path).await.1["total"]["messages"] == 3;
+    until("three messages are counted", counted).await;
+    let (_, answered) = server.get(&path).await;
+    assert_eq!(answered["lag_seconds"], Value::Null);
+    assert_eq!(answered["total"]["outcomes"]["failed"], 1);
+    assert_eq!(answered["channels"][0]["channel_id"], CHANNEL);
+    assert_eq!(home.json(&format!("stats --until {end}")), answered);
+    let table = home.run(&format!("stats --until {end} --by channel"));
+    assert!(table.contains(CHANNEL), "{table}");
+    home.fails(
+        "stats --from 2026-02-01T00:00:00Z --until 2026-01-01T00:00:00Z",
+        1,
+        "--from",
+    );
+    let (status, _) = server.get("/api/v1/stats?from=2999-01-01T00:00:00Z").await;
+    assert_eq!(status, 422);
 }
 
 #[tokio::test]

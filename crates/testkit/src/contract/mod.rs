@@ -21,6 +21,7 @@
 //! testkit::contract_tests!(journal, fresh);
 //! testkit::contract_tests!(retention, fresh);
 //! testkit::contract_tests!(erasures, fresh);
+//! testkit::contract_tests!(statistics, fresh);
 //! ```
 //!
 //! A failing test is then found under the engine and the suite, for example
@@ -64,6 +65,7 @@ pub mod log;
 pub mod rejections;
 pub mod reports;
 pub mod retention;
+pub mod statistics;
 pub mod subscriptions;
 
 use std::any::Any;
@@ -119,7 +121,7 @@ pub async fn in_time(test: impl Future<Output = ()>) {
 }
 
 /// Makes a `#[tokio::test]` of every function of an area (`reports`, `channels`,
-/// `rejections`, `log`, `cursors`, `retention`, `erasures`, `subscriptions` or `journal`), in a
+/// `rejections`, `log`, `cursors`, `retention`, `erasures`, `subscriptions`, `statistics` or `journal`), in a
 /// module of that name. The second argument is an `async fn() -> Fresh<S>`, called once for each test.
 #[macro_export]
 macro_rules! contract_tests {
@@ -176,6 +178,13 @@ macro_rules! contract_tests {
         $crate::__subscriptions_contract!([$crate::__contract_module]
             subscriptions,
             dyn $crate::contract::subscriptions::PushingStore,
+            $fresh
+        );
+    };
+    (statistics, $fresh:path) => {
+        $crate::__statistics_contract!([$crate::__contract_module]
+            statistics,
+            dyn $crate::contract::statistics::CountedStore,
             $fresh
         );
     };
@@ -297,6 +306,10 @@ mod tests {
         assert_eq!(
             functions(&subscriptions.concat()),
             crate::__subscriptions_contract!([names] subscriptions, (), none)
+        );
+        assert_eq!(
+            functions(include_str!("statistics.rs")),
+            crate::__statistics_contract!([names] statistics, (), none)
         );
         let journal = [
             include_str!("journal/mod.rs"),

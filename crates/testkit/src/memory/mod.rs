@@ -8,6 +8,7 @@ mod maintenance;
 mod message_retention;
 mod rejections;
 mod reports;
+mod statistics;
 mod subscriptions;
 
 pub use journal::MemoryJournal;
@@ -38,6 +39,7 @@ struct Data {
     rejections: rejections::Rejections,
     sweeps: message_retention::Sweeps,
     runs: BTreeMap<&'static str, RetentionRun>,
+    statistics: statistics::StoredStatistics,
     subscriptions: subscriptions::Subscriptions,
     unavailable: bool,
     durability_warning: Option<String>,

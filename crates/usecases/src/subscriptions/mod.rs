@@ -3,6 +3,7 @@
 mod deliveries;
 mod manage;
 mod secrets;
+pub mod statistics;
 
 pub use deliveries::ReplayFrom;
 pub use manage::{

@@ -88,6 +88,7 @@ impl ServerParts<'_> {
                 Arc::clone(self.log),
                 Arc::new(System),
             )),
+            read_statistics: Arc::new(composition::read_statistics(stores, self.settings)),
             stop,
             erase: Arc::new(
                 composition::erase_recipient(stores).invalidating(Arc::clone(self.log)),

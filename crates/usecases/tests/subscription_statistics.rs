@@ -12,7 +12,7 @@ use ports::{DeliveryQueue, Environment as _, ReportStore, SubscriptionStore as _
 use testkit::builders::{delivery, report, subscription, subscription_id};
 use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
-use usecases::statistics::{SubscriptionCondition, SubscriptionFigures};
+use usecases::subscriptions::statistics::{SubscriptionCondition, SubscriptionFigures};
 use usecases::{LogTailCache, SubscriptionStatistics};
 
 fn survey_of(store: &MemoryStore) -> (SubscriptionStatistics, Arc<FixedClock>) {

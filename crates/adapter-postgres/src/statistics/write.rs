@@ -1,0 +1,178 @@
+//! Reading and changing counts.
+
+use std::collections::HashMap;
+use std::num::NonZeroU16;
+
+use domain::statistics::Interval;
+use domain::{ChannelId, LogPosition, Timestamp};
+use ports::StoreError;
+use ports::statistics::{IntervalCounts, StatisticsRange, StatisticsRow, StatisticsStep};
+use sql_rows::statistics::{length, to_json};
+use sqlx::PgConnection;
+
+use crate::PostgresStore;
+use crate::error::store_error;
+use crate::rows::CountsRow;
+use crate::runtime::traced;
+
+const STATISTICS: &str = "statistics";
+
+impl PostgresStore {
+    pub(super) async fn in_store_runtime<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let limited = async {
+            tokio::time::timeout(self.runtime.timeout, work)
+                .await
+                .unwrap_or_else(|_| {
+                    let why = "the server does not answer";
+                    Err(StoreError::Unavailable(why.into()))
+                })
+        };
+        traced(&self.runtime, operation, Box::pin(limited)).await
+    }
+
+    pub(super) async fn try_statistics_position(&self) -> Result<Option<LogPosition>, sqlx::Error> {
+        let position = sqlx::query_scalar!("select position from statistics_position")
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(position.map(LogPosition))
+    }
+
+    pub(super) async fn counts_rows(
+        &self,
+        range: &StatisticsRange,
+    ) -> Result<Vec<CountsRow>, sqlx::Error> {
+        sqlx::query_as!(
+            CountsRow,
+            r#"select starts_at, channel_id, counts::text as "counts!"
+               from statistics
+               where length = $1 and starts_at >= $2 and starts_at < $3
+                   and ($4::text is null or channel_id = $4)
+               order by starts_at, channel_id"#,
+            length(range.interval),
+            range.from.to_date_time(),
+            range.until.to_date_time(),
+            range.channel.as_ref().map(ChannelId::as_str),
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    pub(super) async fn try_prune_statistics(
+        &self,
+        interval: Interval,
+        before: Timestamp,
+        limit: NonZeroU16,
+    ) -> Result<u64, sqlx::Error> {
+        let pruned = sqlx::query!(
+            "delete from statistics where (length, starts_at, channel_id) in (
+                 select length, starts_at, channel_id
+                 from statistics
+                 where length = $1 and starts_at < $2
+                 limit $3
+             )",
+            length(interval),
+            before.to_date_time(),
+            i64::from(limit.get()),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(pruned.rows_affected())
+    }
+
+    pub(super) async fn try_apply_step(
+        &self,
+        from: Option<LogPosition>,
+        step: &StatisticsStep,
+    ) -> Result<bool, StoreError> {
+        let refused = store_error(STATISTICS);
+        let mut transaction = self.pool.begin().await.map_err(refused)?;
+        let moved = sqlx::query!(
+            "update statistics_position set position = $2 where position is not distinct from $1",
+            from.map(|from| from.0),
+            step.position.0,
+        )
+        .execute(&mut *transaction)
+        .await
+        .map_err(store_error(STATISTICS))?;
+        if moved.rows_affected() == 0 {
+            return Ok(false);
+        }
+        add(&mut transaction, &step.counts).await?;
+        transaction
+            .commit()
+            .await
+            .map_err(store_error(STATISTICS))?;
+        Ok(true)
+    }
+
+    pub(super) async fn try_add_counts(&self, changes: &IntervalCounts) -> Result<(), StoreError> {
+        let refused = store_error(STATISTICS);
+        let mut transaction = self.pool.begin().await.map_err(refused)?;
+        sqlx::query!("select from statistics_position for update")
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(store_error(STATISTICS))?;
+        add(&mut transaction, changes).await?;
+        transaction.commit().await.map_err(store_error(STATISTICS))
+    }
+}
+
+/// Adds to the counts of intervals. The caller has locked `statistics_position`.
+async fn add(connection: &mut PgConnection, changes: &IntervalCounts) -> Result<(), StoreError> {
+    let keys: Vec<_> = changes.keys().collect();
+    let lengths: Vec<_> = keys.iter().map(|(it, ..)| length(*it).to_owned()).collect();
+    let starts: Vec<_> = keys
+        .iter()
+        .map(|(_, start, _)| start.to_date_time())
+        .collect();
+    let channels: Vec<_> = keys.iter().map(|(.., it)| it.as_str().to_owned()).collect();
+    let rows = sqlx::query!(
+        r#"select length, starts_at, channel_id, counts::text as "counts!"
+           from statistics
+           where (length, starts_at, channel_id) in (
+               select * from unnest($1::text[], $2::timestamptz[], $3::text[])
+           )"#,
+        &lengths,
+        &starts,
+        &channels,
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(store_error(STATISTICS))?;
+    let mut stored = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let counts = CountsRow {
+            starts_at: row.starts_at,
+            channel_id: row.channel_id,
+            counts: row.counts,
+        };
+        let counts = StatisticsRow::try_from(counts)?;
+        stored.insert((row.length, counts.start, counts.channel), counts.counts);
+    }
+    let mut sums = Vec::with_capacity(keys.len());
+    for ((interval, start, channel), change) in changes {
+        let key = (length(*interval).to_owned(), *start, channel.clone());
+        let mut counts = stored.remove(&key).unwrap_or_default();
+        counts.add(change, 1);
+        sums.push(to_json(&counts)?);
+    }
+    sqlx::query!(
+        "insert into statistics (length, starts_at, channel_id, counts)
+         select length, starts_at, channel_id, counts::json
+         from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
+             as changed (length, starts_at, channel_id, counts)
+         on conflict (length, starts_at, channel_id) do update set counts = excluded.counts",
+        &lengths,
+        &starts,
+        &channels,
+        &sums,
+    )
+    .execute(connection)
+    .await
+    .map_err(store_error(STATISTICS))
+    .map(drop)
+}

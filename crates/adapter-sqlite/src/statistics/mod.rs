@@ -1,0 +1,5 @@
+//! Counts per channel and interval, and the reader's position.
+
+mod changes;
+mod store;
+mod write;

@@ -1,0 +1,97 @@
+//! The port of statistics.
+
+use std::num::NonZeroU16;
+
+use async_trait::async_trait;
+use domain::statistics::{Interval, MessageSummary, StatusChange};
+use domain::{LogPosition, MessageKey, Timestamp};
+use ports::statistics::{
+    ChangePage, IntervalCounts, StatisticsRange, StatisticsRow, StatisticsStep,
+};
+use ports::{Statistics, StoreError};
+use sql_rows::log::LogSource as _;
+use sql_rows::statistics::{change_page, summaries};
+
+use crate::SqliteStore;
+use crate::runtime::Query as _;
+
+const STATISTICS: &str = "statistics";
+const POSITION: &str = "statistics_position";
+
+#[async_trait]
+impl Statistics for SqliteStore {
+    async fn changes(
+        &self,
+        after: Option<LogPosition>,
+        limit: NonZeroU16,
+    ) -> Result<ChangePage, StoreError> {
+        let rows = self.change_rows(after, limit);
+        let rows = rows.run(&self.runtime, "read changes", "reports").await?;
+        // Asked after the reports were read: what is pruned from now on is not missing above.
+        let pruned_through = self.pruned_through().await?;
+        change_page(rows, after, limit.get(), pruned_through)
+    }
+
+    async fn summaries(
+        &self,
+        before: &[StatusChange],
+    ) -> Result<Vec<(MessageKey, MessageSummary)>, StoreError> {
+        let messages = self.message_reports(before);
+        let messages = messages
+            .run(&self.runtime, "find reports of messages", "messages")
+            .await?;
+        summaries(self, messages, before).await
+    }
+
+    async fn statistics_position(&self) -> Result<Option<LogPosition>, StoreError> {
+        let position = self.try_statistics_position();
+        position
+            .run(&self.runtime, "read position of statistics", POSITION)
+            .await
+    }
+
+    async fn apply_statistics(
+        &self,
+        from: Option<LogPosition>,
+        step: &StatisticsStep,
+    ) -> Result<bool, StoreError> {
+        self.in_store_runtime("apply statistics", self.try_apply_step(from, step))
+            .await
+    }
+
+    async fn add_statistics(&self, changes: &IntervalCounts) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.in_store_runtime("add statistics", self.try_add_counts(changes))
+            .await
+    }
+
+    async fn read_statistics(
+        &self,
+        range: &StatisticsRange,
+    ) -> Result<Vec<StatisticsRow>, StoreError> {
+        let rows = self.counts_rows(range);
+        let rows = rows
+            .run(&self.runtime, "read statistics", STATISTICS)
+            .await?;
+        let mut rows = rows
+            .into_iter()
+            .map(StatisticsRow::try_from)
+            .collect::<Result<Vec<_>, _>>()?;
+        rows.retain(|row| !row.counts.is_empty());
+        Ok(rows)
+    }
+
+    async fn prune_statistics(
+        &self,
+        interval: Interval,
+        before: Timestamp,
+        limit: NonZeroU16,
+    ) -> Result<u64, StoreError> {
+        let pruned = self.try_prune_statistics(interval, before, limit);
+        pruned
+            .run(&self.runtime, "prune statistics", STATISTICS)
+            .await
+    }
+}

@@ -1,0 +1,146 @@
+//! Reading and changing counts.
+
+use std::num::NonZeroU16;
+
+use domain::statistics::Interval;
+use domain::{ChannelId, LogPosition, Timestamp};
+use ports::StoreError;
+use ports::statistics::{IntervalCounts, StatisticsRange, StatisticsStep};
+use sql_rows::corrupt;
+use sql_rows::statistics::{from_json, length, to_json};
+use sqlx::SqliteConnection;
+
+use crate::SqliteStore;
+use crate::error::store_error;
+use crate::rows::CountsRow;
+use crate::runtime::traced;
+
+const STATISTICS: &str = "statistics";
+
+impl SqliteStore {
+    pub(super) async fn in_store_runtime<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        traced(&self.runtime, operation, Box::pin(work)).await
+    }
+
+    pub(super) async fn try_statistics_position(&self) -> Result<Option<LogPosition>, sqlx::Error> {
+        let position = sqlx::query_scalar!("select position from statistics_position")
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(position.map(LogPosition))
+    }
+
+    pub(super) async fn counts_rows(
+        &self,
+        range: &StatisticsRange,
+    ) -> Result<Vec<CountsRow>, sqlx::Error> {
+        let channel = range.channel.as_ref().map(ChannelId::as_str);
+        sqlx::query_as!(
+            CountsRow,
+            "select starts_at, channel_id, counts
+             from statistics
+             where length = ?1 and starts_at >= ?2 and starts_at < ?3
+                 and (?4 is null or channel_id = ?4)
+             order by starts_at, channel_id",
+            length(range.interval),
+            range.from.unix_micros(),
+            range.until.unix_micros(),
+            channel,
+        )
+        .fetch_all(&self.readers)
+        .await
+    }
+
+    pub(super) async fn try_prune_statistics(
+        &self,
+        interval: Interval,
+        before: Timestamp,
+        limit: NonZeroU16,
+    ) -> Result<u64, sqlx::Error> {
+        let mut write = self.begin().await?;
+        let pruned = sqlx::query!(
+            "delete from statistics where (length, starts_at, channel_id) in (
+                 select length, starts_at, channel_id
+                 from statistics
+                 where length = ? and starts_at < ?
+                 limit ?
+             )",
+            length(interval),
+            before.unix_micros(),
+            limit.get(),
+        )
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(pruned.rows_affected())
+    }
+
+    pub(super) async fn try_apply_step(
+        &self,
+        from: Option<LogPosition>,
+        step: &StatisticsStep,
+    ) -> Result<bool, StoreError> {
+        let mut write = self.begin().await.map_err(store_error(STATISTICS))?;
+        let moved = sqlx::query!(
+            "update statistics_position set position = ? where position is ?",
+            step.position.0,
+            from.map(|from| from.0),
+        )
+        .execute(&mut *write)
+        .await
+        .map_err(store_error(STATISTICS))?;
+        if moved.rows_affected() == 0 {
+            write.roll_back().await;
+            return Ok(false);
+        }
+        add(&mut write, &step.counts).await?;
+        write.commit().await.map_err(store_error(STATISTICS))?;
+        Ok(true)
+    }
+
+    pub(super) async fn try_add_counts(&self, changes: &IntervalCounts) -> Result<(), StoreError> {
+        let mut write = self.begin().await.map_err(store_error(STATISTICS))?;
+        add(&mut write, changes).await?;
+        write.commit().await.map_err(store_error(STATISTICS))
+    }
+}
+
+async fn add(
+    connection: &mut SqliteConnection,
+    changes: &IntervalCounts,
+) -> Result<(), StoreError> {
+    for ((interval, start, channel), change) in changes {
+        let (length, start) = (length(*interval), start.unix_micros());
+        let stored = sqlx::query_scalar!(
+            "select counts from statistics
+             where length = ? and starts_at = ? and channel_id = ?",
+            length,
+            start,
+            channel.as_str(),
+        )
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(store_error(STATISTICS))?;
+        let stored = stored.as_deref().map(from_json).transpose();
+        let mut counts = stored
+            .map_err(corrupt(STATISTICS, "counts"))?
+            .unwrap_or_default();
+        counts.add(change, 1);
+        let counts = to_json(&counts)?;
+        sqlx::query!(
+            "insert into statistics (length, starts_at, channel_id, counts) values (?, ?, ?, ?)
+             on conflict (length, starts_at, channel_id) do update set counts = excluded.counts",
+            length,
+            start,
+            channel.as_str(),
+            counts,
+        )
+        .execute(&mut *connection)
+        .await
+        .map_err(store_error(STATISTICS))?;
+    }
+    Ok(())
+}

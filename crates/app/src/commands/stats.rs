@@ -1,0 +1,102 @@
+//! Shows statistics.
+
+use adapter_http::wire::{CountsView, StatisticsView};
+use anyhow::{Context as _, Result, ensure};
+use domain::{ChannelId, Timestamp};
+use usecases::statistics::StatisticsQuery;
+
+use super::installation::with_stores;
+use crate::cli::{StatsArgs, StatsBy};
+use crate::composition;
+use crate::config::Settings;
+use crate::output;
+
+const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+
+pub async fn run(settings: &Settings, json: bool, args: StatsArgs) -> Result<()> {
+    let channel = args.channel.as_deref().map(ChannelId::parse).transpose()?;
+    let time = |text: Option<&str>, flag| -> Result<Option<Timestamp>> {
+        let time = text.map(Timestamp::parse).transpose();
+        time.with_context(|| format!("{flag} is not a time"))
+    };
+    let from = time(args.from.as_deref(), "--from")?;
+    let until = time(args.until.as_deref(), "--until")?;
+    let view = with_stores(settings, async |stores| {
+        let statistics = composition::read_statistics(stores, settings);
+        let until = until.unwrap_or_else(|| statistics.now());
+        let from = from.unwrap_or_else(|| until.plus_micros(-DAY_MICROS));
+        ensure!(from < until, "--from lies before --until");
+        let query = StatisticsQuery {
+            from,
+            until,
+            channel,
+        };
+        let report = statistics.read(&query).await?;
+        Ok(StatisticsView::new(&report, statistics.calendar().zone()))
+    })
+    .await?;
+    if json {
+        return output::json(&view);
+    }
+    print(&view, args.by);
+    Ok(())
+}
+
+const OUTCOMES: [&str; 7] = [
+    "MESSAGES",
+    "OPEN",
+    "DELIVERED",
+    "READ",
+    "FAILED",
+    "CANCELED",
+    "CONTRADICTED",
+];
+
+fn print(view: &StatisticsView, by: StatsBy) {
+    const EMPTY: &str = "no messages were reported in this time";
+    match by {
+        StatsBy::Interval => {
+            let rows = view.intervals.iter();
+            let rows = rows.map(|row| outcomes(output::time(&row.start), &row.counts));
+            let all = outcomes("all".to_owned(), &view.total);
+            let some = !view.intervals.is_empty();
+            output::table(headers("FROM"), rows.chain(some.then_some(all)), EMPTY);
+        }
+        StatsBy::Channel => {
+            let rows = view.channels.iter();
+            let rows = rows.map(|row| outcomes(row.channel_id.clone(), &row.counts));
+            output::table(headers("CHANNEL"), rows, EMPTY);
+        }
+        StatsBy::Code => {
+            let rows = view.total.errors.iter();
+            let rows = rows.map(|(code, messages)| vec![code.clone(), messages.to_string()]);
+            let empty = "no message of this time has an error code";
+            output::table(["CODE", "MESSAGES"], rows, empty);
+        }
+    }
+    if let Some(seconds) = view.lag_seconds.filter(|seconds| *seconds > 60) {
+        output::hint(format!(
+            "Not counted yet: reports of the last {} minutes",
+            seconds / 60
+        ));
+    }
+}
+
+fn headers(first: &'static str) -> impl Iterator<Item = &'static str> {
+    [first].into_iter().chain(OUTCOMES)
+}
+
+fn outcomes(name: String, counts: &CountsView) -> Vec<String> {
+    let outcomes = &counts.outcomes;
+    let numbers = [
+        counts.messages,
+        outcomes.open,
+        outcomes.delivered,
+        outcomes.read,
+        outcomes.failed,
+        outcomes.canceled,
+        outcomes.contradicted,
+    ];
+    let numbers = numbers.into_iter().map(|number| number.to_string());
+    [name].into_iter().chain(numbers).collect()
+}

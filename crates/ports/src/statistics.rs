@@ -1,0 +1,118 @@
+//! Counts per channel and interval, maintained by a reader of the report log.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU16;
+
+use async_trait::async_trait;
+use domain::statistics::{Counts, Interval, MessageSummary, StatusChange};
+use domain::{ChannelId, LogPosition, MessageKey, Timestamp};
+
+use crate::StoreError;
+
+/// Stores statistics, and reads from the log what they are made from.
+///
+/// Several processes may maintain the statistics at once: each step names the position that it
+/// starts from, so only one of them applies it, and the others read again.
+#[async_trait]
+pub trait Statistics: Send + Sync {
+    /// Returns the reports after a position, reduced to what statistics need, in the order of the
+    /// log. The reports of a message may be out of the order of their revisions. `None` reads from
+    /// the oldest report.
+    ///
+    /// Continuing after [`ChangePage::next`] returns every report once, like
+    /// [`EventLog::read`](crate::EventLog::read).
+    async fn changes(
+        &self,
+        after: Option<LogPosition>,
+        limit: NonZeroU16,
+    ) -> Result<ChangePage, StoreError>;
+
+    /// Summarises messages by their reports before a position each. A message without any is
+    /// absent from the result. Reports that retention has removed are known from what their message
+    /// stores about the time before the report at the position arrived.
+    async fn summaries(
+        &self,
+        before: &[StatusChange],
+    ) -> Result<Vec<(MessageKey, MessageSummary)>, StoreError>;
+
+    /// Returns up to where statistics were applied; `None` if never.
+    async fn statistics_position(&self) -> Result<Option<LogPosition>, StoreError>;
+
+    /// Adds a step to the counts and moves the position from `from` to `step.position`, both or
+    /// neither. Returns `false` and changes nothing if the position is not `from`: another process
+    /// has applied a step.
+    async fn apply_statistics(
+        &self,
+        from: Option<LogPosition>,
+        step: &StatisticsStep,
+    ) -> Result<bool, StoreError>;
+
+    /// Adds counts that are not from the log, and leaves the position alone.
+    async fn add_statistics(&self, changes: &IntervalCounts) -> Result<(), StoreError>;
+
+    /// Returns the counts of intervals that start at `range.from` or later and before
+    /// `range.until`, by start and channel. Intervals without counts are absent.
+    async fn read_statistics(
+        &self,
+        range: &StatisticsRange,
+    ) -> Result<Vec<StatisticsRow>, StoreError>;
+
+    /// Removes at most `limit` rows of intervals of a length that start before a time, and returns
+    /// how many it removed.
+    async fn prune_statistics(
+        &self,
+        interval: Interval,
+        before: Timestamp,
+        limit: NonZeroU16,
+    ) -> Result<u64, StoreError>;
+}
+
+/// A part of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangePage {
+    /// Its reports.
+    pub changes: Vec<StatusChange>,
+    /// Where to continue; where the page was read from if there is nothing more.
+    pub next: LogPosition,
+    /// Whether there was nothing more to return.
+    pub complete: bool,
+    /// Whether retention has removed reports after the position that was asked for. Then the page
+    /// starts at the oldest report.
+    pub pruned: bool,
+}
+
+/// Changes of counts by the length of the interval, its start and the channel.
+pub type IntervalCounts = BTreeMap<(Interval, Timestamp, ChannelId), Counts>;
+
+/// What a part of the log changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatisticsStep {
+    /// Where the part ends: reports up to here are counted.
+    pub position: LogPosition,
+    /// The changes of counts.
+    pub counts: IntervalCounts,
+}
+
+/// Which counts to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatisticsRange {
+    /// The length of the intervals.
+    pub interval: Interval,
+    /// The first start.
+    pub from: Timestamp,
+    /// After the last start.
+    pub until: Timestamp,
+    /// One channel; `None`: all.
+    pub channel: Option<ChannelId>,
+}
+
+/// The counts of one channel in one interval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatisticsRow {
+    /// The start of the interval.
+    pub start: Timestamp,
+    /// The channel.
+    pub channel: ChannelId,
+    /// The counts.
+    pub counts: Counts,
+}

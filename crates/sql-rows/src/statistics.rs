@@ -1,0 +1,334 @@
+//! Rows of statistics, and how counts are encoded.
+
+use std::collections::{BTreeMap, HashMap};
+
+use domain::statistics::{
+    Counts, Histogram, Interval, MessageCell, MessageSummary, RequestOutcome, StatusChange,
+    StatusLabel,
+};
+use domain::{
+    ChannelId, DeliveryStatus, ErrorCode, LogPosition, LoggedReport, MessageKey, ReportedStatus,
+};
+use ports::StoreError;
+use ports::error::Source;
+use ports::statistics::{ChangePage, StatisticsRow};
+use serde::{Deserialize, Serialize};
+
+use crate::error::corrupt;
+use crate::log::{LogSource, WantedReport};
+use crate::values::{StoredList, StoredTime, key, time};
+
+const STATISTICS: &str = "statistics";
+const REPORTS: &str = "reports";
+
+/// Returns the value of the column `length`.
+#[must_use]
+pub const fn length(interval: Interval) -> &'static str {
+    match interval {
+        Interval::QuarterHour => "quarter_hour",
+        Interval::Day => "day",
+    }
+}
+
+/// The columns of `reports` that statistics need.
+#[derive(Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "columns of the table")]
+pub struct ChangeRow<T> {
+    pub id: i64,
+    pub channel_id: String,
+    pub sid: Vec<u8>,
+    pub revision: i64,
+    pub arrived_at: T,
+    pub status: String,
+    pub error_code: Option<String>,
+}
+
+impl<T: StoredTime> TryFrom<ChangeRow<T>> for StatusChange {
+    type Error = StoreError;
+
+    fn try_from(row: ChangeRow<T>) -> Result<Self, StoreError> {
+        let error = row.error_code.as_deref().map(ErrorCode::parse).transpose();
+        Ok(Self {
+            position: LogPosition(row.id),
+            key: key(&row.channel_id, &row.sid, REPORTS)?,
+            revision: row.revision,
+            arrived_at: time(row.arrived_at, REPORTS, "arrived_at")?,
+            status: ReportedStatus::parse(&row.status).map_err(corrupt(REPORTS, "status"))?,
+            error: error.map_err(corrupt(REPORTS, "error_code"))?,
+        })
+    }
+}
+
+/// Converts `rows`, read after a position, into a page. `limit` rows were asked for, and reports
+/// up to `pruned_through` had been removed when that was asked after reading.
+pub fn change_page<T: StoredTime>(
+    rows: Vec<ChangeRow<T>>,
+    after: Option<LogPosition>,
+    limit: u16,
+    pruned_through: LogPosition,
+) -> Result<ChangePage, StoreError> {
+    let complete = rows.len() < usize::from(limit);
+    let changes = rows.into_iter().map(StatusChange::try_from);
+    let changes = changes.collect::<Result<Vec<_>, _>>()?;
+    let last = changes.last().map(|last| last.position);
+    Ok(ChangePage {
+        next: last
+            .or(after)
+            .unwrap_or(LogPosition::START)
+            .max(pruned_through),
+        complete,
+        pruned: after.is_some_and(|after| after < pruned_through),
+        changes,
+    })
+}
+
+/// Which reports a message has in the log.
+#[derive(Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "columns of the table")]
+pub struct MessageReportsRow<T, L> {
+    pub channel_id: String,
+    pub sid: Vec<u8>,
+    pub report_ids: L,
+    pub first_reported_at: T,
+    pub last_reported_at: T,
+}
+
+/// Summarises the messages of `changes` by their reports before each of these.
+pub async fn summaries<T: StoredTime, L: StoredList<i64>>(
+    source: &impl LogSource<T>,
+    messages: Vec<MessageReportsRow<T, L>>,
+    changes: &[StatusChange],
+) -> Result<Vec<(MessageKey, MessageSummary)>, StoreError> {
+    let changes: HashMap<&MessageKey, &StatusChange> =
+        changes.iter().map(|change| (&change.key, change)).collect();
+    let mut wanted = Vec::new();
+    let mut earlier: HashMap<MessageKey, Vec<i64>> = HashMap::new();
+    for row in messages {
+        let key = key(&row.channel_id, &row.sid, "messages")?;
+        let ids = row.report_ids.into_list();
+        let ids = ids.map_err(corrupt("messages", "report_ids"))?;
+        let Some(change) = changes.get(&key) else {
+            continue;
+        };
+        let position = change.position.0;
+        // Otherwise the message was removed and recorded again: the report stands alone.
+        if !ids.contains(&position) {
+            continue;
+        }
+        let ids: Vec<_> = ids.into_iter().filter(|id| *id < position).collect();
+        wanted.extend(ids.iter().map(|id| WantedReport {
+            id: *id,
+            since: row.first_reported_at,
+            until: row.last_reported_at,
+        }));
+        if !ids.is_empty() {
+            earlier.insert(key, ids);
+        }
+    }
+    let mut known: HashMap<MessageKey, (usize, MessageSummary)> = HashMap::new();
+    if !wanted.is_empty() {
+        for row in source.reports(wanted).await? {
+            let change = status_change(row.try_into()?);
+            if let Some((count, summary)) = known.get_mut(&change.key) {
+                *count += 1;
+                summary.absorb(&change);
+            } else {
+                let summary = MessageSummary::begin(&change);
+                known.insert(change.key, (1, summary));
+            }
+        }
+    }
+    let mut summaries = Vec::with_capacity(earlier.len());
+    for (key, ids) in earlier {
+        let (count, found) = known.remove(&key).unzip();
+        let mut summary = found;
+        if count != Some(ids.len())
+            && let Some(change) = changes.get(&key)
+            && let Some(removed) = summary_before(source, change).await?
+        {
+            summary = Some(match summary {
+                Some(summary) => summary.join(removed),
+                None => removed,
+            });
+        }
+        summaries.extend(summary.map(|summary| (key, summary)));
+    }
+    Ok(summaries)
+}
+
+/// Summarises what a message stores about the time before a report, some of whose predecessors
+/// retention has removed.
+async fn summary_before<T>(
+    source: &impl LogSource<T>,
+    change: &StatusChange,
+) -> Result<Option<MessageSummary>, StoreError> {
+    let message = source.stored_message(&change.key).await?;
+    Ok(message.and_then(|message| {
+        let first = message.parties.first_reported_at;
+        let state = message.state.before(change.arrived_at);
+        (first < change.arrived_at).then(|| MessageSummary::from_state(first, &state))
+    }))
+}
+
+fn status_change(logged: LoggedReport) -> StatusChange {
+    StatusChange {
+        position: LogPosition(logged.id),
+        key: logged.report.key,
+        revision: logged.revision,
+        arrived_at: logged.report.arrived_at,
+        status: logged.report.status,
+        error: logged.report.error.map(|error| error.code),
+    }
+}
+
+/// A row of `statistics`.
+#[derive(Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "columns of the table")]
+pub struct CountsRow<T> {
+    pub starts_at: T,
+    pub channel_id: String,
+    pub counts: String,
+}
+
+impl<T: StoredTime> TryFrom<CountsRow<T>> for StatisticsRow {
+    type Error = StoreError;
+
+    fn try_from(row: CountsRow<T>) -> Result<Self, StoreError> {
+        Ok(Self {
+            start: time(row.starts_at, STATISTICS, "starts_at")?,
+            channel: ChannelId::parse(&row.channel_id)
+                .map_err(corrupt(STATISTICS, "channel_id"))?,
+            counts: from_json(&row.counts).map_err(corrupt(STATISTICS, "counts"))?,
+        })
+    }
+}
+
+/// The form of [`Counts`] in the tables. Empty maps are left out.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StoredCounts {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    messages: BTreeMap<String, i64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    errors: BTreeMap<String, i64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    time_to_delivered: BTreeMap<u8, i64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    time_to_read: BTreeMap<u8, i64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    reports: BTreeMap<String, i64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    requests: BTreeMap<String, i64>,
+}
+
+/// Prefix of the cells of messages whose reports contradict each other.
+const CONTRADICTED: &str = "contradicted:";
+
+/// Name of the cell of messages without a status.
+const NO_STATUS: &str = "none";
+
+fn cell_name(cell: MessageCell) -> String {
+    let prefix = if cell.contradicted { CONTRADICTED } else { "" };
+    let status = cell.status.map_or(NO_STATUS, DeliveryStatus::as_str);
+    format!("{prefix}{status}")
+}
+
+fn cell(name: &str) -> Result<MessageCell, Source> {
+    let (contradicted, status) = match name.strip_prefix(CONTRADICTED) {
+        Some(status) => (true, status),
+        None => (false, name),
+    };
+    let status = match status {
+        NO_STATUS => None,
+        status => Some(DeliveryStatus::from_word(status).ok_or("unknown status")?),
+    };
+    Ok(MessageCell {
+        status,
+        contradicted,
+    })
+}
+
+/// Returns the value of the column `counts`.
+pub fn to_json(counts: &Counts) -> Result<String, StoreError> {
+    let stored = StoredCounts {
+        messages: names(&counts.messages, |cell| cell_name(*cell)),
+        errors: names(&counts.errors, |code| code.as_str().to_owned()),
+        time_to_delivered: counts.time_to_delivered.buckets().collect(),
+        time_to_read: counts.time_to_read.buckets().collect(),
+        reports: names(&counts.reports, |label| label.as_str().to_owned()),
+        requests: names(&counts.requests, |outcome| outcome.as_str().to_owned()),
+    };
+    serde_json::to_string(&stored).map_err(|error| StoreError::Rejected {
+        what: "counts",
+        source: error.into(),
+    })
+}
+
+fn names<K>(counts: &BTreeMap<K, i64>, name: fn(&K) -> String) -> BTreeMap<String, i64> {
+    let named = counts.iter().map(|(key, count)| (name(key), *count));
+    named.collect()
+}
+
+/// Parses the result of [`to_json`].
+pub fn from_json(text: &str) -> Result<Counts, Source> {
+    let stored: StoredCounts = serde_json::from_str(text)?;
+    Ok(Counts {
+        messages: keys(stored.messages, cell)?,
+        errors: keys(stored.errors, |code| Ok(ErrorCode::parse(code)?))?,
+        time_to_delivered: histogram(&stored.time_to_delivered),
+        time_to_read: histogram(&stored.time_to_read),
+        reports: keys(stored.reports, |name| {
+            StatusLabel::from_word(name).ok_or_else(|| "unknown status".into())
+        })?,
+        requests: keys(stored.requests, |name| {
+            RequestOutcome::from_word(name).ok_or_else(|| "unknown outcome".into())
+        })?,
+    })
+}
+
+fn keys<K: Ord>(
+    named: BTreeMap<String, i64>,
+    parse: fn(&str) -> Result<K, Source>,
+) -> Result<BTreeMap<K, i64>, Source> {
+    let parsed = named
+        .into_iter()
+        .map(|(name, count)| Ok((parse(&name)?, count)));
+    parsed.collect()
+}
+
+fn histogram(buckets: &BTreeMap<u8, i64>) -> Histogram {
+    let mut histogram = Histogram::default();
+    for (bucket, count) in buckets {
+        histogram.add(*bucket, *count);
+    }
+    histogram
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_survive_their_encoding() {
+        let mut counts = Counts::default();
+        for (n, status) in (1..).zip(DeliveryStatus::ALL) {
+            for contradicted in [false, true] {
+                let cell = MessageCell {
+                    status: Some(status),
+                    contradicted,
+                };
+                counts.messages.insert(cell, n);
+            }
+            counts.reports.insert(StatusLabel::Delivery(status), n);
+        }
+        counts.messages.insert(MessageCell::default(), 5);
+        counts.errors.insert(ErrorCode::parse("63016").unwrap(), -7);
+        counts.time_to_delivered.add(3, 9);
+        counts.time_to_read.add(45, 1);
+        counts.requests.insert(RequestOutcome::Challenged, 8);
+        assert_eq!(from_json(&to_json(&counts).unwrap()).unwrap(), counts);
+        assert_eq!(to_json(&Counts::default()).unwrap(), "{}");
+        assert!(from_json(r#"{"messages":{"new":1}}"#).is_err());
+        assert!(from_json(r#"{"new":{}}"#).is_err());
+    }
+}

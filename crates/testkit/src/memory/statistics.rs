@@ -1,0 +1,169 @@
+//! Statistics.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU16;
+
+use async_trait::async_trait;
+use domain::statistics::{Counts, Interval, MessageSummary, StatusChange};
+use domain::{ChannelId, LogPosition, LoggedReport, MessageKey, Timestamp};
+use ports::statistics::{
+    ChangePage, IntervalCounts, StatisticsRange, StatisticsRow, StatisticsStep,
+};
+use ports::{Statistics, StoreError};
+
+use super::MemoryStore;
+use super::reports::Reports;
+
+#[derive(Debug, Default)]
+pub(super) struct StoredStatistics {
+    position: Option<LogPosition>,
+    counts: BTreeMap<(Interval, Timestamp, ChannelId), Counts>,
+}
+
+impl StoredStatistics {
+    fn add(&mut self, changes: &IntervalCounts) {
+        for (key, change) in changes {
+            let counts = self.counts.entry(key.clone()).or_default();
+            counts.add(change, 1);
+            if counts.is_empty() {
+                self.counts.remove(key);
+            }
+        }
+    }
+}
+
+fn status_change(logged: &LoggedReport) -> StatusChange {
+    StatusChange {
+        position: LogPosition(logged.id),
+        key: logged.report.key.clone(),
+        revision: logged.revision,
+        arrived_at: logged.report.arrived_at,
+        status: logged.report.status.clone(),
+        error: logged.report.error.as_ref().map(|it| it.code.clone()),
+    }
+}
+
+impl Reports {
+    fn summary_before(&self, change: &StatusChange) -> Option<MessageSummary> {
+        let stored = self.messages.get(&change.key)?;
+        if !stored.report_ids.contains(&change.position.0) {
+            return None;
+        }
+        let earlier = stored
+            .report_ids
+            .iter()
+            .take_while(|id| **id < change.position.0);
+        let mut summary: Option<MessageSummary> = None;
+        for id in earlier {
+            let known = if let Some(logged) = self.log.get(id) {
+                MessageSummary::begin(&status_change(logged))
+            } else {
+                let first = stored.message.parties.first_reported_at;
+                if first >= change.arrived_at {
+                    continue;
+                }
+                let state = stored.message.state.clone().before(change.arrived_at);
+                MessageSummary::from_state(first, &state)
+            };
+            summary = Some(match summary {
+                Some(summary) => summary.join(known),
+                None => known,
+            });
+        }
+        summary
+    }
+}
+
+#[async_trait]
+impl Statistics for MemoryStore {
+    async fn changes(
+        &self,
+        after: Option<LogPosition>,
+        limit: NonZeroU16,
+    ) -> Result<ChangePage, StoreError> {
+        let data = self.open()?;
+        let log = &data.reports;
+        let oldest = LogPosition(log.pruned_through);
+        let from = after.unwrap_or(oldest).max(oldest);
+        let mut next = log.log.range(from.0.saturating_add(1)..);
+        let page = next.by_ref().take(usize::from(limit.get()));
+        let changes: Vec<_> = page.map(|(_, logged)| status_change(logged)).collect();
+        Ok(ChangePage {
+            next: changes.last().map_or(from, |last| last.position),
+            complete: next.next().is_none(),
+            pruned: after.is_some_and(|after| after < oldest),
+            changes,
+        })
+    }
+
+    async fn summaries(
+        &self,
+        before: &[StatusChange],
+    ) -> Result<Vec<(MessageKey, MessageSummary)>, StoreError> {
+        let data = self.open()?;
+        let found = before.iter().filter_map(|change| {
+            let summary = data.reports.summary_before(change)?;
+            Some((change.key.clone(), summary))
+        });
+        Ok(found.collect())
+    }
+
+    async fn statistics_position(&self) -> Result<Option<LogPosition>, StoreError> {
+        Ok(self.open()?.statistics.position)
+    }
+
+    async fn apply_statistics(
+        &self,
+        from: Option<LogPosition>,
+        step: &StatisticsStep,
+    ) -> Result<bool, StoreError> {
+        let statistics = &mut self.open()?.statistics;
+        if statistics.position != from {
+            return Ok(false);
+        }
+        statistics.add(&step.counts);
+        statistics.position = Some(step.position);
+        Ok(true)
+    }
+
+    async fn add_statistics(&self, changes: &IntervalCounts) -> Result<(), StoreError> {
+        self.open()?.statistics.add(changes);
+        Ok(())
+    }
+
+    async fn read_statistics(
+        &self,
+        range: &StatisticsRange,
+    ) -> Result<Vec<StatisticsRow>, StoreError> {
+        let data = self.open()?;
+        let rows = data.statistics.counts.iter();
+        let rows = rows.filter(|((interval, start, channel), _)| {
+            *interval == range.interval
+                && (range.from..range.until).contains(start)
+                && range.channel.as_ref().is_none_or(|only| only == channel)
+        });
+        let rows = rows.map(|((_, start, channel), counts)| StatisticsRow {
+            start: *start,
+            channel: channel.clone(),
+            counts: counts.clone(),
+        });
+        Ok(rows.collect())
+    }
+
+    async fn prune_statistics(
+        &self,
+        interval: Interval,
+        before: Timestamp,
+        limit: NonZeroU16,
+    ) -> Result<u64, StoreError> {
+        let counts = &mut self.open()?.statistics.counts;
+        let old = counts
+            .keys()
+            .filter(|(it, start, _)| *it == interval && *start < before);
+        let old: Vec<_> = old.take(usize::from(limit.get())).cloned().collect();
+        for key in &old {
+            counts.remove(key);
+        }
+        Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,141 @@
+//! Follows the report log and keeps the statistics current.
+
+use std::collections::HashSet;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use domain::LogPosition;
+use domain::statistics::StatusChange;
+use ports::statistics::StatisticsStep;
+use ports::{Calendar, EventLog, Statistics, StoreError};
+use tokio::sync::Mutex;
+
+use super::summaries::RecentSummaries;
+use super::tally::Tally;
+
+/// Reports per step: enough that the cost of a transaction does not matter.
+const STEP_REPORTS: NonZeroU16 = NonZeroU16::new(5_000).unwrap();
+
+/// Keeps the statistics current, a step at a time. Several processes may do so at once.
+pub struct StatisticsReader {
+    store: Arc<dyn Statistics>,
+    log: Arc<dyn EventLog>,
+    calendar: Arc<dyn Calendar>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The end of the log when this reader started; `None` before it has.
+    started_at: Option<LogPosition>,
+    /// The position after the last step that was applied here; `None`: ask the store.
+    position: Option<LogPosition>,
+    recent: RecentSummaries,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It counted reports, and there may be more.
+    More,
+    /// Everything in the log is counted.
+    UpToDate,
+    /// Another process counts.
+    LeftToAnother,
+    /// Retention has removed reports that were not counted. The step counted what follows them.
+    Missed,
+}
+
+impl StatisticsReader {
+    /// Creates a reader that continues where the statistics of the store end.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Statistics>,
+        log: Arc<dyn EventLog>,
+        calendar: Arc<dyn Calendar>,
+    ) -> Self {
+        Self {
+            store,
+            log,
+            calendar,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Counts the next reports of the log.
+    pub async fn step(&self) -> Result<Progress, StoreError> {
+        let mut state = self.state.lock().await;
+        let progress = self.try_step(&mut state).await;
+        if !matches!(progress, Ok(Progress::More | Progress::UpToDate)) {
+            // What this reader remembers may not be what the store has counted.
+            state.position = None;
+            state.recent.clear();
+        }
+        progress
+    }
+
+    async fn try_step(&self, state: &mut State) -> Result<Progress, StoreError> {
+        let started_at = match state.started_at {
+            Some(position) => position,
+            None => *state.started_at.insert(self.log.head().await?),
+        };
+        let from = match state.position {
+            Some(position) => Some(position),
+            None => self.store.statistics_position().await?,
+        };
+        let page = self.store.changes(from, STEP_REPORTS).await?;
+        if page.changes.is_empty() && !page.pruned {
+            return Ok(Progress::UpToDate);
+        }
+        for (key, summary) in self.unknown(state, &page.changes, started_at).await? {
+            state.recent.insert(key, summary);
+        }
+        let mut tally = Tally::new(&*self.calendar);
+        for change in &page.changes {
+            let before = state.recent.take(&change.key);
+            let after = tally.count(before.as_ref(), change);
+            state.recent.insert(change.key.clone(), after);
+        }
+        let step = StatisticsStep {
+            position: page.next,
+            counts: tally.into_counts(),
+        };
+        if !self.store.apply_statistics(from, &step).await? {
+            return Ok(Progress::LeftToAnother);
+        }
+        state.position = Some(page.next);
+        Ok(match (page.pruned, page.complete) {
+            (true, _) => Progress::Missed,
+            (false, true) => Progress::UpToDate,
+            (false, false) => Progress::More,
+        })
+    }
+
+    /// Returns what the store knows of the messages that this reader does not remember.
+    ///
+    /// The first report of a message has none before it, so the store is not asked, except about
+    /// reports that were recorded before this reader started: a later report of the message may
+    /// have been counted by another one.
+    async fn unknown(
+        &self,
+        state: &State,
+        changes: &[StatusChange],
+        started_at: LogPosition,
+    ) -> Result<Vec<(domain::MessageKey, domain::statistics::MessageSummary)>, StoreError> {
+        let mut seen = HashSet::with_capacity(changes.len());
+        let unknown: Vec<StatusChange> = changes
+            .iter()
+            .filter(|change| seen.insert(&change.key))
+            .filter(|change| !state.recent.contains(&change.key))
+            .filter(|change| change.revision > 1 || change.position <= started_at)
+            .cloned()
+            .collect();
+        if unknown.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.store.summaries(&unknown).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

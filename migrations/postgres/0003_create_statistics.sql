@@ -1,0 +1,27 @@
+-- Statistics: counts per channel and interval. A reader of the report log maintains them.
+
+-- One row per channel and quarter of an hour, and one per channel and day: a page reads a few
+-- thousand rows at most. All counts of a row are one JSON document, since they are read together
+-- and a step of the reader changes many of them. Pages are half empty, so that updates of the
+-- running interval stay on their page.
+create table statistics (
+    length     text collate "C" not null, -- quarter_hour or day
+    starts_at  timestamptz not null,
+    channel_id text collate "C" not null, -- no reference: counts outlive their channel
+    counts     json not null, -- domain's Counts, as sql-rows encodes it
+    -- The order in which a range of time is read; target of the upsert.
+    constraint statistics_length_starts_at_channel_id_pkey
+        primary key (length, starts_at, channel_id)
+) with (fillfactor = 50);
+
+-- Up to where the log is counted. Every change of `statistics` locks this row first: of several
+-- readers that start a step from the same position, one applies it.
+create table statistics_position (
+    only_row boolean not null default true,
+    position bigint, -- null: nothing is counted yet
+    -- Together: one row, which each change locks.
+    constraint statistics_position_only_row_pkey primary key (only_row),
+    constraint statistics_position_only_row_check check (only_row)
+) with (fillfactor = 10);
+
+insert into statistics_position default values;
