@@ -9,6 +9,7 @@
 //! Start reading at [`status`] (the order of statuses) and [`message`] (how reports join into a
 //! state).
 
+pub mod access;
 pub mod address;
 pub mod channel;
 pub mod credential;
