@@ -80,7 +80,8 @@ pub(crate) async fn ready(monitoring: Data<Monitoring>, request: HttpRequest) ->
     let check = monitoring.run(monitoring.state.health.run());
     let parts = monitoring.health_cache.get_or_check(check).await;
     let presented = check_token(&monitoring, request.headers()).await;
-    let health = HealthView::new(&parts, presented == PresentedToken::Valid);
+    let with_ids = matches!(presented, Ok(PresentedToken::Valid(_)));
+    let health = HealthView::new(&parts, with_ids);
     let mut answer = if health.ready {
         HttpResponse::Ok()
     } else {

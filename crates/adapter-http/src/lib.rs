@@ -8,7 +8,6 @@
 //! `routes.rs` lists all routes. Start reading at [`webhook`], the path of a report, and at
 //! [`server`], which configures connections.
 
-pub mod admin_token;
 pub mod api;
 mod auth_failure_throttle;
 mod connections;
@@ -31,7 +30,6 @@ mod transport;
 pub mod webhook;
 pub mod wire;
 
-pub use admin_token::AdminToken;
 pub use api::events::settings::StreamSettings;
 pub use api::operator::OperatorState;
 pub use connections::GracefulShutdown;

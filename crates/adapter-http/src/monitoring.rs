@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use usecases::{CheckHealth, SubscriptionStatistics};
+use usecases::{AuthenticateOperator, CheckHealth, SubscriptionStatistics};
 
-use crate::admin_token::AdminToken;
 use crate::auth_failure_throttle::AuthFailureThrottle;
 use crate::health_cache::HealthCache;
 use crate::metrics::registry::MetricsRegistry;
@@ -20,14 +19,14 @@ pub struct MonitoringState {
     pub health: Arc<CheckHealth>,
     /// The metrics of this process.
     pub metrics: Arc<MetricsRegistry>,
-    /// The token that opens the API and the metrics.
-    pub admin_token: AdminToken,
+    /// Authenticates the tokens of operators.
+    pub authenticate: Arc<AuthenticateOperator>,
 }
 
 /// How many wrong tokens are answered at a time; with the default delay 20 a second.
 const CONCURRENT_AUTH_FAILURES: usize = 4;
 
-/// The state of the handlers of health and metrics, and of the check of the admin token.
+/// The state of the handlers of health and metrics, and of the check of tokens.
 pub(crate) struct Monitoring {
     pub(crate) state: MonitoringState,
     pub(crate) settings: ListenerSettings,

@@ -20,7 +20,7 @@ pub(crate) fn public(routes: &mut ServiceConfig, webhook: web::Data<Webhook>) {
         .default_service(web::to(webhook::receive));
 }
 
-/// Adds the routes of the operator's listener. All that return data require the admin token.
+/// Adds the routes of the operator's listener. All that return data require a token.
 pub(crate) fn operator(
     routes: &mut ServiceConfig,
     operator: web::Data<Operator>,
@@ -28,6 +28,7 @@ pub(crate) fn operator(
 ) {
     let api = web::scope("/api/v1")
         .wrap(from_fn(api::body_timeout::read_in_time))
+        .wrap(from_fn(api::auth::require_all_rights))
         .wrap(from_fn(api::auth::require_token))
         .configure(channels)
         .service(resource("/messages", "GET, HEAD").route(get().to(messages::list)))

@@ -83,7 +83,7 @@ pub fn serve_operator(
         statistics: Arc::clone(&state.statistics),
         health: Arc::clone(&state.health),
         metrics: Arc::clone(&state.metrics),
-        admin_token: state.admin_token,
+        authenticate: Arc::clone(&state.access.authenticate),
     };
     let monitoring = Data::new(Monitoring::new(monitoring, settings, current_runtime()?));
     let integrators = state.manage.integrators().iter();

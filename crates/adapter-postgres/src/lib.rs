@@ -7,6 +7,7 @@
 //! Start reading at [`PostgresStore`], then `reports/record.rs`: the one statement that records
 //! a batch. The tables are in `migrations/postgres`.
 
+mod access;
 mod channels;
 mod connection;
 mod durability;

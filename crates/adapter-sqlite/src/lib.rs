@@ -7,6 +7,7 @@
 //! Start reading at [`SqliteStore`], then `reports/record.rs`: how a batch is recorded. The tables
 //! are in `migrations/sqlite`.
 
+mod access;
 mod bulk;
 mod channels;
 mod checkpoint;

@@ -24,3 +24,4 @@ testkit::contract_tests!(subscriptions, fresh);
 testkit::contract_tests!(retention, fresh);
 testkit::contract_tests!(erasures, fresh);
 testkit::contract_tests!(statistics, fresh);
+testkit::contract_tests!(access, fresh);

@@ -8,14 +8,16 @@ use adapter_postgres::PostgresStore;
 use adapter_sqlite::SqliteStore;
 use anyhow::{Context as _, Result, ensure};
 use domain::PublicUrl;
+use domain::access::TokenHash;
 use domain::secret::ServerSecret;
 use ports::maintenance::RetentionKind;
 use ports::{Environment as _, EventLog as _, Store, StoreError, WebhookSender};
+use usecases::access::PruneSessions;
 use usecases::statistics::Progress;
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
-    ChannelDirectory, EraseRecipient, Integrators, LogTailCache, ManageChannels, ManageCursors,
-    ManageSubscriptions, Prune, ReadStatistics, RetentionHolds, StatisticsReader,
+    AccessControl, ChannelDirectory, EraseRecipient, Integrators, LogTailCache, ManageChannels,
+    ManageCursors, ManageSubscriptions, Prune, ReadStatistics, RetentionHolds, StatisticsReader,
 };
 
 use crate::background::BackgroundTask;
@@ -239,6 +241,21 @@ pub fn manage_subscriptions(
     })
 }
 
+/// The use cases of operators' access. `bootstrap` is the configured token.
+pub fn access_control(stores: &Stores, bootstrap: &str) -> AccessControl {
+    let hash = TokenHash::of(bootstrap.as_bytes());
+    AccessControl::new(stores.store(), stores.store(), hash, Arc::new(System))
+}
+
+/// A worker that removes sessions that have ended.
+fn pruning_sessions(stores: &Stores) -> BackgroundTask {
+    let prune = Arc::new(PruneSessions::new(stores.store(), Arc::new(System)));
+    BackgroundTask::new("prune sessions", Duration::from_mins(1), move || {
+        let prune = Arc::clone(&prune);
+        async move { Ok(prune.run().await.map(drop)?) }
+    })
+}
+
 /// The use case that erases a recipient.
 pub fn erase_recipient(stores: &Stores) -> EraseRecipient {
     EraseRecipient::new(stores.store(), Arc::new(System))
@@ -295,6 +312,7 @@ pub fn clearing_up(
         partitions,
         erasing(Arc::new(erase)),
         counting(statistics_reader(stores, settings)),
+        pruning_sessions(stores),
     ];
     workers.extend(RetentionKind::ALL.map(|kind| pruning(kind, Arc::clone(&prune))));
     workers
@@ -347,6 +365,7 @@ fn pruning(kind: RetentionKind, prune: Arc<Prune>) -> BackgroundTask {
         RetentionKind::Reports => "prune reports",
         RetentionKind::Messages => "prune messages",
         RetentionKind::Deliveries => "prune deliveries",
+        RetentionKind::Audit => "prune audit log",
     };
     BackgroundTask::new(name, Duration::from_mins(1), move || {
         let prune = Arc::clone(&prune);

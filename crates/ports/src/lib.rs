@@ -50,6 +50,8 @@
 //! `crates/app/src/composition.rs` and add its name to the picture in `docs/architecture.md` (a
 //! test compares the two).
 
+pub mod access;
+pub mod audit;
 pub mod channels;
 pub mod environment;
 pub mod error;
@@ -65,6 +67,8 @@ pub mod store;
 pub mod subscriptions;
 pub mod webhook_sender;
 
+pub use access::AccessStore;
+pub use audit::AuditLog;
 pub use channels::{ChannelSnapshot, ChannelStore, ChannelWithCredentials};
 pub use environment::{Calendar, Environment};
 pub use error::StoreError;

@@ -80,6 +80,13 @@ pub trait Maintenance: Send + Sync {
         budget: NonZeroU32,
     ) -> Result<Pruning, StoreError>;
 
+    /// Removes at most `budget` entries of the audit log from before a time, oldest first.
+    async fn prune_audit(
+        &self,
+        before: Timestamp,
+        budget: NonZeroU32,
+    ) -> Result<Pruning, StoreError>;
+
     /// Removes the bodies of the undelivered deliveries of messages, as
     /// [`Delivery::erase`](domain::Delivery::erase) specifies, and returns how many there were.
     /// They are not sent any more, and the leases of all subscriptions are lost, so that no worker
@@ -109,7 +116,7 @@ pub trait Maintenance: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Returns whether any data of a kind is dated before `before`: a report by its arrival, a
-    /// message by its first report, a delivery by its completion. Messages of a channel with a
+    /// message by its first report, a delivery by its completion, an audit entry by its time. Messages of a channel with a
     /// shorter retention of its own count by that and `now`.
     async fn has_older(
         &self,
@@ -168,11 +175,13 @@ pub enum RetentionKind {
     Messages,
     /// Deliveries.
     Deliveries,
+    /// Entries of the audit log.
+    Audit,
 }
 
 impl RetentionKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Reports, Self::Messages, Self::Deliveries];
+    pub const ALL: [Self; 4] = [Self::Reports, Self::Messages, Self::Deliveries, Self::Audit];
 
     /// Returns the name used in output, metrics and tables.
     #[must_use]
@@ -181,6 +190,7 @@ impl RetentionKind {
             Self::Reports => "reports",
             Self::Messages => "messages",
             Self::Deliveries => "deliveries",
+            Self::Audit => "audit",
         }
     }
 }

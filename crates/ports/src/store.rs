@@ -1,8 +1,7 @@
 //! All store ports in one.
 
 use crate::{
-    ChannelStore, DeliveryQueue, DeliveryStore, EventLog, Maintenance, RejectionStore, ReportStore,
-    Statistics, SubscriptionStore,
+    AccessStore, AuditLog, ChannelStore, DeliveryQueue, DeliveryStore, EventLog, Maintenance, RejectionStore, ReportStore, Statistics, SubscriptionStore,
 };
 
 /// A database: implements every store port.
@@ -19,6 +18,8 @@ pub trait Store:
     + DeliveryStore
     + Maintenance
     + Statistics
+    + AccessStore
+    + AuditLog
 {
 }
 
@@ -32,5 +33,7 @@ impl<S> Store for S where
         + DeliveryStore
         + Maintenance
         + Statistics
+        + AccessStore
+        + AuditLog
 {
 }

@@ -4,6 +4,7 @@
 //! Both engines use the same tables and columns. Where their column types differ, rows are
 //! generic: `T` is a time ([`StoredTime`]), `L` a list ([`StoredList`]).
 
+pub mod access;
 pub mod channels;
 pub mod deliveries;
 pub mod erasures;

@@ -7,6 +7,7 @@
 //! Start reading at [`ingest::receive`]: the path of a report from an authenticated caller to a
 //! durable row.
 
+pub mod access;
 pub mod channels;
 pub mod delivery;
 pub mod erasure;
@@ -21,6 +22,9 @@ pub mod retention;
 pub mod statistics;
 pub mod subscriptions;
 
+pub use access::{
+    AccessControl, AuthenticateOperator, ListAudit, ManageTokens, RecordAudit, Sessions,
+};
 pub use channels::directory::ChannelDirectory;
 pub use channels::manage::ManageChannels;
 pub use delivery::DeliveryWorker;

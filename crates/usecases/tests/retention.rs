@@ -36,6 +36,7 @@ impl Service {
             reports: DAY,
             messages: keep_days(1),
             deliveries: DAY,
+            audit: DAY,
         };
         let prune = Prune::new(
             Arc::new(store.clone()),
@@ -101,7 +102,7 @@ async fn clock_in_the_future_at_start_stops_retention_until_released() {
     let service = Service::with_a_report().await;
     service.clock.advance(DAY * 91);
     let service = service.restart();
-    // No delivery has expired.
+    // No delivery and no audit entry has expired.
     assert_eq!(service.run().await, (1, 2));
     let service = service.restart();
     assert_eq!(service.run().await, (1, 2));
@@ -114,7 +115,7 @@ async fn clock_in_the_past_at_start_stops_retention() {
     let service = Service::with_a_report().await;
     service.clock.turn_back(DAY * 300);
     let service = service.restart();
-    assert_eq!(service.run().await, (1, 3));
+    assert_eq!(service.run().await, (1, RetentionKind::ALL.len()));
     service.clock.advance(DAY * 300);
     assert_eq!(service.run().await, (1, 0));
 }
@@ -125,8 +126,9 @@ async fn clock_jump_stops_retention_until_corrected_or_released() {
     service.clock.advance(DAY * 3);
     assert_eq!(service.run().await, (1, 2));
     service.clock.turn_back(DAY * 3);
-    // The run of deliveries, none of which had expired, was stored with the wrong clock.
-    assert_eq!(service.run().await, (1, 1));
+    // The runs of deliveries and of the audit log, of which nothing had expired, were stored with
+    // the wrong clock.
+    assert_eq!(service.run().await, (1, 2));
     service.clock.advance(DAY * 3);
     assert_eq!(service.run().await, (1, 2));
     // A restart does not end the hold.
@@ -193,7 +195,12 @@ async fn hold_on_reports_does_not_stop_other_kinds() {
     for kind in RetentionKind::ALL {
         done.extend(service.prune.run(kind).await.is_ok().then_some(kind));
     }
-    assert_eq!(done, [RetentionKind::Messages, RetentionKind::Deliveries]);
+    let others = [
+        RetentionKind::Messages,
+        RetentionKind::Deliveries,
+        RetentionKind::Audit,
+    ];
+    assert_eq!(done, others);
     assert!(store.message(&key("SM1")).await.unwrap().is_none());
     assert!(store.delivery(delivered.key).await.unwrap().is_none());
 }

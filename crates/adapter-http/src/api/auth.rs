@@ -1,4 +1,4 @@
-//! Authenticates requests by the admin token.
+//! Authenticates requests by the tokens of operators.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -6,32 +6,37 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpResponse};
+use actix_web::{Error, HttpMessage as _, HttpResponse};
+use domain::access::{Operator, Permission};
+use ports::StoreError;
 
+use crate::api::error::ApiError;
 use crate::monitoring::Monitoring;
 use crate::problem::Problem;
 use crate::transport;
 
-/// Passes requests with the admin token on and answers others with 401. Answers contain personal
-/// data and secrets, so no cache may store them.
+/// Passes requests with a valid token on, with its [`Operator`] as an extension, and answers others
+/// with 401. Answers contain personal data and secrets, so no cache may store them.
 pub(crate) async fn require_token(
     monitoring: Data<Monitoring>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let mut response = match check_token(&monitoring, request.headers()).await {
-        PresentedToken::Valid => {
+        Ok(PresentedToken::Valid(operator)) => {
             transport::mark_authenticated(request.request());
+            request.extensions_mut().insert(operator);
             next.call(request).await?.map_into_boxed_body()
         }
-        PresentedToken::Wrong => request.into_response(unauthorized(
-            "this is not the admin token",
+        Ok(PresentedToken::Wrong) => request.into_response(unauthorized(
+            "the token is unknown, expired or revoked",
             r#"Bearer realm="receiptd", error="invalid_token""#,
         )),
-        PresentedToken::None => request.into_response(unauthorized(
-            "send the admin token: Authorization: Bearer TOKEN",
+        Ok(PresentedToken::None) => request.into_response(unauthorized(
+            "send a token: Authorization: Bearer TOKEN",
             r#"Bearer realm="receiptd""#,
         )),
+        Err(error) => request.error_response(ApiError::Store(error)),
     };
     let no_store = HeaderValue::from_static("no-store");
     response
@@ -40,25 +45,51 @@ pub(crate) async fn require_token(
     Ok(response)
 }
 
-/// The token of a request, compared with the admin token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The token of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PresentedToken {
-    Valid,
+    Valid(Operator),
     Wrong,
     None,
 }
 
-/// Compares the token of a request with the admin token. A wrong one is reported with a delay.
-pub(crate) async fn check_token(monitoring: &Monitoring, headers: &HeaderMap) -> PresentedToken {
+/// Authenticates the token of a request. A wrong one is reported with a delay.
+pub(crate) async fn check_token(
+    monitoring: &Monitoring,
+    headers: &HeaderMap,
+) -> Result<PresentedToken, StoreError> {
     let token = headers.get(header::AUTHORIZATION);
-    match token.and_then(|value| bearer_token(value.as_bytes())) {
-        None => PresentedToken::None,
-        Some(token) if monitoring.state.admin_token.is(token) => PresentedToken::Valid,
-        Some(_) => {
-            monitoring.auth_failures.wait().await;
-            PresentedToken::Wrong
-        }
+    let Some(token) = token.and_then(|value| bearer_token(value.as_bytes())) else {
+        return Ok(PresentedToken::None);
+    };
+    let operator = monitoring.run(monitoring.state.authenticate.run(token));
+    if let Some(operator) = operator.await? {
+        return Ok(PresentedToken::Valid(operator));
     }
+    monitoring.auth_failures.wait().await;
+    Ok(PresentedToken::Wrong)
+}
+
+/// Passes the requests of admins with the right to reveal on, and answers others with 403.
+pub(crate) async fn require_all_rights(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let missing = {
+        let extensions = request.extensions();
+        let operator = extensions.get::<Operator>();
+        [Permission::Administer, Permission::Reveal]
+            .into_iter()
+            .find(|each| !operator.is_some_and(|operator| operator.may(*each)))
+    };
+    Ok(match missing {
+        None => next.call(request).await?.map_into_boxed_body(),
+        Some(permission) => {
+            let detail = format!("this needs {}", permission.requirement());
+            let problem = Problem::new(StatusCode::FORBIDDEN, "forbidden", detail);
+            request.into_response(problem.response())
+        }
+    })
 }
 
 fn bearer_token(header: &[u8]) -> Option<&[u8]> {

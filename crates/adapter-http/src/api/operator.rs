@@ -7,12 +7,10 @@ use ports::error::error_chain;
 use tokio::sync::Semaphore;
 use tokio::sync::watch::Receiver;
 use usecases::{
-    ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages, ListRejections,
-    ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics, ShowMessage,
+    AccessControl, ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages, ListRejections, ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics, ShowMessage,
     SubscriptionStatistics,
 };
 
-use crate::admin_token::AdminToken;
 use crate::api::events::settings::StreamSettings;
 use crate::host::HostNames;
 use crate::metrics::registry::MetricsRegistry;
@@ -53,8 +51,8 @@ pub struct OperatorState {
     pub directory: Arc<ChannelDirectory>,
     /// The metrics of this process.
     pub metrics: Arc<MetricsRegistry>,
-    /// The token that opens the API and the metrics.
-    pub admin_token: AdminToken,
+    /// Authenticates operators and manages their tokens.
+    pub access: AccessControl,
     /// The host names that are answered.
     pub hosts: HostNames,
 }

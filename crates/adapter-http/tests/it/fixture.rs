@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_http::{
-    AdminToken, GracefulShutdown, HostNames, ListenerSettings, MetricsRegistry, OperatorState,
-    PublicState, StreamSettings,
+    GracefulShutdown, HostNames, ListenerSettings, MetricsRegistry, OperatorState, PublicState,
+    StreamSettings,
 };
 use async_trait::async_trait;
 use domain::PublicUrl;
+use domain::access::TokenHash;
 use domain::webhook::AnswerExcerpt;
 use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender};
 use ports::{Environment, Integrator, Metrics, Store};
@@ -20,9 +21,7 @@ use tokio::sync::watch;
 use usecases::ingest::queue::IngestSettings;
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
-    AuthenticateCaller, ChannelDirectory, CheckHealth, EraseRecipient, GroupCommitWriters,
-    Integrators, ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels,
-    ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics, ReceiveReport, ShowMessage,
+    AccessControl, AuthenticateCaller, ChannelDirectory, CheckHealth, EraseRecipient, GroupCommitWriters, Integrators, ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics, ReceiveReport, ShowMessage,
     SubscriptionStatistics,
 };
 
@@ -181,7 +180,12 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
         health: Arc::new(CheckHealth::new(shared.clone(), directory.clone())),
         directory: directory.clone(),
         metrics,
-        admin_token: AdminToken::new(ADMIN_TOKEN),
+        access: AccessControl::new(
+            shared.clone(),
+            shared,
+            TokenHash::of(ADMIN_TOKEN.as_bytes()),
+            clock.clone(),
+        ),
         hosts: HostNames::new(["test".to_owned()]),
     };
     let (service, shutdown) = listen(public, operator, size).await;

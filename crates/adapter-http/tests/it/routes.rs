@@ -7,7 +7,7 @@ use crate::fixture::on_memory;
 use crate::service::DOCUMENT;
 
 #[tokio::test]
-async fn data_requires_the_admin_token() {
+async fn data_requires_a_token() {
     let (running, _) = on_memory().await;
     let address = running.operator;
     for path in [
@@ -41,14 +41,17 @@ async fn data_requires_the_admin_token() {
     wrong.assert("401 unauthorized");
     let challenge = "Bearer realm=\"receiptd\", error=\"invalid_token\"";
     assert_eq!(wrong.header("www-authenticate"), Some(challenge));
-    assert_eq!(wrong.json()["detail"], "this is not the admin token");
+    assert_eq!(
+        wrong.json()["detail"],
+        "the token is unknown, expired or revoked"
+    );
     let lower = format!("bearer {}", running.admin_token);
     let request = Request::get("/api/v1/channels").header("authorization", &lower);
     request.send(address).await.assert("200");
 }
 
 #[tokio::test]
-async fn erasures_require_the_admin_token() {
+async fn erasures_require_a_token() {
     let (running, _) = on_memory().await;
     for request in [
         Request::get("/api/v1/erasures"),

@@ -90,6 +90,16 @@ impl PostgresStore {
                 .fetch_one(&self.pool)
                 .await
             }
+            RetentionKind::Audit => {
+                sqlx::query_scalar!(
+                    r#"select exists (
+                           select from audit_log where at < $1
+                       ) as "older!""#,
+                    before,
+                )
+                .fetch_one(&self.pool)
+                .await
+            }
         }
     }
 

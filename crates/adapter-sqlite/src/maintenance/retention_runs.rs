@@ -89,6 +89,16 @@ impl SqliteStore {
                 .fetch_one(&self.readers)
                 .await
             }
+            RetentionKind::Audit => {
+                sqlx::query_scalar!(
+                    r#"select exists (
+                           select 1 from audit_log where at < ?
+                       ) as "older!: bool""#,
+                    before,
+                )
+                .fetch_one(&self.readers)
+                .await
+            }
         }
     }
 

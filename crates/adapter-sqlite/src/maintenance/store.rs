@@ -7,6 +7,7 @@ use domain::page::{Page, PageSize};
 use domain::{Erasure, ErasureId, MessageKey, Recipient, RetentionDays, Timestamp};
 use ports::maintenance::{ErasureOrder, Pruning, RetentionClock, RetentionKind, RetentionRun};
 use ports::{Maintenance, StoreError};
+use sql_rows::access::AUDIT_LOG;
 use sql_rows::erasures::ERASURES;
 use sql_rows::retention::pruning;
 use sql_rows::time;
@@ -54,6 +55,16 @@ impl Maintenance for SqliteStore {
     ) -> Result<Pruning, StoreError> {
         let rows = self.try_prune_deliveries(before, budget);
         let rows = rows.run(&self.runtime, "prune deliveries", DELIVERIES);
+        Ok(pruning(rows.await?, budget))
+    }
+
+    async fn prune_audit(
+        &self,
+        before: Timestamp,
+        budget: NonZeroU32,
+    ) -> Result<Pruning, StoreError> {
+        let rows = self.try_prune_audit(before, budget);
+        let rows = rows.run(&self.runtime, "prune audit log", AUDIT_LOG);
         Ok(pruning(rows.await?, budget))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use adapter_http::{AdminToken, MetricsRegistry, MonitoringState};
+use adapter_http::{MetricsRegistry, MonitoringState};
 use anyhow::{Context as _, Result, anyhow};
 use domain::secret::ServerSecret;
 use ports::WebhookSender;
@@ -151,7 +151,7 @@ impl WorkerParts<'_> {
                     ),
             ),
             metrics: Arc::clone(self.metrics),
-            admin_token: AdminToken::new(&token),
+            authenticate: composition::access_control(self.stores, &token).authenticate,
         };
         let server = adapter_http::serve_monitoring(
             socket,

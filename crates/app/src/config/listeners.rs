@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use clap::Args;
+use domain::access::ConsoleUrl;
 
 use super::number::{range, size};
 
@@ -24,6 +25,10 @@ pub struct ListenerOptions {
     /// localhost are always accepted. Default: none
     #[arg(long, env = "RECEIPTD_ADMIN_HOSTS", value_delimiter = ',', value_parser = host_name)]
     pub admin_hosts: Vec<String>,
+    /// URL at which browsers reach the operator's listener, like https://receiptd.example.com,
+    /// without a path. Its host need not be among the host names. Default: the operator's address
+    #[arg(long, env = "RECEIPTD_CONSOLE_URL", value_parser = ConsoleUrl::parse)]
+    pub console_url: Option<ConsoleUrl>,
     /// Address and port at which `receiptd worker` serves metrics and health. Default: it does
     /// not listen
     #[arg(long, env = "RECEIPTD_WORKER_LISTEN", value_name = "ADDRESS", value_parser = listen_address)]
@@ -44,6 +49,14 @@ impl ListenerOptions {
     /// Returns the URL at which a program on this machine reaches the operator's listener.
     pub fn admin_url(&self) -> String {
         format!("http://{}", reachable(self.admin_listen))
+    }
+
+    /// Returns the host names at which the operator's listener answers: those configured, and
+    /// that of the console's URL.
+    pub fn operator_hosts(&self) -> impl Iterator<Item = String> {
+        let console = self.console_url.as_ref().map(ConsoleUrl::host);
+        let names = self.admin_hosts.iter().map(String::as_str).chain(console);
+        names.map(str::to_owned)
     }
 
     /// Returns the maximum size of a request's head in bytes.

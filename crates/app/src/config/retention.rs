@@ -24,6 +24,9 @@ pub struct RetentionOptions {
     /// Days that completed deliveries and dead letters are kept, 1 or more
     #[arg(long, env = "RECEIPTD_KEEP_DELIVERIES_DAYS", default_value_t = 14, value_parser = range(1..))]
     pub keep_deliveries_days: u32,
+    /// Days that entries of the audit log are kept, 1 or more
+    #[arg(long, env = "RECEIPTD_AUDIT_RETENTION_DAYS", default_value_t = 400, value_parser = range(1..))]
+    pub audit_retention_days: u32,
 }
 
 impl RetentionOptions {
@@ -34,6 +37,7 @@ impl RetentionOptions {
             reports: days(self.keep_reports_days),
             messages: self.keep_messages_days,
             deliveries: days(self.keep_deliveries_days),
+            audit: days(self.audit_retention_days),
         }
     }
 }

@@ -15,7 +15,7 @@ const TIME_PASSES: &str = "
     delete from reports;
     delete from message_scans;
     insert into retention_runs (kind, ran_at, held_back)
-    select kind, now(), false from unnest(array['reports', 'messages', 'deliveries']) as kind
+    select kind, now(), false from unnest(array['reports', 'messages', 'deliveries', 'audit']) as kind
     on conflict do nothing;
 ";
 
@@ -72,7 +72,7 @@ async fn retention_that_has_not_run_for_long_removes_nothing_until_it_is_release
     assert_eq!(server.report("SM1", "delivered").await, 204);
     until("retention has run", async || {
         let runs = sqlx::query_scalar::<_, i64>("select count(*) from retention_runs");
-        runs.fetch_one(&mut database).await.unwrap() == 3
+        runs.fetch_one(&mut database).await.unwrap() == 4
     })
     .await;
     server.stop();

@@ -22,6 +22,7 @@
 //! testkit::contract_tests!(retention, fresh);
 //! testkit::contract_tests!(erasures, fresh);
 //! testkit::contract_tests!(statistics, fresh);
+//! testkit::contract_tests!(access, fresh);
 //! ```
 //!
 //! A failing test is then found under the engine and the suite, for example
@@ -57,6 +58,7 @@
     reason = "these functions are tests: their names say what is true, and they fail by panicking"
 )]
 
+pub mod access;
 pub mod channels;
 pub mod cursors;
 pub mod erasures;
@@ -120,9 +122,10 @@ pub async fn in_time(test: impl Future<Output = ()>) {
         .expect("the test ends within two minutes");
 }
 
-/// Makes a `#[tokio::test]` of every function of an area (`reports`, `channels`,
-/// `rejections`, `log`, `cursors`, `retention`, `erasures`, `subscriptions`, `statistics` or `journal`), in a
-/// module of that name. The second argument is an `async fn() -> Fresh<S>`, called once for each test.
+/// Makes a `#[tokio::test]` of every function of an area (`reports`, `channels`, `rejections`,
+/// `log`, `cursors`, `retention`, `erasures`, `access`, `subscriptions`, `statistics` or
+/// `journal`), in a module of that name. The second argument is an `async fn() -> Fresh<S>`, called
+/// once for each test.
 #[macro_export]
 macro_rules! contract_tests {
     (reports, $fresh:path) => {
@@ -164,6 +167,13 @@ macro_rules! contract_tests {
         $crate::__erasures_contract!([$crate::__contract_module]
             erasures,
             dyn $crate::contract::erasures::ErasingStore,
+            $fresh
+        );
+    };
+    (access, $fresh:path) => {
+        $crate::__access_contract!([$crate::__contract_module]
+            access,
+            dyn $crate::contract::access::OperatorStore,
             $fresh
         );
     };
@@ -288,6 +298,15 @@ mod tests {
         assert_eq!(
             functions(&erasures.concat()),
             crate::__erasures_contract!([names] erasures, (), none)
+        );
+        let access = [
+            include_str!("access/tokens.rs"),
+            include_str!("access/sessions.rs"),
+            include_str!("access/audit.rs"),
+        ];
+        assert_eq!(
+            functions(&access.concat()),
+            crate::__access_contract!([names] access, (), none)
         );
         assert_eq!(
             functions(include_str!("cursors.rs")),

@@ -61,6 +61,17 @@ impl Maintenance for MemoryStore {
         Ok(self.open()?.subscriptions.prune(before, budget))
     }
 
+    async fn prune_audit(
+        &self,
+        before: Timestamp,
+        budget: NonZeroU32,
+    ) -> Result<Pruning, StoreError> {
+        Ok(pruning(
+            self.open()?.access.prune_audit(before, budget),
+            budget,
+        ))
+    }
+
     async fn erase_deliveries(
         &self,
         messages: &[MessageKey],
@@ -101,6 +112,7 @@ impl Maintenance for MemoryStore {
             }
             RetentionKind::Messages => data.has_older_messages(before, now),
             RetentionKind::Deliveries => data.subscriptions.has_finished_before(before),
+            RetentionKind::Audit => data.access.has_audit_before(before),
         })
     }
 

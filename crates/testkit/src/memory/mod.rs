@@ -1,5 +1,6 @@
 //! An in-memory store that passes every contract suite, and fails when a test sets it to.
 
+mod access;
 mod channels;
 mod erasures;
 mod journal;
@@ -33,6 +34,7 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Data {
     reports: reports::Reports,
+    access: access::Access,
     channels: channels::Channels,
     cursors: BTreeMap<String, LogPosition>,
     erasures: BTreeMap<ErasureId, ErasureProgress>,

@@ -22,6 +22,8 @@ pub struct KeepFor {
     pub messages: RetentionDays,
     /// Of completed deliveries.
     pub deliveries: Duration,
+    /// Of entries of the audit log.
+    pub audit: Duration,
 }
 
 /// Removes expired data. Each kind is independent: one on hold does not stop the others.
@@ -88,6 +90,7 @@ impl Prune {
                 store.prune_messages(clock.now, keep, STEP_ROWS).await?
             }
             RetentionKind::Deliveries => store.prune_deliveries(before, STEP_ROWS).await?,
+            RetentionKind::Audit => store.prune_audit(before, STEP_ROWS).await?,
         };
         if pruned.done {
             self.finish(kind, &clock).await?;
@@ -134,6 +137,7 @@ impl Prune {
             RetentionKind::Reports => self.keep_for.reports,
             RetentionKind::Messages => return self.keep_for.messages.cut(now),
             RetentionKind::Deliveries => self.keep_for.deliveries,
+            RetentionKind::Audit => self.keep_for.audit,
         };
         let micros = i64::try_from(kept_for.as_micros()).unwrap_or(i64::MAX);
         now.plus_micros(micros.saturating_neg())

@@ -86,7 +86,8 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let public_state = parts.public_state(queue, public_url);
     let stop_signal = shutdown::stop_signal()?;
     let admin_token = startup::admin_token(settings)?;
-    let operator_state = parts.operator_state(manage, &degraded_mode, streams_stop, &admin_token);
+    let access = composition::access_control(&stores, &admin_token);
+    let operator_state = parts.operator_state(manage, &degraded_mode, streams_stop, access);
 
     let (public, drain) =
         adapter_http::serve_public(public, public_state, public_settings(settings))?;

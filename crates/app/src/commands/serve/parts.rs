@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use adapter_http::{
-    AdminToken, HostNames, MetricsRegistry, OperatorState, PublicState, StreamSettings,
-};
+use adapter_http::{HostNames, MetricsRegistry, OperatorState, PublicState, StreamSettings};
 use anyhow::{Context as _, Result};
 use domain::PublicUrl;
 use domain::secret::ServerSecret;
@@ -13,9 +11,9 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use usecases::delivery::DeliveryDependencies;
 use usecases::{
-    AuthenticateCaller, ChannelDirectory, CheckHealth, DeliveryWorker, IngestQueue, ListErasures,
-    ListMessages, ListRejections, LogTailCache, ManageChannels, ReadEvents, ReceiveReport,
-    RetentionHolds, ShowMessage, SubscriptionStatistics, Throttle,
+    AccessControl, AuthenticateCaller, ChannelDirectory, CheckHealth, DeliveryWorker, IngestQueue,
+    ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels, ReadEvents,
+    ReceiveReport, RetentionHolds, ShowMessage, SubscriptionStatistics, Throttle,
 };
 
 use crate::background::BackgroundTask;
@@ -64,7 +62,7 @@ impl ServerParts<'_> {
         manage: ManageChannels,
         degraded_mode: &DegradedMode,
         stop: watch::Receiver<bool>,
-        admin_token: &str,
+        access: AccessControl,
     ) -> OperatorState {
         let stores = self.stores;
         let subscriptions = composition::manage_subscriptions(
@@ -108,8 +106,8 @@ impl ServerParts<'_> {
             ),
             directory: Arc::clone(self.directory),
             metrics: Arc::clone(self.metrics),
-            admin_token: AdminToken::new(admin_token),
-            hosts: HostNames::new(self.settings.listeners.admin_hosts.iter().cloned()),
+            access,
+            hosts: HostNames::new(self.settings.listeners.operator_hosts()),
         }
     }
 

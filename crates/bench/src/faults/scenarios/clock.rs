@@ -103,6 +103,7 @@ where
         reports: Duration::from_hours(90 * 24),
         messages: RetentionDays::new(90)?,
         deliveries: Duration::from_hours(14 * 24),
+        audit: Duration::from_hours(400 * 24),
     };
     let prune = Prune::new(store, Arc::new(clock), keep_for, Arc::clone(&holds));
     for kind in RetentionKind::ALL {
