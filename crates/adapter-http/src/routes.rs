@@ -4,7 +4,9 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig, patch, post, put};
 
 use crate::api::operator::Operator;
-use crate::api::{self, channels, credentials, erasures, events, messages, rejections, statistics};
+use crate::api::{
+    self, audit, channels, credentials, erasures, events, messages, rejections, statistics, tokens,
+};
 use crate::monitoring::Monitoring;
 use crate::resource::{get, not_found, resource};
 use crate::webhook::Webhook;
@@ -28,7 +30,7 @@ pub(crate) fn operator(
 ) {
     let api = web::scope("/api/v1")
         .wrap(from_fn(api::body_timeout::read_in_time))
-        .wrap(from_fn(api::auth::require_all_rights))
+        .wrap(from_fn(api::authorize::authorize))
         .wrap(from_fn(api::auth::require_token))
         .configure(channels)
         .service(resource("/messages", "GET, HEAD").route(get().to(messages::list)))
@@ -43,6 +45,7 @@ pub(crate) fn operator(
         .service(resource("/erasures/{erasure}", "GET, HEAD").route(get().to(erasures::show)))
         .service(resource("/rejections", "GET, HEAD").route(get().to(rejections::list)))
         .service(resource("/stats", "GET, HEAD").route(get().to(statistics::show)))
+        .configure(access)
         .default_service(web::to(not_found));
     routes
         .app_data(web::Data::new(operator.state.hosts.clone()))
@@ -100,6 +103,17 @@ fn channels(routes: &mut ServiceConfig) {
             resource("/channels/{channel}/credentials/{credential}", "DELETE")
                 .route(web::delete().to(credentials::remove)),
         );
+}
+
+fn access(routes: &mut ServiceConfig) {
+    routes
+        .service(
+            resource("/tokens", "GET, HEAD, POST")
+                .route(get().to(tokens::list))
+                .route(post().to(tokens::add)),
+        )
+        .service(resource("/tokens/{token}", "DELETE").route(web::delete().to(tokens::revoke)))
+        .service(resource("/audit", "GET, HEAD").route(get().to(audit::list)));
 }
 
 fn events(routes: &mut ServiceConfig) {

@@ -9,6 +9,7 @@ use crate::api::messages::cursor_from_text;
 use crate::api::position::position_from_text;
 use crate::api::query::{from_cursor, parameter_cursor};
 
+pub use crate::api::audit::{AuditEntryView, AuditList};
 pub use crate::api::channels::{ChannelCreatedView, ChannelInfo, ChannelList, ChannelView};
 pub use crate::api::credentials::{CredentialView, IssuedView};
 pub use crate::api::erasures::{ErasureList, ErasureView};
@@ -27,6 +28,7 @@ pub use crate::api::subscriptions::view::{
     SubscriptionView, TestView,
 };
 pub use crate::api::subscriptions::{ReplayView, SubscriptionList};
+pub use crate::api::tokens::{IssuedTokenView, TokenList, TokenView};
 
 /// Reads a position in the form of the API; `None` if `text` is not one.
 #[must_use]

@@ -17,7 +17,8 @@ use usecases::statistics::Progress;
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     AccessControl, ChannelDirectory, EraseRecipient, Integrators, LogTailCache, ManageChannels,
-    ManageCursors, ManageSubscriptions, Prune, ReadStatistics, RetentionHolds, StatisticsReader,
+    ManageCursors, ManageSubscriptions, ManageTokens, Prune, ReadStatistics, RecordAudit,
+    RetentionHolds, StatisticsReader,
 };
 
 use crate::background::BackgroundTask;
@@ -245,6 +246,16 @@ pub fn manage_subscriptions(
 pub fn access_control(stores: &Stores, bootstrap: &str) -> AccessControl {
     let hash = TokenHash::of(bootstrap.as_bytes());
     AccessControl::new(stores.store(), stores.store(), hash, Arc::new(System))
+}
+
+/// The use case that manages the tokens of operators.
+pub fn manage_tokens(stores: &Stores) -> ManageTokens {
+    ManageTokens::new(stores.store(), Arc::new(System))
+}
+
+/// The use case that adds entries to the audit log.
+pub fn record_audit(stores: &Stores) -> RecordAudit {
+    RecordAudit::new(stores.store(), Arc::new(System))
 }
 
 /// A worker that removes sessions that have ended.

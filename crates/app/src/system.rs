@@ -46,6 +46,19 @@ pub fn worker_name() -> String {
     format!("{machine}/{}", std::process::id())
 }
 
+/// The name of the user who runs this process, or its number if it has no name. Taken from the
+/// system and not from the environment, which the user can change.
+pub fn user_name() -> String {
+    let id = rustix::process::getuid().as_raw().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut users = users.lines().map(|line| line.split(':'));
+    let name = users.find_map(|mut user| {
+        let name = user.next()?;
+        (user.nth(1)? == id).then(|| name.to_owned())
+    });
+    name.unwrap_or(id)
+}
+
 /// This program as it was called, for commands that people may copy.
 pub fn program() -> String {
     std::env::args().next().unwrap_or("receiptd".to_owned())

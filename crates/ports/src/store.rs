@@ -1,7 +1,8 @@
 //! All store ports in one.
 
 use crate::{
-    AccessStore, AuditLog, ChannelStore, DeliveryQueue, DeliveryStore, EventLog, Maintenance, RejectionStore, ReportStore, Statistics, SubscriptionStore,
+    AccessStore, AuditLog, ChannelStore, DeliveryQueue, DeliveryStore, EventLog, Maintenance,
+    RejectionStore, ReportStore, Statistics, SubscriptionStore,
 };
 
 /// A database: implements every store port.

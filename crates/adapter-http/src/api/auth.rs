@@ -7,7 +7,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
-use domain::access::{Operator, Permission};
+use domain::access::Operator;
 use ports::StoreError;
 
 use crate::api::error::ApiError;
@@ -68,28 +68,6 @@ pub(crate) async fn check_token(
     }
     monitoring.auth_failures.wait().await;
     Ok(PresentedToken::Wrong)
-}
-
-/// Passes the requests of admins with the right to reveal on, and answers others with 403.
-pub(crate) async fn require_all_rights(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let missing = {
-        let extensions = request.extensions();
-        let operator = extensions.get::<Operator>();
-        [Permission::Administer, Permission::Reveal]
-            .into_iter()
-            .find(|each| !operator.is_some_and(|operator| operator.may(*each)))
-    };
-    Ok(match missing {
-        None => next.call(request).await?.map_into_boxed_body(),
-        Some(permission) => {
-            let detail = format!("this needs {}", permission.requirement());
-            let problem = Problem::new(StatusCode::FORBIDDEN, "forbidden", detail);
-            request.into_response(problem.response())
-        }
-    })
 }
 
 fn bearer_token(header: &[u8]) -> Option<&[u8]> {

@@ -1,7 +1,9 @@
-//! The operator's API: channels, credentials, messages, events, subscriptions, erasures and
-//! rejections.
+//! The operator's API: channels, credentials, messages, events, subscriptions, erasures,
+//! rejections, tokens and the audit log.
 
+pub mod audit;
 pub mod auth;
+pub(crate) mod authorize;
 pub(crate) mod body_timeout;
 pub mod channels;
 pub mod credentials;
@@ -18,5 +20,7 @@ pub mod position;
 pub mod query;
 pub mod rejections;
 pub(crate) mod reveal;
+pub(crate) mod route_access;
 pub mod statistics;
 pub mod subscriptions;
+pub mod tokens;

@@ -7,10 +7,12 @@ use ports::error::error_chain;
 use tokio::sync::Semaphore;
 use tokio::sync::watch::Receiver;
 use usecases::{
-    AccessControl, ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages, ListRejections, ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics, ShowMessage,
-    SubscriptionStatistics,
+    AccessControl, ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages,
+    ListRejections, ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics,
+    ShowMessage, SubscriptionStatistics,
 };
 
+use crate::api::authorize::RepeatedReveals;
 use crate::api::events::settings::StreamSettings;
 use crate::host::HostNames;
 use crate::metrics::registry::MetricsRegistry;
@@ -62,6 +64,7 @@ pub(crate) struct Operator {
     pub(crate) state: OperatorState,
     /// One permit for each event stream that may be open at a time.
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) reveals: RepeatedReveals,
     /// The OpenAPI document as JSON.
     pub(crate) document: Bytes,
     runtime: RuntimeHandle,
@@ -72,6 +75,7 @@ impl Operator {
         Self {
             streams: Arc::new(Semaphore::new(state.streams.max_streams)),
             state,
+            reveals: RepeatedReveals::default(),
             document,
             runtime,
         }

@@ -21,8 +21,10 @@ use tokio::sync::watch;
 use usecases::ingest::queue::IngestSettings;
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
-    AccessControl, AuthenticateCaller, ChannelDirectory, CheckHealth, EraseRecipient, GroupCommitWriters, Integrators, ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics, ReceiveReport, ShowMessage,
-    SubscriptionStatistics,
+    AccessControl, AuthenticateCaller, ChannelDirectory, CheckHealth, EraseRecipient,
+    GroupCommitWriters, Integrators, ListErasures, ListMessages, ListRejections, LogTailCache,
+    ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics, ReceiveReport,
+    ShowMessage, SubscriptionStatistics,
 };
 
 use crate::client::Request;

@@ -10,7 +10,9 @@
     reason = "the tests of the whole program share some of these files"
 )]
 
+mod access;
 mod answers;
+mod audit;
 mod channels;
 mod client;
 mod connections;
@@ -30,4 +32,5 @@ mod routes;
 mod service;
 mod streams;
 mod subscriptions;
+mod tokens;
 mod webhook;

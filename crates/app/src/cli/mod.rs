@@ -5,6 +5,7 @@
     reason = "the comments are help text, read on a terminal"
 )]
 
+mod access;
 mod channel;
 mod event;
 mod message;
@@ -13,6 +14,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
+pub use access::*;
 pub use channel::*;
 pub use event::*;
 pub use message::*;
@@ -136,6 +138,14 @@ pub enum Command {
     /// Show retention, or release what it holds back because the clock may be wrong
     #[command(subcommand)]
     Retention(RetentionCommand),
+    /// Manage the tokens of operators
+    ///
+    /// RECEIPTD_ADMIN_TOKEN is not among them: it always is an admin with all rights.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Show what operators changed and which unmasked data they saw
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Check the settings
     #[command(subcommand)]
     Config(ConfigCommand),

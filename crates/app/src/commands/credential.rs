@@ -8,6 +8,7 @@ use domain::{ChannelId, CredentialId, Password, Timestamp, WebhookUser};
 use usecases::ManageChannels;
 use usecases::channels::manage::{IssuedCredential, NewCredential};
 
+use super::audit_trail;
 use super::installation::with_stores;
 use crate::cli::{CredentialArgs, CredentialCommand};
 use crate::composition;
@@ -45,6 +46,7 @@ async fn add(
         .add_credential(&channel, new_credential(args)?)
         .await?;
     let id = issued.credential.id;
+    audit_trail::note(&format!("{channel}/{id}"), None);
     if json {
         output::json(&IssuedView::new(&issued))?;
     } else {

@@ -9,6 +9,7 @@ use domain::erasure::{ErasureReason, RequestedVia};
 use domain::{Erasure, Recipient};
 use usecases::erasure::EraseRequest;
 
+use super::audit_trail;
 use crate::cli::EraseArgs;
 use crate::composition::{self, Stores};
 use crate::config::Settings;
@@ -45,6 +46,7 @@ pub async fn run(settings: &Settings, json: bool, args: EraseArgs) -> Result<()>
     let erasure = erase(&stores, &request).await;
     stores.close().await;
     let erasure = erasure?;
+    audit_trail::note(&erasure.id.to_string(), None);
     if json {
         return output::json(&ErasureView::new(&erasure));
     }

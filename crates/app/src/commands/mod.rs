@@ -1,5 +1,7 @@
 //! What each command does.
 
+mod audit;
+mod audit_trail;
 mod channel;
 mod config_check;
 mod credential;
@@ -21,6 +23,7 @@ pub mod simulate;
 mod startup;
 mod stats;
 mod subscription;
+mod token;
 mod worker;
 
 use std::time::Duration;
@@ -53,27 +56,36 @@ async fn dispatch(cli: Cli) -> Result<()> {
         json,
         command,
     } = cli;
+    let audited = audit_trail::of(&command);
+    // Boxed: the futures of all commands together are large.
+    let execution = Box::pin(execute(&settings, json, command));
+    audit_trail::audited(&settings, audited, execution).await
+}
+
+async fn execute(settings: &Settings, json: bool, command: Command) -> Result<()> {
     match command {
-        Command::Serve(args) => serve::run(&settings.with(&args.settings), &args).await,
-        Command::Worker(later) => worker::run(&settings.with(&later)).await,
-        Command::Migrate => migrate(&settings).await,
-        Command::Channel(command) => channel::run(&settings, json, command).await,
-        Command::Credential(command) => credential::run(&settings, json, command).await,
-        Command::Message(command) => message::run(&settings, json, command).await,
-        Command::Event(command) => event::run(&settings, json, command).await,
-        Command::Cursor(command) => cursor::run(&settings, json, command).await,
-        Command::Subscription(command) => subscription::run(&settings, json, command).await,
-        Command::Delivery(command) => subscription::deliveries::run(&settings, json, command).await,
-        Command::Erase(args) => erase::run(&settings, json, args).await,
-        Command::Erasure(command) => erasure::run(&settings, json, command).await,
-        Command::Rejections(args) => rejections::run(&settings, json, args).await,
-        Command::Stats(args) => stats::run(&settings, json, args).await,
-        Command::Retention(command) => retention::run(&settings, json, command).await,
+        Command::Serve(args) => serve::run(&settings.clone().with(&args.settings), &args).await,
+        Command::Worker(later) => worker::run(&settings.clone().with(&later)).await,
+        Command::Migrate => migrate(settings).await,
+        Command::Channel(command) => channel::run(settings, json, command).await,
+        Command::Credential(command) => credential::run(settings, json, command).await,
+        Command::Message(command) => message::run(settings, json, command).await,
+        Command::Event(command) => event::run(settings, json, command).await,
+        Command::Cursor(command) => cursor::run(settings, json, command).await,
+        Command::Subscription(command) => subscription::run(settings, json, command).await,
+        Command::Delivery(command) => subscription::deliveries::run(settings, json, command).await,
+        Command::Erase(args) => erase::run(settings, json, args).await,
+        Command::Erasure(command) => erasure::run(settings, json, command).await,
+        Command::Rejections(args) => rejections::run(settings, json, args).await,
+        Command::Retention(command) => retention::run(settings, json, command).await,
+        Command::Token(command) => token::run(settings, json, command).await,
+        Command::Audit(command) => audit::run(settings, json, command).await,
+        Command::Stats(args) => stats::run(settings, json, args).await,
         Command::Config(ConfigCommand::Check(later)) => {
-            config_check::run(&settings.with(&later), json).await
+            config_check::run(&settings.clone().with(&later), json).await
         }
-        Command::Simulate(args) => simulate::run(&settings, json, args).await,
-        Command::Health => health::run(&settings).await,
+        Command::Simulate(args) => simulate::run(settings, json, args).await,
+        Command::Health => health::run(settings).await,
         Command::Settings => {
             output::line(config::help().trim_end());
             Ok(())

@@ -10,6 +10,7 @@
     reason = "the tests of the listeners share some of these files"
 )]
 
+mod access;
 #[path = "../../../adapter-http/tests/it/answers.rs"]
 mod answers;
 mod cli;

@@ -29,6 +29,8 @@ async fn empty_lists_say_so_and_what_to_do_next() {
         ),
         ("erasure list", "no erasures; `receiptd erase"),
         ("rejections", "no rejected reports"),
+        ("token list", "no tokens; `receiptd token add"),
+        ("audit list", "no entries; check the filters"),
     ] {
         let shown = run_on_terminal(&home, line);
         assert!(shown.starts_with(expected), "{line}: {shown}");
@@ -70,8 +72,13 @@ async fn lists_fit_the_terminal_and_never_cut_an_id() {
     let credentials = home.json(&format!("credential list {CHANNEL}"));
     let credential = credentials[0]["id"].as_str().unwrap().to_owned();
 
+    let token = home.json("token add 'a service with a long name' --role operator --reveal");
+    let token = token["id"].as_str().unwrap().to_owned();
+
     for (line, ids) in [
-        ("channel list", &[CHANNEL][..]),
+        ("token list", &[token.as_str()][..]),
+        ("audit list", &[CHANNEL, &token, &erasure]),
+        ("channel list", &[CHANNEL]),
         (&format!("channel show {CHANNEL}"), &[CHANNEL]),
         (&format!("credential list {CHANNEL}"), &[&credential]),
         ("message list", &[CHANNEL, &sid]),

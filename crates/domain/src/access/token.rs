@@ -176,6 +176,18 @@ impl OperatorToken {
         }
     }
 
+    /// Returns its name, role and rights for the audit log: `anna: viewer, reveal`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let rights = [
+            (self.rights.reveal, ", reveal"),
+            (self.rights.audit, ", audit"),
+        ];
+        let rights = rights.into_iter().filter(|(has, _)| *has);
+        let rights: String = rights.map(|(_, right)| right).collect();
+        format!("{}: {}{rights}", self.name, self.role)
+    }
+
     /// Returns its operator, if it is valid at `now`.
     #[must_use]
     pub fn operator(&self, now: Timestamp) -> Option<Operator> {
@@ -222,6 +234,23 @@ mod tests {
         let id = |token: &str| TokenHash::of(token.as_bytes()).bootstrap_id();
         assert_eq!(id("first"), id("first"));
         assert_ne!(id("first"), id("second"));
+    }
+
+    #[test]
+    fn summary_names_role_and_rights() {
+        let mut token = OperatorToken {
+            id: OperatorTokenId(Uuid::nil()),
+            name: OperatorName::parse("anna").unwrap(),
+            role: Role::Operator,
+            rights: Rights::default(),
+            created_at: Timestamp::EPOCH,
+            expires_at: None,
+            last_used_at: None,
+            revoked_at: None,
+        };
+        assert_eq!(token.summary(), "anna: operator");
+        token.rights = Rights::ALL;
+        assert_eq!(token.summary(), "anna: operator, reveal, audit");
     }
 
     #[test]

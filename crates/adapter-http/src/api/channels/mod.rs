@@ -2,15 +2,16 @@
 
 pub mod request;
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use domain::{Address, Channel, ChannelCalls, ChannelId, PublicUrl, RetentionDays};
 use ports::ChannelWithCredentials;
 use serde::{Deserialize, Serialize};
 use usecases::channels::manage::IssuedCredential;
 use utoipa::ToSchema;
 
+use super::authorize::note_changed;
 use super::credentials::{CredentialView, IssuedView};
 use super::error::ApiResult;
 use super::json_body::Body;
@@ -244,11 +245,13 @@ pub(crate) async fn show(
 )]
 pub(crate) async fn change(
     operator: Data<Operator>,
+    http: HttpRequest,
     path: Path<String>,
     request: Body<ChannelPatch>,
 ) -> ApiResult {
     let id = channel_id(&path)?;
     let changes = request.parse()?;
+    note_changed(&http, &request.changed());
     operator
         .run(operator.state.manage.update(&id, changes))
         .await?;

@@ -101,6 +101,18 @@ pub struct ChannelPatch {
 }
 
 impl ChannelPatch {
+    /// Returns the fields, and whether each is to be changed.
+    pub(super) fn changed(&self) -> [(&'static str, bool); 6] {
+        [
+            ("name", self.name.is_some()),
+            ("enabled", self.enabled.is_some()),
+            ("senders", self.senders.is_some()),
+            ("public_url", self.public_url.is_some()),
+            ("signing_token", self.signing_token.is_some()),
+            ("keep_messages_days", self.keep_messages_days.is_some()),
+        ]
+    }
+
     pub(super) fn parse(&self) -> Result<ChannelChanges, ApiError> {
         let public_url = self.public_url.as_ref().map(|url| {
             let url = url.as_deref().map(PublicUrl::parse).transpose();

@@ -6,6 +6,8 @@ use utoipa::openapi::response::Response;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, PathItem, Ref, RefOr, ResponseBuilder};
 
+use crate::api::route_access;
+
 /// The problems of single operations: on each line the operation, then statuses and codes.
 pub(super) const OF_OPERATIONS: &str = "\
     add_channel: 409 channel_exists, 422 unknown_integrator, 422 expiry_in_the_past
@@ -35,14 +37,16 @@ pub(super) const OF_OPERATIONS: &str = "\
     retry_deliveries: 404 no_such_subscription
     show_delivery: 404 no_such_delivery
     retry_delivery: 404 no_such_delivery, 409 not_retriable
-    show_erasure: 404 no_such_erasure";
+    show_erasure: 404 no_such_erasure
+    add_token: 409 token_exists, 422 expiry_in_the_past
+    revoke_token: 404 no_such_token";
 
 /// The problems of every operation of the API.
-const OF_API: &str = "500 corrupt_store, 503 store_unavailable";
+const OF_API: &str = "403 forbidden, 500 corrupt_store, 503 store_unavailable";
 /// The problems of operations that change something.
 const OF_CHANGES: &str = "422 refused_by_store";
-/// The problems of operations that require the admin token.
-const OF_TOKEN: &str = "401 unauthorized";
+/// The problems of operations that require a token, which is looked up in the store.
+const OF_TOKEN: &str = "401 unauthorized, 500 corrupt_store, 503 store_unavailable";
 /// The problems of operations with query parameters.
 const OF_PARAMETERS: &str = "400 invalid_value, 400 unknown_field, 400 duplicate_field";
 /// The problems of operations of the API that read a body.
@@ -64,17 +68,23 @@ impl Modify for Answers {
                 patch,
                 ..
             } = item;
-            if let Some(operation) = get {
-                complete(operation, path, false);
-            }
-            for operation in [put, post, delete, patch].into_iter().flatten() {
-                complete(operation, path, true);
+            for (method, operation) in [
+                ("GET", get),
+                ("PUT", put),
+                ("POST", post),
+                ("DELETE", delete),
+                ("PATCH", patch),
+            ] {
+                if let Some(operation) = operation {
+                    complete(operation, path, method);
+                }
             }
         }
     }
 }
 
-fn complete(operation: &mut Operation, path: &str, changes: bool) {
+fn complete(operation: &mut Operation, path: &str, method: &str) {
+    let changes = method != "GET";
     for (status, answer) in &mut operation.responses.responses {
         if let RefOr::T(answer) = answer
             && answer.description.is_empty()
@@ -89,6 +99,9 @@ fn complete(operation: &mut Operation, path: &str, changes: bool) {
     if with_token {
         let admin = SecurityRequirement::new("admin", [""; 0]);
         operation.security = Some(vec![admin]);
+    }
+    if of_api {
+        describe_permission(operation, path, method);
     }
     let id = operation.operation_id.clone().unwrap_or_default();
     let mut own = OF_OPERATIONS
@@ -108,6 +121,18 @@ fn complete(operation: &mut Operation, path: &str, changes: bool) {
             add(operation, status, code);
         }
     }
+}
+
+/// Adds to the description of an operation what its token must have.
+fn describe_permission(operation: &mut Operation, path: &str, method: &str) {
+    let permission = route_access::of_route(method, path).permission;
+    let needs = format!("Needs {}.", permission.requirement());
+    let described = operation.description.take();
+    let described = described.filter(|description| !description.is_empty());
+    operation.description = Some(match described {
+        Some(description) => format!("{description}\n\n{needs}"),
+        None => needs,
+    });
 }
 
 fn success_description(status: &str) -> &'static str {

@@ -1,6 +1,7 @@
 //! Constraints on texts and numbers of the document, by field and by parameter: as strict as the
 //! code that reads and writes them.
 
+use domain::access::{AuditAction, Role};
 use domain::page::PageSize;
 use domain::subscription::PauseReason;
 use domain::{DeliveryState, DeliveryStatus, Effect, EventType, RejectionReason};
@@ -157,7 +158,7 @@ fn rule(owner: &str, name: &str, integrators: &[&str]) -> Option<Value> {
 /// The fields that contain a time.
 const TIMES: &str = "created updated expires last_used first_reported_at last_reported_at \
     reported_at arrived_at asked_at finished_at since until inactive_since \
-    previous_secret_expires last_delivered failing_since at next_attempt finished time";
+    previous_secret_expires last_delivered failing_since at next_attempt finished time revoked";
 
 fn format_or_range(name: &str) -> Option<Value> {
     Some(match name {
@@ -212,6 +213,10 @@ fn word(owner: &str, name: &str, integrators: &[&str]) -> Option<Value> {
         (_, "effect") => one_of(Effect::ALL.map(Effect::as_str)),
         ("CloudEvent" | "list_deliveries" | "retry_deliveries", "type")
         | (_, "event_type" | "types") => one_of(EventType::ALL.map(EventType::as_str)),
+        ("TokenView" | "IssuedTokenView", "state") => one_of(["valid", "expired", "revoked"]),
+        (_, "role") => one_of(Role::ALL.map(Role::as_str)),
+        (_, "rights") => one_of(["reveal", "audit"]),
+        (_, "action") => one_of(AuditAction::ALL.iter().map(|action| action.as_str())),
         ("SubscriptionView", "state") => one_of(["active", "failing", "paused", "ended"]),
         (_, "state") => one_of(DeliveryState::ALL.map(DeliveryState::as_str)),
         (_, "paused_for") => one_of(PauseReason::ALL.map(PauseReason::as_str)),
@@ -226,7 +231,12 @@ fn word(owner: &str, name: &str, integrators: &[&str]) -> Option<Value> {
 
 fn text(owner: &str, name: &str) -> Option<Value> {
     Some(match (owner, name) {
-        ("TwilioReport", "MessageStatus") => line(64),
+        ("TokenRequest", "name") => json!({"minLength": 1, "maxLength": 60}),
+        ("IssuedTokenView", "token") => pattern("rcpt_[A-Za-z0-9_-]{43}"),
+        ("revoke_token", "token") => json!({"format": "uuid"}),
+        ("TwilioReport", "MessageStatus") | ("list_audit" | "AuditEntryView", "operator") => {
+            line(64)
+        }
         ("ChannelRequest" | "ChannelPatch" | "ChannelInfo", "name")
         | ("ChannelRequest" | "CredentialRequest", "label")
         | ("ErasureRequest", "reason") => line(200),

@@ -70,6 +70,10 @@ const EVENT_WEBHOOK: &str = "message";
         crate::api::erasures::show,
         crate::api::rejections::list,
         crate::api::statistics::show,
+        crate::api::tokens::add,
+        crate::api::tokens::list,
+        crate::api::tokens::revoke,
+        crate::api::audit::list,
         crate::health::alive,
         crate::health::ready,
         crate::metrics::handler::show,
@@ -87,6 +91,7 @@ const EVENT_WEBHOOK: &str = "message";
         (name = "events", description = "Events of messages: pulled, streamed, pushed"),
         (name = "cursors", description = "Positions in the log, stored for clients that pull events"),
         (name = "subscriptions", description = "Webhook subscriptions and their deliveries"),
+        (name = "access", description = "Tokens of operators, and the audit log"),
         (name = "operating", description = "Health and metrics"),
     ),
 )]

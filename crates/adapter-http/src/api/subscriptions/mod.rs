@@ -6,9 +6,10 @@ pub mod view;
 
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use domain::access::Permission;
 use domain::event::EventFilter;
 use domain::subscription::Description;
 use domain::webhook::TargetUrl;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use usecases::subscriptions::{DEFAULT_OVERLAP, NewSubscription, ReplayFrom, SubscriptionChanges};
 use utoipa::ToSchema;
 
+use super::authorize::{Requester, note_changed, require};
 use super::error::{ApiResult, invalid, valid};
 use super::json_body::{Body, Whole};
 use super::operator::Operator;
@@ -67,7 +69,14 @@ pub struct ReplayView {
     request_body = SubscriptionRequest,
     responses((status = 201, body = IssuedSubscriptionView)),
 )]
-pub(crate) async fn add(operator: Data<Operator>, request: Body<SubscriptionRequest>) -> ApiResult {
+pub(crate) async fn add(
+    operator: Data<Operator>,
+    requester: Requester,
+    request: Body<SubscriptionRequest>,
+) -> ApiResult {
+    if request.reveal {
+        require(&requester, Permission::Reveal)?;
+    }
     let description = Description::parse(request.description.as_deref().unwrap_or_default());
     let (after, since) = (request.after.as_deref(), request.since.as_deref());
     let new = NewSubscription {
@@ -128,11 +137,19 @@ pub(crate) async fn show(operator: Data<Operator>, path: Path<String>) -> ApiRes
 )]
 pub(crate) async fn change(
     operator: Data<Operator>,
+    requester: Requester,
+    http: HttpRequest,
     path: Path<String>,
     wanted: Body<SubscriptionPatch>,
 ) -> ApiResult {
     let id = subscription_id(&path)?;
     let before = operator.run(operator.state.subscriptions.find(id)).await?;
+    let reveals = wanted.reveal.unwrap_or(before.subscription.reveal);
+    if reveals && (wanted.reveal.is_some() || wanted.url.is_some()) {
+        // Otherwise an operator could have unmasked data sent to an endpoint of their own.
+        require(&requester, Permission::Reveal)?;
+    }
+    note_changed(&http, &wanted.changed());
     let mut filter = before.subscription.filter;
     if wanted.channels.is_some() {
         filter.channels = channels(wanted.channels.as_deref())?;

@@ -56,6 +56,19 @@ pub struct SubscriptionPatch {
     pub version: Option<Whole>,
 }
 
+impl SubscriptionPatch {
+    /// Returns the fields, and whether each is to be changed.
+    pub(super) fn changed(&self) -> [(&'static str, bool); 5] {
+        [
+            ("url", self.url.is_some()),
+            ("channels", self.channels.is_some()),
+            ("types", self.types.is_some()),
+            ("reveal", self.reveal.is_some()),
+            ("description", self.description.is_some()),
+        ]
+    }
+}
+
 /// The replacement of a secret.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

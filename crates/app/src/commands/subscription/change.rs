@@ -12,7 +12,7 @@ use usecases::ManageSubscriptions;
 use usecases::subscriptions::{NewSubscription, SubscriptionChanges, SubscriptionError};
 
 use crate::cli::{SubscriptionAddArgs, SubscriptionUpdateArgs};
-use crate::commands::event_options;
+use crate::commands::{audit_trail, event_options};
 use crate::output;
 
 pub async fn add(
@@ -31,6 +31,7 @@ pub async fn add(
     };
     let added = manage.add(new).await.map_err(name_setting);
     let (subscription, secret) = added?;
+    audit_trail::note(&subscription.id.to_string(), None);
     print_issued(json, &IssuedSubscriptionView::new(&subscription, &secret))
 }
 

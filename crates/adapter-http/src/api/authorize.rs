@@ -1,0 +1,206 @@
+//! Checks what the operator of a request may do, and records what is changed and revealed.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::middleware::Next;
+use actix_web::web::{Data, Query, ReqData};
+use actix_web::{Error, HttpMessage as _, HttpRequest};
+use domain::access::{self, AuditAction, OperatorTokenId, Permission};
+use usecases::access::Actor;
+use usecases::access::audit::Action;
+
+use super::error::ApiError;
+use super::operator::Operator;
+use super::route_access;
+use crate::problem::Problem;
+
+/// The operator of a request, from its token.
+pub(crate) type Requester = ReqData<access::Operator>;
+
+/// More about a change for its audit entry, set by the handler as an extension of the request.
+struct AuditNote(String);
+
+/// Adds to the audit entry of a request which fields it changed: their names, never their values.
+pub(crate) fn note_changed(request: &HttpRequest, fields: &[(&str, bool)]) {
+    let changed = fields.iter().filter(|(_, is_changed)| *is_changed);
+    let names: Vec<_> = changed.map(|(name, _)| *name).collect();
+    note(request, format!("changed: {}", names.join(", ")));
+}
+
+/// Adds a text to the audit entry of a request. Never pass secrets or personal data of recipients.
+pub(crate) fn note(request: &HttpRequest, text: String) {
+    request.extensions_mut().insert(AuditNote(text));
+}
+
+/// Fails with 403 unless the operator has a permission.
+pub(crate) fn require(operator: &access::Operator, permission: Permission) -> Result<(), ApiError> {
+    if operator.may(permission) {
+        return Ok(());
+    }
+    let detail = format!("this needs {}", permission.requirement());
+    Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).into())
+}
+
+/// Passes a request on if its operator may do what its route does, and answers 403 otherwise. A
+/// reveal is recorded before the request is passed on, a change after it succeeded.
+pub(crate) async fn authorize(
+    operator: Data<Operator>,
+    requester: Requester,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let Some(pattern) = request.match_pattern() else {
+        // There is no such path.
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    };
+    let route = route_access::of_route(request.method().as_str(), &pattern);
+    let actor = Actor {
+        name: requester.name.clone(),
+        source: request.peer_addr().map(|peer| peer.ip()),
+    };
+    if let Err(error) = admit(&operator, &requester, &actor, route.permission, &request).await {
+        return Ok(request.error_response(error).map_into_boxed_body());
+    }
+    let response = next.call(request).await?.map_into_boxed_body();
+    if let Some(action) = route.audit
+        && response.status().is_success()
+    {
+        let audit = &operator.state.access.audit;
+        let action = change_of(&response, action);
+        operator.run(audit.after(&actor, action)).await;
+    }
+    Ok(response)
+}
+
+/// Checks the permissions of a request, and records that it reveals data.
+async fn admit(
+    operator: &Operator,
+    requester: &access::Operator,
+    actor: &Actor,
+    permission: Permission,
+    request: &ServiceRequest,
+) -> Result<(), ApiError> {
+    require(requester, permission)?;
+    if !asks_to_reveal(request.query_string()) {
+        return Ok(());
+    }
+    require(requester, Permission::Reveal)?;
+    let path = request.path();
+    let object = path.strip_prefix("/api/v1/").unwrap_or(path);
+    // Clients poll for events; one entry a minute says as much as one for each poll.
+    let is_polled = object == "events";
+    if is_polled
+        && !operator
+            .reveals
+            .is_due(requester.token, actor.source, Instant::now())
+    {
+        return Ok(());
+    }
+    let action = Action::new(AuditAction::DataReveal).on(object);
+    let audit = &operator.state.access.audit;
+    Ok(operator.run(audit.before(actor, action)).await?)
+}
+
+/// Returns whether a query has the parameter `reveal` with any value but `false`. Handlers refuse
+/// values other than `true` and `false`, and queries that cannot be read.
+fn asks_to_reveal(query: &str) -> bool {
+    let pairs = Query::<Vec<(String, String)>>::from_query(query);
+    pairs.is_ok_and(|pairs| {
+        let mut pairs = pairs.iter();
+        pairs.any(|(name, value)| name == "reveal" && value != "false")
+    })
+}
+
+/// Returns the audited action of a successful request. Its object consists of the ids in the path,
+/// and of that of what was created.
+fn change_of(response: &ServiceResponse, action: AuditAction) -> Action {
+    let request = response.request();
+    let created = response.headers().get(header::LOCATION);
+    let created = created.and_then(|location| location.to_str().ok()?.rsplit('/').next());
+    let ids: Vec<_> = request
+        .match_info()
+        .iter()
+        .map(|(_, id)| id)
+        .chain(created)
+        .collect();
+    let mut action = Action::new(action);
+    if !ids.is_empty() {
+        action = action.on(&ids.join("/"));
+    }
+    match request.extensions().get::<AuditNote>() {
+        Some(AuditNote(text)) => action.saying(text),
+        None => action,
+    }
+}
+
+/// How often repeated reveals of one client are recorded.
+const REVEAL_INTERVAL: Duration = Duration::from_mins(1);
+
+/// When clients that poll for events last left an audit entry.
+#[derive(Debug, Default)]
+pub(crate) struct RepeatedReveals(Mutex<HashMap<(OperatorTokenId, Option<IpAddr>), Instant>>);
+
+impl RepeatedReveals {
+    /// Returns whether a reveal should be recorded: `true` once a minute for each token and
+    /// address.
+    fn is_due(&self, token: OperatorTokenId, source: Option<IpAddr>, now: Instant) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.retain(|_, recorded| now.duration_since(*recorded) < REVEAL_INTERVAL);
+        let is_due = !last.contains_key(&(token, source));
+        if is_due {
+            last.insert((token, source), now);
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reveal_is_found_however_it_is_written() {
+        for query in [
+            "reveal=true",
+            "limit=5&reveal=true",
+            "reve%61l=tru%65",
+            "reveal=TRUE",
+            "reveal",
+            "reveal=false&reveal=true",
+        ] {
+            assert!(asks_to_reveal(query), "{query}");
+        }
+        for query in [
+            "",
+            "reveal=false",
+            "Reveal=true",
+            "to=reveal",
+            "a=reveal=true",
+        ] {
+            assert!(!asks_to_reveal(query), "{query}");
+        }
+    }
+
+    #[test]
+    fn repeated_reveals_are_recorded_once_a_minute() {
+        let reveals = RepeatedReveals::default();
+        let token = |number: u8| -> OperatorTokenId {
+            let id = format!("00000000-0000-0000-0000-00000000000{number}");
+            id.parse().unwrap()
+        };
+        let (one, other) = (token(1), token(2));
+        let now = Instant::now();
+        assert!(reveals.is_due(one, None, now));
+        assert!(!reveals.is_due(one, None, now));
+        assert!(reveals.is_due(other, None, now));
+        assert!(reveals.is_due(one, Some([127, 0, 0, 1].into()), now));
+        assert!(reveals.is_due(one, None, now + REVEAL_INTERVAL));
+    }
+}
