@@ -135,8 +135,14 @@ async fn expired_and_revoked_tokens_are_refused_at_once_on_every_replica() {
     for issued in [&expiring, &revoked] {
         assert!(world.operator(issued.text.reveal()).await.is_some());
     }
+    let operator = world.operator(revoked.text.reveal()).await.unwrap();
+    let bootstrap = world.operator(BOOTSTRAP).await.unwrap();
+    let authenticate = &world.access.authenticate;
+    assert!(authenticate.is_valid(&operator).await.unwrap());
     other.tokens.revoke(revoked.token.id).await.unwrap();
     assert_eq!(world.operator(revoked.text.reveal()).await, None);
+    assert!(!authenticate.is_valid(&operator).await.unwrap());
+    assert!(authenticate.is_valid(&bootstrap).await.unwrap());
     world.clock.advance(HOUR);
     assert_eq!(world.operator(expiring.text.reveal()).await, None);
     let states: Vec<_> = world.access.tokens.list().await.unwrap();

@@ -28,10 +28,7 @@ pub(crate) async fn require_token(
             request.extensions_mut().insert(operator);
             next.call(request).await?.map_into_boxed_body()
         }
-        Ok(PresentedToken::Wrong) => request.into_response(unauthorized(
-            "the token is unknown, expired or revoked",
-            r#"Bearer realm="receiptd", error="invalid_token""#,
-        )),
+        Ok(PresentedToken::Wrong) => request.into_response(invalid_token()),
         Ok(PresentedToken::None) => request.into_response(unauthorized(
             "send a token: Authorization: Bearer TOKEN",
             r#"Bearer realm="receiptd""#,
@@ -76,6 +73,14 @@ fn bearer_token(header: &[u8]) -> Option<&[u8]> {
         .eq_ignore_ascii_case(b"Bearer ")
         .then(|| token.trim_ascii());
     token.filter(|token| !token.is_empty())
+}
+
+/// The answer to a request whose token is not valid.
+pub(crate) fn invalid_token() -> HttpResponse {
+    unauthorized(
+        "the token is unknown, expired or revoked",
+        r#"Bearer realm="receiptd", error="invalid_token""#,
+    )
 }
 
 fn unauthorized(detail: &'static str, challenge: &'static str) -> HttpResponse {

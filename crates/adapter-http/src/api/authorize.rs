@@ -11,11 +11,12 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::web::{Data, Query, ReqData};
-use actix_web::{Error, HttpMessage as _, HttpRequest};
+use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _};
 use domain::access::{self, AuditAction, OperatorTokenId, Permission};
 use usecases::access::Actor;
 use usecases::access::audit::Action;
 
+use super::auth::invalid_token;
 use super::error::ApiError;
 use super::operator::Operator;
 use super::route_access;
@@ -63,12 +64,25 @@ pub(crate) async fn authorize(
     let route = route_access::of_route(request.method().as_str(), &pattern);
     let actor = Actor {
         name: requester.name.clone(),
-        source: request.peer_addr().map(|peer| peer.ip()),
+        source: request.peer_addr().map(|peer| peer.ip().to_canonical()),
     };
     if let Err(error) = admit(&operator, &requester, &actor, route.permission, &request).await {
         return Ok(request.error_response(error).map_into_boxed_body());
     }
+    let (started, is_read) = (Instant::now(), request.method().is_safe());
     let response = next.call(request).await?.map_into_boxed_body();
+    if is_read && started.elapsed() >= operator.state.streams.token_check {
+        // It waited for events, and the token may have been revoked meanwhile.
+        let authenticate = &operator.state.access.authenticate;
+        match operator.run(authenticate.is_valid(&requester)).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(response.into_response(invalid_token())),
+            Err(error) => {
+                let answer = ApiError::Store(error).error_response();
+                return Ok(response.into_response(answer));
+            }
+        }
+    }
     if let Some(action) = route.audit
         && response.status().is_success()
     {

@@ -30,6 +30,11 @@ impl EventStream {
 
     /// Requests a stream without reading the answer.
     async fn request(running: &Running, query: &str, last: Option<&str>) -> Self {
+        Self::request_with(running, &running.admin_token, query, last).await
+    }
+
+    /// Requests a stream with a token.
+    async fn request_with(running: &Running, token: &str, query: &str, last: Option<&str>) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         // So that the server soon notices a client that does not read.
         socket.set_recv_buffer_size(4_096).unwrap();
@@ -37,7 +42,7 @@ impl EventStream {
         let last = last.map(|id| format!("Last-Event-ID: {id}\r\n"));
         let request = format!(
             "GET /api/v1/events/stream{query} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {}\r\n{}\r\n",
-            running.admin_token,
+            token,
             last.unwrap_or_default()
         );
         connection.write_all(request.as_bytes()).await.unwrap();
@@ -113,6 +118,28 @@ async fn stream_sends_live_events_and_resumes_after_the_last_one() {
     .await;
     filtered.until("message.delivered").await;
     assert!(!filtered.text.contains("event: message.sent"));
+}
+
+#[tokio::test]
+async fn stream_ends_before_the_next_event_when_its_token_is_revoked() {
+    let (running, _) = sized(|size| size.streams.token_check = Duration::ZERO).await;
+    let channel = running.add_channel("1", json!({})).await;
+    let added = json!({"name": "a", "role": "viewer", "rights": ["reveal"]});
+    let added = running.api("POST /tokens", added).await.json();
+    let token = added["token"].as_str().unwrap();
+    let mut live = EventStream::request_with(&running, token, "?reveal=true", None).await;
+    live.until("retry: 2000").await;
+    report(&running, &channel, &twilio_sid(1), "sent").await;
+    live.until(&twilio_sid(1)).await;
+
+    let revoke = format!("DELETE /tokens/{}", added["id"].as_str().unwrap());
+    running.api(&revoke, Value::Null).await.assert("204");
+    report(&running, &channel, &twilio_sid(2), "sent").await;
+    live.read_to_end().await;
+    assert!(!live.text.contains(&twilio_sid(2)), "{}", live.text);
+    assert_eq!(live.last("event"), "interrupted");
+    let mut of_admin = EventStream::open(&running, "?since=2026-11-22T18:06:17Z", None).await;
+    of_admin.until(&twilio_sid(2)).await;
 }
 
 /// More reports than there are events in all buffers.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::access::{send, token_text};
 use crate::client::Request;
-use crate::fixture::on_memory;
+use crate::fixture::{on_memory, sized};
 
 #[tokio::test]
 async fn tokens_are_listed_without_their_text_and_revoked_at_once() {
@@ -106,4 +106,24 @@ async fn named_tokens_are_unavailable_with_the_store_and_the_bootstrap_token_is_
     running.operator(metrics()).await.assert("200");
     let ready = send(&running, &text, Request::get("/readyz")).await;
     ready.assert("503");
+}
+
+#[tokio::test]
+async fn request_that_waits_for_events_is_refused_if_its_token_is_revoked_meanwhile() {
+    let (running, _) = sized(|size| size.streams.token_check = std::time::Duration::ZERO).await;
+    let text = token_text(&running, "a", "viewer", &[]).await;
+    let waits = Request::get("/api/v1/events?wait=2");
+    let revoked = async {
+        loop {
+            let listed = running.shown("/api/v1/tokens").await;
+            let token = &listed["items"][0];
+            if token["last_used"].is_string() {
+                let revoke = format!("DELETE /tokens/{}", token["id"].as_str().unwrap());
+                return running.api(&revoke, Value::Null).await;
+            }
+        }
+    };
+    let (answer, revoked) = tokio::join!(send(&running, &text, waits), revoked);
+    revoked.assert("204");
+    answer.assert("401 unauthorized");
 }

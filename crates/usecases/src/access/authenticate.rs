@@ -59,8 +59,15 @@ impl AuthenticateOperator {
         self.operator_of(found).await
     }
 
-    /// Returns the operator of the token that a session was started with.
-    pub(crate) async fn of_session(
+    /// Returns whether the token of an authenticated operator is still valid. Requests that take
+    /// long, such as streams, ask every few seconds.
+    pub async fn is_valid(&self, operator: &Operator) -> Result<bool, StoreError> {
+        let current = self.of_token(operator.token).await?;
+        Ok(current.as_ref() == Some(operator))
+    }
+
+    /// Returns the operator of a valid token.
+    pub(crate) async fn of_token(
         &self,
         token: OperatorTokenId,
     ) -> Result<Option<Operator>, StoreError> {

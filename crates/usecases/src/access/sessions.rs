@@ -145,7 +145,7 @@ impl Sessions {
         let Some(session) = found.filter(|session| session.is_live(now)) else {
             return Ok(None);
         };
-        let Some(operator) = self.authenticate.of_session(session.token).await? else {
+        let Some(operator) = self.authenticate.of_token(session.token).await? else {
             return Ok(None);
         };
         if is_due(session.last_used_at, now)
@@ -217,7 +217,7 @@ impl Sessions {
         let now = self.environment.now();
         let key = SessionKey::from_random(self.environment.secret_bytes());
         let id = SessionId(self.environment.uuid());
-        let session = Session::start(id, operator.token, source, now);
+        let session = Session::start(id, operator.token, source.to_canonical(), now);
         if let Some(previous) = previous.and_then(SessionKey::parse)
             && let Some(ended) = self.store.session(&previous.hash()).await?
         {
@@ -238,6 +238,6 @@ impl Sessions {
 fn actor(operator: &Operator, source: IpAddr) -> Actor {
     Actor {
         name: operator.name.clone(),
-        source: Some(source),
+        source: Some(source.to_canonical()),
     }
 }

@@ -11,6 +11,8 @@ pub struct StreamSettings {
     pub heartbeat: Duration,
     /// How long a client may let events wait before its stream is ended.
     pub send_timeout: Duration,
+    /// How often the token of a stream is checked; nothing is sent with an older check.
+    pub token_check: Duration,
     /// How long a client has to read the rest of its stream, with the reason, once it has ended.
     pub close_timeout: Duration,
 }
@@ -21,6 +23,7 @@ impl Default for StreamSettings {
             max_streams: 200,
             heartbeat: Duration::from_secs(15),
             send_timeout: Duration::from_secs(10),
+            token_check: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
         }
     }

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Bytes, Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::LogPosition;
+use domain::access;
 use domain::event::{EventFilter, MessageEvent};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use ports::StoreError;
@@ -18,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use usecases::events::read::{EventSelection, EventsPage, EventsRead};
 
 use super::filter::{cloud_event, filter};
+use crate::api::authorize::Requester;
 use crate::api::error::{ApiError, ApiResult, beyond_the_end};
 use crate::api::operator::Operator;
 use crate::api::position::{position_from_text, position_text, start_position};
@@ -92,6 +95,7 @@ pub(crate) struct StreamedEvent {
 pub(crate) async fn follow(
     request: HttpRequest,
     operator: Data<Operator>,
+    requester: Requester,
     query: Query<StreamQuery>,
 ) -> ApiResult {
     let filter = filter(query.channel.as_deref(), query.types.as_deref())?;
@@ -129,6 +133,7 @@ pub(crate) async fn follow(
     })?;
     let follower = Follower {
         operator,
+        requester: requester.into_inner(),
         filter,
         reveal,
     };
@@ -150,6 +155,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<LogPosition>, ApiError> {
 /// Reads events for one client.
 struct Follower {
     operator: Data<Operator>,
+    requester: access::Operator,
     filter: EventFilter,
     reveal: bool,
 }
@@ -188,6 +194,8 @@ impl Follower {
     async fn fill(self, mut after: LogPosition, pages: &mpsc::Sender<Bytes>) -> Option<Bytes> {
         let mut stop = self.operator.state.stop.clone();
         let send_timeout = self.operator.state.streams.send_timeout;
+        let token_check = self.operator.state.streams.token_check;
+        let mut checked = Instant::now();
         let opening = Bytes::from_static(OPENING.as_bytes());
         if pages.send(opening).await.is_err() {
             return None;
@@ -215,6 +223,12 @@ impl Follower {
                     return Some(last_frame("interrupted", after));
                 }
             };
+            if checked.elapsed() >= token_check {
+                if !self.is_allowed().await {
+                    return Some(last_frame("interrupted", after));
+                }
+                checked = Instant::now();
+            }
             let text = self.text(&page);
             let Ok(sent) = tokio::time::timeout(send_timeout, pages.send(text)).await else {
                 tracing::info!("event stream dropped: the client reads too slowly");
@@ -224,6 +238,31 @@ impl Follower {
                 return None;
             }
             after = page.next;
+        }
+    }
+
+    /// Returns whether the token is still valid; `false` if that cannot be found out. The client
+    /// reconnects and gets the error.
+    async fn is_allowed(&self) -> bool {
+        let authenticate = &self.operator.state.access.authenticate;
+        match authenticate.is_valid(&self.requester).await {
+            Ok(true) => true,
+            Ok(false) => {
+                let name = self.requester.name.as_str();
+                tracing::info!(
+                    operator = name,
+                    "event stream ended: the token is not valid"
+                );
+                false
+            }
+            Err(error) => {
+                let error = error_chain(&error);
+                tracing::warn!(
+                    error,
+                    "event stream interrupted: the token cannot be checked"
+                );
+                false
+            }
         }
     }
 
