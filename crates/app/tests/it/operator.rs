@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::support::{CHANNEL, Engine, Installation, Server, bare_command, run, text, until};
 
 /// The command for each operation of the API.
-const COMMANDS: [(&str, &str); 36] = [
+const COMMANDS: [(&str, &str); 40] = [
     ("add_channel", "channel add"),
     ("list_channels", "channel list"),
     ("show_channel", "channel show"),
@@ -41,6 +41,10 @@ const COMMANDS: [(&str, &str); 36] = [
     ("show_erasure", "erasure show"),
     ("list_rejections", "rejections"),
     ("read_statistics", "stats"),
+    ("add_token", "token add"),
+    ("list_tokens", "token list"),
+    ("revoke_token", "token revoke"),
+    ("list_audit", "audit list"),
     ("show_health", "health"),
     // Readiness belongs to a running server; the check covers what a command can know.
     ("show_readiness", "config check"),
