@@ -112,7 +112,7 @@ impl TokenList {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRequest {
-    /// Its name: letters, digits, spaces and . _ - @.
+    /// Its name: ASCII letters, digits, spaces and . _ - @; not `admin` or `cli`.
     #[schema(example = "anna")]
     pub name: String,
     /// `viewer`, `operator` or `admin`.

@@ -15,17 +15,18 @@ pub struct OperatorName(String);
 /// The text is not a valid name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a name is 1 to 60 letters, digits, spaces and . _ - @, without spaces at its ends, and not \
-     admin or cli"
+    "a name is 1 to 60 ASCII letters, digits, spaces and . _ - @, without spaces at its ends, and \
+     not admin or cli"
 )]
 pub struct InvalidOperatorName;
 
 impl OperatorName {
-    /// Parses the name of a new token.
+    /// Parses the name of a new token. It is ASCII, so that no two names look alike in the audit
+    /// log.
     pub fn of_token(text: &str) -> Result<Self, InvalidOperatorName> {
-        let fits = |it: char| it.is_alphanumeric() || " ._-@".contains(it);
-        let is_name = (1..=60).contains(&text.chars().count())
-            && text.chars().all(fits)
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b" ._-@".contains(&byte);
+        let is_name = (1..=60).contains(&text.len())
+            && text.bytes().all(fits)
             && text.trim() == text
             && !RESERVED.iter().any(|name| name.eq_ignore_ascii_case(text));
         if is_name {
@@ -256,12 +257,23 @@ mod tests {
 
     #[test]
     fn token_cannot_take_the_name_of_the_bootstrap_token_or_the_command_line() {
-        for name in ["Anna Müller", "grafana-2", "ops@example.com", "李"] {
+        for name in ["Anna Smith", "grafana-2", "ops@example.com", "x"] {
             assert_eq!(OperatorName::of_token(name).unwrap().as_str(), name);
         }
         let long = "a".repeat(61);
         for name in [
-            "", " ", "a ", "admin", "Admin", "CLI", "cli/root", "a\nb", "a<b>", &long,
+            "",
+            " ",
+            "a ",
+            "ä",
+            "\u{430}dmin",
+            "admin",
+            "Admin",
+            "CLI",
+            "cli/root",
+            "a\nb",
+            "a<b>",
+            &long,
         ] {
             assert_eq!(OperatorName::of_token(name), Err(InvalidOperatorName));
         }

@@ -18,6 +18,12 @@ const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x
 /// Printable ASCII without spaces.
 const TOKEN: &str = "^[!-~]+$";
 
+/// The name of a token: without spaces at its ends, and not a reserved one.
+const TOKEN_NAME: &str = concat!(
+    "^(?!(?:[aA][dD][mM][iI][nN]|[cC][lL][iI])$)",
+    "[A-Za-z0-9._@-](?:[A-Za-z0-9 ._@-]*[A-Za-z0-9._@-])?$",
+);
+
 /// 24 to 64 bytes in padded base64.
 const SIGNING_SECRET: &str = concat!(
     "^whsec_(?:",
@@ -231,7 +237,7 @@ fn word(owner: &str, name: &str, integrators: &[&str]) -> Option<Value> {
 
 fn text(owner: &str, name: &str) -> Option<Value> {
     Some(match (owner, name) {
-        ("TokenRequest", "name") => json!({"minLength": 1, "maxLength": 60}),
+        ("TokenRequest", "name") => json!({"pattern": TOKEN_NAME, "maxLength": 60}),
         ("IssuedTokenView", "token") => pattern("rcpt_[A-Za-z0-9_-]{43}"),
         ("revoke_token", "token") => json!({"format": "uuid"}),
         ("TwilioReport", "MessageStatus") | ("list_audit" | "AuditEntryView", "operator") => {
