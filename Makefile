@@ -2,7 +2,7 @@
 #   make run ARGS='--help'        make test ARGS='late_report'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt fmt-check clippy deny sqlx sqlx-check examples bench bench-growth \
+.PHONY: help run demo test check fmt fmt-check clippy deny sqlx sqlx-check examples bench bench-growth \
 	api-check faults faults-quick instructions up down clean-data tools cargo-nextest cargo-deny \
 	with-postgres prepare-databases
 
@@ -22,6 +22,11 @@ help:
 
 run: ## start the server with a demo channel, on SQLite in ./data
 	cargo build --workspace --bin receiptd
+	$(BIN)/receiptd serve --demo $(ARGS)
+
+demo: ## the same, with more channels and a week of simulated traffic
+	cargo build --workspace --bin receiptd
+	$(BIN)/receiptd demo
 	$(BIN)/receiptd serve --demo $(ARGS)
 
 test: with-postgres cargo-nextest ## run all tests, on SQLite and PostgreSQL

@@ -290,6 +290,7 @@ fn erasing(erase: Arc<EraseRecipient>) -> BackgroundTask {
 pub fn prune(stores: &Stores, settings: &Settings, holds: Arc<RetentionHolds>) -> Prune {
     Prune::new(
         stores.store(),
+        stores.store(),
         Arc::new(System),
         settings.retention.keep_for(),
         holds,

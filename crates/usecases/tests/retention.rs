@@ -6,12 +6,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::statistics::{Counts, Interval, StatusLabel};
 use domain::{DeliveryState, LogPosition};
 use ports::maintenance::{RetentionKind, RetentionRun};
+use ports::statistics::StatisticsRange;
 use ports::subscriptions::Progress;
 use ports::{
     DeliveryQueue, DeliveryStore as _, Environment as _, Maintenance as _, ReportStore,
-    SubscriptionStore as _,
+    Statistics as _, SubscriptionStore as _,
 };
 use testkit::builders::{delivery, keep_days, key, report, subscription, subscription_id, time};
 use testkit::clock::FixedClock;
@@ -20,6 +22,39 @@ use usecases::retention::prune::KeepFor;
 use usecases::{Prune, RetentionHolds};
 
 const DAY: Duration = Duration::from_hours(24);
+
+#[tokio::test]
+async fn expired_statistics_are_removed() {
+    const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+    let service = Service::with_a_report().await;
+    let now = service.clock.now();
+    let intervals = [
+        (Interval::QuarterHour, 91),
+        (Interval::QuarterHour, 89),
+        (Interval::Day, 91),
+        (Interval::Day, 0),
+    ];
+    let counted = intervals.map(|(interval, days)| {
+        let start = now.plus_micros(-days * DAY_MICROS);
+        let mut counts = Counts::default();
+        counts.reports.insert(StatusLabel::Unknown, 1);
+        ((interval, start, key("SM1").channel), counts)
+    });
+    let added = service.store.add_statistics(&counted.into()).await;
+    added.unwrap();
+    service.run().await;
+    for (interval, remaining) in [(Interval::QuarterHour, 89), (Interval::Day, 0)] {
+        let range = StatisticsRange {
+            interval,
+            from: now.plus_micros(-200 * DAY_MICROS),
+            until: now.plus_micros(DAY_MICROS),
+            channel: None,
+        };
+        let rows = service.store.read_statistics(&range).await.unwrap();
+        let starts: Vec<_> = rows.iter().map(|row| row.start).collect();
+        assert_eq!(starts, [now.plus_micros(-remaining * DAY_MICROS)]);
+    }
+}
 
 /// Retention of one day for all kinds.
 struct Service {
@@ -39,6 +74,7 @@ impl Service {
             audit: DAY,
         };
         let prune = Prune::new(
+            Arc::new(store.clone()),
             Arc::new(store.clone()),
             clock.clone(),
             keep_for,

@@ -149,6 +149,10 @@ pub enum Command {
     /// Check the settings
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Add demo channels with a week of simulated traffic, some of it in trouble
+    ///
+    /// For trying out the console and the command line. Does nothing if the channels exist.
+    Demo,
     /// Play Twilio: send reports and compare the messages shown with what was sent
     Simulate(SimulateArgs),
     /// Check that a server on this machine is running; for container health checks

@@ -125,6 +125,7 @@ pub fn of(command: &Command) -> Option<Audited> {
         | Command::Rejections(_)
         | Command::Stats(_)
         | Command::Config(_)
+        | Command::Demo
         | Command::Simulate(_)
         | Command::Health
         | Command::Settings => None,

@@ -12,6 +12,7 @@ use traffic::form::required_fields;
 use usecases::ManageChannels;
 use usecases::channels::manage::{NewChannel, NewCredential};
 
+use super::demo_data::is_demo_channel;
 use crate::config::{self, Settings};
 use crate::{output, system};
 
@@ -47,7 +48,10 @@ pub async fn prepare(settings: &Settings, manage: &ManageChannels) -> Result<Opt
             return Ok(Some(demo));
         }
     }
-    if !channels.is_empty() {
+    if !channels
+        .iter()
+        .all(|each| is_demo_channel(&each.channel.id))
+    {
         return Ok(None);
     }
     let (channel, issued) = manage.add(demo_channel()?).await?;

@@ -7,6 +7,7 @@ mod config_check;
 mod credential;
 mod cursor;
 mod demo;
+mod demo_data;
 mod erase;
 mod erasure;
 mod event;
@@ -84,6 +85,7 @@ async fn execute(settings: &Settings, json: bool, command: Command) -> Result<()
         Command::Config(ConfigCommand::Check(later)) => {
             config_check::run(&settings.clone().with(&later), json).await
         }
+        Command::Demo => demo_data::run(settings).await,
         Command::Simulate(args) => simulate::run(settings, json, args).await,
         Command::Health => health::run(settings).await,
         Command::Settings => {

@@ -14,8 +14,9 @@ use tokio::time::Instant;
 /// slow commit, which must not throttle.
 const SATURATED_SHARE: usize = 2;
 
-/// How long ingest counts as saturated after such a batch.
-const SATURATED_FOR: Duration = Duration::from_millis(100);
+/// How long ingest counts as saturated after such a batch: longer than it takes to record one at
+/// saturation, and short, because a single slow commit fills the queue too.
+const SATURATED_FOR: Duration = Duration::from_millis(25);
 
 /// Attempts that one turn allows while ingest is saturated.
 const ATTEMPTS_PER_TURN: u32 = 16;
@@ -107,9 +108,11 @@ impl Turns {
         self.next.is_none()
     }
 
-    /// Returns the time of the reserved turn.
-    pub(super) const fn next(&self) -> Option<Instant> {
-        self.next
+    /// Returns when to ask again: at the reserved turn, or when saturation ends before.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let turn = self.next?;
+        let end = self.throttle.state().saturated_until;
+        Some(end.map_or(turn, |end| turn.min(end)))
     }
 
     /// Counts an attempt.
@@ -178,8 +181,10 @@ mod tests {
             turns.sent();
         }
         assert!(!turns.may_send(now));
+        assert_eq!(turns.next(), Some(now + SATURATED_FOR));
+        throttle.batch_taken(MAX_BATCH, MAX_BATCH, now + SATURATED_FOR / 2);
         assert_eq!(turns.next(), Some(now + TURN_INTERVAL));
-        let later = now + SATURATED_FOR;
+        let later = now + SATURATED_FOR / 2 + SATURATED_FOR;
         assert!(turns.may_send(later));
         let much_later = later + SATURATED_FOR;
         let throttled = throttle.batch_taken(1, MAX_BATCH, much_later);

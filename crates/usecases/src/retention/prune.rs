@@ -1,14 +1,21 @@
 //! Removes data that is older than its retention, a bounded step at a time.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use domain::statistics::Interval;
 use domain::{RetentionDays, Timestamp};
 use ports::maintenance::{Pruning, RetentionClock, RetentionKind, RetentionRun};
-use ports::{Environment, Maintenance, StoreError};
+use ports::{Environment, Maintenance, Statistics, StoreError};
 
 use crate::retention::hold::{self, Anchor, Hold, RetentionHolds};
+
+/// How long statistics are kept by quarters of an hour. Those by days are kept as long as messages.
+const KEEP_QUARTERS_MICROS: i64 = 90 * 24 * 60 * 60 * 1_000_000;
+
+/// Rows of statistics that one statement removes.
+const STATISTICS_ROWS: NonZeroU16 = NonZeroU16::new(1_000).unwrap();
 
 /// Rows that one step removes or examines.
 const STEP_ROWS: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
@@ -32,6 +39,7 @@ pub struct Prune {
     clock: Arc<dyn Environment>,
     keep_for: KeepFor,
     holds: Arc<RetentionHolds>,
+    statistics: Arc<dyn Statistics>,
     anchors: Mutex<[Option<Anchor>; RetentionKind::ALL.len()]>,
 }
 
@@ -51,6 +59,7 @@ impl Prune {
     #[must_use]
     pub fn new(
         store: Arc<dyn Maintenance>,
+        statistics: Arc<dyn Statistics>,
         clock: Arc<dyn Environment>,
         keep_for: KeepFor,
         holds: Arc<RetentionHolds>,
@@ -60,6 +69,7 @@ impl Prune {
             clock,
             keep_for,
             holds,
+            statistics,
             anchors: Mutex::default(),
         }
     }
@@ -93,9 +103,33 @@ impl Prune {
             RetentionKind::Audit => store.prune_audit(before, STEP_ROWS).await?,
         };
         if pruned.done {
+            self.prune_statistics(kind, clock.now).await?;
             self.finish(kind, &clock).await?;
         }
         Ok(pruned)
+    }
+
+    /// Removes expired statistics: together with other data, so that a wrong clock removes neither.
+    async fn prune_statistics(
+        &self,
+        kind: RetentionKind,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (interval, before) = match kind {
+            RetentionKind::Reports => (
+                Interval::QuarterHour,
+                now.plus_micros(-KEEP_QUARTERS_MICROS),
+            ),
+            RetentionKind::Messages => (Interval::Day, self.keep_for.messages.cut(now)),
+            RetentionKind::Deliveries | RetentionKind::Audit => return Ok(()),
+        };
+        while self
+            .statistics
+            .prune_statistics(interval, before, STATISTICS_ROWS)
+            .await?
+            > 0
+        {}
+        Ok(())
     }
 
     /// Returns the state of retention for a kind; changes nothing.

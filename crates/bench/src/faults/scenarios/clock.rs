@@ -13,7 +13,7 @@ use domain::secret::ServerSecret;
 use domain::{IntegratorName, PublicUrl, RetentionDays, Timestamp};
 use ports::maintenance::RetentionKind;
 use ports::metrics::NoMetrics;
-use ports::{ChannelStore, Headers, Maintenance, RejectionStore, ReportStore};
+use ports::{ChannelStore, Headers, Maintenance, RejectionStore, ReportStore, Statistics};
 use testkit::clock::FixedClock;
 use tokio::task::{JoinSet, LocalSet};
 use traffic::request::authorization;
@@ -96,7 +96,7 @@ fn now() -> Result<Timestamp> {
 /// Runs retention by this clock. Returns whether it was held back.
 async fn remove_old<S>(store: Arc<S>, clock: FixedClock) -> Result<bool>
 where
-    S: Maintenance + 'static,
+    S: Maintenance + Statistics + 'static,
 {
     let holds = Arc::<RetentionHolds>::default();
     let keep_for = KeepFor {
@@ -105,7 +105,13 @@ where
         deliveries: Duration::from_hours(14 * 24),
         audit: Duration::from_hours(400 * 24),
     };
-    let prune = Prune::new(store, Arc::new(clock), keep_for, Arc::clone(&holds));
+    let prune = Prune::new(
+        Arc::clone(&store) as _,
+        store,
+        Arc::new(clock),
+        keep_for,
+        Arc::clone(&holds),
+    );
     for kind in RetentionKind::ALL {
         while !prune.run(kind).await?.done {}
     }
