@@ -7,8 +7,8 @@ use usecases::{AuthenticateOperator, CheckHealth, SubscriptionStatistics};
 use crate::auth_failure_throttle::AuthFailureThrottle;
 use crate::health_cache::HealthCache;
 use crate::metrics::registry::MetricsRegistry;
-use crate::runtime::RuntimeHandle;
 use crate::settings::ListenerSettings;
+use usecases::RuntimeHandle;
 
 /// The use cases and values of the monitoring routes.
 #[derive(Clone)]

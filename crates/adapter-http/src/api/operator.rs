@@ -16,7 +16,7 @@ use crate::api::authorize::RepeatedReveals;
 use crate::api::events::settings::StreamSettings;
 use crate::host::HostNames;
 use crate::metrics::registry::MetricsRegistry;
-use crate::runtime::RuntimeHandle;
+use usecases::RuntimeHandle;
 
 /// The use cases and values of the operator's listener.
 #[derive(Clone)]

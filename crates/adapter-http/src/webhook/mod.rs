@@ -22,10 +22,10 @@ use crate::auth_failure_throttle::AuthFailureThrottle;
 use crate::metrics::registry::MetricsRegistry;
 use crate::outcome::Outcome;
 use crate::request_body::{REPORT_BODY_MAX, RequestBody, closing};
-use crate::runtime::RuntimeHandle;
 use crate::settings::ListenerSettings;
 use crate::{request_log, transport};
 use error::WebhookError;
+use usecases::RuntimeHandle;
 
 /// The use cases and values of the public listener.
 #[derive(Clone)]

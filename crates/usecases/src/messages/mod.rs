@@ -1,4 +1,6 @@
-//! Messages: listing them and showing one with its reports.
+//! Messages: listing them, showing one with its reports, and what of them is shown masked.
 
 pub mod list;
+pub mod recipient_link;
+pub mod redacted_fields;
 pub mod show;

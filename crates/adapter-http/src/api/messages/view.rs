@@ -2,34 +2,14 @@
 
 use domain::error_code::{ErrorExplanation, explain};
 use domain::message::MessageError;
-use domain::{
-    DeliveryStatus, ErrorText, IntegratorName, LoggedReport, Message, ReportFields, mask_numbers,
-};
+use domain::{DeliveryStatus, ErrorText, IntegratorName, LoggedReport, Message, ReportFields};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use usecases::messages::redacted_fields::shown_fields;
 use usecases::messages::show::ShownMessage;
 use utoipa::ToSchema;
 
 use crate::api::reveal::shown;
-
-/// Fields that contain ids and words of the integrator and no personal data. The values of all
-/// other fields are shown only if `reveal` is given.
-const TECHNICAL: [&str; 11] = [
-    "AccountSid",
-    "ApiVersion",
-    "ChannelInstallSid",
-    "ChannelPrefix",
-    "EventType",
-    "MessagingServiceSid",
-    "RawDlrDoneDate",
-    "SmsMessageSid",
-    "SmsSid",
-    "SmsStatus",
-    "StructuredMessage",
-];
-
-/// Shown instead of a masked value.
-const MASK: &str = "***";
 
 /// A message, as derived from its reports.
 #[derive(Debug, Serialize, ToSchema)]
@@ -247,12 +227,7 @@ fn error_text(text: &ErrorText, reveal: bool) -> String {
 
 fn fields(fields: &ReportFields, reveal: bool) -> Map<String, Value> {
     let mut object = Map::new();
-    for (name, value) in fields.to_pairs() {
-        let (name, value) = if reveal {
-            (name, value)
-        } else {
-            (mask_numbers(&name), masked_value(&name, &value))
-        };
+    for (name, value) in shown_fields(fields, reveal) {
         let value = Value::from(value);
         match object.get_mut(&name) {
             None => {
@@ -265,36 +240,12 @@ fn fields(fields: &ReportFields, reveal: bool) -> Map<String, Value> {
     object
 }
 
-/// Masks a value. In technical fields only phone numbers are masked; a date is not one.
-fn masked_value(name: &str, value: &str) -> String {
-    match name {
-        "ApiVersion" | "RawDlrDoneDate" if value.len() == 10 => value.to_owned(),
-        _ if TECHNICAL.contains(&name) => mask_numbers(value),
-        _ => MASK.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn phone_numbers_in_technical_fields_and_names_are_masked() {
-        let pairs = [
-            ("AccountSid", "AC0123456789abcdef0123456789abcdef"),
-            ("RawDlrDoneDate", "2611271342"),
-            ("SmsStatus", "to +15550100001"),
-            ("15550100001", "x"),
-        ];
-        let shown = fields(&ReportFields::new(&pairs), false);
-        assert_eq!(shown["AccountSid"], "AC0123456789abcdef0123456789abcdef");
-        assert_eq!(shown["RawDlrDoneDate"], "2611271342");
-        assert_eq!(shown["SmsStatus"], "to +***0001");
-        assert_eq!(shown["***0001"], "***");
-    }
-
-    #[test]
-    fn only_technical_values_are_shown_by_default() {
+    fn values_of_a_repeated_field_are_an_array() {
         let pairs = [
             ("ApiVersion", "2010-04-01"),
             ("Body", "hello"),
