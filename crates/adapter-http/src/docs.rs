@@ -33,7 +33,6 @@ pub(crate) fn routes(routes: &mut ServiceConfig) {
         .add((header::REFERRER_POLICY, "no-referrer"));
     routes
         .app_data(web::Data::new(Config::from("/openapi.json")))
-        .service(web::redirect("/", "/docs/"))
         .service(web::redirect("/docs", "/docs/"))
         .service(
             resource("/docs/{file:.*}", "GET, HEAD")

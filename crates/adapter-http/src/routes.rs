@@ -22,11 +22,13 @@ pub(crate) fn public(routes: &mut ServiceConfig, webhook: web::Data<Webhook>) {
         .default_service(web::to(webhook::receive));
 }
 
-/// Adds the routes of the operator's listener. All that return data require a token.
+/// Adds the routes of the operator's listener. All that return data require a token,
+/// or in the console a session.
 pub(crate) fn operator(
     routes: &mut ServiceConfig,
     operator: web::Data<Operator>,
     monitoring: web::Data<Monitoring>,
+    console: impl Fn(&mut ServiceConfig),
 ) {
     let api = web::scope("/api/v1")
         .wrap(from_fn(api::body_timeout::read_in_time))
@@ -47,6 +49,9 @@ pub(crate) fn operator(
         .service(resource("/stats", "GET, HEAD").route(get().to(statistics::show)))
         .configure(access)
         .default_service(web::to(not_found));
+    let pages = web::scope("/console")
+        .wrap(from_fn(api::body_timeout::read_in_time))
+        .configure(console);
     routes
         .app_data(web::Data::new(operator.state.hosts.clone()))
         .app_data(operator)
@@ -61,6 +66,9 @@ pub(crate) fn operator(
                 .configure(monitoring_routes)
                 .service(resource("/openapi.json", "GET, HEAD").route(get().to(api::openapi::show)))
                 .configure(docs::routes)
+                .service(web::redirect("/", "/console/"))
+                .service(web::redirect("/console", "/console/"))
+                .service(pages)
                 .default_service(web::to(not_found)),
         );
 }

@@ -23,10 +23,10 @@ use crate::connections::{Connections, GracefulShutdown};
 use crate::monitoring::{Monitoring, MonitoringState};
 use crate::request_body::{OPERATOR_BODY_MAX, REPORT_BODY_MAX};
 use crate::routes;
-use crate::runtime::RuntimeHandle;
 use crate::settings::ListenerSettings;
 use crate::transport::{self, GuardedStream, Limits};
 use crate::webhook::{PublicState, Webhook};
+use usecases::RuntimeHandle;
 
 /// The shortest timeout the server can keep: its clock ticks twice a second, and a timer that has
 /// expired when it is set never fires.
@@ -73,10 +73,12 @@ pub fn serve_public(
     Ok((server, shutdown))
 }
 
-/// Serves the operator's listener; see [`serve_public`].
+/// Serves the operator's listener; see [`serve_public`]. `console` adds the pages below `/console`,
+/// to which the host check, the limits and the timeouts of the listener apply too.
 pub fn serve_operator(
     listener: TcpListener,
     state: OperatorState,
+    console: impl Fn(&mut ServiceConfig) + Send + Clone + 'static,
     settings: ListenerSettings,
 ) -> io::Result<Server> {
     let monitoring = MonitoringState {
@@ -91,7 +93,7 @@ pub fn serve_operator(
     let document = openapi::document(state.manage.public_url(), &names).to_string();
     let operator = Data::new(Operator::new(state, document.into(), current_runtime()?));
     serve_uncounted(listener, settings, move |config| {
-        routes::operator(config, operator.clone(), monitoring.clone());
+        routes::operator(config, operator.clone(), monitoring.clone(), &console);
     })
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// For each crate, the crates of the workspace that it may use, and the others that it never uses.
-const PICTURE: [(&str, &[&str], &[&str]); 12] = [
+const PICTURE: [(&str, &[&str], &[&str]); 13] = [
     (
         "domain",
         &[],
@@ -47,6 +47,11 @@ const PICTURE: [(&str, &[&str], &[&str]); 12] = [
         "adapter-webhook",
         &["domain", "ports"],
         &["actix-web", "sqlx"],
+    ),
+    (
+        "adapter-console",
+        &["domain", "ports", "usecases"],
+        &["sqlx"],
     ),
     ("adapter-http", &["domain", "ports", "usecases"], &["sqlx"]),
     ("testkit", &["domain", "ports"], &["actix-web"]),

@@ -114,8 +114,12 @@ fn assert_references_resolve(document: &Value, part: &Value) {
 async fn documentation_page_is_served_with_its_files() {
     let (running, _) = on_memory().await;
     let get = async |path: &str| Request::get(path).send(running.operator).await;
-    for path in ["/", "/docs"] {
-        assert_eq!(get(path).await.header("location"), Some("/docs/"));
+    for (path, page) in [
+        ("/", "/console/"),
+        ("/console", "/console/"),
+        ("/docs", "/docs/"),
+    ] {
+        assert_eq!(get(path).await.header("location"), Some(page));
     }
     let page = get("/docs/").await;
     page.assert("200");

@@ -217,7 +217,7 @@ async fn listen(
     spawn(server);
     let listener = adapter_http::bind(anywhere).unwrap();
     let operator_address = listener.local_addr().unwrap();
-    spawn(adapter_http::serve_operator(listener, operator, size.operator).unwrap());
+    spawn(adapter_http::serve_operator(listener, operator, |_| {}, size.operator).unwrap());
 
     let service = Service {
         public: public_address,

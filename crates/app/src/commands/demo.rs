@@ -129,8 +129,6 @@ See the message, in another terminal in this folder:
 
 The operator's API, with the token in {token}:
   http://{page}/docs/
-
-Every report is logged below.
 "
         ));
     }

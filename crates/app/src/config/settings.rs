@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use domain::access::ConsoleUrl;
 use domain::secret::ServerSecret;
 use domain::{PublicUrl, RetentionDays};
 
@@ -104,6 +105,18 @@ impl Settings {
             None => format!("http://{}", reachable(listening)),
         };
         PublicUrl::parse(&text).with_context(|| format!("RECEIPTD_PUBLIC_URL is {text:?}"))
+    }
+
+    /// Returns the URL at which browsers reach the console; its default is the address of the
+    /// operator's listener, which has the port that the system chose.
+    pub fn console_url_at(&self, listening: SocketAddr) -> Result<ConsoleUrl> {
+        match &self.listeners.console_url {
+            Some(url) => Ok(url.clone()),
+            None => Ok(ConsoleUrl::parse(&format!(
+                "http://{}",
+                reachable(listening)
+            ))?),
+        }
     }
 
     /// Returns how many connections the public listener may hold if `open_files` may be open.

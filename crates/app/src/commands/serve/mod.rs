@@ -2,6 +2,7 @@
 
 mod database_start;
 mod graceful_stop;
+mod installation;
 mod parts;
 
 use std::net::SocketAddr;
@@ -87,12 +88,13 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let stop_signal = shutdown::stop_signal()?;
     let admin_token = startup::admin_token(settings)?;
     let access = composition::access_control(&stores, &admin_token);
+    let sessions = Arc::clone(&access.sessions);
     let operator_state = parts.operator_state(manage, &degraded_mode, streams_stop, access);
 
     let (public, drain) =
         adapter_http::serve_public(public, public_state, public_settings(settings))?;
-    let operator_settings = startup::operator_settings(settings);
-    let operator = adapter_http::serve_operator(operator, operator_state, operator_settings)?;
+    let console_url = settings.console_url_at(addresses.1)?;
+    let operator = parts.serve_operator(operator, operator_state, &console_url)?;
     let (public_handle, operator_handle) = (public.handle(), operator.handle());
     #[expect(
         clippy::disallowed_methods,
@@ -111,7 +113,8 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
 
     announce(settings, addresses)?;
     if args.demo {
-        print_demo(demo.as_ref(), settings, addresses.1);
+        let link = adapter_console::sign_in_url(&console_url, &sessions.add_link());
+        print_demo(demo.as_ref(), settings, addresses.1, &link);
     }
 
     let running = RunningServer {
@@ -204,11 +207,15 @@ fn public_settings(settings: &Settings) -> ListenerSettings {
     }
 }
 
-fn print_demo(demo: Option<&Demo>, settings: &Settings, operator: SocketAddr) {
+fn print_demo(demo: Option<&Demo>, settings: &Settings, operator: SocketAddr, sign_in: &str) {
     match demo {
         Some(demo) => demo.print(settings, operator),
         None => output::hint(demo::NO_CHANNEL_MADE),
     }
+    output::line(format!(
+        "Open the console; the link signs in once, within ten minutes, on this machine:\n  \
+         {sign_in}\n\nEvery report is logged below.\n"
+    ));
 }
 
 fn announce(settings: &Settings, (public, operator): (SocketAddr, SocketAddr)) -> Result<()> {

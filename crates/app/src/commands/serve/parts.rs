@@ -1,10 +1,14 @@
 //! What the parts of a server have in common, and how the listeners and tasks are built from it.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 
+use actix_web::dev::Server;
+use adapter_console::ConsoleState;
 use adapter_http::{HostNames, MetricsRegistry, OperatorState, PublicState, StreamSettings};
 use anyhow::{Context as _, Result};
 use domain::PublicUrl;
+use domain::access::ConsoleUrl;
 use domain::secret::ServerSecret;
 use ports::WebhookSender;
 use tokio::sync::{oneshot, watch};
@@ -13,9 +17,11 @@ use usecases::delivery::DeliveryDependencies;
 use usecases::{
     AccessControl, AuthenticateCaller, ChannelDirectory, CheckHealth, DeliveryWorker, IngestQueue,
     ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels, ReadEvents,
-    ReceiveReport, RetentionHolds, ShowMessage, SubscriptionStatistics, Throttle,
+    ReceiveReport, RecipientLinks, RetentionHolds, RuntimeHandle, ShowMessage,
+    SubscriptionStatistics, Throttle,
 };
 
+use super::installation;
 use crate::background::BackgroundTask;
 use crate::cli::ServeArgs;
 use crate::commands::startup;
@@ -109,6 +115,43 @@ impl ServerParts<'_> {
             access,
             hosts: HostNames::new(self.settings.listeners.operator_hosts()),
         }
+    }
+
+    /// Serves the operator's listener, with the console.
+    pub fn serve_operator(
+        &self,
+        listener: TcpListener,
+        state: OperatorState,
+        console_url: &ConsoleUrl,
+    ) -> Result<Server> {
+        let console = self.console_state(&state, console_url.clone())?;
+        let console = adapter_console::configure(console, RuntimeHandle::here()?);
+        let settings = startup::operator_settings(self.settings);
+        let server = adapter_http::serve_operator(listener, state, console, settings)?;
+        Ok(server)
+    }
+
+    /// Returns the state of the console, which shares the use cases of the operator's API.
+    fn console_state(&self, operator: &OperatorState, url: ConsoleUrl) -> Result<ConsoleState> {
+        Ok(ConsoleState {
+            access: operator.access.clone(),
+            installation: installation::describe(self.settings, &url)?,
+            url,
+            channels: Arc::clone(&operator.manage),
+            directory: Arc::clone(self.directory),
+            list: Arc::clone(&operator.list),
+            show: Arc::clone(&operator.show),
+            recipients: Arc::new(RecipientLinks::new(self.secret.clone(), Arc::new(System))),
+            rejections: Arc::clone(&operator.rejections),
+            subscriptions: Arc::clone(&operator.subscriptions),
+            statistics: Arc::clone(&operator.read_statistics),
+            events: Arc::clone(&operator.events),
+            stop: operator.stop.clone(),
+            erase: Arc::clone(&operator.erase),
+            erasures: Arc::clone(&operator.erasures),
+            health: Arc::clone(&operator.health),
+            time_zone: self.settings.statistics.time_zone.to_string(),
+        })
     }
 
     /// Starts the thread that delivers events; see [`event_delivery::start_thread`].

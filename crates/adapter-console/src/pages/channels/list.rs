@@ -1,0 +1,63 @@
+//! The list of channels.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use askama::Template;
+use domain::access::Permission;
+
+use super::state::{ChannelState, last_used};
+use crate::console::Console;
+use crate::error::PageError;
+use crate::html::Html;
+use crate::number::grouped;
+use crate::page::{self, Page, Section};
+use crate::visit::Visit;
+
+struct Row {
+    path: String,
+    name: String,
+    id: String,
+    integrator: String,
+    state: Html,
+    evidence: Html,
+    rejected: String,
+    last: Option<Html>,
+    messages: String,
+}
+
+#[derive(Template)]
+#[template(path = "channels/list.html")]
+struct ChannelsPage {
+    page: Page,
+    rows: Vec<Row>,
+    may_change: bool,
+}
+
+/// Shows all channels with their states.
+pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpResponse, PageError> {
+    let channels = console.channels().await?;
+    let mut rows = Vec::with_capacity(channels.len());
+    for found in &channels {
+        let channel = &found.channel;
+        let calls = console
+            .run(console.state.channels.calls(&channel.id))
+            .await?;
+        let state = ChannelState::of(found, &calls, visit.times.now());
+        rows.push(Row {
+            path: super::path(&channel.id),
+            name: channel.name.to_string(),
+            id: channel.id.to_string(),
+            integrator: channel.integrator.to_string(),
+            state: state.look().chip(),
+            evidence: state.evidence(found, &calls, &visit.times),
+            rejected: grouped(calls.rejected),
+            last: last_used(found).map(|used| visit.times.relative(used)),
+            messages: format!("/console/messages?channel={}", channel.id),
+        });
+    }
+    page::show(&ChannelsPage {
+        page: visit.page("Channels", Section::Channels),
+        rows,
+        may_change: visit.viewer.may(Permission::Change),
+    })
+}

@@ -1,0 +1,175 @@
+//! The state of a channel, with the evidence for it.
+
+use domain::{ChannelCalls, Timestamp};
+use ports::ChannelWithCredentials;
+
+use crate::html::Html;
+use crate::number::count;
+use crate::status::StatusLook;
+use crate::time::{Times, duration};
+
+/// A channel that was used within this time is receiving.
+const RECEIVING_MICROS: i64 = 3_600_000_000;
+
+/// The state of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChannelState {
+    /// Its reports are refused.
+    Off,
+    /// Every credential has expired.
+    NoCredential,
+    /// No request has reached it.
+    New,
+    /// It was called without credentials only.
+    ChallengedOnly,
+    /// It was called with wrong credentials only.
+    WrongCredentials,
+    /// Credentials were used lately.
+    Receiving,
+    /// They were not.
+    Quiet,
+}
+
+impl ChannelState {
+    /// Returns the state of a channel.
+    pub(crate) fn of(found: &ChannelWithCredentials, calls: &ChannelCalls, now: Timestamp) -> Self {
+        let used = last_used(found);
+        if !found.channel.enabled {
+            return Self::Off;
+        }
+        if !found.credentials.iter().any(|each| each.is_live(now)) {
+            return Self::NoCredential;
+        }
+        match used {
+            Some(used) if now.unix_micros() - used.unix_micros() <= RECEIVING_MICROS => {
+                Self::Receiving
+            }
+            Some(_) => Self::Quiet,
+            None if calls.refused > 0 => Self::WrongCredentials,
+            None if calls.challenged > 0 => Self::ChallengedOnly,
+            None => Self::New,
+        }
+    }
+
+    /// Returns how it looks.
+    pub(crate) const fn look(self) -> StatusLook {
+        let (tone, shape, word) = match self {
+            Self::Off => ("waiting", "off", "Off"),
+            Self::NoCredential => ("failed", "key", "No valid credential"),
+            Self::New => ("waiting", "new", "New"),
+            Self::ChallengedOnly => ("caution", "key", "Challenged only"),
+            Self::WrongCredentials => ("failed", "key", "Wrong credentials"),
+            Self::Receiving => ("delivered", "on", "Receiving"),
+            Self::Quiet => ("caution", "quiet", "Quiet"),
+        };
+        StatusLook { tone, shape, word }
+    }
+
+    /// Says what shows that the channel is in this state.
+    pub(crate) fn evidence(
+        self,
+        found: &ChannelWithCredentials,
+        calls: &ChannelCalls,
+        times: &Times,
+    ) -> Html {
+        let integrator = found.channel.integrator.as_str();
+        let text = match self {
+            Self::Off => "Reports are refused and kept as rejections.".to_owned(),
+            Self::NoCredential => "Every call is answered 401. Make a new credential.".to_owned(),
+            Self::New => "No request has reached its URL.".to_owned(),
+            Self::ChallengedOnly => {
+                let requests = count(calls.challenged, "request", "requests");
+                format!(
+                    "{requests} without credentials, and none with valid ones. Check user and \
+                     password in the callback URL at {integrator}."
+                )
+            }
+            Self::WrongCredentials => {
+                let requests = count(calls.refused, "request", "requests");
+                format!(
+                    "{requests} with a wrong user or password, and none with valid ones. Compare \
+                     the callback URL at {integrator} with the credentials."
+                )
+            }
+            Self::Receiving | Self::Quiet => return last_request(found, times),
+        };
+        Html::trusted(crate::html::Escaped(text).to_string())
+    }
+}
+
+/// Returns when a credential of a channel was last used.
+pub(crate) fn last_used(found: &ChannelWithCredentials) -> Option<Timestamp> {
+    let used = found
+        .credentials
+        .iter()
+        .filter_map(|each| each.last_used_at);
+    used.max()
+}
+
+fn last_request(found: &ChannelWithCredentials, times: &Times) -> Html {
+    let Some(used) = last_used(found) else {
+        return Html::default();
+    };
+    let ago = times.now().unix_micros().saturating_sub(used.unix_micros());
+    let relative = times.relative(used);
+    if ago <= RECEIVING_MICROS {
+        return Html::trusted(format!("Last request {relative}."));
+    }
+    let silent = duration(ago);
+    Html::trusted(format!(
+        "No request for {silent}, since {}.",
+        times.minute(used)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::builders::{channel, credential, time};
+
+    use super::*;
+
+    const NOW: i64 = 1_795_370_777_000_000;
+
+    fn state(used: Option<i64>, challenged: u64, refused: u64) -> ChannelState {
+        let mut credential = credential("1", 1).build();
+        credential.last_used_at = used.map(time);
+        let found = ChannelWithCredentials {
+            channel: channel("1").build(),
+            credentials: vec![credential],
+        };
+        let calls = ChannelCalls {
+            challenged,
+            refused,
+            ..ChannelCalls::default()
+        };
+        ChannelState::of(&found, &calls, time(NOW))
+    }
+
+    #[test]
+    fn state_follows_from_how_the_channel_was_called() {
+        assert_eq!(state(None, 0, 0), ChannelState::New);
+        assert_eq!(state(None, 412, 0), ChannelState::ChallengedOnly);
+        assert_eq!(state(None, 412, 3), ChannelState::WrongCredentials);
+        assert_eq!(state(Some(NOW - 1), 412, 3), ChannelState::Receiving);
+        assert_eq!(
+            state(Some(NOW - 2 * RECEIVING_MICROS), 9, 0),
+            ChannelState::Quiet
+        );
+    }
+
+    #[test]
+    fn channel_without_valid_credential_or_switched_off_says_so() {
+        let mut found = ChannelWithCredentials {
+            channel: channel("1").build(),
+            credentials: vec![credential("1", 1).expires_at(NOW).build()],
+        };
+        let calls = ChannelCalls::default();
+        let state = ChannelState::of(&found, &calls, time(NOW));
+        assert_eq!(state, ChannelState::NoCredential);
+        found.channel.enabled = false;
+        assert_eq!(
+            ChannelState::of(&found, &calls, time(NOW)),
+            ChannelState::Off
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! The error codes of a time.
+
+use domain::error_code::{ErrorExplanation, explain};
+use domain::statistics::Counts;
+use domain::{ErrorCode, IntegratorName};
+use usecases::statistics::StatisticsReport;
+
+use super::funnel::{delta, unsigned};
+use super::range::Selection;
+use super::reports::starts;
+use crate::html::Html;
+use crate::number::{grouped, percent};
+use crate::pages::messages::explain::who_must_act;
+use crate::plot::sparkline::sparkline;
+
+/// Codes that are shown.
+const MAX_CODES: usize = 20;
+
+/// An error code.
+pub(super) struct CodeRow {
+    pub(super) code: String,
+    pub(super) title: Option<&'static str>,
+    pub(super) actor: Option<&'static str>,
+    pub(super) messages: String,
+    pub(super) share: String,
+    pub(super) delta: Option<String>,
+    pub(super) trend: Html,
+    pub(super) path: String,
+}
+
+/// Returns the most frequent codes of a time, compared with the time before. `integrator` explains
+/// them, if all channels have the same.
+pub(super) fn codes(
+    report: &StatisticsReport,
+    before: &Counts,
+    integrator: Option<&IntegratorName>,
+    selection: &Selection,
+) -> Vec<CodeRow> {
+    let total = unsigned(report.total.total_messages());
+    let mut counted: Vec<_> = report.total.errors.iter().collect();
+    counted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let starts = starts(report);
+    let row = |(place, (code, count)): (usize, (&ErrorCode, &i64))| {
+        let explained: Option<ErrorExplanation> = integrator.map(|name| explain(name, code));
+        let count = unsigned(*count);
+        let earlier = before.errors.get(code).copied().unwrap_or_default();
+        let of = |counts: &Counts| counts.errors.get(code).copied().unwrap_or_default();
+        let values = starts.iter().map(|(start, end)| {
+            let counts = report.intervals.range(*start..*end);
+            unsigned(counts.map(|(_, counts)| of(counts)).sum())
+        });
+        let values: Vec<_> = values.collect();
+        let title = format!("Messages with error {code} over time");
+        CodeRow {
+            code: code.to_string(),
+            title: explained.map(|explained| explained.title),
+            actor: explained.map(|explained| who_must_act(explained.actor)),
+            messages: grouped(count),
+            share: percent(count, total),
+            delta: delta(count, unsigned(earlier)),
+            trend: sparkline(&format!("code-{place}"), &title, "failed", &values),
+            path: selection.messages(&[("code", code.as_str())]),
+        }
+    };
+    counted
+        .into_iter()
+        .take(MAX_CODES)
+        .enumerate()
+        .map(row)
+        .collect()
+}

@@ -1,0 +1,13 @@
+//! The overview: what needs attention, and the numbers of a time.
+
+mod attention;
+mod codes;
+mod csv;
+mod durations;
+mod funnel;
+mod range;
+mod reports;
+mod show;
+
+pub(crate) use csv::export;
+pub(crate) use show::show;

@@ -1,0 +1,108 @@
+//! The page of the overview.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use askama::Template;
+use domain::IntegratorName;
+use ports::ChannelWithCredentials;
+
+use super::attention::{self, Attention};
+use super::codes::{self, CodeRow};
+use super::durations::{Durations, durations};
+use super::funnel::{self, Funnel};
+use super::range::{Range, Selection};
+use super::reports::{self, Reports, SERIES};
+use crate::console::Console;
+use crate::error::PageError;
+use crate::page::{self, Choice, Page, Section};
+use crate::pages::messages::list::channel_choices;
+use crate::plot::bars::Series;
+use crate::time::duration;
+use crate::visit::Visit;
+
+/// A lag of the counts up to this is not worth a word.
+const SMALL_LAG_SECONDS: u64 = 15;
+
+#[derive(Template)]
+#[template(path = "overview/show.html")]
+struct OverviewPage {
+    page: Page,
+    attention: Attention,
+    ranges: Vec<(Choice, String)>,
+    range_words: &'static str,
+    channels: Vec<Choice>,
+    funnel: Funnel,
+    reports: Reports,
+    series: [Series; 5],
+    /// The headings, and what they are about if there is any.
+    durations: Vec<(&'static str, Option<Durations>)>,
+    codes: Vec<CodeRow>,
+    csv: String,
+    /// By how much the counts lag the reports.
+    lag: Option<String>,
+}
+
+/// Shows the overview.
+pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpResponse, PageError> {
+    let selection = Selection::parse(&visit.query, visit.times.now())?;
+    let statistics = &console.state.statistics;
+    let report = console.run(statistics.read(&selection.query)).await?;
+    let before = console.run(statistics.read(&selection.before)).await?;
+    let channels = console.channels().await?;
+    let attention = attention::attention(&console, &visit, &channels).await?;
+    let total = &report.total;
+    let lag = report.lag_seconds.filter(|lag| *lag > SMALL_LAG_SECONDS);
+    let query = &visit.query;
+    let template = OverviewPage {
+        ranges: ranges(query, selection.range),
+        range_words: selection.range.words(),
+        channels: channel_choices(&channels, selection.query.channel.as_ref()),
+        funnel: funnel::funnel(total, &before.total, &selection),
+        reports: reports::reports(&report, &visit.times),
+        series: SERIES,
+        durations: vec![
+            (
+                "Time to delivered",
+                durations(
+                    "delivered",
+                    "delivered",
+                    "delivered",
+                    &total.time_to_delivered,
+                ),
+            ),
+            (
+                "Time to read",
+                durations("read", "read", "read", &total.time_to_read),
+            ),
+        ],
+        codes: codes::codes(&report, &before.total, integrator(&channels), &selection),
+        csv: format!("/console/overview.csv{}", query.query()),
+        lag: lag.map(|lag| {
+            let seconds = i64::try_from(lag).unwrap_or(i64::MAX);
+            duration(seconds.saturating_mul(1_000_000))
+        }),
+        attention,
+        page: visit.page("Overview", Section::Overview),
+    };
+    page::show(&template)
+}
+
+/// Returns the integrator that all channels have; `None` if they differ.
+fn integrator(channels: &[ChannelWithCredentials]) -> Option<&IntegratorName> {
+    let first = &channels.first()?.channel.integrator;
+    let same = |each: &ChannelWithCredentials| each.channel.integrator == *first;
+    channels.iter().all(same).then_some(first)
+}
+
+fn ranges(query: &crate::fields::Fields, chosen: Range) -> Vec<(Choice, String)> {
+    let choice = |range: Range| {
+        let query = query.with("range", Some(range.as_str()));
+        let choice = Choice {
+            value: range.as_str().to_owned(),
+            word: range.words().to_owned(),
+            chosen: range == chosen,
+        };
+        (choice, format!("/console/{}", query.query()))
+    };
+    Range::ALL.into_iter().map(choice).collect()
+}

@@ -1,0 +1,10 @@
+//! The pages on the in-memory store.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod channels;
+mod headers;
+mod messages;
+mod pages;
+mod sessions;
+mod site;

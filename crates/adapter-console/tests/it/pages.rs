@@ -1,0 +1,317 @@
+//! Pages that are tested by a sentence or two: rejections, subscriptions, live, access, erasures.
+
+use domain::access::{AuditAction, AuditFilter, Rights, Role};
+use domain::page::PageSize;
+use domain::rejection::MaskedFields;
+use domain::{IntegratorName, Rejection, RejectionReason};
+use ports::RejectionStore as _;
+use testkit::builders::{CHANNEL, channel, channel_id, report, time};
+
+use crate::site::{self, Site};
+
+const NOW: i64 = 1_795_370_777_000_000;
+
+async fn audited(site: &Site, action: AuditAction) -> usize {
+    let filter = AuditFilter {
+        action: Some(action),
+        ..AuditFilter::default()
+    };
+    let page = site
+        .access
+        .audit_log
+        .run(&filter, None, PageSize::MAX)
+        .await;
+    page.unwrap().items.len()
+}
+
+#[tokio::test]
+async fn rejections_are_grouped_with_what_would_be_right() {
+    let site = site::local().await;
+    site.add_channel(&channel("1").name("Sales").build()).await;
+    let admin = site.admin().await;
+    let empty = admin.get("/console/rejections").await.page();
+    assert!(empty.contains("Nothing was rejected"));
+    let rejection = |reason| Rejection {
+        arrived_at: time(NOW),
+        channel: channel_id("1"),
+        integrator: IntegratorName::parse("twilio").unwrap(),
+        reason,
+        detail: "<b>the sender is not on the list</b>".to_owned(),
+        fields: MaskedFields::new([("<i>".to_owned(), "<u>".to_owned())]),
+    };
+    let rejections = [
+        rejection(RejectionReason::SenderNotAllowed),
+        rejection(RejectionReason::SenderNotAllowed),
+        rejection(RejectionReason::InvalidReport),
+    ];
+    site.store.keep(&rejections).await.unwrap();
+    let page = admin.get("/console/rejections").await.page();
+    assert!(
+        page.contains("href=\"/console/channels/1/edit#senders\""),
+        "{page}"
+    );
+    assert!(page.contains("data-label=\"reports\">2<"), "{page}");
+    assert!(!page.contains("<b>") && !page.contains("<i>") && !page.contains("<u>"));
+    let other = admin.get("/console/rejections?channel=2").await.page();
+    assert!(other.contains("No rejections on this channel"));
+}
+
+const SUBSCRIPTION: [(&str, &str); 3] = [
+    ("url", "https://crm.example.com/hook?key=secret"),
+    ("description", "CRM"),
+    ("type", "message.delivered"),
+];
+
+async fn subscription(browser: &site::Browser) -> String {
+    let list = browser.get("/console/subscriptions").await.page();
+    let id = site::value_after(&list, "href=\"/console/subscriptions/0");
+    format!("/console/subscriptions/0{id}")
+}
+
+#[tokio::test]
+async fn subscription_is_created_tested_paused_resumed_and_removed() {
+    let site = site::local().await;
+    let admin = site.admin().await;
+    let created = admin
+        .post("/console/subscriptions/new", &SUBSCRIPTION)
+        .await
+        .page();
+    assert!(created.contains("whsec_"), "{created}");
+    let path = subscription(&admin).await;
+    let page = admin.get(&path).await.page();
+    assert!(page.contains("message.delivered") && page.contains("https://crm.example.com/hook"));
+    assert!(
+        !page.contains("whsec_") && !page.contains("key=secret"),
+        "{page}"
+    );
+    let tested = admin.post(&format!("{path}/test"), &[]).await.page();
+    assert!(
+        tested.contains("The endpoint accepted the test event."),
+        "{tested}"
+    );
+    assert!(tested.contains("thank you"));
+    let paused = admin.post(&format!("{path}/pause"), &[]).await;
+    let page = admin.get(paused.location()).await.page();
+    assert!(page.contains("Paused by an operator"), "{page}");
+    let resumed = admin.post(&format!("{path}/resume"), &[]).await;
+    assert!(resumed.location().ends_with("?done=subscription-resumed"));
+    let rotated = admin.post(&format!("{path}/secret"), &[]).await.page();
+    assert!(rotated.contains("whsec_"));
+    let again = admin.post(&format!("{path}/secret"), &[]).await;
+    assert_eq!(again.status, 409);
+    let replayed = admin
+        .post(&format!("{path}/replay"), &[("hours", "2")])
+        .await;
+    assert!(replayed.location().ends_with("?done=replay-started"));
+    let refused = admin
+        .post(&format!("{path}/replay"), &[("hours", "0")])
+        .await;
+    assert_eq!(refused.status, 400);
+    admin.post(&format!("{path}/remove"), &[]).await.location();
+    assert_eq!(admin.get(&path).await.status, 404);
+    for action in [
+        AuditAction::SubscriptionAdd,
+        AuditAction::SubscriptionTest,
+        AuditAction::SubscriptionPause,
+        AuditAction::SubscriptionResume,
+        AuditAction::SubscriptionRotateSecret,
+        AuditAction::SubscriptionReplay,
+        AuditAction::SubscriptionRemove,
+    ] {
+        assert_eq!(audited(&site, action).await, 1, "{}", action.as_str());
+    }
+}
+
+#[tokio::test]
+async fn subscription_form_says_what_is_wrong() {
+    let site = site::local().await;
+    let admin = site.admin().await;
+    let invalid = admin
+        .post("/console/subscriptions/new", &[("url", "nowhere")])
+        .await;
+    assert_eq!(invalid.status, 400);
+    assert!(invalid.text.contains("href=\"#url\""));
+    let private = [("url", "http://127.0.0.1/hook")];
+    let private = admin.post("/console/subscriptions/new", &private).await;
+    assert_eq!(private.status, 400);
+    assert!(private.text.contains("RECEIPTD_PUSH_PRIVATE_TARGETS"));
+}
+
+#[tokio::test]
+async fn full_numbers_require_the_right_to_reveal() {
+    let site = site::local().await;
+    let token = site
+        .token("masked", Role::Operator, Rights::default())
+        .await;
+    let operator = site.signed_in(&token).await;
+    let fields = [&SUBSCRIPTION[..], &[("reveal", "1")]].concat();
+    let refused = operator.post("/console/subscriptions/new", &fields).await;
+    assert_eq!(refused.status, 403);
+}
+
+#[tokio::test]
+async fn live_page_shows_the_newest_events_masked() {
+    let site = site::local().await;
+    site.add_channel(&channel(CHANNEL).build()).await;
+    site.record(&[report("SM1").status("read").at(NOW - 1_000_000).build()])
+        .await;
+    let admin = site.admin().await;
+    let page = admin.get("/console/live").await.page();
+    assert!(
+        page.contains(">SM1<") && page.contains("whatsapp:+***0001"),
+        "{page}"
+    );
+    assert!(!page.contains("5550100001"));
+    assert!(
+        page.contains("data-live=\"/console/live/stream?after="),
+        "{page}"
+    );
+    let other = admin.get("/console/live?channel=other").await.page();
+    assert!(!other.contains(">SM1<"));
+    assert_eq!(admin.get("/console/live/stream").await.status, 400);
+}
+
+#[tokio::test]
+async fn token_is_made_shown_once_and_revoked() {
+    let site = site::local().await;
+    let admin = site.admin().await;
+    let fields = [
+        ("name", "Anna"),
+        ("role", "operator"),
+        ("reveal", "1"),
+        ("days", "30"),
+    ];
+    let made = admin.post("/console/tokens", &fields).await.page();
+    let token = site::value_after(&made.replace('<', "\""), "id=\"token\">").to_owned();
+    let anna = site.signed_in(&token).await;
+    let list = admin.get("/console/tokens").await.page();
+    assert!(
+        list.contains("Operator, reveal") && !list.contains(&token),
+        "{list}"
+    );
+    assert_eq!(anna.get("/console/tokens").await.status, 403);
+    assert_eq!(anna.post("/console/tokens", &fields).await.status, 403);
+    assert_eq!(admin.post("/console/tokens", &fields).await.status, 409);
+    let wrong = [("name", "admin"), ("role", "root"), ("days", "0")];
+    assert_eq!(admin.post("/console/tokens", &wrong).await.status, 400);
+    let revoke = site::value_after(&list, "action=\"/console/tokens/");
+    admin
+        .post(&format!("/console/tokens/{revoke}"), &[])
+        .await
+        .location();
+    assert_eq!(anna.get("/console/channels").await.status, 303);
+    assert_eq!(audited(&site, AuditAction::TokenAdd).await, 1);
+    assert_eq!(audited(&site, AuditAction::TokenRevoke).await, 1);
+}
+
+#[tokio::test]
+async fn operator_sees_and_ends_only_sessions_of_its_own_token() {
+    let site = site::local().await;
+    let token = site.token("Anna", Role::Operator, Rights::default()).await;
+    let (admin, anna) = (site.admin().await, site.signed_in(&token).await);
+    let all = admin.get("/console/sessions").await.page();
+    assert!(
+        all.contains(">Anna<") && all.contains("this session"),
+        "{all}"
+    );
+    let own = anna.get("/console/sessions").await.page();
+    assert!(!own.contains("<strong>admin<"), "{own}");
+    let sessions = site.access.sessions.list(PageSize::MAX).await.unwrap();
+    let id_of = |name: &str| {
+        let is_anna = name == "Anna";
+        let tokens = sessions
+            .iter()
+            .filter(|each| (each.token == sessions[0].token) == is_anna);
+        tokens.map(|each| each.id.to_string()).next().unwrap()
+    };
+    let foreign = id_of("admin");
+    assert_eq!(
+        anna.post(&format!("/console/sessions/{foreign}/end"), &[])
+            .await
+            .status,
+        404
+    );
+    let own = id_of("Anna");
+    admin
+        .post(&format!("/console/sessions/{own}/end"), &[])
+        .await
+        .location();
+    assert_eq!(anna.get("/console/channels").await.status, 303);
+    assert_eq!(admin.get("/console/channels").await.status, 200);
+}
+
+#[tokio::test]
+async fn audit_log_requires_the_right_and_lists_exports_of_itself() {
+    let site = site::local().await;
+    let token = site.token("Anna", Role::Operator, Rights::default()).await;
+    let anna = site.signed_in(&token).await;
+    assert_eq!(anna.get("/console/audit").await.status, 403);
+    assert_eq!(anna.get("/console/audit.csv").await.status, 403);
+    let admin = site.admin().await;
+    let csv = admin.get("/console/audit.csv?operator=Anna").await.page();
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+    assert!(csv.contains(",Anna,session.start,"));
+    let page = admin.get("/console/audit?action=data.export").await.page();
+    assert!(
+        page.contains("data.export") && page.contains("as CSV"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn recipient_is_erased_by_an_admin_who_is_sure() {
+    let site = site::local().await;
+    site.record(&[report("SM1").at(NOW).build()]).await;
+    let admin = site.admin().await;
+    let number = ("recipient", "+15550100001");
+    let unsure = admin.post("/console/erasures", &[number]).await;
+    assert_eq!(unsure.status, 400);
+    let named = [number, ("sure", "1"), ("reason", "asked by +15550100001")];
+    assert_eq!(admin.post("/console/erasures", &named).await.status, 400);
+    let sure = [number, ("sure", "1"), ("reason", "ticket 4711")];
+    admin.post("/console/erasures", &sure).await.location();
+    let page = admin.get("/console/erasures").await.page();
+    assert!(
+        page.contains("ticket 4711") && page.contains("Finished"),
+        "{page}"
+    );
+    assert!(!page.contains("5550100001"));
+    let token = site.token("Anna", Role::Operator, Rights::default()).await;
+    let anna = site.signed_in(&token).await;
+    assert_eq!(anna.post("/console/erasures", &sure).await.status, 403);
+    assert!(
+        !anna
+            .get("/console/erasures")
+            .await
+            .page()
+            .contains("Erase a recipient")
+    );
+}
+
+#[tokio::test]
+async fn about_page_shows_health_and_settings() {
+    let site = site::local().await;
+    let page = site.admin().await.get("/console/about").await.page();
+    assert!(
+        page.contains("1.2.3") && page.contains("RECEIPTD_PUBLIC_URL"),
+        "{page}"
+    );
+    assert!(page.contains("Database") && page.contains("Ready"));
+}
+
+#[tokio::test]
+async fn navigation_shows_what_the_operator_may_see() {
+    let site = site::local().await;
+    let token = site.token("Anna", Role::Viewer, Rights::default()).await;
+    let anna = site
+        .signed_in(&token)
+        .await
+        .get("/console/channels")
+        .await
+        .page();
+    let admin = site.admin().await.get("/console/channels").await.page();
+    for path in ["/console/tokens", "/console/audit"] {
+        let link = format!("href=\"{path}\"");
+        assert!(admin.contains(&link) && !anna.contains(&link), "{path}");
+    }
+}
