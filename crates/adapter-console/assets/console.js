@@ -29,6 +29,12 @@ for (const form of all('form[method="get"]')) {
   });
 }
 
+// The list of keys.
+for (const button of all("[data-keys]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => $("#keys").showModal());
+}
+
 // Keys: / searches, g and a letter goes to a page, j and k move in a list, ? explains.
 let going = false;
 document.addEventListener("keydown", (event) => {
@@ -50,7 +56,7 @@ document.addEventListener("keydown", (event) => {
     going = true;
     setTimeout(() => { going = false; }, 1500);
   } else if (event.key === "?") {
-    $("#keys")?.showModal?.();
+    $("#keys")?.showModal();
   } else if (step && rows.length) {
     const at = rows.indexOf(document.activeElement);
     rows[Math.min(Math.max(at + step, 0), rows.length - 1)].focus();

@@ -75,16 +75,20 @@ impl Times {
         element(at, "exact", &self.minute_text(at), None)
     }
 
-    /// Returns a short label for the axis of a plot: the day, or the time of day.
-    pub(crate) fn axis(&self, at: Timestamp, days: bool) -> String {
+    /// Returns the label of an interval on the axis of a plot, if it begins at a round time: a day
+    /// or, in a plot of at most a day, three hours.
+    pub(crate) fn axis(&self, at: Timestamp, hours: bool) -> Option<String> {
         let zoned = self.zoned(at);
-        let is_today = zoned.date() == self.zoned(self.now).date();
-        let format = match (days, is_today) {
-            (true, _) => "%-d %b",
-            (false, true) => "%H:%M",
-            (false, false) => "%-d %b %H:%M",
-        };
-        zoned.strftime(format).to_string()
+        match (zoned.minute(), zoned.hour()) {
+            (0, 0) => Some(zoned.strftime("%-d %b").to_string()),
+            (0, hour) if hours && hour % 3 == 0 => Some(zoned.strftime("%H:%M").to_string()),
+            _ => None,
+        }
+    }
+
+    /// Returns the time of day to the minute.
+    pub(crate) fn time_of_day(&self, at: Timestamp) -> String {
+        self.zoned(at).strftime("%H:%M").to_string()
     }
 
     /// Returns the same zone, as seen from another moment.
@@ -236,6 +240,19 @@ mod tests {
             ("Nowhere/At_All", "UTC"),
         ] {
             assert_eq!(Times::new(zone, now).zone_name(), name);
+        }
+    }
+
+    #[test]
+    fn axis_is_labelled_at_round_times_of_the_zone() {
+        let times = berlin();
+        for (moment, hours, label) in [
+            ("2026-11-27T23:00:00Z", false, Some("28 Nov")),
+            ("2026-11-27T23:15:00Z", false, None),
+            ("2026-11-27T11:00:00Z", true, Some("12:00")),
+            ("2026-11-27T11:00:00Z", false, None),
+        ] {
+            assert_eq!(times.axis(at(moment), hours).as_deref(), label, "{moment}");
         }
     }
 

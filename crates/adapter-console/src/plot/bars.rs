@@ -27,7 +27,7 @@ const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 240.0;
 /// The space for the labels of the axes.
 const LEFT: f64 = 52.0;
-const TOP: f64 = 18.0;
+const TOP: f64 = 24.0;
 const BOTTOM: f64 = 26.0;
 /// The widest bar and the share of its place that it fills.
 const MAX_BAR: f64 = 44.0;
@@ -72,10 +72,9 @@ pub(crate) fn bars(id: &str, finding: &str, series: &[Series], bars: &[Bar]) -> 
             svg.label((middle, HEIGHT - 8.0), "middle", class, &bar.label);
             labels += 1;
         }
-        if bar.so_far && total(bar) > 0 {
-            let y = y_of(total(bar)) - 5.0;
-            svg.label((middle.min(WIDTH - 20.0), y), "middle", "", "so far");
-        }
+    }
+    if bars.iter().any(|bar| bar.so_far) {
+        svg.label((WIDTH, 16.0), "end", "soft", "hatched: so far");
     }
     svg.finish()
 }
@@ -100,9 +99,9 @@ impl Svg {
             let (y, bottom) = (y_of(below + value), y_of(below));
             let (y, height) = (Number(y), Number(bottom - y));
             let tone = series.tone;
+            // Shorter than a rectangle; there can be a thousand of them.
             self.push(format_args!(
-                "<rect x=\"{left}\" y=\"{y}\" width=\"{wide}\" height=\"{height}\" \
-                 class=\"bar tone-{tone}\"/>"
+                "<path class=\"bar tone-{tone}\" d=\"M{left} {y}h{wide}v{height}h-{wide}z\"/>"
             ));
             below += value;
         }
@@ -114,19 +113,19 @@ impl Svg {
     }
 }
 
-/// Returns the next number of the form 1, 2, 4, 5 or 10 times a power of ten; an even one, so that
-/// its half is a label too.
+/// Returns the next round number that is even, so that its half is a label too.
 fn round_up(value: u64) -> u64 {
     let mut scale: u64 = 1;
-    loop {
-        for step in [2, 4, 10] {
-            let top = scale.saturating_mul(step);
-            if top >= value {
-                return top;
-            }
-        }
+    while value > scale.saturating_mul(10) {
         scale = scale.saturating_mul(10);
     }
+    // With two digits there is room for finer steps.
+    let (scale, steps) = match scale {
+        1 => (1, &[2, 4, 6, 8, 10][..]),
+        scale => (scale / 10, &[12, 16, 20, 24, 30, 40, 50, 60, 80, 100][..]),
+    };
+    let tops = steps.iter().map(|step: &u64| scale.saturating_mul(*step));
+    tops.into_iter().find(|top| *top >= value).unwrap_or(value)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
@@ -175,9 +174,9 @@ mod tests {
             "{svg}"
         );
         assert!(svg.contains("2 bars, stacked from bottom to top: Delivered, Failed."));
-        assert_eq!(svg.matches("<rect").count(), 4, "{svg}");
+        assert_eq!(svg.matches("<path class=\"bar").count(), 3, "{svg}");
         assert!(svg.contains("fill=\"url(#b-hatch)\""));
-        assert!(svg.contains(">so far</text>"));
+        assert!(svg.contains(">hatched: so far</text>"));
         assert!(svg.contains(">40</text>") && svg.contains(">20</text>"));
         assert!(!svg.contains("<b>") && !svg.contains("style="));
     }
@@ -185,12 +184,21 @@ mod tests {
     #[test]
     fn no_bars_are_an_empty_plot() {
         let svg = bars("b", "Nothing", &SERIES, &[]).to_string();
-        assert!(!svg.contains("NaN") && !svg.contains("<rect"), "{svg}");
+        assert!(!svg.contains("NaN") && !svg.contains("<path"), "{svg}");
     }
 
     #[test]
     fn scale_ends_at_a_round_number() {
-        for (value, top) in [(0, 2), (3, 4), (7, 10), (11, 20), (250, 400), (401, 1_000)] {
+        for (value, top) in [
+            (0, 2),
+            (3, 4),
+            (7, 8),
+            (10, 10),
+            (11, 12),
+            (112, 120),
+            (460, 500),
+            (1_000, 1_000),
+        ] {
             assert_eq!(round_up(value), top);
         }
     }

@@ -8,8 +8,8 @@ use crate::html::Html;
 use crate::time::seconds;
 
 const WIDTH: f64 = 440.0;
-const HEIGHT: f64 = 150.0;
-const TOP: f64 = 26.0;
+const HEIGHT: f64 = 168.0;
+const TOP: f64 = 36.0;
 const BOTTOM: f64 = 24.0;
 
 /// Draws a histogram with marks at quantiles. `finding` says what it shows.
@@ -43,12 +43,14 @@ pub(crate) fn histogram(
         ));
     }
     svg.line((0.0, floor), (WIDTH, floor), "axis");
-    for (name, value) in marks {
+    for (row, (name, value)) in marks.iter().enumerate() {
         let x = place(*value, first, step).clamp(0.0, WIDTH);
-        svg.line((x, TOP - 8.0), (x, floor), "rail");
+        // On two rows, since quantiles can be close to each other.
+        let y = if row % 2 == 0 { TOP - 24.0 } else { TOP - 10.0 };
+        svg.line((x, y - 8.0), (x, floor), "rail");
         let anchor = if x > WIDTH * 0.8 { "end" } else { "start" };
         let shift = if anchor == "end" { -4.0 } else { 4.0 };
-        svg.label((x + shift, TOP - 10.0), anchor, "", name);
+        svg.label((x + shift, y), anchor, "", name);
     }
     svg.label((0.0, HEIGHT - 6.0), "start", "", &lower(first));
     svg.label((WIDTH, HEIGHT - 6.0), "end", "", &upper(last));

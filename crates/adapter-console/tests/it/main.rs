@@ -5,6 +5,7 @@
 mod channels;
 mod headers;
 mod messages;
+mod overview;
 mod pages;
 mod sessions;
 mod site;

@@ -14,7 +14,7 @@ use adapter_console::{ConsoleState, Installation, SettingRow};
 use async_trait::async_trait;
 use domain::access::{ConsoleUrl, OperatorName, Rights, Role, TokenHash};
 use domain::webhook::AnswerExcerpt;
-use domain::{Channel, Credential, PublicUrl, Report};
+use domain::{Channel, ChannelCalls, Credential, PublicUrl, Report};
 use futures_util::future::LocalBoxFuture;
 use ports::channels::Change;
 use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender};
@@ -96,6 +96,7 @@ pub(crate) async fn at(url: &str) -> Site {
     let shared: Arc<dyn Store> = Arc::new(store.clone());
     let clock = Arc::new(FixedClock::default());
     let (state, access) = state(&shared, &clock, ConsoleUrl::parse(url).unwrap());
+    state.directory.refresh().await.unwrap();
     let runtime = RuntimeHandle::here().unwrap();
     let console = adapter_console::configure(state, runtime);
     let app = App::new().service(web::scope("/console").configure(console));
@@ -194,6 +195,12 @@ impl Site {
             .await
             .unwrap();
         assert_eq!(added, Change::Done);
+    }
+
+    /// Counts unsuccessful calls of a channel.
+    pub(crate) async fn count_calls(&self, id: &str, calls: ChannelCalls) {
+        let counted = [(channel_id(id), calls)];
+        self.store.count_calls(&counted).await.unwrap();
     }
 
     /// Returns a channel.

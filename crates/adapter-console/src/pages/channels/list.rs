@@ -5,7 +5,8 @@ use actix_web::web::Data;
 use askama::Template;
 use domain::access::Permission;
 
-use super::state::{ChannelState, last_used};
+use super::last_day::LastDay;
+use super::state::{Activity, ChannelState};
 use crate::console::Console;
 use crate::error::PageError;
 use crate::html::Html;
@@ -21,6 +22,10 @@ struct Row {
     state: Html,
     evidence: Html,
     rejected: String,
+    /// Reports of the last 24 hours; `None` if there were none or they could not be read.
+    trend: Option<Html>,
+    /// The share of the messages of the last 24 hours that failed.
+    failed: Option<String>,
     last: Option<Html>,
     messages: String,
 }
@@ -36,22 +41,26 @@ struct ChannelsPage {
 /// Shows all channels with their states.
 pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpResponse, PageError> {
     let channels = console.channels().await?;
+    let day = LastDay::read(&console, &visit).await;
     let mut rows = Vec::with_capacity(channels.len());
     for found in &channels {
         let channel = &found.channel;
         let calls = console
             .run(console.state.channels.calls(&channel.id))
             .await?;
-        let state = ChannelState::of(found, &calls, visit.times.now());
+        let activity = Activity::new(found, calls, day.last_report(&channel.id));
+        let state = ChannelState::of(found, &activity, visit.times.now());
         rows.push(Row {
             path: super::path(&channel.id),
+            trend: day.trend(&channel.id, rows.len()),
+            failed: day.failed(&channel.id),
             name: channel.name.to_string(),
             id: channel.id.to_string(),
             integrator: channel.integrator.to_string(),
             state: state.look().chip(),
-            evidence: state.evidence(found, &calls, &visit.times),
+            evidence: state.evidence(found, &activity, &visit.times),
             rejected: grouped(calls.rejected),
-            last: last_used(found).map(|used| visit.times.relative(used)),
+            last: activity.last.map(|last| visit.times.relative(last)),
             messages: format!("/console/messages?channel={}", channel.id),
         });
     }

@@ -9,7 +9,8 @@ use domain::{Credential, RetentionDays};
 use ports::ChannelWithCredentials;
 
 use super::callback_url::Builder;
-use super::state::ChannelState;
+use super::last_day::LastDay;
+use super::state::{Activity, ChannelState};
 use crate::console::Console;
 use crate::error::PageError;
 use crate::html::Html;
@@ -80,7 +81,9 @@ pub(crate) async fn show(
     let now = visit.times.now();
     let warnings = console.state.rejections.warnings(&found, now);
     let warnings = console.run(warnings).await?;
-    let state = ChannelState::of(&found, &calls, now);
+    let day = LastDay::read(&console, &visit).await;
+    let activity = Activity::new(&found, calls, day.last_report(&id));
+    let state = ChannelState::of(&found, &activity, now);
     let channel = &found.channel;
     let url = manage.callback_url(channel).ok();
     let public_url = channel.public_url.as_ref().unwrap_or(manage.public_url());
@@ -89,7 +92,7 @@ pub(crate) async fn show(
         path: super::path(&id),
         integrator: channel.integrator.to_string(),
         look: state.look(),
-        evidence: state.evidence(&found, &calls, &visit.times),
+        evidence: state.evidence(&found, &activity, &visit.times),
         warnings,
         builder: url.map(|url| Builder::new(&url, &visit.query)),
         credentials: found

@@ -11,6 +11,30 @@ use crate::time::{Times, duration};
 /// A channel that was used within this time is receiving.
 const RECEIVING_MICROS: i64 = 3_600_000_000;
 
+/// How a channel was called.
+pub(crate) struct Activity {
+    calls: ChannelCalls,
+    /// When it was last called with valid credentials.
+    pub(crate) last: Option<Timestamp>,
+}
+
+impl Activity {
+    /// Takes the counts of unsuccessful calls, and when the last report arrived as far as the
+    /// statistics know.
+    pub(crate) fn new(
+        found: &ChannelWithCredentials,
+        calls: ChannelCalls,
+        last_report: Option<Timestamp>,
+    ) -> Self {
+        let used = found
+            .credentials
+            .iter()
+            .filter_map(|each| each.last_used_at);
+        let last = used.chain(last_report).max();
+        Self { calls, last }
+    }
+}
+
 /// The state of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ChannelState {
@@ -32,16 +56,16 @@ pub(crate) enum ChannelState {
 
 impl ChannelState {
     /// Returns the state of a channel.
-    pub(crate) fn of(found: &ChannelWithCredentials, calls: &ChannelCalls, now: Timestamp) -> Self {
-        let used = last_used(found);
+    pub(crate) fn of(found: &ChannelWithCredentials, activity: &Activity, now: Timestamp) -> Self {
+        let Activity { calls, last } = activity;
         if !found.channel.enabled {
             return Self::Off;
         }
         if !found.credentials.iter().any(|each| each.is_live(now)) {
             return Self::NoCredential;
         }
-        match used {
-            Some(used) if now.unix_micros() - used.unix_micros() <= RECEIVING_MICROS => {
+        match last {
+            Some(last) if now.unix_micros() - last.unix_micros() <= RECEIVING_MICROS => {
                 Self::Receiving
             }
             Some(_) => Self::Quiet,
@@ -69,9 +93,10 @@ impl ChannelState {
     pub(crate) fn evidence(
         self,
         found: &ChannelWithCredentials,
-        calls: &ChannelCalls,
+        activity: &Activity,
         times: &Times,
     ) -> Html {
+        let calls = &activity.calls;
         let integrator = found.channel.integrator.as_str();
         let text = match self {
             Self::Off => "Reports are refused and kept as rejections.".to_owned(),
@@ -91,23 +116,14 @@ impl ChannelState {
                      the callback URL at {integrator} with the credentials."
                 )
             }
-            Self::Receiving | Self::Quiet => return last_request(found, times),
+            Self::Receiving | Self::Quiet => return last_request(activity, times),
         };
         Html::trusted(crate::html::Escaped(text).to_string())
     }
 }
 
-/// Returns when a credential of a channel was last used.
-pub(crate) fn last_used(found: &ChannelWithCredentials) -> Option<Timestamp> {
-    let used = found
-        .credentials
-        .iter()
-        .filter_map(|each| each.last_used_at);
-    used.max()
-}
-
-fn last_request(found: &ChannelWithCredentials, times: &Times) -> Html {
-    let Some(used) = last_used(found) else {
+fn last_request(activity: &Activity, times: &Times) -> Html {
+    let Some(used) = activity.last else {
         return Html::default();
     };
     let ago = times.now().unix_micros().saturating_sub(used.unix_micros());
@@ -142,7 +158,8 @@ mod tests {
             refused,
             ..ChannelCalls::default()
         };
-        ChannelState::of(&found, &calls, time(NOW))
+        let activity = Activity::new(&found, calls, None);
+        ChannelState::of(&found, &activity, time(NOW))
     }
 
     #[test]
@@ -158,17 +175,28 @@ mod tests {
     }
 
     #[test]
+    fn counted_report_shows_that_a_channel_is_called() {
+        let found = ChannelWithCredentials {
+            channel: channel("1").build(),
+            credentials: vec![credential("1", 1).build()],
+        };
+        let activity = Activity::new(&found, ChannelCalls::default(), Some(time(NOW - 1)));
+        let state = ChannelState::of(&found, &activity, time(NOW));
+        assert_eq!(state, ChannelState::Receiving);
+    }
+
+    #[test]
     fn channel_without_valid_credential_or_switched_off_says_so() {
         let mut found = ChannelWithCredentials {
             channel: channel("1").build(),
             credentials: vec![credential("1", 1).expires_at(NOW).build()],
         };
-        let calls = ChannelCalls::default();
-        let state = ChannelState::of(&found, &calls, time(NOW));
+        let activity = Activity::new(&found, ChannelCalls::default(), None);
+        let state = ChannelState::of(&found, &activity, time(NOW));
         assert_eq!(state, ChannelState::NoCredential);
         found.channel.enabled = false;
         assert_eq!(
-            ChannelState::of(&found, &calls, time(NOW)),
+            ChannelState::of(&found, &activity, time(NOW)),
             ChannelState::Off
         );
     }

@@ -9,8 +9,9 @@ use crate::console::Console;
 use crate::error::PageError;
 use crate::html::{Escaped, Html};
 use crate::number::count;
-use crate::pages::channels::{self, state::ChannelState};
-use crate::pages::subscriptions;
+use crate::pages::channels::last_day::LastDay;
+use crate::pages::channels::state::{Activity, ChannelState};
+use crate::pages::{channels, subscriptions};
 use crate::visit::Visit;
 
 /// Something that needs an operator.
@@ -39,10 +40,12 @@ pub(super) async fn attention(
         receiving: 0,
         channels: known.len(),
     };
+    let day = LastDay::read(console, visit).await;
     for found in known {
         let id = &found.channel.id;
         let calls = console.run(console.state.channels.calls(id)).await?;
-        let state = ChannelState::of(found, &calls, visit.times.now());
+        let activity = Activity::new(found, calls, day.last_report(id));
+        let state = ChannelState::of(found, &activity, visit.times.now());
         match state {
             ChannelState::Receiving => attention.receiving += 1,
             ChannelState::Off | ChannelState::New | ChannelState::Quiet => {}
@@ -52,7 +55,7 @@ pub(super) async fn attention(
                 chip: state.look().chip(),
                 name: found.channel.name.to_string(),
                 path: channels::path(id),
-                text: state.evidence(found, &calls, &visit.times),
+                text: state.evidence(found, &activity, &visit.times),
             }),
         }
     }

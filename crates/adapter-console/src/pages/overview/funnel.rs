@@ -7,6 +7,9 @@ use crate::html::Html;
 use crate::number::{grouped, percent};
 use crate::plot::shares::{Part, shares};
 
+/// A change since fewer than these would be a large percentage of little.
+const MIN_COMPARED: u64 = 10;
+
 /// A number that leads to its list.
 pub(super) struct Figure {
     pub(super) name: &'static str,
@@ -110,18 +113,18 @@ pub(super) fn funnel(now: &Counts, before: &Counts, selection: &Selection) -> Fu
     }
 }
 
-/// Returns the change of a number in percent; `None` if there was nothing before.
+/// Returns the change of a number in percent; `None` if there was too little before to compare.
 pub(super) fn delta(now: u64, before: u64) -> Option<String> {
-    if before == 0 {
+    if before < MIN_COMPARED {
         return None;
     }
     let (now, before) = (i128::from(now), i128::from(before));
     let percent = (now - before) * 100 / before;
     Some(match percent {
-        0 => "as before".to_owned(),
-        percent if percent < 0 => format!("−{} %", -percent),
-        percent if percent > 999 => format!("× {}", now / before),
-        percent => format!("+{percent} %"),
+        0 => "= before".to_owned(),
+        percent if percent < 0 => format!("↓ {}\u{a0}%", -percent),
+        percent if percent > 999 => "↑ over 10-fold".to_owned(),
+        percent => format!("↑ {percent}\u{a0}%"),
     })
 }
 
@@ -131,10 +134,10 @@ mod tests {
 
     #[test]
     fn change_is_in_percent_or_a_factor() {
-        assert_eq!(delta(5, 0), None);
-        assert_eq!(delta(110, 100).unwrap(), "+10 %");
-        assert_eq!(delta(90, 100).unwrap(), "−10 %");
-        assert_eq!(delta(1_000, 1_000).unwrap(), "as before");
-        assert_eq!(delta(5_000, 100).unwrap(), "× 50");
+        assert_eq!(delta(500, 9), None);
+        assert_eq!(delta(110, 100).unwrap(), "↑ 10\u{a0}%");
+        assert_eq!(delta(90, 100).unwrap(), "↓ 10\u{a0}%");
+        assert_eq!(delta(1_000, 1_000).unwrap(), "= before");
+        assert_eq!(delta(5_000, 100).unwrap(), "↑ over 10-fold");
     }
 }

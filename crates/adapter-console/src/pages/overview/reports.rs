@@ -88,7 +88,10 @@ pub(super) fn starts(report: &StatisticsReport) -> Vec<(Timestamp, Timestamp)> {
         }
     };
     let mut starts = Vec::new();
-    let mut start = report.from;
+    // Full hours, whose first may begin before the time.
+    let mut start = report
+        .from
+        .plus_micros(-report.from.unix_micros().rem_euclid(step));
     while start < report.until {
         let end = start.plus_micros(step).min(report.until);
         starts.push((start, end));
@@ -100,6 +103,7 @@ pub(super) fn starts(report: &StatisticsReport) -> Vec<(Timestamp, Timestamp)> {
 /// Draws the reports of a time.
 pub(super) fn reports(report: &StatisticsReport, times: &Times) -> Reports {
     let starts = starts(report);
+    let length = report.until.unix_micros() - report.from.unix_micros();
     let every = (starts.len() / 8).max(1);
     let (mut drawn, mut rows) = (Vec::with_capacity(starts.len()), Vec::new());
     for (place, (start, end)) in starts.iter().enumerate() {
@@ -109,7 +113,12 @@ pub(super) fn reports(report: &StatisticsReport, times: &Times) -> Reports {
                 *sum += value;
             }
         }
-        let label = times.axis(*start, report.interval == Interval::Day);
+        let label = match report.interval {
+            Interval::QuarterHour if starts.len() <= 8 => Some(times.time_of_day(*start)),
+            Interval::QuarterHour => times.axis(*start, length <= DAY_MICROS),
+            Interval::Day if place % every == 0 => times.axis(*start, false),
+            Interval::Day => None,
+        };
         let named = SERIES.iter().zip(values).filter(|(_, value)| *value > 0);
         let named = named.map(|(series, value)| format!("{}: {}", series.name, grouped(value)));
         let named: Vec<_> = named.collect();
@@ -121,11 +130,7 @@ pub(super) fn reports(report: &StatisticsReport, times: &Times) -> Reports {
             });
         }
         drawn.push(Bar {
-            label: if place % every == every / 2 {
-                label
-            } else {
-                String::new()
-            },
+            label: label.unwrap_or_default(),
             title,
             values: values.to_vec(),
             so_far: *end > times.now(),
