@@ -54,6 +54,12 @@ impl Fields {
         Self(fields)
     }
 
+    /// Returns these fields with another value of a name.
+    pub(crate) fn and(mut self, name: &str, value: &str) -> Self {
+        self.0.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Returns them as a query with a question mark; empty if there are none.
     pub(crate) fn query(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());

@@ -89,13 +89,15 @@ fn channel_routes(routes: &mut ServiceConfig) {
 }
 
 fn subscription_routes(routes: &mut ServiceConfig) {
-    use subscriptions::{actions, create, deliveries, list, secrets, show};
+    use subscriptions::{actions, create, deliveries, edit, list, secrets, show};
     let action = |name: &str| format!("/subscriptions/{{subscription}}/{name}");
     routes
         .route("/subscriptions", get().to(list::show))
         .route("/subscriptions/new", get().to(create::show))
         .route("/subscriptions/new", post().to(create::create))
         .route("/subscriptions/{subscription}", get().to(show::show))
+        .route(&action("edit"), get().to(edit::show))
+        .route(&action("edit"), post().to(edit::change))
         .route(&action("pause"), post().to(actions::pause))
         .route(&action("resume"), post().to(actions::resume))
         .route(&action("remove"), post().to(actions::remove))

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::num::NonZeroU16;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use domain::event::{EventFilter, EventType, MessageEvent};
 use domain::{ChannelId, LogPosition};
@@ -23,6 +23,7 @@ use crate::console::{ChannelNames, Console, names};
 use crate::error::PageError;
 use crate::html::Html;
 use crate::page::{self, Choice, Page, Section};
+use crate::session::cookie;
 use crate::status::{self, StatusLook};
 use crate::time::Times;
 use crate::visit::Visit;
@@ -44,6 +45,9 @@ const MAX_READS: usize = 20;
 
 /// How long a stream is silent at most.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How long a stream goes on after its session or token has ended.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Streams of the console that may be open at a time.
 pub(crate) const MAX_STREAMS: usize = 16;
@@ -174,6 +178,10 @@ struct Follower {
     filter: EventFilter,
     names: ChannelNames,
     after: LogPosition,
+    /// The key of the session, which must stay valid.
+    key: String,
+    /// When the session was last found valid, in the time of this process.
+    checked: Instant,
     /// Held as long as the stream lasts.
     _permit: OwnedSemaphorePermit,
 }
@@ -182,24 +190,31 @@ struct Follower {
 pub(crate) async fn follow(
     console: Data<Console>,
     visit: Visit,
+    request: HttpRequest,
 ) -> Result<HttpResponse, PageError> {
     let filter = filter(&visit)?;
-    let after = visit
-        .query
-        .get("after")
-        .and_then(|after| after.parse().ok());
+    // A browser that reconnects sends the id of the last event.
+    let last = request.headers().get("last-event-id");
+    let last = last.and_then(|last| last.to_str().ok());
+    let after = last.or_else(|| visit.query.get("after"));
+    let after = after.and_then(|after| after.parse().ok());
     let after = after.map(LogPosition);
     let after = after.ok_or_else(|| PageError::Invalid("load the page again".to_owned()))?;
     let permit = Arc::clone(&console.streams).try_acquire_owned();
     let too_many = |_| PageError::Conflict("too many live pages are open".to_owned());
     let permit = permit.map_err(too_many)?;
     let names = names(&console.channels().await?);
+    let console_url = console.state.url.clone();
     let follower = Follower {
         console,
         times: visit.times,
         filter,
         names,
         after,
+        key: cookie::key(request.headers(), &console_url)
+            .unwrap_or_default()
+            .to_owned(),
+        checked: Instant::now(),
         _permit: permit,
     };
     Ok(HttpResponse::Ok()
@@ -223,16 +238,28 @@ async fn next_frame(mut follower: Follower) -> Result<Option<(Bytes, Follower)>,
     let EventsRead::Page(page) = read else {
         return Ok(None);
     };
+    if follower.checked.elapsed() >= CHECK_INTERVAL {
+        let session = console.state.access.sessions.authenticate(&follower.key);
+        if console.run(session).await?.is_none() {
+            return Ok(None);
+        }
+        follower.checked = Instant::now();
+    }
     follower.times = follower.times.at(console.now());
-    let frame = follower.frame(&page.events);
     follower.after = page.next;
+    let frame = follower.frame(&page.events);
     Ok(Some((frame, follower)))
 }
 
 impl Follower {
     fn frame(&self, events: &[MessageEvent]) -> Bytes {
         let mut text = String::new();
-        for event in events {
+        let mut events = events.iter().peekable();
+        while let Some(event) = events.next() {
+            if events.peek().is_none() {
+                // Writing into a `String` cannot fail.
+                let _ = writeln!(text, "id: {}", self.after);
+            }
             let StatusLook { tone, shape, word } = look(event);
             let data = json!({
                 "at": self.times.clock_text(event.reported_at),
@@ -245,7 +272,6 @@ impl Follower {
                 "channel": channel_name(event, &self.names),
                 "to": event.recipient.to_string(),
             });
-            // Writing into a `String` cannot fail.
             let _ = write!(text, "data: {data}\n\n");
         }
         if text.is_empty() {

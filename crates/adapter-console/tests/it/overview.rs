@@ -62,11 +62,23 @@ async fn numbers_are_links_to_what_they_count() {
         assert!(messages.contains(&format!(">{sid}<")), "{sid}: {messages}");
     }
     assert!(!messages.contains(">SM3<"));
+    assert!(messages.contains("As in the link"), "{messages}");
     assert!(
         page.contains(">63016<") && page.contains("The sender must act."),
         "{page}"
     );
     assert!(page.contains("Half were delivered within"), "{page}");
+}
+
+#[tokio::test]
+async fn message_page_says_how_many_others_have_its_error() {
+    let site = with_messages().await;
+    let path = format!("/console/messages/{CHANNEL}/SM2");
+    let page = site.admin().await.get(&path).await.page();
+    assert!(
+        page.contains("1 message of this channel with this code"),
+        "{page}"
+    );
 }
 
 #[tokio::test]

@@ -84,6 +84,24 @@ async fn subscription_is_created_tested_paused_resumed_and_removed() {
         !page.contains("whsec_") && !page.contains("key=secret"),
         "{page}"
     );
+    let edit = format!("{path}/edit");
+    let form = admin.get(&edit).await.page();
+    assert!(
+        form.contains("value=\"message.delivered\" checked"),
+        "{form}"
+    );
+    let fields = [
+        ("version", "1"),
+        ("description", "Renamed"),
+        ("type", "message.read"),
+    ];
+    admin.post(&edit, &fields).await.location();
+    assert_eq!(admin.post(&edit, &fields).await.status, 409);
+    let page = admin.get(&path).await.page();
+    assert!(
+        page.contains("Renamed") && page.contains("message.read"),
+        "{page}"
+    );
     let tested = admin.post(&format!("{path}/test"), &[]).await.page();
     assert!(
         tested.contains("The endpoint accepted the test event."),
@@ -111,6 +129,7 @@ async fn subscription_is_created_tested_paused_resumed_and_removed() {
     assert_eq!(admin.get(&path).await.status, 404);
     for action in [
         AuditAction::SubscriptionAdd,
+        AuditAction::SubscriptionChange,
         AuditAction::SubscriptionTest,
         AuditAction::SubscriptionPause,
         AuditAction::SubscriptionResume,

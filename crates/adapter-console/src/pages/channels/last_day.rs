@@ -1,7 +1,7 @@
 //! What arrived on each channel within the last 24 hours.
 
 use domain::statistics::{Outcome, QUARTER_HOUR_MICROS, quarter_hour};
-use domain::{ChannelId, Timestamp};
+use domain::{ChannelId, ErrorCode, Timestamp};
 use usecases::statistics::{CountedChannel, StatisticsQuery, StatisticsReport};
 
 use crate::console::Console;
@@ -40,6 +40,14 @@ impl LastDay {
         let reports = self.of(id)?.reports.iter();
         let last = reports.rev().find(|(_, count)| **count > 0);
         last.map(|(start, _)| *start)
+    }
+
+    /// Returns how many messages of a channel have an error; `None` if it was not counted.
+    pub(crate) fn with_error(&self, id: &ChannelId, code: &ErrorCode) -> Option<u64> {
+        let counted = self.0.as_ref()?.channels.iter();
+        let counted = counted.filter(|each| each.channel == *id);
+        let counts = counted.filter_map(|each| each.total.errors.get(code));
+        Some(unsigned(counts.sum()))
     }
 
     /// Draws the reports of each hour; `None` if there were none. `place` is unique on the page.

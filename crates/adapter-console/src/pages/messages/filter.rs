@@ -96,7 +96,7 @@ impl Filter {
         let until = query.get("until").map(Timestamp::parse).transpose();
         let (since, until) = (valid(since)?, valid(until)?);
         let range = match query.get("range").map(Range::from_word) {
-            _ if since.is_some() || until.is_some() => None,
+            // A range that was chosen replaces the times of a link.
             Some(range) => {
                 let words = Range::ALL.map(Range::as_str).join(", ");
                 Some(
@@ -104,8 +104,11 @@ impl Filter {
                         .ok_or_else(|| PageError::Invalid(format!("a range is one of {words}")))?,
                 )
             }
+            None if since.is_some() || until.is_some() => None,
             None => Some(Range::Week),
         };
+        let times = (range.is_none()).then_some((since, until));
+        let (since, until) = times.unwrap_or_default();
         let after = query.get("after").map(cursor_from_text);
         let stale = || PageError::Invalid("this page of the list is not valid".to_owned());
         let status = query.get("status").map(|word| {

@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use askama::Template;
 use domain::error_code::explain;
 use domain::page::{MessageCursor, Page as ListPage, PageSize};
-use domain::{ChannelId, DeliveryStatus, IntegratorName, Message};
+use domain::{ChannelId, DeliveryStatus, IntegratorName, Message, Timestamp};
 use ports::{ChannelWithCredentials, StoreError};
 
 use super::filter::{Filter, Range, cursor_text};
@@ -86,6 +86,8 @@ struct MessagesPage {
     next: Option<String>,
     first: Option<String>,
     narrow: bool,
+    /// The times of the filter, if it has no range.
+    times: Option<Html>,
 }
 
 /// Shows a page of messages.
@@ -116,7 +118,7 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
         code: unpaged.get("code").unwrap_or_default().to_owned(),
         recipient: filter.messages.recipient.as_ref().map(ToString::to_string),
         without_recipient: list_path(&unpaged.with("to", None)),
-        kept: ["status", "contradicted", "to"]
+        kept: ["status", "contradicted", "to", "since", "until"]
             .into_iter()
             .filter_map(keep)
             .collect(),
@@ -124,9 +126,19 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
         next,
         first: filter.after.is_some().then(|| list_path(&unpaged)),
         narrow: filter.is_narrow(),
+        times: filter.range.is_none().then(|| times(&visit, &filter)),
         page: visit.page("Messages", Section::Messages),
     };
     page::show_as(status, &template)
+}
+
+/// Says which times the list is about.
+fn times(visit: &Visit, filter: &Filter) -> Html {
+    let time = |time: Option<Timestamp>| {
+        time.map_or_else(|| Html::trusted("…"), |time| visit.times.minute(time))
+    };
+    let (since, until) = (time(filter.messages.since), time(filter.messages.until));
+    Html::trusted(format!("{since} – {until}"))
 }
 
 fn list_path(query: &Fields) -> String {

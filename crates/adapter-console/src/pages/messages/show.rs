@@ -17,7 +17,9 @@ use super::reports::{self, ReportRow};
 use crate::console::Console;
 use crate::error::PageError;
 use crate::html::Html;
+use crate::number::count;
 use crate::page::{self, Page, Section};
+use crate::pages::channels::last_day::LastDay;
 use crate::pages::subscriptions;
 use crate::plot::timeline::{Step, timeline};
 use crate::status;
@@ -35,6 +37,9 @@ struct ErrorPanel {
     permanence: &'static str,
     text: Option<String>,
     path: String,
+    /// How many messages of the channel have it, of those first reported in the last 24 hours;
+    /// `None` if it could not be counted.
+    today: Option<String>,
 }
 
 /// A delivery of one of its events to a subscription.
@@ -132,6 +137,7 @@ async fn show_page(
     let others = others.map(|recipient| console.state.recipients.seal(&recipient));
     let last = message.last_reported_at;
     let deliveries = deliveries(console, visit, key).await;
+    let day = LastDay::read(console, visit).await;
     let reports = &found.message.reports;
     let path = super::path(key);
     let template = MessagePage {
@@ -145,7 +151,7 @@ async fn show_page(
         reports: reports::rows(reports, channel, times, revealed),
         duplicates: message.duplicates,
         missing_reports: usize::try_from(message.revision()).is_ok_and(|all| reports.len() < all),
-        error: error_panel(&found, revealed),
+        error: error_panel(&found, revealed, &day),
         channel: name(channel, key),
         channel_path: format!("/console/channels/{}", key.channel),
         to: shown(recipient),
@@ -185,7 +191,7 @@ fn draw(visit: &Visit, found: &ShownMessage) -> Html {
     timeline("timeline", &steps)
 }
 
-fn error_panel(found: &ShownMessage, revealed: bool) -> Option<ErrorPanel> {
+fn error_panel(found: &ShownMessage, revealed: bool, day: &LastDay) -> Option<ErrorPanel> {
     let error = &found.message.message.state.error()?.error;
     let explanation = found.explanation?;
     let text = if revealed {
@@ -200,7 +206,13 @@ fn error_panel(found: &ShownMessage, revealed: bool) -> Option<ErrorPanel> {
         actor: who_must_act(explanation.actor),
         permanence: will_a_retry_help(explanation.permanence),
         text: Some(text).filter(|text| !text.is_empty()),
-        path: format!("/console/messages?code={}&range=24h", error.code),
+        path: format!(
+            "/console/messages?channel={}&code={}&range=24h",
+            found.message.message.key.channel, error.code
+        ),
+        today: day
+            .with_error(&found.message.message.key.channel, &error.code)
+            .map(|messages| count(messages, "message", "messages")),
     })
 }
 

@@ -40,21 +40,10 @@ fn new_page(
     channels: &[ChannelWithCredentials],
     form: FormView,
 ) -> NewSubscriptionPage {
-    let ticked = |name: &str, value: &str| form.fields.all(name).any(|each| each == value);
-    let types = EventType::ALL.into_iter().map(|event_type| Choice {
-        value: event_type.as_str().to_owned(),
-        word: event_type.as_str().to_owned(),
-        chosen: ticked("type", event_type.as_str()),
-    });
-    let channels = channels.iter().map(|each| Choice {
-        value: each.channel.id.to_string(),
-        word: each.channel.name.to_string(),
-        chosen: ticked("channel", each.channel.id.as_str()),
-    });
     NewSubscriptionPage {
         page: visit.page("New subscription", Section::Subscriptions),
-        types: types.collect(),
-        channels: channels.collect(),
+        types: type_choices(&form.fields),
+        channels: channel_choices(&form.fields, channels),
         form,
     }
 }
@@ -85,8 +74,7 @@ pub(crate) async fn create(
             secrets::show_secret(&visit, &subscription, &secret, true)
         }
         Err(error @ SubscriptionError::PrivateTarget(_)) => {
-            let allow = "to allow it, set RECEIPTD_PUSH_PRIVATE_TARGETS=true";
-            form.errors.add("url", format!("{error}; {allow}"));
+            form.errors.add("url", private_target(&error));
             let template = new_page(&visit, &channels, form);
             page::show_as(StatusCode::BAD_REQUEST, &template)
         }
@@ -110,8 +98,36 @@ fn parse(form: &mut FormView) -> Option<NewSubscription> {
     })
 }
 
+/// Returns the types of events to tick.
+pub(super) fn type_choices(fields: &Fields) -> Vec<Choice> {
+    let choice = |event_type: EventType| Choice {
+        value: event_type.as_str().to_owned(),
+        word: event_type.as_str().to_owned(),
+        chosen: fields.all("type").any(|each| each == event_type.as_str()),
+    };
+    EventType::ALL.into_iter().map(choice).collect()
+}
+
+/// Returns the channels to tick.
+pub(super) fn channel_choices(fields: &Fields, channels: &[ChannelWithCredentials]) -> Vec<Choice> {
+    let choice = |each: &ChannelWithCredentials| {
+        let id = each.channel.id.as_str();
+        Choice {
+            value: id.to_owned(),
+            word: each.channel.name.to_string(),
+            chosen: fields.all("channel").any(|each| each == id),
+        }
+    };
+    channels.iter().map(choice).collect()
+}
+
+/// Says why an endpoint is refused and how to allow it.
+pub(super) fn private_target(error: &SubscriptionError) -> String {
+    format!("{error}; to allow it, set RECEIPTD_PUSH_PRIVATE_TARGETS=true")
+}
+
 /// Reads which events are sent: all unless some types or channels are ticked.
-fn filter(fields: &Fields) -> Result<EventFilter, String> {
+pub(super) fn filter(fields: &Fields) -> Result<EventFilter, String> {
     let types: Result<_, _> = fields.all("type").map(str::parse::<EventType>).collect();
     let channels: Result<_, _> = fields.all("channel").map(ChannelId::parse).collect();
     let types: std::collections::BTreeSet<_> = types.map_err(|error| error.to_string())?;

@@ -4,6 +4,7 @@ pub(crate) mod actions;
 pub(crate) mod condition;
 pub(crate) mod create;
 pub(crate) mod deliveries;
+pub(crate) mod edit;
 pub(crate) mod list;
 pub(crate) mod secrets;
 pub(crate) mod show;
