@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use adapter_integrators::twilio::{form, redacted_fields};
-use domain::{DeliveryStatus, InboundStatus, ReportedStatus};
+use domain::{InboundStatus, ReportedStatus};
 use ports::integrator::{ParseResult, ParsedReport};
 use rstest::rstest;
 
@@ -78,7 +78,7 @@ fn a_report_on_whatsapp_is_parsed(
     assert_eq!(report.fields.to_pairs().len(), other_fields);
     assert_eq!(report.sid.as_str().len(), 34);
     assert_eq!(
-        DeliveryStatus::from_word(status),
+        status.parse().ok(),
         report.status.delivery(),
         "a word Twilio documents is one of ours"
     );
@@ -96,7 +96,7 @@ fn a_report_on_whatsapp_is_parsed(
 #[case("unescaped_plus_bare", "+15550100004", "+15550100005")]
 #[case("receiving", SENDER, RECIPIENT)]
 #[case("received", SENDER, RECIPIENT)]
-fn other_addresses_are_kept_as_they_come(
+fn other_addresses_are_stored_unchanged(
     #[case] file: &str,
     #[case] recipient: &str,
     #[case] sender: &str,
@@ -135,11 +135,7 @@ fn words_about_incoming_messages_are_read(#[case] file: &str, #[case] status: In
 #[case("delivered_blank_error", "ErrorCode", None)]
 #[case("failed_blank_message", "ErrorMessage", None)]
 #[case("delivered", "MessageStatus", None)]
-fn fields_that_are_not_read_are_kept(
-    #[case] file: &str,
-    #[case] name: &str,
-    #[case] value: Option<&str>,
-) {
+fn unparsed_fields_are_stored(#[case] file: &str, #[case] name: &str, #[case] value: Option<&str>) {
     assert_eq!(field(&parsed(file), name).as_deref(), value);
 }
 

@@ -172,7 +172,7 @@ async fn migrated() -> Cluster {
     cluster
 }
 
-/// The old primary stays connected and takes no writes any more.
+/// The old primary stays connected and refuses writes.
 #[tokio::test]
 async fn connections_to_read_only_primary_are_replaced() {
     let (old, new) = (migrated().await, migrated().await);
@@ -253,7 +253,7 @@ fn pooler(server: String) -> SocketAddr {
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let server = net::TcpStream::connect(&server).expect("the server listens");
-            // One whose client has gone away ends.
+            // A backend whose client has disconnected ends.
             thread::spawn(move || pass_on(client, server));
         }
     });

@@ -97,7 +97,7 @@ async fn batch_is_one_statement_with_little_wal() {
     .expect("a server can be started");
     let database = Database::create_on(&cluster.url("postgres")).await;
     database.store().await.close().await;
-    // One connection, since each new one asks about the ids of the log.
+    // One connection, because each new one queries the ids of the log.
     let store = database.store_without_tables(&Options {
         max_connections: 1,
         ..Options::default()
@@ -270,7 +270,7 @@ fn statements(cluster: &Cluster) -> usize {
         .expect("a folder around it")
         .join("server.log");
     let log = std::fs::read_to_string(log).expect("the server logs");
-    // What a new connection asks first, whenever the pool opens another one, is no part of it.
+    // Without the queries that each new connection starts with.
     let executed = |line: &&str| {
         (line.starts_with("receiptd|LOG:  execute") || line.starts_with("receiptd|LOG:  statement"))
             && !line.ends_with("xact_offset) <= greatest(")

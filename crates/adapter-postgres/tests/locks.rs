@@ -44,7 +44,7 @@ async fn migration_gives_up_waiting_for_a_lock() {
 async fn migration_does_not_wait_for_lost_process() {
     let database = Database::create().await;
     let store = database.store().await;
-    // The lock that all take who make the tables, as a session has it that was lost.
+    // The migration lock, held by a session whose process was lost.
     let mut lost = PgConnection::connect(&database.url()).await.unwrap();
     sqlx::migrate::Migrate::lock(&mut lost).await.unwrap();
     let migrated = store.migrate_within(Duration::from_millis(200)).await;

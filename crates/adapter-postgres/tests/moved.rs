@@ -65,7 +65,7 @@ impl Old {
         store.migrate().await.unwrap();
         let reports = ["SM1", "SM2", "SM3"].map(|sid| report(sid).build());
         store.record(&reports).await.unwrap();
-        store.keep(&[rejection()]).await.unwrap();
+        store.store_rejections(&[rejection()]).await.unwrap();
         execute(&cluster, "postgres", CONSUME_IDS).await;
         let head = store.head().await.unwrap();
         store.add(&subscription(1), head).await.unwrap();
@@ -103,7 +103,7 @@ async fn assert_nothing_is_lost(cluster: &Cluster, positions: &[LogPosition]) {
             tokio::task::yield_now().await;
         }
     }
-    store.keep(&[rejection()]).await.unwrap();
+    store.store_rejections(&[rejection()]).await.unwrap();
     store.close().await;
 }
 

@@ -105,7 +105,7 @@ async fn time_and_late_reports_are_found_after_index_entry() {
 }
 
 #[tokio::test]
-async fn entry_of_slow_clock_hides_nothing() {
+async fn entry_of_slow_clock_hides_no_report() {
     in_time(assert_found(
         &[
             Report(HOUR),
@@ -127,7 +127,7 @@ async fn entry_of_slow_clock_hides_nothing() {
 }
 
 #[tokio::test]
-async fn entry_of_fast_clock_hides_nothing() {
+async fn entry_of_fast_clock_hides_no_report() {
     in_time(assert_found(
         &[
             Report(HOUR),

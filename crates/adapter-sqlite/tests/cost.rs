@@ -23,7 +23,7 @@ async fn store(folder: &tempfile::TempDir) -> SqliteStore {
     store
 }
 
-/// New messages and such as were heard of before.
+/// New and known messages.
 fn batch(number: u64) -> Vec<Report> {
     let one = |n| {
         let status = if n % 2 == 0 { "sent" } else { "delivered" };
@@ -47,7 +47,7 @@ async fn record(batches: u64) {
 }
 
 #[tokio::test]
-async fn batch_takes_two_round_trips_to_the_engine() {
+async fn batch_needs_two_round_trips_to_the_engine() {
     let counter = Counter::default();
     tracing::subscriber::set_global_default(counter.clone()).unwrap();
     let folder = tempfile::tempdir().unwrap();

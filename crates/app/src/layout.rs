@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn table_that_does_not_fit_stacks_columns_and_cuts_nothing() {
+    fn table_that_does_not_fit_stacks_columns_without_truncating() {
         let text = table(&rows(), 80);
         let expected = format!(
             "ID                                    STATE   LAST DELIVERED\n    DESCRIPTION\n\

@@ -241,7 +241,7 @@ mod tests {
     #[case("rcs:one, rcs:two")]
     #[case("MG0123456789abcdef0123456789abcdef")]
     #[case("a\0")]
-    fn what_can_be_no_sender_is_refused(#[case] text: &str) {
+    fn invalid_senders_are_refused(#[case] text: &str) {
         assert_eq!(Address::parse_sender(text), Err(InvalidSender));
     }
 
@@ -250,7 +250,7 @@ mod tests {
     #[case("   ")]
     #[case("whatsapp:+1\0")]
     #[case(&"1".repeat(257))]
-    fn what_is_no_address_is_refused(#[case] text: &str) {
+    fn invalid_addresses_are_refused(#[case] text: &str) {
         assert_eq!(Address::parse(text), Err(InvalidAddress));
     }
 }

@@ -242,7 +242,7 @@ mod tests {
     #[case("https://u:p@")]
     #[case("https://:80")]
     #[case("https://exa mple.com")]
-    fn what_is_no_public_url_is_refused(#[case] url: &str) {
+    fn invalid_public_urls_are_refused(#[case] url: &str) {
         assert_eq!(PublicUrl::parse(url), Err(InvalidPublicUrl));
     }
 }

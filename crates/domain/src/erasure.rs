@@ -52,7 +52,8 @@ impl ErasureReason {
 }
 
 /// The interface through which an erasure was requested.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", parse_err_ty = InvalidRequestedVia, parse_err_fn = invalid_requested_via)]
 pub enum RequestedVia {
     /// The operator's API.
     Api,
@@ -68,22 +69,13 @@ pub struct InvalidRequestedVia;
 impl RequestedVia {
     /// Returns the name used in the API and in tables.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Api => "api",
-            Self::CommandLine => "command_line",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-impl FromStr for RequestedVia {
-    type Err = InvalidRequestedVia;
-
-    fn from_str(text: &str) -> Result<Self, InvalidRequestedVia> {
-        let mut all = [Self::Api, Self::CommandLine].into_iter();
-        all.find(|each| each.as_str() == text)
-            .ok_or(InvalidRequestedVia)
-    }
+const fn invalid_requested_via(_: &str) -> InvalidRequestedVia {
+    InvalidRequestedVia
 }
 
 /// The record of an erasure, which does not identify the recipient.

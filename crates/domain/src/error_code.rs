@@ -76,7 +76,8 @@ impl fmt::Debug for ErrorText {
 }
 
 /// Who has to act on an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Actor {
     /// The sender of the message.
     Sender,
@@ -91,29 +92,16 @@ pub enum Actor {
 }
 
 impl Actor {
-    const ALL: [Self; 5] = [
-        Self::Sender,
-        Self::Recipient,
-        Self::TemplateOwner,
-        Self::Integrator,
-        Self::Nobody,
-    ];
-
     /// Returns the name used in output.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sender => "sender",
-            Self::Recipient => "recipient",
-            Self::TemplateOwner => "template_owner",
-            Self::Integrator => "integrator",
-            Self::Nobody => "nobody",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 /// Whether sending the message again can help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Permanence {
     /// It will fail again.
     Permanent,
@@ -126,22 +114,10 @@ pub enum Permanence {
 }
 
 impl Permanence {
-    const ALL: [Self; 4] = [
-        Self::Permanent,
-        Self::Temporary,
-        Self::Configuration,
-        Self::Unknown,
-    ];
-
     /// Returns the name used in output.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Permanent => "permanent",
-            Self::Temporary => "temporary",
-            Self::Configuration => "configuration",
-            Self::Unknown => "unknown",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -194,10 +170,8 @@ fn rows(
         let key = (columns.next()?, columns.next()?);
         let (actor, permanence) = (columns.next()?, columns.next()?);
         let explanation = ErrorExplanation {
-            actor: Actor::ALL.into_iter().find(|each| each.as_str() == actor)?,
-            permanence: Permanence::ALL
-                .into_iter()
-                .find(|each| each.as_str() == permanence)?,
+            actor: actor.parse().ok()?,
+            permanence: permanence.parse().ok()?,
             title: columns.next()?,
             explanation: columns.next()?,
         };
@@ -217,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_of_the_dictionary_reads_and_no_code_stands_twice() {
+    fn every_dictionary_row_parses_and_codes_are_unique() {
         let rows: Vec<_> = rows(include_str!("../data/error_codes.tsv")).collect();
         assert!(rows.len() >= 60, "{} rows", rows.len());
         for (number, row) in rows.iter().enumerate() {
@@ -251,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_nobody_knows_is_explained_as_such() {
+    fn an_unknown_code_is_explained_as_unknown() {
         assert_eq!(twilio("99999"), UNKNOWN);
         assert_eq!(
             explain(

@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_the_value_of_any_field_is_a_recipient_only() {
+    fn a_common_word_matches_as_recipient_but_not_in_fields() {
         for text in ["delivered", "rcs:brand_agent", "whatsapp:US.1"] {
             assert!(recipient(text).is(text), "{text}");
             assert!(!recipient(text).is_in(ReportFields::new(&[("a", text)]).as_json()));
@@ -239,7 +239,7 @@ mod tests {
     #[case("+1555010000155501")]
     #[case("erased")]
     #[case("a\nb")]
-    fn what_names_nobody_is_refused(#[case] text: &str) {
+    fn invalid_recipients_are_refused(#[case] text: &str) {
         assert_eq!(Recipient::parse(text), Err(InvalidRecipient));
     }
 }

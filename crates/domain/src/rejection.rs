@@ -6,7 +6,8 @@ use crate::{ChannelId, IntegratorName, Timestamp};
 pub const REJECTIONS_KEPT: u32 = 1_000;
 
 /// Why a report was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum RejectionReason {
     /// The channel requires a signature, which was missing or wrong.
     SignatureMismatch,
@@ -32,20 +33,8 @@ impl RejectionReason {
 
     /// Returns the name used in the API and in tables.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SignatureMismatch => "signature_mismatch",
-            Self::ChannelDisabled => "channel_disabled",
-            Self::InvalidReport => "invalid_report",
-            Self::SenderNotAllowed => "sender_not_allowed",
-            Self::RefusedByStore => "refused_by_store",
-        }
-    }
-
-    /// Parses a name.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

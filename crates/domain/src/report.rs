@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_must_escape_is_escaped_and_nul_replaced() {
+    fn json_is_escaped_and_nul_is_replaced() {
         let fields = ReportFields::new(&[("a\"\\\n\u{1}", "\0é\u{7f}")]);
         assert_eq!(
             fields.as_json(),

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_secret_shows_in_debug() {
+    fn debug_output_hides_secrets() {
         let shown = format!("{:?}", secret("a").seal("token", "x", [7; 24]));
         assert_eq!(shown, "SealedSecret(***)");
         assert_eq!(ServerSecret::parse("short").unwrap_err(), ShortServerSecret);

@@ -1,13 +1,27 @@
 //! Statuses of messages and their order.
 
 use std::fmt;
+use std::str::FromStr as _;
 
 use crate::masking::mask_numbers;
 
 /// The status of a message. A message only advances in this order: a failure overrides everything
 /// before it, and a delivery overrides a failure reported by another device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
 #[repr(u8)]
+#[strum(serialize_all = "snake_case")]
 pub enum DeliveryStatus {
     /// The integrator has accepted the message.
     Accepted,
@@ -63,26 +77,8 @@ impl DeliveryStatus {
 
     /// Returns the name used in reports, the API and tables.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Scheduled => "scheduled",
-            Self::Queued => "queued",
-            Self::Sending => "sending",
-            Self::Sent => "sent",
-            Self::PartiallyDelivered => "partially_delivered",
-            Self::Canceled => "canceled",
-            Self::Failed => "failed",
-            Self::Undelivered => "undelivered",
-            Self::Delivered => "delivered",
-            Self::Read => "read",
-        }
-    }
-
-    /// Parses one of the eleven names.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Returns whether it reports a failure, so that an error code reported with it is the
@@ -99,15 +95,10 @@ impl DeliveryStatus {
     }
 }
 
-impl fmt::Display for DeliveryStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// The two statuses of incoming messages. They do not concern the messages that were sent, so they
 /// change no state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum InboundStatus {
     /// A message is being received.
     Receiving,
@@ -118,11 +109,8 @@ pub enum InboundStatus {
 impl InboundStatus {
     /// Returns the name used in reports.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Receiving => "receiving",
-            Self::Received => "received",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -149,16 +137,14 @@ pub struct InvalidStatus;
 impl ReportedStatus {
     /// Parses a status, known or unknown.
     pub fn parse(word: &str) -> Result<Self, InvalidStatus> {
-        if let Some(status) = DeliveryStatus::from_word(word) {
-            return Ok(Self::Delivery(status));
-        }
-        match word {
-            "receiving" => Ok(Self::Inbound(InboundStatus::Receiving)),
-            "received" => Ok(Self::Inbound(InboundStatus::Received)),
-            _ if crate::text::is_plain_line(word, 64) => {
-                Ok(Self::Unknown(UnknownStatus(word.to_owned())))
-            }
-            _ => Err(InvalidStatus),
+        if let Ok(status) = DeliveryStatus::from_str(word) {
+            Ok(Self::Delivery(status))
+        } else if let Ok(status) = InboundStatus::from_str(word) {
+            Ok(Self::Inbound(status))
+        } else if crate::text::is_plain_line(word, 64) {
+            Ok(Self::Unknown(UnknownStatus(word.to_owned())))
+        } else {
+            Err(InvalidStatus)
         }
     }
 
@@ -229,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_nobody_knows_is_kept_as_it_came() {
+    fn an_unknown_status_is_stored_unchanged() {
         let status = ReportedStatus::parse("Teleported").unwrap();
         assert_eq!(status.as_str(), "Teleported");
         assert_eq!(status.delivery(), None);

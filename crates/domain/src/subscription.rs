@@ -1,7 +1,6 @@
 //! Subscriptions: which events are sent to which endpoint.
 
 use std::fmt;
-use std::str::FromStr;
 
 use uuid::Uuid;
 
@@ -107,7 +106,10 @@ impl From<SubscriptionSecret> for SubscriptionSecrets {
 }
 
 /// Why a subscription is paused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, strum::EnumString, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "snake_case", parse_err_ty = InvalidPauseReason, parse_err_fn = invalid_pause_reason)]
 pub enum PauseReason {
     /// An operator paused it.
     Operator,
@@ -128,29 +130,13 @@ impl PauseReason {
 
     /// Returns the name used in the API and in tables.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Failing => "failing",
-            Self::Pruned => "pruned",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-impl FromStr for PauseReason {
-    type Err = InvalidPauseReason;
-
-    fn from_str(text: &str) -> Result<Self, InvalidPauseReason> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|each| each.as_str() == text)
-            .ok_or(InvalidPauseReason)
-    }
-}
-
-impl fmt::Display for PauseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+const fn invalid_pause_reason(_: &str) -> InvalidPauseReason {
+    InvalidPauseReason
 }
 
 /// Whether events are sent.
@@ -297,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_comes_back_from_its_parts() {
+    fn a_state_is_rebuilt_from_its_parts() {
         let since = Timestamp::EPOCH;
         let paused = PauseReason::ALL.map(|reason| SubscriptionState::Paused { reason, since });
         let others = [

@@ -167,7 +167,8 @@ pub trait Maintenance: Send + Sync {
 }
 
 /// What retention removes, each kind independently of the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum RetentionKind {
     /// Reports of the log.
     Reports,
@@ -185,13 +186,8 @@ impl RetentionKind {
 
     /// Returns the name used in output, metrics and tables.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Reports => "reports",
-            Self::Messages => "messages",
-            Self::Deliveries => "deliveries",
-            Self::Audit => "audit",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

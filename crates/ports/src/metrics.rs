@@ -49,7 +49,8 @@ pub trait Metrics: Send + Sync {
 }
 
 /// How an attempt to deliver an event ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum AttemptOutcome {
     /// It succeeded.
     Delivered,
@@ -65,17 +66,14 @@ impl AttemptOutcome {
 
     /// Returns the name used in metrics.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::GivenUp => "given_up",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 /// Why a subscription is no longer served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum StopReason {
     /// Its endpoint was failing for too long: it is paused.
     Failing,
@@ -99,13 +97,8 @@ impl StopReason {
 
     /// Returns the name used in metrics.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Failing => "failing",
-            Self::Pruned => "pruned",
-            Self::Gone => "gone",
-            Self::UnreadableSecret => "unreadable_secret",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -14,21 +14,21 @@ use crate::StoreError;
 pub trait RejectionStore: Send + Sync {
     /// Adds rejections atomically, in their order, and drops the oldest ones of their channels
     /// beyond the limit. Adding the same rejection twice stores two.
-    async fn keep(&self, rejections: &[Rejection]) -> Result<(), StoreError>;
+    async fn store_rejections(&self, rejections: &[Rejection]) -> Result<(), StoreError>;
 
     /// Returns a page of the rejections of one channel or of all, the newest first. `after` is the
-    /// [`KeptRejection::id`] of the last one of the page before.
+    /// [`StoredRejection::id`] of the last one of the page before.
     async fn list(
         &self,
         channel: Option<&ChannelId>,
         after: Option<i64>,
         size: PageSize,
-    ) -> Result<Page<KeptRejection, i64>, StoreError>;
+    ) -> Result<Page<StoredRejection, i64>, StoreError>;
 }
 
 /// A stored rejection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptRejection {
+pub struct StoredRejection {
     /// Later rejections have greater ids.
     pub id: i64,
     /// What was refused and why.

@@ -1,11 +1,12 @@
 //! Rows of deliveries.
 
-use domain::delivery::{Attempts, PendingDelivery};
+use domain::delivery::PendingDelivery;
 use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::StoreError;
 use ports::subscriptions::{MAX_RECENT, RecentAttempts};
 use uuid::Uuid;
 
+use crate::attempts::attempts_from_json;
 use crate::error::corrupt;
 use crate::values::{StoredTime, key, optional_time, time};
 
@@ -53,7 +54,7 @@ impl<T: StoredTime> TryFrom<DeliveryRow<T>> for Delivery {
             message: key(&row.channel_id, &row.sid, DELIVERIES)?,
             revision: row.revision,
             state: row.state.parse().map_err(corrupt(DELIVERIES, "state"))?,
-            attempts: Attempts::from_parts(attempts, &row.last_attempts)
+            attempts: attempts_from_json(attempts, &row.last_attempts)
                 .map_err(corrupt(DELIVERIES, "last_attempts"))?,
             created_at,
             retrying_since: retrying_since.unwrap_or(created_at),
@@ -134,7 +135,7 @@ pub fn count_recent<T: StoredTime>(
     let ended = ended.into_iter().filter_map(|row| row.last_attempts);
     for last in ended.chain(pending) {
         let attempts =
-            Attempts::from_parts(0, &last).map_err(corrupt(DELIVERIES, "last_attempts"))?;
+            attempts_from_json(0, &last).map_err(corrupt(DELIVERIES, "last_attempts"))?;
         recent.count(&attempts);
     }
     Ok(recent)

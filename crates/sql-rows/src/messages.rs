@@ -4,8 +4,7 @@ use domain::message::{MessageError, Parties, Timeline};
 use domain::report::{ReportError, ReportFields};
 use domain::seen_reports::SeenReports;
 use domain::{
-    CredentialId, Effect, ErrorCode, ErrorText, LoggedReport, Message, MessageState, Report,
-    ReportedStatus,
+    CredentialId, ErrorCode, ErrorText, LoggedReport, Message, MessageState, Report, ReportedStatus,
 };
 use ports::StoreError;
 use ports::reports::MessageWithReports;
@@ -139,13 +138,10 @@ impl<T: StoredTime> TryFrom<ReportRow<T>> for LoggedReport {
     type Error = StoreError;
 
     fn try_from(row: ReportRow<T>) -> Result<Self, StoreError> {
-        let effect = Effect::ALL
-            .into_iter()
-            .find(|effect| effect.as_str() == row.effect);
         Ok(Self {
             id: row.id,
             revision: row.revision,
-            effect: effect.ok_or_else(|| corrupt(REPORTS, "effect")("unknown effect"))?,
+            effect: row.effect.parse().map_err(corrupt(REPORTS, "effect"))?,
             report: Report {
                 key: key(&row.channel_id, &row.sid, REPORTS)?,
                 status: ReportedStatus::parse(&row.status).map_err(corrupt(REPORTS, "status"))?,

@@ -1,9 +1,9 @@
 //! Rows of refused reports.
 
 use domain::rejection::MaskedFields;
-use domain::{ChannelId, IntegratorName, Rejection, RejectionReason};
+use domain::{ChannelId, IntegratorName, Rejection};
 use ports::StoreError;
-use ports::rejections::KeptRejection;
+use ports::rejections::StoredRejection;
 
 use crate::error::corrupt;
 use crate::values::{StoredTime, time};
@@ -32,7 +32,7 @@ pub fn fields_json(rejection: &Rejection) -> Result<String, StoreError> {
     })
 }
 
-impl<T: StoredTime> TryFrom<RejectionRow<T>> for KeptRejection {
+impl<T: StoredTime> TryFrom<RejectionRow<T>> for StoredRejection {
     type Error = StoreError;
 
     fn try_from(row: RejectionRow<T>) -> Result<Self, StoreError> {
@@ -46,8 +46,7 @@ impl<T: StoredTime> TryFrom<RejectionRow<T>> for KeptRejection {
                     .map_err(corrupt(REJECTIONS, "channel_id"))?,
                 integrator: IntegratorName::parse(&row.integrator)
                     .map_err(corrupt(REJECTIONS, "integrator"))?,
-                reason: RejectionReason::from_word(&row.reason)
-                    .ok_or_else(|| corrupt(REJECTIONS, "reason")("unknown reason"))?,
+                reason: row.reason.parse().map_err(corrupt(REJECTIONS, "reason"))?,
                 detail: row.detail,
                 fields: MaskedFields::new(fields),
             },

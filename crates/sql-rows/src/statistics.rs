@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use domain::statistics::{
-    Counts, Histogram, Interval, MessageCell, MessageSummary, RequestOutcome, StatusChange,
-    StatusLabel,
+    Counts, Histogram, Interval, MessageCell, MessageSummary, StatusChange, StatusLabel,
 };
 use domain::{
     ChannelId, DeliveryStatus, ErrorCode, LogPosition, LoggedReport, MessageKey, ReportedStatus,
@@ -240,7 +239,7 @@ fn cell(name: &str) -> Result<MessageCell, Source> {
     };
     let status = match status {
         NO_STATUS => None,
-        status => Some(DeliveryStatus::from_word(status).ok_or("unknown status")?),
+        status => Some(status.parse()?),
     };
     Ok(MessageCell {
         status,
@@ -280,9 +279,7 @@ pub fn from_json(text: &str) -> Result<Counts, Source> {
         reports: keys(stored.reports, |name| {
             StatusLabel::from_word(name).ok_or_else(|| "unknown status".into())
         })?,
-        requests: keys(stored.requests, |name| {
-            RequestOutcome::from_word(name).ok_or_else(|| "unknown outcome".into())
-        })?,
+        requests: keys(stored.requests, |name| name.parse().map_err(Into::into))?,
     })
 }
 
@@ -306,6 +303,8 @@ fn histogram(buckets: &BTreeMap<u8, i64>) -> Histogram {
 
 #[cfg(test)]
 mod tests {
+    use domain::statistics::RequestOutcome;
+
     use super::*;
 
     #[test]

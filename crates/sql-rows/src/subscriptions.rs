@@ -1,6 +1,5 @@
 //! Rows of webhook subscriptions.
 
-use domain::delivery::Attempt;
 use domain::secret::SealedSecret;
 use domain::subscription::{
     Description, ReplacedSecret, SubscriptionSecret, SubscriptionSecrets, SubscriptionState,
@@ -11,6 +10,7 @@ use ports::StoreError;
 use ports::subscriptions::{Lease, LeasedSubscription, MAX_PENDING, SubscriptionStatus};
 use uuid::Uuid;
 
+use crate::attempts::attempt_from_json;
 use crate::deliveries::{PendingRow, pending_deliveries};
 use crate::error::corrupt;
 use crate::values::{StoredList, StoredTime, count, optional_time, time};
@@ -171,11 +171,7 @@ impl<T: StoredTime, L: StoredList<String>> TryFrom<SubscriptionRow<T, L>> for Su
     fn try_from(mut row: SubscriptionRow<T, L>) -> Result<Self, StoreError> {
         let count =
             |number: Option<i64>, column| count(number.unwrap_or_default(), SUBSCRIPTIONS, column);
-        let last_error = row
-            .last_error
-            .as_deref()
-            .map(Attempt::from_json)
-            .transpose();
+        let last_error = row.last_error.as_deref().map(attempt_from_json).transpose();
         let last_delivered_at = row.last_delivered_at;
         Ok(Self {
             position: LogPosition(row.position),

@@ -18,7 +18,7 @@ pub struct FixedClock {
 }
 
 impl FixedClock {
-    /// A clock that stands at a time.
+    /// Creates a clock that is stopped at a time.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self {
@@ -32,26 +32,26 @@ impl FixedClock {
         self.ids.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    /// Puts it at a time, earlier ones too. No monotonic time passes.
+    /// Sets the time, forwards or back. Monotonic time does not change.
     pub fn set(&self, now: Timestamp) {
         self.now.store(now.unix_micros(), Ordering::SeqCst);
     }
 
-    /// Moves it on: so much time passes.
+    /// Advances time, and monotonic time by the same amount.
     pub fn advance(&self, by: Duration) {
         let by = micros(by);
         self.set(self.now().plus_micros(by));
         self.passed.fetch_add(by.unsigned_abs(), Ordering::SeqCst);
     }
 
-    /// Moves it back, as a correction of the system's clock does.
+    /// Sets the time back by a duration, like a correction of the system clock.
     pub fn turn_back(&self, by: Duration) {
         self.set(self.now().plus_micros(-micros(by)));
     }
 }
 
 impl Default for FixedClock {
-    /// Stands at 2026-11-22T18:06:17Z.
+    /// Creates a clock stopped at 2026-11-22T18:06:17Z.
     fn default() -> Self {
         Self::at(crate::builders::time(1_795_370_777_000_000))
     }
@@ -91,7 +91,7 @@ pub struct SkewedClock {
 }
 
 impl SkewedClock {
-    /// A clock that is ahead of the machine's by so many microseconds.
+    /// Creates a clock that is ahead of the system clock by this many microseconds.
     #[must_use]
     pub fn ahead_by(micros: i64) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl SkewedClock {
         }
     }
 
-    /// Moves it back, as a correction of the system's clock does.
+    /// Sets the time back by a duration, like a correction of the system clock.
     pub fn turn_back(&self, by: Duration) {
         self.skew.fetch_sub(micros(by), Ordering::SeqCst);
     }
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_moves_only_when_told() {
+    fn the_clock_advances_only_explicitly() {
         let clock = FixedClock::default();
         let start = clock.now();
         assert_eq!(clock.now(), start);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn later_ids_sort_after_earlier_ones_and_no_secret_comes_twice() {
+    fn ids_are_increasing_and_secrets_unique() {
         let ids = FixedClock::default();
         let (first, second) = (ids.uuid(), ids.uuid());
         assert!(first < second);

@@ -18,7 +18,7 @@ const STEPS: &str = "RECEIPTD_TEST_STEPS";
 pub fn are_one_a_step<F: Future<Output = ()>>(test: &str, take: impl FnOnce(u64) -> F) {
     const FEW: u64 = 10;
     const MANY: u64 = 60;
-    if let Some(steps) = asked_for() {
+    if let Some(steps) = requested() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -34,7 +34,7 @@ pub fn are_one_a_step<F: Future<Output = ()>>(test: &str, take: impl FnOnce(u64)
     clippy::disallowed_methods,
     reason = "a child has no other way to be told"
 )]
-fn asked_for() -> Option<u64> {
+fn requested() -> Option<u64> {
     let steps = std::env::var(STEPS).ok()?;
     Some(steps.parse().expect("a number of steps"))
 }

@@ -31,7 +31,7 @@ fn query(cluster: &Cluster, sql: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn somebody_listens(port: u16) -> bool {
+fn is_listening(port: u16) -> bool {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
@@ -76,7 +76,7 @@ fn commits_survive_a_crash_of_the_server_and_a_stop() {
     let first = cluster.postmaster_pid().unwrap();
 
     cluster.stop_immediately().unwrap();
-    assert!(!somebody_listens(cluster.port()));
+    assert!(!is_listening(cluster.port()));
     assert!(cluster.postmaster_pid().is_err());
     cluster.start_again().unwrap();
     assert_ne!(cluster.postmaster_pid().unwrap(), first);
@@ -100,11 +100,11 @@ fn clusters_do_not_meet() {
 fn dropping_a_cluster_stops_it_and_removes_its_files() {
     let cluster = Cluster::start().unwrap();
     let (port, data) = (cluster.port(), cluster.data_dir());
-    assert!(somebody_listens(port));
+    assert!(is_listening(port));
 
     drop(cluster);
 
-    assert!(!somebody_listens(port));
+    assert!(!is_listening(port));
     assert!(!data.parent().unwrap().exists());
 }
 
@@ -168,7 +168,7 @@ fn with_postgres_passes_the_url_on_and_the_status_back() {
         format!("postgres://postgres@127.0.0.1:{port}/postgres\n")
     );
     assert_eq!(child.wait().unwrap().code(), Some(7));
-    assert!(!somebody_listens(port));
+    assert!(!is_listening(port));
 }
 
 #[test]
@@ -185,23 +185,23 @@ fn with_postgres_uses_the_server_it_is_given() {
 #[test]
 fn with_postgres_hands_a_termination_on_and_stops_the_server_after_the_command() {
     let (mut child, port, _) = with_postgres("while :; do sleep 0.1; done");
-    assert!(somebody_listens(port));
+    assert!(is_listening(port));
 
     send("INT", &child);
     send("TERM", &child);
 
     assert_eq!(child.wait().unwrap().code(), Some(9));
-    assert!(!somebody_listens(port));
+    assert!(!is_listening(port));
 }
 
 #[test]
 fn the_server_does_not_outlive_a_killed_with_postgres() {
     // `exec`, so that the command ends by itself when the test does not end it.
     let (mut child, port, _) = with_postgres("exec sleep 30 2>/dev/null");
-    assert!(somebody_listens(port));
+    assert!(is_listening(port));
 
     send("KILL", &child);
     child.wait().unwrap();
 
-    wait_until("the port is closed", || !somebody_listens(port));
+    wait_until("the port is closed", || !is_listening(port));
 }

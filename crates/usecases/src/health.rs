@@ -38,7 +38,8 @@ struct Subscriptions {
 }
 
 /// State of a component.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Condition {
     /// It works.
     Ready,
@@ -51,12 +52,8 @@ pub enum Condition {
 impl Condition {
     /// The word for people and programs.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Degraded => "degraded",
-            Self::Down => "down",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

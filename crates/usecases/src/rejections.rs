@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::page::{Page, PageSize};
 use domain::{ChannelId, Timestamp};
-use ports::rejections::KeptRejection;
+use ports::rejections::StoredRejection;
 use ports::{ChannelWithCredentials, RejectionStore, StoreError};
 
 use crate::channels::warnings::channel_warnings;
@@ -39,7 +39,7 @@ impl ListRejections {
         channel: Option<&ChannelId>,
         after: Option<i64>,
         size: PageSize,
-    ) -> Result<Page<KeptRejection, i64>, StoreError> {
+    ) -> Result<Page<StoredRejection, i64>, StoreError> {
         self.store.list(channel, after, size).await
     }
 }

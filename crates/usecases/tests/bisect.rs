@@ -6,7 +6,7 @@ use testkit::memory::MemoryStore;
 use usecases::ingest::bisect::{Recorded, record_bisecting};
 
 #[tokio::test]
-async fn one_refused_report_costs_the_others_nothing() {
+async fn one_refused_report_does_not_prevent_recording_the_others() {
     let store = MemoryStore::new();
     let refused = twilio_sid(613);
     store.refuse(&refused);

@@ -30,7 +30,7 @@ struct Receiver {
     journal: Arc<MemoryJournal>,
     clock: Arc<FixedClock>,
     integrators: Integrators,
-    admit: AuthenticateCaller,
+    authenticate: AuthenticateCaller,
     receive: ReceiveReport,
     drain: ReplayJournal,
     /// Ends when the queue is dropped.
@@ -69,16 +69,20 @@ impl Receiver {
         );
         directory.refresh().await.unwrap();
 
-        let (journal, gate) = (Arc::new(MemoryJournal::default()), Arc::default());
+        let (journal, breaker) = (Arc::new(MemoryJournal::default()), Arc::default());
         let settings = IngestSettings {
             deadline: Duration::from_millis(200),
             ..IngestSettings::default()
         };
         let (queue, writers) =
             GroupCommitWriters::new(Arc::new(store.clone()), Arc::new(NoMetrics), settings);
-        let writers = writers.with_journal(journal.clone(), Arc::clone(&gate));
+        let writers = writers.with_journal(journal.clone(), Arc::clone(&breaker));
         Self {
-            admit: AuthenticateCaller::new(Arc::new(directory), server_secret(), clock.clone()),
+            authenticate: AuthenticateCaller::new(
+                Arc::new(directory),
+                server_secret(),
+                clock.clone(),
+            ),
             receive: ReceiveReport::new(
                 queue,
                 Arc::new(store.clone()),
@@ -86,7 +90,7 @@ impl Receiver {
                 clock.clone(),
                 Arc::new(NoMetrics),
             ),
-            drain: drain(&journal, &store, gate),
+            drain: drain(&journal, &store, breaker),
             store,
             journal,
             clock,
@@ -96,9 +100,10 @@ impl Receiver {
     }
 
     /// Returns whether a report was recorded.
-    async fn takes(&self, status: &str) -> bool {
+    async fn records(&self, status: &str) -> bool {
         let twilio = self.integrators.find(&twilio()).unwrap().as_ref();
-        let Authentication::AuthenticatedCaller(caller) = self.admit.run(twilio, "1", &Basic)
+        let Authentication::AuthenticatedCaller(caller) =
+            self.authenticate.run(twilio, "1", &Basic)
         else {
             return false;
         };
@@ -124,13 +129,13 @@ impl Receiver {
 fn drain(
     journal: &Arc<MemoryJournal>,
     store: &MemoryStore,
-    gate: Arc<StoreCircuitBreaker>,
+    breaker: Arc<StoreCircuitBreaker>,
 ) -> ReplayJournal {
     ReplayJournal::new(
         journal.clone(),
         Arc::new(store.clone()),
         Arc::new(store.clone()),
-        gate,
+        breaker,
         Arc::new(NoMetrics),
         16,
     )
@@ -167,11 +172,11 @@ fn channel(expires_at: Timestamp) -> NewChannel {
 async fn state_and_order_do_not_depend_on_the_clock() {
     let receiver = Receiver::new().await;
     let start = receiver.clock.now();
-    assert!(receiver.takes("delivered").await);
+    assert!(receiver.records("delivered").await);
     receiver.clock.turn_back(HOUR);
     for status in ["read", "sent", "delivered"] {
         receiver.clock.advance(Duration::from_secs(1));
-        assert!(receiver.takes(status).await);
+        assert!(receiver.records(status).await);
     }
 
     let MessageWithReports { message, reports } = receiver.message().await;
@@ -211,14 +216,14 @@ async fn deadlines_do_not_depend_on_the_clock() {
     let receiver = Receiver::new().await;
     receiver.store.set_paused(true);
     let began = Instant::now();
-    let (taken, ()) = tokio::join!(receiver.takes("sent"), async {
+    let (taken, ()) = tokio::join!(receiver.records("sent"), async {
         receiver.clock.turn_back(HOUR);
     });
     assert!(taken && began.elapsed() < Duration::from_secs(2));
     assert_eq!(receiver.journal.usage().entries, 1);
     receiver.store.set_paused(false);
     receiver.drain.run().await.unwrap();
-    assert!(receiver.takes("read").await);
+    assert!(receiver.records("read").await);
     assert_eq!(receiver.message().await.reports.len(), 2);
 }
 
@@ -226,10 +231,10 @@ async fn deadlines_do_not_depend_on_the_clock() {
 async fn credential_expires_by_the_clock() {
     let receiver = Receiver::new().await;
     receiver.clock.advance(Duration::from_mins(91));
-    assert!(!receiver.takes("sent").await);
+    assert!(!receiver.records("sent").await);
     // The expiry is a time of day: a corrected clock makes the credential valid again.
     receiver.clock.turn_back(HOUR);
-    assert!(receiver.takes("sent").await);
+    assert!(receiver.records("sent").await);
     receiver.clock.advance(HOUR);
-    assert!(!receiver.takes("read").await);
+    assert!(!receiver.records("read").await);
 }

@@ -8,7 +8,7 @@ use askama::Template;
 use domain::access::Permission;
 use domain::page::PageSize;
 use domain::{ChannelId, RejectionReason, Timestamp};
-use ports::rejections::KeptRejection;
+use ports::rejections::StoredRejection;
 
 use super::messages::list::channel_choices;
 use crate::console::{ChannelNames, Console, names};
@@ -108,7 +108,7 @@ fn name(id: &ChannelId, names: &ChannelNames) -> String {
 /// Groups rejections by channel and reason; the group with the newest one comes first.
 fn groups(
     visit: &Visit,
-    newest: &[KeptRejection],
+    newest: &[StoredRejection],
     names: &ChannelNames,
     may_change: bool,
 ) -> Vec<Group> {
@@ -156,7 +156,7 @@ fn groups(
     order.into_iter().filter_map(group).collect()
 }
 
-fn row(visit: &Visit, each: &KeptRejection, names: &ChannelNames) -> Row {
+fn row(visit: &Visit, each: &StoredRejection, names: &ChannelNames) -> Row {
     let rejection = &each.rejection;
     let fields = rejection.fields.iter();
     Row {

@@ -44,7 +44,7 @@ async fn rejections_are_grouped_with_what_would_be_right() {
         rejection(RejectionReason::SenderNotAllowed),
         rejection(RejectionReason::InvalidReport),
     ];
-    site.store.keep(&rejections).await.unwrap();
+    site.store.store_rejections(&rejections).await.unwrap();
     let page = admin.get("/console/rejections").await.page();
     assert!(
         page.contains("href=\"/console/channels/1/edit#senders\""),

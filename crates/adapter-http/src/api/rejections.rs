@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
 use domain::ChannelId;
 use domain::page::Page;
-use ports::rejections::KeptRejection;
+use ports::rejections::StoredRejection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -44,7 +44,7 @@ pub struct MaskedFieldView {
 impl RejectionView {
     /// Shows a rejected report.
     #[must_use]
-    pub fn new(kept: &KeptRejection) -> Self {
+    pub fn new(kept: &StoredRejection) -> Self {
         let rejection = &kept.rejection;
         let field = |(name, value): (&str, &str)| MaskedFieldView {
             name: name.to_owned(),
@@ -74,7 +74,7 @@ pub struct RejectionList {
 impl RejectionList {
     /// Shows a page.
     #[must_use]
-    pub fn new(page: &Page<KeptRejection, i64>) -> Self {
+    pub fn new(page: &Page<StoredRejection, i64>) -> Self {
         Self {
             items: page.items.iter().map(RejectionView::new).collect(),
             next: page.next.map(|next| encode_cursor(&next.to_string())),

@@ -5,7 +5,7 @@ use domain::page::{Page, PageSize};
 use domain::rejection::REJECTIONS_KEPT;
 use domain::{ChannelId, Rejection};
 use ports::StoreError;
-use ports::rejections::{KeptRejection, RejectionStore};
+use ports::rejections::{RejectionStore, StoredRejection};
 use sql_rows::rejections::fields_json;
 use sqlx::QueryBuilder;
 
@@ -17,7 +17,7 @@ const REJECTIONS: &str = "rejections";
 
 #[async_trait]
 impl RejectionStore for PostgresStore {
-    async fn keep(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
+    async fn store_rejections(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
         if rejections.is_empty() {
             return Ok(());
         }
@@ -33,7 +33,7 @@ impl RejectionStore for PostgresStore {
         channel: Option<&ChannelId>,
         after: Option<i64>,
         size: PageSize,
-    ) -> Result<Page<KeptRejection, i64>, StoreError> {
+    ) -> Result<Page<StoredRejection, i64>, StoreError> {
         let mut query = QueryBuilder::new(
             "select id, arrived_at, channel_id, integrator, reason, detail, fields::text as fields
              from rejections
@@ -57,7 +57,7 @@ impl RejectionStore for PostgresStore {
             .await?;
         let kept = rows
             .into_iter()
-            .map(KeptRejection::try_from)
+            .map(StoredRejection::try_from)
             .collect::<Result<_, _>>()?;
         Ok(Page::cut(kept, size, |kept| kept.id))
     }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use domain::delivery::Attempts;
 use domain::{MessageKey, Timestamp};
+use sql_rows::attempts::attempts_to_json;
 use sqlx::PgConnection;
 
 use crate::PostgresStore;
@@ -92,7 +93,7 @@ pub(crate) async fn erase_deliveries(
         &channels as _,
         &sids,
         now.to_date_time(),
-        erased.last_to_json(),
+        attempts_to_json(&erased),
     )
     .execute(&mut *connection)
     .await?;

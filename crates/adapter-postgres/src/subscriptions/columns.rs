@@ -1,6 +1,7 @@
 //! Deliveries as columns, the form in which one statement writes them.
 
 use domain::{Delivery, Timestamp};
+use sql_rows::attempts::attempts_to_json;
 use time::OffsetDateTime;
 
 #[derive(Debug, Default)]
@@ -55,7 +56,8 @@ impl<'a> DeliveryColumns<'a> {
         self.event_type.push(delivery.event_type.as_str());
         self.channel_id.push(delivery.message.channel.as_str());
         self.sid.push(delivery.message.sid.to_compact());
-        self.last_attempts.push(delivery.attempts.last_to_json());
+        self.last_attempts
+            .push(attempts_to_json(&delivery.attempts));
         self.body.push(delivery.kept_body());
     }
 }

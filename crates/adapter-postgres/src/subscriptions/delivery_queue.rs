@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::delivery::{Attempt, DeliveryOrder, PendingDelivery};
+use domain::delivery::{DeliveryOrder, PendingDelivery};
 use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::subscriptions::{
     DeliveryQueue, LEASE_MAX, Lease, LeasedSubscription, MAX_PENDING, Progress, Renewal,
 };
 use ports::{DeliveryStore as _, StoreError};
+use sql_rows::attempts::attempt_to_json;
 use sql_rows::deliveries::pending_deliveries;
 use sqlx::{PgConnection, PgExecutor};
 
@@ -287,7 +288,7 @@ select exists (select from held) as "held!"
             failing_since.map(Timestamp::to_date_time),
             delivered_at.map(Timestamp::to_date_time),
             error.map(|error| error.at.to_date_time()),
-            error.map(Attempt::to_json),
+            error.map(attempt_to_json),
             &columns.report_id,
             &columns.position,
             &columns.created_at,

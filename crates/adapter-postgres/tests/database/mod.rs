@@ -72,7 +72,7 @@ impl Drop for Database {
                 .expect("a runtime")
                 .block_on(execute(&server, statement));
         };
-        // The test's own runtime cannot wait here. A server that is gone took it along.
+        // The test's own runtime cannot wait here. A stopped server needs no cleanup.
         let _ = std::thread::spawn(drop_it).join();
     }
 }

@@ -7,7 +7,7 @@ use domain::page::{Page, PageSize};
 use domain::rejection::REJECTIONS_KEPT;
 use domain::{ChannelId, Rejection};
 use ports::StoreError;
-use ports::rejections::{KeptRejection, RejectionStore};
+use ports::rejections::{RejectionStore, StoredRejection};
 use sql_rows::rejections::fields_json;
 
 use crate::SqliteStore;
@@ -18,7 +18,7 @@ const REJECTIONS: &str = "rejections";
 
 #[async_trait]
 impl RejectionStore for SqliteStore {
-    async fn keep(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
+    async fn store_rejections(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
         let fields = rejections.iter().map(fields_json);
         let fields = fields.collect::<Result<Vec<_>, _>>()?;
         let kept = self.try_keep(rejections, &fields);
@@ -31,14 +31,14 @@ impl RejectionStore for SqliteStore {
         channel: Option<&ChannelId>,
         after: Option<i64>,
         size: PageSize,
-    ) -> Result<Page<KeptRejection, i64>, StoreError> {
+    ) -> Result<Page<StoredRejection, i64>, StoreError> {
         let rows = self.rejection_rows(channel, after, size);
         let rows = rows
             .run(&self.runtime, "list rejections", REJECTIONS)
             .await?;
         let kept = rows
             .into_iter()
-            .map(KeptRejection::try_from)
+            .map(StoredRejection::try_from)
             .collect::<Result<_, _>>()?;
         Ok(Page::cut(kept, size, |kept| kept.id))
     }

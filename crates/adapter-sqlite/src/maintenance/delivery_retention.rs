@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use domain::delivery::Attempts;
 use domain::{MessageKey, Timestamp};
+use sql_rows::attempts::attempts_to_json;
 use sqlx::SqliteConnection;
 
 use crate::SqliteStore;
@@ -84,7 +85,7 @@ pub(crate) async fn erase_deliveries(
              )",
         json::keys(messages),
         now.unix_micros(),
-        erased.last_to_json(),
+        attempts_to_json(&erased),
     )
     .execute(connection)
     .await?;

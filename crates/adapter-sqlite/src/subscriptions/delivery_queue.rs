@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::delivery::{Attempt, DeliveryOrder, PendingDelivery};
+use domain::delivery::{DeliveryOrder, PendingDelivery};
 use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::subscriptions::{
     DeliveryQueue, LEASE_MAX, Lease, LeasedSubscription, MAX_PENDING, Progress, Renewal,
 };
 use ports::{DeliveryStore as _, StoreError};
+use sql_rows::attempts::attempt_to_json;
 use sql_rows::deliveries::pending_deliveries;
 use sqlx::{SqliteConnection, SqliteExecutor};
 use uuid::Uuid;
@@ -248,7 +249,7 @@ impl SqliteStore {
             progress.failing_since.map(Timestamp::unix_micros),
             progress.last_delivered_at().map(Timestamp::unix_micros),
             error.map(|error| error.at.unix_micros()),
-            error.map(Attempt::to_json),
+            error.map(attempt_to_json),
         )
         .execute(&mut *write)
         .await?;

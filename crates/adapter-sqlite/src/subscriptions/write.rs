@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use domain::delivery::by_key;
 use domain::{Delivery, SubscriptionId, Timestamp};
+use sql_rows::attempts::attempts_to_json;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, SqliteConnection};
@@ -59,7 +60,7 @@ fn bind(
     values.add(delivery.event_type.as_str())?;
     values.add(delivery.message.channel.as_str())?;
     values.add(delivery.message.sid.to_compact())?;
-    values.add(delivery.attempts.last_to_json())?;
+    values.add(attempts_to_json(&delivery.attempts))?;
     values.add(delivery.kept_body())?;
     let again = Some(delivery.retrying_since).filter(|since| *since != delivery.created_at);
     values.add(again.map(Timestamp::unix_micros))?;

@@ -124,7 +124,7 @@ async fn a_410_ends_it() {
     }
 }
 
-/// The clock of the tests stands at 18:06:17.
+/// The clock of the tests is stopped at 18:06:17.
 #[rstest]
 #[case(429, "30", 30)]
 #[case(429, "Sun, 22 Nov 2026 18:07:17 GMT", 60)]

@@ -33,7 +33,7 @@ async fn an_end_without_an_answer_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_reset_within_the_body_leaves_what_the_status_says() {
+async fn a_reset_within_the_body_does_not_override_the_status() {
     let server = Server::start(|mut stream| {
         let mut head = [0; 20];
         std::io::Read::read_exact(&mut stream, &mut head).expect("a request");
@@ -59,7 +59,7 @@ async fn half_a_head_is_tried_again() {
 }
 
 #[tokio::test]
-async fn half_a_body_leaves_what_the_status_says() {
+async fn a_truncated_body_does_not_override_the_status() {
     let server = Server::answering_once("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf");
     let delivered = deliver(settings(), &server.url()).await.unwrap();
     assert_eq!(delivered.answer.excerpt.as_str(), "half");
@@ -146,7 +146,7 @@ async fn of_a_body_without_end_only_the_beginning_is_read() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_tried_again() {
+async fn a_response_that_is_not_http_is_retried() {
     for garbage in [
         b"SSH-2.0-OpenSSH_9.2\r\n".as_slice(),
         b"\x16\x03\x01\x00\x00",
@@ -210,7 +210,7 @@ async fn a_tls_handshake_that_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
-async fn event_is_sent_again_at_once_when_a_kept_connection_is_reset() {
+async fn event_is_resent_immediately_when_an_idle_connection_is_reset() {
     let server = Server::start(|mut stream| {
         read_request(&mut stream);
         let _ = stream.write_all(NO_CONTENT);

@@ -1,9 +1,9 @@
 //! The sink against servers that behave, misbehave and lie.
 
 mod answers;
+mod delivering;
 mod faults;
 mod proxy;
-mod pushing;
 mod reach;
 mod server;
 mod support;

@@ -19,7 +19,7 @@ fn through(server: &Server) -> WebhookSettings {
 }
 
 #[tokio::test]
-async fn event_goes_through_the_proxy_even_if_that_is_on_a_private_network() {
+async fn proxy_may_be_on_a_private_network() {
     let (proxy, requests) = Server::recording();
     let settings = through(&proxy);
     // The proxy looks the name up, not this process.
@@ -54,7 +54,7 @@ async fn private_address_in_a_url_is_refused_with_a_proxy_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn https_goes_through_a_tunnel() {
+async fn https_uses_a_tunnel_through_the_proxy() {
     let (tell, told) = mpsc::channel();
     let proxy = Server::start(move |mut stream| {
         let mut head = Vec::new();

@@ -58,7 +58,7 @@ impl Server {
         })
     }
 
-    /// Takes requests, which are then received from the channel, with a 204.
+    /// Answers requests with 204 and sends them to the channel.
     pub(crate) fn recording() -> (Self, mpsc::Receiver<Request>) {
         let (tell, told) = mpsc::channel();
         let server = Self::start(move |mut stream| {

@@ -1,4 +1,4 @@
-//! Who a subscriber proves to be.
+//! Certificates of endpoints.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -71,7 +71,7 @@ fn url(host: &str, server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn a_right_certificate_is_taken() {
+async fn a_valid_certificate_is_accepted() {
     let authority = Authority::new("a friend");
     for host in ["127.0.0.1", "localhost"] {
         let server = authority.server(&named(host));
@@ -81,7 +81,7 @@ async fn a_right_certificate_is_taken() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_an_unknown_authority_is_not_taken() {
+async fn a_certificate_of_an_unknown_authority_is_refused() {
     let server = stranger();
     for settings in [settings(), Authority::new("a friend").trusted()] {
         let retry = retry(settings, &url("127.0.0.1", &server)).await;
@@ -91,7 +91,7 @@ async fn a_certificate_of_an_unknown_authority_is_not_taken() {
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_name_is_not_taken() {
+async fn a_certificate_for_another_name_is_refused() {
     let authority = Authority::new("a friend");
     let server = authority.server(&named("example.com"));
     let retry = retry(authority.trusted(), &url("127.0.0.1", &server)).await;
@@ -99,7 +99,7 @@ async fn a_certificate_for_another_name_is_not_taken() {
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_not_taken() {
+async fn an_expired_certificate_is_refused() {
     let authority = Authority::new("a friend");
     let mut params = named("127.0.0.1");
     params.not_before = date_time_ymd(2020, 1, 1);
@@ -110,7 +110,7 @@ async fn an_expired_certificate_is_not_taken() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_not_taken_for_one_with_it() {
+async fn a_plaintext_server_is_refused_for_https() {
     let server = Server::start(|mut stream| {
         let _ = stream.write_all(NO_CONTENT);
         wait_for_end(&mut stream);

@@ -132,7 +132,7 @@ async fn add(manage: &ManageChannels, store: &dyn Store) -> Result<Option<usize>
             store.count_calls(&[(id, challenged)]).await?;
         } else if channel.outside_window_percent > 0 {
             let rejections = rejections(&id, now)?;
-            RejectionStore::keep(store, &rejections).await?;
+            RejectionStore::store_rejections(store, &rejections).await?;
         }
     }
     reports.sort_by_key(|report| report.arrived_at);

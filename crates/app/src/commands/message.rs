@@ -79,7 +79,8 @@ async fn show(stores: &Stores, json: bool, channel: &str, sid: &str, reveal: boo
 async fn list(stores: &Stores, json: bool, args: MessageListArgs) -> Result<()> {
     let status = args.status.as_deref().map(|word| {
         let words = DeliveryStatus::ALL.map(DeliveryStatus::as_str).join(", ");
-        DeliveryStatus::from_word(word).with_context(|| format!("--status must be one of {words}"))
+        let status = word.parse().ok();
+        status.with_context(|| format!("--status must be one of {words}"))
     });
     let time = |name: &str, text: Option<&str>| {
         text.map(|text| event_options::time(name, text)).transpose()

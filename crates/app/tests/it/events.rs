@@ -243,7 +243,7 @@ async fn delivery_thread_has_low_priority() {
 }
 
 /// Starts an endpoint that answers 410 to every request, and returns its URL.
-fn endpoint_that_is_gone() -> String {
+fn endpoint_answering_410() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -262,7 +262,7 @@ async fn stopped_subscription_is_logged_once() {
     let home = Installation::new(Engine::Postgres).await;
     home.add_channel();
     let servers = [serve(&home), serve_in(&home, "other")];
-    let id = subscribe(&home, &endpoint_that_is_gone());
+    let id = subscribe(&home, &endpoint_answering_410());
     assert_eq!(servers[0].report("SM1", "sent").await, 204);
     until("the subscription has ended", async || {
         let (_, shown) = servers[1].get(&format!("/api/v1/subscriptions/{id}")).await;

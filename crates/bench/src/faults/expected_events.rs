@@ -35,7 +35,7 @@ fn of_statuses(mut statuses: Vec<(i64, String)>) -> Vec<(i64, EventType)> {
     let mut events = Vec::new();
     let (mut highest, mut arrived, mut failed) = (None, false, false);
     for (revision, status) in statuses {
-        let Some(status) = DeliveryStatus::from_word(&status) else {
+        let Ok(status) = status.parse::<DeliveryStatus>() else {
             continue;
         };
         if highest < Some(status) {

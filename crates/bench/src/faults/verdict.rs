@@ -192,7 +192,8 @@ impl Verdict {
 fn wrong_states(stored: &StoredData) -> usize {
     let mut highest: HashMap<&str, Option<i64>> = HashMap::new();
     for report in stored.reports.keys() {
-        let rank = DeliveryStatus::from_word(&report.status).map(|status| status.rank().into());
+        let status = report.status.parse::<DeliveryStatus>();
+        let rank = status.ok().map(|it| it.rank().into());
         let highest = highest.entry(&report.sid).or_default();
         *highest = (*highest).max(rank);
     }
@@ -224,7 +225,8 @@ mod tests {
         let mut stored = StoredData::default();
         for number in numbers {
             let report = Report::nth(1, *number);
-            let rank = DeliveryStatus::from_word(&report.status).map(|it| it.rank().into());
+            let status = report.status.parse::<DeliveryStatus>();
+            let rank = status.ok().map(|it| it.rank().into());
             let state = stored.ranks.entry(report.sid.clone()).or_default();
             *state = (*state).max(rank);
             *stored.reports.entry(report).or_default() += 1;

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
 use crate::Timestamp;
 use crate::webhook::AnswerExcerpt;
 
@@ -47,62 +45,6 @@ pub struct Attempt {
     pub error: Option<AttemptError>,
     /// The beginning of the response.
     pub answer: Option<AnswerExcerpt>,
-}
-
-/// The text is not the stored form of attempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("attempts are kept as a JSON array of arrays of time, duration, status, error and answer")]
-pub struct InvalidAttempts;
-
-impl Attempt {
-    fn to_value(&self) -> Value {
-        let mut value = vec![
-            self.at.unix_micros().into(),
-            self.took_ms.into(),
-            self.status.into(),
-            self.error.as_ref().map(AttemptError::as_str).into(),
-            self.answer.as_ref().map(AnswerExcerpt::as_str).into(),
-        ];
-        // Most attempts have neither of the last two fields.
-        while value.last().is_some_and(Value::is_null) {
-            value.pop();
-        }
-        Value::Array(value)
-    }
-
-    fn from_value(value: &Value) -> Result<Self, InvalidAttempts> {
-        let field = |place| value.get(place).filter(|field: &&Value| !field.is_null());
-        let number = |place| {
-            let number = field(place).map(|field| field.as_i64().ok_or(InvalidAttempts));
-            number.transpose()
-        };
-        let text = |place| {
-            let text = field(place).map(|field| field.as_str().ok_or(InvalidAttempts));
-            text.transpose()
-        };
-        let at = number(0)?.ok_or(InvalidAttempts)?;
-        let took_ms = number(1)?.ok_or(InvalidAttempts)?;
-        let status = number(2)?.map(u16::try_from).transpose();
-        Ok(Self {
-            at: Timestamp::from_unix_micros(at).map_err(|_| InvalidAttempts)?,
-            took_ms: u32::try_from(took_ms).map_err(|_| InvalidAttempts)?,
-            status: status.map_err(|_| InvalidAttempts)?,
-            error: text(3)?.map(AttemptError::new),
-            answer: text(4)?.map(|text| AnswerExcerpt::of(text.as_bytes())),
-        })
-    }
-
-    /// Returns a text that [`Attempt::from_json`] parses.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        self.to_value().to_string()
-    }
-
-    /// Parses the result of [`Attempt::to_json`].
-    pub fn from_json(text: &str) -> Result<Self, InvalidAttempts> {
-        let value: Value = serde_json::from_str(text).map_err(|_| InvalidAttempts)?;
-        Self::from_value(&value)
-    }
 }
 
 /// The number of attempts, and the last [`LAST_ATTEMPTS_MAX`] of them.
@@ -162,21 +104,10 @@ impl Attempts {
         }];
     }
 
-    /// Returns the last attempts as a text that [`Attempts::from_parts`] parses.
+    /// Creates a value from [`count`](Self::count) and [`last`](Self::last).
     #[must_use]
-    pub fn last_to_json(&self) -> String {
-        let last = self.last.iter().map(Attempt::to_value);
-        Value::Array(last.collect()).to_string()
-    }
-
-    /// Creates a value from [`count`](Self::count) and the result of [`Attempts::last_to_json`].
-    pub fn from_parts(count: u32, last: &str) -> Result<Self, InvalidAttempts> {
-        let last: Vec<Value> = serde_json::from_str(last).map_err(|_| InvalidAttempts)?;
-        let oldest = last.len().saturating_sub(LAST_ATTEMPTS_MAX);
-        let last = last.iter().skip(oldest).map(Attempt::from_value);
-        Ok(Self {
-            count,
-            last: last.collect::<Result<_, _>>()?,
-        })
+    pub fn from_parts(count: u32, mut last: Vec<Attempt>) -> Self {
+        last.drain(..last.len().saturating_sub(LAST_ATTEMPTS_MAX));
+        Self { count, last }
     }
 }

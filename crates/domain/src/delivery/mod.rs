@@ -3,7 +3,7 @@
 mod attempt;
 mod pending;
 
-pub use attempt::{Attempt, AttemptError, Attempts, InvalidAttempts, LAST_ATTEMPTS_MAX};
+pub use attempt::{Attempt, AttemptError, Attempts, LAST_ATTEMPTS_MAX};
 pub use pending::PendingDelivery;
 
 use std::collections::BTreeMap;
@@ -86,7 +86,10 @@ impl FromStr for DeliveryKey {
 }
 
 /// The state of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, strum::EnumString, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "snake_case", parse_err_ty = InvalidDeliveryState, parse_err_fn = invalid_delivery_state)]
 pub enum DeliveryState {
     /// The event was delivered.
     Delivered,
@@ -109,13 +112,8 @@ impl DeliveryState {
 
     /// Returns the name used in the API and in tables.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Retrying => "retrying",
-            Self::Waiting => "waiting",
-            Self::Dead => "dead",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Returns whether it is pending.
@@ -128,20 +126,8 @@ impl DeliveryState {
     }
 }
 
-impl FromStr for DeliveryState {
-    type Err = InvalidDeliveryState;
-
-    fn from_str(text: &str) -> Result<Self, InvalidDeliveryState> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|each| each.as_str() == text)
-            .ok_or(InvalidDeliveryState)
-    }
-}
-
-impl fmt::Display for DeliveryState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+const fn invalid_delivery_state(_: &str) -> InvalidDeliveryState {
+    InvalidDeliveryState
 }
 
 /// The delivery of one event to one subscription.

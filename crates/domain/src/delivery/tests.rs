@@ -1,9 +1,7 @@
-use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
 use crate::message::MessageSid;
-use crate::webhook::AnswerExcerpt;
 use crate::{ChannelId, DeliveryStatus};
 
 fn key() -> DeliveryKey {
@@ -62,7 +60,7 @@ fn a_key_is_written_so_that_it_fits_a_url_and_reads_back() {
 #[case("01997d3c-5b6e-7e63-8c5d-0f6d3a1f2b4c-04711-1")]
 #[case("01997d3c-5b6e-7e63-8c5d-0f6d3a1f2b4c-+4711-1")]
 #[case("01997d3c-5b6e-7e63-8c5d-0f6d3a1f2b4c-4711-256")]
-fn what_is_no_key_is_refused(#[case] text: &str) {
+fn invalid_delivery_keys_are_refused(#[case] text: &str) {
     assert_eq!(text.parse::<DeliveryKey>(), Err(InvalidDeliveryKey));
 }
 
@@ -80,7 +78,7 @@ fn a_state_reads_back_from_its_word() {
 #[case(DeliveryState::Dead, 10, true)]
 #[case(DeliveryState::Retrying, 49, true)]
 #[case(DeliveryState::Retrying, 50, false)]
-fn what_is_dead_or_due_later_can_be_retried(
+fn dead_and_scheduled_deliveries_can_be_retried(
     #[case] state: DeliveryState,
     #[case] now: i64,
     #[case] done: bool,
@@ -105,7 +103,7 @@ fn what_is_dead_or_due_later_can_be_retried(
 }
 
 #[test]
-fn what_is_erased_is_dead_and_cannot_be_retried() {
+fn an_erased_delivery_is_dead_and_cannot_be_retried() {
     for state in DeliveryState::ALL {
         let mut erased = delivery(state);
         erased.attempts.push(attempt(5, Some("no")));
@@ -125,7 +123,7 @@ fn what_is_erased_is_dead_and_cannot_be_retried() {
 }
 
 #[test]
-fn of_many_attempts_the_last_are_kept_and_all_are_counted() {
+fn the_last_attempts_are_stored_and_all_are_counted() {
     let mut attempts = Attempts::default();
     for n in 0..25 {
         attempts.push(attempt(n, Some("no").filter(|_| n == 17)));
@@ -150,56 +148,4 @@ fn attempts_are_counted_from_a_time_on() {
         [16, 20, 24, 25].map(|micros| since(&attempts, micros)),
         [9, 5, 1, 0]
     );
-}
-
-#[test]
-fn most_attempts_take_few_bytes() {
-    let mut attempts = Attempts::default();
-    attempts.push(attempt(1_795_370_777_000_001, None));
-    assert_eq!(attempts.last_to_json(), "[[1795370777000001,120,200]]");
-}
-
-#[rstest]
-#[case("")]
-#[case("{}")]
-#[case("[[]]")]
-#[case("[[1]]")]
-#[case("[[1,2,70000]]")]
-#[case("[[1,-2]]")]
-#[case("[[1,2,3,4]]")]
-#[case("[1]")]
-fn what_are_no_attempts_is_refused(#[case] text: &str) {
-    assert_eq!(Attempts::from_parts(1, text), Err(InvalidAttempts));
-}
-
-proptest! {
-    #[test]
-    fn attempts_come_back_from_their_text(
-        several in proptest::collection::vec(
-            (
-                any::<i32>(),
-                any::<u32>(),
-                any::<Option<u16>>(),
-                any::<Option<String>>(),
-                any::<Option<Vec<u8>>>(),
-            ),
-            0..12,
-        ),
-    ) {
-        let mut attempts = Attempts::default();
-        for (micros, took_ms, status, error, answer) in several {
-            let attempt = Attempt {
-                at: at(micros.into()),
-                took_ms,
-                status,
-                error: error.as_deref().map(AttemptError::new),
-                answer: answer.as_deref().map(AnswerExcerpt::of),
-            };
-            prop_assert_eq!(Attempt::from_json(&attempt.to_json()), Ok(attempt.clone()));
-            attempts.push(attempt);
-        }
-        let text = attempts.last_to_json();
-        prop_assert!(!text.contains("\\u0000"), "{text}");
-        prop_assert_eq!(Attempts::from_parts(attempts.count(), &text), Ok(attempts));
-    }
 }

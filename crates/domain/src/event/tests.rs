@@ -81,7 +81,7 @@ fn any_report() -> impl Strategy<Value = Report> {
 
 proptest! {
     #[test]
-    fn events_tell_the_history_of_the_state(reports in proptest::collection::vec(any_report(), 1..20)) {
+    fn events_reproduce_the_history_of_the_state(reports in proptest::collection::vec(any_report(), 1..20)) {
         let log = log(&reports);
         let events: Vec<_> = log.iter().flat_map(events_of).collect();
 
@@ -116,7 +116,7 @@ proptest! {
 }
 
 #[test]
-fn each_step_up_is_an_event_and_nothing_else_is() {
+fn every_advance_is_an_event_and_nothing_else() {
     let history = [
         report("sent", None, 1),
         report("queued", None, 2),
@@ -130,7 +130,7 @@ fn each_step_up_is_an_event_and_nothing_else_is() {
 }
 
 #[test]
-fn a_contradiction_is_told_once_whichever_report_makes_it() {
+fn a_contradiction_is_one_event_in_any_order_of_reports() {
     let failed = |at, code| report("failed", Some(code), at);
     let delivered_last = [failed(1, "1"), report("delivered", None, 2)];
     assert_eq!(
@@ -208,7 +208,7 @@ fn the_id_of_an_event_depends_on_channel_sid_revision_and_type() {
 }
 
 #[test]
-fn what_is_no_event_id_is_refused() {
+fn invalid_event_ids_are_refused() {
     let digits = "0".repeat(32);
     assert!(format!("evt_{digits}").parse::<EventId>().is_ok());
     for text in [
@@ -236,7 +236,7 @@ fn every_status_has_its_event_type_and_every_type_its_word() {
 }
 
 #[test]
-fn a_filter_lets_through_what_it_names() {
+fn a_filter_selects_the_named_events() {
     let log = log(&[report("sent", None, 1)]);
     let event = events_of(&log[0]).next().unwrap();
     let channels = |id: &str| Some(BTreeSet::from([ChannelId::parse(id).unwrap()]));

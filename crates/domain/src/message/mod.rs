@@ -12,7 +12,8 @@ use crate::seen_reports::{ReportIdentity, SeenReports};
 use crate::{Address, Report, ReportedStatus, Timestamp};
 
 /// The effect of a report on its message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Effect {
     /// It advanced the status.
     Advanced,
@@ -38,14 +39,8 @@ impl Effect {
 
     /// Returns the name used in output, metrics and tables.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Advanced => "advanced",
-            Self::Late => "late",
-            Self::Duplicate => "duplicate",
-            Self::UnknownStatus => "unknown_status",
-            Self::Inbound => "inbound",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Returns the effect of a report that is not a duplicate on a message whose status has `rank`

@@ -180,7 +180,7 @@ fn the_same_status_with_another_code_is_no_duplicate() {
 }
 
 #[test]
-fn words_that_move_nothing_leave_a_message_without_a_status() {
+fn unknown_statuses_leave_a_message_without_a_status() {
     assert_eq!(message(&[report("received", None, 1)]).state.status(), None);
 }
 

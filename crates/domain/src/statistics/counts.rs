@@ -16,7 +16,8 @@ pub struct MessageCell {
 }
 
 /// What became of messages, in the groups that are shown to people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// Neither arrived nor failed yet.
     Open,
@@ -45,15 +46,8 @@ impl Outcome {
 
     /// Returns the name used in output.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Canceled => "canceled",
-            Self::Failed => "failed",
-            Self::Delivered => "delivered",
-            Self::Read => "read",
-            Self::Contradicted => "contradicted",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -106,7 +100,7 @@ impl StatusLabel {
 
     /// Returns the name used in output and tables.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Delivery(status) => status.as_str(),
             Self::Inbound => "inbound",
@@ -120,14 +114,26 @@ impl StatusLabel {
         match word {
             "inbound" => Some(Self::Inbound),
             "unknown" => Some(Self::Unknown),
-            _ => DeliveryStatus::from_word(word).map(Self::Delivery),
+            _ => word.parse().ok().map(Self::Delivery),
         }
     }
 }
 
 /// What happened to a request of an integrator. The report log does not have these counts: the
 /// receiver adds them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum RequestOutcome {
     /// It had valid credentials.
     Authenticated,
@@ -150,19 +156,8 @@ impl RequestOutcome {
 
     /// Returns the name used in output and tables.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Authenticated => "authenticated",
-            Self::Challenged => "challenged",
-            Self::Refused => "refused",
-            Self::Rejected => "rejected",
-        }
-    }
-
-    /// Parses a name.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.as_str() == word)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -272,7 +267,7 @@ mod tests {
             assert_eq!(StatusLabel::from_word(label.as_str()), Some(label));
         }
         for outcome in RequestOutcome::ALL {
-            assert_eq!(RequestOutcome::from_word(outcome.as_str()), Some(outcome));
+            assert_eq!(outcome.as_str().parse(), Ok(outcome));
         }
     }
 }

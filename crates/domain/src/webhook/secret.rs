@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_shows_nothing_of_itself() {
+    fn debug_output_hides_the_signing_secret() {
         let secret = SigningSecret::parse(SECRET).unwrap();
         assert_eq!(secret.to_string(), "whsec_***");
         let shown = format!("{:?}", SigningSecrets::from(secret));
@@ -174,7 +174,7 @@ mod tests {
     #[case(&format!("whsec_{}", STANDARD.encode([1; 65])))]
     #[case("whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ")]
     #[case("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")]
-    fn what_is_no_secret_is_refused(#[case] text: &str) {
+    fn invalid_signing_secrets_are_refused(#[case] text: &str) {
         assert_eq!(SigningSecret::parse(text), Err(InvalidSigningSecret));
     }
 }

@@ -122,7 +122,7 @@ mod tests {
     #[case("https://example.com/#top", InvalidTargetUrl::Fragment)]
     #[case(&format!("https://example.com/{}", "a".repeat(2_029)), InvalidTargetUrl::Malformed)]
     #[case(&format!("https://example.com/?{}", "\"".repeat(1_000)), InvalidTargetUrl::Malformed)]
-    fn what_is_no_target_is_refused(#[case] text: &str, #[case] error: InvalidTargetUrl) {
+    fn invalid_target_urls_are_refused(#[case] text: &str, #[case] error: InvalidTargetUrl) {
         assert_eq!(TargetUrl::parse(text), Err(error));
     }
 

@@ -12,13 +12,13 @@ use super::Stores;
 macro_rules! __cursors_contract {
     ([$($then:tt)*] $($arguments:tt)*) => {
         $($then)*! { $($arguments)*,
-            a_cursor_nobody_has_moved_is_none
-            a_cursor_moves_on_from_where_it_stands
-            a_cursor_that_stands_elsewhere_does_not_move
-            cursors_of_other_names_are_left_alone
-            a_removed_cursor_begins_anew
-            of_racing_moves_from_one_position_one_succeeds
-            cursors_are_listed_by_the_bytes_of_their_names
+            an_unknown_cursor_is_none
+            a_cursor_moves_from_its_expected_position
+            a_cursor_at_another_position_does_not_move
+            moving_a_cursor_does_not_affect_others
+            a_removed_cursor_can_be_created_again
+            one_of_many_racing_moves_succeeds
+            cursors_are_listed_in_byte_order_of_their_names
         }
     };
 }
@@ -42,24 +42,24 @@ async fn load(cursors: &dyn EventLog, name: &str) -> Option<LogPosition> {
     cursors.cursor(name).await.expect("the store is there")
 }
 
-pub async fn a_cursor_nobody_has_moved_is_none(stores: Cursors) {
+pub async fn an_unknown_cursor_is_none(stores: Cursors) {
     assert_eq!(load(&*stores.one, "a").await, None);
     assert!(!advance(&*stores.one, "a", HERE, THERE).await);
     assert_eq!(load(&*stores.one, "a").await, None);
 }
 
-pub async fn a_cursor_moves_on_from_where_it_stands(stores: Cursors) {
+pub async fn a_cursor_moves_from_its_expected_position(stores: Cursors) {
     assert!(advance(&*stores.one, "a", None, LogPosition(7)).await);
     assert_eq!(load(&*stores.other, "a").await, HERE);
     assert!(advance(&*stores.other, "a", HERE, THERE).await);
     assert_eq!(load(&*stores.one, "a").await, Some(THERE));
-    // Back, for a replay; and to where it stands, which changes nothing.
+    // Backwards, for a replay; then to its current position, which has no effect.
     assert!(advance(&*stores.one, "a", Some(THERE), LogPosition(7)).await);
     assert!(advance(&*stores.one, "a", HERE, LogPosition(7)).await);
     assert_eq!(load(&*stores.one, "a").await, HERE);
 }
 
-pub async fn a_cursor_that_stands_elsewhere_does_not_move(stores: Cursors) {
+pub async fn a_cursor_at_another_position_does_not_move(stores: Cursors) {
     assert!(advance(&*stores.one, "a", None, LogPosition(7)).await);
     for from in [None, Some(LogPosition::START), Some(THERE)] {
         assert!(!advance(&*stores.other, "a", from, THERE).await);
@@ -67,7 +67,7 @@ pub async fn a_cursor_that_stands_elsewhere_does_not_move(stores: Cursors) {
     assert_eq!(load(&*stores.one, "a").await, HERE);
 }
 
-pub async fn cursors_of_other_names_are_left_alone(stores: Cursors) {
+pub async fn moving_a_cursor_does_not_affect_others(stores: Cursors) {
     for (name, at) in [("a", 1), ("A", 2), ("a ", 3), ("é", 4)] {
         assert!(advance(&*stores.one, name, None, LogPosition(at)).await);
     }
@@ -81,7 +81,7 @@ pub async fn cursors_of_other_names_are_left_alone(stores: Cursors) {
     }
 }
 
-pub async fn a_removed_cursor_begins_anew(stores: Cursors) {
+pub async fn a_removed_cursor_can_be_created_again(stores: Cursors) {
     assert!(advance(&*stores.one, "a", None, THERE).await);
     for _ in 0..2 {
         stores
@@ -95,7 +95,7 @@ pub async fn a_removed_cursor_begins_anew(stores: Cursors) {
     assert_eq!(load(&*stores.one, "a").await, HERE);
 }
 
-pub async fn of_racing_moves_from_one_position_one_succeeds(stores: Cursors) {
+pub async fn one_of_many_racing_moves_succeeds(stores: Cursors) {
     let mut from = None;
     for round in 0..10 {
         let mut racers = JoinSet::new();
@@ -114,7 +114,7 @@ pub async fn of_racing_moves_from_one_position_one_succeeds(stores: Cursors) {
     }
 }
 
-pub async fn cursors_are_listed_by_the_bytes_of_their_names(stores: Cursors) {
+pub async fn cursors_are_listed_in_byte_order_of_their_names(stores: Cursors) {
     let names = async |cursors: &dyn EventLog| {
         let listed = cursors.cursors().await.expect("the store is there");
         let listed = listed.into_iter();

@@ -187,7 +187,7 @@ macro_rules! contract_tests {
     (subscriptions, $fresh:path) => {
         $crate::__subscriptions_contract!([$crate::__contract_module]
             subscriptions,
-            dyn $crate::contract::subscriptions::PushingStore,
+            dyn $crate::contract::subscriptions::EventDeliveryStore,
             $fresh
         );
     };
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn every_function_of_the_contract_stands_in_its_list() {
+    fn every_contract_function_is_in_its_list() {
         let reports = [
             include_str!("reports/histories.rs"),
             include_str!("reports/races.rs"),
@@ -283,7 +283,7 @@ mod tests {
         let retention = [
             include_str!("retention/log.rs"),
             include_str!("retention/messages.rs"),
-            include_str!("retention/walks.rs"),
+            include_str!("retention/scans.rs"),
             include_str!("retention/channels.rs"),
             include_str!("retention/runs.rs"),
         ];
@@ -292,8 +292,8 @@ mod tests {
             crate::__retention_contract!([names] retention, (), none)
         );
         let erasures = [
-            include_str!("erasures/forgetting.rs"),
-            include_str!("erasures/taking.rs"),
+            include_str!("erasures/matching.rs"),
+            include_str!("erasures/resuming.rs"),
         ];
         assert_eq!(
             functions(&erasures.concat()),

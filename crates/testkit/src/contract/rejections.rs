@@ -4,7 +4,7 @@ use domain::page::PageSize;
 use domain::rejection::{MaskedFields, REJECTIONS_KEPT};
 use domain::{ChannelId, IntegratorName, Rejection, RejectionReason};
 use ports::RejectionStore;
-use ports::rejections::KeptRejection;
+use ports::rejections::StoredRejection;
 use tokio::task::JoinSet;
 
 use super::Stores;
@@ -16,13 +16,13 @@ use crate::builders::{channel_id, time};
 macro_rules! __rejections_contract {
     ([$($then:tt)*] $($arguments:tt)*) => {
         $($then)*! { $($arguments)*,
-            a_rejection_comes_back_as_it_was_kept
-            keeping_the_same_rejection_twice_keeps_two
-            rejections_are_listed_from_the_newest_to_the_oldest
-            pages_of_rejections_have_no_gap_and_no_repetition
-            a_list_of_no_rejections_is_empty
-            only_the_last_ones_of_a_channel_are_kept
-            a_batch_is_kept_in_its_order_and_within_the_limit_of_each_channel
+            a_rejection_is_listed_as_it_was_stored
+            storing_the_same_rejection_twice_stores_two
+            rejections_are_listed_newest_first
+            pages_of_rejections_have_no_gaps_or_repetitions
+            a_channel_without_rejections_has_an_empty_list
+            only_the_newest_rejections_of_a_channel_are_kept
+            a_batch_keeps_its_order_and_the_limit_of_each_channel
             racing_rejections_keep_the_limit
             another_store_on_the_same_data_sees_rejections
         }
@@ -42,43 +42,44 @@ fn rejection(channel: &str, number: i64) -> Rejection {
     }
 }
 
-async fn keep(log: &dyn RejectionStore, rejection: &Rejection) {
-    let kept = log.keep(std::slice::from_ref(rejection)).await;
-    kept.expect("the store is there");
+async fn store(log: &dyn RejectionStore, rejection: &Rejection) {
+    let stored = log.store_rejections(std::slice::from_ref(rejection)).await;
+    stored.expect("the store is there");
 }
 
 /// All rejections, read in pages of `size`.
-async fn list(log: &dyn RejectionStore, channel: Option<&str>, size: u16) -> Vec<KeptRejection> {
+async fn list(log: &dyn RejectionStore, channel: Option<&str>, size: u16) -> Vec<StoredRejection> {
     let channel: Option<ChannelId> = channel.map(channel_id);
     let size = PageSize::new(size).expect("1 to 500");
-    let (mut kept, mut after) = (Vec::new(), None);
+    let (mut stored, mut after) = (Vec::new(), None);
     loop {
         let page = log
             .list(channel.as_ref(), after, size)
             .await
             .expect("the store is there");
         assert!(page.items.len() <= usize::from(size.get()));
-        kept.extend(page.items);
+        stored.extend(page.items);
         after = page.next;
         if after.is_none() {
-            return kept;
+            return stored;
         }
     }
 }
 
 /// The numbers of the rejections, as listed.
 async fn numbers(log: &dyn RejectionStore, channel: Option<&str>, size: u16) -> Vec<i64> {
-    let kept = list(log, channel, size).await;
+    let stored = list(log, channel, size).await;
     assert!(
-        kept.is_sorted_by(|a, b| a.id > b.id),
+        stored.is_sorted_by(|a, b| a.id > b.id),
         "later ones have greater ids"
     );
-    kept.iter()
-        .map(|kept| kept.rejection.arrived_at.unix_micros())
+    stored
+        .iter()
+        .map(|stored| stored.rejection.arrived_at.unix_micros())
         .collect()
 }
 
-pub async fn a_rejection_comes_back_as_it_was_kept(stores: Rejections) {
+pub async fn a_rejection_is_listed_as_it_was_stored(stores: Rejections) {
     let pairs = [
         ("To", "whatsapp:+***0001"),
         ("näme", "\"***\" 👍 'x' \\u0000"),
@@ -101,33 +102,36 @@ pub async fn a_rejection_comes_back_as_it_was_kept(stores: Rejections) {
             fields: fields[usize::try_from(number).expect("small") % fields.len()].clone(),
             ..rejection("Tenant-7_main~x.1", 0)
         };
-        keep(&*stores.one, &rejection).await;
+        store(&*stores.one, &rejection).await;
         wanted.insert(0, rejection);
     }
     let found = list(&*stores.one, None, 500).await.into_iter();
-    assert_eq!(found.map(|kept| kept.rejection).collect::<Vec<_>>(), wanted);
+    assert_eq!(
+        found.map(|stored| stored.rejection).collect::<Vec<_>>(),
+        wanted
+    );
 }
 
-pub async fn keeping_the_same_rejection_twice_keeps_two(stores: Rejections) {
+pub async fn storing_the_same_rejection_twice_stores_two(stores: Rejections) {
     for _ in 0..2 {
-        keep(&*stores.one, &rejection("1", 1)).await;
+        store(&*stores.one, &rejection("1", 1)).await;
     }
     assert_eq!(numbers(&*stores.one, Some("1"), 50).await, [1, 1]);
 }
 
-pub async fn rejections_are_listed_from_the_newest_to_the_oldest(stores: Rejections) {
-    // By the order they were kept in, whatever the clock said.
+pub async fn rejections_are_listed_newest_first(stores: Rejections) {
+    // In the order in which they were stored, not by time.
     for (channel, number) in [("1", 5), ("2", 4), ("1", 6), ("1", 3), ("10", 7)] {
-        keep(&*stores.one, &rejection(channel, number)).await;
+        store(&*stores.one, &rejection(channel, number)).await;
     }
     assert_eq!(numbers(&*stores.one, None, 50).await, [7, 3, 6, 4, 5]);
     assert_eq!(numbers(&*stores.one, Some("1"), 50).await, [3, 6, 5]);
     assert_eq!(numbers(&*stores.one, Some("2"), 50).await, [4]);
 }
 
-pub async fn pages_of_rejections_have_no_gap_and_no_repetition(stores: Rejections) {
+pub async fn pages_of_rejections_have_no_gaps_or_repetitions(stores: Rejections) {
     for number in 0..30 {
-        keep(
+        store(
             &*stores.one,
             &rejection(["1", "2"][usize::from(number % 3 == 0)], number),
         )
@@ -158,8 +162,8 @@ pub async fn pages_of_rejections_have_no_gap_and_no_repetition(stores: Rejection
     }
 }
 
-pub async fn a_list_of_no_rejections_is_empty(stores: Rejections) {
-    keep(&*stores.one, &rejection("1", 1)).await;
+pub async fn a_channel_without_rejections_has_an_empty_list(stores: Rejections) {
+    store(&*stores.one, &rejection("1", 1)).await;
     assert_eq!(list(&*stores.one, Some("2"), 50).await, []);
     for (after, items) in [(i64::MIN, 0), (0, 0), (i64::MAX, 1)] {
         let page = stores
@@ -170,13 +174,13 @@ pub async fn a_list_of_no_rejections_is_empty(stores: Rejections) {
     }
 }
 
-pub async fn only_the_last_ones_of_a_channel_are_kept(stores: Rejections) {
+pub async fn only_the_newest_rejections_of_a_channel_are_kept(stores: Rejections) {
     let limit = i64::from(REJECTIONS_KEPT);
     for number in [1, 2] {
-        keep(&*stores.one, &rejection("2", number)).await;
+        store(&*stores.one, &rejection("2", number)).await;
     }
     for number in 0..limit + 5 {
-        keep(&*stores.one, &rejection("1", number)).await;
+        store(&*stores.one, &rejection("1", number)).await;
     }
     let last: Vec<_> = (5..limit + 5).rev().collect();
     assert_eq!(numbers(&*stores.one, Some("1"), 500).await, last);
@@ -184,16 +188,24 @@ pub async fn only_the_last_ones_of_a_channel_are_kept(stores: Rejections) {
     assert_eq!(numbers(&*stores.one, None, 500).await.len(), last.len() + 2);
 }
 
-pub async fn a_batch_is_kept_in_its_order_and_within_the_limit_of_each_channel(stores: Rejections) {
-    stores.one.keep(&[]).await.expect("nothing to do");
+pub async fn a_batch_keeps_its_order_and_the_limit_of_each_channel(stores: Rejections) {
+    stores
+        .one
+        .store_rejections(&[])
+        .await
+        .expect("nothing to do");
     let limit = i64::from(REJECTIONS_KEPT);
     for number in [1, 2] {
-        keep(&*stores.one, &rejection("2", number)).await;
+        store(&*stores.one, &rejection("2", number)).await;
     }
     let mut batch: Vec<_> = (0..limit).map(|n| rejection("1", n)).collect();
     batch.insert(7, rejection("2", 3));
     for batch in [&batch[..], &[rejection("1", limit), rejection("3", 1)]] {
-        stores.other.keep(batch).await.expect("the store is there");
+        stores
+            .other
+            .store_rejections(batch)
+            .await
+            .expect("the store is there");
     }
     let last: Vec<_> = (1..=limit).rev().collect();
     assert_eq!(numbers(&*stores.one, Some("1"), 500).await, last);
@@ -207,21 +219,21 @@ pub async fn racing_rejections_keep_the_limit(stores: Rejections) {
         let log = stores.nth(racer.into());
         racers.spawn(async move {
             for number in 0..130 {
-                keep(&*log, &rejection("1", i64::from(racer) * 1_000 + number)).await;
+                store(&*log, &rejection("1", i64::from(racer) * 1_000 + number)).await;
             }
         });
     }
     racers.join_all().await;
     // Concurrent writers do not see each other's rows; the next write restores the limit.
-    keep(&*stores.one, &rejection("1", -1)).await;
-    let kept = numbers(&*stores.one, Some("1"), 500).await;
-    assert_eq!(u32::try_from(kept.len()), Ok(REJECTIONS_KEPT));
-    assert_eq!(kept.first(), Some(&-1));
+    store(&*stores.one, &rejection("1", -1)).await;
+    let found = numbers(&*stores.one, Some("1"), 500).await;
+    assert_eq!(u32::try_from(found.len()), Ok(REJECTIONS_KEPT));
+    assert_eq!(found.first(), Some(&-1));
 }
 
 pub async fn another_store_on_the_same_data_sees_rejections(stores: Rejections) {
-    keep(&*stores.one, &rejection("1", 1)).await;
-    keep(&*stores.other, &rejection("1", 2)).await;
+    store(&*stores.one, &rejection("1", 1)).await;
+    store(&*stores.other, &rejection("1", 2)).await;
     for log in [&stores.one, &stores.other] {
         assert_eq!(numbers(&**log, None, 50).await, [2, 1]);
     }

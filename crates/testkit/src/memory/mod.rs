@@ -50,7 +50,7 @@ struct Data {
     refused: HashSet<MessageSid>,
     locked: HashSet<MessageSid>,
     record_calls: usize,
-    keep_rejection_calls: usize,
+    store_rejection_calls: usize,
 }
 
 impl Default for MemoryStore {
@@ -133,8 +133,8 @@ impl MemoryStore {
 
     /// Returns how often rejections were stored, one or several at a time.
     #[must_use]
-    pub fn keep_rejection_calls(&self) -> usize {
-        self.lock().keep_rejection_calls
+    pub fn store_rejection_calls(&self) -> usize {
+        self.lock().store_rejection_calls
     }
 
     /// Returns how many reports are in the log.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::page::{Page, PageSize};
 use domain::rejection::REJECTIONS_KEPT;
 use domain::{ChannelId, Rejection};
-use ports::rejections::KeptRejection;
+use ports::rejections::StoredRejection;
 use ports::{RejectionStore, StoreError};
 
 use super::MemoryStore;
@@ -12,23 +12,23 @@ use super::MemoryStore;
 #[derive(Debug, Default)]
 pub(super) struct Rejections {
     /// Oldest first.
-    kept: Vec<KeptRejection>,
+    kept: Vec<StoredRejection>,
     last_id: i64,
 }
 
 #[async_trait]
 impl RejectionStore for MemoryStore {
-    async fn keep(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
+    async fn store_rejections(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
         let mut data = self.open()?;
-        data.keep_rejection_calls += 1;
+        data.store_rejection_calls += 1;
         let log = &mut data.rejections;
         for rejection in rejections {
             log.last_id += 1;
-            log.kept.push(KeptRejection {
+            log.kept.push(StoredRejection {
                 id: log.last_id,
                 rejection: rejection.clone(),
             });
-            let of_channel = |kept: &KeptRejection| kept.rejection.channel == rejection.channel;
+            let of_channel = |kept: &StoredRejection| kept.rejection.channel == rejection.channel;
             let count = log.kept.iter().filter(|kept| of_channel(kept)).count();
             if count > REJECTIONS_KEPT as usize
                 && let Some(oldest) = log.kept.iter().position(of_channel)
@@ -44,7 +44,7 @@ impl RejectionStore for MemoryStore {
         channel: Option<&ChannelId>,
         after: Option<i64>,
         size: PageSize,
-    ) -> Result<Page<KeptRejection, i64>, StoreError> {
+    ) -> Result<Page<StoredRejection, i64>, StoreError> {
         let data = self.open()?;
         let listed = data.rejections.kept.iter().rev();
         let listed = listed

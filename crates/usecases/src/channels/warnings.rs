@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use ports::ChannelWithCredentials;
-use ports::rejections::KeptRejection;
+use ports::rejections::StoredRejection;
 
 use crate::channels::calls::ChannelProblem;
 
@@ -16,7 +16,7 @@ const RECENT: Duration = Duration::from_hours(1);
 #[must_use]
 pub(crate) fn channel_warnings(
     found: &ChannelWithCredentials,
-    rejections: &[KeptRejection],
+    rejections: &[StoredRejection],
     now: Timestamp,
 ) -> Vec<String> {
     let recent = i64::try_from(RECENT.as_micros()).unwrap_or(i64::MAX);
@@ -30,7 +30,7 @@ pub(crate) fn channel_warnings(
         ));
     }
     for problem in ChannelProblem::ALL {
-        let is_recent = |stored: &&KeptRejection| {
+        let is_recent = |stored: &&StoredRejection| {
             ChannelProblem::of(stored.rejection.reason) == Some(problem)
                 && stored.rejection.arrived_at.unix_micros() >= since
         };

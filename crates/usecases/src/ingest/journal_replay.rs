@@ -219,7 +219,10 @@ impl ReplayJournal {
             fields: MaskedFields::new(fields.map(|(name, value)| (name.to_owned(), value))),
         };
         match self
-            .with_timeout(self.rejections.keep(std::slice::from_ref(&rejection)))
+            .with_timeout(
+                self.rejections
+                    .store_rejections(std::slice::from_ref(&rejection)),
+            )
             .await
         {
             // Retrying cannot help, and later entries wait.

@@ -70,7 +70,7 @@ impl RejectionWriter {
     }
 
     async fn write_batch(&self, batch: &[Rejection]) {
-        let refused = match self.store.keep(batch).await {
+        let refused = match self.store.store_rejections(batch).await {
             Ok(()) => return,
             Err(error) => error,
         };
@@ -84,7 +84,11 @@ impl RejectionWriter {
         }
         // One refused rejection must not cost the others.
         for each in batch {
-            if let Err(error) = self.store.keep(std::slice::from_ref(each)).await {
+            if let Err(error) = self
+                .store
+                .store_rejections(std::slice::from_ref(each))
+                .await
+            {
                 tracing::warn!(
                     channel = %each.channel,
                     error = %error_chain(&error),
@@ -130,7 +134,7 @@ mod tests {
             });
         }
         callers.join_all().await;
-        assert!(store.keep_rejection_calls() <= 3);
+        assert!(store.store_rejection_calls() <= 3);
         let stored = store.list(None, None, PageSize::new(500).unwrap()).await;
         assert_eq!(stored.unwrap().items.len(), 300);
     }

@@ -51,7 +51,8 @@ pub struct SubscriptionFigures {
 }
 
 /// Whether the events of a subscription are sent, and why not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum SubscriptionCondition {
     /// They are sent.
     Active,
@@ -80,15 +81,8 @@ impl SubscriptionCondition {
 
     /// Returns the name in metrics.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Failing => "failing",
-            Self::Paused => "paused",
-            Self::PausedFailing => "paused_failing",
-            Self::PausedPruned => "paused_pruned",
-            Self::Ended => "ended",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     fn of(status: &SubscriptionStatus) -> Self {

@@ -112,7 +112,9 @@ impl Filter {
         let after = query.get("after").map(cursor_from_text);
         let stale = || PageError::Invalid("this page of the list is not valid".to_owned());
         let status = query.get("status").map(|word| {
-            DeliveryStatus::from_word(word).ok_or("a status is a word like delivered or read")
+            word.parse::<DeliveryStatus>()
+                .ok()
+                .ok_or("a status is a word like delivered or read")
         });
         let channel = query.get("channel").map(ChannelId::parse).transpose();
         let code = query.get("code").map(ErrorCode::parse).transpose();

@@ -103,7 +103,7 @@ impl MessageQuery {
 }
 
 fn status(word: &str) -> Result<DeliveryStatus, ApiError> {
-    let found = DeliveryStatus::from_word(word);
+    let found = word.parse().ok();
     valid(
         "status",
         found.ok_or_else(|| {

@@ -210,7 +210,7 @@ fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn broken_code_or_message_is_kept_and_loses_no_report() {
+fn invalid_error_fields_are_stored_and_do_not_invalidate_the_report() {
     let broken = report(&format!("{GOOD}&ErrorCode=6+3&ErrorMessage=caf%E9"));
     assert_eq!(broken.error, None);
     let fields = broken.fields.to_pairs();

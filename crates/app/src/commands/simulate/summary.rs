@@ -49,7 +49,7 @@ impl Summary {
     pub fn new(plan: &Plan, seed: u64, run: RunId, tally: &Tally, comparison: &Comparison) -> Self {
         let rank = |word: &Option<String>| {
             word.as_deref()
-                .and_then(DeliveryStatus::from_word)
+                .and_then(|word| word.parse::<DeliveryStatus>().ok())
                 .map(DeliveryStatus::rank)
         };
         let mut statuses: Vec<_> = comparison

@@ -1,4 +1,4 @@
-//! Credentials: how many there may be, how they go, when they were used.
+//! Credentials: their limit, removal, and times of last use.
 
 use domain::credential::LIVE_CREDENTIALS_MAX;
 use domain::{ChannelCalls, CredentialId, Timestamp};
@@ -27,7 +27,7 @@ pub async fn a_channel_has_no_more_live_credentials_than_it_may(stores: Channels
     );
 }
 
-pub async fn an_expired_credential_takes_no_place(stores: Channels) {
+pub async fn an_expired_credential_does_not_count_towards_the_limit(stores: Channels) {
     let store = &*stores.one;
     add(
         store,
@@ -77,7 +77,7 @@ pub async fn racing_credentials_never_exceed_the_limit(stores: Channels) {
     );
 }
 
-pub async fn a_credential_for_no_channel_is_absent(stores: Channels) {
+pub async fn adding_a_credential_to_an_unknown_channel_is_absent(stores: Channels) {
     let lost = credential("1", 1).build();
     assert_eq!(add_credential(&*stores.one, &lost).await, Change::Absent);
     assert_eq!(find(&*stores.one, "1").await, None);
@@ -152,7 +152,7 @@ pub async fn touch_keeps_the_latest_time(stores: Channels) {
     }
 }
 
-pub async fn counted_calls_add_up_and_go_with_their_channel(stores: Channels) {
+pub async fn call_counts_add_up_and_are_removed_with_their_channel(stores: Channels) {
     let store = &*stores.one;
     add(store, &channel("1").build(), &credential("1", 1).build()).await;
     add(store, &channel("2").build(), &credential("2", 2).build()).await;

@@ -8,7 +8,7 @@ use super::steps::{
 };
 use crate::builders::{channel, channel_id, credential, time};
 
-pub async fn a_channel_comes_back_as_it_was_added(stores: Channels) {
+pub async fn a_channel_is_found_as_it_was_added(stores: Channels) {
     let store = &*stores.one;
     let whole = credential("Tenant-7_main~x.1", u128::MAX)
         .key_id(u32::MAX)
@@ -31,7 +31,7 @@ pub async fn a_channel_comes_back_as_it_was_added(stores: Channels) {
     }
 }
 
-pub async fn a_channel_nobody_added_is_none(stores: Channels) {
+pub async fn an_unknown_channel_is_none(stores: Channels) {
     assert_eq!(find(&*stores.one, "1").await, None);
     add(
         &*stores.one,
@@ -46,7 +46,7 @@ pub async fn a_channel_nobody_added_is_none(stores: Channels) {
     );
 }
 
-pub async fn all_channels_come_by_id_with_their_credentials_oldest_first(stores: Channels) {
+pub async fn channels_are_listed_by_id_with_their_credentials_oldest_first(stores: Channels) {
     let store = &*stores.one;
     assert_eq!(store.all().await.expect("the store is there"), []);
     let ids = ["b", "10", "B", "2", "_", "1", "a-", "a"];
@@ -92,7 +92,7 @@ pub async fn adding_an_id_twice_changes_nothing(stores: Channels) {
     assert_eq!(revision(store).await, number);
 }
 
-pub async fn one_of_many_racing_adds_is_done(stores: Channels) {
+pub async fn one_of_many_racing_adds_succeeds(stores: Channels) {
     let changes = race(&stores, |store, number| async move {
         let (channel, first) = (channel("1").build(), credential("1", number).build());
         store
@@ -164,7 +164,7 @@ pub async fn an_update_of_another_version_is_outdated(stores: Channels) {
     assert_eq!(find(store, "1").await, before);
 }
 
-pub async fn one_of_many_racing_updates_is_done(stores: Channels) {
+pub async fn one_of_many_racing_updates_succeeds(stores: Channels) {
     add(
         &*stores.one,
         &channel("1").build(),
@@ -196,7 +196,7 @@ pub async fn one_of_many_racing_updates_is_done(stores: Channels) {
     );
 }
 
-pub async fn updating_or_removing_nothing_is_absent(stores: Channels) {
+pub async fn updating_or_removing_an_unknown_channel_is_absent(stores: Channels) {
     let store = &*stores.one;
     add(store, &channel("1").build(), &credential("1", 1).build()).await;
     assert_eq!(
@@ -207,7 +207,7 @@ pub async fn updating_or_removing_nothing_is_absent(stores: Channels) {
     assert_eq!(removed.expect("the store is there"), Change::Absent);
 }
 
-pub async fn a_removed_channel_is_gone_with_its_credentials(stores: Channels) {
+pub async fn removing_a_channel_removes_its_credentials(stores: Channels) {
     let store = &*stores.one;
     for id in ["1", "2"] {
         add(
@@ -223,7 +223,7 @@ pub async fn a_removed_channel_is_gone_with_its_credentials(stores: Channels) {
     assert!(find(store, "2").await.is_some());
     let again = store.remove(&channel_id("1")).await;
     assert_eq!(again.expect("the store is there"), Change::Absent);
-    // Neither the id nor the credential's is taken any more.
+    // Both ids can be used again.
     add(store, &channel("1").build(), &credential("1", 1).build()).await;
     assert_eq!(credentials(store, "1").await.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! How others learn of changes.
+//! The revision by which other processes notice changes.
 
 use domain::CredentialId;
 use ports::channels::Change;
@@ -36,7 +36,7 @@ pub async fn every_change_changes_the_revision(stores: Channels) {
     note("adding again").await;
 }
 
-pub async fn what_changes_nothing_keeps_the_revision(stores: Channels) {
+pub async fn operations_without_effect_do_not_change_the_revision(stores: Channels) {
     let store = &*stores.one;
     let (id, first) = (channel_id("1"), credential("1", 1).build());
     add(store, &channel("1").build(), &first).await;

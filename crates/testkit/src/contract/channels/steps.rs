@@ -1,4 +1,4 @@
-//! Steps that several tests take.
+//! Steps shared by several tests.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(super) async fn find(store: &dyn ChannelStore, id: &str) -> Option<ChannelWi
         .expect("the store is there")
 }
 
-/// The credentials of a channel that is there.
+/// Returns the credentials of an existing channel.
 pub(super) async fn credentials(store: &dyn ChannelStore, id: &str) -> Vec<Credential> {
     find(store, id)
         .await
@@ -44,7 +44,7 @@ pub(super) async fn revision(store: &dyn ChannelStore) -> i64 {
     store.revision().await.expect("the store is there")
 }
 
-/// A channel that uses everything a channel can have.
+/// Returns a channel with all optional settings.
 pub(super) fn full_channel(id: &str) -> Channel {
     channel(id)
         .name("Größe & 服务 'desk' \"7\" 👍")
@@ -57,8 +57,8 @@ pub(super) fn full_channel(id: &str) -> Channel {
         .build()
 }
 
-/// Starts a change for each number, all at once, now on the one store and now
-/// on the other, and counts what came of them.
+/// Starts 16 changes concurrently, alternating between the two stores, and returns their
+/// results.
 pub(super) async fn race<F>(
     stores: &Channels,
     change: impl Fn(Arc<dyn ChannelStore>, u128) -> F,

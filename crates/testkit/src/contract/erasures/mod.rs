@@ -1,16 +1,16 @@
 //! What every store of [`Maintenance`](ports::Maintenance) must do.
 
-pub mod forgetting;
-pub mod taking;
+pub mod matching;
+pub mod resuming;
 
 mod steps;
 
-pub use forgetting::*;
-pub use taking::*;
+pub use matching::*;
+pub use resuming::*;
 
 use ports::EventLog;
 
-use super::subscriptions::PushingStore;
+use super::subscriptions::EventDeliveryStore;
 
 /// Gives the names of all functions of this area to another macro.
 #[doc(hidden)]
@@ -18,28 +18,28 @@ use super::subscriptions::PushingStore;
 macro_rules! __erasures_contract {
     ([$($then:tt)*] $($arguments:tt)*) => {
         $($then)*! { $($arguments)*,
-            an_erased_person_is_found_nowhere
-            a_person_is_erased_in_every_spelling
-            all_that_names_nobody_stays
-            what_is_reported_later_of_an_erased_message_is_erased_too
-            a_message_first_heard_of_later_is_kept
-            what_was_still_to_be_sent_is_given_up_and_leases_are_lost
-            an_erasure_that_finds_nobody_takes_no_lease
-            reports_recorded_meanwhile_do_not_bring_the_address_back
+            an_erased_recipient_is_not_found
+            a_recipient_is_erased_in_every_spelling
+            messages_that_do_not_name_the_recipient_are_unchanged
+            later_reports_of_an_erased_message_are_stored_erased
+            messages_first_reported_after_the_erasure_are_unchanged
+            pending_deliveries_are_given_up_and_leases_are_lost
+            an_erasure_without_matches_does_not_revoke_leases
+            reports_recorded_during_an_erasure_do_not_restore_the_address
 
-            no_step_looks_at_more_than_its_budget
-            erasing_again_finds_nothing
-            a_finished_erasure_stays_as_it_is
-            beginning_the_same_erasure_again_changes_nothing
-            an_erasure_nobody_asked_for_is_none
-            the_oldest_unfinished_erasure_is_gone_on_with
-            erasures_are_listed_from_the_latest_in_pages_without_gap
-            racing_steps_are_taken_one_after_the_other
+            no_step_examines_more_than_its_budget
+            a_second_erasure_of_a_recipient_finds_nothing
+            a_finished_erasure_does_not_change
+            beginning_an_erasure_is_idempotent
+            an_unknown_erasure_is_none
+            the_oldest_unfinished_erasure_is_resumed
+            erasures_are_listed_newest_first_in_pages_without_gaps
+            racing_erasure_steps_run_one_at_a_time
         }
     };
 }
 
 /// A store that records reports, tells of them, and forgets whom they name.
-pub trait ErasingStore: PushingStore + EventLog {}
+pub trait ErasingStore: EventDeliveryStore + EventLog {}
 
-impl<S: PushingStore + EventLog> ErasingStore for S {}
+impl<S: EventDeliveryStore + EventLog> ErasingStore for S {}

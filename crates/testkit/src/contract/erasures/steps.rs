@@ -1,4 +1,4 @@
-//! Steps that several tests take.
+//! Steps shared by several tests.
 
 use std::num::NonZeroU32;
 
@@ -16,7 +16,7 @@ pub(super) type Erasing = Stores<dyn ErasingStore>;
 
 pub(super) const NUMBER: &str = "+15550107777";
 
-pub(super) fn person() -> Recipient {
+pub(super) fn recipient() -> Recipient {
     Recipient::parse(NUMBER).expect("a number")
 }
 
@@ -25,12 +25,12 @@ pub(super) fn id(number: u128) -> ErasureId {
 }
 
 pub(super) async fn begin(store: &dyn ErasingStore, number: u128) {
-    let asked = ErasureOrder {
+    let order = ErasureOrder {
         at: time(100),
         through: RequestedVia::Api,
         reason: ErasureReason::parse("ticket 4711").ok(),
     };
-    let begun = store.begin_erasure(id(number), &asked, &person()).await;
+    let begun = store.begin_erasure(id(number), &order, &recipient()).await;
     begun.expect("the store is there");
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn step(store: &dyn ErasingStore, number: u128, budget: u32) ->
     step.expect("the erasure is there")
 }
 
-/// Takes all steps.
+/// Runs all steps.
 pub(super) async fn finish(store: &dyn ErasingStore, number: u128, budget: u32) -> Erasure {
     for _ in 0..1_000 {
         let erasure = step(store, number, budget).await;
@@ -49,7 +49,7 @@ pub(super) async fn finish(store: &dyn ErasingStore, number: u128, budget: u32) 
             return erasure;
         }
     }
-    panic!("it never ends");
+    panic!("the erasure does not finish");
 }
 
 pub(super) async fn erase(stores: &Erasing, number: u128) -> Erasure {
@@ -57,8 +57,8 @@ pub(super) async fn erase(stores: &Erasing, number: u128) -> Erasure {
     finish(&*stores.other, number, 3).await
 }
 
-/// Reports of eight messages, of which the first six name the person. The later
-/// ones of a message name it otherwise, or not at all.
+/// Returns reports of eight messages, of which the first six name the recipient. Later reports of
+/// a message spell it differently or do not name it.
 pub(super) fn history() -> Vec<Report> {
     let words = "no way to +15550107777";
     let to = |sid: &str, status: &str, recipient: &str| report(sid).status(status).to(recipient);

@@ -20,38 +20,37 @@ use crate::builders::{report, twilio_sid};
 macro_rules! __journal_contract {
     ([$($then:tt)*] $($arguments:tt)*) => {
         $($then)*! { $($arguments)*,
-            an_empty_journal_gives_nothing
-            entries_come_back_in_the_order_they_were_appended
-            entries_are_there_when_the_journal_is_opened_again
-            every_value_comes_back_as_it_was_appended
-            appending_nothing_is_no_work
-            entries_are_given_until_they_are_removed
-            no_more_entries_are_given_than_were_asked_for
-            an_entry_appended_since_is_not_removed
-            a_mark_removes_nothing_when_it_is_used_again
-            removed_entries_come_back_after_opening_at_most_with_those_behind_them
-            a_journal_is_emptied_step_by_step
+            an_empty_journal_has_no_entries
+            entries_are_read_in_the_order_they_were_appended
+            entries_survive_reopening
+            every_value_is_read_as_it_was_appended
+            appending_an_empty_batch_has_no_effect
+            entries_are_read_again_until_they_are_removed
+            no_more_entries_are_read_than_requested
+            an_entry_appended_after_the_mark_is_not_removed
+            a_mark_removes_nothing_when_used_again
+            reopening_restores_removed_entries_at_most_together_with_later_ones
+            a_journal_is_drained_step_by_step
 
-            batches_appended_at_the_same_time_stay_whole
-            entries_appended_while_others_are_removed_are_kept
+            batches_appended_concurrently_stay_contiguous
+            entries_appended_during_a_removal_are_kept
 
-            usage_tells_what_is_in_it
-            a_full_journal_keeps_what_it_has_and_takes_nothing_more
-            a_batch_that_does_not_fit_is_not_kept_in_part
-            a_journal_that_was_full_takes_again_when_it_was_emptied
-            a_journal_that_took_nothing_says_so_until_it_takes_again
-            appending_nothing_asks_whether_there_is_room_again
-            appending_nothing_tells_that_there_is_no_room_for_an_entry
-            four_fifths_of_the_capacity_are_filling_up
-            the_capacity_holds_when_the_journal_is_opened_again
+            usage_counts_entries_and_bytes
+            a_full_journal_keeps_its_entries_and_refuses_more
+            a_batch_that_does_not_fit_is_refused_as_a_whole
+            a_drained_journal_accepts_entries_again
+            a_refusal_is_reported_until_an_append_succeeds
+            appending_an_empty_batch_checks_for_room_again
+            appending_an_empty_batch_fails_without_room_for_an_entry
+            a_journal_is_filling_up_from_80_percent_of_its_capacity
+            the_capacity_holds_after_reopening
         }
     };
 }
 
 /// Where a journal is kept. One journal at a time is open in it.
 pub trait JournalPlace: Send + Sync {
-    /// Opens the journal as a process does that starts. It takes at most
-    /// `capacity` bytes.
+    /// Opens the journal with a capacity in bytes, as a starting process does.
     fn open(&self, capacity: u64) -> Arc<dyn Journal>;
 }
 
@@ -93,7 +92,7 @@ async fn take(journal: &dyn Journal, max: usize) -> Vec<JournalEntry> {
     entries
 }
 
-pub async fn an_empty_journal_gives_nothing(places: Places) {
+pub async fn an_empty_journal_has_no_entries(places: Places) {
     let journal = places.one.open(ROOMY);
     let (none, mark) = journal.oldest(10).await.expect("it can be read");
     assert_eq!(none, []);
@@ -102,7 +101,7 @@ pub async fn an_empty_journal_gives_nothing(places: Places) {
     assert_eq!(all(&*journal).await, entries(0..2));
 }
 
-pub async fn entries_come_back_in_the_order_they_were_appended(places: Places) {
+pub async fn entries_are_read_in_the_order_they_were_appended(places: Places) {
     let journal = places.one.open(ROOMY);
     append(&*journal, &entries(5..8)).await;
     append(&*journal, &entries(0..5)).await;
@@ -110,7 +109,7 @@ pub async fn entries_come_back_in_the_order_they_were_appended(places: Places) {
     assert_eq!(all(&*journal).await, expected);
 }
 
-pub async fn entries_are_there_when_the_journal_is_opened_again(places: Places) {
+pub async fn entries_survive_reopening(places: Places) {
     let journal = places.one.open(ROOMY);
     append(&*journal, &entries(0..3)).await;
     append(&*journal, &entries(3..5)).await;
@@ -123,7 +122,7 @@ pub async fn entries_are_there_when_the_journal_is_opened_again(places: Places) 
     assert_eq!(all(&*places.one.open(ROOMY)).await, entries(0..6));
 }
 
-pub async fn every_value_comes_back_as_it_was_appended(places: Places) {
+pub async fn every_value_is_read_as_it_was_appended(places: Places) {
     let fields = [
         ("quotes", r#"'single' "double" \back \u0000 {} [1,2]"#),
         ("control", "\u{1}\u{7f}\t\r\n\u{feff}\u{2028}\u{10ffff}"),
@@ -157,14 +156,14 @@ pub async fn every_value_comes_back_as_it_was_appended(places: Places) {
     assert_eq!(all(&*places.one.open(ROOMY)).await, appended);
 }
 
-pub async fn appending_nothing_is_no_work(places: Places) {
+pub async fn appending_an_empty_batch_has_no_effect(places: Places) {
     let journal = places.one.open(ROOMY);
     append(&*journal, &[]).await;
     assert_eq!((journal.usage().entries, journal.usage().bytes), (0, 0));
     assert_eq!(all(&*journal).await, []);
 }
 
-pub async fn entries_are_given_until_they_are_removed(places: Places) {
+pub async fn entries_are_read_again_until_they_are_removed(places: Places) {
     let journal = places.one.open(ROOMY);
     append(&*journal, &entries(0..10)).await;
     let first = journal.oldest(4).await.expect("it can be read");
@@ -177,7 +176,7 @@ pub async fn entries_are_given_until_they_are_removed(places: Places) {
     assert_eq!(all(&*journal).await, entries(4..10));
 }
 
-pub async fn no_more_entries_are_given_than_were_asked_for(places: Places) {
+pub async fn no_more_entries_are_read_than_requested(places: Places) {
     let journal = places.one.open(ROOMY);
     append(&*journal, &entries(0..5)).await;
     assert_eq!(take(&*journal, 0).await, []);
@@ -187,7 +186,7 @@ pub async fn no_more_entries_are_given_than_were_asked_for(places: Places) {
     assert_eq!(take(&*journal, 3).await, []);
 }
 
-pub async fn an_entry_appended_since_is_not_removed(places: Places) {
+pub async fn an_entry_appended_after_the_mark_is_not_removed(places: Places) {
     let journal = places.one.open(ROOMY);
     append(&*journal, &entries(0..2)).await;
     let (_, mark) = journal.oldest(100).await.expect("it can be read");
@@ -197,7 +196,7 @@ pub async fn an_entry_appended_since_is_not_removed(places: Places) {
     assert_eq!(all(&*journal).await, entries(2..3));
 }
 
-pub async fn a_mark_removes_nothing_when_it_is_used_again(places: Places) {
+pub async fn a_mark_removes_nothing_when_used_again(places: Places) {
     let journal = places.one.open(ROOMY);
     append(&*journal, &entries(0..6)).await;
     let (_, early) = journal.oldest(2).await.expect("it can be read");
@@ -211,9 +210,7 @@ pub async fn a_mark_removes_nothing_when_it_is_used_again(places: Places) {
     }
 }
 
-pub async fn removed_entries_come_back_after_opening_at_most_with_those_behind_them(
-    places: Places,
-) {
+pub async fn reopening_restores_removed_entries_at_most_together_with_later_ones(places: Places) {
     let journal = places.one.open(ROOMY);
     append(&*journal, &entries(0..6)).await;
     take(&*journal, 4).await;
@@ -225,7 +222,7 @@ pub async fn removed_entries_come_back_after_opening_at_most_with_those_behind_t
     assert!(entries(0..6).ends_with(&left), "not in order: {left:?}");
 }
 
-pub async fn a_journal_is_emptied_step_by_step(places: Places) {
+pub async fn a_journal_is_drained_step_by_step(places: Places) {
     let journal = places.one.open(ROOMY);
     let total = 1_000;
     for start in (0..total).step_by(50) {
@@ -242,11 +239,11 @@ pub async fn a_journal_is_emptied_step_by_step(places: Places) {
     }
     assert_eq!(next, total);
     drop(journal);
-    // Nothing was left that could come back.
+    // No entry is left that reopening could restore.
     assert_eq!(places.one.open(ROOMY).usage().bytes, 0);
 }
 
-pub async fn batches_appended_at_the_same_time_stay_whole(places: Places) {
+pub async fn batches_appended_concurrently_stay_contiguous(places: Places) {
     let journal = places.one.open(ROOMY);
     let mut racers = JoinSet::new();
     for racer in 0..16 {
@@ -261,7 +258,7 @@ pub async fn batches_appended_at_the_same_time_stay_whole(places: Places) {
     racers.join_all().await;
     let mut kept = all(&*journal).await;
     assert_eq!(kept.len(), 16 * 50);
-    // Of each racer, its batches in its order; each batch without a gap.
+    // The batches of each racer are in order, and each batch is contiguous.
     let mut next = [0; 16];
     while !kept.is_empty() {
         let batch: Vec<_> = kept.drain(..10).collect();
@@ -274,7 +271,7 @@ pub async fn batches_appended_at_the_same_time_stay_whole(places: Places) {
     }
 }
 
-pub async fn entries_appended_while_others_are_removed_are_kept(places: Places) {
+pub async fn entries_appended_during_a_removal_are_kept(places: Places) {
     let journal = places.one.open(ROOMY);
     let total = 200;
     let appending = {

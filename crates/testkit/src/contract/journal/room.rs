@@ -1,4 +1,4 @@
-//! How much is in a journal, and what happens when there is no room.
+//! The usage of a journal, and appending to a full one.
 
 use ports::Journal;
 use ports::journal::{JournalError, Refusal};
@@ -20,7 +20,7 @@ async fn fill(journal: &dyn Journal) -> u64 {
     panic!("it takes more entries than it has bytes");
 }
 
-pub async fn usage_tells_what_is_in_it(places: Places) {
+pub async fn usage_counts_entries_and_bytes(places: Places) {
     let journal = places.one.open(ROOMY);
     let usage = journal.usage();
     assert_eq!((usage.entries, usage.bytes), (0, 0));
@@ -36,7 +36,7 @@ pub async fn usage_tells_what_is_in_it(places: Places) {
     assert_eq!((usage.entries, usage.bytes), (0, 0));
 }
 
-pub async fn a_full_journal_keeps_what_it_has_and_takes_nothing_more(places: Places) {
+pub async fn a_full_journal_keeps_its_entries_and_refuses_more(places: Places) {
     let journal = places.one.open(NARROW);
     let count = fill(&*journal).await;
     assert!(count > 0);
@@ -48,7 +48,7 @@ pub async fn a_full_journal_keeps_what_it_has_and_takes_nothing_more(places: Pla
     assert_eq!(all(&*places.one.open(NARROW)).await, entries(0..count));
 }
 
-pub async fn a_batch_that_does_not_fit_is_not_kept_in_part(places: Places) {
+pub async fn a_batch_that_does_not_fit_is_refused_as_a_whole(places: Places) {
     let journal = places.one.open(NARROW);
     append(&*journal, &entries(0..2)).await;
     let before = journal.usage();
@@ -57,13 +57,13 @@ pub async fn a_batch_that_does_not_fit_is_not_kept_in_part(places: Places) {
     let after = journal.usage();
     assert_eq!((after.entries, after.bytes), (before.entries, before.bytes));
     assert_eq!(all(&*journal).await, entries(0..2));
-    // One that fits still does.
+    // A batch that fits is still accepted.
     append(&*journal, &entries(2..3)).await;
     drop(journal);
     assert_eq!(all(&*places.one.open(NARROW)).await, entries(0..3));
 }
 
-pub async fn a_journal_that_was_full_takes_again_when_it_was_emptied(places: Places) {
+pub async fn a_drained_journal_accepts_entries_again(places: Places) {
     let journal = places.one.open(NARROW);
     for _ in 0..2 {
         let count = fill(&*journal).await;
@@ -78,7 +78,7 @@ fn refusal(journal: &dyn Journal) -> Option<Refusal> {
     journal.usage().refusing.map(|refusing| refusing.why)
 }
 
-pub async fn a_journal_that_took_nothing_says_so_until_it_takes_again(places: Places) {
+pub async fn a_refusal_is_reported_until_an_append_succeeds(places: Places) {
     let journal = places.one.open(NARROW);
     append(&*journal, &entries(0..1)).await;
     assert_eq!(refusal(&*journal), None);
@@ -89,7 +89,7 @@ pub async fn a_journal_that_took_nothing_says_so_until_it_takes_again(places: Pl
     assert!(first.is_closed());
     assert!(journal.append(&entries(0..1)).await.is_err());
     assert_eq!(journal.usage().refusing, first.refusing);
-    // Room alone is no proof.
+    // Free space alone does not end the refusal: an append has to succeed.
     take(&*journal, usize::MAX).await;
     assert!(journal.usage().is_closed());
     append(&*journal, &entries(0..1)).await;
@@ -97,13 +97,13 @@ pub async fn a_journal_that_took_nothing_says_so_until_it_takes_again(places: Pl
     assert!(!journal.usage().is_closed());
 }
 
-pub async fn appending_nothing_asks_whether_there_is_room_again(places: Places) {
+pub async fn appending_an_empty_batch_checks_for_room_again(places: Places) {
     let journal = places.one.open(NARROW);
     fill(&*journal).await;
     let refused = journal.append(&[]).await;
     assert!(matches!(refused, Err(JournalError::Full)));
     assert_eq!(refusal(&*journal), Some(Refusal::Full));
-    // Room for one entry is none for the batch that was refused last.
+    // Room for one entry is not enough for the batch that was refused last.
     let refused = journal.append(&entries(0..8)).await;
     assert!(matches!(refused, Err(JournalError::Full)));
     take(&*journal, 1).await;
@@ -114,7 +114,7 @@ pub async fn appending_nothing_asks_whether_there_is_room_again(places: Places) 
     assert_eq!(journal.usage().entries, 0);
 }
 
-pub async fn appending_nothing_tells_that_there_is_no_room_for_an_entry(places: Places) {
+pub async fn appending_an_empty_batch_fails_without_room_for_an_entry(places: Places) {
     let journal = places.one.open(ROOMY);
     append(&*journal, &[]).await;
     append(&*journal, &entries(0..200)).await;
@@ -126,7 +126,7 @@ pub async fn appending_nothing_tells_that_there_is_no_room_for_an_entry(places: 
     assert_eq!(refusal(&*journal), Some(Refusal::Full));
 }
 
-pub async fn four_fifths_of_the_capacity_are_filling_up(places: Places) {
+pub async fn a_journal_is_filling_up_from_80_percent_of_its_capacity(places: Places) {
     let journal = places.one.open(NARROW);
     append(&*journal, &entries(0..1)).await;
     assert!(!journal.usage().is_filling_up());
@@ -136,7 +136,7 @@ pub async fn four_fifths_of_the_capacity_are_filling_up(places: Places) {
     assert!(!journal.usage().is_filling_up());
 }
 
-pub async fn the_capacity_holds_when_the_journal_is_opened_again(places: Places) {
+pub async fn the_capacity_holds_after_reopening(places: Places) {
     let journal = places.one.open(ROOMY);
     append(&*journal, &entries(0..200)).await;
     assert!(journal.usage().bytes > NARROW);
@@ -146,7 +146,7 @@ pub async fn the_capacity_holds_when_the_journal_is_opened_again(places: Places)
         journal.append(&entries(200..201)).await,
         Err(JournalError::Full)
     ));
-    // What is too much is there all the same.
+    // Entries over the new capacity are kept.
     assert_eq!(take(&*journal, usize::MAX).await, entries(0..200));
     append(&*journal, &entries(200..201)).await;
 }

@@ -1,4 +1,4 @@
-//! Many writers at once, and readers that follow them.
+//! Readers that follow concurrent writers.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ const WORDS: [&str; 8] = [
     "accepted",
 ];
 
-pub async fn many_writers_and_a_reader_that_follows_them(stores: Logs) {
+pub async fn a_reader_following_many_writers_misses_nothing(stores: Logs) {
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let store = stores.nth(writer);
@@ -61,7 +61,7 @@ pub async fn many_writers_and_a_reader_that_follows_them(stores: Logs) {
     assert_eq!(reader.entries, again.entries, "all readers see one order");
 }
 
-pub async fn a_reader_that_follows_sees_every_change_of_a_message_in_order(stores: Logs) {
+pub async fn a_following_reader_sees_every_change_of_a_message_in_order(stores: Logs) {
     let mut writers = JoinSet::new();
     for (number, word) in WORDS.into_iter().cycle().take(2 * WORDS.len()).enumerate() {
         let store = stores.nth(number);

@@ -1,4 +1,4 @@
-//! A reader that follows a log and checks what it is handed.
+//! A reader that follows a log and checks every page.
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
@@ -21,14 +21,14 @@ pub async fn page(log: &dyn EventLog, after: Option<LogPosition>, limit: u16) ->
 /// of order, or with another state before it than its predecessors left.
 #[derive(Debug, Default)]
 pub struct Reader {
-    /// What was handed out.
+    /// The entries read so far.
     pub entries: Vec<LogEntry>,
     after: Option<LogPosition>,
     messages: HashMap<MessageKey, (i64, MessageState)>,
 }
 
 impl Reader {
-    /// Reads one page. Whether there was nothing more.
+    /// Reads one page. Returns whether it was the last.
     pub async fn step(&mut self, log: &dyn EventLog, limit: u16) -> bool {
         let page = page(log, self.after, limit).await;
         assert!(self.after.is_none_or(|after| after <= page.next));
@@ -52,7 +52,7 @@ impl Reader {
         page.complete
     }
 
-    /// Reads until it was handed this many entries, which may take a moment.
+    /// Reads until it has this many entries; recent ones may not be readable yet.
     pub async fn until(&mut self, log: &dyn EventLog, count: usize, limit: u16) {
         while self.entries.len() < count {
             if self.step(log, limit).await {
@@ -62,7 +62,7 @@ impl Reader {
         assert_eq!(self.entries.len(), count);
     }
 
-    /// The first `count` entries of a log, read in pages of `limit`.
+    /// Reads the first `count` entries of a log in pages of `limit`.
     pub async fn read(log: &dyn EventLog, count: usize, limit: u16) -> Self {
         let mut reader = Self::default();
         reader.until(log, count, limit).await;

@@ -1,4 +1,4 @@
-//! One writer after the other: what a log hands out.
+//! Reading a log without concurrent writers.
 
 use std::num::NonZeroU16;
 
@@ -47,7 +47,7 @@ async fn record_all(stores: &Logs, history: &[Report]) -> usize {
     new
 }
 
-pub async fn every_report_is_handed_out_once_with_the_state_before_it(stores: Logs) {
+pub async fn every_report_is_read_once_with_the_state_before_it(stores: Logs) {
     let history = history();
     let count = record_all(&stores, &history).await;
     assert!(count < history.len(), "some are duplicates");
@@ -60,7 +60,7 @@ pub async fn every_report_is_handed_out_once_with_the_state_before_it(stores: Lo
     }
 }
 
-pub async fn pages_of_every_size_tell_the_same_log(stores: Logs) {
+pub async fn pages_of_every_size_return_the_same_log(stores: Logs) {
     let count = record_all(&stores, &history()).await;
     let want = Reader::read(&*stores.one, count, 1_000).await.entries;
     for limit in [1, 2, 7, 60] {
@@ -69,7 +69,7 @@ pub async fn pages_of_every_size_tell_the_same_log(stores: Logs) {
     }
 }
 
-pub async fn the_reports_of_a_message_are_handed_out_by_revision(stores: Logs) {
+pub async fn the_reports_of_a_message_are_read_by_revision(stores: Logs) {
     let words = ["read", "sent", "failed", "delivered", "queued"];
     for (number, word) in words.into_iter().enumerate() {
         let batch = [
@@ -85,7 +85,7 @@ pub async fn the_reports_of_a_message_are_handed_out_by_revision(stores: Logs) {
     assert_eq!(of_one, words);
 }
 
-pub async fn reading_again_hands_out_the_same(stores: Logs) {
+pub async fn reading_again_returns_the_same_entries(stores: Logs) {
     let count = record_all(&stores, &history()).await;
     let all = Reader::read(&*stores.one, count, 1_000).await.entries;
     for after in [0, 3, count / 2, count - 1] {
@@ -96,7 +96,7 @@ pub async fn reading_again_hands_out_the_same(stores: Logs) {
     }
 }
 
-pub async fn duplicates_are_not_handed_out(stores: Logs) {
+pub async fn duplicates_are_not_read(stores: Logs) {
     let sent = report("SM1").status("sent").build();
     let read = report("SM1").status("read").build();
     let batch = [sent.clone(), sent.clone(), read.clone()];
@@ -108,7 +108,7 @@ pub async fn duplicates_are_not_handed_out(stores: Logs) {
     assert_eq!(reports, [&sent, &read, &report("SM2").build()]);
 }
 
-pub async fn an_empty_log_is_complete_and_its_reader_stays_where_it_is(stores: Logs) {
+pub async fn an_empty_log_is_complete_and_does_not_advance_its_reader(stores: Logs) {
     let first = page(&*stores.one, None, 10).await;
     assert_eq!((first.entries.len(), first.complete), (0, true));
     let again = page(&*stores.one, Some(first.next), 10).await;
@@ -132,13 +132,13 @@ pub async fn a_page_says_whether_there_is_more(stores: Logs) {
         let page = page(&*stores.one, None, limit).await;
         assert_eq!((page.entries.len(), page.complete), (entries, complete));
     }
-    // Of a page that is just full it need not be known.
+    // A store may report that a page is not the last if it is exactly full.
     let full = page(&*stores.one, None, 5).await;
     assert_eq!(full.entries.len(), 5);
     assert!(page(&*stores.one, Some(full.next), 5).await.complete);
 }
 
-pub async fn the_head_is_behind_what_was_handed_out(stores: Logs) {
+pub async fn the_head_is_after_all_readable_entries(stores: Logs) {
     let count = record_all(&stores, &history()).await;
     let reader = Reader::read(&*stores.one, count, 1_000).await;
     let last = reader.entries.last().expect("some").position;
@@ -148,14 +148,14 @@ pub async fn the_head_is_behind_what_was_handed_out(stores: Logs) {
     assert_eq!((end.entries.len(), end.next), (0, head));
 }
 
-pub async fn what_is_recorded_after_the_head_comes_behind_it(stores: Logs) {
+pub async fn later_reports_come_after_the_head(stores: Logs) {
     record_all(&stores, &history()).await;
     let head = stores.one.head().await.expect("it has an end");
     let last = [report("SM1").build(), report("SM2").build()];
     record(&*stores.other, &last).await;
     let mut found = Vec::new();
     let mut after = head;
-    // Reports from before may still come: they were not final at that time.
+    // Reports recorded before may follow: they were not readable at that time.
     while found.last() != Some(&last[1]) {
         let page = page(&*stores.one, Some(after), 10).await;
         found.extend(page.entries.into_iter().map(|entry| entry.report.report));
@@ -164,8 +164,8 @@ pub async fn what_is_recorded_after_the_head_comes_behind_it(stores: Logs) {
     assert!(found.ends_with(&last));
 }
 
-pub async fn a_log_can_be_read_from_a_time_on(stores: Logs) {
-    // Not recorded in the order they arrived in, and of several days.
+pub async fn seek_returns_a_position_before_all_later_arrivals(stores: Logs) {
+    // Of several days, and not recorded in the order of arrival.
     let day = 24 * 60 * 60 * 1_000_000;
     let times = [5, 1, 3 * day, 2, day, 8 * day, 7 * day, 9 * day];
     for at in times {
@@ -190,7 +190,7 @@ pub async fn a_log_can_be_read_from_a_time_on(stores: Logs) {
     }
 }
 
-pub async fn a_time_after_all_reports_is_the_head(stores: Logs) {
+pub async fn seek_after_all_reports_returns_the_head(stores: Logs) {
     let at = |moment| stores.one.seek(time(moment));
     let empty = at(5).await.expect("it is known");
     assert!(page(&*stores.one, Some(empty), 10).await.entries.is_empty());
@@ -207,14 +207,14 @@ pub async fn a_time_after_all_reports_is_the_head(stores: Logs) {
     );
 }
 
-pub async fn another_store_on_the_same_data_hands_out_the_same(stores: Logs) {
+pub async fn another_store_on_the_same_data_reads_the_same_log(stores: Logs) {
     let count = record_all(&stores, &history()).await;
     let one = Reader::read(&*stores.one, count, 50).await;
     let other = Reader::read(&*stores.other, count, 50).await;
     assert_eq!(one.entries, other.entries);
 }
 
-pub async fn what_is_behind_a_position_is_counted_up_to_a_limit(stores: Logs) {
+pub async fn reports_after_a_position_are_counted_up_to_a_limit(stores: Logs) {
     let after = async |position: LogPosition, at_most: u16| {
         let at_most = NonZeroU16::new(at_most).expect("at least one");
         let rest = stores.other.count_after(position, at_most).await;

@@ -1,4 +1,4 @@
-//! One writer after the other: what a history of reports leads to.
+//! The state that a history of reports leads to, without concurrent writers.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ fn any_report() -> impl Strategy<Value = Report> {
         })
 }
 
-pub async fn random_histories_give_the_domains_answer(stores: Reports) {
+pub async fn random_histories_lead_to_the_state_of_the_domain(stores: Reports) {
     let mut model = Model::default();
     let mut runner = TestRunner::deterministic();
     let batch = prop::collection::vec(any_report(), 1..60);
@@ -63,7 +63,7 @@ pub async fn random_histories_give_the_domains_answer(stores: Reports) {
     model.assert_is_in(&*stores.one).await;
 }
 
-pub async fn one_message_may_stand_in_a_batch_several_times(stores: Reports) {
+pub async fn a_batch_may_have_several_reports_of_one_message(stores: Reports) {
     let words = ["sent", "read", "delivered", "sent", "failed", "accepted"];
     let words = words.into_iter().zip(1..);
     let batch: Vec<_> = words
@@ -125,7 +125,7 @@ pub async fn a_duplicate_is_counted_and_not_logged_again(stores: Reports) {
     model.assert_is_in(&*stores.one).await;
 }
 
-pub async fn recording_a_batch_twice_doubles_nothing(stores: Reports) {
+pub async fn recording_a_batch_is_idempotent(stores: Reports) {
     let words = ["queued", "sent", "teleported", "received"];
     let batch: Vec<_> = (0..25)
         .flat_map(|n| words.map(|word| report(&twilio_sid(n)).status(word).build()))
@@ -153,7 +153,7 @@ pub async fn the_same_sid_on_another_channel_is_another_message(stores: Reports)
     );
 }
 
-pub async fn an_earlier_report_recorded_later_moves_first_times_and_parties_back(stores: Reports) {
+pub async fn an_earlier_report_recorded_later_sets_first_times_and_parties(stores: Reports) {
     let failed = |at, code: &str, to: &str| {
         report("SM1")
             .status("failed")
@@ -184,12 +184,12 @@ pub async fn an_earlier_report_recorded_later_moves_first_times_and_parties_back
     Model::of(&history).assert_is_in(&*stores.one).await;
 }
 
-pub async fn an_empty_batch_is_no_work(stores: Reports) {
+pub async fn an_empty_batch_has_no_effect(stores: Reports) {
     assert_eq!(record(&*stores.one, &[]).await, []);
     Model::default().assert_is_in(&*stores.one).await;
 }
 
-pub async fn a_message_nobody_reported_is_none(stores: Reports) {
+pub async fn an_unknown_message_is_none(stores: Reports) {
     record(&*stores.one, &[report("SM1").build()]).await;
     for key in [key("SM2"), key_on("2", "SM1")] {
         let found = stores.one.message(&key).await;
@@ -197,8 +197,8 @@ pub async fn a_message_nobody_reported_is_none(stores: Reports) {
     }
 }
 
-pub async fn the_reports_of_a_message_come_in_the_order_they_were_recorded(stores: Reports) {
-    // Other messages in between, so that its reports do not lie side by side.
+pub async fn the_reports_of_a_message_are_listed_in_recording_order(stores: Reports) {
+    // Other messages in between, so that its reports are not adjacent in the log.
     let words = ["read", "sent", "delivered", "queued", "accepted", "failed"];
     let mut history = Vec::new();
     for (number, word) in (0..).zip(words) {

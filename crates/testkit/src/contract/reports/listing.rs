@@ -1,4 +1,4 @@
-//! Lists of messages, page by page.
+//! Listing messages in pages.
 
 use domain::page::{MessageFilter, PageSize};
 use domain::{DeliveryStatus, ErrorCode, Message, Report};
@@ -49,7 +49,7 @@ async fn recorded_traffic(store: &dyn ReportStore) -> Vec<Message> {
     Model::of(&traffic).messages()
 }
 
-pub async fn messages_are_listed_from_the_newest_to_the_oldest(stores: Reports) {
+pub async fn messages_are_listed_newest_first(stores: Reports) {
     let times = [3, 1, 2, -5, 4];
     let reports = times.map(|at| report(&format!("SM{at}")).at(at).build());
     record(&*stores.one, &reports).await;
@@ -64,7 +64,7 @@ pub async fn messages_are_listed_from_the_newest_to_the_oldest(stores: Reports) 
 pub async fn messages_of_one_microsecond_are_listed_by_key_descending(stores: Reports) {
     let hex = "f".repeat(32);
     let (sm, mm) = (format!("SM{hex}"), format!("MM{hex}"));
-    // The compact form puts all others before Twilio's own, and SM before MM.
+    // In the compact form Twilio's ids sort after all others, and MM after SM.
     let ascending = [
         ("1", "A"),
         ("1", "B"),
@@ -86,7 +86,7 @@ pub async fn messages_of_one_microsecond_are_listed_by_key_descending(stores: Re
     }
 }
 
-pub async fn pages_have_no_gap_and_no_repetition(stores: Reports) {
+pub async fn pages_of_messages_have_no_gaps_or_repetitions(stores: Reports) {
     let want = recorded_traffic(&*stores.one).await;
     for size in [1, 2, 7, 100, 239, 240, 241, 500] {
         assert_eq!(
@@ -97,7 +97,7 @@ pub async fn pages_have_no_gap_and_no_repetition(stores: Reports) {
     }
 }
 
-pub async fn a_page_that_is_just_full_is_the_last(stores: Reports) {
+pub async fn a_full_page_without_successor_is_the_last(stores: Reports) {
     record(
         &*stores.one,
         &[report("SM1").build(), report("SM2").build()],
@@ -123,7 +123,7 @@ pub async fn an_empty_store_lists_nothing(stores: Reports) {
     assert_eq!((page.items, page.next), (vec![], None));
 }
 
-pub async fn every_filter_lets_through_what_it_names(stores: Reports) {
+pub async fn every_message_filter_selects_matching_messages(stores: Reports) {
     let all = recorded_traffic(&*stores.one).await;
     let none = MessageFilter::default;
     let mut filters = vec![
@@ -233,7 +233,7 @@ pub async fn a_recipient_is_found_in_every_spelling(stores: Reports) {
     assert_eq!(found.collect::<Vec<_>>(), ["Rcs : Brand-agent\u{a0}"]);
 }
 
-pub async fn filters_hold_together_and_on_every_page(stores: Reports) {
+pub async fn filters_are_combined_and_apply_to_every_page(stores: Reports) {
     let all = recorded_traffic(&*stores.one).await;
     let filter = MessageFilter {
         channel: Some(channel_id("10")),

@@ -19,40 +19,40 @@ pub use values::*;
 macro_rules! __reports_contract {
     ([$($then:tt)*] $($arguments:tt)*) => {
         $($then)*! { $($arguments)*,
-            random_histories_give_the_domains_answer
-            one_message_may_stand_in_a_batch_several_times
+            random_histories_lead_to_the_state_of_the_domain
+            a_batch_may_have_several_reports_of_one_message
             a_duplicate_is_counted_and_not_logged_again
-            recording_a_batch_twice_doubles_nothing
+            recording_a_batch_is_idempotent
             the_same_sid_on_another_channel_is_another_message
-            an_earlier_report_recorded_later_moves_first_times_and_parties_back
-            an_empty_batch_is_no_work
-            a_message_nobody_reported_is_none
-            the_reports_of_a_message_come_in_the_order_they_were_recorded
+            an_earlier_report_recorded_later_sets_first_times_and_parties
+            an_empty_batch_has_no_effect
+            an_unknown_message_is_none
+            the_reports_of_a_message_are_listed_in_recording_order
             another_store_on_the_same_data_sees_what_was_recorded
             a_store_that_can_record_answers_ping
 
             many_writers_on_one_message_lose_nothing
             batches_in_opposite_orders_neither_deadlock_nor_fail
-            a_batch_raced_by_its_repetition_doubles_nothing
+            a_batch_raced_by_its_repetition_is_recorded_once
 
-            every_value_comes_back_as_it_was_recorded
-            long_and_foreign_values_come_back_whole
-            a_nul_in_a_field_does_no_harm
+            every_value_is_read_as_it_was_recorded
+            long_and_non_ascii_values_are_stored_unchanged
+            a_nul_in_a_field_is_stored
             sids_that_differ_in_case_are_different_messages
             times_keep_their_microseconds_in_every_year
             fields_keep_their_order_and_their_repetitions
-            fields_of_the_greatest_size_are_taken
-            a_refused_report_leaves_nothing_of_its_batch
-            one_refused_report_costs_the_others_nothing
+            fields_of_the_maximum_size_are_accepted
+            a_refused_report_rolls_back_its_batch
+            one_refused_report_does_not_prevent_recording_the_others
 
-            messages_are_listed_from_the_newest_to_the_oldest
+            messages_are_listed_newest_first
             messages_of_one_microsecond_are_listed_by_key_descending
-            pages_have_no_gap_and_no_repetition
-            a_page_that_is_just_full_is_the_last
+            pages_of_messages_have_no_gaps_or_repetitions
+            a_full_page_without_successor_is_the_last
             an_empty_store_lists_nothing
-            every_filter_lets_through_what_it_names
+            every_message_filter_selects_matching_messages
             a_recipient_is_found_in_every_spelling
-            filters_hold_together_and_on_every_page
+            filters_are_combined_and_apply_to_every_page
             a_duplicate_does_not_move_a_message_in_the_list
         }
     };

@@ -1,4 +1,4 @@
-//! What the domain says of a history, to hold a store's answer against.
+//! The state that the domain computes for a history, to compare with a store's.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,16 +9,16 @@ use ports::ReportStore;
 
 /// The messages of a history.
 #[derive(Default)]
-pub(super) struct Model(BTreeMap<MessageKey, Told>);
+pub(super) struct Model(BTreeMap<MessageKey, RecordedMessage>);
 
 /// A message, and its log: revision, effect and report.
-struct Told {
+struct RecordedMessage {
     message: Message,
     log: Vec<(i64, Effect, Report)>,
 }
 
 impl Model {
-    /// The model after a history that was recorded in this order.
+    /// Creates the model of a history that was recorded in this order.
     pub(super) fn of<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Self {
         let mut model = Self::default();
         for report in reports {
@@ -27,34 +27,34 @@ impl Model {
         model
     }
 
-    /// Takes in a batch, and says what each report did.
+    /// Records a batch and returns the effect of each report.
     pub(super) fn record(&mut self, batch: &[Report]) -> Vec<Effect> {
         batch.iter().map(|report| self.absorb(report)).collect()
     }
 
     fn absorb(&mut self, report: &Report) -> Effect {
-        let (told, effect) = match self.0.entry(report.key.clone()) {
+        let (entry, effect) = match self.0.entry(report.key.clone()) {
             Entry::Occupied(entry) => {
-                let told = entry.into_mut();
-                let effect = told.message.absorb(report);
-                (told, effect)
+                let entry = entry.into_mut();
+                let effect = entry.message.absorb(report);
+                (entry, effect)
             }
             Entry::Vacant(entry) => {
                 let (message, effect) = Message::begin(report);
                 let log = Vec::new();
-                (entry.insert(Told { message, log }), effect)
+                (entry.insert(RecordedMessage { message, log }), effect)
             }
         };
         if effect != Effect::Duplicate {
-            let revision = i64::try_from(told.message.revision()).expect("few reports");
-            told.log.push((revision, effect, report.clone()));
+            let revision = i64::try_from(entry.message.revision()).expect("few reports");
+            entry.log.push((revision, effect, report.clone()));
         }
         effect
     }
 
-    /// The messages in the order of the list.
+    /// Returns the messages in the order of the list.
     pub(super) fn messages(&self) -> Vec<Message> {
-        let mut messages: Vec<_> = self.0.values().map(|told| told.message.clone()).collect();
+        let mut messages: Vec<_> = self.0.values().map(|entry| entry.message.clone()).collect();
         messages.sort_by_key(|message| {
             let key = &message.key;
             let place = message.parties.first_reported_at;
@@ -63,9 +63,9 @@ impl Model {
         messages
     }
 
-    /// Fails unless the store says the same of every message.
+    /// Fails unless the store has the same state of every message.
     pub(super) async fn assert_is_in(&self, store: &dyn ReportStore) {
-        for (key, Told { message, log }) in &self.0 {
+        for (key, RecordedMessage { message, log }) in &self.0 {
             let found = store.message(key).await.expect("a message can be read");
             let found = found.unwrap_or_else(|| panic!("{key:?} is there"));
             assert_eq!(&found.message, message);

@@ -1,4 +1,4 @@
-//! Many writers at once.
+//! Concurrent writers.
 
 use std::collections::BTreeSet;
 
@@ -78,7 +78,7 @@ pub async fn many_writers_on_one_message_lose_nothing(stores: Reports) {
         })
         .collect();
     let effects = race(&stores, batches.clone()).await;
-    // Fifteen words, of which `failed` comes with a code too.
+    // Fifteen statuses, and `failed` once more with an error code.
     let duplicates = effects
         .iter()
         .filter(|effect| **effect == Effect::Duplicate);
@@ -119,7 +119,7 @@ pub async fn batches_in_opposite_orders_neither_deadlock_nor_fail(stores: Report
     assert_lossless(&*stores.one, &batches.concat()).await;
 }
 
-pub async fn a_batch_raced_by_its_repetition_doubles_nothing(stores: Reports) {
+pub async fn a_batch_raced_by_its_repetition_is_recorded_once(stores: Reports) {
     let reports = (0..50).map(|sid| report(&twilio_sid(sid)).status("sent").build());
     let batch: Vec<_> = reports.collect();
     let effects = race(&stores, vec![batch.clone(); 4]).await;

@@ -1,4 +1,4 @@
-//! What comes back of odd values, and what is refused.
+//! Unusual values: stored unchanged, or refused.
 
 use domain::report::FIELDS_LENGTH_MAX;
 use domain::{MessageKey, Report};
@@ -27,7 +27,7 @@ async fn assert_comes_back(stores: &Reports, reports: &[Report]) {
     Model::of(reports).assert_is_in(&*stores.one).await;
 }
 
-pub async fn every_value_comes_back_as_it_was_recorded(stores: Reports) {
+pub async fn every_value_is_read_as_it_was_recorded(stores: Reports) {
     let full = report("SM00112233445566778899aabbccddeeff")
         .channel("Tenant-7_main~x.1")
         .status("undelivered")
@@ -46,7 +46,7 @@ pub async fn every_value_comes_back_as_it_was_recorded(stores: Reports) {
     assert_comes_back(&stores, &[full.build(), bare.build()]).await;
 }
 
-pub async fn long_and_foreign_values_come_back_whole(stores: Reports) {
+pub async fn long_and_non_ascii_values_are_stored_unchanged(stores: Reports) {
     let fields = [
         (
             "Body",
@@ -83,7 +83,7 @@ pub async fn long_and_foreign_values_come_back_whole(stores: Reports) {
     assert_comes_back(&stores, &[longest.build(), many.build(), hostile.build()]).await;
 }
 
-pub async fn a_nul_in_a_field_does_no_harm(stores: Reports) {
+pub async fn a_nul_in_a_field_is_stored(stores: Reports) {
     let nul = report("SM1").fields([("Bo\0dy", "\0a\0"), ("escaped", r"\u0000")]);
     let nul = nul.status("failed").error_with_text("1", "wo\0rds").build();
     assert_comes_back(&stores, std::slice::from_ref(&nul)).await;
@@ -161,11 +161,11 @@ pub async fn fields_keep_their_order_and_their_repetitions(stores: Reports) {
     assert_comes_back(&stores, &[report("SM1").fields(fields).build()]).await;
 }
 
-pub async fn fields_of_the_greatest_size_are_taken(stores: Reports) {
+pub async fn fields_of_the_maximum_size_are_accepted(stores: Reports) {
     assert_comes_back(&stores, &[report_with_fields_of("SM1", FIELDS_LENGTH_MAX)]).await;
 }
 
-pub async fn a_refused_report_leaves_nothing_of_its_batch(stores: Reports) {
+pub async fn a_refused_report_rolls_back_its_batch(stores: Reports) {
     let before = report("SM1").status("sent").build();
     record(&*stores.one, std::slice::from_ref(&before)).await;
     let batch = [
@@ -190,7 +190,7 @@ pub async fn a_refused_report_leaves_nothing_of_its_batch(stores: Reports) {
         .await;
 }
 
-pub async fn one_refused_report_costs_the_others_nothing(stores: Reports) {
+pub async fn one_refused_report_does_not_prevent_recording_the_others(stores: Reports) {
     let refused: MessageKey = key(&twilio_sid(613));
     let batch: Vec<_> = (0..1_000)
         .map(|n| match twilio_sid(n) {

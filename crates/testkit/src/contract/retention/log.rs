@@ -1,4 +1,4 @@
-//! Reports that are too old, and who reads behind them.
+//! Removing old reports, and readers before the cut.
 
 use std::num::NonZeroU16;
 
@@ -10,18 +10,18 @@ use tokio::task::JoinSet;
 
 use super::RetainingStore;
 use super::steps::{
-    DAY, Retained, history, prune_all, prune_reports, record_all, record_new, sweep,
+    DAY, Retained, history, prune_all, prune_reports, record_all, record_new, run_scans,
 };
 use crate::builders::{key, report, time};
 use crate::contract::log::page;
 use crate::contract::reports::record;
 
-/// What is left of a log, read from the oldest there is.
+/// Returns the remaining entries of the log, oldest first.
 async fn left(stores: &Retained) -> Vec<LogEntry> {
     page(&*stores.other, None, 1_000).await.entries
 }
 
-/// `Some` if reports behind a position are gone.
+/// Returns the oldest position if reports after `after` were removed.
 async fn pruned(store: &dyn RetainingStore, after: LogPosition) -> Option<LogPosition> {
     let read = store.read(Some(after), NonZeroU16::MAX).await;
     match read.expect("the log can be read") {
@@ -30,7 +30,7 @@ async fn pruned(store: &dyn RetainingStore, after: LogPosition) -> Option<LogPos
     }
 }
 
-/// Fails unless of this log the first reports, and no others, are gone.
+/// Fails unless exactly the first `gone` reports of the log were removed.
 async fn assert_gone(stores: &Retained, all: &[LogEntry], gone: usize) {
     assert_eq!(left(stores).await, all[gone..]);
     for (place, entry) in all.iter().enumerate() {
@@ -52,7 +52,7 @@ async fn assert_gone(stores: &Retained, all: &[LogEntry], gone: usize) {
     assert_eq!(page(&*stores.one, from, 1_000).await.entries, all[gone..]);
 }
 
-pub async fn old_reports_go_and_readers_behind_are_told(stores: Retained) {
+pub async fn old_reports_are_removed_and_readers_before_the_cut_get_pruned(stores: Retained) {
     let all = record_all(&stores, &history()).await;
     prune_all(&*stores.one, DAY).await;
     assert_gone(&stores, &all, 2).await;
@@ -62,13 +62,13 @@ pub async fn old_reports_go_and_readers_behind_are_told(stores: Retained) {
     assert_gone(&stores, &all, 6).await;
 }
 
-pub async fn old_days_that_were_made_room_for_go_as_well(stores: Retained) {
+pub async fn old_days_with_partitions_are_removed(stores: Retained) {
     let made = stores.one.make_partitions(time(DAY)).await;
     made.expect("the store is there");
-    old_reports_go_and_readers_behind_are_told(stores).await;
+    old_reports_are_removed_and_readers_before_the_cut_get_pruned(stores).await;
 }
 
-pub async fn a_log_that_is_all_old_goes_and_begins_anew(stores: Retained) {
+pub async fn an_expired_log_is_removed_and_can_be_written_again(stores: Retained) {
     let made = stores.one.make_partitions(time(0)).await;
     made.expect("the store is there");
     let mut all = record_all(&stores, &history()).await;
@@ -85,7 +85,7 @@ pub async fn a_log_that_is_all_old_goes_and_begins_anew(stores: Retained) {
     assert_gone(&stores, &all, 8).await;
 }
 
-pub async fn an_old_report_that_was_recorded_lately_stays(stores: Retained) {
+pub async fn a_recently_recorded_old_report_is_kept(stores: Retained) {
     let history = [5 * DAY, 0, 1].map(|at| report(&format!("SM{at}")).at(at).build());
     let all = record_all(&stores, &history).await;
     prune_all(&*stores.one, 3 * DAY).await;
@@ -118,7 +118,7 @@ pub async fn a_report_dated_after_the_current_time_holds_the_log_until_it_is_rel
     released.expect("the store is there");
     let first = stores.other.first_report().await;
     assert_eq!(first.expect("readable"), Some(time(1)));
-    // What comes later is not released.
+    // Reports recorded later are not released.
     record_new(&stores, &[report("SM7").at(8_000 * DAY).build()]).await;
     all.extend(left(&stores).await.pop());
     prune_all(&*stores.one, 3 * DAY).await;
@@ -136,7 +136,7 @@ pub async fn no_step_removes_more_than_its_budget(stores: Retained) {
     }
 }
 
-pub async fn racing_steps_remove_everything_once(stores: Retained) {
+pub async fn racing_retention_steps_remove_every_report_once(stores: Retained) {
     let made = stores.one.make_partitions(time(0)).await;
     made.expect("the store is there");
     let all = record_all(&stores, &history()).await;
@@ -149,21 +149,21 @@ pub async fn racing_steps_remove_everything_once(stores: Retained) {
     assert_gone(&stores, &all, 6).await;
 }
 
-pub async fn a_log_of_new_reports_stays_as_it_is(stores: Retained) {
+pub async fn a_log_of_new_reports_is_not_pruned(stores: Retained) {
     let nothing = Pruning {
         rows: 0,
         days: 0,
         done: true,
     };
     assert_eq!(prune_reports(&*stores.one, DAY, 10).await, nothing);
-    assert_eq!(sweep(&*stores.one, 2 * DAY, 1, 10).await, [0]);
+    assert_eq!(run_scans(&*stores.one, 2 * DAY, 1, 10).await, [0]);
     let all = record_all(&stores, &history()).await;
     assert_eq!(prune_reports(&*stores.one, 0, 10).await, nothing);
-    assert_eq!(sweep(&*stores.one, 3 * DAY, 3, 10).await, [0]);
+    assert_eq!(run_scans(&*stores.one, 3 * DAY, 3, 10).await, [0]);
     assert_gone(&stores, &all, 0).await;
 }
 
-pub async fn a_message_without_its_reports_still_tells_them(stores: Retained) {
+pub async fn a_message_keeps_its_state_without_its_reports(stores: Retained) {
     let history = [("sent", 1), ("failed", 2), ("read", DAY)];
     let history = history.map(|(word, at)| report("SM1").status(word).at(at).build());
     record_all(&stores, &history).await;
@@ -179,7 +179,7 @@ pub async fn a_message_without_its_reports_still_tells_them(stores: Retained) {
     assert_eq!(record(&*stores.one, &[again]).await, [Effect::Duplicate]);
 }
 
-pub async fn a_report_after_those_that_are_gone_knows_what_they_said(stores: Retained) {
+pub async fn a_report_after_pruned_ones_has_the_state_before_it(stores: Retained) {
     let words = [("sent", 1), ("failed", 2)];
     let history = words.map(|(word, at)| report("SM1").status(word).at(at).build());
     record_all(&stores, &history).await;
@@ -201,7 +201,7 @@ pub async fn a_report_after_those_that_are_gone_knows_what_they_said(stores: Ret
     assert_eq!(events[0].timeline.steps().count(), 3);
 }
 
-pub async fn days_are_made_room_for_once(stores: Retained) {
+pub async fn partitions_are_created_once(stores: Retained) {
     let all = record_all(&stores, &history()).await;
     for _ in 0..2 {
         let mut racers = JoinSet::new();

@@ -1,21 +1,21 @@
-//! Messages that are too old.
+//! Removing old messages.
 
 use domain::Effect;
 use tokio::task::JoinSet;
 
 use super::steps::{
-    DAY, Retained, days, days_left, history, keep_messages, prune_all, record_all,
-    record_forgotten, sweep,
+    DAY, Retained, days, days_left, history, keep_messages, prune_all, record_all, record_pruned,
+    run_scans,
 };
 use crate::builders::{key, key_on, report, time, twilio_sid};
 use crate::contract::reports::record;
 
-pub async fn old_messages_go_when_their_reports_are_gone(stores: Retained) {
+pub async fn old_messages_are_removed_after_their_reports(stores: Retained) {
     record_all(&stores, &history()).await;
-    let kept = sweep(&*stores.one, 11 * DAY, 1, 100).await;
+    let kept = run_scans(&*stores.one, 11 * DAY, 1, 100).await;
     assert_eq!(kept, [0], "the log has them");
     prune_all(&*stores.one, 2 * DAY).await;
-    assert_eq!(sweep(&*stores.other, 12 * DAY, 1, 100).await, [4]);
+    assert_eq!(run_scans(&*stores.other, 12 * DAY, 1, 100).await, [4]);
     for n in 0..8 {
         let found = stores.one.message(&key(&twilio_sid(n))).await;
         assert_eq!(found.expect("readable").is_some(), n >= 4, "message {n}");
@@ -24,26 +24,26 @@ pub async fn old_messages_go_when_their_reports_are_gone(stores: Retained) {
     assert_eq!(record(&*stores.one, &[anew]).await, [Effect::Advanced]);
 }
 
-pub async fn a_message_that_was_heard_of_lately_stays(stores: Retained) {
+pub async fn a_recently_reported_message_is_kept(stores: Retained) {
     let sent = |at| report("SM1").status("sent").at(at).build();
     record_all(&stores, &[sent(0), sent(5 * DAY)]).await;
     prune_all(&*stores.one, 3 * DAY).await;
-    assert_eq!(sweep(&*stores.one, 4 * DAY, 1, 10).await, [0]);
-    assert_eq!(sweep(&*stores.one, 6 * DAY, 1, 10).await, [0]);
-    assert_eq!(sweep(&*stores.one, 7 * DAY, 1, 10).await, [1]);
+    assert_eq!(run_scans(&*stores.one, 4 * DAY, 1, 10).await, [0]);
+    assert_eq!(run_scans(&*stores.one, 6 * DAY, 1, 10).await, [0]);
+    assert_eq!(run_scans(&*stores.one, 7 * DAY, 1, 10).await, [1]);
 }
 
-pub async fn a_message_that_is_reported_on_meanwhile_stays(stores: Retained) {
+pub async fn a_message_reported_during_the_scan_is_kept(stores: Retained) {
     let channels = ["short", "plain"];
     keep_messages(&stores, "short", Some(1)).await;
-    record_forgotten(&stores, &channels, 0..40).await;
+    record_pruned(&stores, &channels, 0..40).await;
     let mut racers = JoinSet::new();
     for racer in 0..6_usize {
         let store = stores.nth(racer);
         racers.spawn(async move {
-            // A walk of its own for each, so that none of them rests.
+            // A scan for each, so that none waits for the next day.
             let keep = u16::try_from(racer).expect("small") + 2;
-            sweep(&*store, 60 * DAY, keep, 3).await;
+            run_scans(&*store, 60 * DAY, keep, 3).await;
         });
         let store = stores.nth(racer + 1);
         racers.spawn(async move {

@@ -4,7 +4,7 @@ pub mod channels;
 pub mod log;
 pub mod messages;
 pub mod runs;
-pub mod walks;
+pub mod scans;
 
 mod steps;
 
@@ -12,7 +12,7 @@ pub use channels::*;
 pub use log::*;
 pub use messages::*;
 pub use runs::*;
-pub use walks::*;
+pub use scans::*;
 
 use ports::{ChannelStore, EventLog, Maintenance, ReportStore};
 
@@ -22,39 +22,39 @@ use ports::{ChannelStore, EventLog, Maintenance, ReportStore};
 macro_rules! __retention_contract {
     ([$($then:tt)*] $($arguments:tt)*) => {
         $($then)*! { $($arguments)*,
-            old_reports_go_and_readers_behind_are_told
-            old_days_that_were_made_room_for_go_as_well
-            a_log_that_is_all_old_goes_and_begins_anew
-            an_old_report_that_was_recorded_lately_stays
+            old_reports_are_removed_and_readers_before_the_cut_get_pruned
+            old_days_with_partitions_are_removed
+            an_expired_log_is_removed_and_can_be_written_again
+            a_recently_recorded_old_report_is_kept
             a_clock_in_the_past_removes_nothing
             a_report_dated_after_the_current_time_holds_the_log_until_it_is_released
             no_step_removes_more_than_its_budget
-            racing_steps_remove_everything_once
-            a_log_of_new_reports_stays_as_it_is
-            a_message_without_its_reports_still_tells_them
-            a_report_after_those_that_are_gone_knows_what_they_said
-            days_are_made_room_for_once
+            racing_retention_steps_remove_every_report_once
+            a_log_of_new_reports_is_not_pruned
+            a_message_keeps_its_state_without_its_reports
+            a_report_after_pruned_ones_has_the_state_before_it
+            partitions_are_created_once
 
-            old_messages_go_when_their_reports_are_gone
-            a_message_that_was_heard_of_lately_stays
-            a_message_that_is_reported_on_meanwhile_stays
+            old_messages_are_removed_after_their_reports
+            a_recently_reported_message_is_kept
+            a_message_reported_during_the_scan_is_kept
 
-            no_step_looks_at_more_messages_than_its_budget
-            messages_that_stay_are_not_looked_at_again_within_a_day
-            a_walk_that_takes_longer_than_a_day_comes_to_its_end
-            a_message_heard_of_at_an_earlier_time_goes_with_the_next_walk
-            a_clock_that_is_set_back_stops_nothing
-            racing_steps_remove_every_message_once
+            no_step_examines_more_messages_than_its_budget
+            kept_messages_are_not_examined_again_within_a_day
+            a_scan_that_takes_longer_than_a_day_completes
+            a_message_moved_before_the_cursor_is_removed_by_the_next_scan
+            setting_the_clock_back_does_not_stop_the_scan
+            racing_scan_steps_remove_every_message_once
 
-            a_shorter_time_removes_messages_of_its_channel_only
-            a_longer_time_keeps_the_messages_of_its_channel
+            a_shorter_retention_removes_messages_of_its_channel_only
+            a_longer_retention_keeps_the_messages_of_its_channel
             a_message_of_a_channel_stays_while_the_log_has_its_reports
-            a_changed_time_is_gone_by_at_once
-            a_time_that_is_taken_back_is_the_services_again
-            messages_of_a_removed_channel_go_by_the_services_time
+            a_changed_retention_takes_effect_immediately
+            removing_a_channels_retention_restores_the_general_one
+            messages_of_a_removed_channel_have_the_general_retention
 
-            a_run_is_noted_for_its_kind
-            what_is_older_than_a_time_is_known
+            a_retention_run_is_stored_per_kind
+            has_older_finds_expired_data
         }
     };
 }

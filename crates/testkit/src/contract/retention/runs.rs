@@ -1,11 +1,11 @@
-//! When retention last ran, and what there is to remove.
+//! Stored retention runs, and whether there is expired data.
 
 use ports::maintenance::{RetentionKind, RetentionRun};
 
 use super::steps::{DAY, Retained, history, keep_messages, record_all};
 use crate::builders::time;
 
-pub async fn a_run_is_noted_for_its_kind(stores: Retained) {
+pub async fn a_retention_run_is_stored_per_kind(stores: Retained) {
     let last_run = async |kind| {
         let clock = stores.other.retention_clock(kind, time(DAY)).await;
         clock.expect("the store is there").last_run
@@ -26,7 +26,7 @@ pub async fn a_run_is_noted_for_its_kind(stores: Retained) {
     }
 }
 
-pub async fn what_is_older_than_a_time_is_known(stores: Retained) {
+pub async fn has_older_finds_expired_data(stores: Retained) {
     let has_older = async |kind, before, now| {
         let older = stores.other.has_older(kind, time(before), time(now)).await;
         older.expect("the store is there")

@@ -1,4 +1,4 @@
-//! What these tests have in common.
+//! Steps shared by several tests.
 
 use std::num::NonZeroU32;
 use std::ops::Range;
@@ -19,7 +19,7 @@ pub(super) type Retained = Stores<dyn RetainingStore>;
 
 pub(super) const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// Two reports of each of four days, the first days first.
+/// Returns two reports of each of four days, oldest first.
 pub(super) fn history() -> Vec<Report> {
     (0_i64..8)
         .map(|n| {
@@ -48,22 +48,27 @@ pub(super) async fn prune_reports(store: &dyn RetainingStore, before: i64, rows:
     pruned.expect("the store is there")
 }
 
-/// Removes what is too old, step by step.
+/// Removes expired reports in steps of three.
 pub(super) async fn prune_all(store: &dyn RetainingStore, before: i64) {
     for _ in 0..100 {
         if prune_reports(store, before, 3).await.done {
             return;
         }
     }
-    panic!("it never ends");
+    panic!("it does not finish");
 }
 
-/// The result of [`sweep`] when no scan is due.
+/// The result of [`run_scans`] when no scan is due.
 pub(super) const NO_STEPS: [u64; 0] = [];
 
 /// Runs steps of the retention scans over messages until all are finished. Returns how many
 /// messages each step removed.
-pub(super) async fn sweep(store: &dyn RetainingStore, now: i64, keep: u16, rows: u32) -> Vec<u64> {
+pub(super) async fn run_scans(
+    store: &dyn RetainingStore,
+    now: i64,
+    keep: u16,
+    rows: u32,
+) -> Vec<u64> {
     let mut removed = Vec::new();
     for _ in 0..1_000 {
         match step(store, now, keep, rows).await {
@@ -71,10 +76,10 @@ pub(super) async fn sweep(store: &dyn RetainingStore, now: i64, keep: u16, rows:
             None => return removed,
         }
     }
-    panic!("it never ends");
+    panic!("it does not finish");
 }
 
-/// One step of a walk; `None` if there is none to go on with.
+/// Runs one step of a scan; `None` if no scan is due or unfinished.
 pub(super) async fn step(
     store: &dyn RetainingStore,
     now: i64,
@@ -90,7 +95,7 @@ pub(super) async fn step(
     (!pruned.done).then_some(pruned.rows)
 }
 
-/// Gives a channel a time of its own, or takes it back.
+/// Sets or removes the retention of a channel.
 pub(super) async fn keep_messages(stores: &Retained, id: &str, days: Option<u16>) {
     let store = &*stores.one;
     let found = store.find(&channel_id(id)).await.expect("readable");
@@ -109,7 +114,7 @@ pub(super) async fn keep_messages(stores: &Retained, id: &str, days: Option<u16>
     assert_eq!(change.expect("the store is there"), Change::Done);
 }
 
-/// Records new reports, and waits until they can be read; the log may have forgotten others.
+/// Records new reports and waits until they can be read; older ones may be pruned.
 pub(super) async fn record_new(stores: &Retained, reports: &[Report]) {
     record(&*stores.one, reports).await;
     let last = reports.last().expect("some reports");
@@ -122,8 +127,8 @@ pub(super) async fn record_new(stores: &Retained, reports: &[Report]) {
     }
 }
 
-/// Records a message for each of these days, on each of these channels: told of at the
-/// beginning of the day, and no more.
+/// Records a message for each of these days on each of these channels, with one report at the
+/// beginning of the day.
 pub(super) async fn record_days(stores: &Retained, channels: &[&str], days: Range<u32>) {
     let mut reports = Vec::new();
     for day in days {
@@ -135,14 +140,14 @@ pub(super) async fn record_days(stores: &Retained, channels: &[&str], days: Rang
     record_new(stores, &reports).await;
 }
 
-/// The same, and the log has forgotten them.
-pub(super) async fn record_forgotten(stores: &Retained, channels: &[&str], days: Range<u32>) {
+/// Like [`record_days`], and removes the reports from the log.
+pub(super) async fn record_pruned(stores: &Retained, channels: &[&str], days: Range<u32>) {
     let end = i64::from(days.end);
     record_days(stores, channels, days).await;
     prune_all(&*stores.one, end * DAY).await;
 }
 
-/// The days of which a channel has messages.
+/// Returns the days of which a channel has messages.
 pub(super) async fn days_left(stores: &Retained, channel: &str) -> Vec<u32> {
     let mut left = Vec::new();
     for day in 0..100 {
@@ -153,7 +158,7 @@ pub(super) async fn days_left(stores: &Retained, channel: &str) -> Vec<u32> {
     left
 }
 
-/// A range, to be compared with [`days_left`].
+/// Returns a range to compare with [`days_left`].
 pub(super) fn days(range: Range<u32>) -> Vec<u32> {
     range.collect()
 }

@@ -1,18 +1,18 @@
-//! Attempts, counted.
+//! Counting attempts.
 
 use domain::delivery::{Attempt, Attempts};
 use domain::{Delivery, DeliveryState, SubscriptionId};
 use ports::subscriptions::{MAX_RECENT, RecentAttempts};
 
-use super::PushingStore;
-use super::steps::{Pushing, add, claim, claimed, id, record, remove};
+use super::EventDeliveryStore;
+use super::steps::{EventDelivery, add, claim, claimed, id, record, remove};
 use crate::builders::{delivery, failed_attempt, subscription, subscription_id, time};
 
 const NOW: i64 = 1_795_370_000_000_000;
 const MINUTE: i64 = 60 * 1_000_000;
 
 async fn counted(
-    store: &dyn PushingStore,
+    store: &dyn EventDeliveryStore,
     subscription: SubscriptionId,
     since: i64,
 ) -> RecentAttempts {
@@ -28,8 +28,8 @@ fn recent(since: i64, delivered: u64, failed: u64) -> RecentAttempts {
     }
 }
 
-/// A delivery that was tried at these times, the last time with success if it is
-/// delivered.
+/// Returns a delivery with attempts at these times, the last of which succeeded if the state is
+/// `Delivered`.
 fn tried(report: i64, state: DeliveryState, at: &[i64]) -> Delivery {
     let mut attempts = Attempts::default();
     for at in at {
@@ -54,7 +54,7 @@ fn tried(report: i64, state: DeliveryState, at: &[i64]) -> Delivery {
     delivery
 }
 
-pub async fn attempts_are_counted_by_how_they_ended_and_when_they_began(stores: Pushing) {
+pub async fn attempts_are_counted_by_outcome_and_start_time(stores: EventDelivery) {
     assert_eq!(counted(&*stores.one, id(), NOW).await, recent(NOW, 0, 0));
     let lease = claimed(&stores).await;
     let deliveries = [
@@ -87,7 +87,7 @@ pub async fn attempts_are_counted_by_how_they_ended_and_when_they_began(stores: 
     }
 }
 
-pub async fn attempts_of_other_subscriptions_are_not_counted(stores: Pushing) {
+pub async fn attempts_of_other_subscriptions_are_not_counted(stores: EventDelivery) {
     for number in 1..3 {
         add(&*stores.one, &subscription(number)).await;
         let lease = claim(&*stores.one).await.lease;
@@ -107,7 +107,7 @@ pub async fn attempts_of_other_subscriptions_are_not_counted(stores: Pushing) {
     assert_eq!(other, recent(NOW, 1, 2));
 }
 
-pub async fn where_too_much_has_ended_attempts_are_counted_from_a_later_time(stores: Pushing) {
+pub async fn the_counted_window_is_truncated_at_its_limit(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let most = i64::try_from(MAX_RECENT).expect("small");
     let deliveries: Vec<_> = (1..=most)
@@ -120,7 +120,7 @@ pub async fn where_too_much_has_ended_attempts_are_counted_from_a_later_time(sto
     let more = [1, 2].map(|n| tried(most + n, DeliveryState::Delivered, &[NOW + (most + n) * 10]));
     let more: Vec<_> = more.into_iter().chain([pending]).collect();
     assert!(record(&*stores.one, &lease, 1, &more).await);
-    // The second one, whose attempt began at 20, ended at 25 and was not looked at.
+    // The pending delivery is not counted: its last attempt, at 25, is before the window.
     let found = counted(&*stores.one, id(), NOW).await;
     assert_eq!(found, recent(NOW + 26, MAX_RECENT as u64, 0));
     let found = counted(&*stores.one, id(), NOW + most * 10).await;

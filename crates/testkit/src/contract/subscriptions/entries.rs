@@ -10,8 +10,8 @@ use ports::{DeliveryQueue, SubscriptionStore};
 use tokio::task::JoinSet;
 
 use super::steps::{
-    Pushing, add, change, claim, claimed, find, id, kept, listed, record, release, remove, several,
-    status,
+    EventDelivery, add, change, claim, claimed, find, id, listed, record, release, remove, several,
+    status, stored,
 };
 use crate::builders::{channel_id, failed_attempt, subscription, subscription_id, time};
 
@@ -56,7 +56,7 @@ fn fresh(subscription: &Subscription, position: i64) -> SubscriptionStatus {
     }
 }
 
-pub async fn a_subscription_comes_back_as_it_was_added(stores: Pushing) {
+pub async fn a_subscription_is_found_as_it_was_added(stores: EventDelivery) {
     let nothing = EventFilter {
         channels: Some([].into()),
         types: Some([].into()),
@@ -80,7 +80,7 @@ pub async fn a_subscription_comes_back_as_it_was_added(stores: Pushing) {
     }
 }
 
-pub async fn a_subscription_nobody_added_is_none(stores: Pushing) {
+pub async fn an_unknown_subscription_is_none(stores: EventDelivery) {
     assert_eq!(find(&*stores.one, id()).await, None);
     assert!(!change(&*stores.one, &subscription(1)).await);
     assert!(!remove(&*stores.one, id()).await);
@@ -88,7 +88,7 @@ pub async fn a_subscription_nobody_added_is_none(stores: Pushing) {
     assert_eq!(find(&*stores.other, id()).await, None);
 }
 
-pub async fn subscriptions_are_listed_from_the_oldest(stores: Pushing) {
+pub async fn subscriptions_are_listed_oldest_first(stores: EventDelivery) {
     let list = stores.one.list().await.expect("the store is there");
     assert_eq!(list, []);
     for (number, at) in [(1, 30), (u128::MAX, 20), (3, 20), (2, 20), (4, 10)] {
@@ -106,7 +106,7 @@ pub async fn subscriptions_are_listed_from_the_oldest(stores: Pushing) {
     }
 }
 
-pub async fn an_id_is_added_once_and_does_not_come_again(stores: Pushing) {
+pub async fn an_id_is_added_once_and_never_reused(stores: EventDelivery) {
     let store = &*stores.one;
     add(store, &subscription(1)).await;
     let again = || async {
@@ -120,7 +120,7 @@ pub async fn an_id_is_added_once_and_does_not_come_again(stores: Pushing) {
     assert_eq!(find(store, id()).await, None);
 }
 
-pub async fn a_change_replaces_everything_but_the_origin(stores: Pushing) {
+pub async fn a_change_replaces_everything_but_the_creation_time(stores: EventDelivery) {
     let store = &*stores.one;
     add(store, &subscription(1)).await;
     let changed = Subscription {
@@ -141,7 +141,7 @@ pub async fn a_change_replaces_everything_but_the_origin(stores: Pushing) {
     assert_eq!(status(store, id()).await, fresh(&back, 0));
 }
 
-pub async fn a_change_of_another_version_is_refused(stores: Pushing) {
+pub async fn a_change_of_another_version_is_refused(stores: EventDelivery) {
     let store = &*stores.one;
     add(store, &full(1)).await;
     for version in [i64::MIN, 1, 40, 41, 43, i64::MAX] {
@@ -154,7 +154,7 @@ pub async fn a_change_of_another_version_is_refused(stores: Pushing) {
     assert_eq!(status(store, id()).await, fresh(&full(1), 0));
 }
 
-pub async fn one_of_many_racing_changes_is_made(stores: Pushing) {
+pub async fn one_of_many_racing_changes_succeeds(stores: EventDelivery) {
     add(&*stores.one, &subscription(1)).await;
     let mut racers = JoinSet::new();
     for racer in 0..16 {
@@ -173,7 +173,7 @@ pub async fn one_of_many_racing_changes_is_made(stores: Pushing) {
     assert_eq!(status(&*stores.one, id()).await, fresh(made, 0));
 }
 
-pub async fn one_that_becomes_active_again_is_not_failing_any_more(stores: Pushing) {
+pub async fn a_reactivated_subscription_is_not_failing(stores: EventDelivery) {
     let store = &*stores.one;
     let failing_since = Some(time(5));
     let lease = claimed(&stores).await;
@@ -205,7 +205,7 @@ pub async fn one_that_becomes_active_again_is_not_failing_any_more(stores: Pushi
     }
 }
 
-pub async fn a_removed_subscription_is_gone_with_its_deliveries(stores: Pushing) {
+pub async fn removing_a_subscription_removes_its_deliveries(stores: EventDelivery) {
     let store = &*stores.one;
     let lease = claimed(&stores).await;
     let deliveries = several(1..4, DeliveryState::Dead);
@@ -216,7 +216,7 @@ pub async fn a_removed_subscription_is_gone_with_its_deliveries(stores: Pushing)
         assert_eq!(find(store, id()).await, None);
         assert_eq!(store.list().await.expect("the store is there"), []);
         assert_eq!(listed(store, &DeliveryFilter::of(id()), 10).await, []);
-        assert_eq!(kept(store, deliveries[0].key).await, None);
+        assert_eq!(stored(store, deliveries[0].key).await, None);
     }
     let now = time(9);
     let (all, one) = (DeliveryFilter::of(id()), deliveries[0].key);
@@ -228,7 +228,7 @@ pub async fn a_removed_subscription_is_gone_with_its_deliveries(stores: Pushing)
     assert!(!rewound.expect("the store is there"));
 }
 
-pub async fn a_status_counts_what_is_open_and_what_is_dead(stores: Pushing) {
+pub async fn a_status_counts_pending_and_dead_deliveries(stores: EventDelivery) {
     let store = &*stores.one;
     let lease = claimed(&stores).await;
     assert_eq!(

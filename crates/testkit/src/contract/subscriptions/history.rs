@@ -1,4 +1,4 @@
-//! Deliveries listed, and tried again.
+//! Listing, retrying and replaying deliveries.
 
 use domain::delivery::DeliveryFilter;
 use domain::page::PageSize;
@@ -9,12 +9,12 @@ use ports::ReportStore;
 use ports::subscriptions::MAX_RETRIED;
 
 use super::steps::{
-    Pushing, add, claim, claimed, id, kept, listed, pending, record, release, reports, several,
-    status,
+    EventDelivery, add, claim, claimed, id, listed, pending, record, release, reports, several,
+    status, stored,
 };
 use crate::builders::{delivery, key, report, subscription, subscription_id, time};
 
-pub async fn deliveries_come_from_the_latest_report_in_pages_without_gap(stores: Pushing) {
+pub async fn deliveries_are_listed_newest_first_in_pages_without_gaps(stores: EventDelivery) {
     let all = DeliveryFilter::of(id());
     assert_eq!(listed(&*stores.one, &all, 1).await, []);
     let lease = claimed(&stores).await;
@@ -42,7 +42,7 @@ pub async fn deliveries_come_from_the_latest_report_in_pages_without_gap(stores:
     assert_eq!(full.expect("the store is there").next, None);
 }
 
-pub async fn every_filter_of_deliveries_lets_through_what_it_names(stores: Pushing) {
+pub async fn every_delivery_filter_selects_matching_deliveries(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let states = DeliveryState::ALL.into_iter().cycle();
     let types = EventType::ALL.into_iter().cycle();
@@ -85,7 +85,7 @@ pub async fn every_filter_of_deliveries_lets_through_what_it_names(stores: Pushi
     }
 }
 
-pub async fn deliveries_of_a_known_message_are_found(stores: Pushing) {
+pub async fn deliveries_of_a_known_message_are_found(stores: EventDelivery) {
     let words = ["queued", "sent", "delivered", "read"];
     for word in words {
         let batch = ["SM1", "SM2"].map(|sid| report(sid).status(word).build());
@@ -137,16 +137,16 @@ pub async fn deliveries_of_a_known_message_are_found(stores: Pushing) {
             .iter()
             .eq(wanted)
     );
-    let nobodys = DeliveryFilter {
+    let unknown = DeliveryFilter {
         message: Some(key("SM3")),
         ..filter
     };
-    assert_eq!(listed(&*stores.other, &nobodys, 100).await, []);
+    assert_eq!(listed(&*stores.other, &unknown, 100).await, []);
 }
 
-pub async fn a_delivery_nobody_recorded_is_none(stores: Pushing) {
+pub async fn an_unknown_delivery_is_none(stores: EventDelivery) {
     let one = delivery(id(), 1, DeliveryState::Dead);
-    assert_eq!(kept(&*stores.one, one.key).await, None);
+    assert_eq!(stored(&*stores.one, one.key).await, None);
     let lease = claimed(&stores).await;
     assert!(record(&*stores.one, &lease, 1, std::slice::from_ref(&one)).await);
     let subscription = subscription_id(2);
@@ -164,13 +164,13 @@ pub async fn a_delivery_nobody_recorded_is_none(stores: Pushing) {
             ..one.key
         },
     ] {
-        assert_eq!(kept(&*stores.one, other).await, None);
+        assert_eq!(stored(&*stores.one, other).await, None);
         let retried = stores.one.retry(other, time(9)).await;
         assert!(!retried.expect("the store is there"));
     }
 }
 
-pub async fn a_retried_delivery_is_open_with_its_history(stores: Pushing) {
+pub async fn a_retried_delivery_is_pending_and_keeps_its_history(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let states = DeliveryState::ALL.into_iter().zip(1..);
     let mut all: Vec<_> = states.map(|(state, n)| delivery(id(), n, state)).collect();
@@ -188,7 +188,7 @@ pub async fn a_retried_delivery_is_open_with_its_history(stores: Pushing) {
         for done in [done, false] {
             let retried = stores.other.retry(delivery.key, now).await;
             assert_eq!(retried.expect("the store is there"), done, "{delivery:?}");
-            let found = kept(&*stores.one, delivery.key).await;
+            let found = stored(&*stores.one, delivery.key).await;
             assert_eq!(found.as_ref(), Some(&wanted));
         }
         left.extend(Some(wanted).filter(|it| it.state.is_pending()));
@@ -199,23 +199,23 @@ pub async fn a_retried_delivery_is_open_with_its_history(stores: Pushing) {
 }
 
 /// Holds for a single retry, a retry of all, and a replay.
-pub async fn a_retried_delivery_has_as_long_as_a_new_one(stores: Pushing) {
+pub async fn a_retried_delivery_is_retried_as_long_as_a_new_one(stores: EventDelivery) {
     let lease = claimed(&stores).await;
-    let told = |n, state| Delivery {
+    let old = |n, state| Delivery {
         retrying_since: time(70),
         cooldown_until: Some(time(80)),
         ..delivery(id(), n, state)
     };
     let all = [
-        told(1, DeliveryState::Dead),
-        told(2, DeliveryState::Dead),
-        told(3, DeliveryState::Retrying),
-        told(4, DeliveryState::Dead),
+        old(1, DeliveryState::Dead),
+        old(2, DeliveryState::Dead),
+        old(3, DeliveryState::Retrying),
+        old(4, DeliveryState::Dead),
     ];
     assert!(record(&*stores.one, &lease, 4, &all).await);
     for delivery in &all {
         assert_eq!(
-            kept(&*stores.other, delivery.key).await.as_ref(),
+            stored(&*stores.other, delivery.key).await.as_ref(),
             Some(delivery)
         );
     }
@@ -233,13 +233,15 @@ pub async fn a_retried_delivery_has_as_long_as_a_new_one(stores: Pushing) {
     };
     let enqueued = store.enqueue(id(), &[again]).await;
     assert!(enqueued.expect("the store is there"));
-    let found = kept(store, all[3].key).await.expect("it is there");
+    let found = stored(store, all[3].key).await.expect("it is there");
     assert_eq!(found.retrying_since, time(91));
     let retried = store.retry_all(&DeliveryFilter::of(id()), time(92)).await;
-    // All but the first, whose time it is.
+    // All but the first, which is due.
     assert_eq!(retried.expect("the store is there"), 3);
     for (delivery, since) in all.iter().zip([90, 92, 92, 92]) {
-        let found = kept(&*stores.one, delivery.key).await.expect("it is there");
+        let found = stored(&*stores.one, delivery.key)
+            .await
+            .expect("it is there");
         assert_eq!(
             (found.retrying_since, found.cooldown_until),
             (time(since), None)
@@ -248,7 +250,7 @@ pub async fn a_retried_delivery_has_as_long_as_a_new_one(stores: Pushing) {
     }
 }
 
-pub async fn retrying_all_takes_what_the_filter_lets_through(stores: Pushing) {
+pub async fn retry_all_retries_matching_deliveries(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let states = DeliveryState::ALL.into_iter().cycle();
     let mut all: Vec<_> = (0..40)
@@ -274,7 +276,7 @@ pub async fn retrying_all_takes_what_the_filter_lets_through(stores: Pushing) {
     }
 }
 
-pub async fn retrying_all_is_done_in_steps(stores: Pushing) {
+pub async fn retry_all_runs_in_steps(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let most = i64::try_from(MAX_RETRIED).expect("small");
     let all = several(0..most + 5, DeliveryState::Dead);
@@ -294,7 +296,7 @@ pub async fn retrying_all_is_done_in_steps(stores: Pushing) {
     }
 }
 
-pub async fn enqueued_deliveries_are_open_for_the_next_claim(stores: Pushing) {
+pub async fn enqueued_deliveries_are_pending_at_the_next_claim(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let delivered = several(1..3, DeliveryState::Delivered);
     assert!(record(&*stores.one, &lease, 7, &delivered).await);
@@ -315,7 +317,7 @@ pub async fn enqueued_deliveries_are_open_for_the_next_claim(stores: Pushing) {
     assert_eq!(status(&*stores.one, id()).await.pending, 3);
 }
 
-pub async fn bodies_are_replaced_where_there_are_any(stores: Pushing) {
+pub async fn only_existing_bodies_are_replaced(stores: EventDelivery) {
     let store = &*stores.one;
     let lease = claimed(&stores).await;
     let states = DeliveryState::ALL.into_iter().cycle();
@@ -324,7 +326,7 @@ pub async fn bodies_are_replaced_where_there_are_any(stores: Pushing) {
         .map(|(n, state)| delivery(id(), n, state))
         .collect();
     assert!(record(store, &lease, 12, &all).await);
-    // Some of them, one that was never recorded, and one of another subscription.
+    // Some recorded ones, an unknown one, and one of another subscription.
     let other = delivery(subscription_id(2), 1, DeliveryState::Dead).key;
     let keys = all[..8].iter().map(|it| it.key);
     let keys = keys.chain([delivery(id(), 99, DeliveryState::Dead).key]);
@@ -338,7 +340,7 @@ pub async fn bodies_are_replaced_where_there_are_any(stores: Pushing) {
         delivery.body = delivery.body.take().map(|_| body.to_owned());
     }
     for delivery in &all {
-        assert_eq!(kept(store, delivery.key).await.as_ref(), Some(delivery));
+        assert_eq!(stored(store, delivery.key).await.as_ref(), Some(delivery));
     }
     let bodies = [(other, body.to_owned())];
     let replaced = stores
@@ -350,12 +352,12 @@ pub async fn bodies_are_replaced_where_there_are_any(stores: Pushing) {
     assert!(!record(store, &lease, 12, &all).await);
 }
 
-pub async fn a_rewound_subscription_is_read_from_there(stores: Pushing) {
+pub async fn a_rewound_subscription_continues_from_its_new_position(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     add(&*stores.one, &subscription(2)).await;
     let left = several(1..3, DeliveryState::Retrying);
     assert!(record(&*stores.one, &lease, 7, &left).await);
-    // A place it has not come to is no way to have it pass something by.
+    // A later position is refused: rewinding must not skip events.
     for (to, stands) in [
         (i64::MAX, 7),
         (8, 7),
@@ -386,7 +388,7 @@ pub async fn a_rewound_subscription_is_read_from_there(stores: Pushing) {
     assert!(!none.expect("the store is there"));
 }
 
-pub async fn a_subscription_skips_what_is_gone_and_no_more(stores: Pushing) {
+pub async fn skipping_moves_a_subscription_forwards_only(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     add(&*stores.one, &subscription(2)).await;
     let pending = several(1..3, DeliveryState::Retrying);

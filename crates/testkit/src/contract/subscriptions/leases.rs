@@ -1,4 +1,4 @@
-//! Leases: claimed, renewed, released and run out.
+//! Leases: claimed, renewed, released and expired.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use ports::subscriptions::Renewal;
 use tokio::task::JoinSet;
 
 use super::steps::{
-    LONG, Pushing, add, change, claim, claimed, id, record, release, renew, status, try_claim,
+    EventDelivery, LONG, add, change, claim, claimed, id, record, release, renew, status, try_claim,
 };
 use crate::builders::{subscription, subscription_id, time};
 
-pub async fn a_subscription_is_claimed_by_one(stores: Pushing) {
+pub async fn a_subscription_is_claimed_by_one_worker(stores: EventDelivery) {
     assert_eq!(try_claim(&*stores.one, LONG).await, None);
     add(&*stores.one, &subscription(1)).await;
     let leased = claim(&*stores.one).await;
@@ -25,7 +25,7 @@ pub async fn a_subscription_is_claimed_by_one(stores: Pushing) {
     assert_eq!(renew(&*stores.other, &leased.lease).await, Renewal::Renewed);
 }
 
-pub async fn what_is_paused_or_ended_is_not_claimed(stores: Pushing) {
+pub async fn paused_and_ended_subscriptions_are_not_claimed(stores: EventDelivery) {
     let since = time(5);
     let paused = PauseReason::ALL.map(|reason| SubscriptionState::Paused { reason, since });
     let states = paused
@@ -48,10 +48,10 @@ pub async fn what_is_paused_or_ended_is_not_claimed(stores: Pushing) {
     assert_eq!(try_claim(&*stores.one, LONG).await, None);
 }
 
-pub async fn the_one_that_waited_longest_is_claimed_first(stores: Pushing) {
+pub async fn the_subscription_that_waited_longest_is_claimed_first(stores: EventDelivery) {
     for number in 1..=3 {
         add(&*stores.one, &subscription(number)).await;
-        // The store's clock need not tell two moments of the same millisecond apart.
+        // The store's clock may have a resolution of one millisecond.
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
     for number in [1, 2, 3, 1, 2, 3] {
@@ -62,7 +62,7 @@ pub async fn the_one_that_waited_longest_is_claimed_first(stores: Pushing) {
     }
 }
 
-pub async fn a_lease_that_is_over_can_be_claimed(stores: Pushing) {
+pub async fn an_expired_lease_can_be_claimed(stores: EventDelivery) {
     add(&*stores.one, &subscription(1)).await;
     let first = try_claim(&*stores.one, Duration::from_millis(1)).await;
     let first = first.expect("it is free").lease;
@@ -78,7 +78,7 @@ pub async fn a_lease_that_is_over_can_be_claimed(stores: Pushing) {
     assert_eq!(renew(&*stores.one, &second).await, Renewal::Renewed);
 }
 
-pub async fn a_lease_that_is_over_is_held_until_somebody_claims(stores: Pushing) {
+pub async fn an_expired_lease_is_held_until_another_worker_claims_it(stores: EventDelivery) {
     add(&*stores.one, &subscription(1)).await;
     let leased = try_claim(&*stores.one, Duration::ZERO).await;
     let lease = leased.expect("it is free").lease;
@@ -88,9 +88,9 @@ pub async fn a_lease_that_is_over_is_held_until_somebody_claims(stores: Pushing)
     assert_eq!(try_claim(&*stores.other, LONG).await, None);
 }
 
-pub async fn a_renewed_lease_lasts_from_then_on(stores: Pushing) {
+pub async fn a_renewed_lease_lasts_from_its_renewal(stores: EventDelivery) {
     let lease = claimed(&stores).await;
-    // Shorter, too.
+    // Renewing can also shorten it.
     let renewal = stores.other.renew(&lease, Duration::ZERO).await;
     assert_eq!(renewal.expect("the store is there"), Renewal::Renewed);
     let next = claim(&*stores.one).await.lease;
@@ -98,7 +98,7 @@ pub async fn a_renewed_lease_lasts_from_then_on(stores: Pushing) {
     assert_eq!(renew(&*stores.one, &next).await, Renewal::Renewed);
 }
 
-pub async fn a_released_subscription_can_be_claimed_at_once(stores: Pushing) {
+pub async fn a_released_subscription_can_be_claimed_immediately(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     release(&*stores.one, &lease).await;
     assert_eq!(status(&*stores.one, id()).await.leased_by, None);
@@ -107,7 +107,7 @@ pub async fn a_released_subscription_can_be_claimed_at_once(stores: Pushing) {
     assert_eq!(claim(&*stores.other).await.lease.subscription, id());
 }
 
-pub async fn only_the_last_lease_can_be_released(stores: Pushing) {
+pub async fn only_the_last_lease_can_be_released(stores: EventDelivery) {
     let first = claimed(&stores).await;
     release(&*stores.one, &first).await;
     let second = claim(&*stores.other).await.lease;
@@ -118,7 +118,7 @@ pub async fn only_the_last_lease_can_be_released(stores: Pushing) {
     assert_eq!(renew(&*stores.other, &second).await, Renewal::Renewed);
 }
 
-pub async fn every_lease_has_a_greater_token(stores: Pushing) {
+pub async fn every_lease_has_a_greater_token(stores: EventDelivery) {
     let mut last = claimed(&stores).await;
     for number in 0..10 {
         release(&*stores.one, &last).await;
@@ -128,7 +128,7 @@ pub async fn every_lease_has_a_greater_token(stores: Pushing) {
     }
 }
 
-pub async fn of_many_claims_at_once_no_two_get_the_same(stores: Pushing) {
+pub async fn racing_claims_get_different_subscriptions(stores: EventDelivery) {
     const SUBSCRIPTIONS: usize = 12;
     for number in 1..=SUBSCRIPTIONS {
         add(&*stores.one, &subscription(number as u128)).await;
@@ -157,7 +157,7 @@ pub async fn of_many_claims_at_once_no_two_get_the_same(stores: Pushing) {
     }
 }
 
-pub async fn a_finished_subscription_has_another_state_and_is_free(stores: Pushing) {
+pub async fn finishing_sets_the_state_and_releases_the_lease(stores: EventDelivery) {
     let mut lease = claimed(&stores).await;
     let since = time(1_795_370_999_000_000);
     let reason = PauseReason::Failing;

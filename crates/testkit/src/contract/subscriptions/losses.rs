@@ -1,4 +1,4 @@
-//! How leases are lost, and what can be written then: nothing.
+//! Revoked leases, and the writes that are refused without one.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use ports::DeliveryQueue;
 use ports::subscriptions::{Lease, Progress, Renewal};
 use tokio::task::JoinSet;
 
-use super::PushingStore;
+use super::EventDeliveryStore;
 use super::steps::{
-    LONG, Pushing, add, change, claim, claimed, find, id, kept, listed, record, release, remove,
-    renew, several, status, try_claim,
+    EventDelivery, LONG, add, change, claim, claimed, find, id, listed, record, release, remove,
+    renew, several, status, stored, try_claim,
 };
 use crate::builders::{delivery, key, subscription, time};
 
-/// What takes the lease from its holder.
+/// An operation that revokes the lease.
 #[derive(Clone, Copy, Debug)]
 enum Loss {
     Change,
@@ -38,7 +38,7 @@ const LOSSES: [Loss; 7] = [
     Loss::Remove,
 ];
 
-async fn cause(loss: Loss, store: &dyn PushingStore) {
+async fn cause(loss: Loss, store: &dyn EventDeliveryStore) {
     let dead = delivery(id(), 1, DeliveryState::Dead);
     let now = time(9);
     match loss {
@@ -60,7 +60,7 @@ async fn cause(loss: Loss, store: &dyn PushingStore) {
             let rewound = store.rewind(id(), LogPosition::START).await;
             assert!(rewound.expect("the store is there"));
         }
-        // Of a message that nothing was to be sent about.
+        // Of a message without pending deliveries.
         Loss::Erase => {
             let forgotten = store.erase_deliveries(&[key("SM0")], now).await;
             assert_eq!(forgotten.expect("the store is there"), 0);
@@ -69,7 +69,7 @@ async fn cause(loss: Loss, store: &dyn PushingStore) {
     }
 }
 
-pub async fn a_lease_is_lost_by_what_its_holder_does_not_know_of(stores: Pushing) {
+pub async fn changes_by_others_revoke_the_lease(stores: EventDelivery) {
     let store = &*stores.one;
     add(store, &subscription(1)).await;
     for loss in LOSSES {
@@ -86,7 +86,7 @@ pub async fn a_lease_is_lost_by_what_its_holder_does_not_know_of(stores: Pushing
     assert_eq!(find(store, id()).await, None);
 }
 
-pub async fn a_lost_lease_keeps_others_away_until_it_is_released(stores: Pushing) {
+pub async fn a_lost_lease_blocks_claims_until_it_is_released(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     cause(Loss::Rewind, &*stores.other).await;
     cause(Loss::Change, &*stores.other).await;
@@ -101,7 +101,7 @@ pub async fn a_lost_lease_keeps_others_away_until_it_is_released(stores: Pushing
     assert_eq!(renew(&*stores.other, &next).await, Renewal::Renewed);
 }
 
-pub async fn what_changes_nothing_keeps_the_lease(stores: Pushing) {
+pub async fn operations_without_effect_do_not_revoke_the_lease(stores: EventDelivery) {
     let (store, other) = (&*stores.one, &*stores.other);
     let lease = claimed(&stores).await;
     let delivered = several([1], DeliveryState::Delivered);
@@ -119,7 +119,7 @@ pub async fn what_changes_nothing_keeps_the_lease(stores: Pushing) {
     assert!(record(store, &lease, 8, &delivered).await);
 }
 
-pub async fn nothing_is_written_without_the_lease(stores: Pushing) {
+pub async fn nothing_is_written_without_the_lease(stores: EventDelivery) {
     let store = &*stores.one;
     let lease = claimed(&stores).await;
     assert!(record(store, &lease, 7, &several([1], DeliveryState::Dead)).await);
@@ -151,10 +151,10 @@ pub async fn nothing_is_written_without_the_lease(stores: Pushing) {
         listed(store, &DeliveryFilter::of(id()), 10).await,
         kept_before
     );
-    assert_eq!(kept(store, deliveries[2].key).await, None);
+    assert_eq!(stored(store, deliveries[2].key).await, None);
 }
 
-pub async fn racing_workers_never_write_under_the_same_lease(stores: Pushing) {
+pub async fn racing_workers_never_share_a_lease(stores: EventDelivery) {
     const STEPS: i64 = 40;
     add(&*stores.one, &subscription(1)).await;
     let mut racers = JoinSet::new();

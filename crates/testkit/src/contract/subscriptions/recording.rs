@@ -1,4 +1,4 @@
-//! Taking down what was done.
+//! Recording deliveries and progress.
 
 use domain::delivery::{Attempt, AttemptError, DeliveryFilter};
 use domain::webhook::AnswerExcerpt;
@@ -7,8 +7,8 @@ use ports::DeliveryQueue;
 use ports::subscriptions::{MAX_PENDING, Progress};
 
 use super::steps::{
-    Pushing, add, claim, claimed, id, kept, listed, pending, record, release, reports, several,
-    status,
+    EventDelivery, add, claim, claimed, id, listed, pending, record, release, reports, several,
+    status, stored,
 };
 use crate::builders::{delivery, failed_attempt, key_on, subscription, subscription_id, time};
 
@@ -42,22 +42,22 @@ fn full(report_id: i64) -> Delivery {
     full
 }
 
-pub async fn a_delivery_comes_back_as_it_was_recorded(stores: Pushing) {
+pub async fn a_delivery_is_read_as_it_was_recorded(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let states = DeliveryState::ALL.into_iter().zip(2..);
     let mut all: Vec<_> = states.map(|(state, n)| delivery(id(), n, state)).collect();
     all.extend([full(i64::MAX), full(i64::MIN), full(1)]);
     for delivery in &mut all {
-        // As after any of many attempts.
+        // After any number of attempts.
         delivery.attempts.push(failed_attempt(-1));
     }
     assert!(record(&*stores.one, &lease, 9, &all).await);
     for delivery in all {
-        assert_eq!(kept(&*stores.other, delivery.key).await, Some(delivery));
+        assert_eq!(stored(&*stores.other, delivery.key).await, Some(delivery));
     }
 }
 
-pub async fn recording_again_changes_nothing(stores: Pushing) {
+pub async fn recording_deliveries_is_idempotent(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let states = DeliveryState::ALL.into_iter().zip(2..);
     let all: Vec<_> = states.map(|(state, n)| delivery(id(), n, state)).collect();
@@ -72,7 +72,7 @@ pub async fn recording_again_changes_nothing(stores: Pushing) {
     }
 }
 
-pub async fn what_a_delivery_is_about_stays_as_it_was(stores: Pushing) {
+pub async fn recording_again_does_not_change_the_event_of_a_delivery(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let first = delivery(id(), 1, DeliveryState::Retrying);
     let later = Delivery {
@@ -93,10 +93,10 @@ pub async fn what_a_delivery_is_about_stays_as_it_was(stores: Pushing) {
         created_at: first.created_at,
         ..later
     };
-    assert_eq!(kept(&*stores.other, first.key).await, Some(wanted));
+    assert_eq!(stored(&*stores.other, first.key).await, Some(wanted));
 }
 
-pub async fn the_body_of_a_delivered_event_is_not_kept(stores: Pushing) {
+pub async fn the_body_of_a_delivered_event_is_not_kept(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let kept_with = |state, body: Option<&str>| Delivery {
         body: body.map(str::to_owned),
@@ -106,11 +106,11 @@ pub async fn the_body_of_a_delivered_event_is_not_kept(stores: Pushing) {
         let with_body = kept_with(state, Some("{}"));
         assert!(record(&*stores.one, &lease, 1, &[with_body]).await);
         let wanted = kept_with(state, Some("{}").filter(|_| state.is_pending()));
-        assert_eq!(kept(&*stores.other, wanted.key).await, Some(wanted));
+        assert_eq!(stored(&*stores.other, wanted.key).await, Some(wanted));
     }
 }
 
-pub async fn of_the_same_delivery_twice_the_last_counts(stores: Pushing) {
+pub async fn the_last_of_two_records_of_one_delivery_applies(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let states = [
         DeliveryState::Delivered,
@@ -120,13 +120,13 @@ pub async fn of_the_same_delivery_twice_the_last_counts(stores: Pushing) {
     let all = states.map(|state| delivery(id(), 1, state));
     assert!(record(&*stores.one, &lease, 1, &all).await);
     let [.., last] = all;
-    assert_eq!(kept(&*stores.one, last.key).await, Some(last));
+    assert_eq!(stored(&*stores.one, last.key).await, Some(last));
 }
 
 /// Failing since, deliveries; when one was last delivered, and when one last failed.
 type Step = (Option<i64>, Vec<Delivery>, Option<i64>, Option<i64>);
 
-pub async fn progress_is_taken_down(stores: Pushing) {
+pub async fn progress_is_persisted(stores: EventDelivery) {
     let store = &*stores.one;
     let lease = claimed(&stores).await;
     let failed = |report_id, at| {
@@ -167,9 +167,9 @@ pub async fn progress_is_taken_down(stores: Pushing) {
     assert_eq!(leased.failing_since, Some(time(-1)));
 }
 
-pub async fn a_claim_hands_out_open_deliveries_in_log_order(stores: Pushing) {
+pub async fn a_claim_returns_pending_deliveries_in_log_order(stores: EventDelivery) {
     let lease = claimed(&stores).await;
-    // The reports of one message need not have their ids in the order of its revisions.
+    // Report ids of one message are not necessarily in the order of its revisions.
     let place = |report_id, position, revision, state| Delivery {
         position: LogPosition(position),
         revision,
@@ -198,7 +198,7 @@ pub async fn a_claim_hands_out_open_deliveries_in_log_order(stores: Pushing) {
     );
 }
 
-pub async fn a_claim_hands_out_no_more_than_it_may(stores: Pushing) {
+pub async fn a_claim_returns_at_most_the_maximum(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let most = i64::try_from(MAX_PENDING).expect("small");
     let all = several(1..=most + 1, DeliveryState::Retrying);
@@ -226,21 +226,21 @@ pub async fn a_claim_hands_out_no_more_than_it_may(stores: Pushing) {
     assert!(more.expect("the store is there") == pending(&all[1..]));
 }
 
-pub async fn what_is_open_is_read_whole(stores: Pushing) {
+pub async fn pending_deliveries_are_read_completely(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let states = DeliveryState::ALL.into_iter().zip(2..);
     let mut all: Vec<_> = states.map(|(state, n)| delivery(id(), n, state)).collect();
     all.push(full(1));
-    let nobodys = delivery(id(), 99, DeliveryState::Retrying);
+    let unknown = delivery(id(), 99, DeliveryState::Retrying);
     assert!(record(&*stores.one, &lease, 9, &all).await);
-    for delivery in all.into_iter().chain([nobodys.clone()]) {
+    for delivery in all.into_iter().chain([unknown.clone()]) {
         let found = stores.other.pending_delivery(delivery.key).await;
-        let wanted = Some(delivery).filter(|it| it.state.is_pending() && *it != nobodys);
+        let wanted = Some(delivery).filter(|it| it.state.is_pending() && *it != unknown);
         assert_eq!(found.expect("the store is there"), wanted);
     }
 }
 
-pub async fn many_deliveries_are_recorded_at_once(stores: Pushing) {
+pub async fn many_deliveries_are_recorded_at_once(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     for count in [0, 1, 3, 127, 128, 129, 255, 256, 257, 1_500] {
         let ids = 10_000 * count..10_000 * count + count;
@@ -252,7 +252,7 @@ pub async fn many_deliveries_are_recorded_at_once(stores: Pushing) {
     }
 }
 
-pub async fn subscriptions_do_not_see_each_others_deliveries(stores: Pushing) {
+pub async fn subscriptions_do_not_see_each_others_deliveries(stores: EventDelivery) {
     for number in 1..=3 {
         add(&*stores.one, &subscription(number)).await;
     }

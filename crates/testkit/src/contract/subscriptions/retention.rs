@@ -1,12 +1,12 @@
-//! Deliveries removed, and what they held forgotten.
+//! Removing and erasing deliveries.
 
 use domain::delivery::DeliveryFilter;
 use domain::{Delivery, DeliveryState};
 use ports::maintenance::Pruning;
 
 use super::steps::{
-    Pushing, add, claim, claimed, id, kept, listed, pending, prune, record, release, remove,
-    reports, several, status,
+    EventDelivery, add, claim, claimed, id, listed, pending, prune, record, release, remove,
+    reports, several, status, stored,
 };
 use crate::builders::{delivery, key, subscription, subscription_id, time};
 
@@ -18,13 +18,13 @@ fn pruning(rows: u64, done: bool) -> Pruning {
     }
 }
 
-pub async fn finished_deliveries_are_pruned_the_oldest_first(stores: Pushing) {
+pub async fn finished_deliveries_are_pruned_oldest_first(stores: EventDelivery) {
     let store = &*stores.one;
     assert_eq!(prune(store, 100, 1).await, pruning(0, true));
     let lease = claimed(&stores).await;
     let states = [DeliveryState::Delivered, DeliveryState::Dead].into_iter();
     let finished = (0..20).zip(states.cycle()).map(|(n, state)| Delivery {
-        // Not in the order of their reports.
+        // The completion times are not in the order of the reports.
         finished_at: Some(time(n * 7 % 20)),
         ..delivery(id(), n, state)
     });
@@ -44,7 +44,7 @@ pub async fn finished_deliveries_are_pruned_the_oldest_first(stores: Pushing) {
         (100, 100, pruning(8, true), 20),
     ] {
         let mut pruned = prune(&*stores.other, before, budget).await;
-        // Of a step that was just enough it need not be known.
+        // A step that used its whole budget may report that there is more.
         if pruned.rows == u64::from(budget) && wanted.done {
             pruned.done = true;
         }
@@ -54,7 +54,7 @@ pub async fn finished_deliveries_are_pruned_the_oldest_first(stores: Pushing) {
     }
 }
 
-pub async fn open_deliveries_are_never_pruned(stores: Pushing) {
+pub async fn pending_deliveries_are_never_pruned(stores: EventDelivery) {
     let lease = claimed(&stores).await;
     let mut left = several(1..3, DeliveryState::Retrying);
     left.extend(several(3..5, DeliveryState::Waiting));
@@ -71,7 +71,7 @@ pub async fn open_deliveries_are_never_pruned(stores: Pushing) {
     assert_eq!(claim(&*stores.other).await.pending, pending(&left));
 }
 
-pub async fn deliveries_of_removed_subscriptions_are_pruned_first(stores: Pushing) {
+pub async fn deliveries_of_removed_subscriptions_are_pruned_first(stores: EventDelivery) {
     let store = &*stores.one;
     for number in 1..=2 {
         add(store, &subscription(number)).await;
@@ -97,7 +97,7 @@ pub async fn deliveries_of_removed_subscriptions_are_pruned_first(stores: Pushin
     assert_eq!(prune(&*stores.other, 6, 100).await, pruning(0, true));
 }
 
-pub async fn forgotten_bodies_are_sent_no_more(stores: Pushing) {
+pub async fn erased_deliveries_are_not_sent(stores: EventDelivery) {
     let store = &*stores.one;
     let lease = claimed(&stores).await;
     let states = DeliveryState::ALL.into_iter().cycle();
@@ -119,7 +119,7 @@ pub async fn forgotten_bodies_are_sent_no_more(stores: Pushing) {
         if delivery.message == key("SM1") && delivery.state != DeliveryState::Delivered {
             delivery.erase(now);
         }
-        let found = kept(&*stores.other, delivery.key).await;
+        let found = stored(&*stores.other, delivery.key).await;
         assert_eq!(found.as_ref(), Some(&*delivery));
         let may = delivery.clone().retry(time(78));
         let retried = store.retry(delivery.key, time(78)).await;

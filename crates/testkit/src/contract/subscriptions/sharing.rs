@@ -1,4 +1,4 @@
-//! Several workers: each has its share.
+//! The fair shares of several workers.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use domain::subscription::{PauseReason, SubscriptionState};
 use ports::subscriptions::{Lease, Renewal};
 use tokio::task::JoinSet;
 
-use super::PushingStore;
-use super::steps::{LONG, Pushing, add, change, claim_as, record, release, renew};
+use super::EventDeliveryStore;
+use super::steps::{EventDelivery, LONG, add, change, claim_as, record, release, renew};
 use crate::builders::{subscription, time};
 
-async fn add_some(store: &dyn PushingStore, count: u128) {
+async fn add_some(store: &dyn EventDeliveryStore, count: u128) {
     for number in 1..=count {
         add(store, &subscription(number)).await;
     }
 }
 
 /// Claims as much as there is for a worker.
-async fn claim_all(store: &dyn PushingStore, worker: &str) -> Vec<Lease> {
+async fn claim_all(store: &dyn EventDeliveryStore, worker: &str) -> Vec<Lease> {
     let mut leases = Vec::new();
     while let Some(leased) = claim_as(store, worker, LONG).await {
         leases.push(leased.lease);
@@ -27,7 +27,7 @@ async fn claim_all(store: &dyn PushingStore, worker: &str) -> Vec<Lease> {
 }
 
 /// Renews leases and gives back what is too much. Those that were kept.
-async fn renew_all(store: &dyn PushingStore, leases: Vec<Lease>) -> Vec<Lease> {
+async fn renew_all(store: &dyn EventDeliveryStore, leases: Vec<Lease>) -> Vec<Lease> {
     let mut surplus = Vec::new();
     let mut kept = Vec::new();
     for lease in leases {
@@ -45,7 +45,7 @@ async fn renew_all(store: &dyn PushingStore, leases: Vec<Lease>) -> Vec<Lease> {
     kept
 }
 
-pub async fn workers_that_ask_share_what_there_is(stores: Pushing) {
+pub async fn active_workers_share_all_subscriptions(stores: EventDelivery) {
     add_some(&*stores.one, 5).await;
     let first = claim_all(&*stores.one, "a").await;
     assert_eq!(first.len(), 5);
@@ -67,7 +67,7 @@ pub async fn workers_that_ask_share_what_there_is(stores: Pushing) {
     assert_eq!([first.len(), second.len(), third.len()], [2, 2, 1]);
 }
 
-pub async fn a_share_is_never_too_small_for_all_to_be_served(stores: Pushing) {
+pub async fn fair_shares_are_rounded_up(stores: EventDelivery) {
     add_some(&*stores.one, 1).await;
     let lease = claim_all(&*stores.one, "a").await;
     for other in ["b", "c", "d"] {
@@ -97,7 +97,7 @@ pub async fn a_share_is_never_too_small_for_all_to_be_served(stores: Pushing) {
     }
 }
 
-pub async fn a_worker_that_leaves_has_no_share(stores: Pushing) {
+pub async fn a_worker_that_left_has_no_share(stores: EventDelivery) {
     add_some(&*stores.one, 4).await;
     let first = claim_as(&*stores.one, "a", LONG)
         .await
@@ -119,7 +119,7 @@ pub async fn a_worker_that_leaves_has_no_share(stores: Pushing) {
     assert_eq!(renew(&*stores.one, &first.lease).await, Renewal::Renewed);
 }
 
-pub async fn a_worker_that_asks_no_more_has_no_share_after_a_while(stores: Pushing) {
+pub async fn an_inactive_worker_loses_its_share(stores: EventDelivery) {
     add_some(&*stores.one, 2).await;
     let short = Duration::from_millis(20);
     claim_as(&*stores.other, "b", short)
@@ -132,7 +132,7 @@ pub async fn a_worker_that_asks_no_more_has_no_share_after_a_while(stores: Pushi
     }
 }
 
-pub async fn racing_workers_come_to_their_shares(stores: Pushing) {
+pub async fn racing_workers_reach_their_fair_shares(stores: EventDelivery) {
     add_some(&*stores.one, 7).await;
     let mut held = vec![claim_all(&*stores.one, "0").await];
     held.extend([Vec::new(), Vec::new()]);

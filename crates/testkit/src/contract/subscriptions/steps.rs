@@ -1,4 +1,4 @@
-//! Steps that several tests take.
+//! Steps shared by several tests.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,57 +10,60 @@ use ports::maintenance::Pruning;
 use ports::subscriptions::{Lease, LeasedSubscription, Progress, Renewal, SubscriptionStatus};
 use ports::{DeliveryQueue, SubscriptionStore};
 
-use super::PushingStore;
+use super::EventDeliveryStore;
 use crate::builders::{delivery, subscription, subscription_id, time};
 use crate::contract::Stores;
 
-pub(super) type Pushing = Stores<dyn PushingStore>;
+pub(super) type EventDelivery = Stores<dyn EventDeliveryStore>;
 
 /// Longer than any test.
 pub(in crate::contract) const LONG: Duration = Duration::from_mins(10);
 
-/// The subscription that most tests are about.
+/// The subscription used by most tests.
 pub(super) fn id() -> SubscriptionId {
     subscription_id(1)
 }
 
-pub(super) async fn add(store: &dyn PushingStore, subscription: &Subscription) {
+pub(super) async fn add(store: &dyn EventDeliveryStore, subscription: &Subscription) {
     let added = SubscriptionStore::add(store, subscription, LogPosition::START).await;
     assert!(added.expect("the store is there"));
 }
 
 pub(super) async fn find(
-    store: &dyn PushingStore,
+    store: &dyn EventDeliveryStore,
     id: SubscriptionId,
 ) -> Option<SubscriptionStatus> {
     let found = SubscriptionStore::find(store, id).await;
     found.expect("the store is there")
 }
 
-/// The status of a subscription that is there.
-pub(super) async fn status(store: &dyn PushingStore, id: SubscriptionId) -> SubscriptionStatus {
+/// Returns the status of an existing subscription.
+pub(super) async fn status(
+    store: &dyn EventDeliveryStore,
+    id: SubscriptionId,
+) -> SubscriptionStatus {
     find(store, id).await.expect("the subscription is there")
 }
 
-pub(super) async fn change(store: &dyn PushingStore, subscription: &Subscription) -> bool {
+pub(super) async fn change(store: &dyn EventDeliveryStore, subscription: &Subscription) -> bool {
     let changed = SubscriptionStore::change(store, subscription).await;
     changed.expect("the store is there")
 }
 
-pub(super) async fn remove(store: &dyn PushingStore, id: SubscriptionId) -> bool {
+pub(super) async fn remove(store: &dyn EventDeliveryStore, id: SubscriptionId) -> bool {
     let removed = SubscriptionStore::remove(store, id).await;
     removed.expect("the store is there")
 }
 
 pub(super) async fn try_claim(
-    store: &dyn PushingStore,
+    store: &dyn EventDeliveryStore,
     duration: Duration,
 ) -> Option<LeasedSubscription> {
     claim_as(store, "worker", duration).await
 }
 
 pub(super) async fn claim_as(
-    store: &dyn PushingStore,
+    store: &dyn EventDeliveryStore,
     worker: &str,
     duration: Duration,
 ) -> Option<LeasedSubscription> {
@@ -68,29 +71,29 @@ pub(super) async fn claim_as(
     claimed.expect("the store is there")
 }
 
-/// Claims the one that is next, for longer than the test takes.
-pub(super) async fn claim(store: &dyn PushingStore) -> LeasedSubscription {
+/// Claims the next subscription, for longer than any test runs.
+pub(super) async fn claim(store: &dyn EventDeliveryStore) -> LeasedSubscription {
     try_claim(store, LONG).await.expect("one is free")
 }
 
 /// Adds a subscription and claims it.
-pub(super) async fn claimed(stores: &Pushing) -> Lease {
+pub(super) async fn claimed(stores: &EventDelivery) -> Lease {
     add(&*stores.one, &subscription(1)).await;
     claim(&*stores.one).await.lease
 }
 
-pub(super) async fn renew(store: &dyn PushingStore, lease: &Lease) -> Renewal {
+pub(super) async fn renew(store: &dyn EventDeliveryStore, lease: &Lease) -> Renewal {
     let renewal = store.renew(lease, LONG).await;
     renewal.expect("the store is there")
 }
 
-pub(super) async fn release(store: &dyn PushingStore, lease: &Lease) {
+pub(super) async fn release(store: &dyn EventDeliveryStore, lease: &Lease) {
     store.release(lease).await.expect("the store is there");
 }
 
-/// Records deliveries, and that the target is well.
+/// Records deliveries of an endpoint that is not failing.
 pub(super) async fn record(
-    store: &dyn PushingStore,
+    store: &dyn EventDeliveryStore,
     lease: &Lease,
     position: i64,
     deliveries: &[Delivery],
@@ -104,24 +107,24 @@ pub(super) async fn record(
     recorded.expect("the store is there")
 }
 
-/// Deliveries of the subscription by their reports' ids, in a state.
+/// Returns deliveries of the subscription with these report ids, in one state.
 pub(super) fn several(ids: impl IntoIterator<Item = i64>, state: DeliveryState) -> Vec<Delivery> {
     let ids = ids.into_iter();
     ids.map(|report| delivery(id(), report, state)).collect()
 }
 
-/// What a claim says of these deliveries.
+/// Returns these deliveries as a claim returns them.
 pub(super) fn pending(deliveries: &[Delivery]) -> Vec<PendingDelivery> {
     deliveries.iter().map(PendingDelivery::from).collect()
 }
 
-pub(super) async fn kept(store: &dyn PushingStore, key: DeliveryKey) -> Option<Delivery> {
+pub(super) async fn stored(store: &dyn EventDeliveryStore, key: DeliveryKey) -> Option<Delivery> {
     store.delivery(key).await.expect("the store is there")
 }
 
-/// All deliveries that a filter lets through, in pages of a size.
+/// Returns all deliveries that match a filter, read in pages of `size`.
 pub(super) async fn listed(
-    store: &dyn PushingStore,
+    store: &dyn EventDeliveryStore,
     filter: &DeliveryFilter,
     size: u16,
 ) -> Vec<Delivery> {
@@ -139,13 +142,13 @@ pub(super) async fn listed(
     }
 }
 
-/// The ids of the reports of all deliveries that a filter lets through.
-pub(super) async fn reports(store: &dyn PushingStore, filter: &DeliveryFilter) -> Vec<i64> {
+/// Returns the report ids of all deliveries that match a filter.
+pub(super) async fn reports(store: &dyn EventDeliveryStore, filter: &DeliveryFilter) -> Vec<i64> {
     let listed = listed(store, filter, 100).await;
     listed.iter().map(|it| it.key.report_id).collect()
 }
 
-pub(super) async fn prune(store: &dyn PushingStore, before: i64, budget: u32) -> Pruning {
+pub(super) async fn prune(store: &dyn EventDeliveryStore, before: i64, budget: u32) -> Pruning {
     let budget = NonZeroU32::new(budget).expect("at least one");
     let pruned = store.prune_deliveries(time(before), budget).await;
     pruned.expect("the store is there")

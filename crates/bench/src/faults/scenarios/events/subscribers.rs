@@ -108,7 +108,7 @@ impl Subscribers {
         for (subscriber, _) in &self.members {
             let arrivals = subscriber.arrivals();
             verdict.add_deliveries(DeliveryCheck::compare(&expected, &arrivals));
-            let behind = messages_behind(ledger, &arrivals);
+            let behind = lagging_messages(ledger, &arrivals);
             verdict.expect(
                 behind == 0,
                 format!("{behind} messages were acknowledged further than delivered"),
@@ -124,7 +124,7 @@ impl Subscribers {
 
 /// The number of messages of which a higher status was acknowledged than delivered. This check
 /// uses neither the database nor the operator's API.
-fn messages_behind(ledger: &Ledger, arrivals: &[Arrival]) -> usize {
+fn lagging_messages(ledger: &Ledger, arrivals: &[Arrival]) -> usize {
     let mut delivered: HashMap<&str, DeliveryStatus> = HashMap::new();
     for Arrival {
         event, accepted, ..
@@ -137,7 +137,7 @@ fn messages_behind(ledger: &Ledger, arrivals: &[Arrival]) -> usize {
     }
     let mut behind = HashSet::new();
     for report in ledger.acknowledged() {
-        let status = DeliveryStatus::from_word(&report.status);
+        let status = report.status.parse::<DeliveryStatus>().ok();
         if status > delivered.get(report.sid.as_str()).copied() {
             behind.insert(report.sid);
         }

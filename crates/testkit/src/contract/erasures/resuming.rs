@@ -1,4 +1,4 @@
-//! How an erasure is begun, taken in steps, finished and told of.
+//! Beginning, resuming, finishing and listing erasures.
 
 use std::num::NonZeroU32;
 
@@ -9,7 +9,7 @@ use super::steps::{Erasing, begin, erase, finish, history, id, message, step};
 use crate::builders::time;
 use crate::contract::reports::record;
 
-pub async fn no_step_looks_at_more_than_its_budget(stores: Erasing) {
+pub async fn no_step_examines_more_than_its_budget(stores: Erasing) {
     for budget in [1, 2, 11, 100] {
         let history = history();
         record(&*stores.one, &history).await;
@@ -28,7 +28,7 @@ pub async fn no_step_looks_at_more_than_its_budget(stores: Erasing) {
     }
 }
 
-pub async fn erasing_again_finds_nothing(stores: Erasing) {
+pub async fn a_second_erasure_of_a_recipient_finds_nothing(stores: Erasing) {
     record(&*stores.one, &history()).await;
     erase(&stores, 1).await;
     let again = erase(&stores, 2).await;
@@ -37,7 +37,7 @@ pub async fn erasing_again_finds_nothing(stores: Erasing) {
     assert!(again.finished_at.is_some());
 }
 
-pub async fn a_finished_erasure_stays_as_it_is(stores: Erasing) {
+pub async fn a_finished_erasure_does_not_change(stores: Erasing) {
     let erasure = erase(&stores, 1).await;
     record(&*stores.one, &history()).await;
     assert_eq!(step(&*stores.one, 1, 5).await, erasure);
@@ -45,7 +45,7 @@ pub async fn a_finished_erasure_stays_as_it_is(stores: Erasing) {
     assert!(!message.is_erased());
 }
 
-pub async fn beginning_the_same_erasure_again_changes_nothing(stores: Erasing) {
+pub async fn beginning_an_erasure_is_idempotent(stores: Erasing) {
     record(&*stores.one, &history()).await;
     begin(&*stores.one, 1).await;
     let taken = step(&*stores.one, 1, 4).await;
@@ -57,7 +57,7 @@ pub async fn beginning_the_same_erasure_again_changes_nothing(stores: Erasing) {
     assert_eq!(step(&*stores.one, 1, 4).await, erasure);
 }
 
-pub async fn an_erasure_nobody_asked_for_is_none(stores: Erasing) {
+pub async fn an_unknown_erasure_is_none(stores: Erasing) {
     let found = stores.one.erasure(id(1)).await;
     assert_eq!(found.expect("the store is there"), None);
     let taken = stores
@@ -67,7 +67,7 @@ pub async fn an_erasure_nobody_asked_for_is_none(stores: Erasing) {
     assert_eq!(taken.expect("the store is there"), None);
 }
 
-pub async fn the_oldest_unfinished_erasure_is_gone_on_with(stores: Erasing) {
+pub async fn the_oldest_unfinished_erasure_is_resumed(stores: Erasing) {
     let next = async || {
         let next = stores.other.unfinished_erasure().await;
         next.expect("the store is there")
@@ -83,7 +83,7 @@ pub async fn the_oldest_unfinished_erasure_is_gone_on_with(stores: Erasing) {
     assert_eq!(next().await, None);
 }
 
-pub async fn erasures_are_listed_from_the_latest_in_pages_without_gap(stores: Erasing) {
+pub async fn erasures_are_listed_newest_first_in_pages_without_gaps(stores: Erasing) {
     for number in 1..=7 {
         begin(&*stores.one, number).await;
     }
@@ -106,7 +106,7 @@ pub async fn erasures_are_listed_from_the_latest_in_pages_without_gap(stores: Er
     }
 }
 
-pub async fn racing_steps_are_taken_one_after_the_other(stores: Erasing) {
+pub async fn racing_erasure_steps_run_one_at_a_time(stores: Erasing) {
     record(&*stores.one, &history()).await;
     begin(&*stores.one, 1).await;
     let mut racers = JoinSet::new();

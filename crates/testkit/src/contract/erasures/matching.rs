@@ -1,4 +1,4 @@
-//! What goes when a person is erased, and what stays.
+//! What an erasure removes, and what it leaves unchanged.
 
 use domain::erasure::{ErasureReason, RequestedVia};
 use domain::page::{MessageFilter, PageSize};
@@ -15,7 +15,7 @@ use crate::builders::{
 use crate::contract::reports::record;
 use crate::contract::subscriptions::LONG;
 
-pub async fn an_erased_person_is_found_nowhere(stores: Erasing) {
+pub async fn an_erased_recipient_is_not_found(stores: Erasing) {
     record(&*stores.one, &history()).await;
     let erasure = erase(&stores, 1).await;
     let wanted = Erasure {
@@ -58,7 +58,7 @@ pub async fn an_erased_person_is_found_nowhere(stores: Erasing) {
     }
 }
 
-pub async fn a_person_is_erased_in_every_spelling(stores: Erasing) {
+pub async fn a_recipient_is_erased_in_every_spelling(stores: Erasing) {
     let in_field = |text: &str, n| report(&twilio_sid(n)).fields([("a", "b"), ("WaId", text)]);
     let mut reports = Vec::new();
     for (text, n) in SPELLINGS.into_iter().zip(0..) {
@@ -87,7 +87,7 @@ pub async fn a_person_is_erased_in_every_spelling(stores: Erasing) {
     }
 }
 
-pub async fn all_that_names_nobody_stays(stores: Erasing) {
+pub async fn messages_that_do_not_name_the_recipient_are_unchanged(stores: Erasing) {
     record(&*stores.one, &history()).await;
     let mut messages = Vec::new();
     for number in 0..8 {
@@ -110,7 +110,7 @@ pub async fn all_that_names_nobody_stays(stores: Erasing) {
     assert_eq!(entries(&stores, 11).await, log);
 }
 
-pub async fn what_is_reported_later_of_an_erased_message_is_erased_too(stores: Erasing) {
+pub async fn later_reports_of_an_erased_message_are_stored_erased(stores: Erasing) {
     let (first, rest) = (&history()[..1], &history()[1..2]);
     record(&*stores.one, first).await;
     erase(&stores, 1).await;
@@ -142,7 +142,7 @@ pub async fn what_is_reported_later_of_an_erased_message_is_erased_too(stores: E
     assert!(model.is_erased());
 }
 
-pub async fn a_message_first_heard_of_later_is_kept(stores: Erasing) {
+pub async fn messages_first_reported_after_the_erasure_are_unchanged(stores: Erasing) {
     record(&*stores.one, &history()).await;
     erase(&stores, 1).await;
     let new = report("SM9").to(NUMBER).fields([("To", NUMBER)]).build();
@@ -154,7 +154,7 @@ pub async fn a_message_first_heard_of_later_is_kept(stores: Erasing) {
     assert_eq!((erasure.messages, erasure.reports), (1, 1));
 }
 
-pub async fn what_was_still_to_be_sent_is_given_up_and_leases_are_lost(stores: Erasing) {
+pub async fn pending_deliveries_are_given_up_and_leases_are_lost(stores: Erasing) {
     let store = &*stores.one;
     record(store, &history()).await;
     let added = SubscriptionStore::add(store, &subscription(1), LogPosition::START).await;
@@ -193,7 +193,7 @@ async fn claim(stores: &Erasing) -> ports::subscriptions::Lease {
     claimed.expect("it is free").lease
 }
 
-pub async fn an_erasure_that_finds_nobody_takes_no_lease(stores: Erasing) {
+pub async fn an_erasure_without_matches_does_not_revoke_leases(stores: Erasing) {
     let store = &*stores.one;
     record(store, &history()[9..]).await;
     let added = SubscriptionStore::add(store, &subscription(1), LogPosition::START).await;
@@ -204,7 +204,7 @@ pub async fn an_erasure_that_finds_nobody_takes_no_lease(stores: Erasing) {
     assert_eq!(renewed.expect("the store is there"), Renewal::Renewed);
 }
 
-pub async fn reports_recorded_meanwhile_do_not_bring_the_address_back(stores: Erasing) {
+pub async fn reports_recorded_during_an_erasure_do_not_restore_the_address(stores: Erasing) {
     const MESSAGES: u64 = 40;
     let of_all = |status: &str| -> Vec<Report> {
         let of_it = |n| report(&twilio_sid(n)).to(NUMBER).fields([("To", NUMBER)]);

@@ -1,4 +1,4 @@
-//! Events pushed by the real sink to targets that are not as they should be.
+//! Event delivery over HTTP to failing endpoints.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -25,7 +25,7 @@ use usecases::{ChannelDirectory, DeliveryWorker, LogTailCache};
 use crate::server::{NO_CONTENT, Server, read_request, reset, wait_for_end};
 use crate::support::{impatient, settings, sink};
 
-/// A subscription in memory, and what pushes its events over HTTP.
+/// A subscription in the in-memory store, and a worker that delivers its events over HTTP.
 struct World {
     store: MemoryStore,
     clock: Arc<FixedClock>,
@@ -61,8 +61,8 @@ impl World {
         }
     }
 
-    /// Pushes until something is so.
-    async fn push_until(&self, what: &str, mut there: impl AsyncFnMut() -> bool) {
+    /// Delivers events until a condition holds.
+    async fn deliver_until(&self, what: &str, mut there: impl AsyncFnMut() -> bool) {
         let store = Arc::new(self.store.clone());
         let parts = DeliveryDependencies {
             queue: store.clone(),
@@ -155,7 +155,7 @@ async fn an_event_arrives_whatever_became_of_it_before() {
     });
     let world = World::new(&server.url(), impatient(), 1).await;
     world
-        .push_until("it arrives", async || {
+        .deliver_until("it arrives", async || {
             world.clock.advance(Duration::from_secs(10));
             world.delivered().await == 1
         })
@@ -183,7 +183,7 @@ async fn a_target_that_wants_fewer_events_is_sent_none_until_its_time() {
     });
     let world = World::new(&server.url(), settings(), 1).await;
     world
-        .push_until("it has asked", async || {
+        .deliver_until("it has asked", async || {
             !world.deliveries().await.is_empty()
         })
         .await;
@@ -194,7 +194,7 @@ async fn a_target_that_wants_fewer_events_is_sent_none_until_its_time() {
     world.clock.advance(Duration::from_secs(599));
     let mut looks = 0;
     world
-        .push_until("it rests", async || {
+        .deliver_until("it rests", async || {
             looks += 1;
             looks > 40
         })
@@ -202,16 +202,16 @@ async fn a_target_that_wants_fewer_events_is_sent_none_until_its_time() {
     assert_eq!(server.connections(), 1);
     world.clock.advance(Duration::from_secs(2));
     world
-        .push_until("all arrive", async || world.delivered().await == 20)
+        .deliver_until("all arrive", async || world.delivered().await == 20)
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_is_gone_ends_its_subscription() {
+async fn status_410_ends_the_subscription() {
     let server = Server::answering_once("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n");
     let world = World::new(&server.url(), settings(), 1).await;
     world
-        .push_until("it has ended", async || {
+        .deliver_until("it has ended", async || {
             matches!(world.state().await, SubscriptionState::Ended { .. })
         })
         .await;
@@ -219,12 +219,12 @@ async fn a_target_that_is_gone_ends_its_subscription() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_sent_to_whoever_proves_to_be_somebody_else() {
+async fn nothing_is_sent_to_an_endpoint_with_a_wrong_certificate() {
     let server = crate::tls::stranger();
     let url = format!("https://127.0.0.1:{}/", server.port());
     let world = World::new(&url, settings(), 6).await;
     world
-        .push_until("the endpoint fails", async || {
+        .deliver_until("the endpoint fails", async || {
             let found = world.store.find(world.id).await.unwrap().unwrap();
             found.failing_since.is_some() && found.pending == 6
         })
