@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use domain::secret::{CredentialHash, KeyId, SealedSecret};
+use domain::crypto::{CredentialHash, KeyId, SealedSecret};
 use domain::{
     Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, PublicUrl,
     RetentionDays, Timestamp, WebhookUser,

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_webhook::{WebhookSettings, WebhookSink};
-use domain::webhook::{SigningSecret, SigningSecrets, TargetUrl, WebhookId};
+use domain::crypto::{SigningSecret, SigningSecrets};
+use domain::webhook::{TargetUrl, WebhookId};
 use ports::Environment as _;
 use ports::error::error_chain;
 use ports::webhook_sender::{OutgoingEvent, SendError, Target, WebhookSender as _};

@@ -9,7 +9,7 @@ use adapter_sqlite::SqliteStore;
 use anyhow::{Context as _, Result, ensure};
 use domain::PublicUrl;
 use domain::access::TokenHash;
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use ports::maintenance::RetentionKind;
 use ports::{Environment as _, EventLog as _, Store, StoreError, WebhookSender};
 use usecases::access::PruneSessions;

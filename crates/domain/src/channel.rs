@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Address, IntegratorName, RetentionDays, Timestamp, secret::SealedSecret};
+use crate::{Address, IntegratorName, RetentionDays, Timestamp, crypto::SealedSecret};
 
 /// The id of a channel, an opaque text like `202105102694809992`. It is part of the report path, so
 /// it consists of characters that need no escaping there.

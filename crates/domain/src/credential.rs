@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     ChannelId, Timestamp,
-    secret::{CredentialHash, KeyId},
+    crypto::{CredentialHash, KeyId},
 };
 
 /// The maximum number of live credentials of a channel: the one in use and its replacement, so that

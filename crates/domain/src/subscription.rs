@@ -4,7 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::secret::SealedSecret;
+use crate::crypto::SealedSecret;
 use crate::webhook::TargetUrl;
 use crate::{EventFilter, Timestamp};
 

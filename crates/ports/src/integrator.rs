@@ -5,9 +5,9 @@
 //! credentials costs little; then, with the body, [`Integrator::verify_signature`] and
 //! [`Integrator::parse`].
 
+use domain::crypto::{CredentialHash, ServerSecret};
 use domain::rejection::MaskedFields;
 use domain::report::{ReportError, ReportFields};
-use domain::secret::{CredentialHash, ServerSecret};
 use domain::{
     Address, ChannelId, CredentialId, IntegratorName, MessageSid, PublicUrl, ReportedStatus,
 };

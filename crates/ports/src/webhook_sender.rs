@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::webhook::{AnswerExcerpt, SigningSecrets, SpecialNetwork, TargetUrl, WebhookId};
+use domain::crypto::SigningSecrets;
+use domain::webhook::{AnswerExcerpt, SpecialNetwork, TargetUrl, WebhookId};
 
 use crate::error::Source;
 

@@ -1,6 +1,6 @@
 //! Rows of channels, their credentials and their counters.
 
-use domain::secret::{CredentialHash, KeyId, SealedSecret};
+use domain::crypto::{CredentialHash, KeyId, SealedSecret};
 use domain::{
     Channel, ChannelCalls, ChannelId, ChannelName, Credential, CredentialId, IntegratorName,
     PublicUrl, RetentionDays, WebhookUser,

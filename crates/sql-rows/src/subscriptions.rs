@@ -1,6 +1,6 @@
 //! Rows of webhook subscriptions.
 
-use domain::secret::SealedSecret;
+use domain::crypto::SealedSecret;
 use domain::subscription::{
     Description, ReplacedSecret, SubscriptionSecret, SubscriptionSecrets, SubscriptionState,
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use domain::subscription::{PauseReason, SubscriptionState};
 use ports::error::error_chain;
 use ports::{Journal, ReportStore, SubscriptionStore};

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use domain::IntegratorName;
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use ports::metrics::NoMetrics;
 use ports::{Journal as _, JournalEntry};
 use testkit::builders::{report, twilio_sid};

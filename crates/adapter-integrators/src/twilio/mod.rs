@@ -11,8 +11,8 @@ pub mod redacted_fields;
 pub mod signature;
 
 use domain::credential::LIVE_CREDENTIALS_MAX;
+use domain::crypto::CredentialHash;
 use domain::rejection::MaskedFields;
-use domain::secret::CredentialHash;
 use domain::{ChannelId, CredentialId, IntegratorName, PublicUrl};
 use ports::integrator::{
     AuthContext, AuthResult, Headers, Integrator, ParseResult, SignatureMismatch, SignedRequest,

@@ -1,4 +1,4 @@
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use rstest::rstest;
 
 use super::*;

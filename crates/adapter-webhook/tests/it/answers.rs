@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use domain::webhook::{SigningSecret, WebhookId};
+use domain::crypto::SigningSecret;
+use domain::webhook::WebhookId;
 use ports::Environment as _;
 use ports::webhook_sender::{SendError, WebhookSender as _};
 use rstest::rstest;

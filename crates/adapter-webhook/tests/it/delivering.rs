@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use adapter_webhook::WebhookSettings;
+use domain::crypto::SigningSecret;
 use domain::delivery::DeliveryFilter;
 use domain::page::PageSize;
 use domain::subscription::{SubscriptionSecret, SubscriptionState};
-use domain::webhook::{SigningSecret, TargetUrl};
+use domain::webhook::TargetUrl;
 use domain::{Delivery, DeliveryState, LogPosition, Subscription, SubscriptionId};
 use ports::metrics::NoMetrics;
 use ports::{DeliveryStore as _, ReportStore as _, SubscriptionStore as _};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use ports::metrics::NoMetrics;
 use serde::Serialize;
 use usecases::health::Condition;

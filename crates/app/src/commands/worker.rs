@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use adapter_http::{MetricsRegistry, MonitoringState};
 use anyhow::{Context as _, Result, anyhow};
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use ports::WebhookSender;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::Args;
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use ports::Environment;
 use rustix::process::geteuid;
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use domain::access::ConsoleUrl;
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use domain::{PublicUrl, RetentionDays};
 
 use super::delivery::DeliveryOptions;

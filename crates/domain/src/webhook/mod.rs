@@ -1,16 +1,14 @@
-//! Webhooks: URLs, signatures and responses of endpoints. The signature follows the Standard
+//! Webhooks: URLs and responses of endpoints. Signatures ([`crate::crypto`]) follow the Standard
 //! Webhooks convention, so that subscribers can verify it with existing libraries.
 
 mod excerpt;
 mod network;
-mod secret;
 mod target;
 
 use std::fmt;
 
 pub use excerpt::AnswerExcerpt;
 pub use network::{SpecialNetwork, special_network};
-pub use secret::{InvalidSigningSecret, SigningSecret, SigningSecrets};
 pub use target::{InvalidTargetUrl, TargetUrl};
 
 /// The header `webhook-id`: the same for every attempt, so that a subscriber can detect

@@ -8,8 +8,8 @@ mod subscriptions;
 
 pub use subscriptions::{delivery, failed_attempt, subscription, subscription_id};
 
+use domain::crypto::{CredentialHash, KeyId, SealedSecret, ServerSecret};
 use domain::report::{ReportError, ReportFields};
-use domain::secret::{CredentialHash, KeyId, SealedSecret, ServerSecret};
 use domain::{
     Address, Channel, ChannelId, ChannelName, Credential, CredentialId, DeliveryStatus, ErrorCode,
     ErrorText, IntegratorName, MessageKey, MessageSid, PublicUrl, Recipient, Report,

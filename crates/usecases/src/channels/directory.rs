@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use domain::secret::{CredentialHash, ServerSecret};
+use domain::crypto::{CredentialHash, ServerSecret};
 use domain::{Channel, ChannelId, CredentialId, Timestamp};
 use ports::error::Source;
 use ports::{ChannelSnapshot, ChannelStore, ChannelWithCredentials, Metrics, StoreError};

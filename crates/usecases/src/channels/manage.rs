@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use domain::{
     Address, Channel, ChannelCalls, ChannelId, ChannelName, Credential, CredentialId,
     IntegratorName, Password, PublicUrl, RetentionDays, Timestamp, WebhookUser,
@@ -359,7 +359,7 @@ impl ManageChannels {
         }
     }
 
-    fn seal(&self, channel: &ChannelId, token: &SigningToken) -> domain::secret::SealedSecret {
+    fn seal(&self, channel: &ChannelId, token: &SigningToken) -> domain::crypto::SealedSecret {
         let [nonce @ .., _, _, _, _, _, _, _, _] = self.environment.secret_bytes();
         self.secret
             .seal(&token.0, &Channel::signing_token_context(channel), nonce)

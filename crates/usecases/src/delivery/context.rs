@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use ports::{DeliveryQueue, Environment, Metrics, WebhookSender};
 
 use super::limits::Limits;

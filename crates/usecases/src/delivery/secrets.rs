@@ -1,8 +1,8 @@
 //! Opens the signing secrets of a subscription.
 
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
+use domain::crypto::{SigningSecret, SigningSecrets};
 use domain::subscription::SubscriptionSecret;
-use domain::webhook::{SigningSecret, SigningSecrets};
 use domain::{Subscription, Timestamp};
 
 /// The opened secrets, and when the previous one expires.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use domain::{ChannelId, CredentialId};
 use ports::integrator::{AuthContext, AuthResult};
 use ports::{Environment, Headers, Integrator};

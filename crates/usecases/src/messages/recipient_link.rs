@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::Recipient;
-use domain::secret::{SealedSecret, ServerSecret};
+use domain::crypto::{SealedSecret, ServerSecret};
 use ports::Environment;
 
 /// What the sealed addresses are bound to.

@@ -3,9 +3,10 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
+use domain::crypto::SigningSecret;
 use domain::subscription::{Description, PauseReason, SubscriptionState};
-use domain::webhook::{SigningSecret, SpecialNetwork, TargetUrl, special_network};
+use domain::webhook::{SpecialNetwork, TargetUrl, special_network};
 use domain::{
     DeliveryKey, EventFilter, LogPosition, MessageKey, Subscription, SubscriptionId, Timestamp,
 };

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use domain::crypto::SigningSecret;
 use domain::subscription::SubscriptionSecret;
-use domain::webhook::{SigningSecret, WebhookId};
+use domain::webhook::WebhookId;
 use domain::{Subscription, SubscriptionId, Timestamp};
 use ports::webhook_sender::{Delivered, OutgoingEvent, SendError, Target};
 

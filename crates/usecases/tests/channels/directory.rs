@@ -90,7 +90,7 @@ async fn channels_are_degraded_while_the_snapshot_cannot_be_saved() {
 async fn credentials_of_another_server_secret_are_counted() {
     let world = World::new();
     world.add("1").await;
-    let other = domain::secret::ServerSecret::parse(&"another secret ".repeat(4)).unwrap();
+    let other = domain::crypto::ServerSecret::parse(&"another secret ".repeat(4)).unwrap();
     let directory =
         ChannelDirectory::new(Arc::new(world.store.clone()), other, Arc::new(NoMetrics));
     directory.refresh().await.unwrap();

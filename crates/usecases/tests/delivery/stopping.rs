@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use domain::subscription::{PauseReason, SubscriptionState};
 use domain::{SubscriptionId, Timestamp};
 use ports::Maintenance as _;

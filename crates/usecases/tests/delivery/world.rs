@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::crypto::ServerSecret;
+use domain::crypto::SigningSecret;
 use domain::delivery::DeliveryFilter;
 use domain::page::PageSize;
-use domain::secret::ServerSecret;
 use domain::subscription::SubscriptionSecret;
-use domain::webhook::{AnswerExcerpt, SigningSecret};
+use domain::webhook::AnswerExcerpt;
 use domain::{
     Delivery, DeliveryState, Effect, IntegratorName, LogPosition, RejectionReason, ReportedStatus,
     Subscription, SubscriptionId,

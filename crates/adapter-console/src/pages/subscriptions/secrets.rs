@@ -5,7 +5,7 @@ use actix_web::web::{Data, Path};
 use askama::Template;
 use domain::Subscription;
 use domain::access::{AuditAction, Permission};
-use domain::webhook::SigningSecret;
+use domain::crypto::SigningSecret;
 use usecases::subscriptions::DEFAULT_OVERLAP;
 
 use crate::console::Console;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::webhook::SigningSecret;
+use domain::crypto::SigningSecret;
 use domain::{ChannelId, EventType, MessageKey, MessageSid};
 use serde::Deserialize;
 use utoipa::ToSchema;

@@ -1,8 +1,9 @@
 //! How subscriptions and deliveries are shown.
 
+use domain::crypto::SigningSecret;
 use domain::delivery::{Attempt, AttemptError};
 use domain::subscription::PauseReason;
-use domain::webhook::{AnswerExcerpt, SigningSecret};
+use domain::webhook::AnswerExcerpt;
 use domain::{Delivery, EventType, Subscription, Timestamp};
 use ports::error::error_chain;
 use ports::subscriptions::{RecentAttempts, SubscriptionStatus};

@@ -9,7 +9,7 @@ use adapter_http::{HostNames, MetricsRegistry, OperatorState, PublicState, Strea
 use anyhow::{Context as _, Result};
 use domain::PublicUrl;
 use domain::access::ConsoleUrl;
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use ports::WebhookSender;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use adapter_http::wire::{IssuedSubscriptionView, SubscriptionView};
 use anyhow::{Context as _, Result, anyhow};
 use domain::SubscriptionId;
+use domain::crypto::SigningSecret;
 use domain::subscription::Description;
-use domain::webhook::{SigningSecret, TargetUrl};
+use domain::webhook::TargetUrl;
 use usecases::ManageSubscriptions;
 use usecases::subscriptions::{NewSubscription, SubscriptionChanges, SubscriptionError};
 

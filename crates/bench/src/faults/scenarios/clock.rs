@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
+use domain::crypto::ServerSecret;
 use domain::retention_days::DAY_MICROS;
-use domain::secret::ServerSecret;
 use domain::{IntegratorName, PublicUrl, RetentionDays, Timestamp};
 use ports::maintenance::RetentionKind;
 use ports::metrics::NoMetrics;

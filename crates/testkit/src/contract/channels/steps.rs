@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::secret::SealedSecret;
+use domain::crypto::SealedSecret;
 use domain::{Channel, Credential};
 use ports::channels::{Change, ChannelStore, ChannelWithCredentials};
 use tokio::task::JoinSet;

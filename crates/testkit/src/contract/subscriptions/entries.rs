@@ -1,7 +1,7 @@
 //! Subscriptions: added, found, changed and removed.
 
+use domain::crypto::SealedSecret;
 use domain::delivery::DeliveryFilter;
-use domain::secret::SealedSecret;
 use domain::subscription::{Description, PauseReason, SubscriptionSecret, SubscriptionState};
 use domain::webhook::TargetUrl;
 use domain::{DeliveryState, EventFilter, EventType, LogPosition, Subscription};

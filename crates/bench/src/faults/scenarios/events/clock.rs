@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use adapter_webhook::{WebhookSettings, WebhookSink};
 use anyhow::Result;
-use domain::secret::ServerSecret;
+use domain::crypto::ServerSecret;
 use ports::metrics::NoMetrics;
 use ports::{ChannelStore, DeliveryQueue, EventLog};
 use testkit::clock::SkewedClock;

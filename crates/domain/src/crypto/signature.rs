@@ -7,8 +7,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::WebhookId;
 use crate::Timestamp;
+use crate::webhook::WebhookId;
 
 /// The prefix of every secret, by which people and scanners recognise it.
 const PREFIX: &str = "whsec_";

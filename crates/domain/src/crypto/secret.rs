@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use super::sealed::{SealedSecret, Unsealable};
 use crate::ChannelId;
 
 type HmacSha256 = Hmac<Sha256>;
@@ -136,21 +137,6 @@ impl fmt::Debug for CredentialHash {
         f.write_str("CredentialHash(***)")
     }
 }
-
-/// A sealed text: nonce, then ciphertext.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedSecret(pub Vec<u8>);
-
-impl fmt::Debug for SealedSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SealedSecret(***)")
-    }
-}
-
-/// The sealed text was made with another key, for another context, or is damaged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the sealed secret does not open with this server secret")]
-pub struct Unsealable;
 
 /// HMAC-SHA-256 over the parts, each preceded by its length, so that different lists of parts never
 /// have the same input.

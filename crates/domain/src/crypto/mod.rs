@@ -1,0 +1,9 @@
+//! Secrets: keyed hashes of passwords, sealed tokens, and signatures of events.
+
+mod sealed;
+mod secret;
+mod signature;
+
+pub use sealed::{SealedSecret, Unsealable};
+pub use secret::{CredentialHash, KeyId, ServerSecret, ShortServerSecret};
+pub use signature::{InvalidSigningSecret, SigningSecret, SigningSecrets};
