@@ -123,19 +123,25 @@ async fn incomplete_append_is_truncated() {
     assert_eq!(journal.usage().set_aside, 0);
 }
 
-#[tokio::test]
-async fn damaged_segment_is_set_aside_and_the_others_are_used() {
-    let folder = tempfile::tempdir().unwrap();
-    FileJournal::open(folder.path(), ROOMY)
+/// Records nine entries and overwrites one of them with zeros.
+async fn damaged_segment(folder: &Path) -> PathBuf {
+    FileJournal::open(folder, ROOMY)
         .unwrap()
         .append(&entries(0..9))
         .await
         .unwrap();
-    let segment = &segments(folder.path())[0];
-    let mut bytes = fs::read(segment).unwrap();
+    let segment = segments(folder).remove(0);
+    let mut bytes = fs::read(&segment).unwrap();
     let middle = bytes.len() / 2;
-    bytes[middle..middle + 8].fill(0);
-    fs::write(segment, bytes).unwrap();
+    bytes.get_mut(middle..middle + 8).unwrap().fill(0);
+    fs::write(&segment, bytes).unwrap();
+    segment
+}
+
+#[tokio::test]
+async fn damaged_segment_is_set_aside_and_the_others_are_used() {
+    let folder = tempfile::tempdir().unwrap();
+    damaged_segment(folder.path()).await;
 
     let journal = FileJournal::open(folder.path(), ROOMY).unwrap();
     let kept = all(&journal).await;
@@ -151,16 +157,7 @@ async fn damaged_segment_is_set_aside_and_the_others_are_used() {
 #[tokio::test]
 async fn damaged_segment_is_read_as_it_is_on_a_read_only_disk() {
     let folder = tempfile::tempdir().unwrap();
-    FileJournal::open(folder.path(), ROOMY)
-        .unwrap()
-        .append(&entries(0..9))
-        .await
-        .unwrap();
-    let segment = &segments(folder.path())[0];
-    let mut bytes = fs::read(segment).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + 8].fill(0);
-    fs::write(segment, bytes).unwrap();
+    let segment = damaged_segment(folder.path()).await;
     // As on a full disk, neither the copy nor the repaired segment can be written.
     fs::create_dir(segment.with_extension("damaged")).unwrap();
     fs::create_dir(segment.with_extension("damaged2")).unwrap();

@@ -297,8 +297,8 @@ pub fn prune(stores: &Stores, settings: &Settings, holds: Arc<RetentionHolds>) -
     )
 }
 
-/// Workers that make room, for the reports of the days to come, and remove what
-/// is too old, and who asked to be forgotten. `holds` says what is held back.
+/// Returns the background tasks that create partitions, remove expired data and erase recipients.
+/// `holds` tells which kinds of data retention holds back.
 pub fn clearing_up(
     stores: &Stores,
     settings: &Settings,

@@ -10,17 +10,15 @@ use std::time::Duration;
 use actix_web::http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::{Context as _, Result, ensure};
-use async_trait::async_trait;
 use clap::ValueEnum as _;
+use domain::PublicUrl;
 use domain::crypto::ServerSecret;
-use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
-use domain::{Effect, Message, MessageKey, PublicUrl, Report};
 use ports::integrator::ParseResult;
 use ports::metrics::NoMetrics;
-use ports::reports::MessageWithReports;
-use ports::{ChannelStore as _, Environment, Headers, Integrator, ReportStore, StoreError};
+use ports::{ChannelStore as _, Environment, Headers, Integrator};
 use testkit::builders;
 use testkit::clock::SkewedClock;
+use testkit::discarding_store::DiscardingStore;
 use testkit::memory::MemoryStore;
 use usecases::ingest::queue::IngestSettings;
 use usecases::ingest::receive::ReportRequest;
@@ -186,35 +184,5 @@ struct RequestHeaders<'a>(&'a HeaderMap);
 impl Headers for RequestHeaders<'_> {
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.get(name).map(HeaderValue::as_bytes)
-    }
-}
-
-/// A store that accepts everything and records nothing.
-struct DiscardingStore;
-
-#[async_trait]
-impl ReportStore for DiscardingStore {
-    async fn record(&self, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
-        Ok(vec![Effect::Advanced; reports.len()])
-    }
-
-    async fn message(&self, _: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {
-        Ok(None)
-    }
-
-    async fn messages(
-        &self,
-        _: &MessageFilter,
-        _: Option<&MessageCursor>,
-        _: PageSize,
-    ) -> Result<Page<Message, MessageCursor>, StoreError> {
-        Ok(Page {
-            items: Vec::new(),
-            next: None,
-        })
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
     }
 }

@@ -11,5 +11,6 @@ pub mod builders;
 pub mod clock;
 pub mod cluster;
 pub mod contract;
+pub mod discarding_store;
 pub mod memory;
 pub mod syncs;

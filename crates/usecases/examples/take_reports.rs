@@ -9,16 +9,14 @@
 use std::sync::Arc;
 
 use adapter_integrators::twilio::Twilio;
-use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
-use domain::{Effect, Message, MessageKey, PublicUrl, Report};
+use domain::PublicUrl;
 use ports::metrics::NoMetrics;
-use ports::reports::MessageWithReports;
-use ports::{ChannelStore as _, Headers, ReportStore, StoreError};
+use ports::{ChannelStore as _, Headers};
 use testkit::builders;
 use testkit::clock::FixedClock;
+use testkit::discarding_store::DiscardingStore;
 use testkit::memory::MemoryStore;
 use usecases::ingest::queue::IngestSettings;
 use usecases::ingest::receive::ReportRequest;
@@ -114,35 +112,5 @@ impl Headers for Lines {
             "I-Twilio-Idempotency-Token" => Some(b"0123456789abcdef0123456789abcdef"),
             _ => None,
         }
-    }
-}
-
-/// Accepts reports and discards them.
-struct DiscardingStore;
-
-#[async_trait]
-impl ReportStore for DiscardingStore {
-    async fn record(&self, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
-        Ok(vec![Effect::Advanced; reports.len()])
-    }
-
-    async fn message(&self, _: &MessageKey) -> Result<Option<MessageWithReports>, StoreError> {
-        Ok(None)
-    }
-
-    async fn messages(
-        &self,
-        _: &MessageFilter,
-        _: Option<&MessageCursor>,
-        _: PageSize,
-    ) -> Result<Page<Message, MessageCursor>, StoreError> {
-        Ok(Page {
-            items: Vec::new(),
-            next: None,
-        })
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
     }
 }

@@ -15,7 +15,7 @@ use testkit::memory::MemoryStore;
 use usecases::subscriptions::statistics::{SubscriptionCondition, SubscriptionFigures};
 use usecases::{LogTailCache, SubscriptionStatistics};
 
-fn survey_of(store: &MemoryStore) -> (SubscriptionStatistics, Arc<FixedClock>) {
+fn statistics_of(store: &MemoryStore) -> (SubscriptionStatistics, Arc<FixedClock>) {
     let clock = Arc::new(FixedClock::default());
     let store = Arc::new(store.clone());
     let log = Arc::new(LogTailCache::new(store.clone()));
@@ -31,15 +31,20 @@ async fn add(store: &MemoryStore, number: u128, state: SubscriptionState) {
     assert!(store.add(&subscription, LogPosition::START).await.unwrap());
 }
 
-async fn conditions(survey: &SubscriptionStatistics) -> Option<Vec<&'static str>> {
-    let survey = survey.run().await?;
-    Some(survey.iter().map(|each| each.condition.as_str()).collect())
+async fn conditions(statistics: &SubscriptionStatistics) -> Option<Vec<&'static str>> {
+    let statistics = statistics.run().await?;
+    Some(
+        statistics
+            .iter()
+            .map(|each| each.condition.as_str())
+            .collect(),
+    )
 }
 
 #[tokio::test]
 async fn statistics_have_lag_pending_deliveries_and_dead_letters() {
     let store = MemoryStore::new();
-    let (survey, clock) = survey_of(&store);
+    let (statistics, clock) = statistics_of(&store);
     add(&store, 1, SubscriptionState::Active).await;
     let arrived = clock.now().unix_micros() - 90_000_000;
     for (sid, after) in [("SM1", 0), ("SM2", 30_000_000)] {
@@ -68,7 +73,7 @@ async fn statistics_have_lag_pending_deliveries_and_dead_letters() {
     };
     let recorded = DeliveryQueue::record(&store, &lease, progress).await;
     assert!(recorded.unwrap());
-    let found = survey.run().await.unwrap();
+    let found = statistics.run().await.unwrap();
     let expected = SubscriptionFigures {
         id: subscription_id(1),
         condition: SubscriptionCondition::Failing,
@@ -83,7 +88,7 @@ async fn statistics_have_lag_pending_deliveries_and_dead_letters() {
 #[tokio::test]
 async fn every_condition_has_its_own_name() {
     let store = MemoryStore::new();
-    let (survey, _) = survey_of(&store);
+    let (statistics, _) = statistics_of(&store);
     let since = Timestamp::EPOCH;
     let paused = |reason| SubscriptionState::Paused { reason, since };
     for (number, state) in [
@@ -102,27 +107,27 @@ async fn every_condition_has_its_own_name() {
         "paused_pruned",
         "ended",
     ];
-    assert_eq!(conditions(&survey).await.unwrap(), words);
+    assert_eq!(conditions(&statistics).await.unwrap(), words);
 }
 
 #[tokio::test]
 async fn statistics_are_cached_for_ten_seconds() {
     let store = MemoryStore::new();
-    let (survey, clock) = survey_of(&store);
-    assert_eq!(conditions(&survey).await.unwrap(), [""; 0]);
+    let (statistics, clock) = statistics_of(&store);
+    assert_eq!(conditions(&statistics).await.unwrap(), [""; 0]);
     add(&store, 1, SubscriptionState::Active).await;
     clock.advance(Duration::from_secs(9));
-    assert_eq!(conditions(&survey).await.unwrap(), [""; 0]);
+    assert_eq!(conditions(&statistics).await.unwrap(), [""; 0]);
     clock.advance(Duration::from_secs(1));
-    assert_eq!(conditions(&survey).await.unwrap(), ["active"]);
+    assert_eq!(conditions(&statistics).await.unwrap(), ["active"]);
 
     // A failure is cached too, and no old statistics are returned.
     store.set_unavailable(true);
-    assert_eq!(conditions(&survey).await.unwrap(), ["active"]);
+    assert_eq!(conditions(&statistics).await.unwrap(), ["active"]);
     clock.advance(Duration::from_secs(10));
-    assert_eq!(conditions(&survey).await, None);
+    assert_eq!(conditions(&statistics).await, None);
     store.set_unavailable(false);
-    assert_eq!(conditions(&survey).await, None);
+    assert_eq!(conditions(&statistics).await, None);
     clock.advance(Duration::from_secs(10));
-    assert_eq!(conditions(&survey).await.unwrap(), ["active"]);
+    assert_eq!(conditions(&statistics).await.unwrap(), ["active"]);
 }

@@ -36,7 +36,7 @@ fn auth_result(header: &str, channel: &str) -> AuthResult {
             secret.credential_hash(&known, b"user", b"replacement"),
         ),
     ];
-    let door = AuthContext {
+    let context = AuthContext {
         channel: &requested,
         credentials: if requested == known {
             &credentials
@@ -45,7 +45,7 @@ fn auth_result(header: &str, channel: &str) -> AuthResult {
         },
         secret: &secret,
     };
-    Twilio::new().authenticate(&authorization(header), door)
+    Twilio::new().authenticate(&authorization(header), context)
 }
 
 #[rstest]

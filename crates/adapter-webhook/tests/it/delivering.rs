@@ -86,9 +86,9 @@ impl World {
         };
         let push = DeliveryWorker::new(parts, push, "one".to_owned());
         // The one before has not given its lease back.
-        let pusher = loop {
+        let dispatcher = loop {
             match push.claim().await.unwrap() {
-                Some(pusher) => break pusher,
+                Some(dispatcher) => break dispatcher,
                 None => tokio::time::sleep(Duration::from_millis(5)).await,
             }
         };
@@ -102,7 +102,7 @@ impl World {
             panic!("not within ten seconds: {what}");
         };
         tokio::select! {
-            () = pusher.run(std::future::pending()) => {}
+            () = dispatcher.run(std::future::pending()) => {}
             () = until => {}
         }
     }

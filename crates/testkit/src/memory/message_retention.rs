@@ -12,7 +12,7 @@ use super::reports::Reports;
 
 /// The messages of a scan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Route {
+enum Scope {
     /// All, by first report, for a service with this retention.
     All(RetentionDays),
     /// Those of a channel with a shorter retention.
@@ -20,17 +20,17 @@ enum Route {
 }
 
 /// The position of a message in a scan.
-type DeliveryOrder = (Option<Timestamp>, MessageKey);
+type ScanPosition = (Option<Timestamp>, MessageKey);
 
 #[derive(Debug)]
-struct Sweep {
+struct Scan {
     keep: RetentionDays,
     begun_at: Timestamp,
     finished: bool,
-    after: Option<DeliveryOrder>,
+    after: Option<ScanPosition>,
 }
 
-impl Sweep {
+impl Scan {
     const fn begin(keep: RetentionDays, now: Timestamp) -> Self {
         Self {
             keep,
@@ -41,7 +41,7 @@ impl Sweep {
     }
 
     /// Returns whether the next scan is due.
-    fn is_over(&self, keep: RetentionDays, now: Timestamp) -> bool {
+    fn is_due(&self, keep: RetentionDays, now: Timestamp) -> bool {
         let of_today = self.begun_at > now.plus_micros(-DAY_MICROS) && self.begun_at <= now;
         self.keep != keep || (self.finished && !of_today)
     }
@@ -49,7 +49,7 @@ impl Sweep {
 
 /// The positions of the scans.
 #[derive(Debug, Default)]
-pub(super) struct Sweeps(BTreeMap<Route, Sweep>);
+pub(super) struct Scans(BTreeMap<Scope, Scan>);
 
 impl Data {
     pub(super) fn prune_messages(
@@ -59,25 +59,26 @@ impl Data {
         budget: NonZeroU32,
     ) -> Pruning {
         let own = self.channels.keep_messages_days();
-        let mut routes = vec![(Route::All(keep), keep)];
+        let mut scopes = vec![(Scope::All(keep), keep)];
         let shorter = own.iter().filter(|(_, days)| **days < keep);
-        routes.extend(shorter.map(|(id, days)| (Route::Channel(id.clone()), *days)));
+        scopes.extend(shorter.map(|(id, days)| (Scope::Channel(id.clone()), *days)));
         let budget = budget.get() as usize;
-        for (route, keep) in routes {
-            let sweep = self.sweeps.0.entry(route.clone());
-            let sweep = sweep.or_insert_with(|| Sweep::begin(keep, now));
-            if sweep.is_over(keep, now) {
-                *sweep = Sweep::begin(keep, now);
+        for (scope, keep) in scopes {
+            let scan = self.scans.0.entry(scope.clone());
+            let scan = scan.or_insert_with(|| Scan::begin(keep, now));
+            if scan.is_due(keep, now) {
+                *scan = Scan::begin(keep, now);
             }
-            if sweep.finished {
+            if scan.finished {
                 continue;
             }
-            let mut looked = look(&self.reports, &route, keep.cut(now), sweep.after.as_ref());
-            looked.truncate(budget);
-            sweep.finished = looked.len() < budget;
-            sweep.after = looked.last().cloned();
+            let mut examined =
+                next_messages(&self.reports, &scope, keep.cut(now), scan.after.as_ref());
+            examined.truncate(budget);
+            scan.finished = examined.len() < budget;
+            scan.after = examined.last().cloned();
             let mut rows = 0;
-            for (_, key) in &looked {
+            for (_, key) in &examined {
                 let keep = own.get(&key.channel).map_or(keep, |own| keep.max(*own));
                 if self.reports.is_old(key, keep.cut(now)) {
                     self.reports.messages.remove(key);
@@ -106,28 +107,28 @@ impl Data {
         let cut = own.values().map(|keep| keep.cut(now)).max();
         let cut = cut.map_or(before, |cut| cut.max(before));
         let mut messages = self.reports.messages.values();
-        messages.any(|kept| kept.message.parties.first_reported_at < cut)
+        messages.any(|stored| stored.message.parties.first_reported_at < cut)
     }
 }
 
 /// Returns the remaining messages in the order of the scan.
-fn look(
+fn next_messages(
     reports: &Reports,
-    route: &Route,
+    scope: &Scope,
     cut: Timestamp,
-    after: Option<&DeliveryOrder>,
-) -> Vec<DeliveryOrder> {
+    after: Option<&ScanPosition>,
+) -> Vec<ScanPosition> {
     let messages = reports.messages.iter();
-    let mut places: Vec<_> = messages
-        .filter_map(|(key, kept)| match route {
-            Route::All(_) => {
-                let first = kept.message.parties.first_reported_at;
+    let mut positions: Vec<_> = messages
+        .filter_map(|(key, stored)| match scope {
+            Scope::All(_) => {
+                let first = stored.message.parties.first_reported_at;
                 (first < cut).then(|| (Some(first), key.clone()))
             }
-            Route::Channel(id) => (key.channel == *id).then(|| (None, key.clone())),
+            Scope::Channel(id) => (key.channel == *id).then(|| (None, key.clone())),
         })
-        .filter(|place| after.is_none_or(|after| place > after))
+        .filter(|position| after.is_none_or(|after| position > after))
         .collect();
-    places.sort();
-    places
+    positions.sort();
+    positions
 }

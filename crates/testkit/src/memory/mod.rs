@@ -39,7 +39,7 @@ struct Data {
     cursors: BTreeMap<String, LogPosition>,
     erasures: BTreeMap<ErasureId, ErasureProgress>,
     rejections: rejections::Rejections,
-    sweeps: message_retention::Sweeps,
+    scans: message_retention::Scans,
     runs: BTreeMap<&'static str, RetentionRun>,
     statistics: statistics::StoredStatistics,
     subscriptions: subscriptions::Subscriptions,

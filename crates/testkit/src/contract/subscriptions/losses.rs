@@ -62,8 +62,8 @@ async fn cause(loss: Loss, store: &dyn EventDeliveryStore) {
         }
         // Of a message without pending deliveries.
         Loss::Erase => {
-            let forgotten = store.erase_deliveries(&[key("SM0")], now).await;
-            assert_eq!(forgotten.expect("the store is there"), 0);
+            let erased_rows = store.erase_deliveries(&[key("SM0")], now).await;
+            assert_eq!(erased_rows.expect("the store is there"), 0);
         }
         Loss::Remove => assert!(remove(store, id()).await),
     }

@@ -112,8 +112,8 @@ pub async fn erased_deliveries_are_not_sent(stores: EventDelivery) {
     let now = time(77);
     let erased = [key("SM1"), key("SM9"), key("SM1")];
     for wanted in [6, 0] {
-        let forgotten = stores.other.erase_deliveries(&erased, now).await;
-        assert_eq!(forgotten.expect("the store is there"), wanted);
+        let erased_rows = stores.other.erase_deliveries(&erased, now).await;
+        assert_eq!(erased_rows.expect("the store is there"), wanted);
     }
     for delivery in &mut all {
         if delivery.message == key("SM1") && delivery.state != DeliveryState::Delivered {

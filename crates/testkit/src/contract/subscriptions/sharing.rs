@@ -28,16 +28,16 @@ async fn claim_all(store: &dyn EventDeliveryStore, worker: &str) -> Vec<Lease> {
 
 /// Renews leases and gives back what is too much. Those that were kept.
 async fn renew_all(store: &dyn EventDeliveryStore, leases: Vec<Lease>) -> Vec<Lease> {
-    let mut surplus = Vec::new();
+    let mut over_quota = Vec::new();
     let mut kept = Vec::new();
     for lease in leases {
         match renew(store, &lease).await {
             Renewal::Renewed => kept.push(lease),
-            Renewal::OverQuota => surplus.push(lease),
+            Renewal::OverQuota => over_quota.push(lease),
             Renewal::Lost => panic!("{lease:?} was lost"),
         }
     }
-    for lease in surplus {
+    for lease in over_quota {
         assert_eq!(renew(store, &lease).await, Renewal::OverQuota);
         assert!(record(store, &lease, 1, &[]).await, "it is held");
         release(store, &lease).await;
@@ -107,7 +107,7 @@ pub async fn a_worker_that_left_has_no_share(stores: EventDelivery) {
     stores.one.leave("b").await.expect("the store is there");
     stores
         .one
-        .leave("nobody")
+        .leave("unknown")
         .await
         .expect("the store is there");
     assert_eq!(claim_all(&*stores.one, "a").await.len(), 1);

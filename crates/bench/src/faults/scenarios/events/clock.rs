@@ -73,12 +73,17 @@ fn work(
     stop: watch::Receiver<bool>,
 ) -> JoinHandle<Result<()>> {
     thread::spawn(move || {
-        runtime()?
-            .block_on(async { with_store!(engine, &url, |store| push(store, clock, stop).await) })
+        runtime()?.block_on(async {
+            with_store!(engine, &url, |store| deliver(store, clock, stop).await)
+        })
     })
 }
 
-async fn push<S>(store: Arc<S>, clock: Arc<SkewedClock>, stop: watch::Receiver<bool>) -> Result<()>
+async fn deliver<S>(
+    store: Arc<S>,
+    clock: Arc<SkewedClock>,
+    stop: watch::Receiver<bool>,
+) -> Result<()>
 where
     S: DeliveryQueue + EventLog + ChannelStore + 'static,
 {
@@ -99,19 +104,19 @@ where
         environment: clock,
         metrics: Arc::new(NoMetrics),
     };
-    let push = DeliveryWorker::new(parts, DeliverySettings::default(), "skewed".to_owned());
-    let mut pushers = JoinSet::new();
+    let worker = DeliveryWorker::new(parts, DeliverySettings::default(), "skewed".to_owned());
+    let mut dispatchers = JoinSet::new();
     while !*stop.borrow() {
-        if let Some(pusher) = push.claim().await? {
+        if let Some(dispatcher) = worker.claim().await? {
             let mut stop = stop.clone();
-            pushers.spawn(pusher.run(async move {
+            dispatchers.spawn(dispatcher.run(async move {
                 let _ = stop.wait_for(|stop| *stop).await;
             }));
         } else {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
-    while let Some(ended) = pushers.join_next().await {
+    while let Some(ended) = dispatchers.join_next().await {
         ended?;
     }
     Ok(())
