@@ -5,6 +5,8 @@
 //! credentials costs little; then, with the body, [`Integrator::verify_signature`] and
 //! [`Integrator::parse`].
 
+use std::fmt;
+
 use domain::crypto::{CredentialHash, ServerSecret};
 use domain::rejection::MaskedFields;
 use domain::report::{ReportError, ReportFields};
@@ -30,11 +32,51 @@ pub struct AuthContext<'a> {
     pub secret: &'a ServerSecret,
 }
 
+/// The user and password that a caller presented. The user contains no colon; the password may
+/// contain any character.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UserAndPassword {
+    pair: String,
+    colon: usize,
+}
+
+impl UserAndPassword {
+    /// Splits a text at its first colon; `None` if it has none.
+    #[must_use]
+    pub fn new(pair: String) -> Option<Self> {
+        let colon = pair.find(':')?;
+        Some(Self { pair, colon })
+    }
+
+    /// Returns the part before the first colon.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.pair.get(..self.colon).unwrap_or_default()
+    }
+
+    /// Returns the part after the first colon. Never log it.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        self.pair.get(self.colon + 1..).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for UserAndPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserAndPassword(***)")
+    }
+}
+
 /// The result of authentication.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuthResult {
     /// The caller sent this credential.
-    Authenticated(CredentialId),
+    Authenticated {
+        /// The credential.
+        credential: CredentialId,
+        /// What the caller presented, if the integrator's signatures need it.
+        presented: Option<UserAndPassword>,
+    },
     /// The caller sent no credentials and should be challenged. Half of all valid requests begin
     /// like this; it is no attack.
     Challenge,
@@ -138,13 +180,14 @@ pub trait Integrator: Send + Sync {
     /// the user or the password is wrong.
     fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult;
 
-    /// Verifies the signature of a request of an authenticated caller. Called only for channels
-    /// that require one.
+    /// Verifies the signature of a request of an authenticated caller, which presented these
+    /// credentials. Called only for channels that require one.
     fn verify_signature(
         &self,
         headers: &dyn Headers,
         body: &[u8],
         request: SignedRequest<'_>,
+        presented: Option<&UserAndPassword>,
     ) -> Result<(), SignatureMismatch>;
 
     /// Parses a body.

@@ -6,7 +6,7 @@ use domain::report::ReportFields;
 use domain::{Address, ChannelId, IntegratorName, MessageSid, PublicUrl, ReportedStatus};
 use ports::integrator::{
     AuthContext, AuthResult, Headers, Integrator, ParseResult, ParsedReport, SignatureMismatch,
-    SignedRequest, report_path,
+    SignedRequest, UserAndPassword, report_path,
 };
 
 /// Sends its password without a scheme and `<sid> <status>` as body.
@@ -45,7 +45,10 @@ impl Integrator for OtherIntegrator {
         let mut known = context.credentials.iter();
         known
             .find(|(_, kept)| *kept == hash)
-            .map_or(AuthResult::Denied, |(id, _)| AuthResult::Authenticated(*id))
+            .map_or(AuthResult::Denied, |(id, _)| AuthResult::Authenticated {
+                credential: *id,
+                presented: None,
+            })
     }
 
     fn verify_signature(
@@ -53,6 +56,7 @@ impl Integrator for OtherIntegrator {
         _: &dyn Headers,
         _: &[u8],
         _: SignedRequest<'_>,
+        _: Option<&UserAndPassword>,
     ) -> Result<(), SignatureMismatch> {
         Ok(())
     }

@@ -16,7 +16,7 @@ use domain::rejection::MaskedFields;
 use domain::{ChannelId, CredentialId, IntegratorName, PublicUrl};
 use ports::integrator::{
     AuthContext, AuthResult, Headers, Integrator, ParseResult, SignatureMismatch, SignedRequest,
-    report_path,
+    UserAndPassword, report_path,
 };
 
 use basic::Authorization;
@@ -80,8 +80,13 @@ impl Integrator for Twilio {
                 let hash = context
                     .secret
                     .credential_hash(context.channel, user, password);
-                matching(hash, context.credentials)
-                    .map_or(AuthResult::Denied, AuthResult::Authenticated)
+                match matching(hash, context.credentials) {
+                    Some(credential) => AuthResult::Authenticated {
+                        credential,
+                        presented: Some(presented),
+                    },
+                    None => AuthResult::Denied,
+                }
             }
         }
     }
@@ -91,18 +96,13 @@ impl Integrator for Twilio {
         headers: &dyn Headers,
         body: &[u8],
         request: SignedRequest<'_>,
+        presented: Option<&UserAndPassword>,
     ) -> Result<(), SignatureMismatch> {
         let signature = headers
             .get("X-Twilio-Signature")
             .filter(|value| !value.trim_ascii().is_empty());
-        let presented = match basic::parse(headers.get("Authorization")) {
-            Authorization::Basic(presented) => Some(presented),
-            Authorization::Absent | Authorization::Malformed => None,
-        };
         match signature {
-            Some(signature) if signature::verify(signature, body, request, presented.as_ref()) => {
-                Ok(())
-            }
+            Some(signature) if signature::verify(signature, body, request, presented) => Ok(()),
             signature => Err(SignatureMismatch {
                 signed: signature.is_some(),
                 expected_url: CallbackUrl::new(request.public_url, request.path)

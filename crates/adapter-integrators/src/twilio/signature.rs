@@ -3,10 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use ports::integrator::SignedRequest;
+use ports::integrator::{SignedRequest, UserAndPassword};
 use sha1::Sha1;
 
-use super::basic::UserAndPassword;
 use super::callback_url::CallbackUrl;
 use super::form;
 

@@ -48,18 +48,25 @@ fn auth_result(header: &str, channel: &str) -> AuthResult {
     Twilio::new().authenticate(&authorization(header), context)
 }
 
+fn authenticated(credential: u128, presented: &str) -> AuthResult {
+    AuthResult::Authenticated {
+        credential: id(credential),
+        presented: UserAndPassword::new(presented.to_owned()),
+    }
+}
+
 #[rstest]
 #[case::nothing_shown("", "known", AuthResult::Challenge)]
 #[case::nothing_shown_to_nobody("", "unknown", AuthResult::Challenge)]
 #[case::first_credential(
     "Basic dXNlcjpwYXNzd29yZA==",
     "known",
-    AuthResult::Authenticated(id(1))
+    authenticated(1, "user:password")
 )]
 #[case::its_replacement(
     "basic dXNlcjpyZXBsYWNlbWVudA",
     "known",
-    AuthResult::Authenticated(id(2))
+    authenticated(2, "user:replacement")
 )]
 #[case::wrong_password("Basic dXNlcjp3cm9uZw==", "known", AuthResult::Denied)]
 #[case::wrong_user("Basic YW55OnBhc3N3b3Jk", "known", AuthResult::Denied)]
@@ -145,7 +152,7 @@ fn missing_and_wrong_signatures_are_distinguished() {
         ("no base64", true),
     ] {
         let headers = Lines(vec![("x-twilio-signature", value.as_bytes().to_vec())]);
-        let mismatch = Twilio::new().verify_signature(&headers, b"a=1", request);
+        let mismatch = Twilio::new().verify_signature(&headers, b"a=1", request, None);
         let expected_url = "https://example.com/r?a=1".to_owned();
         assert_eq!(
             mismatch,

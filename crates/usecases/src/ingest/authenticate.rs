@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use domain::crypto::ServerSecret;
 use domain::{ChannelId, CredentialId};
-use ports::integrator::{AuthContext, AuthResult};
+use ports::integrator::{AuthContext, AuthResult, UserAndPassword};
 use ports::{Environment, Headers, Integrator};
 
 use crate::channels::calls::ChannelProblem;
@@ -38,6 +38,8 @@ pub struct AuthenticatedCaller {
     pub channel: Arc<KnownChannel>,
     /// The credential that it used.
     pub credential: CredentialId,
+    /// What it presented, if the integrator's signatures need it.
+    pub presented: Option<UserAndPassword>,
 }
 
 impl AuthenticateCaller {
@@ -84,11 +86,18 @@ impl AuthenticateCaller {
             secret: &self.secret,
         };
         match (integrator.authenticate(headers, context), known) {
-            (AuthResult::Authenticated(credential), Some(channel)) => {
+            (
+                AuthResult::Authenticated {
+                    credential,
+                    presented,
+                },
+                Some(channel),
+            ) => {
                 self.directory.record_use(&channel, credential, now);
                 Authentication::AuthenticatedCaller(AuthenticatedCaller {
                     channel,
                     credential,
+                    presented,
                 })
             }
             (AuthResult::Challenge, known) => {
@@ -107,7 +116,7 @@ impl AuthenticateCaller {
                 }
                 Authentication::Denied
             }
-            (AuthResult::Authenticated(_), None) => Authentication::Denied,
+            (AuthResult::Authenticated { .. }, None) => Authentication::Denied,
         }
     }
 }

@@ -180,9 +180,12 @@ impl ReceiveReport {
             query: request.query,
             token,
         };
-        let verified = request
-            .integrator
-            .verify_signature(request.headers, request.body, signed);
+        let verified = request.integrator.verify_signature(
+            request.headers,
+            request.body,
+            signed,
+            request.caller.presented.as_ref(),
+        );
         // A token that cannot be opened is empty, and must not match any signature.
         let verified = verified.map(|()| !token.is_empty());
         match verified {

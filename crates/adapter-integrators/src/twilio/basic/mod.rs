@@ -1,10 +1,9 @@
 //! Parsing the `Authorization` header (Basic scheme).
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use ports::integrator::UserAndPassword;
 
 /// Some callers omit the padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -21,34 +20,6 @@ pub enum Authorization {
     Malformed,
     /// A user and a password.
     Basic(UserAndPassword),
-}
-
-/// The user and password that a caller presented. The user contains no colon; the password may
-/// contain any character.
-#[derive(Clone, PartialEq, Eq)]
-pub struct UserAndPassword {
-    pair: String,
-    colon: usize,
-}
-
-impl UserAndPassword {
-    /// Returns the part before the first colon.
-    #[must_use]
-    pub fn user(&self) -> &str {
-        self.pair.get(..self.colon).unwrap_or_default()
-    }
-
-    /// Returns the part after the first colon. Never log it.
-    #[must_use]
-    pub fn password(&self) -> &str {
-        self.pair.get(self.colon + 1..).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for UserAndPassword {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UserAndPassword(***)")
-    }
 }
 
 /// Parses the value of an `Authorization` header.
@@ -71,8 +42,7 @@ fn pair_of(header: &[u8]) -> Option<UserAndPassword> {
         return None;
     }
     let pair = String::from_utf8(BASE64.decode(token.trim_ascii_start()).ok()?).ok()?;
-    let colon = pair.find(':')?;
-    Some(UserAndPassword { pair, colon })
+    UserAndPassword::new(pair)
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@ use std::borrow::Cow;
 
 use domain::PublicUrl;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
-use super::basic::UserAndPassword;
+use ports::integrator::UserAndPassword;
 
 /// All characters except the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC

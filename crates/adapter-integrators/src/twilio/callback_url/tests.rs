@@ -1,7 +1,6 @@
 use rstest::rstest;
 
 use super::*;
-use crate::twilio::basic::{self, Authorization};
 
 const PATH: &str = "/social/on/whatsapp/twilio/report/1";
 
@@ -9,12 +8,8 @@ fn public(url: &str) -> PublicUrl {
     PublicUrl::parse(url).unwrap()
 }
 
-/// `user:p@ss`
 fn presented() -> UserAndPassword {
-    match basic::parse(Some(b"Basic dXNlcjpwQHNz")) {
-        Authorization::Basic(pair) => pair,
-        other => panic!("{other:?}"),
-    }
+    UserAndPassword::new("user:p@ss".to_owned()).unwrap()
 }
 
 #[rstest]
