@@ -32,7 +32,7 @@ pub fn are_one_a_step<F: Future<Output = ()>>(test: &str, take: impl FnOnce(u64)
 /// Returns how many steps this process has to take, if it was started for them.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a child has no other way to be told"
+    reason = "a child process gets its parameters in no other way"
 )]
 fn requested() -> Option<u64> {
     let steps = std::env::var(STEPS).ok()?;

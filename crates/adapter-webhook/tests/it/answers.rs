@@ -106,7 +106,7 @@ async fn any_2xx_is_a_delivery(#[case] status: u16) {
 #[case(599)]
 #[case(999)]
 #[tokio::test]
-async fn any_other_status_is_tried_again(#[case] status: u16) {
+async fn any_other_status_is_retried(#[case] status: u16) {
     let server = Server::answering(format!(
         "HTTP/1.1 {status} Hm\r\ncontent-length: 4\r\n\r\noops"
     ));

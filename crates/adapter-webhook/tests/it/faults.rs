@@ -13,7 +13,7 @@ use crate::server::{LIMIT, NO_CONTENT, Server, read_request, reset, wait_for_end
 use crate::support::{deliver, event, impatient, retry, settings, sink, target};
 
 #[tokio::test]
-async fn a_reset_before_the_answer_is_tried_again() {
+async fn a_reset_before_the_answer_is_retried() {
     let server = Server::start(reset);
     let retry = retry(settings(), &server.url()).await;
     assert_eq!(server.connections(), 1, "a new connection is tried once");
@@ -26,7 +26,7 @@ async fn a_reset_before_the_answer_is_tried_again() {
 }
 
 #[tokio::test]
-async fn an_end_without_an_answer_is_tried_again() {
+async fn an_end_without_an_answer_is_retried() {
     let server = Server::answering_once("");
     let retry = retry(settings(), &server.url()).await;
     assert_eq!(retry.answer, None);
@@ -45,7 +45,7 @@ async fn a_reset_within_the_body_does_not_override_the_status() {
 }
 
 #[tokio::test]
-async fn half_a_head_is_tried_again() {
+async fn half_a_head_is_retried() {
     for half in ["HTTP/1.1 200 O", "HTTP/1.1 200 OK\r\ncontent-le"] {
         let server = Server::answering_once(half);
         let retry = retry(settings(), &server.url()).await;
@@ -70,22 +70,22 @@ async fn a_truncated_body_does_not_override_the_status() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_that_does_not_come_is_given_up() {
-    let (tell, told) = mpsc::channel();
+async fn a_missing_head_times_out() {
+    let (sender, receiver) = mpsc::channel();
     let server = Server::start(move |mut stream| {
         read_request(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 ");
-        let _ = tell.send(wait_for_end(&mut stream));
+        let _ = sender.send(wait_for_end(&mut stream));
     });
     let retry = retry(impatient(), &server.url()).await;
     assert_eq!(retry.said, "no answer from the target in time");
     assert!(retry.took >= impatient().total_limit && retry.took < LIMIT);
     // The connection was ended as well.
-    assert!(told.recv_timeout(LIMIT).unwrap());
+    assert!(receiver.recv_timeout(LIMIT).unwrap());
 }
 
 #[tokio::test]
-async fn a_head_that_drips_is_given_up() {
+async fn a_slowly_sent_head_times_out() {
     let server = Server::start(|mut stream| {
         read_request(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n");
@@ -99,7 +99,7 @@ async fn a_head_that_drips_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_head_without_end_is_given_up() {
+async fn an_endless_head_is_retried() {
     let server = Server::start(|mut stream| {
         read_request(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\na: ");
@@ -111,14 +111,14 @@ async fn a_head_without_end_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn body_that_drips_holds_its_slot_only_for_the_body_limit() {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let server = Server::start(move |mut stream| {
         read_request(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n");
         while stream.write_all(b"drip ").is_ok() {
             std::thread::sleep(Duration::from_millis(50));
         }
-        let _ = tell.send(());
+        let _ = sender.send(());
     });
     let settings = WebhookSettings {
         body_limit: Duration::from_millis(300),
@@ -127,22 +127,22 @@ async fn body_that_drips_holds_its_slot_only_for_the_body_limit() {
     let delivered = deliver(settings.clone(), &server.url()).await.unwrap();
     assert!(delivered.answer.excerpt.as_str().starts_with("drip"));
     assert!(delivered.took >= settings.body_limit && delivered.took < settings.total_limit);
-    told.recv_timeout(LIMIT).unwrap();
+    receiver.recv_timeout(LIMIT).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_body_without_end_only_the_beginning_is_read() {
-    let (tell, told) = mpsc::channel();
+async fn only_the_beginning_of_an_endless_body_is_read() {
+    let (sender, receiver) = mpsc::channel();
     let server = Server::start(move |mut stream| {
         read_request(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 500 No\r\ntransfer-encoding: chunked\r\n\r\n");
         let piece = [b"1000\r\n".as_slice(), &[b'x'; 4096], b"\r\n"].concat();
         while stream.write_all(&piece).is_ok() {}
-        let _ = tell.send(());
+        let _ = sender.send(());
     });
     let retry = retry(settings(), &server.url()).await;
     assert_eq!(retry.answer.unwrap().excerpt.as_str(), "x".repeat(512));
-    told.recv_timeout(LIMIT).unwrap();
+    receiver.recv_timeout(LIMIT).unwrap();
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn a_response_that_is_not_http_is_retried() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_tried_again() {
+async fn a_refused_connection_is_retried() {
     let port = {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.local_addr().unwrap().port()
@@ -179,7 +179,7 @@ async fn a_refused_connection_is_tried_again() {
 
 /// The name service may say so, or be silent itself.
 #[tokio::test]
-async fn a_name_that_does_not_resolve_is_tried_again() {
+async fn a_name_that_does_not_resolve_is_retried() {
     let settings = WebhookSettings {
         connect_limit: Duration::from_secs(3),
         ..settings()
@@ -197,7 +197,7 @@ async fn a_name_that_does_not_resolve_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_tls_handshake_that_does_not_come_is_given_up() {
+async fn a_missing_tls_handshake_times_out() {
     let server = Server::start(|mut stream| {
         wait_for_end(&mut stream);
     });

@@ -55,7 +55,7 @@ async fn private_address_in_a_url_is_refused_with_a_proxy_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn https_uses_a_tunnel_through_the_proxy() {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let proxy = Server::start(move |mut stream| {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -65,11 +65,11 @@ async fn https_uses_a_tunnel_through_the_proxy() {
             }
             head.extend(byte);
         }
-        let _ = tell.send(String::from_utf8(head).unwrap());
+        let _ = sender.send(String::from_utf8(head).unwrap());
         let _ = stream.write_all(b"HTTP/1.1 403 No\r\ncontent-length: 0\r\n\r\n");
     });
     let retry = retry(through(&proxy), "https://nobody.invalid/events").await;
-    let head = told.recv_timeout(LIMIT).unwrap();
+    let head = receiver.recv_timeout(LIMIT).unwrap();
     assert!(
         head.starts_with("CONNECT nobody.invalid:443 HTTP/1.1\r\n"),
         "{head}"

@@ -60,14 +60,14 @@ impl Server {
 
     /// Answers requests with 204 and sends them to the channel.
     pub(crate) fn recording() -> (Self, mpsc::Receiver<Request>) {
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let server = Self::start(move |mut stream| {
             while let Some(request) = read_request(&mut stream) {
-                let _ = tell.send(request);
+                let _ = sender.send(request);
                 let _ = stream.write_all(NO_CONTENT);
             }
         });
-        (server, told)
+        (server, receiver)
     }
 
     pub(crate) fn url(&self) -> String {

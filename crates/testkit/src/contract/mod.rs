@@ -26,7 +26,7 @@
 //! ```
 //!
 //! A failing test is then found under the engine and the suite, for example
-//! `adapter-sqlite::contract reports::late_report_does_not_regress_status`.
+//! `adapter-sqlite::contract reports::recording_a_batch_is_idempotent`.
 //!
 //! # How to add a promise
 //!

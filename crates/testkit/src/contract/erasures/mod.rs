@@ -39,7 +39,7 @@ macro_rules! __erasures_contract {
     };
 }
 
-/// A store that records reports, tells of them, and forgets whom they name.
+/// A store of reports and the subscriptions to their events, with a readable log.
 pub trait ErasingStore: EventDeliveryStore + EventLog {}
 
 impl<S: EventDeliveryStore + EventLog> ErasingStore for S {}

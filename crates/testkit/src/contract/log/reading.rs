@@ -215,7 +215,7 @@ pub async fn another_store_on_the_same_data_reads_the_same_log(stores: Logs) {
 }
 
 pub async fn reports_after_a_position_are_counted_up_to_a_limit(stores: Logs) {
-    let after = async |position: LogPosition, at_most: u16| {
+    let count_after = async |position: LogPosition, at_most: u16| {
         let at_most = NonZeroU16::new(at_most).expect("at least one");
         let rest = stores.other.count_after(position, at_most).await;
         rest.expect("the store is there")
@@ -226,7 +226,7 @@ pub async fn reports_after_a_position_are_counted_up_to_a_limit(stores: Logs) {
         pruned: false,
     };
     let head = stores.one.head().await.expect("the store is there");
-    assert_eq!(after(head, 10).await, rest(0, None));
+    assert_eq!(count_after(head, 10).await, rest(0, None));
     for (n, at) in [(1, 500), (2, 300), (3, 400), (3, 600)] {
         record(&*stores.one, &[report(&twilio_sid(n)).at(at).build()]).await;
     }
@@ -244,7 +244,7 @@ pub async fn reports_after_a_position_are_counted_up_to_a_limit(stores: Logs) {
         (third.position, 100, rest(0, None)),
         (LogPosition(i64::MAX), 100, rest(0, None)),
     ] {
-        let found = after(position, at_most).await;
+        let found = count_after(position, at_most).await;
         assert_eq!(found, counted, "{position}, {at_most}");
     }
 }

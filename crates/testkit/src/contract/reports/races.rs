@@ -36,8 +36,8 @@ fn unordered(message: &Message) -> (Message, BTreeSet<i64>) {
     )
 }
 
-/// Fails unless every message is what the domain says of these reports, and
-/// its log tells how it came there, one revision after the other.
+/// Fails unless every message has the state that the domain computes for these reports, and its
+/// log has the reports that led to it, in the order of revisions.
 async fn assert_lossless(store: &dyn ReportStore, reports: &[Report]) {
     for want in Model::of(reports).messages() {
         let found = store.message(&want.key).await.expect("it can be read");
