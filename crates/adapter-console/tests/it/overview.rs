@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ports::Store;
-use testkit::builders::{CHANNEL, channel, report};
+use testkit::builders::{CHANNEL, channel, report, twilio_sid};
 use testkit::clock::UtcDays;
 use usecases::StatisticsReader;
 
@@ -122,6 +122,25 @@ async fn overview_says_what_needs_an_operator() {
         "{page}"
     );
     assert!(!page.contains("<b>Sales"));
+}
+
+#[tokio::test]
+async fn channel_that_went_silent_needs_an_operator() {
+    let site = site::local().await;
+    site.add_channel(&channel(CHANNEL).name("Service desk").build())
+        .await;
+    let reports = |hours: i64| -> Vec<_> {
+        let report = |number| report(&twilio_sid(number)).at(NOW - hours * HOUR).build();
+        (0..20).map(report).collect()
+    };
+    site.record(&reports(4)).await;
+    count(&site).await;
+    let page = site.admin().await.get("/console/").await.page();
+    assert!(
+        page.contains("1 thing needs you") && page.contains("Quiet</span>"),
+        "{page}"
+    );
+    assert!(page.contains("No request for 4 h"), "{page}");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod cli;
 #[path = "../../../adapter-http/tests/it/client.rs"]
 #[expect(dead_code, reason = "the tests of the listeners use more of it")]
 mod client;
+mod console;
 mod embedded;
 mod erase;
 mod events;

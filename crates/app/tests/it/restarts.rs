@@ -213,6 +213,11 @@ async fn demo_prints_instructions_and_logs_every_report() {
     );
     let docs = format!("{}/docs/", server.operator);
     assert!(printed.contains(&docs), "{printed}");
+    let link = format!("{}/console/sign-in?link=", server.operator);
+    let secret = printed.split(&link).nth(1).unwrap().lines().next().unwrap();
+    let signed_in = client().get(format!("{link}{secret}")).send().await;
+    // Without cookies the session does not come back, and the page says so.
+    assert_eq!(signed_in.unwrap().url().path(), "/console/signed-in");
     let shown = |name: &str| {
         let mut lines = printed.lines();
         let value = lines.find_map(|line| line.trim_start().strip_prefix(name));

@@ -46,17 +46,24 @@ pub(super) async fn attention(
         let calls = console.run(console.state.channels.calls(id)).await?;
         let activity = Activity::new(found, calls, day.last_report(id));
         let state = ChannelState::of(found, &activity, visit.times.now());
-        match state {
-            ChannelState::Receiving => attention.receiving += 1,
-            ChannelState::Off | ChannelState::New | ChannelState::Quiet => {}
+        let needs = match state {
+            ChannelState::Receiving => {
+                attention.receiving += 1;
+                false
+            }
+            ChannelState::Off | ChannelState::New => false,
+            ChannelState::Quiet => day.has_gone_silent(id, visit.times.now()),
             ChannelState::NoCredential
             | ChannelState::ChallengedOnly
-            | ChannelState::WrongCredentials => attention.items.push(Item {
+            | ChannelState::WrongCredentials => true,
+        };
+        if needs {
+            attention.items.push(Item {
                 chip: state.look().chip(),
                 name: found.channel.name.to_string(),
                 path: channels::path(id),
                 text: state.evidence(found, &activity, &visit.times),
-            }),
+            });
         }
     }
     let all = console.run(console.state.subscriptions.list()).await?;

@@ -4,7 +4,7 @@ use domain::statistics::{Counts, Outcome};
 
 use super::range::Selection;
 use crate::html::Html;
-use crate::number::{grouped, percent};
+use crate::number::{count, grouped, percent};
 use crate::plot::shares::{Part, shares};
 
 /// A change since fewer than these would be a large percentage of little.
@@ -100,12 +100,16 @@ pub(super) fn funnel(now: &Counts, before: &Counts, selection: &Selection) -> Fu
         value: of(now, outcome),
         hatched: outcome == Outcome::Contradicted,
     });
-    let finding = format!(
-        "{} of {} messages arrived, {} failed",
-        percent(arrived(now), total),
-        grouped(total),
-        percent(of(now, Outcome::Failed), total)
-    );
+    let finding = if total == 0 {
+        "No message was reported".to_owned()
+    } else {
+        format!(
+            "{} of {} arrived, {} failed",
+            percent(arrived(now), total),
+            count(total, "message", "messages"),
+            percent(of(now, Outcome::Failed), total)
+        )
+    };
     Funnel {
         plot: shares("funnel", &finding, &parts),
         figures,
