@@ -5,6 +5,7 @@
 
 pub(crate) mod bars;
 pub(crate) mod histogram;
+pub(crate) mod line;
 mod shape;
 pub(crate) mod shares;
 pub(crate) mod sparkline;

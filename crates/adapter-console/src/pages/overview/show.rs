@@ -8,7 +8,7 @@ use ports::ChannelWithCredentials;
 
 use super::attention::{self, Attention};
 use super::codes::{self, CodeRow};
-use super::durations::{Durations, durations};
+use super::durations::{Durations, Measured, durations};
 use super::funnel::{self, Funnel};
 use super::range::{Range, Selection};
 use super::reports::{self, Reports, SERIES};
@@ -22,6 +22,24 @@ use crate::visit::Visit;
 
 /// A lag of the counts up to this is not worth a word.
 const SMALL_LAG_SECONDS: u64 = 15;
+
+/// The durations, with their headings.
+const MEASURED: [(&str, Measured); 2] = [
+    (
+        "Time to delivered",
+        Measured {
+            word: "delivered",
+            of: |counts| &counts.time_to_delivered,
+        },
+    ),
+    (
+        "Time to read",
+        Measured {
+            word: "read",
+            of: |counts| &counts.time_to_read,
+        },
+    ),
+];
 
 #[derive(Template)]
 #[template(path = "overview/show.html")]
@@ -60,21 +78,10 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
         funnel: funnel::funnel(total, &before.total, &selection),
         reports: reports::reports(&report, &visit.times),
         series: SERIES,
-        durations: vec![
-            (
-                "Time to delivered",
-                durations(
-                    "delivered",
-                    "delivered",
-                    "delivered",
-                    &total.time_to_delivered,
-                ),
-            ),
-            (
-                "Time to read",
-                durations("read", "read", "read", &total.time_to_read),
-            ),
-        ],
+        durations: MEASURED
+            .iter()
+            .map(|(heading, measured)| (*heading, durations(measured, &report, &visit.times)))
+            .collect(),
         codes: codes::codes(&report, &before.total, integrator(&channels), &selection),
         csv: format!("/console/overview.csv{}", query.query()),
         lag: lag.map(|lag| {
