@@ -13,7 +13,7 @@ use domain::crypto::ServerSecret;
 use ports::maintenance::RetentionKind;
 use ports::{Environment as _, EventLog as _, Store, StoreError, WebhookSender};
 use usecases::access::PruneSessions;
-use usecases::statistics::Progress;
+use usecases::statistics::{Progress, RebuildStatistics};
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     AccessControl, ChannelDirectory, EraseRecipient, Integrators, LogTailCache, ManageChannels,
@@ -330,7 +330,19 @@ pub fn clearing_up(
     workers
 }
 
-fn statistics_reader(stores: &Stores, settings: &Settings) -> StatisticsReader {
+/// Returns the use case that makes the statistics anew.
+pub fn rebuild_statistics(stores: &Stores, settings: &Settings) -> RebuildStatistics {
+    let calendar = settings.statistics.time_zone.clone();
+    RebuildStatistics::new(
+        stores.store(),
+        stores.store(),
+        stores.store(),
+        Arc::new(calendar),
+    )
+}
+
+/// Returns the use case that keeps the statistics current.
+pub fn statistics_reader(stores: &Stores, settings: &Settings) -> StatisticsReader {
     let calendar = settings.statistics.time_zone.clone();
     StatisticsReader::new(stores.store(), stores.store(), Arc::new(calendar))
 }

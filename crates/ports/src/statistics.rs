@@ -50,6 +50,11 @@ pub trait Statistics: Send + Sync {
     /// Adds counts that are not from the log, and leaves the position alone.
     async fn add_statistics(&self, changes: &IntervalCounts) -> Result<(), StoreError>;
 
+    /// Removes what the log and the messages can tell again, and the position, in one step: the
+    /// counts of messages, and those of reports in the interval of the first report of the log and
+    /// later ones (`None`: all). Counts of requests stay.
+    async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError>;
+
     /// Returns the counts of intervals that start at `range.from` or later and before
     /// `range.until`, by start and channel. Intervals without counts are absent.
     async fn read_statistics(
@@ -91,6 +96,26 @@ pub struct StatisticsStep {
     pub position: LogPosition,
     /// The changes of counts.
     pub counts: IntervalCounts,
+}
+
+/// The intervals in which the first report of the log arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogBegins {
+    /// The start of the quarter of an hour.
+    pub quarter_hour: Timestamp,
+    /// The start of the day.
+    pub day: Timestamp,
+}
+
+impl LogBegins {
+    /// Returns the start of the interval of a length.
+    #[must_use]
+    pub const fn in_interval(&self, interval: Interval) -> Timestamp {
+        match interval {
+            Interval::QuarterHour => self.quarter_hour,
+            Interval::Day => self.day,
+        }
+    }
 }
 
 /// Which counts to read.

@@ -127,7 +127,7 @@ pub async fn summaries<T: StoredTime, L: StoredList<i64>>(
     let mut known: HashMap<MessageKey, (usize, MessageSummary)> = HashMap::new();
     if !wanted.is_empty() {
         for row in source.reports(wanted).await? {
-            let change = status_change(row.try_into()?);
+            let change = StatusChange::from(&LoggedReport::try_from(row)?);
             if let Some((count, summary)) = known.get_mut(&change.key) {
                 *count += 1;
                 summary.absorb(&change);
@@ -167,17 +167,6 @@ async fn summary_before<T>(
         let state = message.state.before(change.arrived_at);
         (first < change.arrived_at).then(|| MessageSummary::from_state(first, &state))
     }))
-}
-
-fn status_change(logged: LoggedReport) -> StatusChange {
-    StatusChange {
-        position: LogPosition(logged.id),
-        key: logged.report.key,
-        revision: logged.revision,
-        arrived_at: logged.report.arrived_at,
-        status: logged.report.status,
-        error: logged.report.error.map(|error| error.code),
-    }
 }
 
 /// A row of `statistics`.

@@ -1,5 +1,5 @@
 //! Shared test support: the contract suites of the store ports, an in-memory store that passes
-//! them, a settable clock, builders of valid values, a throw-away PostgreSQL server, and a counter
+//! them, a settable clock, builders of valid values, a throw-away PostgreSQL server, a headless browser, and a counter
 //! of disk syncs.
 //!
 //! It depends on no other store: an adapter passes its own to [`contract_tests!`]. It is a
@@ -7,10 +7,12 @@
 //!
 //! Start reading at [`contract`].
 
+pub mod browser;
 pub mod builders;
 pub mod clock;
 pub mod cluster;
 pub mod contract;
 pub mod discarding_store;
 pub mod memory;
+mod packages;
 pub mod syncs;

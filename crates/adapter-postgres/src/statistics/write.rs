@@ -6,7 +6,9 @@ use std::num::NonZeroU16;
 use domain::statistics::Interval;
 use domain::{ChannelId, LogPosition, Timestamp};
 use ports::StoreError;
-use ports::statistics::{IntervalCounts, StatisticsRange, StatisticsRow, StatisticsStep};
+use ports::statistics::{
+    IntervalCounts, LogBegins, StatisticsRange, StatisticsRow, StatisticsStep,
+};
 use sql_rows::statistics::{length, to_json};
 use sqlx::PgConnection;
 
@@ -81,6 +83,31 @@ impl PostgresStore {
         .execute(&self.pool)
         .await?;
         Ok(pruned.rows_affected())
+    }
+
+    pub(super) async fn try_reset_statistics(
+        &self,
+        log_begins: Option<LogBegins>,
+    ) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!("update statistics_position set position = null")
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query!(
+            "update statistics
+             set counts = json_strip_nulls(json_build_object(
+                 'requests', counts -> 'requests',
+                 'reports', case
+                     when starts_at < case length when 'day' then $2::timestamptz else $1 end
+                     then counts -> 'reports'
+                 end
+             ))",
+            log_begins.map(|begins| begins.quarter_hour.to_date_time()),
+            log_begins.map(|begins| begins.day.to_date_time()),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await
     }
 
     pub(super) async fn try_apply_step(

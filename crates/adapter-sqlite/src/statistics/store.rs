@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::statistics::{Interval, MessageSummary, StatusChange};
 use domain::{LogPosition, MessageKey, Timestamp};
 use ports::statistics::{
-    ChangePage, IntervalCounts, StatisticsRange, StatisticsRow, StatisticsStep,
+    ChangePage, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow, StatisticsStep,
 };
 use ports::{Statistics, StoreError};
 use sql_rows::log::LogSource as _;
@@ -64,6 +64,13 @@ impl Statistics for SqliteStore {
             return Ok(());
         }
         self.in_store_runtime("add statistics", self.try_add_counts(changes))
+            .await
+    }
+
+    async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError> {
+        let reset = self.try_reset_statistics(log_begins);
+        reset
+            .run(&self.runtime, "reset statistics", STATISTICS)
             .await
     }
 

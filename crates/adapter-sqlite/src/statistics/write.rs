@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use domain::statistics::Interval;
 use domain::{ChannelId, LogPosition, Timestamp};
 use ports::StoreError;
-use ports::statistics::{IntervalCounts, StatisticsRange, StatisticsStep};
+use ports::statistics::{IntervalCounts, LogBegins, StatisticsRange, StatisticsStep};
 use sql_rows::corrupt;
 use sql_rows::statistics::{from_json, length, to_json};
 use sqlx::SqliteConnection;
@@ -76,6 +76,34 @@ impl SqliteStore {
         .await?;
         write.commit().await?;
         Ok(pruned.rows_affected())
+    }
+
+    pub(super) async fn try_reset_statistics(
+        &self,
+        log_begins: Option<LogBegins>,
+    ) -> Result<(), sqlx::Error> {
+        let quarter_hour = log_begins.map(|begins| begins.quarter_hour.unix_micros());
+        let day = log_begins.map(|begins| begins.day.unix_micros());
+        let mut write = self.begin().await?;
+        sqlx::query!("update statistics_position set position = null")
+            .execute(&mut *write)
+            .await?;
+        sqlx::query!(
+            "update statistics
+             set counts = json_remove(
+                 counts, '$.messages', '$.errors', '$.time_to_delivered', '$.time_to_read',
+                 case
+                     when starts_at < case length when 'day' then ?2 else ?1 end
+                     then '$.none'
+                     else '$.reports'
+                 end
+             )",
+            quarter_hour,
+            day,
+        )
+        .execute(&mut *write)
+        .await?;
+        write.commit().await
     }
 
     pub(super) async fn try_apply_step(

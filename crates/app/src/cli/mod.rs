@@ -225,7 +225,10 @@ pub struct RejectionsArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct StatsArgs {
+    #[command(subcommand)]
+    pub command: Option<StatsCommand>,
     /// Only this channel
     #[arg(long, value_name = "ID")]
     pub channel: Option<String>,
@@ -238,6 +241,15 @@ pub struct StatsArgs {
     /// Show one line per channel, interval or error code
     #[arg(long, value_enum, default_value_t = StatsBy::Interval)]
     pub by: StatsBy,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum StatsCommand {
+    /// Count everything again, after retention removed reports that were not counted
+    ///
+    /// Messages are counted by their present state. Counts of reports that are no longer in the
+    /// log stay as they are. Servers can run meanwhile.
+    Rebuild,
 }
 
 /// The lines of `stats`.

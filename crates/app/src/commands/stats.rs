@@ -1,12 +1,15 @@
 //! Shows statistics.
 
+use std::time::Duration;
+
 use adapter_http::wire::{CountsView, StatisticsView};
 use anyhow::{Context as _, Result, ensure};
 use domain::{ChannelId, Timestamp};
-use usecases::statistics::StatisticsQuery;
+use indicatif::ProgressBar;
+use usecases::statistics::{Progress, StatisticsQuery};
 
 use super::installation::with_stores;
-use crate::cli::{StatsArgs, StatsBy};
+use crate::cli::{StatsArgs, StatsBy, StatsCommand};
 use crate::composition;
 use crate::config::Settings;
 use crate::output;
@@ -14,6 +17,9 @@ use crate::output;
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
 pub async fn run(settings: &Settings, json: bool, args: StatsArgs) -> Result<()> {
+    if let Some(StatsCommand::Rebuild) = args.command {
+        return rebuild(settings).await;
+    }
     let channel = args.channel.as_deref().map(ChannelId::parse).transpose()?;
     let time = |text: Option<&str>, flag| -> Result<Option<Timestamp>> {
         let time = text.map(Timestamp::parse).transpose();
@@ -39,6 +45,38 @@ pub async fn run(settings: &Settings, json: bool, args: StatsArgs) -> Result<()>
         return output::json(&view);
     }
     print(&view, args.by);
+    Ok(())
+}
+
+async fn rebuild(settings: &Settings) -> Result<()> {
+    let bar = ProgressBar::new_spinner().with_message("messages whose reports are removed");
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let (lost, counted) = with_stores(settings, async |stores| {
+        let rebuild = composition::rebuild_statistics(stores, settings);
+        let examined = |messages| bar.set_message(format!("examined {messages} messages"));
+        let lost = rebuild.run(examined).await?;
+        let reader = composition::statistics_reader(stores, settings);
+        let mut steps = 0_u64;
+        loop {
+            match reader.step().await? {
+                Progress::UpToDate => return Ok((lost, true)),
+                // A server counts the log.
+                Progress::LeftToAnother => return Ok((lost, false)),
+                Progress::More | Progress::Missed => steps += 1,
+            }
+            bar.set_message(format!("counted {steps} parts of the log"));
+        }
+    })
+    .await?;
+    bar.finish_and_clear();
+    output::line(format!(
+        "Counted {lost} messages whose reports retention has removed."
+    ));
+    output::line(if counted {
+        "Counted all reports of the log."
+    } else {
+        "A running server counts the reports of the log; `receiptd stats` shows what is counted."
+    });
     Ok(())
 }
 

@@ -95,7 +95,7 @@ async fn console_has_the_limits_of_the_operators_listener() {
         .post(&page)
         .header("sec-fetch-site", "same-origin")
         .header("content-type", "application/x-www-form-urlencoded")
-        .body("token=".to_owned() + &"a".repeat(1_100_000));
+        .body(format!("token={}", "a".repeat(1_100_000)));
     assert_eq!(large.send().await.unwrap().status(), 413);
     let start = client().get(format!("{}/", server.operator)).send().await;
     assert_eq!(start.unwrap().url().path(), "/console/sign-in");

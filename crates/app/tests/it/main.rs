@@ -13,6 +13,7 @@
 mod access;
 #[path = "../../../adapter-http/tests/it/answers.rs"]
 mod answers;
+mod browser;
 mod cli;
 #[path = "../../../adapter-http/tests/it/client.rs"]
 #[expect(dead_code, reason = "the tests of the listeners use more of it")]

@@ -352,8 +352,13 @@ fn addresses_in(line: &str) -> Option<(String, String)> {
     Some((url(public)?, url(operator)?))
 }
 
-pub fn client() -> reqwest::Client {
+/// Sets what encrypts the connections of HTTP clients, once in a process.
+pub fn use_ring() {
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+pub fn client() -> reqwest::Client {
+    use_ring();
     reqwest::Client::builder().timeout(TIMEOUT).build().unwrap()
 }
 

@@ -1,8 +1,8 @@
 //! What statistics need to know of a message.
 
 use crate::{
-    DeliveryStatus, ErrorCode, LogPosition, Message, MessageKey, MessageState, ReportedStatus,
-    Timestamp,
+    DeliveryStatus, ErrorCode, LogPosition, LoggedReport, Message, MessageKey, MessageState,
+    ReportedStatus, Timestamp,
 };
 
 use super::{Counts, Histogram, MessageCell};
@@ -22,6 +22,20 @@ pub struct StatusChange {
     pub status: ReportedStatus,
     /// The reported error code.
     pub error: Option<ErrorCode>,
+}
+
+impl From<&LoggedReport> for StatusChange {
+    fn from(logged: &LoggedReport) -> Self {
+        let report = &logged.report;
+        Self {
+            position: LogPosition(logged.id),
+            key: report.key.clone(),
+            revision: logged.revision,
+            arrived_at: report.arrived_at,
+            status: report.status.clone(),
+            error: report.error.as_ref().map(|error| error.code.clone()),
+        }
+    }
 }
 
 /// What statistics need to know of a message. It depends only on the set of its reports, so it does

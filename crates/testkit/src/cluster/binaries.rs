@@ -1,12 +1,12 @@
 //! Finds PostgreSQL's server programs, which distributions keep off the `PATH`.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::run;
+use crate::packages;
 
 const OLDEST_MAJOR: u32 = 15;
 
@@ -24,20 +24,13 @@ const PLACES: [(&str, &str); 7] = [
 /// Returns the folder with `initdb`, `pg_ctl` and `postgres`: that of `PG_BINDIR`, else one on the
 /// `PATH`, else the newest in a customary place. If there is none, root on Debian gets the package
 /// installed.
-pub(super) fn find_or_install(we_are_root: bool) -> io::Result<PathBuf> {
+pub(super) fn find_or_install() -> io::Result<PathBuf> {
     if let Some(found) = find()? {
         return Ok(found);
     }
-    if we_are_root && Command::new("apt-get").arg("--version").output().is_ok() {
-        // One at a time: tests run in many processes.
-        let lock = File::create(env::temp_dir().join("receiptd-install-postgres.lock"))?;
-        lock.lock()?;
-        if find()?.is_none() {
-            install()?;
-        }
-        if let Some(found) = find()? {
-            return Ok(found);
-        }
+    packages::install(&["postgresql"], || Ok(find()?.is_some()))?;
+    if let Some(found) = find()? {
+        return Ok(found);
     }
     Err(io::Error::other(format!(
         "no PostgreSQL server found: install PostgreSQL {OLDEST_MAJOR} or later (or name the \
@@ -110,23 +103,6 @@ fn parse_major(version: &str) -> Option<u32> {
     let number = version.split_once("(PostgreSQL) ")?.1;
     let digits = number.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok()
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "a minute of silence would look like a hang"
-)]
-fn install() -> io::Result<()> {
-    eprintln!("no PostgreSQL server found: installing Debian's package \"postgresql\"");
-    let apt_get = |arguments: &[&str]| {
-        let mut apt_get = Command::new("apt-get");
-        apt_get.env("DEBIAN_FRONTEND", "noninteractive");
-        run(apt_get
-            .args(["-qq", "-o", "DPkg::Lock::Timeout=300"])
-            .args(arguments))
-    };
-    apt_get(&["update"])?;
-    apt_get(&["install", "-y", "--no-install-recommends", "postgresql"])
 }
 
 #[cfg(test)]

@@ -12,12 +12,14 @@ use std::fs::{self, File};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use account::Account;
+
+use crate::packages;
 
 /// How a cluster is set up.
 #[derive(Clone, Debug, Default)]
@@ -70,9 +72,8 @@ impl Cluster {
         let folder = tempfile::Builder::new()
             .prefix("receiptd-postgres-")
             .tempdir()?;
-        let we_are_root = fs::metadata(folder.path())?.uid() == 0;
-        let bin_dir = binaries::find_or_install(we_are_root)?;
-        let run_as = if we_are_root {
+        let bin_dir = binaries::find_or_install()?;
+        let run_as = if packages::is_root() {
             Some(Account::unprivileged()?)
         } else {
             None

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
 
-use domain::statistics::{Counts, Interval, MessageSummary, StatusChange, StatusLabel};
-use domain::{DeliveryStatus, LogPosition, MessageKey, Timestamp};
-use ports::statistics::{IntervalCounts, StatisticsRange, StatisticsRow, StatisticsStep};
+use domain::statistics::{
+    Counts, Interval, MessageCell, MessageSummary, RequestOutcome, StatusChange, StatusLabel,
+};
+use domain::{DeliveryStatus, ErrorCode, LogPosition, MessageKey, Timestamp};
+use ports::statistics::{
+    IntervalCounts, LogBegins, StatisticsRange, StatisticsRow, StatisticsStep,
+};
 use ports::{Maintenance, ReportStore, Statistics};
 use tokio::task::JoinSet;
 
@@ -37,6 +41,7 @@ macro_rules! __statistics_contract {
             rows_are_read_by_length_time_and_channel
             intervals_without_counts_are_absent
             old_rows_are_pruned_a_few_at_a_time
+            reset_keeps_requests_and_reports_older_than_the_log
         }
     };
 }
@@ -437,4 +442,42 @@ pub async fn old_rows_are_pruned_a_few_at_a_time(stores: Counted) {
     assert_eq!(read(&*stores.one).await.len(), 3);
     let days = stores.one.read_statistics(&everything(Interval::Day)).await;
     assert_eq!(days.expect("it can be read").len(), 1);
+}
+
+pub async fn reset_keeps_requests_and_reports_older_than_the_log(stores: Counted) {
+    let mut all = counts(3);
+    all.messages.insert(MessageCell::default(), 2);
+    all.errors
+        .insert(ErrorCode::parse("63016").expect("a code"), 1);
+    all.time_to_delivered.add(3, 1);
+    all.time_to_read.add(4, 1);
+    all.requests.insert(RequestOutcome::Challenged, 5);
+    let mut change: IntervalCounts = [10, 20].map(|start| (at(start, "a"), all.clone())).into();
+    for start in [0, 5] {
+        let day = (Interval::Day, time(start), channel_id("a"));
+        change.insert(day, counts(start + 1));
+    }
+    assert!(apply(&*stores.one, None, &step(7, change)).await);
+    let begins = LogBegins {
+        quarter_hour: time(20),
+        day: time(5),
+    };
+    let reset = stores.other.reset_statistics(Some(begins)).await;
+    reset.expect("the store is available");
+    let position = stores.one.statistics_position().await;
+    assert_eq!(position.expect("it can be read"), None);
+    let requests = Counts {
+        requests: all.requests.clone(),
+        ..Counts::default()
+    };
+    let mut older = counts(3);
+    older.add(&requests, 1);
+    let expected = [row(10, "a", older), row(20, "a", requests.clone())];
+    assert_eq!(read(&*stores.one).await, expected);
+    let days = stores.one.read_statistics(&everything(Interval::Day)).await;
+    assert_eq!(days.expect("it can be read"), [row(0, "a", counts(1))]);
+    let reset = stores.one.reset_statistics(None).await;
+    reset.expect("the store is available");
+    let expected = [10, 20].map(|start| row(start, "a", requests.clone()));
+    assert_eq!(read(&*stores.other).await, expected);
 }

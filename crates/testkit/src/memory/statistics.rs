@@ -5,9 +5,9 @@ use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::statistics::{Counts, Interval, MessageSummary, StatusChange};
-use domain::{ChannelId, LogPosition, LoggedReport, MessageKey, Timestamp};
+use domain::{ChannelId, LogPosition, MessageKey, Timestamp};
 use ports::statistics::{
-    ChangePage, IntervalCounts, StatisticsRange, StatisticsRow, StatisticsStep,
+    ChangePage, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow, StatisticsStep,
 };
 use ports::{Statistics, StoreError};
 
@@ -32,17 +32,6 @@ impl StoredStatistics {
     }
 }
 
-fn status_change(logged: &LoggedReport) -> StatusChange {
-    StatusChange {
-        position: LogPosition(logged.id),
-        key: logged.report.key.clone(),
-        revision: logged.revision,
-        arrived_at: logged.report.arrived_at,
-        status: logged.report.status.clone(),
-        error: logged.report.error.as_ref().map(|it| it.code.clone()),
-    }
-}
-
 impl Reports {
     fn summary_before(&self, change: &StatusChange) -> Option<MessageSummary> {
         let stored = self.messages.get(&change.key)?;
@@ -56,7 +45,7 @@ impl Reports {
         let mut summary: Option<MessageSummary> = None;
         for id in earlier {
             let known = if let Some(logged) = self.log.get(id) {
-                MessageSummary::begin(&status_change(logged))
+                MessageSummary::begin(&logged.into())
             } else {
                 let first = stored.message.parties.first_reported_at;
                 if first >= change.arrived_at {
@@ -87,7 +76,7 @@ impl Statistics for MemoryStore {
         let from = after.unwrap_or(oldest).max(oldest);
         let mut next = log.log.range(from.0.saturating_add(1)..);
         let page = next.by_ref().take(usize::from(limit.get()));
-        let changes: Vec<_> = page.map(|(_, logged)| status_change(logged)).collect();
+        let changes: Vec<_> = page.map(|(_, logged)| StatusChange::from(logged)).collect();
         Ok(ChangePage {
             next: changes.last().map_or(from, |last| last.position),
             complete: next.next().is_none(),
@@ -128,6 +117,23 @@ impl Statistics for MemoryStore {
 
     async fn add_statistics(&self, changes: &IntervalCounts) -> Result<(), StoreError> {
         self.open()?.statistics.add(changes);
+        Ok(())
+    }
+
+    async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError> {
+        let statistics = &mut self.open()?.statistics;
+        statistics.position = None;
+        for ((interval, start, _), counts) in &mut statistics.counts {
+            let reports = std::mem::take(&mut counts.reports);
+            *counts = Counts {
+                requests: std::mem::take(&mut counts.requests),
+                ..Counts::default()
+            };
+            if log_begins.is_some_and(|begins| *start < begins.in_interval(*interval)) {
+                counts.reports = reports;
+            }
+        }
+        statistics.counts.retain(|_, counts| !counts.is_empty());
         Ok(())
     }
 

@@ -6,8 +6,10 @@
 
 mod read;
 mod reader;
+mod rebuild;
 mod summaries;
 mod tally;
 
 pub use read::{CountedChannel, ReadStatistics, StatisticsQuery, StatisticsReport};
 pub use reader::{Progress, StatisticsReader};
+pub use rebuild::RebuildStatistics;

@@ -85,7 +85,13 @@ impl StatisticsReader {
         };
         let page = self.store.changes(from, STEP_REPORTS).await?;
         if page.changes.is_empty() && !page.pruned {
-            return Ok(Progress::UpToDate);
+            // A rebuild may have reset the position that is remembered here.
+            let is_known = from == self.store.statistics_position().await?;
+            return Ok(if is_known {
+                Progress::UpToDate
+            } else {
+                Progress::LeftToAnother
+            });
         }
         for (key, summary) in self.unknown(state, &page.changes, started_at).await? {
             state.recent.insert(key, summary);

@@ -45,6 +45,11 @@ impl<'a> Tally<'a> {
         after
     }
 
+    /// Counts a message without a report.
+    pub(super) fn add_message(&mut self, channel: &ChannelId, message: &MessageSummary) {
+        self.add(channel, message, 1);
+    }
+
     fn add(&mut self, channel: &ChannelId, message: &MessageSummary, factor: i64) {
         let counts = self.counts(channel, message.first_reported_at());
         counts.add(&message.counts(), factor);

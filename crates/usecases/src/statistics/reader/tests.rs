@@ -223,6 +223,42 @@ proptest! {
     }
 }
 
+#[tokio::test]
+async fn rebuilding_equals_a_recount_after_retention() {
+    let store = MemoryStore::new();
+    let present = reader(&store);
+    let mut reports = Vec::new();
+    for (sid, status, at) in [
+        ("SM1", "sent", 1),
+        ("SM1", "delivered", 2),
+        ("SM2", "failed", DAY),
+        ("SM2", "delivered", 5 * DAY),
+        ("SM3", "sent", 5 * DAY + 1),
+    ] {
+        let report = report(sid).status(status).at(at).build();
+        store.record(std::slice::from_ref(&report)).await.unwrap();
+        reports.push(report);
+    }
+    catch_up(&present).await;
+    let before = rows(&store, Interval::Day).await;
+    let budget = std::num::NonZeroU32::new(10).unwrap();
+    let pruned = ports::Maintenance::prune_reports(&store, time(3 * DAY), budget).await;
+    assert!(pruned.unwrap().done);
+    let shared = Arc::new(store.clone());
+    let rebuild = super::super::RebuildStatistics::new(
+        shared.clone(),
+        shared.clone(),
+        shared,
+        Arc::new(Shifted),
+    );
+    assert_eq!(rebuild.run(|_| {}).await.unwrap(), 2);
+    // The reader remembers a position that is no longer that of the store.
+    assert_eq!(present.step().await.unwrap(), Progress::LeftToAnother);
+    catch_up(&present).await;
+    assert_eq!(rows(&store, Interval::Day).await, before);
+    assert_counted(&store, &reports).await;
+}
+
 #[test]
 fn nothing_is_counted_of_nothing() {
     let tally = Tally::new(&Shifted);

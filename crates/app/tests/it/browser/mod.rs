@@ -1,0 +1,5 @@
+//! The console in a real browser.
+
+mod pages;
+mod window;
+mod workflows;

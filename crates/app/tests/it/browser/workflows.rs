@@ -1,0 +1,151 @@
+//! What operators do, from sign-in to result.
+
+use testkit::browser::ChromeDriver;
+
+use super::window::Browser;
+use crate::support::{Engine, Installation, Server, client, until};
+
+const NUMBER: &str = "+15550100001";
+
+async fn send_report(callback_url: &str, sid: &str, status: &str) -> u16 {
+    let body = traffic::form::encode(&traffic::form::required_fields(sid, status));
+    let (url, _) = callback_url.split_once('#').unwrap_or((callback_url, ""));
+    let request = client()
+        .post(url)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(body);
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// Fills in the form for a new channel, and returns its callback URL with the password.
+async fn create_channel(browser: &Browser) -> String {
+    browser.visit("/channels/new").await;
+    browser.fill("name", "Orders").await;
+    browser.fill("id", "orders").await;
+    browser.fill("user", "twilio").await;
+    browser.press("Create channel").await;
+    browser.find("#url").await.text().await.unwrap()
+}
+
+async fn console() -> (Installation, Server, ChromeDriver) {
+    let home = Installation::new(Engine::Sqlite).await;
+    let server = home.serve();
+    (home, server, ChromeDriver::start().unwrap())
+}
+
+#[tokio::test]
+async fn new_channel_receives_a_report_and_its_message_is_found() {
+    let (_home, server, driver) = console().await;
+    let browser = Browser::open(&driver, "operator", &server).await;
+    browser.visit("/messages").await;
+    assert!(browser.url().await.contains("/console/sign-in"));
+    browser.sign_in().await;
+    let url = create_channel(&browser).await;
+    let sid = traffic_sid(1);
+    assert_eq!(send_report(&url, &sid, "sent").await, 204);
+    assert_eq!(send_report(&url, &sid, "delivered").await, 204);
+
+    browser.visit("/messages").await;
+    browser.find("a.sid").await.click().await.unwrap();
+    let page = browser.find("main").await.text().await.unwrap();
+    assert!(page.to_lowercase().contains("delivered"), "{page}");
+    assert!(!page.contains(NUMBER), "{page}");
+
+    // A search by number leaves no number in the URL, the history or the log.
+    browser.visit("/messages").await;
+    browser.fill("q", NUMBER).await;
+    browser.press("Search").await;
+    let found = browser.find("a.sid").await.text().await.unwrap();
+    assert!(found.contains(&sid[..6]), "{found}");
+    let digits = NUMBER.trim_start_matches('+');
+    let address = browser.url().await;
+    assert!(!address.contains(digits), "{address}");
+    assert!(!server.log().contains(digits));
+    browser.close().await;
+}
+
+fn traffic_sid(number: u32) -> String {
+    format!("SM{number:032x}")
+}
+
+#[tokio::test]
+async fn viewer_cannot_change_or_reveal() {
+    let (home, server, driver) = console().await;
+    let admin = Browser::open(&driver, "admin", &server).await;
+    admin.sign_in().await;
+    let url = create_channel(&admin).await;
+    assert_eq!(send_report(&url, &traffic_sid(1), "delivered").await, 204);
+    admin.close().await;
+    let token = home.json("token add reader --role viewer");
+    let token = token["token"].as_str().unwrap();
+
+    let viewer = Browser::open(&driver, "viewer", &server).await;
+    viewer.sign_in_with(token).await;
+    viewer.visit("/channels/orders").await;
+    let page = viewer.text().await;
+    for word in [
+        "Edit settings",
+        "Switch off",
+        "Replace the password",
+        "Remove",
+    ] {
+        assert!(!page.contains(word), "{word} is offered: {page}");
+    }
+    // What the page does not offer, the server refuses.
+    let post = "
+        const done = arguments[arguments.length - 1];
+        const field = document.querySelector('[name=csrf]');
+        const body = new URLSearchParams({csrf: field.value});
+        fetch('/console/channels/orders/disable', {method: 'POST', body}).then(
+            answer => done(answer.status));";
+    let status = viewer.window.execute_async(post, Vec::new()).await.unwrap();
+    assert_eq!(status.json().as_u64(), Some(403));
+    viewer.visit("/messages").await;
+    viewer.find("a.sid").await.click().await.unwrap();
+    let page = viewer.find("main").await.text().await.unwrap();
+    assert!(!page.contains("Show numbers"), "{page}");
+    viewer.close().await;
+}
+
+#[tokio::test]
+async fn password_is_rotated_while_reports_flow() {
+    let (_home, server, driver) = console().await;
+    let browser = Browser::open(&driver, "operator", &server).await;
+    browser.sign_in().await;
+    let old = create_channel(&browser).await;
+    assert_eq!(send_report(&old, &traffic_sid(1), "sent").await, 204);
+    browser.visit("/channels/orders").await;
+    browser.press("Replace the password").await;
+    let new = browser.find("#url").await.text().await.unwrap();
+    assert_ne!(old, new);
+    for (url, status) in [(&old, "delivered"), (&new, "read")] {
+        assert_eq!(send_report(url, &traffic_sid(1), status).await, 204);
+    }
+    browser.visit("/messages").await;
+    browser.find("a.sid").await.click().await.unwrap();
+    for status in ["sent", "delivered", "read"] {
+        browser.find("ol.report-list").await;
+        let page = browser.text().await.to_lowercase();
+        assert!(page.contains(status), "{status}: {page}");
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn console_works_without_scripts() {
+    let (_home, server, driver) = console().await;
+    let browser = Browser::open(&driver, "plain", &server).await;
+    browser.allow_scripts(false).await;
+    browser.sign_in().await;
+    let url = create_channel(&browser).await;
+    assert_eq!(send_report(&url, &traffic_sid(7), "read").await, 204);
+    browser.visit("/").await;
+    let counted = async || {
+        browser.visit("/messages").await;
+        browser.text().await.contains("SM0000")
+    };
+    until("the message is listed", counted).await;
+    browser.visit("/live").await;
+    browser.find("main h1").await;
+    browser.close().await;
+}
