@@ -13,16 +13,15 @@ use domain::crypto::ServerSecret;
 use ports::maintenance::RetentionKind;
 use ports::{Environment as _, EventLog as _, Store, StoreError, WebhookSender};
 use usecases::access::PruneSessions;
-use usecases::statistics::{Progress, RebuildStatistics};
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     AccessControl, ChannelDirectory, EraseRecipient, Integrators, LogTailCache, ManageChannels,
-    ManageCursors, ManageSubscriptions, ManageTokens, Prune, ReadStatistics, RecordAudit,
-    RetentionHolds, StatisticsReader,
+    ManageCursors, ManageSubscriptions, ManageTokens, Prune, RecordAudit, RetentionHolds,
 };
 
 use crate::background::BackgroundTask;
 use crate::config::{DatabaseUrl, Settings};
+use crate::statistics;
 use crate::system::System;
 
 /// How long the schema waits for a lock where nothing can be done without it.
@@ -323,64 +322,11 @@ pub fn clearing_up(
     let mut workers = vec![
         partitions,
         erasing(Arc::new(erase)),
-        counting(statistics_reader(stores, settings)),
+        statistics::task(&stores.store(), settings),
         pruning_sessions(stores),
     ];
     workers.extend(RetentionKind::ALL.map(|kind| pruning(kind, Arc::clone(&prune))));
     workers
-}
-
-/// Returns the use case that makes the statistics anew.
-pub fn rebuild_statistics(stores: &Stores, settings: &Settings) -> RebuildStatistics {
-    let calendar = settings.statistics.time_zone.clone();
-    RebuildStatistics::new(
-        stores.store(),
-        stores.store(),
-        stores.store(),
-        Arc::new(calendar),
-    )
-}
-
-/// Returns the use case that keeps the statistics current.
-pub fn statistics_reader(stores: &Stores, settings: &Settings) -> StatisticsReader {
-    let calendar = settings.statistics.time_zone.clone();
-    StatisticsReader::new(stores.store(), stores.store(), Arc::new(calendar))
-}
-
-/// Returns the use case that reads statistics.
-pub fn read_statistics(stores: &Stores, settings: &Settings) -> ReadStatistics {
-    let calendar = settings.statistics.time_zone.clone();
-    ReadStatistics::new(
-        stores.store(),
-        stores.store(),
-        Arc::new(calendar),
-        Arc::new(System),
-    )
-}
-
-/// Keeps the statistics current.
-fn counting(reader: StatisticsReader) -> BackgroundTask {
-    let reader = Arc::new(reader);
-    BackgroundTask::new("count statistics", Duration::from_secs(1), move || {
-        let reader = Arc::clone(&reader);
-        async move {
-            loop {
-                match reader.step().await? {
-                    Progress::More => {}
-                    Progress::UpToDate => return Ok(()),
-                    // It goes on as long as it can; this process takes over when it stops.
-                    Progress::LeftToAnother => {
-                        tokio::time::sleep(Duration::from_secs(5)).await;
-                        return Ok(());
-                    }
-                    Progress::Missed => tracing::error!(
-                        "statistics lack reports that retention removed before they were counted; \
-                         run `receiptd stats rebuild`"
-                    ),
-                }
-            }
-        }
-    })
 }
 
 /// A worker that removes what is too old of a kind.

@@ -20,6 +20,7 @@ mod log_queue;
 mod open_files;
 mod output;
 mod shutdown;
+mod statistics;
 mod system;
 mod telemetry;
 mod view;

@@ -10,9 +10,9 @@ use usecases::statistics::{Progress, StatisticsQuery};
 
 use super::installation::with_stores;
 use crate::cli::{StatsArgs, StatsBy, StatsCommand};
-use crate::composition;
 use crate::config::Settings;
 use crate::output;
+use crate::statistics;
 
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
@@ -28,8 +28,8 @@ pub async fn run(settings: &Settings, json: bool, args: StatsArgs) -> Result<()>
     let from = time(args.from.as_deref(), "--from")?;
     let until = time(args.until.as_deref(), "--until")?;
     let view = with_stores(settings, async |stores| {
-        let statistics = composition::read_statistics(stores, settings);
-        let until = until.unwrap_or_else(|| statistics.now());
+        let read = statistics::read(&stores.store(), settings);
+        let until = until.unwrap_or_else(|| read.now());
         let from = from.unwrap_or_else(|| until.plus_micros(-DAY_MICROS));
         ensure!(from < until, "--from lies before --until");
         let query = StatisticsQuery {
@@ -37,8 +37,8 @@ pub async fn run(settings: &Settings, json: bool, args: StatsArgs) -> Result<()>
             until,
             channel,
         };
-        let report = statistics.read(&query).await?;
-        Ok(StatisticsView::new(&report, statistics.calendar().zone()))
+        let report = read.read(&query).await?;
+        Ok(StatisticsView::new(&report, read.calendar().zone()))
     })
     .await?;
     if json {
@@ -52,10 +52,10 @@ async fn rebuild(settings: &Settings) -> Result<()> {
     let bar = ProgressBar::new_spinner().with_message("messages whose reports are removed");
     bar.enable_steady_tick(Duration::from_millis(200));
     let (lost, counted) = with_stores(settings, async |stores| {
-        let rebuild = composition::rebuild_statistics(stores, settings);
+        let rebuild = statistics::rebuild(&stores.store(), settings);
         let examined = |messages| bar.set_message(format!("examined {messages} messages"));
         let lost = rebuild.run(examined).await?;
-        let reader = composition::statistics_reader(stores, settings);
+        let reader = statistics::reader(&stores.store(), settings);
         let mut steps = 0_u64;
         loop {
             match reader.step().await? {

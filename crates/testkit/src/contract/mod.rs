@@ -326,8 +326,12 @@ mod tests {
             functions(&subscriptions.concat()),
             crate::__subscriptions_contract!([names] subscriptions, (), none)
         );
+        let statistics = [
+            include_str!("statistics/changes.rs"),
+            include_str!("statistics/counts.rs"),
+        ];
         assert_eq!(
-            functions(include_str!("statistics.rs")),
+            functions(&statistics.concat()),
             crate::__statistics_contract!([names] statistics, (), none)
         );
         let journal = [

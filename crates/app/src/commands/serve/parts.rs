@@ -29,7 +29,7 @@ use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::degraded_mode::DegradedMode;
 use crate::system::{self, System};
-use crate::{event_delivery, webhook_sender};
+use crate::{event_delivery, statistics, webhook_sender};
 
 pub struct ServerParts<'a> {
     pub settings: &'a Settings,
@@ -92,7 +92,7 @@ impl ServerParts<'_> {
                 Arc::clone(self.log),
                 Arc::new(System),
             )),
-            read_statistics: Arc::new(composition::read_statistics(stores, self.settings)),
+            read_statistics: Arc::new(statistics::read(&stores.store(), self.settings)),
             stop,
             erase: Arc::new(
                 composition::erase_recipient(stores).invalidating(Arc::clone(self.log)),

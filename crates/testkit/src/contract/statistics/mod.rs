@@ -1,0 +1,43 @@
+//! What every [`Statistics`] store must do.
+
+pub mod changes;
+pub mod counts;
+
+pub use changes::*;
+pub use counts::*;
+
+use ports::{Maintenance, ReportStore, Statistics};
+
+use super::Stores;
+
+/// A store of reports whose statistics are maintained.
+pub trait CountedStore: ReportStore + Statistics + Maintenance {}
+
+impl<S: ReportStore + Statistics + Maintenance> CountedStore for S {}
+
+/// Gives the names of all functions of this area to another macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __statistics_contract {
+    ([$($then:tt)*] $($arguments:tt)*) => {
+        $($then)*! { $($arguments)*,
+            changes_are_read_once_in_the_order_of_the_log
+            duplicates_are_no_changes
+            changes_after_a_pruned_position_start_at_the_oldest
+            summary_has_the_reports_before_a_position
+            summary_of_pruned_reports_comes_from_their_message
+            changes_add_up_to_the_messages
+            step_is_applied_with_its_position
+            step_from_another_position_changes_nothing
+            one_of_racing_steps_is_applied
+            added_counts_leave_the_position
+            racing_additions_are_all_counted
+            rows_are_read_by_length_time_and_channel
+            intervals_without_counts_are_absent
+            old_rows_are_pruned_a_few_at_a_time
+            reset_keeps_requests_and_reports_older_than_the_log
+        }
+    };
+}
+
+type Counted = Stores<dyn CountedStore>;
