@@ -222,17 +222,21 @@ impl Counts {
 
 fn add_to<K: Ord + Clone>(sums: &mut BTreeMap<K, i64>, other: &BTreeMap<K, i64>, factor: i64) {
     for (key, count) in other {
-        let count = count.saturating_mul(factor);
-        let Some(sum) = sums.get_mut(key) else {
-            if count != 0 {
-                sums.insert(key.clone(), count);
-            }
-            continue;
-        };
-        *sum = sum.saturating_add(count);
-        if *sum == 0 {
-            sums.remove(key);
+        add_count(sums, key, count.saturating_mul(factor));
+    }
+}
+
+/// Adds to one number; a sum of zero is removed.
+pub(super) fn add_count<K: Ord + Clone>(sums: &mut BTreeMap<K, i64>, key: &K, count: i64) {
+    let Some(sum) = sums.get_mut(key) else {
+        if count != 0 {
+            sums.insert(key.clone(), count);
         }
+        return;
+    };
+    *sum = sum.saturating_add(count);
+    if *sum == 0 {
+        sums.remove(key);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Histograms of durations with fixed buckets, so that those of several intervals can be added.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// How many buckets there are. Bucket 0 is up to [`FIRST_LIMIT_MICROS`], each later limit is the
 /// square root of two times as high, and the last bucket has no limit: it begins at about 8 days.
@@ -8,6 +9,15 @@ pub const BUCKETS: u8 = 46;
 
 /// The upper limit of the first bucket: 0.1 s.
 const FIRST_LIMIT_MICROS: f64 = 100_000.0;
+
+/// The upper limits of all buckets but the last.
+static LIMITS_MICROS: LazyLock<[f64; BUCKETS as usize - 1]> = LazyLock::new(|| {
+    let mut limits = [0.0; BUCKETS as usize - 1];
+    for (bucket, limit) in (0..).zip(&mut limits) {
+        *limit = FIRST_LIMIT_MICROS * std::f64::consts::SQRT_2.powi(bucket);
+    }
+    limits
+});
 
 /// How many durations fall into each bucket. As a change, numbers may be negative.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,9 +27,8 @@ impl Histogram {
     /// Returns the bucket of a duration.
     #[must_use]
     pub fn bucket_of(micros: i64) -> u8 {
-        (0..BUCKETS - 1)
-            .find(|bucket| to_float(micros) <= limit_micros(*bucket))
-            .unwrap_or(BUCKETS - 1)
+        let below = LIMITS_MICROS.partition_point(|limit| *limit < to_float(micros));
+        u8::try_from(below).unwrap_or(BUCKETS - 1)
     }
 
     /// Returns the upper limit of a bucket in seconds; `None` for the last one.
@@ -86,9 +95,10 @@ impl Histogram {
     }
 }
 
-/// Returns the upper limit of a bucket that has one.
+/// Returns the upper limit of a bucket; that of the last one is infinite.
 fn limit_micros(bucket: u8) -> f64 {
-    FIRST_LIMIT_MICROS * std::f64::consts::SQRT_2.powi(i32::from(bucket))
+    let limit = LIMITS_MICROS.get(usize::from(bucket)).copied();
+    limit.unwrap_or(f64::INFINITY)
 }
 
 #[expect(

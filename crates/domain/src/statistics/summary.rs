@@ -5,6 +5,7 @@ use crate::{
     ReportedStatus, Timestamp,
 };
 
+use super::counts::add_count;
 use super::{Counts, Histogram, MessageCell};
 
 /// A report of the log, reduced to what statistics need of it.
@@ -174,20 +175,26 @@ impl MessageSummary {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        counts.messages.insert(self.cell(), 1);
+        self.add_to(&mut counts, 1);
+        counts
+    }
+
+    /// Adds what it counts, multiplied by `factor`, to the counts of the interval of its first
+    /// report.
+    pub fn add_to(&self, counts: &mut Counts, factor: i64) {
+        add_count(&mut counts.messages, &self.cell(), factor);
         if let Some(code) = self.error_code() {
-            counts.errors.insert(code.clone(), 1);
+            add_count(&mut counts.errors, code, factor);
         }
-        let since_first = |at: Timestamp| at.unix_micros() - self.first_reported_at.unix_micros();
+        let bucket = |at: Timestamp| {
+            Histogram::bucket_of(at.unix_micros() - self.first_reported_at.unix_micros())
+        };
         if let Some(at) = self.delivered_at {
-            let bucket = Histogram::bucket_of(since_first(at));
-            counts.time_to_delivered.add(bucket, 1);
+            counts.time_to_delivered.add(bucket(at), factor);
         }
         if let Some(at) = self.read_at {
-            let bucket = Histogram::bucket_of(since_first(at));
-            counts.time_to_read.add(bucket, 1);
+            counts.time_to_read.add(bucket(at), factor);
         }
-        counts
     }
 }
 

@@ -52,7 +52,7 @@ impl<'a> Tally<'a> {
 
     fn add(&mut self, channel: &ChannelId, message: &MessageSummary, factor: i64) {
         let counts = self.counts(channel, message.first_reported_at());
-        counts.add(&message.counts(), factor);
+        message.add_to(counts, factor);
     }
 
     fn counts(&mut self, channel: &ChannelId, at: Timestamp) -> &mut Counts {
