@@ -22,7 +22,7 @@ pub(crate) enum PageError {
     NotFound(String),
     /// The operator does not have this permission.
     Forbidden(Permission),
-    /// Nobody is signed in.
+    /// The request has no session.
     SignedOut,
     /// The form is not from a page of this session.
     ForgedForm,

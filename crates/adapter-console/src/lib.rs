@@ -5,7 +5,7 @@
 //! [`configure`]) and applies its host check, limits and timeouts to them.
 //!
 //! Start reading at `routes.rs`. `session/` decides who sees a page, `visit.rs`
-//! is a request of somebody who is signed in, `page.rs` is the frame of every page, and `plot/`
+//! is a request of a signed-in operator, `page.rs` is the frame of every page, and `plot/`
 //! draws. Values from outside are escaped by the templates; the few places that write HTML in code
 //! use `html.rs`.
 

@@ -1,4 +1,4 @@
-//! A request of somebody who is signed in, and how they want pages to look.
+//! A request of a signed-in operator, with the preferred theme and time zone.
 
 use std::future::{Ready, ready};
 
@@ -65,7 +65,7 @@ impl Theme {
     }
 }
 
-/// A request of somebody who is signed in.
+/// A request of a signed-in operator.
 #[derive(Clone)]
 pub(crate) struct Visit {
     /// Who it is.

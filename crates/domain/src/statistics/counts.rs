@@ -15,7 +15,7 @@ pub struct MessageCell {
     pub contradicted: bool,
 }
 
-/// What became of messages, in the groups that are shown to people.
+/// Outcomes of messages, in the groups that are shown to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Outcome {

@@ -1,4 +1,4 @@
-//! Sentences about a message: what became of it, and why each report counts as it does.
+//! Sentences about a message: its outcome, and the reason for the effect of each report.
 
 use domain::error_code::{Actor, ErrorExplanation, Permanence};
 use domain::{DeliveryStatus, Effect, Message, MessageState, ReportedStatus};
@@ -6,14 +6,14 @@ use domain::{DeliveryStatus, Effect, Message, MessageState, ReportedStatus};
 use crate::status::{self, StatusLook};
 use crate::time;
 
-/// What became of a message.
+/// The outcome of a message.
 pub(crate) struct Verdict {
     pub(crate) look: StatusLook,
     pub(crate) sentence: String,
     pub(crate) more: Option<String>,
 }
 
-/// Says what became of a message; `ago` is the time since its last report.
+/// Describes the outcome of a message; `ago` is the time since its last report.
 pub(crate) fn verdict(
     message: &Message,
     explanation: Option<&ErrorExplanation>,
@@ -23,7 +23,7 @@ pub(crate) fn verdict(
     let Some(status) = state.status() else {
         return Verdict {
             look: status::UNKNOWN,
-            sentence: "What became of this message is not known.".to_owned(),
+            sentence: "The outcome of this message is not known.".to_owned(),
             more: Some(
                 "None of its reports has a status that says so. They are listed below.".to_owned(),
             ),
@@ -207,7 +207,7 @@ mod tests {
         );
         assert_eq!(
             sentence(&[("teleported", 0)]),
-            "What became of this message is not known."
+            "The outcome of this message is not known."
         );
     }
 

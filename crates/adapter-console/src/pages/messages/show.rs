@@ -1,4 +1,4 @@
-//! One message: what became of it, its timeline, reports and events.
+//! One message: its outcome, timeline, reports and events.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -216,7 +216,7 @@ fn error_panel(found: &ShownMessage, revealed: bool, day: &LastDay) -> Option<Er
     })
 }
 
-/// Returns what became of the events of a message at each subscription that delivered or tried to.
+/// Returns the deliveries of a message's events, by subscription.
 async fn deliveries(
     console: &Console,
     visit: &Visit,

@@ -1,4 +1,4 @@
-//! What became of the messages of a time.
+//! Outcomes of the messages of a period.
 
 use domain::statistics::{Counts, Outcome};
 
