@@ -315,6 +315,7 @@ mod tests {
         let subscriptions = [
             include_str!("subscriptions/entries.rs"),
             include_str!("subscriptions/history.rs"),
+            include_str!("subscriptions/positions.rs"),
             include_str!("subscriptions/leases.rs"),
             include_str!("subscriptions/sharing.rs"),
             include_str!("subscriptions/losses.rs"),
