@@ -71,8 +71,6 @@ pub struct CountsView {
     pub time_to_read: DurationsView,
     /// Reports that arrived, by status, without duplicates.
     pub reports: BTreeMap<String, i64>,
-    /// Requests of the integrator by what happened to them.
-    pub requests: BTreeMap<String, i64>,
 }
 
 /// Messages by their present outcome.
@@ -140,7 +138,6 @@ impl StatisticsView {
 impl CountsView {
     fn new(counts: &Counts) -> Self {
         let reports = counts.reports.iter();
-        let requests = counts.requests.iter();
         Self {
             messages: counts.total_messages(),
             outcomes: OutcomesView {
@@ -160,9 +157,6 @@ impl CountsView {
             time_to_read: DurationsView::new(&counts.time_to_read),
             reports: reports
                 .map(|(label, count)| (label.as_str().to_owned(), *count))
-                .collect(),
-            requests: requests
-                .map(|(outcome, count)| (outcome.as_str().to_owned(), *count))
                 .collect(),
         }
     }
@@ -197,7 +191,7 @@ pub struct StatisticsParameters {
 
 /// Read statistics
 ///
-/// Counts of messages, reports and requests by interval and by channel.
+/// Counts of messages and reports by interval and by channel.
 #[utoipa::path(
     get, path = "/api/v1/stats",
     operation_id = "read_statistics",
