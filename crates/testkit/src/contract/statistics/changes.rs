@@ -1,6 +1,6 @@
 //! What the reader of statistics gets of the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU16, NonZeroU32};
 
 use domain::statistics::{Counts, MessageSummary, StatusChange};
@@ -163,27 +163,26 @@ pub async fn changes_add_up_to_the_messages(stores: Counted) {
         "new_word",
     ];
     let mut writers = JoinSet::new();
+    let mut distinct = BTreeSet::new();
     for writer in 0..6_usize {
         let store = stores.nth(writer);
+        let reports = (0..20_usize).map(|n| {
+            let random = writer * 31 + n * 17;
+            let at = i64::try_from(random % 50).expect("it is small");
+            (random % 9, words[random % words.len()], at)
+        });
+        let reports: Vec<_> = reports.collect();
+        distinct.extend(reports.iter().map(|(message, word, _)| (*message, *word)));
         writers.spawn(async move {
-            for n in 0..20_usize {
-                let random = writer * 31 + n * 17;
-                let sid = twilio_sid((random % 9) as u64);
-                let word = words[random % words.len()];
-                record(
-                    &*store,
-                    &sid,
-                    word,
-                    i64::try_from(random % 50).expect("it is small"),
-                )
-                .await;
+            for (message, word, at) in reports {
+                record(&*store, &twilio_sid(message as u64), word, at).await;
             }
         });
     }
     while let Some(ended) = writers.join_next().await {
         ended.expect("no writer panics");
     }
-    let log = changes(&*stores.one, 7, 1).await;
+    let log = changes(&*stores.one, 7, distinct.len()).await;
     let mut messages: BTreeMap<MessageKey, MessageSummary> = BTreeMap::new();
     for change in &log {
         if let Some(summary) = messages.get_mut(&change.key) {
@@ -197,5 +196,6 @@ pub async fn changes_add_up_to_the_messages(stores: Counted) {
         expected.add(&summary.counts(), 1);
     }
     assert_eq!(sum_of_changes(&*stores.other, &log).await, expected);
+    assert_eq!(log.len(), distinct.len());
     assert_eq!(expected.total_messages(), 9);
 }
