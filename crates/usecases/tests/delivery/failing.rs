@@ -112,8 +112,6 @@ async fn many_refused_events_are_not_retried_more_often_for_the_others() {
 async fn failing_endpoint_gets_one_event_at_a_time_and_is_paused_after_a_day() {
     let mut world = World::new(|_, _| 503);
     world.settings.max_in_flight = 8;
-    // A busy machine must not lose the lease: a new dispatcher would probe at once.
-    world.settings.lease = Duration::from_millis(600);
     let id = world.subscribe(1).await;
     world.record_messages(100).await;
     let worker = world.work("one");

@@ -133,7 +133,8 @@ impl World {
             stop: watch::Sender::new(false),
             settings: DeliverySettings {
                 write_interval: Duration::from_millis(5),
-                lease: Duration::from_millis(200),
+                // A busy machine must not lose it: a new dispatcher sends and probes again.
+                lease: Duration::from_secs(1),
                 ..DeliverySettings::default()
             },
         }
@@ -238,16 +239,14 @@ impl World {
         })
     }
 
-    /// Saturates ingest with full batches until the task is aborted.
-    pub(crate) fn saturate_ingest(&self) -> JoinHandle<()> {
-        let throttle = self.throttle.clone();
-        throttle.batch_taken(256, 256, Instant::now());
-        spawn(async move {
-            loop {
-                throttle.batch_taken(256, 256, Instant::now());
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
+    /// Saturates ingest until [`relieve_ingest`](Self::relieve_ingest), however busy the machine is.
+    pub(crate) fn saturate_ingest(&self) {
+        let until = Instant::now() + Duration::from_secs(3_600);
+        self.throttle.batch_taken(256, 256, until);
+    }
+
+    pub(crate) fn relieve_ingest(&self) {
+        self.throttle.batch_taken(256, 256, Instant::now());
     }
 
     pub(crate) async fn record(&self, sid: &str, statuses: &[&str]) {
