@@ -14,6 +14,14 @@ create table statistics (
         primary key (length, starts_at, channel_id)
 ) with (fillfactor = 50);
 
+-- When the last counted report of each channel arrived: where the next gap begins.
+create table statistics_arrivals (
+    channel_id text collate "C" not null, -- no reference, like the counts
+    arrived_at timestamptz not null,
+    -- One row per channel; target of the upsert.
+    constraint statistics_arrivals_channel_id_pkey primary key (channel_id)
+) with (fillfactor = 50);
+
 -- Up to where the log is counted. Every change of `statistics` locks this row first: of several
 -- readers that start a step from the same position, one applies it.
 create table statistics_position (

@@ -10,6 +10,11 @@ create table statistics (
     primary key (length, starts_at, channel_id)
 ) strict, without rowid;
 
+create table statistics_arrivals (
+    channel_id text not null primary key, -- no reference, like the counts
+    arrived_at integer not null -- microseconds since 1970
+) strict, without rowid;
+
 -- Up to where the log is counted.
 create table statistics_position (
     only_row   integer not null primary key default 1 check (only_row = 1),

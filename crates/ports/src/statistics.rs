@@ -35,11 +35,18 @@ pub trait Statistics: Send + Sync {
         before: &[StatusChange],
     ) -> Result<Vec<(MessageKey, MessageSummary)>, StoreError>;
 
+    /// Returns when the last counted report of each of `channels` arrived. A channel without one is
+    /// absent.
+    async fn last_arrivals(
+        &self,
+        channels: &[ChannelId],
+    ) -> Result<BTreeMap<ChannelId, Timestamp>, StoreError>;
+
     /// Returns up to where statistics were applied; `None` if never.
     async fn statistics_position(&self) -> Result<Option<LogPosition>, StoreError>;
 
-    /// Adds a step to the counts and moves the position from `from` to `step.position`, both or
-    /// neither. Returns `false` and changes nothing if the position is not `from`: another process
+    /// Adds a step to the counts, replaces the last arrivals of its channels and moves the position
+    /// from `from` to `step.position`, all or nothing. Returns `false` and changes nothing if the position is not `from`: another process
     /// has applied a step.
     async fn apply_statistics(
         &self,
@@ -50,9 +57,10 @@ pub trait Statistics: Send + Sync {
     /// Adds counts that are not from the log, and leaves the position alone.
     async fn add_statistics(&self, changes: &IntervalCounts) -> Result<(), StoreError>;
 
-    /// Removes what the log and the messages can tell again, and the position, in one step: the
-    /// counts of messages, and those of reports in the interval of the first report of the log and
-    /// later ones (`None`: all). Counts of requests stay.
+    /// Removes what the log and the messages can tell again, the position and the last arrivals, in
+    /// one step: the counts of messages, and those of reports and of the gaps between them in the
+    /// interval of the first report of the log and later ones (`None`: all). Counts of requests
+    /// stay.
     async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError>;
 
     /// Returns the counts of intervals that start at `range.from` or later and before
@@ -96,6 +104,8 @@ pub struct StatisticsStep {
     pub position: LogPosition,
     /// The changes of counts.
     pub counts: IntervalCounts,
+    /// When the last report of each channel of this part, or of an earlier one, arrived.
+    pub last_arrivals: BTreeMap<ChannelId, Timestamp>,
 }
 
 /// The intervals in which the first report of the log arrived.

@@ -7,6 +7,7 @@ use domain::statistics::{
 };
 use domain::{
     ChannelId, DeliveryStatus, ErrorCode, LogPosition, LoggedReport, MessageKey, ReportedStatus,
+    Timestamp,
 };
 use ports::StoreError;
 use ports::error::Source;
@@ -19,6 +20,7 @@ use crate::values::{StoredList, StoredTime, key, time};
 
 const STATISTICS: &str = "statistics";
 const REPORTS: &str = "reports";
+const ARRIVALS: &str = "statistics_arrivals";
 
 /// Returns the value of the column `length`.
 #[must_use]
@@ -191,6 +193,25 @@ impl<T: StoredTime> TryFrom<CountsRow<T>> for StatisticsRow {
     }
 }
 
+/// A row of `statistics_arrivals`.
+#[derive(Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "columns of the table")]
+pub struct ArrivalRow<T> {
+    pub channel_id: String,
+    pub arrived_at: T,
+}
+
+/// Converts rows of `statistics_arrivals`.
+pub fn arrivals<T: StoredTime>(
+    rows: Vec<ArrivalRow<T>>,
+) -> Result<BTreeMap<ChannelId, Timestamp>, StoreError> {
+    let arrivals = rows.into_iter().map(|row| {
+        let channel = ChannelId::parse(&row.channel_id).map_err(corrupt(ARRIVALS, "channel_id"))?;
+        Ok((channel, time(row.arrived_at, ARRIVALS, "arrived_at")?))
+    });
+    arrivals.collect()
+}
+
 /// The form of [`Counts`] in the tables. Empty maps are left out.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -205,6 +226,8 @@ struct StoredCounts {
     time_to_read: BTreeMap<u8, i64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     reports: BTreeMap<String, i64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    gaps: BTreeMap<u8, i64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     requests: BTreeMap<String, i64>,
 }
@@ -244,6 +267,7 @@ pub fn to_json(counts: &Counts) -> Result<String, StoreError> {
         time_to_delivered: counts.time_to_delivered.buckets().collect(),
         time_to_read: counts.time_to_read.buckets().collect(),
         reports: names(&counts.reports, |label| label.as_str().to_owned()),
+        gaps: counts.gaps.buckets().collect(),
         requests: names(&counts.requests, |outcome| outcome.as_str().to_owned()),
     };
     serde_json::to_string(&stored).map_err(|error| StoreError::Rejected {
@@ -268,6 +292,7 @@ pub fn from_json(text: &str) -> Result<Counts, Source> {
         reports: keys(stored.reports, |name| {
             StatusLabel::from_word(name).ok_or_else(|| "unknown status".into())
         })?,
+        gaps: histogram(&stored.gaps),
         requests: keys(stored.requests, |name| name.parse().map_err(Into::into))?,
     })
 }
@@ -313,6 +338,7 @@ mod tests {
         counts.errors.insert(ErrorCode::parse("63016").unwrap(), -7);
         counts.time_to_delivered.add(3, 9);
         counts.time_to_read.add(45, 1);
+        counts.gaps.add(0, 4);
         counts.requests.insert(RequestOutcome::Challenged, 8);
         assert_eq!(from_json(&to_json(&counts).unwrap()).unwrap(), counts);
         assert_eq!(to_json(&Counts::default()).unwrap(), "{}");

@@ -71,6 +71,8 @@ pub struct CountsView {
     pub time_to_read: DurationsView,
     /// Reports that arrived, by status, without duplicates.
     pub reports: BTreeMap<String, i64>,
+    /// Time between consecutive reports of a channel, where it began in the interval.
+    pub gaps: DurationsView,
 }
 
 /// Messages by their present outcome.
@@ -93,13 +95,13 @@ pub struct OutcomesView {
 /// How long something took, in seconds.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DurationsView {
-    /// How many messages it is known of.
+    /// How many durations are known.
     pub count: i64,
-    /// Half of them took no longer; `null` without any.
+    /// Half of them are no longer; `null` without any.
     pub p50: Option<f64>,
-    /// Nine tenths of them took no longer.
+    /// Nine tenths of them are no longer.
     pub p90: Option<f64>,
-    /// All but a hundredth took no longer.
+    /// All but a hundredth are no longer.
     pub p99: Option<f64>,
 }
 
@@ -158,6 +160,7 @@ impl CountsView {
             reports: reports
                 .map(|(label, count)| (label.as_str().to_owned(), *count))
                 .collect(),
+            gaps: DurationsView::new(&counts.gaps),
         }
     }
 }

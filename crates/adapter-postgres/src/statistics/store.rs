@@ -1,21 +1,23 @@
 //! The port of statistics.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::statistics::{Interval, MessageSummary, StatusChange};
-use domain::{LogPosition, MessageKey, Timestamp};
+use domain::{ChannelId, LogPosition, MessageKey, Timestamp};
 use ports::statistics::{
     ChangePage, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow, StatisticsStep,
 };
 use ports::{Statistics, StoreError};
 use sql_rows::log::LogSource as _;
-use sql_rows::statistics::{change_page, summaries};
+use sql_rows::statistics::{arrivals, change_page, summaries};
 
 use crate::PostgresStore;
 use crate::runtime::Query as _;
 
 const STATISTICS: &str = "statistics";
+const ARRIVALS: &str = "statistics_arrivals";
 const POSITION: &str = "statistics_position";
 
 #[async_trait]
@@ -41,6 +43,17 @@ impl Statistics for PostgresStore {
             .run(&self.runtime, "find reports of messages", "messages")
             .await?;
         summaries(self, messages, before).await
+    }
+
+    async fn last_arrivals(
+        &self,
+        channels: &[ChannelId],
+    ) -> Result<BTreeMap<ChannelId, Timestamp>, StoreError> {
+        let rows = self.arrival_rows(channels);
+        let rows = rows
+            .run(&self.runtime, "read last arrivals", ARRIVALS)
+            .await?;
+        arrivals(rows)
     }
 
     async fn statistics_position(&self) -> Result<Option<LogPosition>, StoreError> {

@@ -1,6 +1,6 @@
 //! Reading and changing counts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU16;
 
 use domain::statistics::Interval;
@@ -14,10 +14,11 @@ use sqlx::PgConnection;
 
 use crate::PostgresStore;
 use crate::error::store_error;
-use crate::rows::CountsRow;
+use crate::rows::{ArrivalRow, CountsRow};
 use crate::runtime::traced;
 
 const STATISTICS: &str = "statistics";
+const ARRIVALS: &str = "statistics_arrivals";
 
 impl PostgresStore {
     pub(super) async fn in_store_runtime<T>(
@@ -63,6 +64,20 @@ impl PostgresStore {
         .await
     }
 
+    pub(super) async fn arrival_rows(
+        &self,
+        channels: &[ChannelId],
+    ) -> Result<Vec<ArrivalRow>, sqlx::Error> {
+        let channels: Vec<_> = channels.iter().map(|it| it.as_str().to_owned()).collect();
+        sqlx::query_as!(
+            ArrivalRow,
+            "select channel_id, arrived_at from statistics_arrivals where channel_id = any($1)",
+            &channels,
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
     pub(super) async fn try_prune_statistics(
         &self,
         interval: Interval,
@@ -93,6 +108,9 @@ impl PostgresStore {
         sqlx::query!("update statistics_position set position = null")
             .execute(&mut *transaction)
             .await?;
+        sqlx::query!("delete from statistics_arrivals")
+            .execute(&mut *transaction)
+            .await?;
         sqlx::query!(
             "update statistics
              set counts = json_strip_nulls(json_build_object(
@@ -100,6 +118,10 @@ impl PostgresStore {
                  'reports', case
                      when starts_at < case length when 'day' then $2::timestamptz else $1 end
                      then counts -> 'reports'
+                 end,
+                 'gaps', case
+                     when starts_at < case length when 'day' then $2::timestamptz else $1 end
+                     then counts -> 'gaps'
                  end
              ))",
             log_begins.map(|begins| begins.quarter_hour.to_date_time()),
@@ -129,6 +151,9 @@ impl PostgresStore {
             return Ok(false);
         }
         add(&mut transaction, &step.counts).await?;
+        set_last_arrivals(&mut transaction, &step.last_arrivals)
+            .await
+            .map_err(store_error(ARRIVALS))?;
         transaction
             .commit()
             .await
@@ -146,6 +171,25 @@ impl PostgresStore {
         add(&mut transaction, changes).await?;
         transaction.commit().await.map_err(store_error(STATISTICS))
     }
+}
+
+/// Replaces the last arrivals of channels. The caller has locked `statistics_position`.
+async fn set_last_arrivals(
+    connection: &mut PgConnection,
+    arrivals: &BTreeMap<ChannelId, Timestamp>,
+) -> Result<(), sqlx::Error> {
+    let channels: Vec<_> = arrivals.keys().map(|it| it.as_str().to_owned()).collect();
+    let times: Vec<_> = arrivals.values().map(|at| at.to_date_time()).collect();
+    sqlx::query!(
+        "insert into statistics_arrivals (channel_id, arrived_at)
+         select * from unnest($1::text[], $2::timestamptz[])
+         on conflict (channel_id) do update set arrived_at = excluded.arrived_at",
+        &channels,
+        &times,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 /// Adds to the counts of intervals. The caller has locked `statistics_position`.

@@ -1,5 +1,6 @@
 //! Reading and changing counts.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use domain::statistics::Interval;
@@ -12,10 +13,12 @@ use sqlx::SqliteConnection;
 
 use crate::SqliteStore;
 use crate::error::store_error;
-use crate::rows::CountsRow;
+use crate::json;
+use crate::rows::{ArrivalRow, CountsRow};
 use crate::runtime::traced;
 
 const STATISTICS: &str = "statistics";
+const ARRIVALS: &str = "statistics_arrivals";
 
 impl SqliteStore {
     pub(super) async fn in_store_runtime<T>(
@@ -49,6 +52,21 @@ impl SqliteStore {
             range.from.unix_micros(),
             range.until.unix_micros(),
             channel,
+        )
+        .fetch_all(&self.readers)
+        .await
+    }
+
+    pub(super) async fn arrival_rows(
+        &self,
+        channels: &[ChannelId],
+    ) -> Result<Vec<ArrivalRow>, sqlx::Error> {
+        let channels = json::array(channels.iter().map(ChannelId::as_str));
+        sqlx::query_as!(
+            ArrivalRow,
+            "select channel_id, arrived_at from statistics_arrivals
+             where channel_id in (select value from json_each(?))",
+            channels,
         )
         .fetch_all(&self.readers)
         .await
@@ -88,6 +106,9 @@ impl SqliteStore {
         sqlx::query!("update statistics_position set position = null")
             .execute(&mut *write)
             .await?;
+        sqlx::query!("delete from statistics_arrivals")
+            .execute(&mut *write)
+            .await?;
         sqlx::query!(
             "update statistics
              set counts = json_remove(
@@ -96,6 +117,11 @@ impl SqliteStore {
                      when starts_at < case length when 'day' then ?2 else ?1 end
                      then '$.none'
                      else '$.reports'
+                 end,
+                 case
+                     when starts_at < case length when 'day' then ?2 else ?1 end
+                     then '$.none'
+                     else '$.gaps'
                  end
              )",
             quarter_hour,
@@ -125,6 +151,9 @@ impl SqliteStore {
             return Ok(false);
         }
         add(&mut write, &step.counts).await?;
+        set_last_arrivals(&mut write, &step.last_arrivals)
+            .await
+            .map_err(store_error(ARRIVALS))?;
         write.commit().await.map_err(store_error(STATISTICS))?;
         Ok(true)
     }
@@ -134,6 +163,23 @@ impl SqliteStore {
         add(&mut write, changes).await?;
         write.commit().await.map_err(store_error(STATISTICS))
     }
+}
+
+async fn set_last_arrivals(
+    connection: &mut SqliteConnection,
+    arrivals: &BTreeMap<ChannelId, Timestamp>,
+) -> Result<(), sqlx::Error> {
+    let arrivals = arrivals.iter();
+    let rows = json::array(arrivals.map(|(channel, at)| (channel.as_str(), at.unix_micros())));
+    sqlx::query!(
+        "insert into statistics_arrivals (channel_id, arrived_at)
+         select value ->> 0, value ->> 1 from json_each(?) where true
+         on conflict (channel_id) do update set arrived_at = excluded.arrived_at",
+        rows,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 async fn add(

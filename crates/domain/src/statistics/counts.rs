@@ -175,6 +175,8 @@ pub struct Counts {
     pub time_to_read: Histogram,
     /// Reports that arrived in the interval, without duplicates.
     pub reports: BTreeMap<StatusLabel, i64>,
+    /// Time between consecutive reports of the channel, where it begins in the interval.
+    pub gaps: Histogram,
     /// Requests in the interval.
     pub requests: BTreeMap<RequestOutcome, i64>,
 }
@@ -194,6 +196,7 @@ impl Counts {
             .add_all(&other.time_to_delivered, factor);
         self.time_to_read.add_all(&other.time_to_read, factor);
         add_to(&mut self.reports, &other.reports, factor);
+        self.gaps.add_all(&other.gaps, factor);
         add_to(&mut self.requests, &other.requests, factor);
     }
 
@@ -254,6 +257,7 @@ mod tests {
         counts.requests.insert(RequestOutcome::Challenged, 4);
         counts.time_to_delivered.add(7, 5);
         counts.time_to_read.add(9, 6);
+        counts.gaps.add(2, 7);
         let mut sum = counts.clone();
         sum.add(&counts, 1);
         assert_eq!(sum.total_messages(), 4);

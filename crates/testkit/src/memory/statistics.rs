@@ -17,6 +17,7 @@ use super::reports::Reports;
 #[derive(Debug, Default)]
 pub(super) struct StoredStatistics {
     position: Option<LogPosition>,
+    last_arrivals: BTreeMap<ChannelId, Timestamp>,
     counts: BTreeMap<(Interval, Timestamp, ChannelId), Counts>,
 }
 
@@ -97,6 +98,18 @@ impl Statistics for MemoryStore {
         Ok(found.collect())
     }
 
+    async fn last_arrivals(
+        &self,
+        channels: &[ChannelId],
+    ) -> Result<BTreeMap<ChannelId, Timestamp>, StoreError> {
+        let data = self.open()?;
+        let arrivals = &data.statistics.last_arrivals;
+        let known = channels
+            .iter()
+            .filter_map(|channel| arrivals.get_key_value(channel));
+        Ok(known.map(|(channel, at)| (channel.clone(), *at)).collect())
+    }
+
     async fn statistics_position(&self) -> Result<Option<LogPosition>, StoreError> {
         Ok(self.open()?.statistics.position)
     }
@@ -111,6 +124,9 @@ impl Statistics for MemoryStore {
             return Ok(false);
         }
         statistics.add(&step.counts);
+        let arrivals = step.last_arrivals.iter();
+        let arrivals = arrivals.map(|(channel, at)| (channel.clone(), *at));
+        statistics.last_arrivals.extend(arrivals);
         statistics.position = Some(step.position);
         Ok(true)
     }
@@ -123,14 +139,13 @@ impl Statistics for MemoryStore {
     async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError> {
         let statistics = &mut self.open()?.statistics;
         statistics.position = None;
+        statistics.last_arrivals.clear();
         for ((interval, start, _), counts) in &mut statistics.counts {
-            let reports = std::mem::take(&mut counts.reports);
-            *counts = Counts {
-                requests: std::mem::take(&mut counts.requests),
-                ..Counts::default()
-            };
+            let all = std::mem::take(counts);
+            counts.requests = all.requests;
             if log_begins.is_some_and(|begins| *start < begins.in_interval(*interval)) {
-                counts.reports = reports;
+                counts.reports = all.reports;
+                counts.gaps = all.gaps;
             }
         }
         statistics.counts.retain(|_, counts| !counts.is_empty());

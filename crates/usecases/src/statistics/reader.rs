@@ -1,11 +1,11 @@
 //! Follows the report log and keeps the statistics current.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use domain::LogPosition;
 use domain::statistics::StatusChange;
+use domain::{ChannelId, LogPosition, Timestamp};
 use ports::statistics::StatisticsStep;
 use ports::{Calendar, EventLog, Statistics, StoreError};
 use tokio::sync::Mutex;
@@ -15,6 +15,9 @@ use super::tally::Tally;
 
 /// Reports per step: enough that the cost of a transaction does not matter.
 const STEP_REPORTS: NonZeroU16 = NonZeroU16::new(5_000).unwrap();
+
+/// Channels whose last arrival is remembered.
+const MAX_REMEMBERED_CHANNELS: usize = 10_000;
 
 /// Keeps the statistics current, a step at a time. Several processes may do so at once.
 pub struct StatisticsReader {
@@ -31,6 +34,8 @@ struct State {
     /// The position after the last step that was applied here; `None`: ask the store.
     position: Option<LogPosition>,
     recent: RecentSummaries,
+    /// When the last report of channels arrived.
+    last_arrivals: BTreeMap<ChannelId, Timestamp>,
 }
 
 /// What a step did.
@@ -70,6 +75,7 @@ impl StatisticsReader {
             // What this reader remembers may not be what the store has counted.
             state.position = None;
             state.recent.clear();
+            state.last_arrivals.clear();
         }
         progress
     }
@@ -96,14 +102,22 @@ impl StatisticsReader {
         for (key, summary) in self.unknown(state, &page.changes, started_at).await? {
             state.recent.insert(key, summary);
         }
-        let mut tally = Tally::new(&*self.calendar);
+        let channels: BTreeSet<_> = page.changes.iter().map(|it| &it.key.channel).collect();
+        self.read_last_arrivals(state, &channels).await?;
+        let mut tally = Tally::after(&*self.calendar, std::mem::take(&mut state.last_arrivals));
         for change in &page.changes {
             let before = state.recent.take(&change.key);
             let after = tally.count(before.as_ref(), change);
             state.recent.insert(change.key.clone(), after);
         }
+        state.last_arrivals = tally.take_last_arrivals();
+        let arrivals = channels.iter().filter_map(|channel| {
+            let at = state.last_arrivals.get(*channel)?;
+            Some(((*channel).clone(), *at))
+        });
         let step = StatisticsStep {
             position: page.next,
+            last_arrivals: arrivals.collect(),
             counts: tally.into_counts(),
         };
         if !self.store.apply_statistics(from, &step).await? {
@@ -115,6 +129,26 @@ impl StatisticsReader {
             (false, true) => Progress::UpToDate,
             (false, false) => Progress::More,
         })
+    }
+
+    /// Reads when the last report of those channels arrived that this reader does not remember.
+    async fn read_last_arrivals(
+        &self,
+        state: &mut State,
+        channels: &BTreeSet<&ChannelId>,
+    ) -> Result<(), StoreError> {
+        if state.last_arrivals.len() > MAX_REMEMBERED_CHANNELS {
+            state.last_arrivals.clear();
+        }
+        let unknown = channels
+            .iter()
+            .filter(|channel| !state.last_arrivals.contains_key(**channel));
+        let unknown: Vec<ChannelId> = unknown.map(|channel| (*channel).clone()).collect();
+        if !unknown.is_empty() {
+            let mut read = self.store.last_arrivals(&unknown).await?;
+            state.last_arrivals.append(&mut read);
+        }
+        Ok(())
     }
 
     /// Returns what the store knows of the messages that this reader does not remember.

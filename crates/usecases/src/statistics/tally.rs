@@ -1,7 +1,9 @@
 //! Adds up what reports change in the counts.
 
+use std::collections::BTreeMap;
+
 use domain::statistics::{
-    Counts, Interval, MessageSummary, StatusChange, StatusLabel, quarter_hour,
+    Counts, Histogram, Interval, MessageSummary, StatusChange, StatusLabel, quarter_hour,
 };
 use domain::{ChannelId, Timestamp};
 use ports::Calendar;
@@ -12,13 +14,24 @@ pub(super) struct Tally<'a> {
     calendar: &'a dyn Calendar,
     /// Changes by quarter of an hour.
     quarters: IntervalCounts,
+    /// When the last report of each channel arrived, as far as it is known.
+    last_arrivals: BTreeMap<ChannelId, Timestamp>,
 }
 
 impl<'a> Tally<'a> {
     pub(super) fn new(calendar: &'a dyn Calendar) -> Self {
+        Self::after(calendar, BTreeMap::new())
+    }
+
+    /// Continues after reports, the last of which arrived at `last_arrivals`.
+    pub(super) fn after(
+        calendar: &'a dyn Calendar,
+        last_arrivals: BTreeMap<ChannelId, Timestamp>,
+    ) -> Self {
         Self {
             calendar,
             quarters: IntervalCounts::new(),
+            last_arrivals,
         }
     }
 
@@ -32,6 +45,7 @@ impl<'a> Tally<'a> {
         let channel = &change.key.channel;
         let reports = &mut self.counts(channel, change.arrived_at).reports;
         *reports.entry(StatusLabel::of(&change.status)).or_default() += 1;
+        self.count_gap(channel, change.arrived_at);
         let after = before.map_or_else(
             || MessageSummary::begin(change),
             |before| before.with(change),
@@ -43,6 +57,20 @@ impl<'a> Tally<'a> {
             self.add(channel, &after, 1);
         }
         after
+    }
+
+    /// Counts the time since the last report of the channel. A report that arrived before it ends
+    /// no gap: it was recorded late, by another receiver or from the journal.
+    fn count_gap(&mut self, channel: &ChannelId, at: Timestamp) {
+        let Some(last) = self.last_arrivals.get_mut(channel) else {
+            self.last_arrivals.insert(channel.clone(), at);
+            return;
+        };
+        if at >= *last {
+            let begin = std::mem::replace(last, at);
+            let bucket = Histogram::bucket_of(at.unix_micros() - begin.unix_micros());
+            self.counts(channel, begin).gaps.add(bucket, 1);
+        }
     }
 
     /// Counts a message without a report.
@@ -58,6 +86,11 @@ impl<'a> Tally<'a> {
     fn counts(&mut self, channel: &ChannelId, at: Timestamp) -> &mut Counts {
         let key = (Interval::QuarterHour, quarter_hour(at), channel.clone());
         self.quarters.entry(key).or_default()
+    }
+
+    /// Takes out when the last report of each channel arrived.
+    pub(super) fn take_last_arrivals(&mut self) -> BTreeMap<ChannelId, Timestamp> {
+        std::mem::take(&mut self.last_arrivals)
     }
 
     /// Returns the changes by quarter of an hour and by day. A day of the calendar begins with a

@@ -1,5 +1,6 @@
 //! Counts and the position of the reader.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use domain::statistics::{Counts, Interval, MessageCell, RequestOutcome, StatusLabel};
@@ -27,6 +28,7 @@ fn step(position: i64, counts: IntervalCounts) -> StatisticsStep {
     StatisticsStep {
         position: LogPosition(position),
         counts,
+        last_arrivals: BTreeMap::new(),
     }
 }
 
@@ -88,6 +90,34 @@ pub async fn step_from_another_position_changes_nothing(stores: Counted) {
         assert!(!apply(&*stores.other, from, &step(9, change())).await);
     }
     assert_eq!(read(&*stores.one).await, [row(10, "a", counts(2))]);
+}
+
+pub async fn last_arrivals_are_replaced_with_the_step(stores: Counted) {
+    let channels = ["a", "b", "c"].map(channel_id);
+    let arrivals = |of: &[(&str, i64)]| -> BTreeMap<_, _> {
+        let of = of.iter();
+        of.map(|(channel, at)| (channel_id(channel), time(*at)))
+            .collect()
+    };
+    let read = async || {
+        let read = stores.other.last_arrivals(&channels).await;
+        read.expect("it can be read")
+    };
+    assert_eq!(read().await, arrivals(&[]));
+    let with = |position, last_arrivals| StatisticsStep {
+        last_arrivals,
+        ..step(position, IntervalCounts::new())
+    };
+    let first = with(5, arrivals(&[("a", 10), ("b", 20), ("d", 5)]));
+    assert!(apply(&*stores.one, None, &first).await);
+    assert_eq!(read().await, arrivals(&[("a", 10), ("b", 20)]));
+    let second = with(6, arrivals(&[("b", 30), ("c", 40)]));
+    assert!(!apply(&*stores.one, None, &second).await);
+    assert!(apply(&*stores.one, Some(5), &second).await);
+    assert_eq!(read().await, arrivals(&[("a", 10), ("b", 30), ("c", 40)]));
+    let reset = stores.one.reset_statistics(None).await;
+    reset.expect("the store is available");
+    assert_eq!(read().await, arrivals(&[]));
 }
 
 pub async fn one_of_racing_steps_is_applied(stores: Counted) {
@@ -225,6 +255,7 @@ pub async fn reset_keeps_requests_and_reports_older_than_the_log(stores: Counted
         .insert(ErrorCode::parse("63016").expect("a code"), 1);
     all.time_to_delivered.add(3, 1);
     all.time_to_read.add(4, 1);
+    all.gaps.add(5, 2);
     all.requests.insert(RequestOutcome::Challenged, 5);
     let mut change: IntervalCounts = [10, 20].map(|start| (at(start, "a"), all.clone())).into();
     for start in [0, 5] {
@@ -245,6 +276,7 @@ pub async fn reset_keeps_requests_and_reports_older_than_the_log(stores: Counted
         ..Counts::default()
     };
     let mut older = counts(3);
+    older.gaps.add(5, 2);
     older.add(&requests, 1);
     let expected = [row(10, "a", older), row(20, "a", requests.clone())];
     assert_eq!(read(&*stores.one).await, expected);

@@ -29,6 +29,7 @@ macro_rules! __statistics_contract {
             changes_add_up_to_the_messages
             step_is_applied_with_its_position
             step_from_another_position_changes_nothing
+            last_arrivals_are_replaced_with_the_step
             one_of_racing_steps_is_applied
             added_counts_leave_the_position
             racing_additions_are_all_counted

@@ -1,4 +1,4 @@
-use domain::statistics::{Counts, Interval, MessageSummary, StatusLabel};
+use domain::statistics::{Counts, Histogram, Interval, MessageSummary, StatusLabel};
 use domain::{ChannelId, Effect, Report, Timestamp};
 use ports::ReportStore as _;
 use ports::statistics::{IntervalCounts, StatisticsRange, StatisticsRow};
@@ -45,10 +45,11 @@ async fn rows(store: &MemoryStore, interval: Interval) -> Vec<StatisticsRow> {
     store.read_statistics(&range).await.unwrap()
 }
 
-/// Counts reports that were not duplicates, and their messages, the slow way.
+/// Counts reports that were not duplicates, the gaps between them, and their messages, the slow way.
 fn recount(reports: &[Report], start: impl Fn(Timestamp) -> Timestamp) -> Vec<StatisticsRow> {
     let mut sums = std::collections::BTreeMap::<(Timestamp, ChannelId), Counts>::new();
     let mut messages = std::collections::HashMap::new();
+    let mut last_arrivals = std::collections::HashMap::<ChannelId, Timestamp>::new();
     for report in reports {
         let change = StatusChange {
             position: LogPosition::START,
@@ -66,6 +67,15 @@ fn recount(reports: &[Report], start: impl Fn(Timestamp) -> Timestamp) -> Vec<St
             .reports
             .entry(label)
             .or_default() += 1;
+        let last = last_arrivals.get(&report.key.channel).copied();
+        if last.is_none_or(|last| last <= report.arrived_at) {
+            last_arrivals.insert(report.key.channel.clone(), report.arrived_at);
+        }
+        if let Some(last) = last.filter(|last| *last <= report.arrived_at) {
+            let gap = report.arrived_at.unix_micros() - last.unix_micros();
+            let sum = sums.entry((start(last), report.key.channel.clone()));
+            sum.or_default().gaps.add(Histogram::bucket_of(gap), 1);
+        }
         messages
             .entry(report.key.clone())
             .and_modify(|summary: &mut MessageSummary| summary.absorb(&change))
@@ -138,6 +148,27 @@ async fn readers_share_the_work_without_counting_twice() {
         catch_up(reader).await;
     }
     assert_counted(&store, &reports).await;
+}
+
+#[tokio::test]
+async fn gap_counts_where_it_begins_and_survives_a_restart() {
+    let store = MemoryStore::new();
+    let second = 1_000_000;
+    // The third is late: it ends no gap and begins none.
+    for at in [10 * second, 40 * second, 20 * second, DAY] {
+        let report = report("SM1").status(&format!("word_{at}")).at(at).build();
+        store.record(&[report]).await.unwrap();
+        catch_up(&reader(&store)).await;
+    }
+    let mut expected = Histogram::default();
+    for gap in [30 * second, DAY - 40 * second] {
+        expected.add(Histogram::bucket_of(gap), 1);
+    }
+    let quarters = rows(&store, Interval::QuarterHour).await;
+    assert_eq!(quarters[0].counts.gaps, expected);
+    assert!(quarters[1..].iter().all(|row| row.counts.gaps.total() == 0));
+    let days = rows(&store, Interval::Day).await;
+    assert_eq!(days[0].counts.gaps, expected);
 }
 
 #[tokio::test]
