@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use domain::statistics::{Counts, Histogram, Interval, MessageSummary, StatusLabel};
 use domain::{ChannelId, Effect, Report, Timestamp};
 use ports::ReportStore as _;
@@ -47,9 +49,9 @@ async fn rows(store: &MemoryStore, interval: Interval) -> Vec<StatisticsRow> {
 
 /// Counts reports that were not duplicates, the gaps between them, and their messages, the slow way.
 fn recount(reports: &[Report], start: impl Fn(Timestamp) -> Timestamp) -> Vec<StatisticsRow> {
-    let mut sums = std::collections::BTreeMap::<(Timestamp, ChannelId), Counts>::new();
-    let mut messages = std::collections::HashMap::new();
-    let mut last_arrivals = std::collections::HashMap::<ChannelId, Timestamp>::new();
+    let mut sums = BTreeMap::<(Timestamp, ChannelId), Counts>::new();
+    let mut messages = HashMap::new();
+    let mut last_arrivals = HashMap::<ChannelId, Timestamp>::new();
     for report in reports {
         let change = StatusChange {
             position: LogPosition::START,
