@@ -36,6 +36,7 @@ create table channel_credentials (
     created_at   timestamptz not null,
     expires_at   timestamptz, -- null: never
     last_used_at timestamptz,
+    is_test      boolean not null, -- made for a test of the channel; expires within minutes
     -- Finds the credential to remove, and those to mark as used.
     constraint channel_credentials_id_pkey primary key (id),
     -- A credential without its channel authenticates callers of nothing.

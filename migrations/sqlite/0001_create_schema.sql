@@ -40,6 +40,7 @@ create table channel_credentials (
     created_at   integer not null,
     expires_at   integer, -- null: never
     last_used_at integer,
+    is_test      integer not null, -- made for a test of the channel; expires within minutes
     -- Finds the credential to remove, and those to mark as used.
     constraint channel_credentials_id_pkey primary key (id),
     -- A credential without its channel authenticates callers of nothing.

@@ -15,7 +15,7 @@ use usecases::channels::manage::ManageError;
 use usecases::{
     ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages, ListRejections,
     ManageChannels, ManageSubscriptions, ReadEvents, ReadStatistics, RecipientLinks, RuntimeHandle,
-    ShowMessage,
+    ShowMessage, TestChannel,
 };
 
 use crate::pages::about::Installation;
@@ -31,6 +31,8 @@ pub struct ConsoleState {
     pub url: ConsoleUrl,
     /// Adds, changes and removes channels.
     pub channels: Arc<ManageChannels>,
+    /// Sends test reports to channels.
+    pub test_channel: Arc<TestChannel>,
     /// Refreshed after each change made here, so that this process applies it at once.
     pub directory: Arc<ChannelDirectory>,
     /// Lists messages.

@@ -9,6 +9,7 @@ use askama::Template;
 use domain::access::Permission;
 use ports::StoreError;
 use ports::error::error_chain;
+use usecases::channels::channel_test::TestError;
 use usecases::channels::manage::ManageError;
 use usecases::messages::show::ShowError;
 
@@ -174,6 +175,21 @@ impl ResponseError for PageError {
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<TestError> for PageError {
+    fn from(error: TestError) -> Self {
+        match error {
+            TestError::NoSuchChannel(id) => Self::NotFound(format!("channel {id}")),
+            TestError::Disabled | TestError::Running | TestError::UnreadableToken => {
+                Self::Conflict(error.to_string())
+            }
+            TestError::UnknownIntegrator | TestError::InvalidUrl(_) => {
+                Self::Invalid(error.to_string())
+            }
+            TestError::Store(error) => Self::Store(error),
+        }
     }
 }
 

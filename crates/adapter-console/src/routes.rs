@@ -67,7 +67,7 @@ fn messages_routes(routes: &mut ServiceConfig) {
 }
 
 fn channel_routes(routes: &mut ServiceConfig) {
-    use channels::{change, create, credentials, list, show};
+    use channels::{change, create, credentials, list, show, test};
     routes
         .route("/channels", get().to(list::show))
         .route("/channels/new", get().to(create::show))
@@ -78,6 +78,7 @@ fn channel_routes(routes: &mut ServiceConfig) {
         .route("/channels/{channel}/enable", post().to(change::enable))
         .route("/channels/{channel}/disable", post().to(change::disable))
         .route("/channels/{channel}/remove", post().to(change::remove))
+        .route("/channels/{channel}/test", post().to(test::test))
         .route(
             "/channels/{channel}/credentials",
             post().to(credentials::add),

@@ -63,9 +63,17 @@ pub(crate) fn chip(tone: &str, shape: &str, word: &str) -> Html {
     ))
 }
 
-/// Shows the status of a message, and whether it is contradicted.
+/// Shows that a message is that of a test.
+pub(crate) fn test_chip() -> Html {
+    chip("waiting", "info", "Test")
+}
+
+/// Shows the status of a message, and whether it is contradicted or a test message.
 pub(crate) fn of_message(message: &Message) -> Html {
     let status = message.state.status().map_or(UNKNOWN, look);
+    if message.key.sid.is_test() {
+        return Html::trusted(format!("{} {}", status.chip(), test_chip()));
+    }
     if message.state.contradicted() {
         let (status, contradicted) = (status.chip(), CONTRADICTED.chip());
         return Html::trusted(format!("{status} {contradicted}"));

@@ -105,6 +105,9 @@ fn channels(routes: &mut ServiceConfig) {
                 .route(web::delete().to(channels::remove)),
         )
         .service(
+            resource("/channels/{channel}/test", "POST").route(post().to(channels::test::test)),
+        )
+        .service(
             resource("/channels/{channel}/credentials", "POST").route(post().to(credentials::add)),
         )
         .service(

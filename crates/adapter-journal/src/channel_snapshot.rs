@@ -107,9 +107,11 @@ impl SnapshotChannel {
             created_at: channel.created_at.unix_micros(),
             updated_at: channel.updated_at.unix_micros(),
             version: channel.version,
+            // A test credential expires before a snapshot is needed.
             credentials: entry
                 .credentials
                 .iter()
+                .filter(|credential| !credential.is_test)
                 .map(SnapshotCredential::new)
                 .collect(),
         }
@@ -189,6 +191,7 @@ impl SnapshotCredential {
                 .map(Timestamp::from_unix_micros)
                 .transpose()?,
             last_used_at: None,
+            is_test: false,
         })
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct AddressNotAllowed {
 /// The name has no address.
 #[derive(Debug, thiserror::Error)]
 #[error("the name has no address")]
-struct NoAddress;
+pub(crate) struct NoAddress;
 
 impl AllowedAddresses {
     /// Checks a URL with a literal address, which the resolver never sees.
@@ -47,7 +47,7 @@ impl AllowedAddresses {
     }
 
     /// Returns the allowed addresses of one host; fails if there is none.
-    fn filter(
+    pub(crate) fn filter(
         self,
         host: &str,
         mut addresses: Vec<SocketAddr>,
@@ -110,7 +110,7 @@ impl Resolve for Resolver {
 
 /// Resolves a name on a new thread: the runtime's threads for blocking work also serve the journal,
 /// and a shutdown waits for them.
-async fn look_up(name: String, lookups: Arc<Semaphore>) -> io::Result<Vec<SocketAddr>> {
+pub(crate) async fn look_up(name: String, lookups: Arc<Semaphore>) -> io::Result<Vec<SocketAddr>> {
     let permit = lookups.acquire_owned().await.map_err(io::Error::other)?;
     let (tell, told) = oneshot::channel();
     thread::Builder::new()

@@ -4,15 +4,19 @@
 //! stores no list, starts no task and logs nothing. Subscribers are not trusted, so no endpoint can
 //! cost more than the configured time and bytes, and no URL can lead into the internal network.
 //!
+//! [`UrlProber`] calls public URLs of this service, to test them.
+//!
 //! Start reading at [`WebhookSink`]; `allowed_addresses.rs` defines what may be connected to.
 
 mod allowed_addresses;
 mod connected;
 mod connection_budget;
 mod failure;
+mod probe;
 mod proxy;
 mod response;
 mod sender;
 
+pub use probe::UrlProber;
 pub use proxy::{InvalidProxyUrl, ProxyUrl};
 pub use sender::{SetupError, WebhookSettings, WebhookSink};

@@ -17,7 +17,7 @@ use crate::failure::{self, AttemptFailure};
 use crate::proxy::ProxyUrl;
 use crate::response;
 
-const USER_AGENT: &str = concat!("receiptd/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("receiptd/", env!("CARGO_PKG_VERSION"));
 const MEDIA_TYPE: &str = "application/cloudevents+json";
 
 /// How events are sent.
@@ -239,11 +239,12 @@ fn client(settings: &WebhookSettings) -> Result<ClientBuilder, SetupError> {
         .connector_layer(NoteConnections)
         .pool_idle_timeout(IDLE_MAX)
         .tcp_nodelay(true)
-        .tls_certs_merge(extra_roots(settings.extra_roots.as_deref())?);
+        .tls_certs_merge(certificates(settings.extra_roots.as_deref())?);
     Ok(builder)
 }
 
-fn extra_roots(pem: Option<&[u8]>) -> Result<Vec<Certificate>, SetupError> {
+/// Parses extra root certificates.
+pub(crate) fn certificates(pem: Option<&[u8]>) -> Result<Vec<Certificate>, SetupError> {
     let Some(pem) = pem else {
         return Ok(Vec::new());
     };

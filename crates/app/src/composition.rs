@@ -13,16 +13,18 @@ use domain::crypto::ServerSecret;
 use ports::maintenance::RetentionKind;
 use ports::{Environment as _, EventLog as _, Store, StoreError, WebhookSender};
 use usecases::access::PruneSessions;
+use usecases::channels::channel_test::TestDependencies;
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     AccessControl, ChannelDirectory, EraseRecipient, Integrators, LogTailCache, ManageChannels,
     ManageCursors, ManageSubscriptions, ManageTokens, Prune, RecordAudit, RetentionHolds,
+    TestChannel,
 };
 
 use crate::background::BackgroundTask;
 use crate::config::{DatabaseUrl, Settings};
-use crate::statistics;
 use crate::system::System;
+use crate::{statistics, webhook_sender};
 
 /// How long the schema waits for a lock where nothing can be done without it.
 pub const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -212,6 +214,27 @@ pub fn manage_channels(
         public_url,
         Arc::new(System),
     )
+}
+
+/// The use case that sends test reports to channels. `directory` is that of the server.
+pub fn test_channel(
+    stores: &Stores,
+    settings: &Settings,
+    secret: ServerSecret,
+    public_url: PublicUrl,
+    directory: Arc<ChannelDirectory>,
+) -> Result<TestChannel> {
+    Ok(TestChannel::new(TestDependencies {
+        channels: stores.store(),
+        reports: stores.store(),
+        directory: Some(directory),
+        probe: Arc::new(webhook_sender::create_probe(settings)?),
+        integrators: integrators(),
+        secret,
+        public_url,
+        private_targets: settings.delivery.private_targets,
+        environment: Arc::new(System),
+    }))
 }
 
 /// The use case behind everything that manages cursors.

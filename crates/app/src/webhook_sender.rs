@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use adapter_webhook::{ProxyUrl, WebhookSettings, WebhookSink};
+use adapter_webhook::{ProxyUrl, UrlProber, WebhookSettings, WebhookSink};
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use ports::WebhookSender;
@@ -33,6 +33,14 @@ pub fn create(settings: &Settings) -> Result<Arc<dyn WebhookSender>> {
     };
     let sink = WebhookSink::new(options, Arc::new(System));
     Ok(Arc::new(sink.with_context(named)?))
+}
+
+/// Creates the probe of public URLs. It trusts the same certificates as the sender.
+pub fn create_probe(settings: &Settings) -> Result<UrlProber> {
+    let roots = settings.delivery.ca_file.as_ref().map(|file| {
+        std::fs::read(file).with_context(|| format!("RECEIPTD_PUSH_CA_FILE {}", file.display()))
+    });
+    Ok(UrlProber::new(roots.transpose()?))
 }
 
 fn options(settings: &Settings) -> Result<WebhookSettings> {

@@ -14,6 +14,9 @@ use crate::{
 /// a rotation loses no report.
 pub const LIVE_CREDENTIALS_MAX: usize = 2;
 
+/// The maximum number of live test credentials of a channel: one test runs at a time.
+pub const LIVE_TEST_CREDENTIALS_MAX: usize = 1;
+
 /// The id of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialId(pub Uuid);
@@ -117,9 +120,22 @@ pub struct Credential {
     pub expires_at: Option<Timestamp>,
     /// When it was last used, to within a few seconds.
     pub last_used_at: Option<Timestamp>,
+    /// Whether it was made for a test of the channel. It authenticates the report of one test
+    /// message, [`MessageSid::of_test`](crate::MessageSid::of_test).
+    pub is_test: bool,
 }
 
 impl Credential {
+    /// Returns how many live credentials of its kind a channel may have.
+    #[must_use]
+    pub const fn live_max(&self) -> usize {
+        if self.is_test {
+            LIVE_TEST_CREDENTIALS_MAX
+        } else {
+            LIVE_CREDENTIALS_MAX
+        }
+    }
+
     /// Returns whether it is valid at `now`.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {

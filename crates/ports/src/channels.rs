@@ -26,7 +26,7 @@ pub enum Change {
     Exists,
     /// The channel has another version than the caller expected.
     Outdated,
-    /// The channel has the maximum number of live credentials.
+    /// The channel has the maximum number of live credentials of this kind.
     Full,
 }
 
@@ -61,8 +61,9 @@ pub trait ChannelStore: Send + Sync {
     async fn remove(&self, id: &ChannelId) -> Result<Change, StoreError>;
 
     /// Adds a credential to its channel. [`Change::Full`] if the channel has
-    /// [`LIVE_CREDENTIALS_MAX`](domain::credential::LIVE_CREDENTIALS_MAX) that are live at
-    /// `credential.created_at`, in any race; [`Change::Absent`] if there is no such channel.
+    /// [`Credential::live_max`] of the same kind (for tests or not) that are live at
+    /// `credential.created_at`, in any race; [`Change::Absent`] if there is no such channel. Also
+    /// removes the channel's test credentials that are expired by then.
     async fn add_credential(&self, credential: &Credential) -> Result<Change, StoreError>;
 
     /// Removes a credential; [`Change::Absent`] if the channel has none of this id.

@@ -162,6 +162,34 @@ pub enum ValidationErrorKind {
     Invalid,
 }
 
+/// What a test request reports.
+#[derive(Clone, Copy, Debug)]
+pub struct TestReport<'a> {
+    /// The id of the message.
+    pub sid: &'a MessageSid,
+    /// The sender, which the channel allows.
+    pub sender: &'a Address,
+    /// The recipient.
+    pub recipient: &'a Address,
+}
+
+/// A request as the integrator sends it, without its URL. The method is POST.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TestRequest {
+    /// The header lines without credentials.
+    pub headers: Vec<(&'static str, String)>,
+    /// The header line with the credentials, which is sent after a challenge.
+    pub authorization: (&'static str, String),
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl fmt::Debug for TestRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TestRequest(***)")
+    }
+}
+
 /// A company that sends reports.
 pub trait Integrator: Send + Sync {
     /// Returns its name in the report path.
@@ -205,6 +233,15 @@ pub trait Integrator: Send + Sync {
         channel: &ChannelId,
         credentials: Option<(&str, &str)>,
     ) -> String;
+
+    /// Returns the request with which the integrator reports that a message was delivered. `signed`
+    /// is given if the channel requires a signature.
+    fn test_request(
+        &self,
+        report: TestReport<'_>,
+        credentials: (&str, &str),
+        signed: Option<SignedRequest<'_>>,
+    ) -> TestRequest;
 }
 
 /// Returns the path at which an integrator reports on a channel.

@@ -65,6 +65,7 @@ pub mod reports;
 pub mod statistics;
 pub mod store;
 pub mod subscriptions;
+pub mod url_probe;
 pub mod webhook_sender;
 
 pub use access::AccessStore;
@@ -82,4 +83,5 @@ pub use reports::ReportStore;
 pub use statistics::Statistics;
 pub use store::Store;
 pub use subscriptions::{DeliveryQueue, DeliveryStore, SubscriptionStore};
+pub use url_probe::UrlProbe;
 pub use webhook_sender::WebhookSender;

@@ -39,6 +39,7 @@ pub struct ChannelRow<T, L> {
     pub credential_created_at: Option<T>,
     pub expires_at: Option<T>,
     pub last_used_at: Option<T>,
+    pub is_test: Option<bool>,
 }
 
 /// Groups rows, which must be sorted by channel.
@@ -87,12 +88,13 @@ impl<T: StoredTime, L: StoredList<String>> ChannelRow<T, L> {
     }
 
     fn credential(&self) -> Result<Option<Credential>, StoreError> {
-        let (Some(id), Some(user), Some(hash), Some(key_id), Some(created_at)) = (
+        let (Some(id), Some(user), Some(hash), Some(key_id), Some(created_at), Some(is_test)) = (
             self.credential_id,
             self.webhook_user.as_deref(),
             self.hash.as_deref(),
             self.key_id,
             self.credential_created_at,
+            self.is_test,
         ) else {
             return Ok(None);
         };
@@ -106,6 +108,7 @@ impl<T: StoredTime, L: StoredList<String>> ChannelRow<T, L> {
             created_at: time(created_at, CREDENTIALS, "created_at")?,
             expires_at: optional_time(self.expires_at, CREDENTIALS, "expires_at")?,
             last_used_at: optional_time(self.last_used_at, CREDENTIALS, "last_used_at")?,
+            is_test,
         }))
     }
 }

@@ -15,4 +15,5 @@ pub mod contract;
 pub mod discarding_store;
 pub mod memory;
 mod packages;
+pub mod probe;
 pub mod syncs;

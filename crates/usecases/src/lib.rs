@@ -26,6 +26,8 @@ pub mod subscriptions;
 pub use access::{
     AccessControl, AuthenticateOperator, ListAudit, ManageTokens, RecordAudit, Sessions,
 };
+pub use channels::certificates::CheckCertificates;
+pub use channels::channel_test::TestChannel;
 pub use channels::directory::ChannelDirectory;
 pub use channels::manage::ManageChannels;
 pub use delivery::DeliveryWorker;

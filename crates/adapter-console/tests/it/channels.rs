@@ -151,3 +151,43 @@ async fn channel_is_switched_off_on_and_removed() {
         .location();
     assert_eq!(admin.get("/console/channels/1").await.status, 404);
 }
+
+#[tokio::test]
+async fn test_report_shows_its_steps() {
+    let site = site::local().await;
+    site.add_channel(&channel("1").build()).await;
+    let admin = site.admin().await;
+    let page = admin.get("/console/channels/1").await.page();
+    assert!(
+        page.contains("action=\"/console/channels/1/test\""),
+        "{page}"
+    );
+    let page = admin.post("/console/channels/1/test", &[]).await.page();
+    assert!(page.contains("Not received"), "{page}");
+    assert!(page.contains("the name has no address"), "{page}");
+    assert_eq!(page.matches("Not tried").count(), 5, "{page}");
+    assert_eq!(site.credentials("1").await.len(), 1);
+    let filter = AuditFilter {
+        action: Some(AuditAction::ChannelTest),
+        ..AuditFilter::default()
+    };
+    let entries = site
+        .access
+        .audit_log
+        .run(&filter, None, PageSize::MAX)
+        .await;
+    assert_eq!(entries.unwrap().items.len(), 1);
+}
+
+#[tokio::test]
+async fn channel_that_is_off_is_not_tested() {
+    let site = site::local().await;
+    site.add_channel(&channel("1").disabled().build()).await;
+    let admin = site.admin().await;
+    let page = admin.get("/console/channels/1").await.page();
+    assert!(!page.contains("/console/channels/1/test"), "{page}");
+    assert_eq!(
+        admin.post("/console/channels/1/test", &[]).await.status,
+        409
+    );
+}

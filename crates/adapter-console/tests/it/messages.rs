@@ -2,6 +2,7 @@
 
 use domain::access::{AuditAction, AuditFilter, Rights, Role};
 use domain::page::PageSize;
+use domain::{CredentialId, MessageSid};
 use testkit::builders::{CHANNEL, channel, report, twilio_sid};
 
 use crate::site::{self, Site};
@@ -248,4 +249,25 @@ async fn csv_has_the_same_filter_is_masked_and_calculates_nothing() {
         !all.contains("5550100001") && all.contains("whatsapp:+***0001"),
         "{all}"
     );
+}
+
+#[tokio::test]
+async fn test_message_is_marked() {
+    let site = site::local().await;
+    let report = report(MessageSid::of_test(CredentialId(uuid::Uuid::nil())).as_str());
+    let report = report.status("delivered").build();
+    let path = format!(
+        "/console/messages/{}/{}",
+        report.key.channel, report.key.sid
+    );
+    site.record(&[report]).await;
+    let admin = site.admin().await;
+    let list = admin.get("/console/messages?range=all").await.page();
+    assert!(list.contains("</svg>Test</span>"), "{list}");
+    let page = admin.get(&path).await.page();
+    assert!(
+        page.contains("the message of a test of the channel"),
+        "{page}"
+    );
+    assert!(page.contains("temporary credential of the test"), "{page}");
 }

@@ -22,14 +22,16 @@ use ports::{ChannelStore, ReportStore as _, Store};
 use testkit::builders::{channel_id, credential, server_secret};
 use testkit::clock::{FixedClock, UtcDays};
 use testkit::memory::MemoryStore;
+use testkit::probe::UnresolvedHost;
 use tokio::sync::watch;
 use usecases::access::AccessControl;
 use usecases::access::manage_tokens::NewToken;
+use usecases::channels::channel_test::TestDependencies;
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     ChannelDirectory, CheckHealth, EraseRecipient, Integrators, ListErasures, ListMessages,
     ListRejections, LogTailCache, ManageChannels, ManageSubscriptions, ReadEvents, ReadStatistics,
-    RecipientLinks, RuntimeHandle, ShowMessage,
+    RecipientLinks, RuntimeHandle, ShowMessage, TestChannel,
 };
 
 /// The bootstrap token.
@@ -142,6 +144,17 @@ fn state(
             PublicUrl::parse(PUBLIC_URL).unwrap(),
             clock.clone(),
         )),
+        test_channel: Arc::new(TestChannel::new(TestDependencies {
+            channels: store.clone(),
+            reports: store.clone(),
+            directory: Some(directory.clone()),
+            probe: Arc::new(UnresolvedHost),
+            integrators: Integrators::new(adapter_integrators::all()),
+            secret: server_secret(),
+            public_url: PublicUrl::parse(PUBLIC_URL).unwrap(),
+            private_targets: false,
+            environment: clock.clone(),
+        })),
         directory: directory.clone(),
         list: Arc::new(ListMessages::new(store.clone())),
         show: Arc::new(ShowMessage::new(store.clone(), store.clone())),

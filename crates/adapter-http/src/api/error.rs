@@ -9,6 +9,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use ports::StoreError;
 use ports::error::error_chain;
+use usecases::channels::channel_test::TestError;
 use usecases::channels::manage::ManageError;
 use usecases::erasure::EraseError;
 use usecases::events::cursors::CursorError;
@@ -69,6 +70,23 @@ impl From<ManageError> for ApiError {
             }
             ManageError::Outdated => (StatusCode::CONFLICT, "outdated"),
             ManageError::Store(error) => return Self::Store(error),
+        };
+        Self::new(status, code, &error)
+    }
+}
+
+impl From<TestError> for ApiError {
+    fn from(error: TestError) -> Self {
+        let (status, code) = match error {
+            TestError::NoSuchChannel(_) => (StatusCode::NOT_FOUND, "no_such_channel"),
+            TestError::Disabled => (StatusCode::CONFLICT, "channel_disabled"),
+            TestError::Running => (StatusCode::CONFLICT, "test_running"),
+            TestError::UnreadableToken => (StatusCode::CONFLICT, "unreadable_token"),
+            TestError::UnknownIntegrator => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "unknown_integrator")
+            }
+            TestError::InvalidUrl(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_public_url"),
+            TestError::Store(error) => return Self::Store(error),
         };
         Self::new(status, code, &error)
     }

@@ -9,7 +9,7 @@ use tokio::sync::watch::Receiver;
 use usecases::{
     AccessControl, ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages,
     ListRejections, ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics,
-    ShowMessage, SubscriptionStatistics,
+    ShowMessage, SubscriptionStatistics, TestChannel,
 };
 
 use crate::api::authorize::RepeatedReveals;
@@ -23,6 +23,8 @@ use usecases::RuntimeHandle;
 pub struct OperatorState {
     /// Adds, changes and removes channels.
     pub manage: Arc<ManageChannels>,
+    /// Sends test reports to channels.
+    pub test_channel: Arc<TestChannel>,
     /// Shows a message.
     pub show: Arc<ShowMessage>,
     /// Lists messages.

@@ -71,6 +71,7 @@ fn known(method: &str, pattern: &str) -> Option<RouteAccess> {
         ("POST", "/channels") => change(AuditAction::ChannelAdd),
         ("PATCH", "/channels/{channel}") => change(AuditAction::ChannelChange),
         ("DELETE", "/channels/{channel}") => change(AuditAction::ChannelRemove),
+        ("POST", "/channels/{channel}/test") => change(AuditAction::ChannelTest),
         ("POST", "/channels/{channel}/credentials") => change(AuditAction::CredentialAdd),
         ("DELETE", "/channels/{channel}/credentials/{credential}") => {
             change(AuditAction::CredentialRemove)

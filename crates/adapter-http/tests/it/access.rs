@@ -16,6 +16,7 @@ const ALLOWED: &str = "\
     GET /channels/{channel}: viewer operator admin
     PATCH /channels/{channel}: operator admin
     DELETE /channels/{channel}: operator admin
+    POST /channels/{channel}/test: operator admin
     POST /channels/{channel}/credentials: operator admin
     DELETE /channels/{channel}/credentials/{credential}: operator admin
     GET /messages: viewer operator admin

@@ -17,14 +17,16 @@ use ports::{Environment, Integrator, Metrics, Store};
 use testkit::builders::server_secret;
 use testkit::clock::{FixedClock, UtcDays};
 use testkit::memory::MemoryStore;
+use testkit::probe::UnresolvedHost;
 use tokio::sync::watch;
+use usecases::channels::channel_test::TestDependencies;
 use usecases::ingest::queue::IngestSettings;
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     AccessControl, AuthenticateCaller, ChannelDirectory, CheckHealth, EraseRecipient,
     GroupCommitWriters, Integrators, ListErasures, ListMessages, ListRejections, LogTailCache,
     ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics, ReceiveReport,
-    ShowMessage, SubscriptionStatistics,
+    ShowMessage, SubscriptionStatistics, TestChannel,
 };
 
 use crate::client::Request;
@@ -142,6 +144,7 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
             public_url,
             dyn_clock,
         )),
+        test_channel: Arc::new(test_channel(&shared, &directory, &clock)),
         show: Arc::new(ShowMessage::new(shared.clone(), shared.clone())),
         list: Arc::new(ListMessages::new(shared.clone())),
         cursors: Arc::new(ManageCursors::new(
@@ -197,6 +200,25 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
         shutdown,
     };
     (running, store)
+}
+
+/// The use case that tests channels, on a network without names.
+fn test_channel(
+    store: &Arc<dyn Store>,
+    directory: &Arc<ChannelDirectory>,
+    clock: &Arc<FixedClock>,
+) -> TestChannel {
+    TestChannel::new(TestDependencies {
+        channels: store.clone(),
+        reports: store.clone(),
+        directory: Some(directory.clone()),
+        probe: Arc::new(UnresolvedHost),
+        integrators: Integrators::new(adapter_integrators::all()),
+        secret: server_secret(),
+        public_url: PublicUrl::parse(PUBLIC_URL).unwrap(),
+        private_targets: false,
+        environment: clock.clone(),
+    })
 }
 
 /// Serves on free ports.

@@ -46,6 +46,7 @@ async fn message_is_shown_with_all_its_reports() {
         json!({
             "channel_id": "1",
             "message_sid": sid,
+            "test": false,
             "integrator": "twilio",
             "status": "read",
             "contradicted": true,

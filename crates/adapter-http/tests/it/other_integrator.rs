@@ -6,7 +6,7 @@ use domain::report::ReportFields;
 use domain::{Address, ChannelId, IntegratorName, MessageSid, PublicUrl, ReportedStatus};
 use ports::integrator::{
     AuthContext, AuthResult, Headers, Integrator, ParseResult, ParsedReport, SignatureMismatch,
-    SignedRequest, UserAndPassword, report_path,
+    SignedRequest, TestReport, TestRequest, UserAndPassword, report_path,
 };
 
 /// Sends its password without a scheme and `<sid> <status>` as body.
@@ -86,5 +86,18 @@ impl Integrator for OtherIntegrator {
         _: Option<(&str, &str)>,
     ) -> String {
         format!("{}{}", base.reveal(), report_path(self, channel))
+    }
+
+    fn test_request(
+        &self,
+        report: TestReport<'_>,
+        (_, password): (&str, &str),
+        _: Option<SignedRequest<'_>>,
+    ) -> TestRequest {
+        TestRequest {
+            headers: vec![("Content-Type", "text/plain".to_owned())],
+            authorization: ("Authorization", password.to_owned()),
+            body: format!("{} delivered", report.sid).into_bytes(),
+        }
     }
 }

@@ -9,6 +9,7 @@ pub mod callback_url;
 pub mod form;
 pub mod redacted_fields;
 pub mod signature;
+mod test_request;
 
 use domain::credential::LIVE_CREDENTIALS_MAX;
 use domain::crypto::CredentialHash;
@@ -16,7 +17,7 @@ use domain::rejection::MaskedFields;
 use domain::{ChannelId, CredentialId, IntegratorName, PublicUrl};
 use ports::integrator::{
     AuthContext, AuthResult, Headers, Integrator, ParseResult, SignatureMismatch, SignedRequest,
-    UserAndPassword, report_path,
+    TestReport, TestRequest, UserAndPassword, report_path,
 };
 
 use basic::Authorization;
@@ -133,6 +134,15 @@ impl Integrator for Twilio {
             None => url.without_credentials(),
         };
         url + RETRY_OVERRIDES
+    }
+
+    fn test_request(
+        &self,
+        report: TestReport<'_>,
+        credentials: (&str, &str),
+        signed: Option<SignedRequest<'_>>,
+    ) -> TestRequest {
+        test_request::build(self.media_type(), report, credentials, signed)
     }
 }
 

@@ -30,6 +30,16 @@ pub fn verify(
         .any(|url| signed.mac_for(url).verify_slice(&signature).is_ok())
 }
 
+/// Returns the signature of a request for the channel's URL without credentials.
+#[must_use]
+pub fn sign(body: &[u8], request: SignedRequest<'_>) -> String {
+    let url = CallbackUrl::new(request.public_url, request.path)
+        .with_query_of_request(request.query)
+        .without_credentials();
+    let signed = SignedContent::new(request.token, body);
+    STANDARD.encode(signed.mac_for(&url).finalize().into_bytes())
+}
+
 /// The signed content except the URL.
 struct SignedContent {
     keyed: Hmac<Sha1>,

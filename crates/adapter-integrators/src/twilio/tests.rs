@@ -164,6 +164,74 @@ fn missing_and_wrong_signatures_are_distinguished() {
     }
 }
 
+#[rstest]
+#[case("https://reports.example.com")]
+#[case("https://user:secret@reports.example.com:8443/behind/a/proxy?tenant=7")]
+fn test_request_is_one_that_is_received(#[case] public_url: &str) {
+    let (twilio, secret) = (
+        Twilio::new(),
+        ServerSecret::parse("an example of a long server secret").unwrap(),
+    );
+    let channel = ChannelId::parse("1").unwrap();
+    let public_url = PublicUrl::parse(public_url).unwrap();
+    let path = report_path(&twilio, &channel);
+    let signed = SignedRequest {
+        public_url: &public_url,
+        path: &path,
+        query: None,
+        token: "an auth token",
+    };
+    let sid = domain::MessageSid::of_test(id(7));
+    let [sender, recipient] = ["whatsapp:+15005550006", "whatsapp:+15005550001"]
+        .map(|text| domain::Address::parse(text).unwrap());
+    let report = TestReport {
+        sid: &sid,
+        sender: &sender,
+        recipient: &recipient,
+    };
+    let request = twilio.test_request(report, ("user", "pä:ssword"), Some(signed));
+    let lines = |more: Option<(&'static str, String)>| {
+        let lines = request.headers.iter().cloned().chain(more);
+        Lines(
+            lines
+                .map(|(name, value)| (name, value.into_bytes()))
+                .collect(),
+        )
+    };
+    let credentials = [(
+        id(7),
+        secret.credential_hash(&channel, b"user", "pä:ssword".as_bytes()),
+    )];
+    let context = AuthContext {
+        channel: &channel,
+        credentials: &credentials,
+        secret: &secret,
+    };
+    assert_eq!(
+        twilio.authenticate(&lines(None), context),
+        AuthResult::Challenge
+    );
+    let headers = lines(Some(request.authorization.clone()));
+    let result = twilio.authenticate(&headers, context);
+    let AuthResult::Authenticated { presented, .. } = result else {
+        panic!("{result:?}");
+    };
+    let verified = twilio.verify_signature(&headers, &request.body, signed, presented.as_ref());
+    assert_eq!(verified, Ok(()));
+    let media_type = headers.get("content-type").unwrap();
+    assert!(media_type.starts_with(twilio.media_type().as_bytes()));
+    let ParseResult::Reports(reports) = twilio.parse(&headers, &request.body) else {
+        panic!("not a report");
+    };
+    let [parsed] = reports.as_slice() else {
+        panic!("{reports:?}");
+    };
+    assert_eq!(parsed.sid, sid);
+    assert_eq!(parsed.status.as_str(), "delivered");
+    assert_eq!(parsed.sender.reveal(), sender.reveal());
+    assert_eq!(parsed.recipient.reveal(), recipient.reveal());
+}
+
 #[test]
 fn integrator_names_are_unique() {
     let all = crate::all();

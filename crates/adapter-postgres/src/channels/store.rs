@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use domain::credential::LIVE_CREDENTIALS_MAX;
 use domain::{Channel, ChannelCalls, ChannelId, Credential, CredentialId, PublicUrl, Timestamp};
 use ports::StoreError;
 use ports::channels::{Change, ChannelStore, ChannelWithCredentials};
@@ -118,7 +117,7 @@ impl PostgresStore {
                    credential.webhook_user as "webhook_user?", credential.hash as "hash?",
                    credential.key_id as "key_id?", credential.label,
                    credential.created_at as "credential_created_at?", credential.expires_at,
-                   credential.last_used_at
+                   credential.last_used_at, credential.is_test as "is_test?"
                from channels as channel
                left join channel_credentials as credential on credential.channel_id = channel.id
                where $1::text is null or channel.id = $1
@@ -235,15 +234,26 @@ impl PostgresStore {
         }
         let live = sqlx::query_scalar!(
             r#"select count(*) as "live!" from channel_credentials
-               where channel_id = $1 and (expires_at is null or expires_at > $2)"#,
+               where channel_id = $1 and (expires_at is null or expires_at > $2)
+                   and is_test = $3"#,
             credential.channel.as_str(),
             credential.created_at.to_date_time(),
+            credential.is_test,
         )
         .fetch_one(&mut *transaction)
         .await?;
-        if usize::try_from(live).is_ok_and(|live| live >= LIVE_CREDENTIALS_MAX) {
+        if usize::try_from(live).is_ok_and(|live| live >= credential.live_max()) {
             return Ok(Change::Full);
         }
+        // Left behind by processes that were killed during a test.
+        sqlx::query!(
+            "delete from channel_credentials
+             where channel_id = $1 and is_test and expires_at <= $2",
+            credential.channel.as_str(),
+            credential.created_at.to_date_time(),
+        )
+        .execute(&mut *transaction)
+        .await?;
         insert_credential(&mut transaction, credential).await?;
         raise_revision(&mut transaction).await?;
         transaction.commit().await?;
@@ -353,9 +363,9 @@ async fn insert_credential(
     sqlx::query!(
         "insert into channel_credentials (
              id, channel_id, webhook_user, hash, key_id, label, created_at, expires_at,
-             last_used_at
+             last_used_at, is_test
          )
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         credential.id.0,
         credential.channel.as_str(),
         credential.user.as_str(),
@@ -365,6 +375,7 @@ async fn insert_credential(
         credential.created_at.to_date_time(),
         credential.expires_at.map(Timestamp::to_date_time),
         credential.last_used_at.map(Timestamp::to_date_time),
+        credential.is_test,
     )
     .execute(connection)
     .await?;

@@ -1,7 +1,6 @@
 //! Channels, and the credentials that authenticate their callers.
 
 use async_trait::async_trait;
-use domain::credential::LIVE_CREDENTIALS_MAX;
 use domain::{
     Channel, ChannelCalls, ChannelId, Credential, CredentialId, PublicUrl, RetentionDays, Timestamp,
 };
@@ -113,7 +112,7 @@ impl SqliteStore {
                    credential.id as "credential_id?: Uuid", credential.webhook_user as "webhook_user?",
                    credential.hash as "hash?", credential.key_id as "key_id?", credential.label,
                    credential.created_at as "credential_created_at?", credential.expires_at,
-                   credential.last_used_at
+                   credential.last_used_at, credential.is_test as "is_test?: bool"
                from channels as channel
                left join channel_credentials as credential on credential.channel_id = channel.id
                where ?1 is null or channel.id = ?1
@@ -218,15 +217,25 @@ impl SqliteStore {
         }
         let live = sqlx::query_scalar!(
             r#"select count(*) as "live!: i64" from channel_credentials
-               where channel_id = ? and (expires_at is null or expires_at > ?)"#,
+               where channel_id = ? and (expires_at is null or expires_at > ?) and is_test = ?"#,
             channel,
             credential.created_at.unix_micros(),
+            credential.is_test,
         )
         .fetch_one(&mut *write)
         .await?;
-        if usize::try_from(live).is_ok_and(|live| live >= LIVE_CREDENTIALS_MAX) {
+        if usize::try_from(live).is_ok_and(|live| live >= credential.live_max()) {
             return unchanged(write, Change::Full).await;
         }
+        // Left behind by processes that were killed during a test.
+        sqlx::query!(
+            "delete from channel_credentials
+             where channel_id = ? and is_test and expires_at <= ?",
+            channel,
+            credential.created_at.unix_micros(),
+        )
+        .execute(&mut *write)
+        .await?;
         insert_credential(&mut write, credential).await?;
         changed(write).await
     }
@@ -330,9 +339,9 @@ async fn insert_credential(
     sqlx::query!(
         "insert into channel_credentials (
              id, channel_id, webhook_user, hash, key_id, label, created_at, expires_at,
-             last_used_at
+             last_used_at, is_test
          )
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         credential.id.0,
         credential.channel.as_str(),
         credential.user.as_str(),
@@ -342,6 +351,7 @@ async fn insert_credential(
         credential.created_at.unix_micros(),
         credential.expires_at.map(Timestamp::unix_micros),
         credential.last_used_at.map(Timestamp::unix_micros),
+        credential.is_test,
     )
     .execute(connection)
     .await?;

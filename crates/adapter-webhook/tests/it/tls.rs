@@ -16,10 +16,10 @@ use testkit::clock::FixedClock;
 use crate::server::{NO_CONTENT, Server, keep_answering, wait_for_end};
 use crate::support::{deliver, retry, settings};
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -27,15 +27,20 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
     }
 
+    /// Returns its certificate in PEM.
+    pub(crate) fn pem(&self) -> Vec<u8> {
+        self.0.pem().into_bytes()
+    }
+
     fn trusted(&self) -> WebhookSettings {
         WebhookSettings {
-            extra_roots: Some(self.0.pem().into_bytes()),
+            extra_roots: Some(self.pem()),
             ..settings()
         }
     }
 
     /// A server with a certificate of this authority.
-    fn server(&self, params: &CertificateParams) -> Server {
+    pub(crate) fn server(&self, params: &CertificateParams) -> Server {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -57,7 +62,7 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>) {
     keep_answering(StreamOwned::new(connection, stream), NO_CONTENT);
 }
 
-fn named(name: &str) -> CertificateParams {
+pub(crate) fn named(name: &str) -> CertificateParams {
     CertificateParams::new(vec![name.to_owned()]).expect("a name")
 }
 

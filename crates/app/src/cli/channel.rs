@@ -37,6 +37,11 @@ pub enum ChannelCommand {
     Enable(ChannelArg),
     /// Reject the reports of a channel; they are stored as rejections
     Disable(ChannelArg),
+    /// Send a test report to the channel's public URL, as its integrator does, and show each step
+    ///
+    /// The running server sends it. The message is shown as a test message, counts in no statistics
+    /// and has no events.
+    Test(ChannelArg),
     /// Remove a channel and its credentials; its messages are kept
     Remove(ChannelArg),
 }

@@ -9,6 +9,7 @@ use domain::{Address, Channel, ChannelId, ChannelName, IntegratorName, PublicUrl
 use usecases::channels::manage::{ChannelChanges, NewChannel, SigningToken};
 use usecases::{ListRejections, ManageChannels};
 
+use super::channel_test;
 use super::credential::{new_credential, print_issued};
 use super::installation::with_stores;
 use crate::cli::{ChannelAddArgs, ChannelCommand, ChannelUpdateArgs};
@@ -33,6 +34,7 @@ pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Re
             ChannelCommand::Enable(arg) => enable(&manage, json, &arg.id, true).await,
             ChannelCommand::Disable(arg) => enable(&manage, json, &arg.id, false).await,
             ChannelCommand::Remove(arg) => remove(&manage, &arg.id).await,
+            ChannelCommand::Test(arg) => channel_test::run(settings, json, &arg.id).await,
         }
     })
     .await

@@ -3,6 +3,7 @@
 mod audit;
 mod audit_trail;
 mod channel;
+mod channel_test;
 mod config_check;
 mod credential;
 mod cursor;
@@ -20,6 +21,7 @@ mod page;
 mod rejections;
 mod retention;
 pub mod serve;
+mod server_api;
 pub mod simulate;
 mod startup;
 mod stats;

@@ -2,16 +2,18 @@
 
 use rstest::rstest;
 use serde_json::{Value, json};
+use testkit::builders::twilio_sid;
 
 use super::support::{CHANNEL, Engine, Installation, Server, bare_command, run, text, until};
 
 /// The command for each operation of the API.
-const COMMANDS: [(&str, &str); 40] = [
+const COMMANDS: [(&str, &str); 41] = [
     ("add_channel", "channel add"),
     ("list_channels", "channel list"),
     ("show_channel", "channel show"),
     ("change_channel", "channel update"),
     ("remove_channel", "channel remove"),
+    ("test_channel", "channel test"),
     ("add_credential", "credential add"),
     ("remove_credential", "credential remove"),
     ("list_messages", "message list"),
@@ -391,4 +393,39 @@ async fn second_rotation_ends_a_secret_in_use_only_on_request() {
     let third = home.json(&format!("{rotate} --end-previous --overlap-hours 0"));
     let fourth = home.json(&rotate);
     assert_ne!(third["secret"], fourth["secret"]);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn test_report_reaches_the_channel_through_its_public_url(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let home = Installation::new(engine).await;
+    home.add_channel();
+    let server = home.serve();
+    let address = server.operator.trim_start_matches("http://");
+    let report = home.json(&format!("channel test {CHANNEL} --admin-listen {address}"));
+    assert_eq!(report["passed"], true, "{report}");
+    let outcomes = report["steps"].as_array().unwrap().iter();
+    let outcomes = outcomes.map(|step| step["outcome"].as_str().unwrap());
+    // The public URL of a test server is http.
+    let expected = ["passed", "passed", "warning", "passed", "passed", "passed"];
+    assert_eq!(outcomes.collect::<Vec<_>>(), expected, "{report}");
+    let sid = report["message_sid"].as_str().unwrap();
+    let (status, message) = server
+        .get(&format!("/api/v1/messages/{CHANNEL}/{sid}"))
+        .await;
+    assert_eq!(status, 200);
+    assert_eq!(message["test"], true);
+    assert_eq!(message["status"], "delivered");
+    // It counts nowhere, and has no events.
+    assert_eq!(server.report(&twilio_sid(1), "delivered").await, 204);
+    until("the other message is counted", async || {
+        let (_, stats) = server.get("/api/v1/stats").await;
+        stats["total"]["messages"] == 1
+    })
+    .await;
+    let (_, events) = server.get("/api/v1/events").await;
+    let events = events["items"].as_array().unwrap();
+    assert_eq!(events.len(), 1, "{events:?}");
 }

@@ -60,6 +60,8 @@ actions! {
     ChannelChange = "channel.change",
     /// Removed a channel.
     ChannelRemove = "channel.remove",
+    /// Sent a test report to a channel.
+    ChannelTest = "channel.test",
     /// Added a credential of a channel.
     CredentialAdd = "credential.add",
     /// Removed a credential of a channel.

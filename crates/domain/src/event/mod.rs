@@ -171,7 +171,8 @@ pub struct MessageEvent {
 }
 
 /// Returns the events of a report, at most two, in this order: the new status, and the
-/// contradiction. Late reports, unknown statuses and reports of incoming messages cause none.
+/// contradiction. Late reports, unknown statuses, reports of incoming messages and reports of test
+/// messages cause none.
 pub fn events_of(entry: &LogEntry) -> impl Iterator<Item = MessageEvent> {
     let after = entry.after();
     let moved = entry
@@ -184,6 +185,7 @@ pub fn events_of(entry: &LogEntry) -> impl Iterator<Item = MessageEvent> {
     let contradicted =
         (after.contradicted() && !entry.before.contradicted()).then_some(EventType::Contradicted);
     let types = [moved, contradicted].into_iter().flatten();
+    let types = types.filter(|_| !entry.report.report.key.sid.is_test());
     types.filter_map(move |event_type| event(entry, event_type, &after))
 }
 

@@ -130,6 +130,16 @@ fn every_advance_is_an_event_and_nothing_else() {
 }
 
 #[test]
+fn test_messages_have_no_events() {
+    let mut history = [report("failed", None, 1), report("delivered", None, 2)];
+    assert_eq!(types(&history).len(), 3);
+    for report in &mut history {
+        report.key.sid = MessageSid::of_test(CredentialId(Uuid::nil()));
+    }
+    assert_eq!(types(&history), [""; 0]);
+}
+
+#[test]
 fn a_contradiction_is_one_event_in_any_order_of_reports() {
     let failed = |at, code| report("failed", Some(code), at);
     let delivered_last = [failed(1, "1"), report("delivered", None, 2)];

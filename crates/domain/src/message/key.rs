@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::ChannelId;
+use crate::{ChannelId, CredentialId};
 
 /// The integrator's id of a message. Twilio's are `SM` or `MM` and 32 hex
 /// digits; any other is as good.
@@ -14,6 +14,9 @@ pub struct MessageSid(Arc<str>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message id is 1 to 64 printable ASCII characters without spaces")]
 pub struct InvalidMessageSid;
+
+/// The beginning of the ids of test messages. No integrator's ids begin so.
+const TEST_PREFIX: &str = "receiptd-test-";
 
 /// The first byte of a compact sid, which tells its format.
 const AS_TEXT: u8 = 0;
@@ -34,6 +37,18 @@ impl MessageSid {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the id of the message that a test credential reports on, and no other credential.
+    #[must_use]
+    pub fn of_test(credential: CredentialId) -> Self {
+        Self(format!("{TEST_PREFIX}{}", credential.0.simple()).into())
+    }
+
+    /// Returns whether it is the id of a test message: it counts in no statistics and has no events.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        self.0.starts_with(TEST_PREFIX)
     }
 
     /// Returns a compact form for stores: 17 bytes for an id of Twilio's form, one more than its

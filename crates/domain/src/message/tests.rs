@@ -196,3 +196,15 @@ fn the_state_before_a_moment_is_that_of_the_reports_until_then() {
         assert_eq!(state(&history).before(moment), state(&history[..count]));
     }
 }
+
+#[test]
+fn test_message_is_known_by_its_id() {
+    let credential = CredentialId(Uuid::from_u128(0x0193));
+    let sid = MessageSid::of_test(credential);
+    assert!(sid.is_test());
+    assert_eq!(MessageSid::parse(sid.as_str()), Ok(sid.clone()));
+    assert_eq!(MessageSid::from_compact(&sid.to_compact()), Ok(sid.clone()));
+    let other = MessageSid::of_test(CredentialId(Uuid::from_u128(0x0194)));
+    assert_ne!(sid, other);
+    assert!(!MessageSid::parse("SM1").unwrap().is_test());
+}

@@ -286,6 +286,7 @@ pub fn credential(channel: &str, number: u128) -> CredentialBuilder {
         created_at: time(1_795_370_000_000_001),
         expires_at: None,
         last_used_at: None,
+        is_test: false,
     })
     .password(&server_secret(), "webhook", &format!("password-{number}"))
 }
@@ -315,6 +316,13 @@ impl CredentialBuilder {
     #[must_use]
     pub fn label(mut self, label: &str) -> Self {
         self.0.label = Some(label.to_owned());
+        self
+    }
+
+    /// Makes it a test credential.
+    #[must_use]
+    pub fn for_test(mut self) -> Self {
+        self.0.is_test = true;
         self
     }
 

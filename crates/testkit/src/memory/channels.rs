@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use domain::credential::LIVE_CREDENTIALS_MAX;
 use domain::{
     Channel, ChannelCalls, ChannelId, Credential, CredentialId, RetentionDays, Timestamp,
 };
@@ -87,10 +86,12 @@ impl ChannelStore for MemoryStore {
             let Some(kept) = channels.get_mut(&credential.channel) else {
                 return Change::Absent;
             };
-            let live = |it: &&Credential| it.is_live(credential.created_at);
-            if kept.credentials.iter().filter(live).count() >= LIVE_CREDENTIALS_MAX {
+            let now = credential.created_at;
+            let live = |it: &&Credential| it.is_live(now) && it.is_test == credential.is_test;
+            if kept.credentials.iter().filter(live).count() >= credential.live_max() {
                 return Change::Full;
             }
+            kept.credentials.retain(|it| it.is_live(now) || !it.is_test);
             kept.credentials.push(credential.clone());
             kept.credentials.sort_by_key(|it| (it.created_at, it.id));
             Change::Done

@@ -65,18 +65,35 @@ struct KnownCredential {
     hash: CredentialHash,
     expires_at: Option<Timestamp>,
     use_recorded_at: AtomicI64,
+    is_test: bool,
+}
+
+impl KnownCredential {
+    fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
 }
 
 impl KnownChannel {
     /// Returns the credentials that are valid at `now`.
     #[must_use]
     pub fn live_credentials(&self, now: Timestamp) -> Vec<(CredentialId, CredentialHash)> {
-        let live = |each: &&KnownCredential| each.expires_at.is_none_or(|end| now < end);
-        self.credentials
-            .iter()
-            .filter(live)
-            .map(|each| (each.id, each.hash))
-            .collect()
+        let live = self.credentials.iter().filter(|each| each.is_live(now));
+        live.map(|each| (each.id, each.hash)).collect()
+    }
+
+    /// Returns whether a credential of the channel was made for a test.
+    #[must_use]
+    pub fn is_for_test(&self, id: CredentialId) -> bool {
+        let mut tests = self.credentials.iter().filter(|each| each.is_test);
+        tests.any(|each| each.id == id)
+    }
+
+    /// Returns whether a test of the channel is running.
+    #[must_use]
+    pub fn is_tested(&self, now: Timestamp) -> bool {
+        let mut tests = self.credentials.iter().filter(|each| each.is_test);
+        tests.any(|each| each.is_live(now))
     }
 }
 
@@ -317,6 +334,7 @@ impl ChannelDirectory {
             hash: credential.hash,
             expires_at: credential.expires_at,
             use_recorded_at: AtomicI64::new(0),
+            is_test: credential.is_test,
         });
         // Counters survive a refresh.
         let before = self.find(&channel.id);

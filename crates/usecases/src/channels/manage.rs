@@ -180,15 +180,19 @@ impl ManageChannels {
         &self.integrators
     }
 
-    /// Returns all channels, by id.
+    /// Returns all channels, by id, without test credentials.
     pub async fn list(&self) -> Result<Vec<ChannelWithCredentials>, ManageError> {
-        Ok(self.store.all().await?)
+        let mut channels = self.store.all().await?;
+        channels.iter_mut().for_each(remove_test_credentials);
+        Ok(channels)
     }
 
-    /// Returns one channel.
+    /// Returns one channel, without test credentials.
     pub async fn show(&self, id: &ChannelId) -> Result<ChannelWithCredentials, ManageError> {
         let found = self.store.find(id).await?;
-        found.ok_or_else(|| ManageError::NoSuchChannel(id.clone()))
+        let mut found = found.ok_or_else(|| ManageError::NoSuchChannel(id.clone()))?;
+        remove_test_credentials(&mut found);
+        Ok(found)
     }
 
     /// Returns the time that the validity of credentials is compared with.
@@ -330,6 +334,7 @@ impl ManageChannels {
             created_at: now,
             expires_at: new.expires_at,
             last_used_at: None,
+            is_test: false,
         };
         Ok(IssuedCredential {
             credential,
@@ -393,4 +398,8 @@ impl ManageChannels {
         let base = channel.public_url.as_ref().unwrap_or(&self.public_url);
         Ok(integrator.callback_url(base, &channel.id, credentials))
     }
+}
+
+fn remove_test_credentials(found: &mut ChannelWithCredentials) {
+    found.credentials.retain(|credential| !credential.is_test);
 }

@@ -1,7 +1,10 @@
-//! Channels: managing them, the directory in memory that authenticates callers, and counts and
-//! warnings per channel.
+//! Channels: managing and testing them, the directory in memory that authenticates callers, and
+//! counts and warnings per channel.
 
 pub mod calls;
+pub mod certificates;
+pub mod channel_test;
 pub mod directory;
 pub mod manage;
+pub mod test_steps;
 pub(crate) mod warnings;

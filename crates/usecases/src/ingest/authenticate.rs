@@ -38,6 +38,8 @@ pub struct AuthenticatedCaller {
     pub channel: Arc<KnownChannel>,
     /// The credential that it used.
     pub credential: CredentialId,
+    /// Whether the credential was made for a test of the channel.
+    pub is_test: bool,
     /// What it presented, if the integrator's signatures need it.
     pub presented: Option<UserAndPassword>,
 }
@@ -95,13 +97,15 @@ impl AuthenticateCaller {
             ) => {
                 self.directory.record_use(&channel, credential, now);
                 Authentication::AuthenticatedCaller(AuthenticatedCaller {
+                    is_test: channel.is_for_test(credential),
                     channel,
                     credential,
                     presented,
                 })
             }
             (AuthResult::Challenge, known) => {
-                if let Some(known) = known {
+                // A test of the channel begins with a challenge, which is not the integrator's.
+                if let Some(known) = known.filter(|known| !known.is_tested(now)) {
                     known.calls.challenged();
                 }
                 Authentication::Challenge

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{
-    IntegratorName, MessageKey, PublicUrl, Rejection, RejectionReason, Report, Timestamp,
-    mask_numbers,
+    IntegratorName, MessageKey, MessageSid, PublicUrl, Rejection, RejectionReason, Report,
+    Timestamp, mask_numbers,
 };
 use ports::error::error_chain;
-use ports::integrator::{ParseResult, ParsedReport, SignedRequest, ValidationError, report_path};
+use ports::integrator::{
+    ParseResult, ParsedReport, SignedRequest, ValidationError, ValidationErrorKind, report_path,
+};
 use ports::{Environment, Headers, Integrator, Metrics, RejectionStore};
 
 use crate::channels::directory::KnownChannel;
@@ -145,6 +147,7 @@ impl ReceiveReport {
         if !allowed {
             return Err(ReceiveError::SenderNotAllowed);
         }
+        check_test(&request.caller, &reports)?;
         let credential = request.caller.credential;
         let complete = |parsed: ParsedReport| Report {
             key: MessageKey {
@@ -213,6 +216,10 @@ impl ReceiveReport {
         arrived_at: Timestamp,
         error: &ReceiveError,
     ) {
+        if request.caller.is_test {
+            // The operator who tests the channel sees the answer.
+            return;
+        }
         let (reason, detail) = match error {
             ReceiveError::ChannelDisabled => (RejectionReason::ChannelDisabled, error.to_string()),
             ReceiveError::SignatureMismatch => {
@@ -260,4 +267,25 @@ impl ReceiveReport {
             tracing::warn!(%channel, "a rejection was not stored in time; it may be lost");
         }
     }
+}
+
+/// Refuses reports on test messages from others than their test credential, and other reports from
+/// a test credential. Therefore the id of a message tells whether it is a test message.
+fn check_test(caller: &AuthenticatedCaller, reports: &[ParsedReport]) -> Result<(), ReceiveError> {
+    let fits = |report: &ParsedReport| {
+        if caller.is_test {
+            report.sid == MessageSid::of_test(caller.credential)
+        } else {
+            !report.sid.is_test()
+        }
+    };
+    if reports.iter().all(fits) {
+        return Ok(());
+    }
+    Err(ReceiveError::Invalid(ValidationError {
+        field: "message id",
+        kind: ValidationErrorKind::Invalid,
+        expected: "the id of a test message in its own test only, and an integrator's id otherwise"
+            .to_owned(),
+    }))
 }

@@ -99,13 +99,15 @@ impl StatisticsReader {
                 Progress::LeftToAnother
             });
         }
-        for (key, summary) in self.unknown(state, &page.changes, started_at).await? {
+        let mut changes = page.changes;
+        changes.retain(|change| !change.key.sid.is_test());
+        for (key, summary) in self.unknown(state, &changes, started_at).await? {
             state.recent.insert(key, summary);
         }
-        let channels: BTreeSet<_> = page.changes.iter().map(|it| &it.key.channel).collect();
+        let channels: BTreeSet<_> = changes.iter().map(|it| &it.key.channel).collect();
         self.read_last_arrivals(state, &channels).await?;
         let mut tally = Tally::after(&*self.calendar, std::mem::take(&mut state.last_arrivals));
-        for change in &page.changes {
+        for change in &changes {
             let before = state.recent.take(&change.key);
             let after = tally.count(before.as_ref(), change);
             state.recent.insert(change.key.clone(), after);

@@ -8,6 +8,7 @@ pub(crate) mod last_day;
 pub(crate) mod list;
 pub(crate) mod show;
 pub(crate) mod state;
+pub(crate) mod test;
 
 use domain::ChannelId;
 

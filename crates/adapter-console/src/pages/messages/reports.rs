@@ -71,7 +71,13 @@ pub(crate) fn rows(
             credential: credentials
                 .get(&report.credential)
                 .cloned()
-                .unwrap_or_else(|| format!("removed credential {}", report.credential)),
+                .unwrap_or_else(|| {
+                    if report.key.sid.is_test() {
+                        "temporary credential of the test".to_owned()
+                    } else {
+                        format!("removed credential {}", report.credential)
+                    }
+                }),
             token: report.idempotency_token.clone(),
             fields: shown_fields(&report.fields, reveal),
         }

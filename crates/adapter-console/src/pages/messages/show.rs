@@ -28,6 +28,10 @@ use crate::visit::Visit;
 /// The deliveries of a message's events that are shown.
 const MAX_DELIVERIES: usize = 100;
 
+/// What is said about a test message.
+const TEST_NOTE: &str = "This is the message of a test of the channel. It counts in no statistics \
+                         and has no events.";
+
 /// The error of the message, explained.
 struct ErrorPanel {
     code: String,
@@ -58,6 +62,8 @@ struct DeliveryRow {
 struct MessagePage {
     page: Page,
     sid: String,
+    /// What kind of message it is, if it is not one of the integrator's.
+    note: Option<&'static str>,
     verdict: Verdict,
     timeline: Html,
     reports: Vec<ReportRow>,
@@ -142,6 +148,7 @@ async fn show_page(
     let path = super::path(key);
     let template = MessagePage {
         sid: key.sid.to_string(),
+        note: key.sid.is_test().then_some(TEST_NOTE),
         verdict: verdict(
             message,
             found.explanation.as_ref(),

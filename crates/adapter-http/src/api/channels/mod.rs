@@ -1,6 +1,7 @@
 //! Channels, through which integrators report.
 
 pub mod request;
+pub mod test;
 
 use actix_web::http::header;
 use actix_web::web::{Data, Path, Query};

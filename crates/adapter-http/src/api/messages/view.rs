@@ -20,6 +20,9 @@ pub struct MessageView {
     /// The integrator's id.
     #[schema(example = "SM0123456789abcdef0123456789abcdef")]
     pub message_sid: String,
+    /// Whether it is the message of a test of the channel: it counts in no statistics and has no
+    /// events.
+    pub test: bool,
     /// The integrator of its channel; `null` if the channel was removed.
     #[schema(example = "twilio")]
     pub integrator: Option<String>,
@@ -118,6 +121,7 @@ impl MessageView {
         Self {
             channel_id: message.key.channel.to_string(),
             message_sid: message.key.sid.to_string(),
+            test: message.key.sid.is_test(),
             integrator: integrator.map(ToString::to_string),
             status: state.status().map(DeliveryStatus::as_str),
             contradicted: state.contradicted(),

@@ -14,6 +14,8 @@ pub(super) const OF_OPERATIONS: &str = "\
     show_channel: 404 no_such_channel
     change_channel: 404 no_such_channel, 409 outdated
     remove_channel: 404 no_such_channel
+    test_channel: 404 no_such_channel, 409 channel_disabled, 409 test_running, \
+        409 unreadable_token, 422 unknown_integrator, 422 invalid_public_url
     add_credential: 404 no_such_channel, 409 too_many_credentials, 422 unknown_integrator, \
         422 expiry_in_the_past
     remove_credential: 404 no_such_channel, 404 no_such_credential

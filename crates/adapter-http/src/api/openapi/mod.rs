@@ -41,6 +41,7 @@ const EVENT_WEBHOOK: &str = "message";
         crate::api::channels::show,
         crate::api::channels::change,
         crate::api::channels::remove,
+        crate::api::channels::test::test,
         crate::api::credentials::add,
         crate::api::credentials::remove,
         crate::api::messages::list,

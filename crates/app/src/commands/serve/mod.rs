@@ -89,7 +89,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let admin_token = startup::admin_token(settings)?;
     let access = composition::access_control(&stores, &admin_token);
     let sessions = Arc::clone(&access.sessions);
-    let operator_state = parts.operator_state(manage, &degraded_mode, streams_stop, access);
+    let operator_state = parts.operator_state(manage, &degraded_mode, streams_stop, access)?;
 
     let (public, drain) =
         adapter_http::serve_public(public, public_state, public_settings(settings))?;

@@ -69,7 +69,7 @@ impl ServerParts<'_> {
         degraded_mode: &DegradedMode,
         stop: watch::Receiver<bool>,
         access: AccessControl,
-    ) -> OperatorState {
+    ) -> Result<OperatorState> {
         let stores = self.stores;
         let subscriptions = composition::manage_subscriptions(
             stores,
@@ -79,8 +79,16 @@ impl ServerParts<'_> {
             Arc::clone(self.directory),
             Arc::clone(self.sink),
         );
-        OperatorState {
+        let test_channel = composition::test_channel(
+            stores,
+            self.settings,
+            self.secret.clone(),
+            manage.public_url().clone(),
+            Arc::clone(self.directory),
+        );
+        Ok(OperatorState {
             manage: Arc::new(manage),
+            test_channel: Arc::new(test_channel?),
             show: Arc::new(ShowMessage::new(stores.store(), stores.store())),
             list: Arc::new(ListMessages::new(stores.store())),
             events: Arc::new(ReadEvents::new(Arc::clone(self.log))),
@@ -114,7 +122,7 @@ impl ServerParts<'_> {
             metrics: Arc::clone(self.metrics),
             access,
             hosts: HostNames::new(self.settings.listeners.operator_hosts()),
-        }
+        })
     }
 
     /// Serves the operator's listener, with the console.
@@ -138,6 +146,7 @@ impl ServerParts<'_> {
             installation: installation::describe(self.settings, &url)?,
             url,
             channels: Arc::clone(&operator.manage),
+            test_channel: Arc::clone(&operator.test_channel),
             directory: Arc::clone(self.directory),
             list: Arc::clone(&operator.list),
             show: Arc::clone(&operator.show),

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use adapter_http::wire::TestView;
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail};
 use domain::SubscriptionId;
 use serde::Serialize;
 use usecases::ManageSubscriptions;
 
-use crate::commands::http_client;
+use crate::commands::server_api;
 use crate::config::Settings;
 use crate::output;
 
@@ -31,7 +31,8 @@ pub async fn run(
     json: bool,
     id: SubscriptionId,
 ) -> Result<()> {
-    let outcome = match through_server(settings, id).await {
+    let path = format!("/api/v1/subscriptions/{id}/test");
+    let outcome = match server_api::post(settings, &path, SERVER_TIMEOUT).await {
         Ok(view) => TestOutcome {
             settings: "server",
             view,
@@ -57,20 +58,4 @@ pub async fn run(
         None => Ok(()),
         Some(error) => bail!("the endpoint did not accept the test event: {error}"),
     }
-}
-
-/// Makes the server at `RECEIPTD_ADMIN_LISTEN` send the event.
-async fn through_server(settings: &Settings, id: SubscriptionId) -> Result<TestView> {
-    let server = settings.listeners.admin_url();
-    let url = format!("{server}/api/v1/subscriptions/{id}/test");
-    let token = settings.stored_admin_token()?;
-    let client = http_client::create(SERVER_TIMEOUT)?;
-    let answer = client.post(url).bearer_auth(token).send().await;
-    let answer = answer
-        .ok()
-        .with_context(|| format!("{server} does not answer"))?;
-    let status = answer.status();
-    ensure!(status.is_success(), "{server} answers {status}");
-    let view = answer.json().await;
-    view.with_context(|| format!("{server} is not a receiptd server"))
 }

@@ -77,6 +77,53 @@ pub async fn racing_credentials_never_exceed_the_limit(stores: Channels) {
     );
 }
 
+pub async fn test_credentials_have_a_limit_of_their_own(stores: Channels) {
+    let store = &*stores.one;
+    let first = credential("1", 1).at(1).build();
+    add(store, &channel("1").build(), &first).await;
+    let second = credential("1", 2).at(2).build();
+    assert_eq!(add_credential(store, &second).await, Change::Done);
+    let test = credential("1", 3).at(3).expires_at(100).for_test();
+    let test = test.build();
+    assert_eq!(add_credential(store, &test).await, Change::Done);
+    let other = |number, at: i64| {
+        credential("1", number)
+            .at(at)
+            .expires_at(at + 100)
+            .for_test()
+    };
+    assert_eq!(
+        add_credential(store, &other(4, 99).build()).await,
+        Change::Full
+    );
+    assert_eq!(
+        credentials(store, "1").await,
+        [first.clone(), second.clone(), test]
+    );
+    // The expired one is removed.
+    let next = other(5, 100).build();
+    assert_eq!(add_credential(store, &next).await, Change::Done);
+    assert_eq!(
+        credentials(store, "1").await,
+        [first.clone(), second.clone(), next]
+    );
+    let removed = store.remove_credential(&first.channel, first.id).await;
+    assert_eq!(removed.expect("the store is there"), Change::Done);
+    let third = credential("1", 6).at(200).build();
+    assert_eq!(add_credential(store, &third).await, Change::Done);
+    assert_eq!(credentials(store, "1").await, [second, third]);
+}
+
+pub async fn one_of_many_racing_test_credentials_is_added(stores: Channels) {
+    let first = credential("1", 1_000).build();
+    add(&*stores.one, &channel("1").build(), &first).await;
+    let changes = race(&stores, |store, number| async move {
+        let test = credential("1", number).for_test().build();
+        add_credential(&*store, &test).await
+    });
+    assert_eq!(count(&changes.await, Change::Done), 1);
+}
+
 pub async fn adding_a_credential_to_an_unknown_channel_is_absent(stores: Channels) {
     let lost = credential("1", 1).build();
     assert_eq!(add_credential(&*stores.one, &lost).await, Change::Absent);

@@ -30,6 +30,8 @@ macro_rules! __channels_contract {
             a_channel_has_no_more_live_credentials_than_it_may
             an_expired_credential_does_not_count_towards_the_limit
             racing_credentials_never_exceed_the_limit
+            test_credentials_have_a_limit_of_their_own
+            one_of_many_racing_test_credentials_is_added
             adding_a_credential_to_an_unknown_channel_is_absent
             a_removed_credential_is_gone
             a_credential_is_removed_from_its_own_channel_only

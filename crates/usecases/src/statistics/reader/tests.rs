@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use domain::statistics::{Counts, Histogram, Interval, MessageSummary, StatusLabel};
-use domain::{ChannelId, Effect, Report, Timestamp};
+use domain::{ChannelId, Effect, MessageSid, Report, Timestamp};
 use ports::ReportStore as _;
 use ports::statistics::{IntervalCounts, StatisticsRange, StatisticsRow};
 use proptest::prelude::*;
@@ -171,6 +171,18 @@ async fn gap_counts_where_it_begins_and_survives_a_restart() {
     assert!(quarters[1..].iter().all(|row| row.counts.gaps.total() == 0));
     let days = rows(&store, Interval::Day).await;
     assert_eq!(days[0].counts.gaps, expected);
+}
+
+#[tokio::test]
+async fn test_messages_are_not_counted() {
+    let store = MemoryStore::new();
+    let reader = reader(&store);
+    let counted = report("SM1").status("sent").at(1).build();
+    let test = MessageSid::of_test(counted.credential);
+    let test = report(test.as_str()).status("delivered").at(2).build();
+    store.record(&[test, counted.clone()]).await.unwrap();
+    catch_up(&reader).await;
+    assert_counted(&store, &[counted]).await;
 }
 
 #[tokio::test]

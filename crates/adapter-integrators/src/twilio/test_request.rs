@@ -1,0 +1,44 @@
+//! The request of a test, as Twilio would send it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use ports::integrator::{SignedRequest, TestReport, TestRequest};
+
+use super::signature;
+
+/// Builds the request that reports a message as delivered.
+pub(super) fn build(
+    media_type: &str,
+    report: TestReport<'_>,
+    (user, password): (&str, &str),
+    signed: Option<SignedRequest<'_>>,
+) -> TestRequest {
+    let sid = report.sid.as_str();
+    let fields = [
+        ("MessageSid", sid),
+        ("SmsSid", sid),
+        ("MessageStatus", "delivered"),
+        ("SmsStatus", "delivered"),
+        ("To", report.recipient.reveal()),
+        ("From", report.sender.reveal()),
+        ("ChannelPrefix", "whatsapp"),
+        ("ApiVersion", "2010-04-01"),
+    ];
+    let fields = fields.map(|(name, value)| {
+        let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
+        format!("{name}={value}")
+    });
+    let body = fields.join("&").into_bytes();
+    let mut headers = vec![
+        ("Content-Type", format!("{media_type}; charset=UTF-8")),
+        ("I-Twilio-Idempotency-Token", sid.to_owned()),
+    ];
+    headers.extend(signed.map(|signed| ("X-Twilio-Signature", signature::sign(&body, signed))));
+    let pair = STANDARD.encode(format!("{user}:{password}"));
+    TestRequest {
+        headers,
+        authorization: ("Authorization", format!("Basic {pair}")),
+        body,
+    }
+}
