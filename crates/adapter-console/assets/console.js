@@ -63,15 +63,22 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// Live: shows events as they come. One page of the browser holds the stream and passes events on
-// to the others; a page pauses while it is hidden, scrolled or used.
+// Live: shows events as they come. The page of the browser that has the lock holds the stream and
+// passes events on to the others; when it closes, another one continues after the last event. A page
+// pauses while it is hidden, scrolled or used.
 const live = $("[data-live]");
 if (live && navigator.locks) follow(live);
 
 function follow(panel) {
   const [state, pause, more, summary] = ["state", "pause", "more", "summary"].map((name) => $(`[data-live-${name}]`));
   const body = $("tbody", panel);
-  const channel = new BroadcastChannel(`receiptd-live${new URL(panel.dataset.live, location).searchParams.get("channel") ?? ""}`);
+  const channel = new BroadcastChannel("receiptd-live");
+  const begin = Number(panel.dataset.live);
+  const seen = new Set(all("[data-event]").map((row) => row.dataset.event));
+  // Where the stream continues, and the newest events for pages that open later.
+  let after = panel.dataset.live;
+  const recent = [];
+  let leads = false;
   let waiting = [];
   let held = false;
   pause.hidden = false;
@@ -120,7 +127,19 @@ function follow(panel) {
     more.hidden = waiting.length === 0;
     more.textContent = `${waiting.length} new: show`;
   };
-  const take = (event) => {
+  const take = (message) => {
+    if (message.hello) {
+      if (leads) recent.forEach(({ event }) => channel.postMessage({ event }));
+      return;
+    }
+    const { event } = message;
+    if (message.after) after = message.after;
+    if (seen.has(event.id)) return;
+    seen.add(event.id);
+    recent.push(message);
+    if (recent.length > 200) seen.delete(recent.shift().event.id);
+    // Other pages may have begun earlier, or show other channels.
+    if (event.position <= begin || (panel.dataset.channel ?? event.of) !== event.of) return;
     waiting = [...waiting, event].slice(-200);
     requestAnimationFrame(render);
   };
@@ -129,9 +148,20 @@ function follow(panel) {
   for (const name of ["scroll", "visibilitychange", "focusout"]) document.addEventListener(name, render, { passive: true });
   setInterval(() => { if (waiting.length) summary.textContent = `${waiting.length} new events`; }, 10000);
   channel.onmessage = ({ data }) => take(data);
+  channel.postMessage({ hello: true });
   navigator.locks.request(channel.name, () => new Promise((release) => {
-    const source = new EventSource(panel.dataset.live);
-    source.onmessage = ({ data }) => { const event = JSON.parse(data); take(event); channel.postMessage(event); };
-    source.onerror = () => { if (source.readyState === EventSource.CLOSED) { state.textContent = "The stream has ended. Load the page again."; release(); } };
+    leads = true;
+    const source = new EventSource(`/console/live/stream?after=${after}`);
+    source.onmessage = ({ data, lastEventId }) => {
+      const message = { event: JSON.parse(data), after: lastEventId };
+      take(message);
+      channel.postMessage(message);
+    };
+    source.onerror = () => {
+      if (source.readyState !== EventSource.CLOSED) return;
+      state.textContent = "The stream has ended. Load the page again.";
+      leads = false;
+      release();
+    };
   }));
 }

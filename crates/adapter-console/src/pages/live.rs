@@ -1,4 +1,7 @@
 //! Reports as they come: a page with the newest, and a stream that its script follows.
+//!
+//! A browser has one stream for all its pages, of all channels: they share its events, and each page
+//! shows those of its channel that come after its own.
 
 use std::fmt::Write as _;
 use std::num::NonZeroU16;
@@ -53,6 +56,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) const MAX_STREAMS: usize = 16;
 
 struct Row {
+    event: String,
     at: Html,
     status: Html,
     path: String,
@@ -67,8 +71,10 @@ struct LivePage {
     page: Page,
     rows: Vec<Row>,
     channels: Vec<Choice>,
-    stream: String,
-    narrow: bool,
+    /// The position after the events of the page.
+    after: LogPosition,
+    /// The channel that the page is about.
+    channel: Option<String>,
 }
 
 fn filter(visit: &Visit) -> Result<EventFilter, PageError> {
@@ -90,7 +96,6 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
         .channels
         .as_ref()
         .and_then(|channels| channels.first());
-    let query = visit.query.with("after", Some(&next.to_string()));
     let rows = events
         .iter()
         .rev()
@@ -98,8 +103,8 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
     page::show(&LivePage {
         rows: rows.collect(),
         channels: channel_choices(&channels, chosen),
-        stream: format!("/console/live/stream{}", query.query()),
-        narrow: chosen.is_some(),
+        after: next,
+        channel: chosen.map(ToString::to_string),
         page: visit.page("Live", Section::Live),
     })
 }
@@ -162,6 +167,7 @@ fn channel_name(event: &MessageEvent, names: &ChannelNames) -> String {
 
 fn row(times: &Times, event: &MessageEvent, names: &ChannelNames) -> Row {
     Row {
+        event: event.id.to_string(),
         at: times.clock(event.reported_at),
         status: look(event).chip(),
         path: messages::path(&event.key),
@@ -262,6 +268,9 @@ impl Follower {
             }
             let StatusLook { tone, shape, word } = look(event);
             let data = json!({
+                "id": event.id.to_string(),
+                "position": event.position.0,
+                "of": event.key.channel.as_str(),
                 "at": self.times.clock_text(event.reported_at),
                 "time": event.reported_at.to_string(),
                 "tone": tone,
