@@ -83,6 +83,7 @@ create table rejections (
     reason     text not null, -- domain's RejectionReason
     detail     text not null,
     fields     json not null, -- names and masked values
+    sender     bytea, -- sealed; null if there is none to add to the channel
     -- The order of the list of all channels, and its page cursor.
     constraint rejections_id_pkey primary key (id)
 );

@@ -87,7 +87,8 @@ create table rejections (
     integrator text not null,
     reason     text not null, -- domain's RejectionReason
     detail     text not null,
-    fields     text not null -- names and masked values
+    fields     text not null, -- names and masked values
+    sender     blob -- sealed; null if there is none to add to the channel
 ) strict;
 
 -- The list of one channel, newest first; which rows are beyond the limit of the channel.

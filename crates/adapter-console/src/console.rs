@@ -13,9 +13,9 @@ use usecases::access::AccessControl;
 use usecases::access::audit::Action;
 use usecases::channels::manage::ManageError;
 use usecases::{
-    ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages, ListRejections,
-    ManageChannels, ManageSubscriptions, ReadEvents, ReadStatistics, RecipientLinks, RuntimeHandle,
-    ShowMessage, TestChannel,
+    AllowSender, ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages,
+    ListRejections, ManageChannels, ManageSubscriptions, ReadEvents, ReadStatistics,
+    RecipientLinks, RuntimeHandle, SavedViews, ShowMessage, TestChannel,
 };
 
 use crate::pages::about::Installation;
@@ -35,6 +35,8 @@ pub struct ConsoleState {
     pub test_channel: Arc<TestChannel>,
     /// Refreshed after each change made here, so that this process applies it at once.
     pub directory: Arc<ChannelDirectory>,
+    /// Lists, saves and removes views.
+    pub views: Arc<SavedViews>,
     /// Lists messages.
     pub list: Arc<ListMessages>,
     /// Shows a message.
@@ -43,6 +45,8 @@ pub struct ConsoleState {
     pub recipients: Arc<RecipientLinks>,
     /// Lists rejections.
     pub rejections: Arc<ListRejections>,
+    /// Adds senders from rejections to channels.
+    pub allow_sender: Arc<AllowSender>,
     /// Adds, changes and removes subscriptions, and shows their deliveries.
     pub subscriptions: Arc<ManageSubscriptions>,
     /// Reads counts by channel and interval.

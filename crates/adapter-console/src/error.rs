@@ -9,6 +9,7 @@ use askama::Template;
 use domain::access::Permission;
 use ports::StoreError;
 use ports::error::error_chain;
+use usecases::channels::allow_sender::AllowSenderError;
 use usecases::channels::channel_test::TestError;
 use usecases::channels::manage::ManageError;
 use usecases::messages::show::ShowError;
@@ -175,6 +176,17 @@ impl ResponseError for PageError {
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<AllowSenderError> for PageError {
+    fn from(error: AllowSenderError) -> Self {
+        match error {
+            AllowSenderError::NoSuchRejection => Self::NotFound("such rejection".to_owned()),
+            AllowSenderError::NoSender => Self::Conflict(error.to_string()),
+            AllowSenderError::Manage(error) => error.into(),
+            AllowSenderError::Store(error) => Self::Store(error),
+        }
     }
 }
 

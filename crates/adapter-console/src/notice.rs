@@ -28,6 +28,8 @@ pub(crate) fn sentence(name: &str) -> Option<&'static str> {
         "token-revoked" => "The token was revoked, and its sessions have ended.",
         "session-ended" => "The session was ended.",
         "recipient-erased" => "The erasure has begun. It is finished when the list says so.",
+        "view-saved" => "The view was saved for all operators.",
+        "view-removed" => "The view was removed.",
         "replay-started" => "Events are being sent again, with the same ids.",
         _ => return None,
     })

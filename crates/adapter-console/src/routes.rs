@@ -10,7 +10,7 @@ use crate::console::Console;
 use crate::error::PageError;
 use crate::pages::{
     about, access, channels, erasures, live, messages, overview, preferences, rejections,
-    subscriptions,
+    subscriptions, views,
 };
 use crate::session::{middleware, sign_in};
 
@@ -32,9 +32,12 @@ pub(crate) fn configure(routes: &mut ServiceConfig, console: &Data<Console>) {
         .route("/live", get().to(live::show))
         .route("/live/stream", get().to(live::follow))
         .route("/rejections", get().to(rejections::show))
+        .route("/rejections/add-sender", post().to(rejections::add_sender))
         .route("/erasures", get().to(erasures::show))
         .route("/erasures", post().to(erasures::erase))
         .route("/about", get().to(about::show))
+        .route("/views", post().to(views::save))
+        .route("/views/{view}/remove", post().to(views::remove))
         .route("/preferences", post().to(preferences::change))
         .route("/sign-out", post().to(sign_in::sign_out))
         .route(

@@ -2,6 +2,7 @@
 //! with the zone.
 
 use domain::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp as Instant, ZonedDateTime};
 
@@ -46,6 +47,22 @@ impl Times {
             0 => format!("{name}, UTC{sign}{}", minutes / 60),
             rest => format!("{name}, UTC{sign}{}:{rest:02}", minutes / 60),
         }
+    }
+
+    /// Parses a time that was typed: the date and the time of day in the zone, like
+    /// `2026-11-27T19:00`, or a time with its difference to UTC.
+    pub(crate) fn parse(&self, text: &str) -> Option<Timestamp> {
+        if let Ok(at) = Timestamp::parse(text) {
+            return Some(at);
+        }
+        let local: DateTime = text.parse().ok()?;
+        let zoned = local.to_zoned_datetime(self.zone.clone()).ok()?;
+        Timestamp::from_unix_micros(zoned.timestamp().as_microsecond()).ok()
+    }
+
+    /// Returns a time as an input for a date and a time of day has it.
+    pub(crate) fn input(&self, at: Timestamp) -> String {
+        self.zoned(at).strftime("%Y-%m-%dT%H:%M").to_string()
     }
 
     fn zoned(&self, at: Timestamp) -> ZonedDateTime {
@@ -227,6 +244,19 @@ mod tests {
             "<time class=\"exact\" datetime=\"2026-07-01T10:00:00.123456Z\">1 Jul 2026, \
              12:00:00.123</time>"
         );
+    }
+
+    #[test]
+    fn typed_times_are_in_the_zone() {
+        let times = berlin();
+        let typed = times.parse("2026-07-01T12:30");
+        assert_eq!(typed, Some(at("2026-07-01T10:30:00Z")));
+        assert_eq!(times.input(at("2026-07-01T10:30:59Z")), "2026-07-01T12:30");
+        let exact = "2026-07-01T12:30:00.5Z";
+        assert_eq!(times.parse(exact), Some(at(exact)));
+        for wrong in ["", "yesterday", "2026-13-01T00:00", "12:30"] {
+            assert_eq!(times.parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

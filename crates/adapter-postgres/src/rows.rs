@@ -25,3 +25,4 @@ pub(crate) type ArrivalRow = sql_rows::statistics::ArrivalRow<OffsetDateTime>;
 pub(crate) type TokenRow = sql_rows::access::TokenRow<OffsetDateTime>;
 pub(crate) type SessionRow = sql_rows::access::SessionRow<OffsetDateTime>;
 pub(crate) type AuditRow = sql_rows::access::AuditRow<OffsetDateTime>;
+pub(crate) type SavedViewRow = sql_rows::saved_views::SavedViewRow<OffsetDateTime>;

@@ -81,6 +81,7 @@ fn rejection() -> Rejection {
         reason: RejectionReason::InvalidReport,
         detail: "a test made it so".to_owned(),
         fields: MaskedFields::default(),
+        sender: None,
     }
 }
 

@@ -21,3 +21,4 @@ pub(crate) type ArrivalRow = sql_rows::statistics::ArrivalRow<i64>;
 pub(crate) type TokenRow = sql_rows::access::TokenRow<i64>;
 pub(crate) type SessionRow = sql_rows::access::SessionRow<i64>;
 pub(crate) type AuditRow = sql_rows::access::AuditRow<i64>;
+pub(crate) type SavedViewRow = sql_rows::saved_views::SavedViewRow<i64>;

@@ -12,6 +12,9 @@ pub struct PageSize(u16);
 pub struct InvalidPageSize;
 
 impl PageSize {
+    /// The minimum.
+    pub const ONE: Self = Self(1);
+
     /// The maximum.
     pub const MAX: Self = Self(500);
 

@@ -1,5 +1,6 @@
 //! Refused reports of authenticated callers.
 
+use crate::crypto::SealedSecret;
 use crate::{ChannelId, IntegratorName, Timestamp};
 
 /// How many rejections of one channel are stored.
@@ -53,6 +54,17 @@ pub struct Rejection {
     pub detail: String,
     /// Its fields with their values masked.
     pub fields: MaskedFields,
+    /// The sender that is not on the channel's list, sealed, so that an operator can add it.
+    /// `None` for other reasons, and if the sender may be a person.
+    pub sender: Option<SealedSecret>,
+}
+
+impl Rejection {
+    /// The text that a sealed sender is bound to, so that it opens for this channel only.
+    #[must_use]
+    pub fn sender_context(channel: &ChannelId) -> String {
+        format!("channel/{channel}/rejected-sender")
+    }
 }
 
 /// The fields of a refused report, in order, with every value that may be

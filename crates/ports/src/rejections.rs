@@ -24,6 +24,9 @@ pub trait RejectionStore: Send + Sync {
         after: Option<i64>,
         size: PageSize,
     ) -> Result<Page<StoredRejection, i64>, StoreError>;
+
+    /// Returns the rejection of an id; `None` if there is none, or not any more.
+    async fn rejection(&self, id: i64) -> Result<Option<StoredRejection>, StoreError>;
 }
 
 /// A stored rejection.

@@ -2,7 +2,7 @@
 
 use crate::{
     AccessStore, AuditLog, ChannelStore, DeliveryQueue, DeliveryStore, EventLog, Maintenance,
-    RejectionStore, ReportStore, Statistics, SubscriptionStore,
+    RejectionStore, ReportStore, SavedViewStore, Statistics, SubscriptionStore,
 };
 
 /// A database: implements every store port.
@@ -21,6 +21,7 @@ pub trait Store:
     + Statistics
     + AccessStore
     + AuditLog
+    + SavedViewStore
 {
 }
 
@@ -36,5 +37,6 @@ impl<S> Store for S where
         + Statistics
         + AccessStore
         + AuditLog
+        + SavedViewStore
 {
 }

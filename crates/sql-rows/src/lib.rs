@@ -14,6 +14,7 @@ pub mod log;
 pub mod messages;
 pub mod rejections;
 pub mod retention;
+pub mod saved_views;
 pub mod schema;
 pub mod statistics;
 pub mod subscriptions;

@@ -1,5 +1,6 @@
 //! Rows of refused reports.
 
+use domain::crypto::SealedSecret;
 use domain::rejection::MaskedFields;
 use domain::{ChannelId, IntegratorName, Rejection};
 use ports::StoreError;
@@ -21,6 +22,7 @@ pub struct RejectionRow<T> {
     pub reason: String,
     pub detail: String,
     pub fields: String,
+    pub sender: Option<Vec<u8>>,
 }
 
 /// Returns the value of the column `fields`: an array of names and masked values.
@@ -49,6 +51,7 @@ impl<T: StoredTime> TryFrom<RejectionRow<T>> for StoredRejection {
                 reason: row.reason.parse().map_err(corrupt(REJECTIONS, "reason"))?,
                 detail: row.detail,
                 fields: MaskedFields::new(fields),
+                sender: row.sender.map(SealedSecret),
             },
         })
     }

@@ -20,12 +20,14 @@ pub mod messages;
 pub mod rejections;
 pub mod retention;
 pub mod runtime;
+pub mod saved_views;
 pub mod statistics;
 pub mod subscriptions;
 
 pub use access::{
     AccessControl, AuthenticateOperator, ListAudit, ManageTokens, RecordAudit, Sessions,
 };
+pub use channels::allow_sender::AllowSender;
 pub use channels::certificates::CheckCertificates;
 pub use channels::channel_test::TestChannel;
 pub use channels::directory::ChannelDirectory;
@@ -53,6 +55,7 @@ pub use rejections::ListRejections;
 pub use retention::hold::RetentionHolds;
 pub use retention::prune::Prune;
 pub use runtime::RuntimeHandle;
+pub use saved_views::SavedViews;
 pub use statistics::{ReadStatistics, StatisticsReader};
 pub use subscriptions::ManageSubscriptions;
 pub use subscriptions::statistics::SubscriptionStatistics;

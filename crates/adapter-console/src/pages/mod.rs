@@ -10,3 +10,5 @@ pub(crate) mod overview;
 pub(crate) mod preferences;
 pub(crate) mod rejections;
 pub(crate) mod subscriptions;
+pub(crate) mod time_form;
+pub(crate) mod views;

@@ -5,7 +5,7 @@ use domain::page::PageSize;
 use domain::rejection::MaskedFields;
 use domain::{IntegratorName, Rejection, RejectionReason};
 use ports::RejectionStore as _;
-use testkit::builders::{CHANNEL, channel, channel_id, report, time};
+use testkit::builders::{CHANNEL, channel, channel_id, report, server_secret, time};
 
 use crate::site::{self, Site};
 
@@ -38,6 +38,7 @@ async fn rejections_are_grouped_with_what_would_be_right() {
         reason,
         detail: "<b>the sender is not on the list</b>".to_owned(),
         fields: MaskedFields::new([("<i>".to_owned(), "<u>".to_owned())]),
+        sender: None,
     };
     let rejections = [
         rejection(RejectionReason::SenderNotAllowed),
@@ -54,6 +55,53 @@ async fn rejections_are_grouped_with_what_would_be_right() {
     assert!(!page.contains("<b>") && !page.contains("<i>") && !page.contains("<u>"));
     let other = admin.get("/console/rejections?channel=2").await.page();
     assert!(other.contains("No rejections on this channel"));
+}
+
+#[tokio::test]
+async fn rejected_sender_is_added_with_one_click() {
+    let site = site::local().await;
+    let allowed = "whatsapp:+15550109999";
+    site.add_channel(&channel("1").senders(&[allowed]).build())
+        .await;
+    let context = Rejection::sender_context(&channel_id("1"));
+    let rejection = |sender: &str| Rejection {
+        arrived_at: time(NOW),
+        channel: channel_id("1"),
+        integrator: IntegratorName::parse("twilio").unwrap(),
+        reason: RejectionReason::SenderNotAllowed,
+        detail: "the sender is not on the channel's list".to_owned(),
+        fields: MaskedFields::default(),
+        sender: Some(server_secret().seal(sender, &context, [7; 24])),
+    };
+    let rejected = "whatsapp:+15550108888";
+    let rejections = [rejection(rejected), rejection(rejected), rejection(allowed)];
+    site.store.store_rejections(&rejections).await.unwrap();
+
+    let token = site.token("reader", Role::Viewer, Rights::default()).await;
+    let viewer = site.signed_in(&token).await;
+    let page = viewer.get("/console/rejections").await.page();
+    assert!(!page.contains("Add whatsapp"), "{page}");
+    let path = "/console/rejections/add-sender";
+    assert_eq!(viewer.post(path, &[("rejection", "1")]).await.status, 403);
+
+    let admin = site.admin().await;
+    let page = admin.get("/console/rejections").await.page();
+    assert_eq!(page.matches(">Add whatsapp:+***8888<").count(), 1, "{page}");
+    assert!(!page.contains("5550108888"));
+    assert!(page.contains("Allowed now: whatsapp:+***9999"), "{page}");
+    let id = site::value_after(&page, "name=\"rejection\" value=\"").to_owned();
+    let added = admin.post(path, &[("rejection", &id)]).await;
+    let location = "/console/rejections?channel=1&done=sender-added";
+    assert_eq!(added.location(), location);
+    let senders = site.channel("1").await.senders;
+    let senders: Vec<_> = senders.iter().map(domain::Address::reveal).collect();
+    assert_eq!(senders, [allowed, rejected]);
+    let page = admin.get(location).await.page();
+    assert!(!page.contains("Add whatsapp"), "{page}");
+    assert!(page.contains("The sender was added"), "{page}");
+    assert_eq!(audited(&site, AuditAction::ChannelChange).await, 1);
+    assert_eq!(admin.post(path, &[("rejection", "99")]).await.status, 404);
+    assert_eq!(admin.post(path, &[]).await.status, 400);
 }
 
 const SUBSCRIPTION: [(&str, &str); 3] = [

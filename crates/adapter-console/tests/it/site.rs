@@ -29,9 +29,9 @@ use usecases::access::manage_tokens::NewToken;
 use usecases::channels::channel_test::TestDependencies;
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
-    ChannelDirectory, CheckHealth, EraseRecipient, Integrators, ListErasures, ListMessages,
-    ListRejections, LogTailCache, ManageChannels, ManageSubscriptions, ReadEvents, ReadStatistics,
-    RecipientLinks, RuntimeHandle, ShowMessage, TestChannel,
+    AllowSender, ChannelDirectory, CheckHealth, EraseRecipient, Integrators, ListErasures,
+    ListMessages, ListRejections, LogTailCache, ManageChannels, ManageSubscriptions, ReadEvents,
+    ReadStatistics, RecipientLinks, RuntimeHandle, SavedViews, ShowMessage, TestChannel,
 };
 
 /// The bootstrap token.
@@ -134,16 +134,18 @@ fn state(
     let log = Arc::new(LogTailCache::new(store.clone()));
     let bootstrap = TokenHash::of(ADMIN_TOKEN.as_bytes());
     let access = AccessControl::new(store.clone(), store.clone(), bootstrap, clock.clone());
+    let manage = Arc::new(ManageChannels::new(
+        store.clone(),
+        Integrators::new(adapter_integrators::all()),
+        server_secret(),
+        PublicUrl::parse(PUBLIC_URL).unwrap(),
+        clock.clone(),
+    ));
     let state = ConsoleState {
         access: access.clone(),
         url,
-        channels: Arc::new(ManageChannels::new(
-            store.clone(),
-            Integrators::new(adapter_integrators::all()),
-            server_secret(),
-            PublicUrl::parse(PUBLIC_URL).unwrap(),
-            clock.clone(),
-        )),
+        channels: manage.clone(),
+        allow_sender: Arc::new(AllowSender::new(store.clone(), manage, server_secret())),
         test_channel: Arc::new(TestChannel::new(TestDependencies {
             channels: store.clone(),
             reports: store.clone(),
@@ -156,6 +158,7 @@ fn state(
             environment: clock.clone(),
         })),
         directory: directory.clone(),
+        views: Arc::new(SavedViews::new(store.clone(), clock.clone())),
         list: Arc::new(ListMessages::new(store.clone())),
         show: Arc::new(ShowMessage::new(store.clone(), store.clone())),
         recipients: Arc::new(RecipientLinks::new(server_secret(), clock.clone())),

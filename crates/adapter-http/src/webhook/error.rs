@@ -57,7 +57,7 @@ impl WebhookError {
                 ReceiveError::ChannelDisabled => Outcome::Disabled,
                 ReceiveError::SignatureMismatch => Outcome::SignatureMismatch,
                 ReceiveError::Invalid(_) | ReceiveError::TooManyFields => Outcome::Invalid,
-                ReceiveError::SenderNotAllowed => Outcome::SenderNotAllowed,
+                ReceiveError::SenderNotAllowed { .. } => Outcome::SenderNotAllowed,
                 ReceiveError::NotRecorded(IngestError::Refused(_)) => Outcome::RefusedByStore,
                 ReceiveError::NotRecorded(IngestError::Overloaded) => Outcome::Overloaded,
                 ReceiveError::NotRecorded(IngestError::Unavailable(_)) => Outcome::Unavailable,
@@ -118,7 +118,7 @@ fn receive_error(error: ReceiveError) -> HttpResponse {
             "signature_mismatch",
             "the signature is missing, or does not match the configured URL and token",
         ),
-        ReceiveError::SenderNotAllowed => forbidden(
+        ReceiveError::SenderNotAllowed { .. } => forbidden(
             "sender_not_allowed",
             "the sender is not on the channel's list",
         ),

@@ -35,7 +35,8 @@ impl RejectionStore for PostgresStore {
         size: PageSize,
     ) -> Result<Page<StoredRejection, i64>, StoreError> {
         let mut query = QueryBuilder::new(
-            "select id, arrived_at, channel_id, integrator, reason, detail, fields::text as fields
+            "select id, arrived_at, channel_id, integrator, reason, detail, fields::text as fields,
+                 sender
              from rejections
              where true",
         );
@@ -61,9 +62,28 @@ impl RejectionStore for PostgresStore {
             .collect::<Result<_, _>>()?;
         Ok(Page::cut(kept, size, |kept| kept.id))
     }
+
+    async fn rejection(&self, id: i64) -> Result<Option<StoredRejection>, StoreError> {
+        let row = self.rejection_row(id);
+        let row = row.run(&self.runtime, "find rejection", REJECTIONS).await?;
+        row.map(StoredRejection::try_from).transpose()
+    }
 }
 
 impl PostgresStore {
+    async fn rejection_row(&self, id: i64) -> Result<Option<RejectionRow>, sqlx::Error> {
+        sqlx::query_as!(
+            RejectionRow,
+            r#"select id, arrived_at, channel_id, integrator, reason, detail,
+                   fields::text as "fields!", sender
+               from rejections
+               where id = $1"#,
+            id,
+        )
+        .fetch_optional(&self.pool)
+        .await
+    }
+
     /// Adds rejections and deletes those beyond the limit of each channel. Concurrent calls do
     /// not see each other's rows; then some rows too many stay until the next call.
     async fn try_keep(
@@ -77,14 +97,19 @@ impl PostgresStore {
             rejections.iter().map(|it| of(it).to_owned()).collect()
         };
         let channels = text(|it| it.channel.as_str());
+        let senders = rejections.iter().map(|it| it.sender.as_ref());
+        let senders: Vec<_> = senders.map(|it| it.map(|it| it.0.clone())).collect();
         let mut transaction = self.pool.begin().await?;
         sqlx::query!(
-            "insert into rejections (arrived_at, channel_id, integrator, reason, detail, fields)
-             select arrived_at, channel_id, integrator, reason, detail, fields::json
+            "insert into rejections (
+                 arrived_at, channel_id, integrator, reason, detail, fields, sender
+             )
+             select arrived_at, channel_id, integrator, reason, detail, fields::json, sender
              from unnest(
-                 $1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]
+                 $1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+                 $7::bytea[]
              ) with ordinality
-                 as new (arrived_at, channel_id, integrator, reason, detail, fields, nth)
+                 as new (arrived_at, channel_id, integrator, reason, detail, fields, sender, nth)
              order by nth",
             &times,
             &channels,
@@ -92,6 +117,7 @@ impl PostgresStore {
             &text(|it| it.reason.as_str()),
             &text(|it| it.detail.as_str()),
             fields,
+            &senders as &[Option<Vec<u8>>],
         )
         .execute(&mut *transaction)
         .await?;

@@ -42,9 +42,27 @@ impl RejectionStore for SqliteStore {
             .collect::<Result<_, _>>()?;
         Ok(Page::cut(kept, size, |kept| kept.id))
     }
+
+    async fn rejection(&self, id: i64) -> Result<Option<StoredRejection>, StoreError> {
+        let row = self.rejection_row(id);
+        let row = row.run(&self.runtime, "find rejection", REJECTIONS).await?;
+        row.map(StoredRejection::try_from).transpose()
+    }
 }
 
 impl SqliteStore {
+    async fn rejection_row(&self, id: i64) -> Result<Option<RejectionRow>, sqlx::Error> {
+        sqlx::query_as!(
+            RejectionRow,
+            "select id, arrived_at, channel_id, integrator, reason, detail, fields, sender
+             from rejections
+             where id = ?",
+            id,
+        )
+        .fetch_optional(&self.readers)
+        .await
+    }
+
     async fn try_keep(
         &self,
         rejections: &[Rejection],
@@ -57,15 +75,16 @@ impl SqliteStore {
         for (rejection, fields) in rejections.iter().zip(fields) {
             sqlx::query!(
                 "insert into rejections (
-                     arrived_at, channel_id, integrator, reason, detail, fields
+                     arrived_at, channel_id, integrator, reason, detail, fields, sender
                  )
-                 values (?, ?, ?, ?, ?, ?)",
+                 values (?, ?, ?, ?, ?, ?, ?)",
                 rejection.arrived_at.unix_micros(),
                 rejection.channel.as_str(),
                 rejection.integrator.as_str(),
                 rejection.reason.as_str(),
                 rejection.detail,
                 fields,
+                rejection.sender.as_ref().map(|sender| sender.0.as_slice()),
             )
             .execute(&mut *write)
             .await?;
@@ -106,7 +125,7 @@ impl SqliteStore {
             None => {
                 sqlx::query_as!(
                     RejectionRow,
-                    "select id, arrived_at, channel_id, integrator, reason, detail, fields
+                    "select id, arrived_at, channel_id, integrator, reason, detail, fields, sender
                  from rejections
                  where id < ?
                  order by id desc
@@ -120,7 +139,7 @@ impl SqliteStore {
             Some(channel) => {
                 sqlx::query_as!(
                     RejectionRow,
-                    "select id, arrived_at, channel_id, integrator, reason, detail, fields
+                    "select id, arrived_at, channel_id, integrator, reason, detail, fields, sender
                  from rejections
                  where channel_id = ? and id < ?
                  order by id desc

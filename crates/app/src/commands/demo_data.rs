@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use domain::crypto::ServerSecret;
 use domain::rejection::MaskedFields;
 use domain::{
-    ChannelCalls, ChannelId, ChannelName, CredentialId, IntegratorName, Rejection, RejectionReason,
-    Report, Timestamp, WebhookUser,
+    Address, ChannelCalls, ChannelId, ChannelName, CredentialId, IntegratorName, Rejection,
+    RejectionReason, Report, Timestamp, WebhookUser,
 };
 use fastrand::Rng;
 use ports::integrator::ParseResult;
@@ -79,6 +80,9 @@ const CHANNELS: [DemoChannel; 4] = [
     },
 ];
 
+/// The sender of rejected reports.
+const REJECTED_SENDER: &str = "whatsapp:+15550109005";
+
 const OUTSIDE_WINDOW: [Step; 2] = [
     step("queued"),
     failure(
@@ -92,8 +96,8 @@ const OUTSIDE_WINDOW: [Step; 2] = [
 pub async fn run(settings: &Settings) -> Result<()> {
     let stores = Stores::create(settings).await?;
     let secret = settings.server_secret()?;
-    let manage = composition::manage_channels(&stores, secret, settings.public_url()?);
-    let added = add(&manage, &*stores.store()).await;
+    let manage = composition::manage_channels(&stores, secret.clone(), settings.public_url()?);
+    let added = add(&manage, &*stores.store(), &secret).await;
     stores.close().await;
     output::line(match added? {
         Some(reports) => format!(
@@ -111,7 +115,11 @@ pub fn is_demo_channel(id: &ChannelId) -> bool {
 }
 
 /// Returns the number of reports; `None` if the channels exist.
-async fn add(manage: &ManageChannels, store: &dyn Store) -> Result<Option<usize>> {
+async fn add(
+    manage: &ManageChannels,
+    store: &dyn Store,
+    secret: &ServerSecret,
+) -> Result<Option<usize>> {
     let known = manage.list().await?;
     if known.iter().any(|each| is_demo_channel(&each.channel.id)) {
         return Ok(None);
@@ -131,7 +139,7 @@ async fn add(manage: &ManageChannels, store: &dyn Store) -> Result<Option<usize>
             };
             store.count_calls(&[(id, challenged)]).await?;
         } else if channel.outside_window_percent > 0 {
-            let rejections = rejections(&id, now)?;
+            let rejections = rejections(&id, now, secret)?;
             RejectionStore::store_rejections(store, &rejections).await?;
         }
     }
@@ -150,7 +158,12 @@ async fn add_channel(
         id: ChannelId::parse(channel.id)?,
         integrator: IntegratorName::parse(TWILIO)?,
         name: ChannelName::parse(channel.name)?,
-        senders: Vec::new(),
+        // Where reports are rejected, the list of senders is short.
+        senders: if channel.outside_window_percent > 0 {
+            vec![Address::parse_sender(channel.sender)?]
+        } else {
+            Vec::new()
+        },
         public_url: None,
         signing_token: None,
         keep_messages_days: None,
@@ -269,7 +282,11 @@ fn delay_after(status: &str, random: &mut Rng) -> i64 {
     micros(range.start) + passed
 }
 
-fn rejections(channel: &ChannelId, now: Timestamp) -> Result<Vec<Rejection>> {
+fn rejections(
+    channel: &ChannelId,
+    now: Timestamp,
+    secret: &ServerSecret,
+) -> Result<Vec<Rejection>> {
     let integrator = IntegratorName::parse(TWILIO)?;
     let rejections = (0..9_i64).map(|n| Rejection {
         arrived_at: now.plus_micros(-(90 - n * 7) * MINUTE_MICROS),
@@ -283,12 +300,16 @@ fn rejections(channel: &ChannelId, now: Timestamp) -> Result<Vec<Rejection>> {
         detail: if n % 3 == 0 {
             "MessageSid is missing".to_owned()
         } else {
-            "the sender whatsapp:+1555010**** is not on the channel's list".to_owned()
+            "the sender is not on the channel's list".to_owned()
         },
         fields: MaskedFields::new(vec![
             ("MessageStatus".to_owned(), "delivered".to_owned()),
-            ("From".to_owned(), "whatsapp:+1555010****".to_owned()),
+            ("From".to_owned(), "whatsapp:+***9005".to_owned()),
         ]),
+        sender: (n % 3 != 0).then(|| {
+            let [nonce @ .., _, _, _, _, _, _, _, _] = System.secret_bytes();
+            secret.seal(REJECTED_SENDER, &Rejection::sender_context(channel), nonce)
+        }),
     });
     Ok(rejections.collect())
 }

@@ -100,6 +100,10 @@ actions! {
     SessionStart = "session.start",
     /// Signed out of the console, or ended another session.
     SessionEnd = "session.end",
+    /// Saved a view of the console.
+    ViewSave = "view.save",
+    /// Removed a saved view.
+    ViewRemove = "view.remove",
     /// Saw unmasked data.
     DataReveal = "data.reveal",
     /// Exported data.

@@ -23,6 +23,7 @@
 //! testkit::contract_tests!(erasures, fresh);
 //! testkit::contract_tests!(statistics, fresh);
 //! testkit::contract_tests!(access, fresh);
+//! testkit::contract_tests!(saved_views, fresh);
 //! ```
 //!
 //! A failing test is then found under the engine and the suite, for example
@@ -67,6 +68,7 @@ pub mod log;
 pub mod rejections;
 pub mod reports;
 pub mod retention;
+pub mod saved_views;
 pub mod statistics;
 pub mod subscriptions;
 
@@ -174,6 +176,13 @@ macro_rules! contract_tests {
         $crate::__access_contract!([$crate::__contract_module]
             access,
             dyn $crate::contract::access::OperatorStore,
+            $fresh
+        );
+    };
+    (saved_views, $fresh:path) => {
+        $crate::__saved_views_contract!([$crate::__contract_module]
+            saved_views,
+            dyn ::ports::SavedViewStore,
             $fresh
         );
     };

@@ -1,5 +1,6 @@
 //! What every [`RejectionStore`] must do.
 
+use domain::crypto::SealedSecret;
 use domain::page::PageSize;
 use domain::rejection::{MaskedFields, REJECTIONS_KEPT};
 use domain::{ChannelId, IntegratorName, Rejection, RejectionReason};
@@ -17,6 +18,7 @@ macro_rules! __rejections_contract {
     ([$($then:tt)*] $($arguments:tt)*) => {
         $($then)*! { $($arguments)*,
             a_rejection_is_listed_as_it_was_stored
+            a_rejection_is_found_by_its_id
             storing_the_same_rejection_twice_stores_two
             rejections_are_listed_newest_first
             pages_of_rejections_have_no_gaps_or_repetitions
@@ -39,6 +41,7 @@ fn rejection(channel: &str, number: i64) -> Rejection {
         reason: RejectionReason::InvalidReport,
         detail: format!("number {number}"),
         fields: MaskedFields::default(),
+        sender: None,
     }
 }
 
@@ -100,6 +103,7 @@ pub async fn a_rejection_is_listed_as_it_was_stored(stores: Rejections) {
             reason,
             detail: "MessageSid: 1 to 64 – ‘printable’ ".repeat(20),
             fields: fields[usize::try_from(number).expect("small") % fields.len()].clone(),
+            sender: (number % 2 == 0).then(|| SealedSecret((0..=255).collect())),
             ..rejection("Tenant-7_main~x.1", 0)
         };
         store(&*stores.one, &rejection).await;
@@ -110,6 +114,24 @@ pub async fn a_rejection_is_listed_as_it_was_stored(stores: Rejections) {
         found.map(|stored| stored.rejection).collect::<Vec<_>>(),
         wanted
     );
+}
+
+pub async fn a_rejection_is_found_by_its_id(stores: Rejections) {
+    for number in 1..4 {
+        let rejection = Rejection {
+            sender: (number == 2).then(|| SealedSecret(vec![0, 7, 255])),
+            ..rejection("1", number)
+        };
+        store(&*stores.one, &rejection).await;
+    }
+    for stored in list(&*stores.one, None, 500).await {
+        let found = stores.other.rejection(stored.id).await;
+        assert_eq!(found.expect("the store is there"), Some(stored));
+    }
+    for id in [0, -1, i64::MAX] {
+        let found = stores.one.rejection(id).await;
+        assert_eq!(found.expect("the store is there"), None);
+    }
 }
 
 pub async fn storing_the_same_rejection_twice_stores_two(stores: Rejections) {

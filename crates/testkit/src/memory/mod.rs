@@ -9,6 +9,7 @@ mod maintenance;
 mod message_retention;
 mod rejections;
 mod reports;
+mod saved_views;
 mod statistics;
 mod subscriptions;
 
@@ -17,7 +18,7 @@ pub use journal::MemoryJournal;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::{ErasureId, LogPosition, MessageSid};
+use domain::{ErasureId, LogPosition, MessageSid, SavedView, SavedViewName};
 use ports::StoreError;
 use ports::maintenance::RetentionRun;
 use tokio::sync::watch;
@@ -39,6 +40,7 @@ struct Data {
     cursors: BTreeMap<String, LogPosition>,
     erasures: BTreeMap<ErasureId, ErasureProgress>,
     rejections: rejections::Rejections,
+    saved_views: BTreeMap<SavedViewName, SavedView>,
     scans: message_retention::Scans,
     runs: BTreeMap<&'static str, RetentionRun>,
     statistics: statistics::StoredStatistics,

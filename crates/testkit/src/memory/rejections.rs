@@ -53,4 +53,10 @@ impl RejectionStore for MemoryStore {
             .take(usize::from(size.get()) + 1);
         Ok(Page::cut(listed.cloned().collect(), size, |kept| kept.id))
     }
+
+    async fn rejection(&self, id: i64) -> Result<Option<StoredRejection>, StoreError> {
+        let data = self.open()?;
+        let mut kept = data.rejections.kept.iter();
+        Ok(kept.find(|kept| kept.id == id).cloned())
+    }
 }

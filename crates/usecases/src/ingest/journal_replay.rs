@@ -217,6 +217,7 @@ impl ReplayJournal {
             reason: RejectionReason::RefusedByStore,
             detail: mask_numbers(&error_chain(error)),
             fields: MaskedFields::new(fields.map(|(name, value)| (name.to_owned(), value))),
+            sender: None,
         };
         match self
             .with_timeout(

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::crypto::{SealedSecret, ServerSecret};
 use domain::{
-    IntegratorName, MessageKey, MessageSid, PublicUrl, Rejection, RejectionReason, Report,
-    Timestamp, mask_numbers,
+    Address, ChannelId, IntegratorName, MessageKey, MessageSid, PublicUrl, Rejection,
+    RejectionReason, Report, Timestamp, mask_numbers,
 };
 use ports::error::error_chain;
 use ports::integrator::{
@@ -29,6 +30,8 @@ pub struct ReceiveReport {
     public_url: PublicUrl,
     clock: Arc<dyn Environment>,
     metrics: Arc<dyn Metrics>,
+    /// Seals senders that are not allowed.
+    secret: Option<ServerSecret>,
 }
 
 /// A request of an authenticated caller.
@@ -60,9 +63,12 @@ pub enum ReceiveError {
     /// There are more fields than any report has.
     #[error("there are too many fields")]
     TooManyFields,
-    /// The sender is not on the channel's list.
+    /// This sender is not on the channel's list.
     #[error("the sender is not on the channel's list")]
-    SenderNotAllowed,
+    SenderNotAllowed {
+        /// The sender of a message; `None` if it may be a person's.
+        sender: Option<Address>,
+    },
     /// A report was not recorded.
     #[error(transparent)]
     NotRecorded(#[from] IngestError),
@@ -84,6 +90,16 @@ impl ReceiveReport {
             public_url,
             clock,
             metrics,
+            secret: None,
+        }
+    }
+
+    /// Stores senders that are not allowed, sealed, so that an operator can add them.
+    #[must_use]
+    pub fn sealing_senders(self, secret: ServerSecret) -> Self {
+        Self {
+            secret: Some(secret),
+            ..self
         }
     }
 
@@ -141,11 +157,15 @@ impl ReceiveReport {
             ParseResult::Invalid(invalid) => return Err(ReceiveError::Invalid(invalid)),
             ParseResult::TooManyFields => return Err(ReceiveError::TooManyFields),
         };
-        let allowed = reports
+        let refused = reports
             .iter()
-            .all(|report| known.channel.allows(&report.sender));
-        if !allowed {
-            return Err(ReceiveError::SenderNotAllowed);
+            .find(|report| !known.channel.allows(&report.sender));
+        if let Some(report) = refused {
+            // The sender of an incoming message is a person.
+            let is_outgoing = report.status.delivery().is_some();
+            return Err(ReceiveError::SenderNotAllowed {
+                sender: is_outgoing.then(|| report.sender.clone()),
+            });
         }
         check_test(&request.caller, &reports)?;
         let credential = request.caller.credential;
@@ -208,6 +228,16 @@ impl ReceiveReport {
         }
     }
 
+    /// Seals the sender that is not on the channel's list.
+    fn sealed_sender(&self, channel: &ChannelId, error: &ReceiveError) -> Option<SealedSecret> {
+        let ReceiveError::SenderNotAllowed { sender } = error else {
+            return None;
+        };
+        let (secret, sender) = (self.secret.as_ref()?, sender.as_ref()?);
+        let [nonce @ .., _, _, _, _, _, _, _, _] = self.clock.secret_bytes();
+        Some(secret.seal(sender.reveal(), &Rejection::sender_context(channel), nonce))
+    }
+
     /// Stores a rejection of a refused request, unless the service is at fault. If that fails, only
     /// the log line remains; the answer is the same.
     async fn reject(
@@ -229,7 +259,7 @@ impl ReceiveReport {
                 RejectionReason::InvalidReport,
                 format!("{}: {}", invalid.field, invalid.expected),
             ),
-            ReceiveError::SenderNotAllowed => {
+            ReceiveError::SenderNotAllowed { .. } => {
                 (RejectionReason::SenderNotAllowed, error.to_string())
             }
             ReceiveError::NotRecorded(IngestError::Refused(refused)) => (
@@ -257,6 +287,7 @@ impl ReceiveReport {
             reason,
             detail,
             fields: request.integrator.redacted_fields(request.body),
+            sender: self.sealed_sender(channel, error),
         };
         // The answer does not wait for an unavailable store.
         let storing = self.rejections.write(rejection);

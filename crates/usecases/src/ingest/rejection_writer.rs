@@ -129,6 +129,7 @@ mod tests {
                     reason: RejectionReason::ChannelDisabled,
                     detail: String::new(),
                     fields: MaskedFields::default(),
+                    sender: None,
                 };
                 writer.write(rejection).await;
             });

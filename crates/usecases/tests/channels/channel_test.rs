@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::webhook::TargetUrl;
 use domain::{ChannelCalls, Effect, MessageSid, PublicUrl, Timestamp};
 use ports::integrator::Headers;
 use ports::metrics::NoMetrics;
@@ -38,7 +39,7 @@ impl Headers for Lines<'_> {
 }
 
 /// A network on which the public URL leads to the receiving use cases.
-struct ShortCircuit {
+pub(crate) struct ShortCircuit {
     authenticate: AuthenticateCaller,
     receive: ReceiveReport,
     /// Answers instead of the service.
@@ -112,7 +113,7 @@ impl UrlProbe for ShortCircuit {
     }
 }
 
-fn network(world: &World) -> ShortCircuit {
+pub(crate) fn network(world: &World) -> ShortCircuit {
     let settings = IngestSettings::default();
     let store = Arc::new(world.store.clone());
     let (queue, writers) = GroupCommitWriters::new(store.clone(), Arc::new(NoMetrics), settings);
@@ -134,9 +135,19 @@ fn network(world: &World) -> ShortCircuit {
             public_url,
             world.clock.clone(),
             Arc::new(NoMetrics),
-        ),
+        )
+        .sealing_senders(server_secret()),
         in_front: None,
         certificate_expires: world.manage.now().plus_micros(90 * 86_400_000_000),
+    }
+}
+
+/// The public URL of the channel `1`.
+pub(crate) fn target() -> ProbeTarget {
+    let url = format!("{PUBLIC_URL}/social/on/whatsapp/twilio/report/1");
+    ProbeTarget {
+        url: TargetUrl::parse(&url).unwrap(),
+        private: false,
     }
 }
 
@@ -305,13 +316,7 @@ async fn test_messages_are_for_their_own_credential_only() {
     let issued = world.manage.add(new_channel("1")).await.unwrap().1;
     world.directory.refresh().await.unwrap();
     let network = network(&world);
-    let target = ProbeTarget {
-        url: domain::webhook::TargetUrl::parse(&format!(
-            "{PUBLIC_URL}/social/on/whatsapp/twilio/report/1"
-        ))
-        .unwrap(),
-        private: false,
-    };
+    let target = target();
     let authorization = |user: &str, password: &str| {
         let value = traffic::request::authorization(user, password);
         [("Authorization", value)]

@@ -51,7 +51,7 @@ pub(crate) async fn export(
     console: Data<Console>,
     visit: Visit,
 ) -> Result<HttpResponse, PageError> {
-    let filter = Filter::parse(&visit.query, &console.state.recipients, visit.times.now())?;
+    let filter = Filter::parse(&visit.query, &console.state.recipients, &visit.times)?;
     let channels = console.channels().await?;
     let action = Action::new(AuditAction::DataExport).on("messages");
     let action = action.saying("masked, as CSV");

@@ -8,6 +8,7 @@ use usecases::RecipientLinks;
 
 use crate::error::PageError;
 use crate::fields::Fields;
+use crate::time::Times;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
@@ -90,11 +91,11 @@ impl Filter {
     pub(crate) fn parse(
         query: &Fields,
         recipients: &RecipientLinks,
-        now: Timestamp,
+        times: &Times,
     ) -> Result<Self, PageError> {
-        let since = query.get("since").map(Timestamp::parse).transpose();
-        let until = query.get("until").map(Timestamp::parse).transpose();
-        let (since, until) = (valid(since)?, valid(until)?);
+        let now = times.now();
+        let since = typed_time(query, "since", times)?;
+        let until = typed_time(query, "until", times)?;
         let range = match query.get("range").map(Range::from_word) {
             // A range that was chosen replaces the times of a link.
             Some(range) => {
@@ -157,6 +158,19 @@ impl Filter {
     }
 }
 
+/// Returns a time that was typed or is part of a link.
+pub(crate) fn typed_time(
+    query: &Fields,
+    name: &str,
+    times: &Times,
+) -> Result<Option<Timestamp>, PageError> {
+    let time = query.get(name).map(|text| {
+        let expected = "a time is written like 2026-11-27T19:00";
+        times.parse(text).ok_or(expected)
+    });
+    valid(time.transpose())
+}
+
 fn valid<T, E: ToString>(parsed: Result<T, E>) -> Result<T, PageError> {
     parsed.map_err(|error| PageError::Invalid(error.to_string()))
 }
@@ -208,7 +222,8 @@ mod tests {
 
     fn parse(query: &str) -> Result<Filter, PageError> {
         let links = RecipientLinks::new(server_secret(), Arc::new(FixedClock::default()));
-        Filter::parse(&Fields::parse(query.as_bytes()), &links, time(0))
+        let times = Times::new("Europe/Berlin", time(0));
+        Filter::parse(&Fields::parse(query.as_bytes()), &links, &times)
     }
 
     #[test]
@@ -219,6 +234,9 @@ mod tests {
         assert_eq!(parse("range=all").unwrap().messages.since, None);
         let exact = parse("since=1970-01-01T00:00:00Z").unwrap();
         assert_eq!((exact.messages.since, exact.range), (Some(time(0)), None));
+        let typed = parse("since=1970-01-01T01%3A00&until=1970-01-01T02%3A00").unwrap();
+        assert_eq!(typed.messages.since, Some(time(0)));
+        assert_eq!(typed.messages.until, Some(time(HOUR_MICROS)));
     }
 
     #[test]

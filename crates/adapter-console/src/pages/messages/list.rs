@@ -15,6 +15,8 @@ use crate::error::PageError;
 use crate::fields::Fields;
 use crate::html::Html;
 use crate::page::{self, Choice, Page, Section};
+use crate::pages::time_form::TimeForm;
+use crate::pages::views::ViewsMenu;
 use crate::status;
 use crate::visit::Visit;
 
@@ -88,11 +90,13 @@ struct MessagesPage {
     narrow: bool,
     /// The times of the filter, if it has no range.
     times: Option<Html>,
+    time_form: TimeForm,
+    views: ViewsMenu,
 }
 
 /// Shows a page of messages.
 pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpResponse, PageError> {
-    let filter = Filter::parse(&visit.query, &console.state.recipients, visit.times.now())?;
+    let filter = Filter::parse(&visit.query, &console.state.recipients, &visit.times)?;
     let channels = console.channels().await.unwrap_or_default();
     let size = PageSize::default();
     let list = console
@@ -109,6 +113,15 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
     let next = next.map(|next| list_path(&query.with("after", Some(&cursor_text(next)))));
     let unpaged = query.with("after", None);
     let csv = format!("/console/messages.csv{}", unpaged.query());
+    let chosen = (filter.messages.since, filter.messages.until);
+    let now = visit.times.now();
+    let time_form = TimeForm::new(
+        &visit,
+        "/console/messages",
+        &["status", "contradicted", "to", "channel", "code"],
+        filter.range.is_none().then_some(chosen),
+        (filter.messages.since.unwrap_or(now), now),
+    );
     let keep = |name| Some((name, unpaged.get(name)?.to_owned()));
     let template = MessagesPage {
         listed: listed(&visit, &filter, &channels, found),
@@ -127,6 +140,8 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
         first: filter.after.is_some().then(|| list_path(&unpaged)),
         narrow: filter.is_narrow(),
         times: filter.range.is_none().then(|| times(&visit, &filter)),
+        time_form,
+        views: ViewsMenu::read(&console, &visit, "messages").await,
         page: visit.page("Messages", Section::Messages),
     };
     page::show_as(status, &template)

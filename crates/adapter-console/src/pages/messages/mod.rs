@@ -2,7 +2,7 @@
 
 pub(crate) mod csv;
 pub(crate) mod explain;
-mod filter;
+pub(crate) mod filter;
 pub(crate) mod list;
 pub(crate) mod reports;
 pub(crate) mod search;

@@ -1,6 +1,7 @@
 //! The error codes of a time.
 
 use domain::error_code::{ErrorExplanation, explain};
+use domain::page::{MessageFilter, PageSize};
 use domain::statistics::Counts;
 use domain::{ErrorCode, IntegratorName};
 use usecases::statistics::StatisticsReport;
@@ -8,10 +9,13 @@ use usecases::statistics::StatisticsReport;
 use super::funnel::{delta, unsigned};
 use super::range::Selection;
 use super::reports::starts;
+use crate::console::Console;
 use crate::html::Html;
 use crate::number::{grouped, percent};
+use crate::pages::messages;
 use crate::pages::messages::explain::who_must_act;
 use crate::plot::sparkline::sparkline;
+use crate::visit::Visit;
 
 /// Codes that are shown.
 const MAX_CODES: usize = 20;
@@ -26,6 +30,8 @@ pub(super) struct CodeRow {
     pub(super) delta: Option<String>,
     pub(super) trend: Html,
     pub(super) path: String,
+    /// When its newest message was first reported, and the page of that message.
+    pub(super) newest: Option<(Html, String)>,
 }
 
 /// Returns the most frequent codes of a time, compared with the time before. `integrator` explains
@@ -60,6 +66,7 @@ pub(super) fn codes(
             delta: delta(count, unsigned(earlier)),
             trend: sparkline(&format!("code-{place}"), &title, "failed", &values),
             path: selection.messages(&[("code", code.as_str())]),
+            newest: None,
         }
     };
     counted
@@ -68,4 +75,31 @@ pub(super) fn codes(
         .enumerate()
         .map(row)
         .collect()
+}
+
+/// Adds the newest message of each code. Without the store the codes are shown without them.
+pub(super) async fn with_newest(
+    console: &Console,
+    visit: &Visit,
+    selection: &Selection,
+    mut rows: Vec<CodeRow>,
+) -> Vec<CodeRow> {
+    for row in &mut rows {
+        let filter = MessageFilter {
+            channel: selection.query.channel.clone(),
+            error_code: ErrorCode::parse(&row.code).ok(),
+            since: Some(selection.query.from),
+            until: Some(selection.query.until),
+            ..MessageFilter::default()
+        };
+        let newest = console.state.list.run(&filter, None, PageSize::ONE);
+        let Ok(newest) = console.run(newest).await else {
+            return rows;
+        };
+        row.newest = newest.items.first().map(|message| {
+            let at = visit.times.relative(message.parties.first_reported_at);
+            (at, messages::path(&message.key))
+        });
+    }
+    rows
 }

@@ -17,7 +17,7 @@ pub(crate) async fn export(
     console: Data<Console>,
     visit: Visit,
 ) -> Result<HttpResponse, PageError> {
-    let selection = Selection::parse(&visit.query, visit.times.now())?;
+    let selection = Selection::parse(&visit.query, &visit.times)?;
     let report = console
         .run(console.state.statistics.read(&selection.query))
         .await?;

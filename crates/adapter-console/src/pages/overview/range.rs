@@ -6,8 +6,13 @@ use usecases::statistics::StatisticsQuery;
 
 use crate::error::PageError;
 use crate::fields::Fields;
+use crate::pages::messages::filter::typed_time;
+use crate::time::Times;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
+
+/// The longest time that can be typed: as long as the longest range.
+const MAX_TYPED_MICROS: i64 = 92 * 24 * HOUR_MICROS;
 
 /// How long the time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +70,8 @@ impl Range {
 
 /// What the URL asks for.
 pub(super) struct Selection {
-    pub(super) range: Range,
+    /// `None` if the times were typed.
+    pub(super) range: Option<Range>,
     pub(super) query: StatisticsQuery,
     /// The same length of time before.
     pub(super) before: StatisticsQuery,
@@ -73,21 +79,19 @@ pub(super) struct Selection {
 
 impl Selection {
     /// Reads the query of a page.
-    pub(super) fn parse(fields: &Fields, now: Timestamp) -> Result<Self, PageError> {
-        let range = match fields.get("range") {
-            None => Range::Day,
-            Some(word) => {
-                let found = Range::ALL.into_iter().find(|range| range.as_str() == word);
-                let words = Range::ALL.map(Range::as_str).join(", ");
-                let expected = || PageError::Invalid(format!("a range is one of {words}"));
-                found.ok_or_else(expected)?
-            }
-        };
+    pub(super) fn parse(fields: &Fields, times: &Times) -> Result<Self, PageError> {
         let channel = fields.get("channel").map(ChannelId::parse).transpose();
         let channel = channel.map_err(|error| PageError::Invalid(error.to_string()))?;
-        // The running quarter of an hour is the last one.
-        let until = quarter_hour(now).plus_micros(QUARTER_HOUR_MICROS);
-        let from = until.plus_micros(-range.micros());
+        let range = range(fields)?;
+        let (from, until) = match range {
+            Some(range) => {
+                // The running quarter of an hour is the last one.
+                let until = quarter_hour(times.now()).plus_micros(QUARTER_HOUR_MICROS);
+                (until.plus_micros(-range.micros()), until)
+            }
+            None => typed(fields, times)?,
+        };
+        let length = until.unix_micros() - from.unix_micros();
         let query = |from, until| StatisticsQuery {
             from,
             until,
@@ -95,9 +99,23 @@ impl Selection {
         };
         Ok(Self {
             range,
-            before: query(from.plus_micros(-range.micros()), from),
+            before: query(from.plus_micros(-length), from),
             query: query(from, until),
         })
+    }
+
+    /// Returns the words for the time and for the one before it.
+    pub(super) fn words(&self) -> (String, String) {
+        self.range.map_or_else(
+            || {
+                let length = "the same length of time".to_owned();
+                ("in the chosen time".to_owned(), length)
+            },
+            |range| {
+                let words = range.words();
+                (format!("in the last {words}"), format!("the {words}"))
+            },
+        )
     }
 
     /// Returns the path of the list of the messages that a number of this page counts. `filter` is
@@ -119,14 +137,47 @@ impl Selection {
     }
 }
 
+/// Returns the range of a query; `None` if it has times instead.
+fn range(fields: &Fields) -> Result<Option<Range>, PageError> {
+    let Some(word) = fields.get("range") else {
+        let is_typed = fields.get("since").is_some() || fields.get("until").is_some();
+        return Ok((!is_typed).then_some(Range::Day));
+    };
+    let found = Range::ALL.into_iter().find(|range| range.as_str() == word);
+    let words = Range::ALL.map(Range::as_str).join(", ");
+    let expected = || PageError::Invalid(format!("a range is one of {words}"));
+    found.map(Some).ok_or_else(expected)
+}
+
+/// Returns the times of a query, widened to quarters of an hour.
+fn typed(fields: &Fields, times: &Times) -> Result<(Timestamp, Timestamp), PageError> {
+    let until = typed_time(fields, "until", times)?.unwrap_or(times.now());
+    let since = typed_time(fields, "since", times)?;
+    let from = quarter_hour(since.unwrap_or(until.plus_micros(-Range::Day.micros())));
+    let last = quarter_hour(until.plus_micros(-1));
+    let until = last.plus_micros(QUARTER_HOUR_MICROS);
+    let length = until.unix_micros() - from.unix_micros();
+    if (1..=MAX_TYPED_MICROS).contains(&length) {
+        Ok((from, until))
+    } else {
+        let expected = "a time ends after it begins, and is at most 92 days long";
+        Err(PageError::Invalid(expected.to_owned()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parse(query: &str) -> Result<Selection, PageError> {
+        let now = Timestamp::parse("2026-11-27T19:07:00Z").unwrap();
+        let times = Times::new("Europe/Berlin", now);
+        Selection::parse(&Fields::parse(query.as_bytes()), &times)
+    }
+
     #[test]
     fn time_ends_with_the_running_quarter_of_an_hour() {
-        let now = Timestamp::parse("2026-11-27T19:07:00Z").unwrap();
-        let selection = Selection::parse(&Fields::default(), now).unwrap();
+        let selection = parse("").unwrap();
         assert_eq!(
             selection.query.from.to_string(),
             "2026-11-26T19:15:00.000000Z"
@@ -136,7 +187,30 @@ mod tests {
             "2026-11-27T19:15:00.000000Z"
         );
         assert_eq!(selection.before.until, selection.query.from);
-        let wrong = Selection::parse(&Fields::parse(b"range=2h"), now);
+        let wrong = parse("range=2h");
         assert!(matches!(wrong, Err(PageError::Invalid(_))));
+    }
+
+    #[test]
+    fn typed_time_is_widened_to_quarters_of_an_hour() {
+        let selection = parse("since=2026-11-01T08%3A07&until=2026-11-01T10%3A15").unwrap();
+        let StatisticsQuery { from, until, .. } = &selection.query;
+        assert_eq!(from.to_string(), "2026-11-01T07:00:00.000000Z");
+        assert_eq!(until.to_string(), "2026-11-01T09:15:00.000000Z");
+        let before = selection.before.from.to_string();
+        assert_eq!(before, "2026-11-01T04:45:00.000000Z");
+        // A range replaces the times of a link.
+        let range = parse("range=7d&since=2026-11-01T08%3A07").unwrap().range;
+        assert_eq!(range, Some(Range::Week));
+        for wrong in [
+            "since=2026-11-02T00%3A00&until=2026-11-01T00%3A00",
+            "since=2026-01-01T00%3A00&until=2026-11-01T00%3A00",
+            "since=soon",
+        ] {
+            assert!(
+                matches!(parse(wrong), Err(PageError::Invalid(_))),
+                "{wrong}"
+            );
+        }
     }
 }

@@ -14,8 +14,11 @@ use super::range::{Range, Selection};
 use super::reports::{self, Reports, SERIES};
 use crate::console::Console;
 use crate::error::PageError;
+use crate::fields::Fields;
 use crate::page::{self, Choice, Page, Section};
 use crate::pages::messages::list::channel_choices;
+use crate::pages::time_form::TimeForm;
+use crate::pages::views::ViewsMenu;
 use crate::plot::bars::Series;
 use crate::time::duration;
 use crate::visit::Visit;
@@ -47,7 +50,12 @@ struct OverviewPage {
     page: Page,
     attention: Attention,
     ranges: Vec<(Choice, String)>,
-    range_words: &'static str,
+    /// The words for the time, and for the one before it.
+    words: (String, String),
+    time_form: TimeForm,
+    views: ViewsMenu,
+    /// The parts of the query that the form of channels keeps.
+    kept: Vec<(&'static str, String)>,
     channels: Vec<Choice>,
     funnel: Funnel,
     reports: Reports,
@@ -62,7 +70,7 @@ struct OverviewPage {
 
 /// Shows the overview.
 pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpResponse, PageError> {
-    let selection = Selection::parse(&visit.query, visit.times.now())?;
+    let selection = Selection::parse(&visit.query, &visit.times)?;
     let statistics = &console.state.statistics;
     let report = console.run(statistics.read(&selection.query)).await?;
     let before = console.run(statistics.read(&selection.before)).await?;
@@ -71,9 +79,27 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
     let total = &report.total;
     let lag = report.lag_seconds.filter(|lag| *lag > SMALL_LAG_SECONDS);
     let query = &visit.query;
+    let (from, until) = (selection.query.from, selection.query.until);
+    let codes = codes::codes(&report, &before.total, integrator(&channels), &selection);
+    let codes = codes::with_newest(&console, &visit, &selection, codes).await;
     let template = OverviewPage {
         ranges: ranges(query, selection.range),
-        range_words: selection.range.words(),
+        words: selection.words(),
+        time_form: TimeForm::new(
+            &visit,
+            "/console/",
+            &["channel"],
+            selection
+                .range
+                .is_none()
+                .then_some((Some(from), Some(until))),
+            (from, until),
+        ),
+        views: ViewsMenu::read(&console, &visit, "").await,
+        kept: ["range", "since", "until"]
+            .into_iter()
+            .filter_map(|name| Some((name, query.get(name)?.to_owned())))
+            .collect(),
         channels: channel_choices(&channels, selection.query.channel.as_ref()),
         funnel: funnel::funnel(total, &before.total, &selection),
         reports: reports::reports(&report, &visit.times),
@@ -82,7 +108,7 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
             .iter()
             .map(|(heading, measured)| (*heading, durations(measured, &report, &visit.times)))
             .collect(),
-        codes: codes::codes(&report, &before.total, integrator(&channels), &selection),
+        codes,
         csv: format!("/console/overview.csv{}", query.query()),
         lag: lag.map(|lag| {
             let seconds = i64::try_from(lag).unwrap_or(i64::MAX);
@@ -101,13 +127,14 @@ fn integrator(channels: &[ChannelWithCredentials]) -> Option<&IntegratorName> {
     channels.iter().all(same).then_some(first)
 }
 
-fn ranges(query: &crate::fields::Fields, chosen: Range) -> Vec<(Choice, String)> {
+fn ranges(query: &Fields, chosen: Option<Range>) -> Vec<(Choice, String)> {
+    let query = query.with("since", None).with("until", None);
     let choice = |range: Range| {
         let query = query.with("range", Some(range.as_str()));
         let choice = Choice {
             value: range.as_str().to_owned(),
             word: range.words().to_owned(),
-            chosen: range == chosen,
+            chosen: Some(range) == chosen,
         };
         (choice, format!("/console/{}", query.query()))
     };

@@ -15,10 +15,10 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use usecases::delivery::DeliveryDependencies;
 use usecases::{
-    AccessControl, AuthenticateCaller, ChannelDirectory, CheckHealth, DeliveryWorker, IngestQueue,
-    ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels, ReadEvents,
-    ReceiveReport, RecipientLinks, RetentionHolds, RuntimeHandle, ShowMessage,
-    SubscriptionStatistics, Throttle,
+    AccessControl, AllowSender, AuthenticateCaller, ChannelDirectory, CheckHealth, DeliveryWorker,
+    IngestQueue, ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels,
+    ReadEvents, ReceiveReport, RecipientLinks, RetentionHolds, RuntimeHandle, SavedViews,
+    ShowMessage, SubscriptionStatistics, Throttle,
 };
 
 use super::installation;
@@ -52,13 +52,16 @@ impl ServerParts<'_> {
                 self.secret.clone(),
                 Arc::new(System),
             )),
-            receive: Arc::new(ReceiveReport::new(
-                queue,
-                self.stores.store(),
-                public_url,
-                Arc::new(System),
-                self.metrics.clone(),
-            )),
+            receive: Arc::new(
+                ReceiveReport::new(
+                    queue,
+                    self.stores.store(),
+                    public_url,
+                    Arc::new(System),
+                    self.metrics.clone(),
+                )
+                .sealing_senders(self.secret.clone()),
+            ),
             metrics: Arc::clone(self.metrics),
         }
     }
@@ -148,10 +151,16 @@ impl ServerParts<'_> {
             channels: Arc::clone(&operator.manage),
             test_channel: Arc::clone(&operator.test_channel),
             directory: Arc::clone(self.directory),
+            views: Arc::new(SavedViews::new(self.stores.store(), Arc::new(System))),
             list: Arc::clone(&operator.list),
             show: Arc::clone(&operator.show),
             recipients: Arc::new(RecipientLinks::new(self.secret.clone(), Arc::new(System))),
             rejections: Arc::clone(&operator.rejections),
+            allow_sender: Arc::new(AllowSender::new(
+                self.stores.store(),
+                Arc::clone(&operator.manage),
+                self.secret.clone(),
+            )),
             subscriptions: Arc::clone(&operator.subscriptions),
             statistics: Arc::clone(&operator.read_statistics),
             events: Arc::clone(&operator.events),
