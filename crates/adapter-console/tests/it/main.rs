@@ -7,5 +7,7 @@ mod headers;
 mod messages;
 mod overview;
 mod pages;
+mod security;
 mod sessions;
 mod site;
+mod views;

@@ -64,6 +64,89 @@ async fn new_channel_receives_a_report_and_its_message_is_found() {
     browser.close().await;
 }
 
+#[tokio::test]
+async fn test_report_of_a_new_channel_leads_to_its_message() {
+    let (_home, server, driver) = console().await;
+    let browser = Browser::open(&driver, "tester", &server).await;
+    browser.sign_in().await;
+    create_channel(&browser).await;
+    // The copied URL is the one that is shown.
+    let copy = "
+        const done = arguments[arguments.length - 1];
+        Object.defineProperty(navigator, 'clipboard', {value: {writeText: async text => done(text)}});
+        document.querySelector('[data-copy=url]').click();";
+    let copied = browser
+        .window
+        .execute_async(copy, Vec::new())
+        .await
+        .unwrap();
+    let url = browser.find("#url").await.text().await.unwrap();
+    assert_eq!(copied.json().as_str(), Some(url.as_str()));
+    browser.visit("/channels/orders").await;
+    browser.press("Send a test report").await;
+    let page = browser.find("main").await.text().await.unwrap();
+    assert!(page.contains("Received"), "{page}");
+    for step in [
+        "Look up the host",
+        "Ask for credentials",
+        "Show the message",
+    ] {
+        assert!(page.contains(step), "{step}: {page}");
+    }
+    browser
+        .find("a.button.primary")
+        .await
+        .click()
+        .await
+        .unwrap();
+    let page = browser.find("main").await.text().await.unwrap();
+    assert!(
+        page.contains("the message of a test of the channel"),
+        "{page}"
+    );
+    assert!(
+        page.contains("Delivered to the recipient's device"),
+        "{page}"
+    );
+    // It counts nowhere.
+    browser.visit("/").await;
+    let page = browser.find("main").await.text().await.unwrap();
+    assert!(page.contains("No message was reported"), "{page}");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn filtered_list_is_saved_as_a_view() {
+    let (_home, server, driver) = console().await;
+    let browser = Browser::open(&driver, "views", &server).await;
+    browser.sign_in().await;
+    browser.visit("/messages?status=failed&range=30d").await;
+    browser
+        .find(".menu-box.end > summary")
+        .await
+        .click()
+        .await
+        .unwrap();
+    browser.fill("view-name", "Failed lately").await;
+    browser.press("Save this view").await;
+    assert!(browser.text().await.contains("The view was saved"));
+    browser.visit("/").await;
+    browser
+        .find(".menu-box.end > summary")
+        .await
+        .click()
+        .await
+        .unwrap();
+    browser.find(".views a").await.click().await.unwrap();
+    browser.find("[name=range]").await;
+    let address = browser.url().await;
+    assert!(
+        address.ends_with("/console/messages?status=failed&range=30d"),
+        "{address}"
+    );
+    browser.close().await;
+}
+
 fn traffic_sid(number: u32) -> String {
     format!("SM{number:032x}")
 }
