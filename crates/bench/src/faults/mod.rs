@@ -16,6 +16,7 @@ mod ledger;
 mod load;
 mod open_load;
 mod proxy;
+mod recount;
 mod report;
 mod scenarios;
 mod store;

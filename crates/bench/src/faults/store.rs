@@ -92,6 +92,13 @@ impl ScenarioStore {
         }
     }
 
+    pub const fn engine(&self) -> DatabaseEngine {
+        match self {
+            Self::File(_) => DatabaseEngine::Sqlite,
+            Self::Server(_) => DatabaseEngine::Postgres,
+        }
+    }
+
     pub fn url(&self) -> String {
         match self {
             Self::File(folder) => {

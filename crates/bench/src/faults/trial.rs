@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use super::ledger::Ledger;
 use super::load::RecordedLoad;
 use super::proxy::{Proxy, ProxyMode};
+use super::recount;
 use super::store::{DatabaseEngine, DurableServer, Lock, ScenarioStore};
 use super::verdict::Verdict;
 use crate::http;
@@ -186,11 +187,16 @@ impl Trial {
         }
     }
 
-    /// Waits until the receiver has stored everything, stops it, and compares.
+    /// Waits until the receiver has stored everything, stops it, and compares the acknowledged
+    /// reports with the stored ones, and the statistics with a recount.
     pub fn settle(&mut self, ledger: &Ledger) -> Result<Verdict> {
         self.receiver.wait_until_drained()?;
         self.receiver.stop()?;
-        Ok(Verdict::compare(ledger, &self.store.stored()?))
+        let mut verdict = Verdict::compare(ledger, &self.store.stored()?);
+        let wrong = recount::wrong_rows(self.store.engine(), &self.store.url())?;
+        let what = format!("{wrong} rows of the statistics differ from a recount");
+        verdict.expect(wrong == 0, what);
+        Ok(verdict)
     }
 }
 

@@ -49,8 +49,10 @@ const TABLES_LOCKED: DatabaseFault = DatabaseFault::Locked("reports_default, mes
 
 /// All scenarios, in the order in which they run.
 #[rustfmt::skip]
-pub static SCENARIOS: [Scenario; 46] = [
+pub static SCENARIOS: [Scenario; 47] = [
     scenario("kill", "killed at random moments", BOTH, BOTH, receiver::killed),
+    scenario("statistics", "killed while counting statistics", BOTH, BOTH,
+        receiver::counting_killed),
     scenario("outage", "database away", SERVER, SERVER, |options| {
         let outage = Outage { lasting: (30.0, 10.0), ..Outage::of(DatabaseFault::Down) };
         outage.run(options)

@@ -12,6 +12,7 @@ use traffic::stream::scramble;
 use super::DEADLINE;
 use crate::faults::ledger::Ledger;
 use crate::faults::load::RecordedLoad;
+use crate::faults::store::DatabaseEngine;
 use crate::faults::trial::{DatabaseFault, Trial, TrialOptions, install, pause};
 use crate::faults::verdict::Verdict;
 
@@ -75,6 +76,47 @@ pub fn replicas(options: &TrialOptions) -> Result<Verdict> {
     let mut verdict = trial.settle(&ledger)?;
     verdict.note("each sent twice");
     verdict.expect_all_accepted_within(DEADLINE);
+    Ok(verdict)
+}
+
+/// Two receivers, or one on SQLite, are killed at random moments while they count statistics.
+pub fn counting_killed(options: &TrialOptions) -> Result<Verdict> {
+    let kills: u16 = options.choose(16, 6);
+    let mut trial = Trial::start(options)?;
+    let mut receivers = vec![trial.installation.public];
+    let mut other = None;
+    if options.engine == DatabaseEngine::Postgres {
+        let installation = Arc::new(install(options, &trial.store.url())?);
+        let mut receiver = installation.receiver(&["serve"]);
+        receiver.start()?;
+        receivers.push(installation.public);
+        other = Some(receiver);
+    }
+    let load = RecordedLoad {
+        receivers,
+        ..trial.load()
+    };
+    let load = load.start();
+    for number in 0..kills {
+        // Long enough to count for a while: a reader looks for reports once a second.
+        thread::sleep(random_pause(options, number, 1_500) + Duration::from_millis(500));
+        let receiver = match &mut other {
+            Some(other) if number % 2 == 0 => other,
+            _ => &mut trial.receiver,
+        };
+        receiver.kill()?;
+        receiver.launch()?;
+    }
+    load.until_acknowledged(1);
+    pause(1.0);
+    let ledger = load.stop()?;
+    if let Some(mut other) = other {
+        other.wait_until_drained()?;
+        other.stop()?;
+    }
+    let mut verdict = trial.settle(&ledger)?;
+    verdict.note(format!("statistics equal a recount; killed {kills} times"));
+    verdict.expect_none_refused();
     Ok(verdict)
 }
 
