@@ -22,6 +22,16 @@ create table statistics_arrivals (
     constraint statistics_arrivals_channel_id_pkey primary key (channel_id)
 ) with (fillfactor = 50);
 
+-- The last batch of counts that each receiver added, so that one whose commit was in doubt can be
+-- repeated.
+create table statistics_writers (
+    writer   uuid not null,
+    number   bigint not null,
+    taken_at timestamptz not null,
+    -- One row per process; target of the upsert.
+    constraint statistics_writers_writer_pkey primary key (writer)
+) with (fillfactor = 50);
+
 -- Up to where the log is counted. Every change of `statistics` locks this row first: of several
 -- readers that start a step from the same position, one applies it.
 create table statistics_position (

@@ -15,6 +15,12 @@ create table statistics_arrivals (
     arrived_at integer not null -- microseconds since 1970
 ) strict, without rowid;
 
+create table statistics_writers (
+    writer   blob not null primary key,
+    number   integer not null,
+    taken_at integer not null -- microseconds since 1970
+) strict, without rowid;
+
 -- Up to where the log is counted.
 create table statistics_position (
     only_row   integer not null primary key default 1 check (only_row = 1),

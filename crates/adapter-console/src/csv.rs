@@ -1,11 +1,9 @@
 //! Lists as CSV.
 
-use std::borrow::Cow;
-
 use actix_web::web::Bytes;
+use usecases::spreadsheet::spreadsheet_cell;
 
-/// Writes rows as CSV. Values come from outside, and spreadsheet programs take cells that begin
-/// with certain characters for formulas, so those get an apostrophe in front.
+/// Writes rows as CSV, in which no cell is a formula.
 pub(crate) struct CsvRows(csv::Writer<Vec<u8>>);
 
 impl CsvRows {
@@ -17,7 +15,7 @@ impl CsvRows {
     /// Adds a row.
     pub(crate) fn row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = T>) {
         let cells = cells.into_iter();
-        let cells = cells.map(|cell| neutralised(cell.as_ref()).into_owned());
+        let cells = cells.map(|cell| spreadsheet_cell(cell.as_ref()).into_owned());
         // Fails only if rows differ in length, which they do not, or the memory cannot be written.
         let _ = self.0.write_record(cells);
     }
@@ -25,15 +23,6 @@ impl CsvRows {
     /// Returns the bytes of all rows.
     pub(crate) fn into_bytes(self) -> Bytes {
         self.0.into_inner().unwrap_or_default().into()
-    }
-}
-
-/// Puts an apostrophe in front of what a spreadsheet would calculate.
-fn neutralised(cell: &str) -> Cow<'_, str> {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
-        Cow::Owned(format!("'{cell}"))
-    } else {
-        Cow::Borrowed(cell)
     }
 }
 

@@ -23,6 +23,7 @@ pub use crate::api::messages::view::{
 pub use crate::api::position::position_text;
 pub use crate::api::rejections::{RejectionList, RejectionView};
 pub use crate::api::statistics::{CountsView, StatisticsView};
+pub use crate::api::statistics_csv::StatisticsLines;
 pub use crate::api::subscriptions::deliveries::{DeliveryList, RetryView};
 pub use crate::api::subscriptions::view::{
     AttemptView, DeliveryView, IssuedSubscriptionView, RateView, RatesView, SubscriptionDetailView,

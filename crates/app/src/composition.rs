@@ -326,7 +326,7 @@ pub fn clearing_up(
     settings: &Settings,
     log: &Arc<LogTailCache>,
     holds: &Arc<RetentionHolds>,
-) -> Vec<BackgroundTask> {
+) -> Result<Vec<BackgroundTask>> {
     let erase = erase_recipient(stores).invalidating(Arc::clone(log));
     let prune = Arc::new(prune(stores, settings, Arc::clone(holds)));
     let partitions = {
@@ -345,11 +345,11 @@ pub fn clearing_up(
     let mut workers = vec![
         partitions,
         erasing(Arc::new(erase)),
-        statistics::task(&stores.store(), settings),
+        statistics::task(&stores.store(), settings)?,
         pruning_sessions(stores),
     ];
     workers.extend(RetentionKind::ALL.map(|kind| pruning(kind, Arc::clone(&prune))));
-    workers
+    Ok(workers)
 }
 
 /// A worker that removes what is too old of a kind.

@@ -10,12 +10,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use usecases::DeliveryWorker;
 
+use crate::low_priority::lower_priority;
+
 /// How often the store is asked for subscriptions that no worker has leased.
 const CLAIM_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The `nice` value of the delivery thread, so that event delivery never competes with ingest.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 15;
 
 /// Delivers events on a low-priority thread until `stop` is cancelled. The returned receiver
 /// completes when the thread has stopped, and fails if it died.
@@ -36,15 +34,6 @@ pub fn start_thread(
             let _ = stopped.send(());
         })?;
     Ok(receiver)
-}
-
-/// Lowers the priority of this thread and of those it starts. Only on Linux: elsewhere it would
-/// be the priority of the whole process.
-fn lower_priority() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::warn!(%error, "event delivery runs at normal priority: it cannot be lowered");
-    }
 }
 
 /// Leases subscriptions and delivers their events until `stop` is cancelled; returns when all

@@ -17,6 +17,7 @@ mod degraded_mode;
 mod event_delivery;
 mod layout;
 mod log_queue;
+mod low_priority;
 mod open_files;
 mod output;
 mod shutdown;

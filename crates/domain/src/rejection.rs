@@ -7,7 +7,18 @@ use crate::{ChannelId, IntegratorName, Timestamp};
 pub const REJECTIONS_KEPT: u32 = 1_000;
 
 /// Why a report was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
 #[strum(serialize_all = "snake_case")]
 pub enum RejectionReason {
     /// The channel requires a signature, which was missing or wrong.

@@ -6,6 +6,7 @@ use std::num::NonZeroU16;
 use async_trait::async_trait;
 use domain::statistics::{Counts, Interval, MessageSummary, StatusChange};
 use domain::{ChannelId, LogPosition, MessageKey, Timestamp};
+use uuid::Uuid;
 
 use crate::StoreError;
 
@@ -57,6 +58,12 @@ pub trait Statistics: Send + Sync {
     /// Adds counts that are not from the log, and leaves the position alone.
     async fn add_statistics(&self, changes: &IntervalCounts) -> Result<(), StoreError>;
 
+    /// Adds a batch of counts that are not from the log, unless it was added before: a batch whose
+    /// outcome is unknown can be repeated. Returns whether it was added. The batches of a writer
+    /// are added in the order of their numbers; a writer that added nothing in the 30 days before
+    /// another batch was taken is forgotten.
+    async fn add_batch(&self, batch: &CountedBatch) -> Result<bool, StoreError>;
+
     /// Removes what the log and the messages can tell again, the position and the last arrivals, in
     /// one step: the counts of messages, and those of reports and of the gaps between them in the
     /// interval of the first report of the log and later ones (`None`: all). Counts of requests
@@ -96,6 +103,27 @@ pub struct ChangePage {
 
 /// Changes of counts by the length of the interval, its start and the channel.
 pub type IntervalCounts = BTreeMap<(Interval, Timestamp, ChannelId), Counts>;
+
+/// Counts of one process since its batch before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountedBatch {
+    /// The process.
+    pub writer: Uuid,
+    /// Counts the batches of the process, from 1.
+    pub number: i64,
+    /// When the process took the counts.
+    pub taken_at: Timestamp,
+    /// The counts.
+    pub counts: IntervalCounts,
+}
+
+impl CountedBatch {
+    /// Returns the time before which a writer must have added its last batch to be forgotten.
+    #[must_use]
+    pub fn forget_before(&self) -> Timestamp {
+        self.taken_at.plus_micros(-30 * 24 * 60 * 60 * 1_000_000)
+    }
+}
 
 /// What a part of the log changes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use domain::statistics::{
-    Counts, Histogram, Interval, MessageCell, MessageSummary, StatusChange, StatusLabel,
+    Counts, Histogram, Interval, MessageCell, MessageSummary, RequestOutcome, StatusChange,
+    StatusLabel,
 };
 use domain::{
     ChannelId, DeliveryStatus, ErrorCode, LogPosition, LoggedReport, MessageKey, ReportedStatus,
@@ -259,6 +260,21 @@ fn cell(name: &str) -> Result<MessageCell, Source> {
     })
 }
 
+fn request_name(outcome: RequestOutcome) -> String {
+    match outcome {
+        RequestOutcome::Authenticated => "authenticated".to_owned(),
+        RequestOutcome::Challenged => "challenged".to_owned(),
+        RequestOutcome::Refused => "refused".to_owned(),
+        RequestOutcome::Rejected(reason) => format!("rejected:{}", reason.as_str()),
+    }
+}
+
+fn request(name: &str) -> Result<RequestOutcome, Source> {
+    let mut outcomes = RequestOutcome::ALL.into_iter();
+    let outcome = outcomes.find(|outcome| request_name(*outcome) == name);
+    outcome.ok_or_else(|| "unknown outcome of requests".into())
+}
+
 /// Returns the value of the column `counts`.
 pub fn to_json(counts: &Counts) -> Result<String, StoreError> {
     let stored = StoredCounts {
@@ -268,7 +284,7 @@ pub fn to_json(counts: &Counts) -> Result<String, StoreError> {
         time_to_read: counts.time_to_read.buckets().collect(),
         reports: names(&counts.reports, |label| label.as_str().to_owned()),
         gaps: counts.gaps.buckets().collect(),
-        requests: names(&counts.requests, |outcome| outcome.as_str().to_owned()),
+        requests: names(&counts.requests, |outcome| request_name(*outcome)),
     };
     serde_json::to_string(&stored).map_err(|error| StoreError::Rejected {
         what: "counts",
@@ -293,7 +309,7 @@ pub fn from_json(text: &str) -> Result<Counts, Source> {
             StatusLabel::from_word(name).ok_or_else(|| "unknown status".into())
         })?,
         gaps: histogram(&stored.gaps),
-        requests: keys(stored.requests, |name| name.parse().map_err(Into::into))?,
+        requests: keys(stored.requests, request)?,
     })
 }
 
@@ -317,8 +333,6 @@ fn histogram(buckets: &BTreeMap<u8, i64>) -> Histogram {
 
 #[cfg(test)]
 mod tests {
-    use domain::statistics::RequestOutcome;
-
     use super::*;
 
     #[test]
@@ -339,7 +353,9 @@ mod tests {
         counts.time_to_delivered.add(3, 9);
         counts.time_to_read.add(45, 1);
         counts.gaps.add(0, 4);
-        counts.requests.insert(RequestOutcome::Challenged, 8);
+        for (n, outcome) in (1..).zip(RequestOutcome::ALL) {
+            counts.requests.insert(outcome, n);
+        }
         assert_eq!(from_json(&to_json(&counts).unwrap()).unwrap(), counts);
         assert_eq!(to_json(&Counts::default()).unwrap(), "{}");
         assert!(from_json(r#"{"messages":{"new":1}}"#).is_err());

@@ -21,6 +21,7 @@ pub mod rejections;
 pub mod retention;
 pub mod runtime;
 pub mod saved_views;
+pub mod spreadsheet;
 pub mod statistics;
 pub mod subscriptions;
 

@@ -125,6 +125,31 @@ async fn overview_says_what_needs_an_operator() {
 }
 
 #[tokio::test]
+async fn challenged_channel_says_how_often_and_since_when() {
+    let site = site::local().await;
+    let admin = site.admin().await;
+    site.add_channel(&channel("1").name("Sales").build()).await;
+    let calls = domain::ChannelCalls {
+        challenged: 900,
+        ..domain::ChannelCalls::default()
+    };
+    site.count_calls("1", calls).await;
+    site.count_challenges("1", 400, NOW - 5 * HOUR).await;
+    site.count_challenges("1", 12, NOW - HOUR).await;
+    for path in ["/console/channels", "/console/channels/1"] {
+        let page = admin.get(path).await.page();
+        assert!(
+            page.contains("twilio asked 412 times since <time"),
+            "{page}"
+        );
+        assert!(page.contains("never came back with valid credentials"));
+    }
+    let page = admin.get("/console/channels/1").await.page();
+    assert!(page.contains("Requests of the last 24 hours"), "{page}");
+    assert!(page.contains("412 requests"), "{page}");
+}
+
+#[tokio::test]
 async fn channel_that_went_silent_needs_an_operator() {
     let site = site::local().await;
     site.add_channel(&channel(CHANNEL).name("Service desk").build())

@@ -13,13 +13,14 @@ use actix_web::{App, web};
 use adapter_console::{ConsoleState, Installation, SettingRow};
 use async_trait::async_trait;
 use domain::access::{ConsoleUrl, OperatorName, Rights, Role, TokenHash};
+use domain::statistics::{Counts, Interval, RequestOutcome, quarter_hour};
 use domain::webhook::AnswerExcerpt;
 use domain::{Channel, ChannelCalls, Credential, PublicUrl, Report};
 use futures_util::future::LocalBoxFuture;
 use ports::channels::Change;
 use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender};
-use ports::{ChannelStore, ReportStore as _, Store};
-use testkit::builders::{channel_id, credential, server_secret};
+use ports::{ChannelStore, ReportStore as _, Statistics as _, Store};
+use testkit::builders::{channel_id, credential, server_secret, time};
 use testkit::clock::{FixedClock, UtcDays};
 use testkit::memory::MemoryStore;
 use testkit::probe::UnresolvedHost;
@@ -217,6 +218,19 @@ impl Site {
     pub(crate) async fn count_calls(&self, id: &str, calls: ChannelCalls) {
         let counted = [(channel_id(id), calls)];
         self.store.count_calls(&counted).await.unwrap();
+    }
+
+    /// Counts requests without credentials to a channel in the quarter of an hour of a time.
+    pub(crate) async fn count_challenges(&self, id: &str, requests: i64, at: i64) {
+        let mut counts = Counts::default();
+        counts.requests.insert(RequestOutcome::Challenged, requests);
+        let key = (
+            Interval::QuarterHour,
+            quarter_hour(time(at)),
+            channel_id(id),
+        );
+        let added = self.store.add_statistics(&[(key, counts)].into()).await;
+        added.unwrap();
     }
 
     /// Returns a channel.

@@ -22,5 +22,6 @@ pub mod rejections;
 pub(crate) mod reveal;
 pub(crate) mod route_access;
 pub mod statistics;
+pub mod statistics_csv;
 pub mod subscriptions;
 pub mod tokens;

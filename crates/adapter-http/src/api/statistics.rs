@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::HttpResponse;
+use actix_web::http::header;
 use actix_web::web::{Data, Query};
-use domain::statistics::{Counts, Histogram, Interval, Outcome};
+use actix_web::{HttpRequest, HttpResponse};
+use domain::statistics::{Counts, Histogram, Interval, Outcome, RequestOutcome};
 use domain::{ChannelId, Timestamp};
 use serde::{Deserialize, Serialize};
 use usecases::statistics::{StatisticsQuery, StatisticsReport};
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 use super::error::{ApiError, ApiResult, valid};
 use super::operator::Operator;
 use super::query::time;
+use super::statistics_csv::StatisticsLines;
 
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
@@ -73,6 +75,21 @@ pub struct CountsView {
     pub reports: BTreeMap<String, i64>,
     /// Time between consecutive reports of a channel, where it began in the interval.
     pub gaps: DurationsView,
+    /// Requests of the integrator. A receiver writes them every few seconds.
+    pub requests: RequestsView,
+}
+
+/// Requests of the integrator by their outcome.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RequestsView {
+    /// With valid credentials, including those whose report was rejected.
+    pub authenticated: i64,
+    /// Without credentials, answered with a challenge. Valid requests of Twilio begin so.
+    pub challenged: i64,
+    /// With wrong credentials.
+    pub refused: i64,
+    /// With valid credentials and a report that was rejected, by the reason.
+    pub rejected: BTreeMap<String, i64>,
 }
 
 /// Messages by their present outcome.
@@ -161,6 +178,22 @@ impl CountsView {
                 .map(|(label, count)| (label.as_str().to_owned(), *count))
                 .collect(),
             gaps: DurationsView::new(&counts.gaps),
+            requests: RequestsView::new(counts),
+        }
+    }
+}
+
+impl RequestsView {
+    fn new(counts: &Counts) -> Self {
+        let rejected = counts.requests.iter().filter_map(|(outcome, requests)| {
+            let reason = outcome.rejection()?;
+            Some((reason.as_str().to_owned(), *requests))
+        });
+        Self {
+            authenticated: counts.requests_with(RequestOutcome::Authenticated),
+            challenged: counts.requests_with(RequestOutcome::Challenged),
+            refused: counts.requests_with(RequestOutcome::Refused),
+            rejected: rejected.collect(),
         }
     }
 }
@@ -190,22 +223,44 @@ pub struct StatisticsParameters {
     /// time by days.
     #[param(format = "date-time")]
     until: Option<String>,
+    /// The format of the answer. Default: `csv` if `Accept` names `text/csv`, otherwise `json`.
+    #[param(inline)]
+    format: Option<StatisticsFormat>,
+    /// What has a line of its own in CSV. Default: `interval`.
+    #[param(inline)]
+    by: Option<StatisticsLines>,
+}
+
+/// A format of statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StatisticsFormat {
+    /// One JSON object.
+    Json,
+    /// CSV with a line of names.
+    Csv,
 }
 
 /// Read statistics
 ///
-/// Counts of messages and reports by interval and by channel.
+/// Counts of messages, reports and requests by interval and by channel.
 #[utoipa::path(
     get, path = "/api/v1/stats",
     operation_id = "read_statistics",
     tag = "statistics",
     params(StatisticsParameters),
-    responses((status = 200, body = StatisticsView)),
+    responses((
+        status = 200,
+        content((StatisticsView = "application/json"), (String = "text/csv")),
+    )),
 )]
 pub(crate) async fn show(
     operator: Data<Operator>,
     query: Query<StatisticsParameters>,
+    request: HttpRequest,
 ) -> ApiResult {
+    let lines = query.by.unwrap_or(StatisticsLines::Interval);
+    let format = query.format.unwrap_or_else(|| accepted_format(&request));
     let statistics = &operator.state.read_statistics;
     let channel = query.channel.as_deref().map(ChannelId::parse).transpose();
     let until = time("until", query.until.as_deref())?;
@@ -219,7 +274,30 @@ pub(crate) async fn show(
     in_order(query.from, query.until)?;
     let report = operator.run(statistics.read(&query)).await?;
     let zone = statistics.calendar().zone();
-    Ok(HttpResponse::Ok().json(StatisticsView::new(&report, zone)))
+    let view = StatisticsView::new(&report, zone);
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((header::VARY, "Accept"));
+    Ok(match format {
+        StatisticsFormat::Json => answer.json(view),
+        StatisticsFormat::Csv => answer
+            .content_type("text/csv; charset=utf-8")
+            .insert_header((
+                header::CONTENT_DISPOSITION,
+                "attachment; filename=\"statistics.csv\"",
+            ))
+            .body(view.to_csv(lines)),
+    })
+}
+
+/// Returns the format that `Accept` names.
+fn accepted_format(request: &HttpRequest) -> StatisticsFormat {
+    let accepted = request.headers().get_all(header::ACCEPT);
+    let mut accepted = accepted.filter_map(|line| line.to_str().ok());
+    if accepted.any(|line| line.to_ascii_lowercase().contains("text/csv")) {
+        StatisticsFormat::Csv
+    } else {
+        StatisticsFormat::Json
+    }
 }
 
 fn in_order(from: Timestamp, until: Timestamp) -> Result<(), ApiError> {

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use domain::statistics::{Interval, MessageSummary, StatusChange};
 use domain::{ChannelId, LogPosition, MessageKey, Timestamp};
 use ports::statistics::{
-    ChangePage, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow, StatisticsStep,
+    ChangePage, CountedBatch, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow,
+    StatisticsStep,
 };
 use ports::{Statistics, StoreError};
 use sql_rows::log::LogSource as _;
@@ -77,6 +78,11 @@ impl Statistics for PostgresStore {
             return Ok(());
         }
         self.in_store_runtime("add statistics", self.try_add_counts(changes))
+            .await
+    }
+
+    async fn add_batch(&self, batch: &CountedBatch) -> Result<bool, StoreError> {
+        self.in_store_runtime("add batch of statistics", self.try_add_batch(batch))
             .await
     }
 

@@ -7,10 +7,10 @@ use domain::statistics::Interval;
 use domain::{ChannelId, LogPosition, Timestamp};
 use ports::StoreError;
 use ports::statistics::{
-    IntervalCounts, LogBegins, StatisticsRange, StatisticsRow, StatisticsStep,
+    CountedBatch, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow, StatisticsStep,
 };
 use sql_rows::statistics::{length, to_json};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::PostgresStore;
 use crate::error::store_error;
@@ -132,6 +132,17 @@ impl PostgresStore {
         transaction.commit().await
     }
 
+    /// Begins a transaction; others that change counts wait until it ends.
+    async fn begin_change(&self) -> Result<Transaction<'_, Postgres>, StoreError> {
+        let begun = self.pool.begin().await;
+        let mut transaction = begun.map_err(store_error(STATISTICS))?;
+        sqlx::query!("select from statistics_position for update")
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(store_error(STATISTICS))?;
+        Ok(transaction)
+    }
+
     pub(super) async fn try_apply_step(
         &self,
         from: Option<LogPosition>,
@@ -161,16 +172,48 @@ impl PostgresStore {
         Ok(true)
     }
 
+    pub(super) async fn try_add_batch(&self, batch: &CountedBatch) -> Result<bool, StoreError> {
+        let mut transaction = self.begin_change().await?;
+        let is_new = is_new_batch(&mut transaction, batch).await;
+        if !is_new.map_err(store_error(STATISTICS))? {
+            return Ok(false);
+        }
+        add(&mut transaction, &batch.counts).await?;
+        let committed = transaction.commit().await;
+        committed.map_err(store_error(STATISTICS))?;
+        Ok(true)
+    }
+
     pub(super) async fn try_add_counts(&self, changes: &IntervalCounts) -> Result<(), StoreError> {
-        let refused = store_error(STATISTICS);
-        let mut transaction = self.pool.begin().await.map_err(refused)?;
-        sqlx::query!("select from statistics_position for update")
-            .fetch_one(&mut *transaction)
-            .await
-            .map_err(store_error(STATISTICS))?;
+        let mut transaction = self.begin_change().await?;
         add(&mut transaction, changes).await?;
         transaction.commit().await.map_err(store_error(STATISTICS))
     }
+}
+
+/// Notes a batch of a writer. Returns `false` if it, or a later one, was noted before.
+async fn is_new_batch(
+    connection: &mut PgConnection,
+    batch: &CountedBatch,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query!(
+        "delete from statistics_writers where taken_at < $1",
+        batch.forget_before().to_date_time(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    let noted = sqlx::query!(
+        "insert into statistics_writers (writer, number, taken_at) values ($1, $2, $3)
+         on conflict (writer) do update
+             set number = excluded.number, taken_at = excluded.taken_at
+             where statistics_writers.number < excluded.number",
+        batch.writer,
+        batch.number,
+        batch.taken_at.to_date_time(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(noted.rows_affected() > 0)
 }
 
 /// Replaces the last arrivals of channels. The caller has locked `statistics_position`.

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use domain::statistics::{Interval, MessageSummary, StatusChange};
 use domain::{ChannelId, LogPosition, MessageKey, Timestamp};
 use ports::statistics::{
-    ChangePage, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow, StatisticsStep,
+    ChangePage, CountedBatch, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow,
+    StatisticsStep,
 };
 use ports::{Statistics, StoreError};
 use sql_rows::log::LogSource as _;
@@ -68,8 +69,17 @@ impl Statistics for SqliteStore {
         from: Option<LogPosition>,
         step: &StatisticsStep,
     ) -> Result<bool, StoreError> {
-        self.in_store_runtime("apply statistics", self.try_apply_step(from, step))
-            .await
+        // A task of the store's runtime, because the reader's thread has a low priority, and every
+        // other writer waits while this one has begun.
+        let (store, step) = (self.clone(), step.clone());
+        let applying = self.runtime.spawn(async move {
+            let applied = store.try_apply_step(from, &step);
+            store.in_store_runtime("apply statistics", applied).await
+        });
+        applying.await.unwrap_or_else(|error| {
+            let why = format!("the task that applies statistics ended: {error}");
+            Err(StoreError::Unavailable(why.into()))
+        })
     }
 
     async fn add_statistics(&self, changes: &IntervalCounts) -> Result<(), StoreError> {
@@ -77,6 +87,11 @@ impl Statistics for SqliteStore {
             return Ok(());
         }
         self.in_store_runtime("add statistics", self.try_add_counts(changes))
+            .await
+    }
+
+    async fn add_batch(&self, batch: &CountedBatch) -> Result<bool, StoreError> {
+        self.in_store_runtime("add batch of statistics", self.try_add_batch(batch))
             .await
     }
 

@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use domain::statistics::Interval;
 use domain::{ChannelId, LogPosition, Timestamp};
 use ports::StoreError;
-use ports::statistics::{IntervalCounts, LogBegins, StatisticsRange, StatisticsStep};
+use ports::statistics::{CountedBatch, IntervalCounts, LogBegins, StatisticsRange, StatisticsStep};
 use sql_rows::corrupt;
 use sql_rows::statistics::{from_json, length, to_json};
 use sqlx::SqliteConnection;
@@ -158,11 +158,48 @@ impl SqliteStore {
         Ok(true)
     }
 
+    pub(super) async fn try_add_batch(&self, batch: &CountedBatch) -> Result<bool, StoreError> {
+        let mut write = self.begin().await.map_err(store_error(STATISTICS))?;
+        let is_new = is_new_batch(&mut write, batch).await;
+        if !is_new.map_err(store_error(STATISTICS))? {
+            write.roll_back().await;
+            return Ok(false);
+        }
+        add(&mut write, &batch.counts).await?;
+        write.commit().await.map_err(store_error(STATISTICS))?;
+        Ok(true)
+    }
+
     pub(super) async fn try_add_counts(&self, changes: &IntervalCounts) -> Result<(), StoreError> {
         let mut write = self.begin().await.map_err(store_error(STATISTICS))?;
         add(&mut write, changes).await?;
         write.commit().await.map_err(store_error(STATISTICS))
     }
+}
+
+/// Notes a batch of a writer. Returns `false` if it, or a later one, was noted before.
+async fn is_new_batch(
+    connection: &mut SqliteConnection,
+    batch: &CountedBatch,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query!(
+        "delete from statistics_writers where taken_at < ?",
+        batch.forget_before().unix_micros(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    let noted = sqlx::query!(
+        "insert into statistics_writers (writer, number, taken_at) values (?, ?, ?)
+         on conflict (writer) do update
+             set number = excluded.number, taken_at = excluded.taken_at
+             where statistics_writers.number < excluded.number",
+        batch.writer,
+        batch.number,
+        batch.taken_at.unix_micros(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(noted.rows_affected() > 0)
 }
 
 async fn set_last_arrivals(
@@ -182,39 +219,49 @@ async fn set_last_arrivals(
     .map(drop)
 }
 
+/// Adds to the counts of intervals, with two statements, however many intervals there are.
 async fn add(
     connection: &mut SqliteConnection,
     changes: &IntervalCounts,
 ) -> Result<(), StoreError> {
-    for ((interval, start, channel), change) in changes {
-        let (length, start) = (length(*interval), start.unix_micros());
-        let stored = sqlx::query_scalar!(
-            "select counts from statistics
-             where length = ? and starts_at = ? and channel_id = ?",
-            length,
-            start,
-            channel.as_str(),
-        )
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(store_error(STATISTICS))?;
+    let keys: Vec<_> = changes
+        .keys()
+        .map(|(interval, start, channel)| {
+            (length(*interval), start.unix_micros(), channel.as_str())
+        })
+        .collect();
+    // Left joins keep the order of the keys: the list is read from its beginning.
+    let stored = sqlx::query_scalar!(
+        r#"select statistics.counts as "counts?"
+           from json_each(?) as wanted
+           left join statistics
+               on statistics.length = wanted.value ->> 0
+               and statistics.starts_at = wanted.value ->> 1
+               and statistics.channel_id = wanted.value ->> 2
+           order by wanted.key"#,
+        json::array(&keys),
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(store_error(STATISTICS))?;
+    let mut rows = Vec::with_capacity(keys.len());
+    for ((key, change), stored) in keys.iter().zip(changes.values()).zip(stored) {
         let stored = stored.as_deref().map(from_json).transpose();
         let mut counts = stored
             .map_err(corrupt(STATISTICS, "counts"))?
             .unwrap_or_default();
         counts.add(change, 1);
-        let counts = to_json(&counts)?;
-        sqlx::query!(
-            "insert into statistics (length, starts_at, channel_id, counts) values (?, ?, ?, ?)
-             on conflict (length, starts_at, channel_id) do update set counts = excluded.counts",
-            length,
-            start,
-            channel.as_str(),
-            counts,
-        )
-        .execute(&mut *connection)
-        .await
-        .map_err(store_error(STATISTICS))?;
+        rows.push((key, to_json(&counts)?));
     }
-    Ok(())
+    sqlx::query!(
+        "insert into statistics (length, starts_at, channel_id, counts)
+         select value ->> '$[0][0]', value ->> '$[0][1]', value ->> '$[0][2]', value ->> 1
+         from json_each(?) where true
+         on conflict (length, starts_at, channel_id) do update set counts = excluded.counts",
+        json::array(&rows),
+    )
+    .execute(connection)
+    .await
+    .map_err(store_error(STATISTICS))
+    .map(drop)
 }

@@ -238,9 +238,12 @@ pub struct StatsArgs {
     /// Until this time. Default: now
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// Show one line per channel, interval or error code
+    /// Show one line per interval, channel or error code, or the requests of each channel
     #[arg(long, value_enum, default_value_t = StatsBy::Interval)]
     pub by: StatsBy,
+    /// Print CSV with all counts of each line
+    #[arg(long)]
+    pub csv: bool,
 }
 
 #[derive(Subcommand, Debug)]
@@ -261,6 +264,8 @@ pub enum StatsBy {
     Channel,
     /// An error code
     Code,
+    /// A channel, with its requests by outcome
+    Request,
 }
 
 #[derive(Subcommand, Debug)]

@@ -5,13 +5,15 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use domain::crypto::ServerSecret;
 use domain::rejection::MaskedFields;
+use domain::statistics::{Interval, QUARTER_HOUR_MICROS, RequestOutcome, quarter_hour};
 use domain::{
     Address, ChannelCalls, ChannelId, ChannelName, CredentialId, IntegratorName, Rejection,
     RejectionReason, Report, Timestamp, WebhookUser,
 };
 use fastrand::Rng;
 use ports::integrator::ParseResult;
-use ports::{Environment as _, RejectionStore, ReportStore, Store};
+use ports::statistics::IntervalCounts;
+use ports::{Calendar, Environment as _, RejectionStore, ReportStore, Statistics, Store};
 use traffic::form::{self, Subject};
 use traffic::history::{HISTORIES, Step, failure, step};
 use usecases::channels::manage::{NewChannel, NewCredential};
@@ -97,7 +99,8 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let stores = Stores::create(settings).await?;
     let secret = settings.server_secret()?;
     let manage = composition::manage_channels(&stores, secret.clone(), settings.public_url()?);
-    let added = add(&manage, &*stores.store(), &secret).await;
+    let calendar = &settings.statistics.time_zone;
+    let added = add(&manage, &*stores.store(), &secret, calendar).await;
     stores.close().await;
     output::line(match added? {
         Some(reports) => format!(
@@ -119,6 +122,7 @@ async fn add(
     manage: &ManageChannels,
     store: &dyn Store,
     secret: &ServerSecret,
+    calendar: &dyn Calendar,
 ) -> Result<Option<usize>> {
     let known = manage.list().await?;
     if known.iter().any(|each| is_demo_channel(&each.channel.id)) {
@@ -128,6 +132,10 @@ async fn add(
     let integrators = composition::integrators();
     let mut random = Rng::with_seed(20_261_122);
     let mut reports = Vec::new();
+    let mut requests = Requests {
+        calendar,
+        counts: IntervalCounts::new(),
+    };
     for channel in &CHANNELS {
         let (id, credential) = add_channel(manage, channel).await?;
         let traffic = traffic(channel, &id, credential, now, &integrators, &mut random);
@@ -137,17 +145,47 @@ async fn add(
                 challenged: 412,
                 ..ChannelCalls::default()
             };
-            store.count_calls(&[(id, challenged)]).await?;
+            store.count_calls(&[(id.clone(), challenged)]).await?;
+            let quarters = (0..24).map(|quarter| now.plus_micros(-quarter * QUARTER_HOUR_MICROS));
+            for (at, count) in quarters.zip([18, 16].into_iter().cycle()) {
+                requests.count(&id, at, RequestOutcome::Challenged, count);
+            }
+            requests.count(&id, now, RequestOutcome::Challenged, 4);
         } else if channel.outside_window_percent > 0 {
             let rejections = rejections(&id, now, secret)?;
             RejectionStore::store_rejections(store, &rejections).await?;
         }
     }
+    for report in &reports {
+        // Twilio sends a request without credentials first.
+        for outcome in [RequestOutcome::Challenged, RequestOutcome::Authenticated] {
+            requests.count(&report.key.channel, report.arrived_at, outcome, 1);
+        }
+    }
+    Statistics::add_statistics(store, &requests.counts).await?;
     reports.sort_by_key(|report| report.arrived_at);
     for batch in reports.chunks(BATCH) {
         ReportStore::record(store, batch).await?;
     }
     Ok(Some(reports.len()))
+}
+
+/// Requests in the statistics.
+struct Requests<'a> {
+    calendar: &'a dyn Calendar,
+    counts: IntervalCounts,
+}
+
+impl Requests<'_> {
+    fn count(&mut self, channel: &ChannelId, at: Timestamp, outcome: RequestOutcome, count: i64) {
+        let quarter = quarter_hour(at);
+        let day = self.calendar.day_start(quarter);
+        for (interval, start) in [(Interval::QuarterHour, quarter), (Interval::Day, day)] {
+            let key = (interval, start, channel.clone());
+            let counts = self.counts.entry(key).or_default();
+            *counts.requests.entry(outcome).or_default() += count;
+        }
+    }
 }
 
 async fn add_channel(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use adapter_http::wire::{CountsView, StatisticsView};
+use adapter_http::wire::{CountsView, StatisticsLines, StatisticsView};
 use anyhow::{Context as _, Result, ensure};
 use domain::{ChannelId, Timestamp};
 use indicatif::ProgressBar;
@@ -43,6 +43,15 @@ pub async fn run(settings: &Settings, json: bool, args: StatsArgs) -> Result<()>
     .await?;
     if json {
         return output::json(&view);
+    }
+    if args.csv {
+        let csv = view.to_csv(match args.by {
+            StatsBy::Interval => StatisticsLines::Interval,
+            StatsBy::Channel | StatsBy::Request => StatisticsLines::Channel,
+            StatsBy::Code => StatisticsLines::Code,
+        });
+        output::line(csv.trim_end());
+        return Ok(());
     }
     print(&view, args.by);
     Ok(())
@@ -111,6 +120,18 @@ fn print(view: &StatisticsView, by: StatsBy) {
             let empty = "no message of this time has an error code";
             output::table(["CODE", "MESSAGES"], rows, empty);
         }
+        StatsBy::Request => {
+            let rows = view.channels.iter();
+            let rows = rows.map(|row| requests(row.channel_id.clone(), &row.counts));
+            let headers = [
+                "CHANNEL",
+                "AUTHENTICATED",
+                "CHALLENGED",
+                "REFUSED",
+                "REJECTED",
+            ];
+            output::table(headers, rows, "no requests arrived in this time");
+        }
     }
     if let Some(seconds) = view.lag_seconds.filter(|seconds| *seconds > 60) {
         output::hint(format!(
@@ -118,6 +139,18 @@ fn print(view: &StatisticsView, by: StatsBy) {
             seconds / 60
         ));
     }
+}
+
+fn requests(name: String, counts: &CountsView) -> Vec<String> {
+    let requests = &counts.requests;
+    let numbers = [
+        requests.authenticated,
+        requests.challenged,
+        requests.refused,
+        requests.rejected.values().sum(),
+    ];
+    let numbers = numbers.into_iter().map(|number| number.to_string());
+    [name].into_iter().chain(numbers).collect()
 }
 
 fn headers(first: &'static str) -> impl Iterator<Item = &'static str> {

@@ -190,8 +190,11 @@ async fn statistics_are_counted_and_shown(
 ) {
     let (home, server) = with_messages_on(engine, "serve").await;
     let path = "/api/v1/stats?from=2026-01-01T00:00:00Z&until=2999-01-01T00:00:00Z";
-    let counted = async || server.get(path).await.1["total"]["messages"] == 3;
-    until("three messages are counted", counted).await;
+    let counted = async || {
+        let total = &server.get(path).await.1["total"];
+        total["messages"] == 3 && total["requests"]["authenticated"] == 4
+    };
+    until("three messages and four requests are counted", counted).await;
     let (_, answered) = server.get(path).await;
     assert_eq!(answered["lag_seconds"], Value::Null);
     assert_eq!(answered["total"]["outcomes"]["failed"], 1);
@@ -200,6 +203,13 @@ async fn statistics_are_counted_and_shown(
     assert_eq!(home.json(line), answered);
     let table = home.run(&format!("{line} --by channel"));
     assert!(table.contains(CHANNEL), "{table}");
+    let table = home.run(&format!("{line} --by request"));
+    assert!(table.contains("AUTHENTICATED"), "{table}");
+    let csv = server
+        .get_text(&format!("{path}&format=csv&by=channel"))
+        .await;
+    assert_eq!(home.run(&format!("{line} --by channel --csv")), csv);
+    assert!(csv.starts_with("channel_id,messages,"), "{csv}");
     home.fails(
         "stats --from 2026-02-01T00:00:00Z --until 2026-01-01T00:00:00Z",
         1,

@@ -282,11 +282,16 @@ impl Server {
         (status, answer.json().await.unwrap_or(Value::Null))
     }
 
+    /// Sends a GET request to the operator's API and returns the text of the answer.
+    pub async fn get_text(&self, path: &str) -> String {
+        let request = client().get(format!("{}{path}", self.operator));
+        let answer = request.bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+        answer.text().await.unwrap()
+    }
+
     /// Returns the value of a metric without labels.
     pub async fn metric(&self, name: &str) -> f64 {
-        let request = client().get(format!("{}/metrics", self.operator));
-        let answer = request.bearer_auth(ADMIN_TOKEN).send().await.unwrap();
-        let metrics = answer.text().await.unwrap();
+        let metrics = self.get_text("/metrics").await;
         let mut lines = metrics.lines();
         let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         let value = value.unwrap_or_else(|| panic!("there is no {name}: {metrics}"));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{DeliveryStatus, ErrorCode, ReportedStatus};
+use crate::{DeliveryStatus, ErrorCode, RejectionReason, ReportedStatus};
 
 use super::Histogram;
 
@@ -121,43 +121,38 @@ impl StatusLabel {
 
 /// What happened to a request of an integrator. The report log does not have these counts: the
 /// receiver adds them.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    strum::EnumString,
-    strum::IntoStaticStr,
-)]
-#[strum(serialize_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RequestOutcome {
-    /// It had valid credentials.
+    /// It had valid credentials. Those whose report was rejected are counted here, too.
     Authenticated,
     /// It had no credentials, and got a challenge.
     Challenged,
     /// It had wrong credentials.
     Refused,
-    /// It had valid credentials and an invalid report.
-    Rejected,
+    /// It had valid credentials, and its report was rejected.
+    Rejected(RejectionReason),
 }
 
 impl RequestOutcome {
     /// All outcomes.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 3 + RejectionReason::ALL.len()] = [
         Self::Authenticated,
         Self::Challenged,
         Self::Refused,
-        Self::Rejected,
+        Self::Rejected(RejectionReason::SignatureMismatch),
+        Self::Rejected(RejectionReason::ChannelDisabled),
+        Self::Rejected(RejectionReason::InvalidReport),
+        Self::Rejected(RejectionReason::SenderNotAllowed),
+        Self::Rejected(RejectionReason::RefusedByStore),
     ];
 
-    /// Returns the name used in output and tables.
+    /// Returns the reason if the report was rejected.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
+    pub const fn rejection(self) -> Option<RejectionReason> {
+        match self {
+            Self::Rejected(reason) => Some(reason),
+            Self::Authenticated | Self::Challenged | Self::Refused => None,
+        }
     }
 }
 
@@ -212,6 +207,22 @@ impl Counts {
         let cells = self.messages.iter();
         cells
             .filter(|(cell, _)| cell.outcome() == outcome)
+            .map(|(_, count)| *count)
+            .sum()
+    }
+
+    /// Returns how many requests had an outcome.
+    #[must_use]
+    pub fn requests_with(&self, outcome: RequestOutcome) -> i64 {
+        self.requests.get(&outcome).copied().unwrap_or_default()
+    }
+
+    /// Returns how many requests had valid credentials and a report that was rejected.
+    #[must_use]
+    pub fn rejected_requests(&self) -> i64 {
+        let rejected = self.requests.iter();
+        rejected
+            .filter(|(outcome, _)| outcome.rejection().is_some())
             .map(|(_, count)| *count)
             .sum()
     }
@@ -274,8 +285,12 @@ mod tests {
         {
             assert_eq!(StatusLabel::from_word(label.as_str()), Some(label));
         }
-        for outcome in RequestOutcome::ALL {
-            assert_eq!(outcome.as_str().parse(), Ok(outcome));
-        }
+    }
+
+    #[test]
+    fn every_rejection_is_an_outcome_of_requests() {
+        let rejections = RequestOutcome::ALL.into_iter();
+        let reasons = rejections.filter_map(RequestOutcome::rejection);
+        assert!(reasons.eq(RejectionReason::ALL));
     }
 }

@@ -49,7 +49,8 @@ pub struct MessageSummary {
     failed: bool,
     delivered_at: Option<Timestamp>,
     read_at: Option<Timestamp>,
-    error: Option<(Timestamp, ErrorCode)>,
+    /// Boxed, because few messages have one and readers remember many messages.
+    error: Option<Box<(Timestamp, ErrorCode)>>,
 }
 
 impl MessageSummary {
@@ -88,7 +89,7 @@ impl MessageSummary {
             failed: any(DeliveryStatus::is_failure),
             delivered_at: state.timeline().first(DeliveryStatus::Delivered),
             read_at: state.timeline().first(DeliveryStatus::Read),
-            error: error.map(|error| (error.reported_at, error.error.code.clone())),
+            error: error.map(|error| Box::new((error.reported_at, error.error.code.clone()))),
         }
     }
 
@@ -108,7 +109,7 @@ impl MessageSummary {
             _ => {}
         }
         if let Some(code) = change.error.as_ref().filter(|_| status.is_failure()) {
-            let error = (at, code.clone());
+            let error = Box::new((at, code.clone()));
             if self.error.as_ref().is_none_or(|first| error < *first) {
                 self.error = Some(error);
             }
@@ -162,7 +163,7 @@ impl MessageSummary {
     /// Returns the code of its error.
     #[must_use]
     pub fn error_code(&self) -> Option<&ErrorCode> {
-        self.error.as_ref().map(|(_, code)| code)
+        self.error.as_ref().map(|error| &error.1)
     }
 
     /// Returns whether it is listed as a problem: failed, undelivered or contradicted.

@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use domain::statistics::{Counts, Interval, MessageSummary, StatusChange};
 use domain::{ChannelId, LogPosition, MessageKey, Timestamp};
 use ports::statistics::{
-    ChangePage, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow, StatisticsStep,
+    ChangePage, CountedBatch, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow,
+    StatisticsStep,
 };
 use ports::{Statistics, StoreError};
+use uuid::Uuid;
 
 use super::MemoryStore;
 use super::reports::Reports;
@@ -18,6 +20,8 @@ use super::reports::Reports;
 pub(super) struct StoredStatistics {
     position: Option<LogPosition>,
     last_arrivals: BTreeMap<ChannelId, Timestamp>,
+    /// The number and the time of the last batch of each writer.
+    writers: BTreeMap<Uuid, (i64, Timestamp)>,
     counts: BTreeMap<(Interval, Timestamp, ChannelId), Counts>,
 }
 
@@ -134,6 +138,22 @@ impl Statistics for MemoryStore {
     async fn add_statistics(&self, changes: &IntervalCounts) -> Result<(), StoreError> {
         self.open()?.statistics.add(changes);
         Ok(())
+    }
+
+    async fn add_batch(&self, batch: &CountedBatch) -> Result<bool, StoreError> {
+        let statistics = &mut self.open()?.statistics;
+        let forget_before = batch.forget_before();
+        let writers = &mut statistics.writers;
+        writers.retain(|_, (_, taken_at)| *taken_at >= forget_before);
+        if writers
+            .get(&batch.writer)
+            .is_some_and(|(number, _)| *number >= batch.number)
+        {
+            return Ok(false);
+        }
+        writers.insert(batch.writer, (batch.number, batch.taken_at));
+        statistics.add(&batch.counts);
+        Ok(true)
     }
 
     async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError> {

@@ -1,10 +1,12 @@
-//! Counts the unsuccessful calls of a channel. The counters are part of the directory, so there are
+//! Counts the calls of a channel. The counters are part of the directory, so there are
 //! as many as channels.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use domain::statistics::RequestOutcome;
 use domain::{ChannelCalls, RejectionReason, Timestamp};
 
 /// Rejections of a channel that are stored per second; the others are only counted.
@@ -73,6 +75,8 @@ pub(crate) struct CallCounters {
     rejected: AtomicU64,
     /// In microseconds; 0 for never.
     last_refused_at: AtomicI64,
+    /// For statistics: how many requests had each of [`RequestOutcome::ALL`].
+    requests: [AtomicU64; RequestOutcome::ALL.len()],
     /// Not locked by reports that are recorded.
     recent: Mutex<Recent>,
 }
@@ -90,13 +94,20 @@ struct Recent {
 }
 
 impl CallCounters {
+    /// Counts a request with valid credentials.
+    pub(crate) fn authenticated(&self) {
+        self.count(RequestOutcome::Authenticated);
+    }
+
     /// Counts a request without credentials.
     pub(crate) fn challenged(&self) {
+        self.count(RequestOutcome::Challenged);
         self.challenged.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a request with wrong credentials.
     pub(crate) fn refused(&self, now: Timestamp) {
+        self.count(RequestOutcome::Refused);
         self.refused.fetch_add(1, Ordering::Relaxed);
         self.last_refused_at
             .fetch_max(now.unix_micros(), Ordering::Relaxed);
@@ -105,6 +116,7 @@ impl CallCounters {
     /// Counts a rejected report. If it should be stored, returns how many were only counted since
     /// the last stored one.
     pub(crate) fn rejected(&self, reason: RejectionReason, now: Instant) -> Option<u64> {
+        self.count(RequestOutcome::Rejected(reason));
         self.rejected.fetch_add(1, Ordering::Relaxed);
         if let Some(problem) = ChannelProblem::of(reason) {
             self.add_problem(problem, now);
@@ -122,6 +134,23 @@ impl CallCounters {
             recent.omitted += 1;
             None
         }
+    }
+
+    fn count(&self, outcome: RequestOutcome) {
+        let mut counters = RequestOutcome::ALL.iter().zip(&self.requests);
+        if let Some((_, counter)) = counters.find(|(each, _)| **each == outcome) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns and resets how many requests had which outcome.
+    pub(crate) fn take_requests(&self) -> BTreeMap<RequestOutcome, i64> {
+        let counters = RequestOutcome::ALL.into_iter().zip(&self.requests);
+        let counted = counters.filter_map(|(outcome, counter)| {
+            let requests = counter.swap(0, Ordering::Relaxed);
+            (requests > 0).then(|| (outcome, i64::try_from(requests).unwrap_or(i64::MAX)))
+        });
+        counted.collect()
     }
 
     /// Returns whether a rejection at `now` would be stored, and may be logged.
@@ -226,6 +255,9 @@ mod tests {
         let found = counters.problems(later);
         assert_eq!(found, [(ChannelProblem::Disabled, 712)]);
         assert_eq!(counters.problems(later + PROBLEM_SHOWN), []);
+        let rejected = RequestOutcome::Rejected(RejectionReason::ChannelDisabled);
+        assert_eq!(counters.take_requests(), [(rejected, 712)].into());
+        assert_eq!(counters.take_requests(), BTreeMap::new());
         counters.settings_changed();
         assert_eq!(counters.problems(later), []);
     }

@@ -1,12 +1,13 @@
 //! All channels with their credentials, in memory: authenticating a caller does not read the store.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use domain::crypto::{CredentialHash, ServerSecret};
+use domain::statistics::RequestOutcome;
 use domain::{Channel, ChannelId, CredentialId, Timestamp};
 use ports::error::Source;
 use ports::{ChannelSnapshot, ChannelStore, ChannelWithCredentials, Metrics, StoreError};
@@ -281,6 +282,16 @@ impl ChannelDirectory {
             }
         }
         written
+    }
+
+    /// Takes out how many requests of each channel had which outcome since the last call.
+    pub(crate) fn take_requests(&self) -> Vec<(ChannelId, BTreeMap<RequestOutcome, i64>)> {
+        let loaded = self.channels.load();
+        let counted = loaded.channels.iter().filter_map(|(id, known)| {
+            let requests = known.calls.take_requests();
+            (!requests.is_empty()).then(|| (id.clone(), requests))
+        });
+        counted.collect()
     }
 
     /// Returns the settings that cost channels reports in the last ten minutes, and how many.

@@ -95,11 +95,15 @@ impl AuthenticateCaller {
                 },
                 Some(channel),
             ) => {
+                let is_test = channel.is_for_test(credential);
+                if !is_test {
+                    channel.calls.authenticated();
+                }
                 self.directory.record_use(&channel, credential, now);
                 Authentication::AuthenticatedCaller(AuthenticatedCaller {
-                    is_test: channel.is_for_test(credential),
                     channel,
                     credential,
+                    is_test,
                     presented,
                 })
             }

@@ -7,9 +7,11 @@
 mod read;
 mod reader;
 mod rebuild;
+mod requests;
 mod summaries;
 mod tally;
 
 pub use read::{CountedChannel, ReadStatistics, StatisticsQuery, StatisticsReport};
 pub use reader::{Progress, StatisticsReader};
 pub use rebuild::RebuildStatistics;
+pub use requests::CountRequests;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use domain::statistics::{Counts, Interval};
+use domain::statistics::{Counts, Interval, RequestOutcome};
 use domain::{ChannelId, LogPosition, Timestamp};
 use ports::statistics::StatisticsRange;
 use ports::{Calendar, Environment, EventLog, Statistics, StoreError};
@@ -61,6 +61,8 @@ pub struct CountedChannel {
     pub total: Counts,
     /// Its reports in each interval that has any, by its start.
     pub reports: BTreeMap<Timestamp, i64>,
+    /// The start of the first interval with a request that was challenged.
+    pub challenged_since: Option<Timestamp>,
 }
 
 impl ReadStatistics {
@@ -124,7 +126,11 @@ impl ReadStatistics {
                     channel: row.channel,
                     total: Counts::default(),
                     reports: BTreeMap::new(),
+                    challenged_since: None,
                 });
+            if row.counts.requests_with(RequestOutcome::Challenged) > 0 {
+                counted.challenged_since.get_or_insert(row.start);
+            }
             counted.total.add(&row.counts, 1);
             counted
                 .reports

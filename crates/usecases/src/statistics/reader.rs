@@ -1,6 +1,6 @@
 //! Follows the report log and keeps the statistics current.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use ports::statistics::StatisticsStep;
 use ports::{Calendar, EventLog, Statistics, StoreError};
 use tokio::sync::Mutex;
 
-use super::summaries::RecentSummaries;
+use super::summaries::{DigestSet, RecentSummaries};
 use super::tally::Tally;
 
 /// Reports per step: enough that the cost of a transaction does not matter.
@@ -102,17 +102,19 @@ impl StatisticsReader {
         let mut changes = page.changes;
         changes.retain(|change| !change.key.sid.is_test());
         for (key, summary) in self.unknown(state, &changes, started_at).await? {
-            state.recent.insert(key, summary);
+            let digest = state.recent.digest(&key);
+            state.recent.insert(digest, summary);
         }
         let channels: BTreeSet<_> = changes.iter().map(|it| &it.key.channel).collect();
         self.read_last_arrivals(state, &channels).await?;
         let mut tally = Tally::after(&*self.calendar, std::mem::take(&mut state.last_arrivals));
         for change in &changes {
-            let before = state.recent.take(&change.key);
-            let after = tally.count(before.as_ref(), change);
-            state.recent.insert(change.key.clone(), after);
+            let digest = state.recent.digest(&change.key);
+            let before = state.recent.take(digest);
+            let after = tally.count(before, change);
+            state.recent.insert(digest, after);
         }
-        state.last_arrivals = tally.take_last_arrivals();
+        state.last_arrivals = tally.last_arrivals();
         let arrivals = channels.iter().filter_map(|channel| {
             let at = state.last_arrivals.get(*channel)?;
             Some(((*channel).clone(), *at))
@@ -164,11 +166,13 @@ impl StatisticsReader {
         changes: &[StatusChange],
         started_at: LogPosition,
     ) -> Result<Vec<(domain::MessageKey, domain::statistics::MessageSummary)>, StoreError> {
-        let mut seen = HashSet::with_capacity(changes.len());
+        let mut seen = DigestSet::default();
         let unknown: Vec<StatusChange> = changes
             .iter()
-            .filter(|change| seen.insert(&change.key))
-            .filter(|change| !state.recent.contains(&change.key))
+            .filter(|change| {
+                let digest = state.recent.digest(&change.key);
+                seen.insert(digest) && !state.recent.contains(digest)
+            })
             .filter(|change| change.revision > 1 || change.position <= started_at)
             .cloned()
             .collect();

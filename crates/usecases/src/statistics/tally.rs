@@ -1,6 +1,6 @@
 //! Adds up what reports change in the counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::statistics::{
     Counts, Histogram, Interval, MessageSummary, StatusChange, StatusLabel, quarter_hour,
@@ -12,10 +12,16 @@ use ports::statistics::IntervalCounts;
 /// The changes of counts by a part of the log.
 pub(super) struct Tally<'a> {
     calendar: &'a dyn Calendar,
+    /// By channel, because most reports are counted where the one before was.
+    channels: HashMap<ChannelId, ChannelTally>,
+}
+
+#[derive(Default)]
+struct ChannelTally {
+    /// When the last report arrived, as far as it is known.
+    last_arrival: Option<Timestamp>,
     /// Changes by quarter of an hour.
-    quarters: IntervalCounts,
-    /// When the last report of each channel arrived, as far as it is known.
-    last_arrivals: BTreeMap<ChannelId, Timestamp>,
+    quarters: BTreeMap<Timestamp, Counts>,
 }
 
 impl<'a> Tally<'a> {
@@ -28,10 +34,16 @@ impl<'a> Tally<'a> {
         calendar: &'a dyn Calendar,
         last_arrivals: BTreeMap<ChannelId, Timestamp>,
     ) -> Self {
+        let channels = last_arrivals.into_iter().map(|(channel, at)| {
+            let tally = ChannelTally {
+                last_arrival: Some(at),
+                ..ChannelTally::default()
+            };
+            (channel, tally)
+        });
         Self {
             calendar,
-            quarters: IntervalCounts::new(),
-            last_arrivals,
+            channels: channels.collect(),
         }
     }
 
@@ -39,75 +51,83 @@ impl<'a> Tally<'a> {
     /// report of the message. Returns the message after it.
     pub(super) fn count(
         &mut self,
-        before: Option<&MessageSummary>,
+        before: Option<MessageSummary>,
         change: &StatusChange,
     ) -> MessageSummary {
-        let channel = &change.key.channel;
-        let reports = &mut self.counts(channel, change.arrived_at).reports;
+        let channel = self.channel(&change.key.channel);
+        let reports = &mut channel.counts(change.arrived_at).reports;
         *reports.entry(StatusLabel::of(&change.status)).or_default() += 1;
-        self.count_gap(channel, change.arrived_at);
-        let after = before.map_or_else(
-            || MessageSummary::begin(change),
-            |before| before.with(change),
-        );
-        if before != Some(&after) {
-            if let Some(before) = before {
-                self.add(channel, before, -1);
-            }
-            self.add(channel, &after, 1);
+        channel.count_gap(change.arrived_at);
+        let Some(before) = before else {
+            let first = MessageSummary::begin(change);
+            channel.add(&first, 1);
+            return first;
+        };
+        let after = before.with(change);
+        if before != after {
+            channel.add(&before, -1);
+            channel.add(&after, 1);
         }
         after
     }
 
-    /// Counts the time since the last report of the channel. A report that arrived before it ends
-    /// no gap: it was recorded late, by another receiver or from the journal.
-    fn count_gap(&mut self, channel: &ChannelId, at: Timestamp) {
-        let Some(last) = self.last_arrivals.get_mut(channel) else {
-            self.last_arrivals.insert(channel.clone(), at);
-            return;
-        };
-        if at >= *last {
-            let begin = std::mem::replace(last, at);
-            let bucket = Histogram::bucket_of(at.unix_micros() - begin.unix_micros());
-            self.counts(channel, begin).gaps.add(bucket, 1);
-        }
-    }
-
     /// Counts a message without a report.
     pub(super) fn add_message(&mut self, channel: &ChannelId, message: &MessageSummary) {
-        self.add(channel, message, 1);
+        self.channel(channel).add(message, 1);
     }
 
-    fn add(&mut self, channel: &ChannelId, message: &MessageSummary, factor: i64) {
-        let counts = self.counts(channel, message.first_reported_at());
-        message.add_to(counts, factor);
+    fn channel(&mut self, id: &ChannelId) -> &mut ChannelTally {
+        // An entry would need a copy of the id, even of a known channel.
+        if !self.channels.contains_key(id) {
+            self.channels.insert(id.clone(), ChannelTally::default());
+        }
+        self.channels.get_mut(id).expect("it was inserted above")
     }
 
-    fn counts(&mut self, channel: &ChannelId, at: Timestamp) -> &mut Counts {
-        let key = (Interval::QuarterHour, quarter_hour(at), channel.clone());
-        self.quarters.entry(key).or_default()
-    }
-
-    /// Takes out when the last report of each channel arrived.
-    pub(super) fn take_last_arrivals(&mut self) -> BTreeMap<ChannelId, Timestamp> {
-        std::mem::take(&mut self.last_arrivals)
+    /// Returns when the last report of each channel arrived.
+    pub(super) fn last_arrivals(&self) -> BTreeMap<ChannelId, Timestamp> {
+        let channels = self.channels.iter();
+        channels
+            .filter_map(|(id, tally)| Some((id.clone(), tally.last_arrival?)))
+            .collect()
     }
 
     /// Returns the changes by quarter of an hour and by day. A day of the calendar begins with a
     /// quarter of an hour, whatever the time zone.
     pub(super) fn into_counts(self) -> IntervalCounts {
-        let mut days = IntervalCounts::new();
-        for ((_, start, channel), counts) in &self.quarters {
-            let key = (
-                Interval::Day,
-                self.calendar.day_start(*start),
-                channel.clone(),
-            );
-            days.entry(key).or_default().add(counts, 1);
+        let mut all = IntervalCounts::new();
+        for (channel, tally) in self.channels {
+            for (start, counts) in tally.quarters {
+                let day = self.calendar.day_start(start);
+                let day = all.entry((Interval::Day, day, channel.clone()));
+                day.or_default().add(&counts, 1);
+                all.insert((Interval::QuarterHour, start, channel.clone()), counts);
+            }
         }
-        let mut all = self.quarters;
-        all.extend(days);
         all.retain(|_, counts| !counts.is_empty());
         all
+    }
+}
+
+impl ChannelTally {
+    fn add(&mut self, message: &MessageSummary, factor: i64) {
+        message.add_to(self.counts(message.first_reported_at()), factor);
+    }
+
+    /// Counts the time since the last report. A report that arrived before it ends no gap: it was
+    /// recorded late, by another receiver or from the journal.
+    fn count_gap(&mut self, at: Timestamp) {
+        let last = self.last_arrival;
+        if last.is_none_or(|last| last <= at) {
+            self.last_arrival = Some(at);
+        }
+        if let Some(begin) = last.filter(|last| *last <= at) {
+            let bucket = Histogram::bucket_of(at.unix_micros() - begin.unix_micros());
+            self.counts(begin).gaps.add(bucket, 1);
+        }
+    }
+
+    fn counts(&mut self, at: Timestamp) -> &mut Counts {
+        self.quarters.entry(quarter_hour(at)).or_default()
     }
 }

@@ -6,6 +6,7 @@ mod allow_sender;
 mod channel_test;
 mod directory;
 mod manage;
+mod requests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

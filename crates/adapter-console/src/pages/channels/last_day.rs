@@ -1,6 +1,6 @@
 //! What arrived on each channel within the last 24 hours.
 
-use domain::statistics::{Outcome, QUARTER_HOUR_MICROS, quarter_hour};
+use domain::statistics::{Outcome, QUARTER_HOUR_MICROS, RequestOutcome, quarter_hour};
 use domain::{ChannelId, ErrorCode, Timestamp};
 use usecases::statistics::{CountedChannel, StatisticsQuery, StatisticsReport};
 
@@ -46,6 +46,27 @@ impl LastDay {
         let reports = self.of(id)?.reports.iter();
         let last = reports.rev().find(|(_, count)| **count > 0);
         last.map(|(start, _)| *start)
+    }
+
+    /// Returns how many requests without credentials reached a channel, and about since when; `None`
+    /// if there were none.
+    pub(crate) fn challenges(&self, id: &ChannelId) -> Option<(u64, Timestamp)> {
+        let counted = self.of(id)?;
+        let requests = counted.total.requests_with(RequestOutcome::Challenged);
+        Some((unsigned(requests), counted.challenged_since?))
+    }
+
+    /// Returns the requests to a channel by their outcome: with valid credentials, without any,
+    /// with wrong ones, and rejected. `None` if there were none.
+    pub(crate) fn requests(&self, id: &ChannelId) -> Option<[u64; 4]> {
+        let total = &self.of(id)?.total;
+        let requests = [
+            total.requests_with(RequestOutcome::Authenticated),
+            total.requests_with(RequestOutcome::Challenged),
+            total.requests_with(RequestOutcome::Refused),
+            total.rejected_requests(),
+        ];
+        (!total.requests.is_empty()).then(|| requests.map(unsigned))
     }
 
     /// Returns whether a channel that was in use lately has received nothing for some hours, which

@@ -48,7 +48,8 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
         let calls = console
             .run(console.state.channels.calls(&channel.id))
             .await?;
-        let activity = Activity::new(found, calls, day.last_report(&channel.id));
+        let activity = Activity::new(found, calls, day.last_report(&channel.id))
+            .with_challenges(day.challenges(&channel.id));
         let state = ChannelState::of(found, &activity, visit.times.now());
         rows.push(Row {
             path: super::path(&channel.id),

@@ -65,6 +65,8 @@ struct ChannelPage {
     created: Html,
     updated: Html,
     calls: [String; 3],
+    /// Requests of the last 24 hours by their outcome.
+    requests: Option<[String; 4]>,
     may_change: bool,
 }
 
@@ -82,7 +84,8 @@ pub(crate) async fn show(
     let warnings = console.state.rejections.warnings(&found, now);
     let warnings = console.run(warnings).await?;
     let day = LastDay::read(&console, &visit).await;
-    let activity = Activity::new(&found, calls, day.last_report(&id));
+    let activity =
+        Activity::new(&found, calls, day.last_report(&id)).with_challenges(day.challenges(&id));
     let state = ChannelState::of(&found, &activity, now);
     let channel = &found.channel;
     let url = manage.callback_url(channel).ok();
@@ -120,6 +123,9 @@ pub(crate) async fn show(
             count(calls.refused, "request", "requests"),
             count(calls.rejected, "report", "reports"),
         ],
+        requests: day
+            .requests(&id)
+            .map(|requests| requests.map(|number| count(number, "request", "requests"))),
         may_change: visit.viewer.may(Permission::Change),
         page: visit.page(channel.name.to_string(), Section::Channels),
         id: id.to_string(),

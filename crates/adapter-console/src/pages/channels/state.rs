@@ -16,6 +16,8 @@ pub(crate) struct Activity {
     calls: ChannelCalls,
     /// When it was last called with valid credentials.
     pub(crate) last: Option<Timestamp>,
+    /// How many requests of the last 24 hours had no credentials, and since when.
+    challenges: Option<(u64, Timestamp)>,
 }
 
 impl Activity {
@@ -31,7 +33,18 @@ impl Activity {
             .iter()
             .filter_map(|each| each.last_used_at);
         let last = used.chain(last_report).max();
-        Self { calls, last }
+        Self {
+            calls,
+            last,
+            challenges: None,
+        }
+    }
+
+    /// Adds how many requests of the last 24 hours had no credentials, and since when.
+    #[must_use]
+    pub(crate) const fn with_challenges(mut self, challenges: Option<(u64, Timestamp)>) -> Self {
+        self.challenges = challenges;
+        self
     }
 }
 
@@ -57,7 +70,7 @@ pub(crate) enum ChannelState {
 impl ChannelState {
     /// Returns the state of a channel.
     pub(crate) fn of(found: &ChannelWithCredentials, activity: &Activity, now: Timestamp) -> Self {
-        let Activity { calls, last } = activity;
+        let Activity { calls, last, .. } = activity;
         if !found.channel.enabled {
             return Self::Off;
         }
@@ -98,6 +111,11 @@ impl ChannelState {
     ) -> Html {
         let calls = &activity.calls;
         let integrator = found.channel.integrator.as_str();
+        if self == Self::ChallengedOnly
+            && let Some((requests, since)) = activity.challenges
+        {
+            return challenged(integrator, requests, &times.minute(since));
+        }
         let text = match self {
             Self::Off => "Reports are refused and kept as rejections.".to_owned(),
             Self::NoCredential => "Every call is answered 401. Make a new credential.".to_owned(),
@@ -120,6 +138,15 @@ impl ChannelState {
         };
         Html::trusted(crate::html::Escaped(text).to_string())
     }
+}
+
+fn challenged(integrator: &str, requests: u64, since: &Html) -> Html {
+    let integrator = crate::html::Escaped(integrator);
+    let requests = count(requests, "time", "times");
+    Html::trusted(format!(
+        "{integrator} asked {requests} since {since} and never came back with valid credentials. \
+         Check user and password in the callback URL."
+    ))
 }
 
 fn last_request(activity: &Activity, times: &Times) -> Html {

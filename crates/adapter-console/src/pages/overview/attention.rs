@@ -44,7 +44,8 @@ pub(super) async fn attention(
     for found in known {
         let id = &found.channel.id;
         let calls = console.run(console.state.channels.calls(id)).await?;
-        let activity = Activity::new(found, calls, day.last_report(id));
+        let activity =
+            Activity::new(found, calls, day.last_report(id)).with_challenges(day.challenges(id));
         let state = ChannelState::of(found, &activity, visit.times.now());
         let needs = match state {
             ChannelState::Receiving => {

@@ -12,6 +12,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use usecases::ChannelDirectory;
 use usecases::ingest::group_commit::WriterDied;
+use usecases::statistics::CountRequests;
 
 use crate::background::BackgroundTasks;
 use crate::composition::Stores;
@@ -164,17 +165,23 @@ async fn close(
     Ok(())
 }
 
-/// Saves when credentials were last used and closes the database.
-pub async fn close_stores(stores: &Stores, directory: &ChannelDirectory, deadline: Deadline) {
+/// What a receiver has counted in memory.
+pub struct Counters<'a>(pub &'a ChannelDirectory, pub &'a CountRequests);
+
+/// Saves what was counted in memory and closes the database.
+pub async fn close_stores(stores: &Stores, counters: &Counters<'_>, deadline: Deadline) {
+    let Counters(directory, requests) = counters;
+    let what = "saving credential uses";
     let uses = deadline
-        .step(
-            "saving credential uses",
-            USES_TIMEOUT,
-            directory.write_usage(),
-        )
+        .step(what, USES_TIMEOUT, directory.write_usage())
         .await;
     if let Some(Err(error)) = uses {
         tracing::warn!(%error, "cannot save when credentials were last used");
+    }
+    let what = "saving counts of requests";
+    let requests = deadline.step(what, USES_TIMEOUT, requests.write()).await;
+    if let Some(Err(error)) = requests {
+        tracing::warn!(%error, "cannot save how many requests there were");
     }
     let what = "closing the database";
     deadline.step(what, SHUTDOWN_TIMEOUT, stores.close()).await;

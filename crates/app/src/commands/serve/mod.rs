@@ -11,7 +11,7 @@ use std::sync::Arc;
 use adapter_http::{ListenerSettings, MetricsRegistry};
 use anyhow::{Context as _, Result};
 use database_start::Start;
-use graceful_stop::{RunningServer, ServerTasks};
+use graceful_stop::{Counters, RunningServer, ServerTasks};
 use parts::ServerParts;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::degraded_mode::DegradedMode;
 use crate::shutdown::{self, Deadline};
-use crate::{open_files, output, telemetry, webhook_sender};
+use crate::{open_files, output, statistics, telemetry, webhook_sender};
 
 /// Serves until a stop signal.
 pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
@@ -51,14 +51,12 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     )));
     let start = database_start::start(&stores, &directory).await?;
     let manage = composition::manage_channels(&stores, secret.clone(), public_url.clone());
-    let demo = match &start {
-        Start::Complete if args.demo => prepare_demo(settings, &manage, &directory).await?,
-        Start::Complete => None,
-        Start::WithoutDatabase(_) => {
-            degraded_mode.enter();
-            None
-        }
-    };
+    let mut demo = None;
+    if matches!(start, Start::WithoutDatabase(_)) {
+        degraded_mode.enter();
+    } else if args.demo {
+        demo = prepare_demo(settings, &manage, &directory).await?;
+    }
 
     let (queue, writers) =
         GroupCommitWriters::new(stores.store(), metrics.clone(), settings.ingest.settings());
@@ -72,11 +70,13 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         reason = "awaited by the shutdown, after the listeners"
     )]
     let writers = tokio::spawn(writers.run());
+    let requests = Arc::new(statistics::requests(&stores.store(), settings, &directory));
     let parts = ServerParts {
         settings,
         secret: &secret,
         stores: &stores,
         directory: &directory,
+        requests: &requests,
         metrics: &metrics,
         log: &log,
         throttle: &throttle,
@@ -103,7 +103,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let (public, operator) = (tokio::spawn(public), tokio::spawn(operator));
 
     let stop = CancellationToken::new();
-    let mut tasks = parts.background_tasks(&degraded_mode, args);
+    let mut tasks = parts.background_tasks(&degraded_mode, args)?;
     if let Start::WithoutDatabase(migration) = start {
         tasks.push(database_start::migrate_later(&stores, migration));
     }
@@ -131,7 +131,8 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         streams,
         stop,
     };
-    wait_and_stop(running, stop_signal, &stores, &directory).await
+    let counters = Counters(&directory, &requests);
+    wait_and_stop(running, stop_signal, &stores, &counters).await
 }
 
 fn metrics(degraded_mode: &DegradedMode, holds: &Arc<RetentionHolds>) -> Arc<MetricsRegistry> {
@@ -147,7 +148,7 @@ async fn wait_and_stop(
     mut running: RunningServer,
     stop_signal: impl Future<Output = &'static str>,
     stores: &Stores,
-    directory: &ChannelDirectory,
+    counters: &Counters<'_>,
 ) -> Result<()> {
     let died = tokio::select! {
         signal = stop_signal => {
@@ -161,7 +162,7 @@ async fn wait_and_stop(
     };
     let deadline = Deadline::after(graceful_stop::SHUTDOWN_TIMEOUT);
     let stopped = running.stop(deadline).await;
-    graceful_stop::close_stores(stores, directory, deadline).await;
+    graceful_stop::close_stores(stores, counters, deadline).await;
     if let Some(died) = died {
         return Err(died);
     }

@@ -14,6 +14,7 @@ use ports::WebhookSender;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use usecases::delivery::DeliveryDependencies;
+use usecases::statistics::CountRequests;
 use usecases::{
     AccessControl, AllowSender, AuthenticateCaller, ChannelDirectory, CheckHealth, DeliveryWorker,
     IngestQueue, ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels,
@@ -36,6 +37,7 @@ pub struct ServerParts<'a> {
     pub secret: &'a ServerSecret,
     pub stores: &'a Stores,
     pub directory: &'a Arc<ChannelDirectory>,
+    pub requests: &'a Arc<CountRequests>,
     pub metrics: &'a Arc<MetricsRegistry>,
     pub log: &'a Arc<LogTailCache>,
     pub throttle: &'a Arc<Throttle>,
@@ -195,10 +197,11 @@ impl ServerParts<'_> {
         &self,
         degraded_mode: &DegradedMode,
         args: &ServeArgs,
-    ) -> Vec<BackgroundTask> {
+    ) -> Result<Vec<BackgroundTask>> {
         let batch = self.settings.ingest.settings().batch;
         let mut tasks = self.stores.workers();
         tasks.push(startup::refresh_channels(Arc::clone(self.directory)));
+        tasks.push(statistics::requests_task(Arc::clone(self.requests)));
         tasks.push(degraded_mode.replay_task(self.stores, self.metrics.clone(), batch));
         if !args.no_workers {
             tasks.extend(composition::clearing_up(
@@ -206,8 +209,8 @@ impl ServerParts<'_> {
                 self.settings,
                 self.log,
                 self.holds,
-            ));
+            )?);
         }
-        tasks
+        Ok(tasks)
     }
 }

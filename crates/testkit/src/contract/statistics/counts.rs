@@ -6,9 +6,10 @@ use std::num::NonZeroU16;
 use domain::statistics::{Counts, Interval, MessageCell, RequestOutcome, StatusLabel};
 use domain::{DeliveryStatus, ErrorCode, LogPosition, Timestamp};
 use ports::statistics::{
-    IntervalCounts, LogBegins, StatisticsRange, StatisticsRow, StatisticsStep,
+    CountedBatch, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow, StatisticsStep,
 };
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use super::{Counted, CountedStore};
 use crate::builders::{channel_id, time};
@@ -153,6 +154,31 @@ pub async fn added_counts_leave_the_position(stores: Counted) {
     let none = stores.other.statistics_position().await;
     assert_eq!(none.expect("it can be read"), None);
     assert_eq!(read(&*stores.other).await, [row(10, "a", counts(2))]);
+}
+
+pub async fn batch_is_added_once(stores: Counted) {
+    const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+    let writers = [Uuid::from_u128(1), Uuid::from_u128(2)];
+    let add = async |writer, number, taken_at| {
+        let batch = CountedBatch {
+            writer,
+            number,
+            taken_at: time(taken_at),
+            counts: [(at(10, "a"), counts(1))].into(),
+        };
+        let added = stores.one.add_batch(&batch).await;
+        added.expect("the store is available")
+    };
+    assert!(add(writers[0], 1, 10).await);
+    assert!(!add(writers[0], 1, 20).await);
+    assert!(add(writers[1], 1, 20).await);
+    assert!(add(writers[0], 2, DAY).await);
+    assert!(!add(writers[0], 1, DAY).await);
+    assert_eq!(read(&*stores.other).await, [row(10, "a", counts(3))]);
+    // By now the second writer is forgotten, and the first is not.
+    assert!(!add(writers[0], 2, 31 * DAY).await);
+    assert!(add(writers[1], 1, 31 * DAY).await);
+    assert_eq!(read(&*stores.other).await, [row(10, "a", counts(4))]);
 }
 
 pub async fn racing_additions_are_all_counted(stores: Counted) {

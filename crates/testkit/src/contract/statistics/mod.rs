@@ -32,6 +32,7 @@ macro_rules! __statistics_contract {
             last_arrivals_are_replaced_with_the_step
             one_of_racing_steps_is_applied
             added_counts_leave_the_position
+            batch_is_added_once
             racing_additions_are_all_counted
             rows_are_read_by_length_time_and_channel
             intervals_without_counts_are_absent
