@@ -2,7 +2,7 @@
 //! The input is the URL, the query of the request and the body, split by lines.
 #![no_main]
 
-use adapter_integrators::twilio::callback_url::CallbackUrl;
+use adapter_integrators::callback_url::CallbackUrl;
 use adapter_integrators::twilio::signature::{sign, verify};
 use domain::PublicUrl;
 use libfuzzer_sys::fuzz_target;

@@ -107,7 +107,7 @@ create table messages (
     channel_id            text collate "C" not null,
     sid                   bytea not null, -- domain's MessageSid::to_compact
     recipient             text collate "C" not null, -- the word `erased` after an erasure
-    sender                text collate "C" not null,
+    sender                text collate "C" not null, -- empty: the first report has none
     first_reported_at     timestamptz not null,
     last_reported_at      timestamptz not null,
     duplicates            bigint not null, -- reports that were counted and not logged
@@ -174,10 +174,11 @@ create table reports (
     status            text not null,
     effect            text not null, -- domain's Effect
     recipient         text not null,
-    sender            text not null,
+    sender            text not null, -- empty: the report has none
     error_code        text,
     error_text        text,
     idempotency_token text,
+    happened_at       timestamptz, -- by the integrator's clock
     fields            json not null, -- not jsonb, which loses the order of the fields
     -- Finds the reports of a message by `messages.report_ids`; the order of reading. The time
     -- is part of it because the table is partitioned by it.

@@ -153,12 +153,13 @@ create table reports (
     effect            text not null, -- domain's Effect
     status            text not null,
     recipient         text not null,
-    sender            text not null,
+    sender            text not null, -- empty: the report has none
     arrived_at        integer not null,
     credential_id     blob not null, -- evidence; the credential may have been removed
     error_code        text,
     error_text        text,
     idempotency_token text,
+    happened_at       integer, -- by the integrator's clock
     fields            text not null, -- a JSON object
     -- A report beyond any real one must not slow down all readers of the log.
     constraint reports_fields_size_check check (length(cast(fields as blob)) <= 262144)

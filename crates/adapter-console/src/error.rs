@@ -228,6 +228,7 @@ impl From<ManageError> for PageError {
             | ManageError::Outdated => Self::Conflict(error.to_string()),
             ManageError::UnknownIntegrator { .. }
             | ManageError::ExpiryInThePast
+            | ManageError::NoSignatures(_)
             | ManageError::OtherReportPath(_) => Self::Invalid(error.to_string()),
             ManageError::Store(error) => Self::Store(error),
         }

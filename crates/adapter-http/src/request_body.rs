@@ -76,6 +76,11 @@ impl RequestBody {
         }
     }
 
+    /// Sets how many bytes of it are read.
+    pub(crate) const fn allow(&mut self, max: usize) {
+        self.max = max;
+    }
+
     /// Returns whether the body was read to its end.
     pub(crate) const fn is_complete(&self) -> bool {
         self.complete

@@ -1,6 +1,6 @@
 //! Signatures: the vectors of Twilio's own helper libraries, and properties.
 
-use adapter_integrators::twilio::callback_url::CallbackUrl;
+use adapter_integrators::callback_url::CallbackUrl;
 use adapter_integrators::twilio::signature::verify;
 use domain::PublicUrl;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

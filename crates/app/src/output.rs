@@ -183,6 +183,11 @@ pub fn fields<'a>(title: &str, fields: impl IntoIterator<Item = (&'a str, String
     }
 }
 
+/// Returns a text wrapped to the terminal, later lines indented below a list mark.
+pub fn wrapped(text: &str) -> String {
+    layout::wrap(text, width().saturating_sub(2)).join("\n  ")
+}
+
 /// Returns the width of the output: `COLUMNS`, or that of the terminal. It is unlimited for
 /// files and pipes.
 pub fn width() -> usize {

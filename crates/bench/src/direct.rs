@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use adapter_integrators::twilio::form;
 use adapter_postgres::{Options, PostgresStore};
 use anyhow::{Context as _, Result, ensure};
-use domain::{ChannelId, CredentialId, MessageKey, MessageSid, Report, Timestamp};
+use domain::{ChannelId, CredentialId, MessageSid, Report, Timestamp};
 use ports::ReportStore as _;
-use ports::integrator::{ParseResult, ParsedReport};
+use ports::integrator::ParsedReport;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use traffic::form::Subject;
@@ -140,13 +140,9 @@ impl ReportSource {
             let sid = Sid::ZERO.to_string();
             let body = traffic::form::body(Subject::new(&sid), *step);
             let token = sid.strip_prefix("SM").map(str::to_owned);
-            match form::parse(body.as_bytes(), token) {
-                ParseResult::Reports(reports) => {
-                    let report = reports.into_iter().next().context("no report")?;
-                    Ok((*step, report))
-                }
-                other => anyhow::bail!("the integrator reads {other:?}"),
-            }
+            let parsed = form::parse(body.as_bytes(), token).ok();
+            let mut reports = parsed.context("an invalid report")?.reports.into_iter();
+            Ok((*step, reports.next().context("no report")?))
         });
         Ok(Self {
             stream: Stream {
@@ -171,20 +167,10 @@ impl ReportSource {
     /// A report that arrives so many microseconds after the first one.
     pub fn make(&self, sid: Sid, step: Step, micros: i64) -> Result<Report> {
         let read = self.parsed.iter().find(|(parsed, _)| *parsed == step);
-        let (_, read) = read.context("no such step")?.clone();
-        Ok(Report {
-            key: MessageKey {
-                channel: self.channel.clone(),
-                sid: MessageSid::parse(&sid.to_string())?,
-            },
-            status: read.status,
-            error: read.error,
-            recipient: read.recipient,
-            sender: read.sender,
-            arrived_at: Timestamp::from_unix_micros(self.began + micros)?,
-            credential: CredentialId(Uuid::from_u128(1)),
-            idempotency_token: read.idempotency_token,
-            fields: read.fields,
-        })
+        let (_, mut read) = read.context("no such step")?.clone();
+        read.sid = MessageSid::parse(&sid.to_string())?;
+        let arrived_at = Timestamp::from_unix_micros(self.began + micros)?;
+        let credential = CredentialId(Uuid::from_u128(1));
+        Ok(read.on_arrival(self.channel.clone(), arrived_at, credential))
     }
 }

@@ -185,10 +185,12 @@ pub struct ChannelCalls {
 }
 
 impl Channel {
-    /// Whether reports of messages from `sender` are taken. Its list may leave out schemes.
+    /// Returns whether reports of messages from `sender` are accepted. The list may leave out
+    /// schemes. A report that names no sender is accepted: its caller is authenticated.
     #[must_use]
-    pub fn allows(&self, sender: &Address) -> bool {
-        self.senders.is_empty() || self.senders.iter().any(|allowed| allowed.is_like(sender))
+    pub fn allows(&self, sender: Option<&Address>) -> bool {
+        let is_listed = |sender| self.senders.iter().any(|allowed| allowed.is_like(sender));
+        self.senders.is_empty() || sender.is_none_or(is_listed)
     }
 
     /// The text that a sealed signing token is bound to, so that it opens for

@@ -151,13 +151,17 @@ static DICTIONARY: LazyLock<Dictionary> = LazyLock::new(|| {
         .collect()
 });
 
-/// Returns the explanation of a code; a generic one for an unknown code.
+/// Returns the explanation of a code; a generic one for an unknown code. Integrators that pass on
+/// the codes of Meta's Cloud API have only their own in the dictionary.
 #[must_use]
 pub fn explain(integrator: &IntegratorName, code: &ErrorCode) -> ErrorExplanation {
-    DICTIONARY
-        .get(&(integrator.as_str(), code.as_str()))
-        .copied()
-        .unwrap_or(UNKNOWN)
+    let find = |integrator| DICTIONARY.get(&(integrator, code.as_str()));
+    let passed_on = || match integrator.as_str() {
+        "gupshup" | "360dialog" => find("meta"),
+        _ => None,
+    };
+    let found = find(integrator.as_str()).or_else(passed_on);
+    found.copied().unwrap_or(UNKNOWN)
 }
 
 /// Parses the rows of the data file; `None` for an invalid one.
@@ -213,6 +217,20 @@ mod tests {
         for code in codes {
             assert_ne!(twilio(code), UNKNOWN, "{code}");
         }
+    }
+
+    #[test]
+    fn codes_of_meta_are_explained_where_they_are_passed_on() {
+        let title = |integrator: &str, code: &str| {
+            let integrator = IntegratorName::parse(integrator).unwrap();
+            explain(&integrator, &ErrorCode::parse(code).unwrap()).title
+        };
+        for integrator in ["meta", "gupshup", "360dialog"] {
+            assert_eq!(title(integrator, "131047"), "Outside the 24-hour window");
+        }
+        assert_eq!(title("infobip", "131047"), UNKNOWN.title);
+        assert_eq!(title("infobip", "status-12"), "Not enough credits");
+        assert_eq!(title("gupshup", "1002"), "Recipient is not on WhatsApp");
     }
 
     #[test]

@@ -17,10 +17,12 @@ pub struct Report {
     pub error: Option<ReportError>,
     /// The recipient of the message.
     pub recipient: Address,
-    /// The sender of the message.
-    pub sender: Address,
-    /// When it arrived; reports contain no time.
+    /// The sender of the message; many integrators leave it out.
+    pub sender: Option<Address>,
+    /// When it arrived: the time that state and order are derived from.
     pub arrived_at: Timestamp,
+    /// When it happened, by the integrator's own clock; evidence only.
+    pub happened_at: Option<Timestamp>,
     /// The credential of the caller.
     pub credential: CredentialId,
     /// The integrator's token for this request; stored for diagnosis and not used as a key.

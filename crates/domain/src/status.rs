@@ -134,6 +134,12 @@ pub enum ReportedStatus {
 #[error("a status is 1 to 64 characters without control characters, like delivered")]
 pub struct InvalidStatus;
 
+impl From<DeliveryStatus> for ReportedStatus {
+    fn from(status: DeliveryStatus) -> Self {
+        Self::Delivery(status)
+    }
+}
+
 impl ReportedStatus {
     /// Parses a status, known or unknown.
     pub fn parse(word: &str) -> Result<Self, InvalidStatus> {

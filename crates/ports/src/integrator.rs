@@ -3,7 +3,8 @@
 //!
 //! A request passes [`Integrator::authenticate`] with its head alone, so that a caller without
 //! credentials costs little; then, with the body, [`Integrator::verify_signature`] and
-//! [`Integrator::parse`].
+//! [`Integrator::parse`]. A body may hold many reports: each is judged alone, and an invalid one
+//! never costs its neighbours.
 
 use std::fmt;
 
@@ -11,13 +12,20 @@ use domain::crypto::{CredentialHash, ServerSecret};
 use domain::rejection::MaskedFields;
 use domain::report::{ReportError, ReportFields};
 use domain::{
-    Address, ChannelId, CredentialId, IntegratorName, MessageSid, PublicUrl, ReportedStatus,
+    Address, ChannelId, CredentialId, IntegratorName, MessageKey, MessageSid, PublicUrl, Report,
+    ReportedStatus, Timestamp,
 };
 
 /// The header lines of a request.
 pub trait Headers {
     /// Returns the value of the first line of this name, ignoring case.
     fn get(&self, name: &str) -> Option<&[u8]>;
+
+    /// Returns the value of the only line of this name; `None` if there is none, or several. This
+    /// implementation is for headers in which no name is repeated.
+    fn get_only(&self, name: &str) -> Option<&[u8]> {
+        self.get(name)
+    }
 }
 
 /// What a caller is authenticated against.
@@ -80,8 +88,31 @@ pub enum AuthResult {
     /// The caller sent no credentials and should be challenged. Half of all valid requests begin
     /// like this; it is no attack.
     Challenge,
+    /// The caller sent no credentials, and never sends them later: the integrator is configured
+    /// without them. Answered like [`Denied`](Self::Denied).
+    Missing,
     /// The caller sent wrong credentials.
     Denied,
+}
+
+/// What the credential of a channel consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialShape {
+    /// A user and a password.
+    UserAndPassword,
+    /// A password alone, sent in a header. The user of the credential is a name for operators.
+    Key,
+}
+
+impl CredentialShape {
+    /// Returns the user that the hash of a credential is made with.
+    #[must_use]
+    pub const fn hashed_user(self, user: &str) -> &str {
+        match self {
+            Self::UserAndPassword => user,
+            Self::Key => "",
+        }
+    }
 }
 
 /// What a signature is verified against.
@@ -109,6 +140,8 @@ pub struct SignatureMismatch {
 /// One report as parsed from a body. The use case adds channel, credential and time of arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsedReport {
+    /// Its place among the elements of the body, from 0.
+    pub index: usize,
     /// The id of the message.
     pub sid: MessageSid,
     /// The reported status.
@@ -117,25 +150,80 @@ pub struct ParsedReport {
     pub error: Option<ReportError>,
     /// The recipient of the message.
     pub recipient: Address,
-    /// The sender of the message.
-    pub sender: Address,
+    /// The sender of the message, if the report has it.
+    pub sender: Option<Address>,
+    /// When it happened, by the integrator's clock, if the report says so.
+    pub happened_at: Option<Timestamp>,
     /// All other fields.
     pub fields: ReportFields,
     /// The integrator's token for this request, the same on every retry.
     pub idempotency_token: Option<String>,
 }
 
-/// The result of parsing a body.
+impl ParsedReport {
+    /// Returns the report as it arrived on a channel.
+    #[must_use]
+    pub fn on_arrival(
+        self,
+        channel: ChannelId,
+        arrived_at: Timestamp,
+        credential: CredentialId,
+    ) -> Report {
+        Report {
+            key: MessageKey {
+                channel,
+                sid: self.sid,
+            },
+            status: self.status,
+            error: self.error,
+            recipient: self.recipient,
+            sender: self.sender,
+            arrived_at,
+            happened_at: self.happened_at,
+            credential,
+            idempotency_token: self.idempotency_token,
+            fields: self.fields,
+        }
+    }
+}
+
+/// What a body contains.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParsedBody {
+    /// Its reports, in their order.
+    pub reports: Vec<ParsedReport>,
+    /// Elements that are not valid reports.
+    pub invalid: Vec<InvalidElement>,
+    /// The kinds of the elements that are no reports at all, like incoming messages: counted, and
+    /// otherwise without effect. A kind is a word of a few, never content.
+    pub ignored: Vec<&'static str>,
+}
+
+impl From<ParsedReport> for ParsedBody {
+    fn from(report: ParsedReport) -> Self {
+        Self {
+            reports: vec![report],
+            ..Self::default()
+        }
+    }
+}
+
+/// An element of a body that is not a valid report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ParseResult {
-    /// At least one report.
-    Reports(Vec<ParsedReport>),
-    /// No report; to be acknowledged without effect. Contains the reason.
-    Ignored(&'static str),
-    /// A field is missing or invalid.
+pub struct InvalidElement {
+    /// Its place in the body, from 0.
+    pub index: usize,
+    /// What is wrong.
+    pub error: ValidationError,
+}
+
+/// Why nothing of a body can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParseError {
+    /// It is not what the integrator sends.
     Invalid(ValidationError),
-    /// The body has more fields than any report.
-    TooManyFields,
+    /// It has more fields or elements than any real one.
+    TooLarge(&'static str),
 }
 
 /// Why a report is invalid. It never contains the value.
@@ -201,15 +289,28 @@ pub trait Integrator: Send + Sync {
     /// Returns the media type of its reports, in lower case, without parameters.
     fn media_type(&self) -> &'static str;
 
-    /// Returns the value of `WWW-Authenticate` for every 401.
+    /// Returns how many bytes its bodies may have. Read only after the caller is authenticated.
+    fn body_max(&self) -> usize {
+        65_536
+    }
+
+    /// Returns what a credential consists of.
+    fn credential_shape(&self) -> CredentialShape;
+
+    /// Returns the value of `WWW-Authenticate` for every 401: the challenge that it answers, or a
+    /// neutral one if it sends its credentials unasked.
     fn challenge(&self) -> &'static str;
+
+    /// Returns how its requests are answered.
+    fn answers(&self) -> AnswerPolicy;
 
     /// Authenticates a caller by the head of its request. Takes the same time whether the channel,
     /// the user or the password is wrong.
     fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult;
 
     /// Verifies the signature of a request of an authenticated caller, which presented these
-    /// credentials. Called only for channels that require one.
+    /// credentials. Called only for channels that require one; an integrator that signs nothing
+    /// has no such channels.
     fn verify_signature(
         &self,
         headers: &dyn Headers,
@@ -218,11 +319,15 @@ pub trait Integrator: Send + Sync {
         presented: Option<&UserAndPassword>,
     ) -> Result<(), SignatureMismatch>;
 
-    /// Parses a body.
-    fn parse(&self, headers: &dyn Headers, body: &[u8]) -> ParseResult;
+    /// Returns whether it can sign its requests.
+    fn signs(&self) -> bool;
 
-    /// Returns the fields of a refused body, with personal data masked.
-    fn redacted_fields(&self, body: &[u8]) -> MaskedFields;
+    /// Parses a body.
+    fn parse(&self, headers: &dyn Headers, body: &[u8]) -> Result<ParsedBody, ParseError>;
+
+    /// Returns the fields of a refused element of a body, or of the whole body, with personal data
+    /// masked.
+    fn redacted_fields(&self, body: &[u8], element: Option<usize>) -> MaskedFields;
 
     /// Returns the URL to paste into the integrator's console: `base` (or the callback URL itself)
     /// with the report path of the channel, the parameters that enable the integrator's retries,
@@ -242,6 +347,20 @@ pub trait Integrator: Send + Sync {
         credentials: (&str, &str),
         signed: Option<SignedRequest<'_>>,
     ) -> TestRequest;
+
+    /// Returns what an operator does at the integrator so that its reports arrive, step by step.
+    fn setup_steps(&self) -> &'static [&'static str];
+}
+
+/// How the requests of an integrator are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerPolicy {
+    /// The HTTP status of success.
+    pub success: u16,
+    /// Whether it sends a request again, for hours or days, until it is answered with success.
+    /// Then reports that can never be recorded are kept as rejections and acknowledged; a refusal
+    /// would repeat the request for ever, with all the valid reports in it.
+    pub redelivers: bool,
 }
 
 /// Returns the path at which an integrator reports on a channel.

@@ -28,6 +28,11 @@ pub trait Metrics: Send + Sync {
     /// A report of an authenticated caller was refused.
     fn rejected(&self, reason: RejectionReason);
 
+    /// An element of a request was not a report but of this kind; it had no effect.
+    fn ignored(&self, integrator: &IntegratorName, kind: &'static str) {
+        let _ = (integrator, kind);
+    }
+
     /// An attempt to deliver an event ended after this time.
     fn pushed(&self, outcome: AttemptOutcome, took: Duration) {
         let _ = (outcome, took);

@@ -35,6 +35,7 @@ pub struct LogRow<T, L> {
     pub error_code: Option<String>,
     pub error_text: Option<String>,
     pub idempotency_token: Option<String>,
+    pub happened_at: Option<T>,
     pub fields: String,
     /// Null if the message was removed, as the next two.
     pub report_ids: Option<L>,
@@ -128,6 +129,7 @@ impl<T: StoredTime, L: StoredList<i64>> LogRow<T, L> {
             error_code: self.error_code,
             error_text: self.error_text,
             idempotency_token: self.idempotency_token,
+            happened_at: self.happened_at,
             fields: self.fields,
         }
         .try_into()

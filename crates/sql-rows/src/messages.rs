@@ -4,7 +4,8 @@ use domain::message::{MessageError, Parties, Timeline};
 use domain::report::{ReportError, ReportFields};
 use domain::seen_reports::SeenReports;
 use domain::{
-    CredentialId, ErrorCode, ErrorText, LoggedReport, Message, MessageState, Report, ReportedStatus,
+    Address, CredentialId, ErrorCode, ErrorText, LoggedReport, Message, MessageState, Report,
+    ReportedStatus,
 };
 use ports::StoreError;
 use ports::reports::MessageWithReports;
@@ -105,7 +106,7 @@ impl<T: StoredTime, L: StoredList<i64>> TryFrom<MessageRow<T, L>> for Message {
             parties: Parties {
                 first_reported_at: time(row.first_reported_at, MESSAGES, "first_reported_at")?,
                 recipient: address(&row.recipient, MESSAGES, "recipient")?,
-                sender: address(&row.sender, MESSAGES, "sender")?,
+                sender: sender(&row.sender, MESSAGES)?,
             },
             last_reported_at: time(row.last_reported_at, MESSAGES, "last_reported_at")?,
             seen: SeenReports::from_parts(mask, fingerprints.unwrap_or_default()),
@@ -131,6 +132,7 @@ pub struct ReportRow<T> {
     pub error_code: Option<String>,
     pub error_text: Option<String>,
     pub idempotency_token: Option<String>,
+    pub happened_at: Option<T>,
     pub fields: String,
 }
 
@@ -138,6 +140,7 @@ impl<T: StoredTime> TryFrom<ReportRow<T>> for LoggedReport {
     type Error = StoreError;
 
     fn try_from(row: ReportRow<T>) -> Result<Self, StoreError> {
+        let happened_at = row.happened_at.map(|at| time(at, REPORTS, "happened_at"));
         Ok(Self {
             id: row.id,
             revision: row.revision,
@@ -151,14 +154,27 @@ impl<T: StoredTime> TryFrom<ReportRow<T>> for LoggedReport {
                     REPORTS,
                 )?,
                 recipient: address(&row.recipient, REPORTS, "recipient")?,
-                sender: address(&row.sender, REPORTS, "sender")?,
+                sender: sender(&row.sender, REPORTS)?,
                 arrived_at: time(row.arrived_at, REPORTS, "arrived_at")?,
+                happened_at: happened_at.transpose()?,
                 credential: CredentialId(row.credential_id),
                 idempotency_token: row.idempotency_token,
                 fields: ReportFields::from_json(&row.fields).map_err(corrupt(REPORTS, "fields"))?,
             },
         })
     }
+}
+
+/// Parses a column `sender`, which is empty if there is none.
+fn sender(text: &str, table: &'static str) -> Result<Option<Address>, StoreError> {
+    let text = Some(text).filter(|text| !text.is_empty());
+    text.map(|text| address(text, table, "sender")).transpose()
+}
+
+/// Returns what a column `sender` stores: the address, or an empty text.
+#[must_use]
+pub fn sender_column(sender: Option<&Address>) -> &str {
+    sender.map_or("", Address::reveal)
 }
 
 fn report_error(

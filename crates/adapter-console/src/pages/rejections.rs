@@ -315,7 +315,7 @@ fn senders(console: &Console, channel: &Channel, rejections: &[&StoredRejection]
     let mut is_unknown = false;
     for stored in rejections {
         match console.state.allow_sender.sender_of(&stored.rejection) {
-            Some(sender) if channel.allows(&sender) => {}
+            Some(sender) if channel.allows(Some(&sender)) => {}
             Some(sender) => {
                 if found.iter().all(|(known, _)| *known != sender) {
                     found.push((sender, stored.id));

@@ -63,6 +63,8 @@ pub struct MetricsRegistry {
     request_duration: Histogram,
     reports: ReportCounters,
     rejections: CounterSet<{ RejectionReason::ALL.len() }>,
+    /// By integrator and kind; kinds are a few constants of the adapters.
+    ignored: Family<Vec<(&'static str, String)>, Counter>,
     commit_duration: Histogram,
     commit_batch_size: Histogram,
     commit_failures: Counter,
@@ -92,6 +94,7 @@ impl MetricsRegistry {
             request_duration: Histogram::new(DURATION_BUCKETS),
             reports: ReportCounters::new(integrators),
             rejections: CounterSet::new("reason", rejections),
+            ignored: Family::default(),
             commit_duration: Histogram::new(DURATION_BUCKETS),
             commit_batch_size: Histogram::new(BATCH_BUCKETS),
             commit_failures: Counter::default(),
@@ -166,6 +169,8 @@ impl MetricsRegistry {
         registry.register("receiptd_reports", help, self.reports.family.clone());
         let help = "Rejected reports of authenticated callers, by reason";
         registry.register("receiptd_rejections", help, self.rejections.family.clone());
+        let help = "Elements of requests that were no reports, by integrator and kind";
+        registry.register("receiptd_ignored_elements", help, self.ignored.clone());
         let help = "Time the store took to record a batch";
         registry.register(
             "receiptd_commit_duration_seconds",
@@ -308,6 +313,14 @@ impl Metrics for MetricsRegistry {
 
     fn rejected(&self, reason: RejectionReason) {
         self.rejections.inc(reason as usize);
+    }
+
+    fn ignored(&self, integrator: &IntegratorName, kind: &'static str) {
+        let labels = vec![
+            ("integrator", integrator.to_string()),
+            ("kind", kind.to_owned()),
+        ];
+        self.ignored.get_or_create(&labels).inc();
     }
 
     fn pushed(&self, outcome: AttemptOutcome, took: Duration) {

@@ -44,6 +44,17 @@ pub(super) enum Phase {
     Closing,
 }
 
+/// Returns the bytes that a body of at most `max` bytes takes on the wire.
+fn body_bytes(head: &HeaderMap, max: usize) -> usize {
+    if head.contains_key(header::TRANSFER_ENCODING) {
+        // Each chunk also carries its length.
+        return max.saturating_mul(2);
+    }
+    let length = head.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.trim().parse().ok());
+    length.unwrap_or(0).min(max)
+}
+
 /// The state of one connection, shared by its stream, its requests and the registry, all of which
 /// are on one thread.
 pub(crate) struct Connection {
@@ -98,16 +109,19 @@ impl Connection {
     }
 
     pub(super) fn begin(&self, head: &HeaderMap) {
-        let body = if head.contains_key(header::TRANSFER_ENCODING) {
-            // Each chunk also carries its length.
-            self.limits.body.saturating_mul(2)
-        } else {
-            let length = head.get(header::CONTENT_LENGTH);
-            let length = length.and_then(|length| length.to_str().ok()?.trim().parse().ok());
-            length.unwrap_or(0).min(self.limits.body)
-        };
+        let body = body_bytes(head, self.limits.body);
         self.complete.set(!has_body(head));
         self.enter(Phase::Request, body.saturating_add(READ_AHEAD));
+    }
+
+    /// Allows the body of the request `max` bytes instead of the limit of the listener.
+    pub(super) fn allow_body(&self, head: &HeaderMap, max: usize) {
+        let more = body_bytes(head, max).saturating_sub(body_bytes(head, self.limits.body));
+        self.allowance
+            .set(self.allowance.get().saturating_add(more));
+        if more > 0 && self.gated.take() {
+            self.wake();
+        }
     }
 
     pub(super) fn end(&self, closing: bool) {

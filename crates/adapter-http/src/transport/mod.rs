@@ -37,6 +37,13 @@ pub(crate) fn mark_authenticated(request: &HttpRequest) {
     }
 }
 
+/// Allows the body of the request `max` bytes, if that is more than the listener allows.
+pub(crate) fn allow_body(request: &HttpRequest, max: usize) {
+    if let Some(connection) = Connection::of(request) {
+        connection.allow_body(request.headers(), max);
+    }
+}
+
 /// Returns whether a request on this connection had valid credentials.
 pub(crate) fn is_authenticated(request: &HttpRequest) -> bool {
     Connection::of(request).is_some_and(|connection| connection.authenticated.get())

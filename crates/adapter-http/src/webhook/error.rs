@@ -56,7 +56,7 @@ impl WebhookError {
             Self::Receive(error) => match error {
                 ReceiveError::ChannelDisabled => Outcome::Disabled,
                 ReceiveError::SignatureMismatch => Outcome::SignatureMismatch,
-                ReceiveError::Invalid(_) | ReceiveError::TooManyFields => Outcome::Invalid,
+                ReceiveError::Invalid(_) | ReceiveError::TooLarge(_) => Outcome::Invalid,
                 ReceiveError::SenderNotAllowed { .. } => Outcome::SenderNotAllowed,
                 ReceiveError::NotRecorded(IngestError::Refused(_)) => Outcome::RefusedByStore,
                 ReceiveError::NotRecorded(IngestError::Overloaded) => Outcome::Overloaded,
@@ -123,9 +123,8 @@ fn receive_error(error: ReceiveError) -> HttpResponse {
             "the sender is not on the channel's list",
         ),
         ReceiveError::Invalid(error) => invalid_report(error),
-        ReceiveError::TooManyFields => {
-            let detail = "a report may have at most 500 fields";
-            let problem = Problem::new(StatusCode::BAD_REQUEST, "too_many_fields", detail);
+        ReceiveError::TooLarge(limit) => {
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "too_many_fields", limit);
             return closing(problem.response());
         }
         ReceiveError::NotRecorded(IngestError::Refused(_)) => Problem::new(

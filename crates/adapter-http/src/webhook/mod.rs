@@ -9,8 +9,8 @@ pub mod path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use ports::Headers;
@@ -66,13 +66,14 @@ impl Webhook {
         }
     }
 
-    /// Receives the report of a request; an error says why it was not received.
+    /// Receives the reports of a request and returns the status of its answer; an error says why
+    /// they were not received.
     async fn receive(
         &self,
         request: &HttpRequest,
         body: &mut RequestBody,
         start: Instant,
-    ) -> Result<(), WebhookError> {
+    ) -> Result<StatusCode, WebhookError> {
         let path = path::parse(request.path()).ok_or(WebhookError::NotFound)?;
         let mut integrators = self.state.integrators.iter();
         let integrator = integrators
@@ -98,6 +99,8 @@ impl Webhook {
         };
         transport::mark_authenticated(request);
         check_media_type(request.headers(), integrator.media_type())?;
+        body.allow(integrator.body_max());
+        transport::allow_body(request, integrator.body_max());
         let deadline = start + self.settings.request_timeout;
         let read = body.read(request.headers(), deadline).await;
         let read = read.map_err(WebhookError::Body)?;
@@ -112,7 +115,9 @@ impl Webhook {
             body: &read,
         };
         let received = self.runtime.run(self.state.receive.run(report)).await;
-        received.map_err(WebhookError::Receive)
+        received.map_err(WebhookError::Receive)?;
+        // Cannot fail: the status is a constant of the adapter.
+        Ok(StatusCode::from_u16(integrator.answers().success).unwrap_or(StatusCode::NO_CONTENT))
     }
 }
 
@@ -128,7 +133,7 @@ pub(crate) async fn receive(
     let span = request_log::span(&request);
     let received = webhook.receive(&request, &mut body, start).instrument(span);
     let (outcome, response) = match received.await {
-        Ok(()) => (Outcome::Accepted, HttpResponse::NoContent().finish()),
+        Ok(status) => (Outcome::Accepted, HttpResponse::new(status)),
         Err(error) => {
             // Where connections are scarce, none is kept open for a further request.
             if !matches!(error, WebhookError::Body(_)) && !connections.are_scarce() {
@@ -180,5 +185,11 @@ struct HeaderLines<'a>(&'a HeaderMap);
 impl Headers for HeaderLines<'_> {
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.get(name).map(HeaderValue::as_bytes)
+    }
+
+    fn get_only(&self, name: &str) -> Option<&[u8]> {
+        let mut lines = self.0.get_all(name);
+        let first = lines.next()?;
+        lines.next().is_none().then(|| first.as_bytes())
     }
 }

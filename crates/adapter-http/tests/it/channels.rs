@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use domain::ChannelCalls;
 use ports::ChannelStore as _;
+use ports::Integrator as _;
 use serde_json::{Value, json};
 use testkit::builders::{channel_id, time};
 
@@ -75,6 +76,7 @@ async fn channel_is_created_with_its_first_credential() {
 
     let more = json!({
         "callback_url": callback_url(""),
+        "setup_steps": adapter_integrators::twilio::Twilio::new().setup_steps(),
         "credentials": [credential],
         "calls": {
             "challenged": 0,

@@ -13,6 +13,7 @@
 mod access;
 mod answers;
 mod audit;
+mod batches;
 mod channel_test;
 mod channels;
 mod client;

@@ -74,6 +74,7 @@ async fn message_is_shown_with_all_its_reports() {
         "id": reports[0]["id"],
         "revision": 1,
         "arrived_at": "2026-11-22T18:06:18.000000Z",
+        "happened_at": null,
         "status": "undelivered",
         "effect": "advanced",
         "error_code": "63016",

@@ -5,8 +5,9 @@ use domain::rejection::MaskedFields;
 use domain::report::ReportFields;
 use domain::{Address, ChannelId, IntegratorName, MessageSid, PublicUrl, ReportedStatus};
 use ports::integrator::{
-    AuthContext, AuthResult, Headers, Integrator, ParseResult, ParsedReport, SignatureMismatch,
-    SignedRequest, TestReport, TestRequest, UserAndPassword, report_path,
+    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Headers, Integrator, ParseError,
+    ParsedBody, ParsedReport, SignatureMismatch, SignedRequest, TestReport, TestRequest,
+    UserAndPassword, report_path,
 };
 
 /// Sends its password without a scheme and `<sid> <status>` as body.
@@ -31,8 +32,23 @@ impl Integrator for OtherIntegrator {
         "text/plain"
     }
 
+    fn credential_shape(&self) -> CredentialShape {
+        CredentialShape::UserAndPassword
+    }
+
     fn challenge(&self) -> &'static str {
         "Other"
+    }
+
+    fn answers(&self) -> AnswerPolicy {
+        AnswerPolicy {
+            success: 202,
+            redelivers: false,
+        }
+    }
+
+    fn signs(&self) -> bool {
+        true
     }
 
     fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
@@ -61,21 +77,24 @@ impl Integrator for OtherIntegrator {
         Ok(())
     }
 
-    fn parse(&self, _: &dyn Headers, body: &[u8]) -> ParseResult {
+    fn parse(&self, _: &dyn Headers, body: &[u8]) -> Result<ParsedBody, ParseError> {
         let text = std::str::from_utf8(body).unwrap();
         let (sid, status) = text.split_once(' ').unwrap();
-        ParseResult::Reports(vec![ParsedReport {
+        let report = ParsedReport {
+            index: 0,
             sid: MessageSid::parse(sid).unwrap(),
             status: ReportedStatus::parse(status).unwrap(),
             error: None,
             recipient: Address::parse("1").unwrap(),
-            sender: Address::parse("2").unwrap(),
+            sender: Some(Address::parse("2").unwrap()),
+            happened_at: None,
             fields: ReportFields::default(),
             idempotency_token: None,
-        }])
+        };
+        Ok(report.into())
     }
 
-    fn redacted_fields(&self, _: &[u8]) -> MaskedFields {
+    fn redacted_fields(&self, _: &[u8], _: Option<usize>) -> MaskedFields {
         MaskedFields::default()
     }
 
@@ -99,5 +118,9 @@ impl Integrator for OtherIntegrator {
             authorization: ("Authorization", password.to_owned()),
             body: format!("{} delivered", report.sid).into_bytes(),
         }
+    }
+
+    fn setup_steps(&self) -> &'static [&'static str] {
+        &[]
     }
 }

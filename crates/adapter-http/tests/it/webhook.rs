@@ -215,7 +215,7 @@ async fn path_word_belongs_to_the_integrator() {
         let address = running.public;
         async move { request.body("SM1 sent").send(address).await.status }
     };
-    assert_eq!(send("/social/on/whatsapp/other/status/1").await, 204);
+    assert_eq!(send("/social/on/whatsapp/other/status/1").await, 202);
     assert_eq!(send("/social/on/whatsapp/other/report/1").await, 404);
     // The channel does not belong to Twilio.
     assert_eq!(send("/social/on/whatsapp/twilio/report/1").await, 401);

@@ -1,27 +1,26 @@
 //! Twilio: Basic authentication, an optional signature, and a form with one report.
 //!
 //! Twilio sends every report twice: first without credentials, and again with credentials after
-//! a 401 with a challenge. [`form`] parses a report; [`callback_url`] builds the URL that Twilio
+//! a 401 with a challenge. [`form`] parses a report; [`callback_url`](crate::callback_url) builds the URL that Twilio
 //! is configured with.
 
 pub mod basic;
-pub mod callback_url;
 pub mod form;
 pub mod redacted_fields;
 pub mod signature;
 mod test_request;
 
-use domain::credential::LIVE_CREDENTIALS_MAX;
-use domain::crypto::CredentialHash;
 use domain::rejection::MaskedFields;
-use domain::{ChannelId, CredentialId, IntegratorName, PublicUrl};
+use domain::{ChannelId, IntegratorName, PublicUrl};
 use ports::integrator::{
-    AuthContext, AuthResult, Headers, Integrator, ParseResult, SignatureMismatch, SignedRequest,
-    TestReport, TestRequest, UserAndPassword, report_path,
+    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Headers, Integrator, ParseError,
+    ParsedBody, SignatureMismatch, SignedRequest, TestReport, TestRequest, UserAndPassword,
+    report_path,
 };
 
+use crate::callback_url::CallbackUrl;
+use crate::credentials::matching;
 use basic::Authorization;
-use callback_url::CallbackUrl;
 
 /// The URL fragment that configures Twilio's retries and is not sent: five retries after a failed
 /// connection, a read timeout or a 5xx. By default there is one retry, after a failed connection
@@ -67,8 +66,19 @@ impl Integrator for Twilio {
         "application/x-www-form-urlencoded"
     }
 
+    fn credential_shape(&self) -> CredentialShape {
+        CredentialShape::UserAndPassword
+    }
+
     fn challenge(&self) -> &'static str {
         r#"Basic realm="receiptd", charset="UTF-8""#
+    }
+
+    fn answers(&self) -> AnswerPolicy {
+        AnswerPolicy {
+            success: 204,
+            redelivers: false,
+        }
     }
 
     fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
@@ -113,11 +123,15 @@ impl Integrator for Twilio {
         }
     }
 
-    fn parse(&self, headers: &dyn Headers, body: &[u8]) -> ParseResult {
+    fn signs(&self) -> bool {
+        true
+    }
+
+    fn parse(&self, headers: &dyn Headers, body: &[u8]) -> Result<ParsedBody, ParseError> {
         form::parse(body, idempotency_token(headers))
     }
 
-    fn redacted_fields(&self, body: &[u8]) -> MaskedFields {
+    fn redacted_fields(&self, body: &[u8], _: Option<usize>) -> MaskedFields {
         redacted_fields::masked(body)
     }
 
@@ -144,24 +158,16 @@ impl Integrator for Twilio {
     ) -> TestRequest {
         test_request::build(self.media_type(), report, credentials, signed)
     }
-}
 
-/// Returns the credential with this hash. The number of comparisons is the same for an unknown
-/// channel as for one with the maximum number of credentials, so timing reveals neither.
-fn matching(
-    hash: CredentialHash,
-    credentials: &[(CredentialId, CredentialHash)],
-) -> Option<CredentialId> {
-    let padding = (None, CredentialHash([0; 32]));
-    let known = credentials.iter().map(|(id, known)| (Some(*id), *known));
-    let slots = credentials.len().max(LIVE_CREDENTIALS_MAX);
-    let mut matching = None;
-    for (id, candidate) in known.chain(std::iter::repeat(padding)).take(slots) {
-        if hash == candidate {
-            matching = matching.or(id);
-        }
+    fn setup_steps(&self) -> &'static [&'static str] {
+        &[
+            "Set the callback URL, which contains user and password, as the status callback: of \
+             the WhatsApp sender or messaging service in Twilio's console, or as `StatusCallback` \
+             of every message that is sent.",
+            "Keep the fragment `#rc=5&rp=ct,rt,5xx` of the URL: with it Twilio repeats a report \
+             that could not be handed over.",
+        ]
     }
-    matching
 }
 
 /// Returns the idempotency token, shortened to 128 characters and without control characters,

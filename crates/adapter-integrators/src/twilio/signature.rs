@@ -6,8 +6,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use ports::integrator::{SignedRequest, UserAndPassword};
 use sha1::Sha1;
 
-use super::callback_url::CallbackUrl;
 use super::form;
+use crate::callback_url::CallbackUrl;
 
 /// Checks `signature` against the channel's token, the body and every form of the channel's URL.
 /// `presented` are the caller's credentials: Twilio may have signed a URL that contains them.

@@ -21,9 +21,13 @@ struct JournalRecord {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     error: Option<JournalRecordError>,
     to: String,
-    from: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    from: Option<String>,
     /// Microseconds since 1970.
     arrived_at: i64,
+    /// Microseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    happened_at: Option<i64>,
     credential: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     idempotency_token: Option<String>,
@@ -50,8 +54,9 @@ pub(super) fn encode(entry: &JournalEntry) -> Result<Vec<u8>, serde_json::Error>
             text: error.text.reveal().to_owned(),
         }),
         to: report.recipient.reveal().to_owned(),
-        from: report.sender.reveal().to_owned(),
+        from: report.sender.as_ref().map(|it| it.reveal().to_owned()),
         arrived_at: report.arrived_at.unix_micros(),
+        happened_at: report.happened_at.map(Timestamp::unix_micros),
         credential: report.credential.to_string(),
         idempotency_token: report.idempotency_token.clone(),
         fields: report.fields.as_json().to_owned(),
@@ -78,8 +83,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<JournalEntry, Box<dyn Error + Send 
             status: ReportedStatus::parse(&wire.status)?,
             error,
             recipient: Address::parse(&wire.to)?,
-            sender: Address::parse(&wire.from)?,
+            sender: wire.from.as_deref().map(Address::parse).transpose()?,
             arrived_at: Timestamp::from_unix_micros(wire.arrived_at)?,
+            happened_at: wire
+                .happened_at
+                .map(Timestamp::from_unix_micros)
+                .transpose()?,
             credential: CredentialId(Uuid::parse_str(&wire.credential)?),
             idempotency_token: wire.idempotency_token,
             fields: ReportFields::from_json(&wire.fields)?,

@@ -110,13 +110,14 @@ impl LogSource<OffsetDateTime> for PostgresStore {
             r#"select report.id, report.arrived_at, report.credential_id,
                    report.revision as "revision: i64", report.channel_id, report.sid,
                    report.status, report.effect, report.recipient, report.sender,
-                   report.error_code, report.error_text, report.idempotency_token,
+                   report.error_code, report.error_text, report.idempotency_token, report.happened_at,
                    report.fields::text as "fields!"
                from unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[])
                    as wanted (id, since, until)
                cross join lateral (
                    select id, arrived_at, credential_id, revision, channel_id, sid, status, effect,
-                       recipient, sender, error_code, error_text, idempotency_token, fields
+                       recipient, sender, error_code, error_text, idempotency_token, happened_at,
+                       fields
                    from reports
                    where id = wanted.id and arrived_at between wanted.since and wanted.until
                    limit 1
@@ -155,13 +156,14 @@ impl PostgresStore {
             r#"select report.id, report.arrived_at, report.credential_id,
                    report.revision as "revision: i64", report.channel_id, report.sid,
                    report.status, report.effect, report.recipient, report.sender,
-                   report.error_code, report.error_text, report.idempotency_token,
+                   report.error_code, report.error_text, report.idempotency_token, report.happened_at,
                    report.fields::text as "fields!", message.report_ids as "report_ids?",
                    message.first_reported_at as "first_reported_at?",
                    message.last_reported_at as "last_reported_at?"
                from (
                    select id, arrived_at, credential_id, revision, channel_id, sid, status, effect,
-                       recipient, sender, error_code, error_text, idempotency_token, fields
+                       recipient, sender, error_code, error_text, idempotency_token, happened_at,
+                       fields
                    from reports
                    where id > coalesce($1, (select pruned_through from report_log))
                        and id < (select first_undecided_report_id(xact_offset) from report_log)

@@ -3,6 +3,7 @@
 use domain::message::MessageError;
 use domain::seen_reports::ReportIdentity;
 use domain::{DeliveryStatus, Effect, Message, Report};
+use sql_rows::messages::sender_column;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -57,6 +58,7 @@ pub(crate) struct ReportColumns<'a> {
     pub(crate) error_code: Vec<Option<&'a str>>,
     pub(crate) error_text: Vec<Option<&'a str>>,
     pub(crate) idempotency_token: Vec<Option<&'a str>>,
+    pub(crate) happened_at: Vec<Option<OffsetDateTime>>,
     pub(crate) fields: Vec<&'a str>,
 }
 
@@ -129,7 +131,8 @@ impl MessageColumns<'_> {
     fn push_state(&mut self, message: &Message) {
         self.recipient
             .push(message.parties.recipient.reveal().to_owned());
-        self.sender.push(message.parties.sender.reveal().to_owned());
+        self.sender
+            .push(sender_column(message.parties.sender.as_ref()).to_owned());
         self.first_reported_at
             .push(message.parties.first_reported_at.to_date_time());
         self.last_reported_at
@@ -165,12 +168,14 @@ impl<'a> ReportColumns<'a> {
         self.credential_id.push(report.credential.0);
         self.status.push(report.status.as_str());
         self.recipient.push(report.recipient.reveal());
-        self.sender.push(report.sender.reveal());
+        self.sender.push(sender_column(report.sender.as_ref()));
         let error = report.error.as_ref();
         self.error_code.push(error.map(|error| error.code.as_str()));
         self.error_text.push(error.map(|error| error.text.reveal()));
         self.idempotency_token
             .push(report.idempotency_token.as_deref());
+        self.happened_at
+            .push(report.happened_at.map(domain::Timestamp::to_date_time));
         self.fields.push(report.fields.as_json());
     }
 }

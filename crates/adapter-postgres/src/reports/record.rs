@@ -98,7 +98,7 @@ with
 block as materialized (
     select
         ((pg_current_xact_id()::text::bigint + (select xact_offset from report_log))
-            << $40::integer) + $39::bigint as first_id
+            << $41::integer) + $40::bigint as first_id
 ),
 -- Upserts the messages, in the order of their keys so that concurrent batches never deadlock.
 -- Every column is joined with what is stored: ranks by `greatest`, times by `least`, masks by
@@ -257,21 +257,22 @@ numbered as (
 logged as (
     insert into reports (
         id, arrived_at, credential_id, revision, channel_id, sid, status, effect, recipient,
-        sender, error_code, error_text, idempotency_token, fields
+        sender, error_code, error_text, idempotency_token, happened_at, fields
     )
     select
         id, arrived_at, credential_id, revision, channel_id, sid, status,
         case when rank <= previous_status_rank then 'late' else effect end,
         case when erased then 'erased' else recipient end, sender, error_code,
-        case when not erased then error_text end, idempotency_token,
+        case when not erased then error_text end, idempotency_token, happened_at,
         case when erased then '{}' else fields end::json
     from numbered
     join unnest(
         $28::smallint[], $29::text[], $30::timestamptz[], $31::uuid[], $32::text[],
-        $33::text[], $34::text[], $35::text[], $36::text[], $37::text[], $38::text[]
+        $33::text[], $34::text[], $35::text[], $36::text[], $37::text[], $38::timestamptz[],
+        $39::text[]
     ) with ordinality as incoming (
         rank, effect, arrived_at, credential_id, status, recipient, sender, error_code,
-        error_text, idempotency_token, fields, nth
+        error_text, idempotency_token, happened_at, fields, nth
     ) on nth = id - (select first_id from block) + 1
     returning id, effect
 )
@@ -315,6 +316,7 @@ from logged, block
         sparse(&reports.error_code) as _,
         sparse(&reports.error_text) as _,
         sparse(&reports.idempotency_token) as _,
+        sparse(&reports.happened_at) as _,
         &reports.fields as _,
         first_index,
         INDEX_BITS,

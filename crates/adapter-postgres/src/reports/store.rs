@@ -177,7 +177,7 @@ impl PostgresStore {
             r#"select id, arrived_at, credential_id, revision as "revision: i64", channel_id, sid,
                    status, effect,
                    recipient, sender, error_code, error_text, idempotency_token,
-                   fields::text as "fields!"
+                   happened_at, fields::text as "fields!"
                from reports
                where id = any ($1) and arrived_at between $2 and $3
                order by revision"#,

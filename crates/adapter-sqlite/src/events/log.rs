@@ -137,7 +137,7 @@ impl SqliteStore {
             r#"select report.id, report.channel_id, report.sid, report.revision, report.effect,
                    report.status, report.recipient, report.sender, report.arrived_at,
                    report.credential_id as "credential_id: Uuid", report.error_code,
-                   report.error_text, report.idempotency_token, report.fields,
+                   report.error_text, report.idempotency_token, report.happened_at, report.fields,
                    message.report_ids as "report_ids?",
                    message.first_reported_at as "first_reported_at?",
                    message.last_reported_at as "last_reported_at?"

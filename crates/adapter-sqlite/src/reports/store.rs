@@ -126,7 +126,7 @@ impl SqliteStore {
             r#"select report.id, report.channel_id, report.sid, report.revision, report.effect,
                    report.status, report.recipient, report.sender, report.arrived_at,
                    report.credential_id as "credential_id: Uuid", report.error_code, report.error_text,
-                   report.idempotency_token, report.fields
+                   report.idempotency_token, report.happened_at, report.fields
                from json_each(?) as place
                cross join reports as report on report.id = place.value
                order by place.key"#,

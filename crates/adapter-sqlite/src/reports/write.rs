@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use domain::Timestamp;
+use sql_rows::messages::sender_column;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, SqliteConnection};
@@ -12,7 +13,7 @@ use crate::json;
 use crate::reports::batch::{NewReport, StoredMessage};
 
 const MESSAGE_COLUMNS: usize = 25;
-const REPORT_COLUMNS: usize = 14;
+const REPORT_COLUMNS: usize = 15;
 
 static TEXTS: LazyLock<BulkTexts> =
     LazyLock::new(|| BulkTexts::new(MESSAGE_COLUMNS + REPORT_COLUMNS, statements));
@@ -63,7 +64,7 @@ fn bind_message(values: &mut SqliteArguments, stored: &StoredMessage) -> Result<
     values.add(message.key.channel.as_str())?;
     values.add(message.key.sid.to_compact())?;
     values.add(message.parties.recipient.reveal())?;
-    values.add(message.parties.sender.reveal())?;
+    values.add(sender_column(message.parties.sender.as_ref()))?;
     values.add(message.parties.first_reported_at.unix_micros())?;
     values.add(message.last_reported_at.unix_micros())?;
     values.add(i64::try_from(message.duplicates).unwrap_or(i64::MAX))?;
@@ -89,12 +90,13 @@ fn bind_report(values: &mut SqliteArguments, new: &NewReport<'_>) -> Result<(), 
     values.add(new.effect.as_str())?;
     values.add(report.status.as_str())?;
     values.add(report.recipient.reveal())?;
-    values.add(report.sender.reveal())?;
+    values.add(sender_column(report.sender.as_ref()))?;
     values.add(report.arrived_at.unix_micros())?;
     values.add(report.credential.0)?;
     values.add(error.map(|error| error.code.as_str()))?;
     values.add(error.map(|error| error.text.reveal()))?;
     values.add(report.idempotency_token.as_deref())?;
+    values.add(report.happened_at.map(Timestamp::unix_micros))?;
     values.add(report.fields.as_json())
 }
 
@@ -136,7 +138,7 @@ fn statements(rows: usize) -> String {
              error_text = excluded.error_text;
          insert into reports (
              id, channel_id, sid, revision, effect, status, recipient, sender, arrived_at,
-             credential_id, error_code, error_text, idempotency_token, fields
+             credential_id, error_code, error_text, idempotency_token, happened_at, fields
          )
          select * from (values {reports}) where column1 is not null"
     )

@@ -71,7 +71,7 @@ async fn add(manage: &ManageChannels, json: bool, args: ChannelAddArgs) -> Resul
 
 async fn list(manage: &ManageChannels, json: bool) -> Result<()> {
     let channels = manage.list().await?;
-    let view = |each| ChannelView::new(each, manage.callback_url(&each.channel).ok(), false);
+    let view = |each| ChannelView::new(each, manage.setup(&each.channel).ok(), false);
     let items = channels.iter().map(view).collect();
     view::list(
         json,
@@ -98,8 +98,8 @@ async fn show(
     let calls = manage.calls(&found.channel.id).await?;
     let rejections = ListRejections::new(stores.store());
     let warnings = rejections.warnings(&found, manage.now()).await?;
-    let callback_url = manage.callback_url(&found.channel)?;
-    let view = ChannelView::new(&found, Some(callback_url), reveal);
+    let setup = manage.setup(&found.channel)?;
+    let view = ChannelView::new(&found, Some(setup), reveal);
     let view = view.with_calls(&found, calls, warnings);
     view::show(
         json,
@@ -125,6 +125,10 @@ async fn show(
     if !json {
         let kept = kept_for(found.channel.keep_messages_days);
         output::line(format!("Messages are kept {kept}."));
+        output::line(format!("\nTo set up at {}:", found.channel.integrator));
+        for step in &view.setup_steps {
+            output::line(output::wrapped(&format!("- {step}")));
+        }
         for warning in &view.warnings {
             output::line(format!("Warning: {warning}."));
         }
@@ -207,8 +211,8 @@ async fn change(
     let channel = manage.update(&id, changes).await?;
     if json {
         let found = manage.show(&id).await?;
-        let callback_url = manage.callback_url(&found.channel).ok();
-        return output::json(&ChannelView::new(&found, callback_url, false));
+        let setup = manage.setup(&found.channel).ok();
+        return output::json(&ChannelView::new(&found, setup, false));
     }
     output::line(said(&channel));
     Ok(())

@@ -120,10 +120,8 @@ pub fn print_issued(issued: &IssuedCredential, is_own_password: bool) {
             issued.password.reveal()
         ));
     }
-    output::line(format!(
-        "Paste this URL as the status callback URL at the integrator. The part from # on
-makes the integrator retry where it would give up otherwise:
-  {}",
-        issued.callback_url
-    ));
+    output::line(format!("  callback URL   {}\n", issued.callback_url));
+    for step in issued.setup_steps {
+        output::line(output::wrapped(&format!("- {step}")));
+    }
 }

@@ -11,7 +11,6 @@ use domain::{
     RejectionReason, Report, Timestamp, WebhookUser,
 };
 use fastrand::Rng;
-use ports::integrator::ParseResult;
 use ports::statistics::IntervalCounts;
 use ports::{Calendar, Environment as _, RejectionStore, ReportStore, Statistics, Store};
 use traffic::form::{self, Subject};
@@ -251,24 +250,11 @@ fn traffic(
                     break;
                 }
                 let body = form::body(subject, *step);
-                let ParseResult::Reports(parsed) = integrator.parse(&NoHeaders, body.as_bytes())
-                else {
+                let Ok(parsed) = integrator.parse(&NoHeaders, body.as_bytes()) else {
                     bail!("a simulated report is not valid");
                 };
-                reports.extend(parsed.into_iter().map(|parsed| Report {
-                    key: domain::MessageKey {
-                        channel: id.clone(),
-                        sid: parsed.sid,
-                    },
-                    status: parsed.status,
-                    error: parsed.error,
-                    recipient: parsed.recipient,
-                    sender: parsed.sender,
-                    arrived_at: at,
-                    credential,
-                    idempotency_token: parsed.idempotency_token,
-                    fields: parsed.fields,
-                }));
+                let parsed = parsed.reports.into_iter();
+                reports.extend(parsed.map(|each| each.on_arrival(id.clone(), at, credential)));
                 at = at.plus_micros(delay_after(step.status, random));
             }
         }

@@ -161,7 +161,7 @@ pub struct MessageEvent {
     /// The recipient in this report.
     pub recipient: Address,
     /// The sender in this report.
-    pub sender: Address,
+    pub sender: Option<Address>,
     /// When the report arrived.
     pub reported_at: Timestamp,
     /// The error of the message at that time.

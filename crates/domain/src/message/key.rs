@@ -10,9 +10,12 @@ use crate::{ChannelId, CredentialId};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageSid(Arc<str>);
 
+/// The maximum length of a message id: Infobip lets the sender choose up to 200 characters.
+pub const MESSAGE_SID_LENGTH_MAX: usize = 200;
+
 /// The text is not a message id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a message id is 1 to 64 printable ASCII characters without spaces")]
+#[error("a message id is 1 to 200 printable ASCII characters without spaces")]
 pub struct InvalidMessageSid;
 
 /// The beginning of the ids of test messages. No integrator's ids begin so.
@@ -26,7 +29,7 @@ const MM_AND_16_BYTES: u8 = 2;
 impl MessageSid {
     /// Parses an id; case matters.
     pub fn parse(text: &str) -> Result<Self, InvalidMessageSid> {
-        if crate::text::is_ascii_token(text, 64) {
+        if crate::text::is_ascii_token(text, MESSAGE_SID_LENGTH_MAX) {
             Ok(Self(text.into()))
         } else {
             Err(InvalidMessageSid)

@@ -5,7 +5,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use key::{InvalidMessageSid, MessageKey, MessageSid};
+pub use key::{InvalidMessageSid, MESSAGE_SID_LENGTH_MAX, MessageKey, MessageSid};
 pub use state::{MessageError, MessageState, Timeline};
 
 use crate::seen_reports::{ReportIdentity, SeenReports};
@@ -64,8 +64,8 @@ pub struct Parties {
     pub first_reported_at: Timestamp,
     /// The recipient.
     pub recipient: Address,
-    /// The sender.
-    pub sender: Address,
+    /// The sender; `None` if that report has none.
+    pub sender: Option<Address>,
 }
 
 impl Parties {

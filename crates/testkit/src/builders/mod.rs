@@ -85,8 +85,9 @@ pub fn report(sid: &str) -> ReportBuilder {
         status: ReportedStatus::Delivery(DeliveryStatus::Delivered),
         error: None,
         recipient: address("whatsapp:+15550100001"),
-        sender: address("whatsapp:+15550109999"),
+        sender: Some(address("whatsapp:+15550109999")),
         arrived_at: time(1_795_370_777_000_001),
+        happened_at: None,
         credential: CredentialId(Uuid::from_u128(1)),
         idempotency_token: None,
         fields: ReportFields::default(),
@@ -138,7 +139,7 @@ impl ReportBuilder {
     /// Sets the sender.
     #[must_use]
     pub fn from(mut self, sender: &str) -> Self {
-        self.0.sender = address(sender);
+        self.0.sender = Some(address(sender));
         self
     }
 
@@ -146,6 +147,20 @@ impl ReportBuilder {
     #[must_use]
     pub fn at(mut self, micros: i64) -> Self {
         self.0.arrived_at = time(micros);
+        self
+    }
+
+    /// Sets the integrator's own time, in microseconds since 1970.
+    #[must_use]
+    pub fn happened_at(mut self, micros: i64) -> Self {
+        self.0.happened_at = Some(time(micros));
+        self
+    }
+
+    /// Removes the sender.
+    #[must_use]
+    pub fn without_sender(mut self) -> Self {
+        self.0.sender = None;
         self
     }
 

@@ -67,7 +67,7 @@ impl AllowSender {
         // A concurrent change is read again.
         for _ in 0..16 {
             let channel = self.manage.show(&rejection.channel).await?.channel;
-            if channel.allows(&sender) {
+            if channel.allows(Some(&sender)) {
                 return Ok((rejection, sender));
             }
             let senders = [channel.senders.as_slice(), std::slice::from_ref(&sender)].concat();

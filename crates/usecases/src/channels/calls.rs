@@ -29,15 +29,18 @@ pub enum ChannelProblem {
     Disabled,
     /// The sender list does not have the sender.
     SenderNotAllowed,
+    /// An integrator that sends its key unasked sent none.
+    MissingCredentials,
 }
 
 impl ChannelProblem {
     /// All problems, in the order in which they are shown.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::NoLiveCredential,
         Self::SignatureMismatch,
         Self::Disabled,
         Self::SenderNotAllowed,
+        Self::MissingCredentials,
     ];
 
     /// Returns the setting that rejections of this reason point to.
@@ -63,6 +66,9 @@ impl ChannelProblem {
             }
             Self::Disabled => "the channel is disabled; enable it or take its callback URL away",
             Self::SenderNotAllowed => "the sender is not on the channel's list; check the senders",
+            Self::MissingCredentials => {
+                "requests came without the header that holds the key; set it at the integrator"
+            }
         }
     }
 }

@@ -116,7 +116,7 @@ impl TestChannel {
         let integrator = self.0.integrators.find(&channel.integrator);
         let integrator = integrator.ok_or(TestError::UnknownIntegrator)?.as_ref();
         let target = self.target(integrator, &channel)?;
-        let credential = self.issue(&channel).await?;
+        let credential = self.issue(integrator, &channel).await?;
         let tested = self.test(integrator, &channel, &target, &credential).await;
         let removed = self.0.channels.remove_credential(id, credential.id).await;
         self.refresh().await;
@@ -136,6 +136,7 @@ impl TestChannel {
             channel: channel.id.clone(),
             sid: MessageSid::of_test(credential.id),
         };
+        let success = integrator.answers().success;
         let request = self.request(integrator, channel, credential, &key.sid)?;
         let mut steps = Steps::default();
         let connection = self.0.probe.connect(target).await;
@@ -150,7 +151,7 @@ impl TestChannel {
             steps.challenged(unauthenticated.await, integrator.challenge());
         }
         if !steps.have_failed() {
-            self.report(target, &request, &mut steps).await;
+            self.report(target, &request, success, &mut steps).await;
         }
         if !steps.have_failed() {
             self.look_for(&key, &mut steps).await?;
@@ -164,7 +165,13 @@ impl TestChannel {
     }
 
     /// Sends the report, again while servers may not know the credential yet.
-    async fn report(&self, target: &ProbeTarget, request: &TestRequest, steps: &mut Steps) {
+    async fn report(
+        &self,
+        target: &ProbeTarget,
+        request: &TestRequest,
+        success: u16,
+        steps: &mut Steps,
+    ) {
         let (name, value) = &request.authorization;
         let mut headers = request.headers.clone();
         headers.push((name, value.clone()));
@@ -178,7 +185,7 @@ impl TestChannel {
                 continue;
             }
             answer.took = begun.elapsed();
-            steps.reported(answer);
+            steps.reported(answer, success);
             return;
         }
     }
@@ -244,7 +251,11 @@ impl TestChannel {
     }
 
     /// Makes a credential and makes it known.
-    async fn issue(&self, channel: &Channel) -> Result<TestCredential, TestError> {
+    async fn issue(
+        &self,
+        integrator: &dyn Integrator,
+        channel: &Channel,
+    ) -> Result<TestCredential, TestError> {
         let TestDependencies {
             environment,
             secret,
@@ -258,7 +269,10 @@ impl TestChannel {
             channel: channel.id.clone(),
             hash: secret.credential_hash(
                 &channel.id,
-                TEST_USER.as_bytes(),
+                integrator
+                    .credential_shape()
+                    .hashed_user(TEST_USER)
+                    .as_bytes(),
                 password.reveal().as_bytes(),
             ),
             key_id: secret.key_id(),

@@ -9,7 +9,7 @@ use domain::{
 };
 use ports::channels::Change;
 use ports::integrator::report_path;
-use ports::{ChannelStore, ChannelWithCredentials, Environment, StoreError};
+use ports::{ChannelStore, ChannelWithCredentials, Environment, Integrator, StoreError};
 
 use crate::integrators::Integrators;
 
@@ -21,6 +21,15 @@ pub struct ManageChannels {
     /// Public URL of channels that have none of their own.
     public_url: PublicUrl,
     environment: Arc<dyn Environment>,
+}
+
+/// How a channel is configured at its integrator.
+#[derive(Debug)]
+pub struct Setup {
+    /// The callback URL, without credentials.
+    pub callback_url: String,
+    /// What an operator does there, step by step.
+    pub steps: &'static [&'static str],
 }
 
 /// A channel to add.
@@ -108,8 +117,10 @@ pub struct IssuedCredential {
     pub credential: Credential,
     /// The password in the clear.
     pub password: Password,
-    /// Callback URL for the integrator's console, including the credentials.
+    /// Callback URL for the integrator's console, including the credentials if they belong there.
     pub callback_url: String,
+    /// What an operator does at the integrator, step by step.
+    pub setup_steps: &'static [&'static str],
 }
 
 /// Why an operation failed.
@@ -141,6 +152,9 @@ pub enum ManageError {
     /// The public URL is the callback URL of another channel or integrator.
     #[error("the public URL holds another report path; give the base, or the URL that ends in {0}")]
     OtherReportPath(String),
+    /// The integrator signs nothing.
+    #[error("{0} does not sign its requests; leave the signing token out")]
+    NoSignatures(IntegratorName),
     /// The channel was changed concurrently.
     #[error("the channel was changed in the meantime; read it again")]
     Outdated,
@@ -228,6 +242,7 @@ impl ManageChannels {
             version: 1,
         };
         self.check_public_url(&channel)?;
+        self.check_signing_token(&channel)?;
         let issued = self.issue(&channel, new.credential, now)?;
         match self.store.add(&channel, &issued.credential).await? {
             Change::Done => Ok((channel, issued)),
@@ -256,6 +271,7 @@ impl ManageChannels {
             if changes.public_url.is_some() {
                 self.check_public_url(&channel)?;
             }
+            self.check_signing_token(&channel)?;
             channel.version = channel.version.saturating_add(1);
             channel.updated_at = self.environment.now();
             match self.store.update(&channel).await? {
@@ -321,13 +337,17 @@ impl ManageChannels {
             .password
             .unwrap_or_else(|| Password::from_random(&self.environment.secret_bytes()));
         let pair = (new.user.as_str(), password.reveal());
+        let integrator = self.integrator(channel)?;
         let callback_url = self.callback_url_with(channel, Some(pair))?;
+        let hashed_user = integrator.credential_shape().hashed_user(pair.0);
         let credential = Credential {
             id: CredentialId(self.environment.uuid()),
             channel: channel.id.clone(),
-            hash: self
-                .secret
-                .credential_hash(&channel.id, pair.0.as_bytes(), pair.1.as_bytes()),
+            hash: self.secret.credential_hash(
+                &channel.id,
+                hashed_user.as_bytes(),
+                pair.1.as_bytes(),
+            ),
             key_id: self.secret.key_id(),
             user: new.user,
             label: new.label,
@@ -340,6 +360,7 @@ impl ManageChannels {
             credential,
             password,
             callback_url,
+            setup_steps: integrator.setup_steps(),
         })
     }
 
@@ -370,6 +391,15 @@ impl ManageChannels {
             .seal(&token.0, &Channel::signing_token_context(channel), nonce)
     }
 
+    /// Refuses a signing token where nothing is signed: no report would be accepted.
+    fn check_signing_token(&self, channel: &Channel) -> Result<(), ManageError> {
+        let integrator = self.integrators.find(&channel.integrator);
+        if channel.signing_token.is_some() && integrator.is_some_and(|each| !each.signs()) {
+            return Err(ManageError::NoSignatures(channel.integrator.clone()));
+        }
+        Ok(())
+    }
+
     /// Refuses a public URL with the report path of another channel: no signature would match.
     fn check_public_url(&self, channel: &Channel) -> Result<(), ManageError> {
         let integrator = self.integrators.find(&channel.integrator);
@@ -389,14 +419,26 @@ impl ManageChannels {
         channel: &Channel,
         credentials: Option<(&str, &str)>,
     ) -> Result<String, ManageError> {
-        let integrator = self.integrators.find(&channel.integrator).ok_or_else(|| {
-            ManageError::UnknownIntegrator {
-                name: channel.integrator.clone(),
-                known: self.integrators.names(),
-            }
-        })?;
+        let integrator = self.integrator(channel)?;
         let base = channel.public_url.as_ref().unwrap_or(&self.public_url);
         Ok(integrator.callback_url(base, &channel.id, credentials))
+    }
+
+    /// Returns what an operator does at the integrator so that its reports arrive.
+    pub fn setup(&self, channel: &Channel) -> Result<Setup, ManageError> {
+        Ok(Setup {
+            callback_url: self.callback_url(channel)?,
+            steps: self.integrator(channel)?.setup_steps(),
+        })
+    }
+
+    fn integrator(&self, channel: &Channel) -> Result<&dyn Integrator, ManageError> {
+        let found = self.integrators.find(&channel.integrator);
+        let found = found.ok_or_else(|| ManageError::UnknownIntegrator {
+            name: channel.integrator.clone(),
+            known: self.integrators.names(),
+        })?;
+        Ok(found.as_ref())
     }
 }
 

@@ -228,13 +228,15 @@ impl Steps {
     }
 
     /// Adds the answer to the report.
-    pub(super) fn reported(&mut self, answer: Timed<ProbeAnswer>) {
+    pub(super) fn reported(&mut self, answer: Timed<ProbeAnswer>, success: u16) {
         self.add(TestStepKind::Report, answer, |answer| {
             match answer.status {
-            204 => (StepOutcome::Passed, "204: the report is stored".to_owned()),
+            status if status == success => {
+                (StepOutcome::Passed, format!("{status}: the report is stored"))
+            }
             401 => (
                 StepOutcome::Failed,
-                "401: the credential was refused; does a proxy remove the Authorization header, or \
+                "401: the credential was refused; does a proxy remove the header that holds it, or \
                  does the URL lead to another installation?"
                     .to_owned(),
             ),

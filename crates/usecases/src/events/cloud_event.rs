@@ -52,8 +52,8 @@ pub struct MessageData {
     pub contradicted: bool,
     /// Recipient.
     pub to: String,
-    /// Sender.
-    pub from: String,
+    /// Sender; `null` if the report has none.
+    pub from: Option<String>,
     /// Whether the addresses, and phone numbers in the error's text, are masked.
     pub masked: bool,
     /// Error of the first failure report with a code.
@@ -139,8 +139,13 @@ impl CloudEvent {
             *text = text.as_str().map(mask_numbers).into();
         }
         for name in ["to", "from"] {
-            let address = data.get(name).and_then(Value::as_str);
-            let masked = address.and_then(|address| Address::parse(address).ok());
+            let address = data.get(name).unwrap_or(&Value::Null);
+            if address.is_null() {
+                continue;
+            }
+            let masked = address
+                .as_str()
+                .and_then(|address| Address::parse(address).ok());
             // An invalid address is masked as a whole.
             let masked = masked.map_or_else(|| "***".to_owned(), |it| it.to_string());
             data.insert(name.to_owned(), masked.into());
@@ -194,7 +199,7 @@ impl MessageData {
             previous_status: event.previous.map(DeliveryStatus::as_str),
             contradicted: event.contradicted,
             to: shown(&event.recipient),
-            from: shown(&event.sender),
+            from: event.sender.as_ref().map(shown),
             masked: !reveal,
             error,
             timeline: event.timeline.steps().map(step).collect(),

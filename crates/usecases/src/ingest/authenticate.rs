@@ -114,6 +114,14 @@ impl AuthenticateCaller {
                 }
                 Authentication::Challenge
             }
+            (AuthResult::Missing, known) => {
+                if let Some(known) = known {
+                    known.calls.refused(now);
+                    let problem = ChannelProblem::MissingCredentials;
+                    known.calls.add_problem(problem, Instant::now());
+                }
+                Authentication::Denied
+            }
             (AuthResult::Denied, known) => {
                 if let Some(known) = known {
                     known.calls.refused(now);

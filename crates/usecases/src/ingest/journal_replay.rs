@@ -204,11 +204,12 @@ impl ReplayJournal {
             error = mask_numbers(&error_chain(error)),
             "the store refuses an acknowledged report; storing it as a rejection"
         );
+        let sender = entry.report.sender.as_ref().map(ToString::to_string);
         let fields = [
             ("message_sid", entry.report.key.sid.to_string()),
             ("status", entry.report.status.to_string()),
             ("to", entry.report.recipient.to_string()),
-            ("from", entry.report.sender.to_string()),
+            ("from", sender.unwrap_or_default()),
         ];
         let rejection = Rejection {
             arrived_at: entry.report.arrived_at,

@@ -83,6 +83,26 @@ pub(super) struct QueuedReport {
     pub(super) answer: oneshot::Sender<Result<RecordedIn, IngestError>>,
 }
 
+impl QueuedReport {
+    /// Returns a report to enqueue, and where its result arrives.
+    fn new(
+        integrator: &IntegratorName,
+        report: Report,
+    ) -> (Self, oneshot::Receiver<Result<RecordedIn, IngestError>>) {
+        let (answer, answered) = oneshot::channel();
+        let entry = JournalEntry {
+            integrator: integrator.clone(),
+            report,
+        };
+        let queued = Self {
+            entry,
+            since: Instant::now(),
+            answer,
+        };
+        (queued, answered)
+    }
+}
+
 impl IngestQueue {
     /// Creates a queue of at most `size` reports, and its receiving end.
     pub(super) fn new(size: usize) -> (Self, mpsc::Receiver<QueuedReport>) {
@@ -102,20 +122,46 @@ impl IngestQueue {
         integrator: &IntegratorName,
         report: Report,
     ) -> Result<RecordedIn, IngestError> {
-        let (answer, answered) = oneshot::channel();
-        let entry = JournalEntry {
-            integrator: integrator.clone(),
-            report,
-        };
-        let queued = QueuedReport {
-            entry,
-            since: Instant::now(),
-            answer,
-        };
+        let (queued, answered) = QueuedReport::new(integrator, report);
         self.0
             .try_send(queued)
             .map_err(|_| IngestError::Overloaded)?;
         answered.await.unwrap_or(Err(IngestError::Overloaded))
+    }
+
+    /// Enqueues the reports of one request together and returns when all are durable, with the
+    /// result of each. A request takes at most a quarter of the queue at a time: one that is larger
+    /// than the queue is recorded in parts, and leaves room for others.
+    pub async fn record_all(
+        &self,
+        integrator: &IntegratorName,
+        mut reports: Vec<Report>,
+    ) -> Vec<Result<RecordedIn, IngestError>> {
+        if reports.len() == 1
+            && let Some(report) = reports.pop()
+        {
+            return vec![self.record(integrator, report).await];
+        }
+        let part = (self.0.max_capacity() / 4).max(1);
+        let mut results = Vec::with_capacity(reports.len());
+        let mut reports = reports.into_iter();
+        while reports.len() > 0 {
+            let Ok(places) = self.0.try_reserve_many(part.min(reports.len())) else {
+                results.extend(reports.map(|_| Err(IngestError::Overloaded)));
+                break;
+            };
+            let mut answers = Vec::with_capacity(part);
+            // The shorter one goes first: `zip` takes from it before it finds the other one empty.
+            for (place, report) in places.zip(&mut reports) {
+                let (queued, answered) = QueuedReport::new(integrator, report);
+                place.send(queued);
+                answers.push(answered);
+            }
+            for answered in answers {
+                results.push(answered.await.unwrap_or(Err(IngestError::Overloaded)));
+            }
+        }
+        results
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use domain::crypto::{SealedSecret, ServerSecret};
 use domain::{
-    Address, ChannelId, IntegratorName, MessageKey, MessageSid, PublicUrl, Rejection,
-    RejectionReason, Report, Timestamp, mask_numbers,
+    Address, ChannelId, MessageSid, PublicUrl, Rejection, RejectionReason, Timestamp, mask_numbers,
 };
 use ports::error::error_chain;
 use ports::integrator::{
-    ParseResult, ParsedReport, SignedRequest, ValidationError, ValidationErrorKind, report_path,
+    ParseError, ParsedBody, ParsedReport, SignedRequest, ValidationError, ValidationErrorKind,
+    report_path,
 };
 use ports::{Environment, Headers, Integrator, Metrics, RejectionStore};
 
@@ -60,9 +60,9 @@ pub enum ReceiveError {
     /// A field is missing or invalid.
     #[error("the field {} is wrong", .0.field)]
     Invalid(ValidationError),
-    /// There are more fields than any report has.
-    #[error("there are too many fields")]
-    TooManyFields,
+    /// The body has more fields or elements than any real one.
+    #[error("{0}")]
+    TooLarge(&'static str),
     /// This sender is not on the channel's list.
     #[error("the sender is not on the channel's list")]
     SenderNotAllowed {
@@ -103,44 +103,64 @@ impl ReceiveReport {
         }
     }
 
-    /// Records the reports of a request; they are durable when this returns `Ok`. A refused request
-    /// is stored as a rejection. If a channel has many rejections per second, the rest is only
-    /// counted.
+    /// Records the reports of a request; they are durable when this returns `Ok`. What is refused is
+    /// stored as rejections, an element of the body each. If a channel has many rejections per
+    /// second, the rest is only counted.
+    ///
+    /// If the integrator redelivers, reports that can never be recorded are no error: the caller
+    /// could do nothing but send them again.
     pub async fn run(&self, request: ReportRequest<'_>) -> Result<(), ReceiveError> {
         let arrived_at = self.clock.now();
-        let reports = match self.parse(&request, arrived_at) {
-            Ok(reports) => reports,
+        let body = match self.parse(&request) {
+            Ok(body) => body,
             Err(error) => {
-                self.reject(&request, arrived_at, &error).await;
-                return Err(error);
+                let refused = [(None, &error)];
+                self.reject(&request, arrived_at, &refused).await;
+                return answer(&request, error);
             }
         };
-        let integrator = request.integrator.name();
-        let outcome = self.record(integrator, reports).await;
-        if let Err(error) = &outcome {
-            self.reject(&request, arrived_at, error).await;
+        for kind in body.ignored {
+            self.metrics.ignored(request.integrator.name(), kind);
         }
-        outcome
+        let mut refused: Vec<(Option<usize>, ReceiveError)> = Vec::new();
+        for invalid in body.invalid {
+            refused.push((Some(invalid.index), ReceiveError::Invalid(invalid.error)));
+        }
+        let channel = &request.caller.channel.channel;
+        let mut indexes = Vec::with_capacity(body.reports.len());
+        let mut reports = Vec::with_capacity(body.reports.len());
+        for parsed in body.reports {
+            if let Err(error) = check(&request.caller, &parsed) {
+                refused.push((Some(parsed.index), error));
+                continue;
+            }
+            indexes.push(parsed.index);
+            let credential = request.caller.credential;
+            reports.push(parsed.on_arrival(channel.id.clone(), arrived_at, credential));
+        }
+        let recorded = self
+            .queue
+            .record_all(request.integrator.name(), reports)
+            .await;
+        for (index, recorded) in indexes.into_iter().zip(recorded) {
+            if let Err(error) = recorded {
+                refused.push((Some(index), error.into()));
+            }
+        }
+        let rejected: Vec<_> = refused
+            .iter()
+            .map(|(index, error)| (*index, error))
+            .collect();
+        self.reject(&request, arrived_at, &rejected).await;
+        // What may be recorded later decides: the caller has to send the request again.
+        let decisive = refused.iter().position(|(_, error)| error.is_temporary());
+        match refused.into_iter().nth(decisive.unwrap_or(0)) {
+            None => Ok(()),
+            Some((_, error)) => answer(&request, error),
+        }
     }
 
-    async fn record(
-        &self,
-        integrator: &IntegratorName,
-        reports: Vec<Report>,
-    ) -> Result<(), ReceiveError> {
-        // Nearly always one. If an integrator sends several, all must be durable before the
-        // answer.
-        for report in reports {
-            self.queue.record(integrator, report).await?;
-        }
-        Ok(())
-    }
-
-    fn parse(
-        &self,
-        request: &ReportRequest<'_>,
-        arrived_at: Timestamp,
-    ) -> Result<Vec<Report>, ReceiveError> {
+    fn parse(&self, request: &ReportRequest<'_>) -> Result<ParsedBody, ReceiveError> {
         let known = request.caller.channel.as_ref();
         if !known.channel.enabled {
             return Err(ReceiveError::ChannelDisabled);
@@ -148,42 +168,11 @@ impl ReceiveReport {
         if let Some(token) = &known.signing_token {
             self.verify(request, known, token)?;
         }
-        let reports = match request.integrator.parse(request.headers, request.body) {
-            ParseResult::Reports(reports) => reports,
-            ParseResult::Ignored(why) => {
-                tracing::debug!(channel = %known.channel.id, why, "nothing to record");
-                return Ok(Vec::new());
-            }
-            ParseResult::Invalid(invalid) => return Err(ReceiveError::Invalid(invalid)),
-            ParseResult::TooManyFields => return Err(ReceiveError::TooManyFields),
-        };
-        let refused = reports
-            .iter()
-            .find(|report| !known.channel.allows(&report.sender));
-        if let Some(report) = refused {
-            // The sender of an incoming message is a person.
-            let is_outgoing = report.status.delivery().is_some();
-            return Err(ReceiveError::SenderNotAllowed {
-                sender: is_outgoing.then(|| report.sender.clone()),
-            });
-        }
-        check_test(&request.caller, &reports)?;
-        let credential = request.caller.credential;
-        let complete = |parsed: ParsedReport| Report {
-            key: MessageKey {
-                channel: known.channel.id.clone(),
-                sid: parsed.sid,
-            },
-            status: parsed.status,
-            error: parsed.error,
-            recipient: parsed.recipient,
-            sender: parsed.sender,
-            arrived_at,
-            credential,
-            idempotency_token: parsed.idempotency_token,
-            fields: parsed.fields,
-        };
-        Ok(reports.into_iter().map(complete).collect())
+        let parsed = request.integrator.parse(request.headers, request.body);
+        parsed.map_err(|error| match error {
+            ParseError::Invalid(invalid) => ReceiveError::Invalid(invalid),
+            ParseError::TooLarge(limit) => ReceiveError::TooLarge(limit),
+        })
     }
 
     fn verify(
@@ -238,79 +227,82 @@ impl ReceiveReport {
         Some(secret.seal(sender.reveal(), &Rejection::sender_context(channel), nonce))
     }
 
-    /// Stores a rejection of a refused request, unless the service is at fault. If that fails, only
-    /// the log line remains; the answer is the same.
+    /// Stores rejections of a refused request or of elements of its body, unless the service is at
+    /// fault. If that fails, only the log lines remain; the answer is the same.
     async fn reject(
         &self,
         request: &ReportRequest<'_>,
         arrived_at: Timestamp,
-        error: &ReceiveError,
+        refused: &[(Option<usize>, &ReceiveError)],
     ) {
         if request.caller.is_test {
             // The operator who tests the channel sees the answer.
             return;
         }
-        let (reason, detail) = match error {
-            ReceiveError::ChannelDisabled => (RejectionReason::ChannelDisabled, error.to_string()),
-            ReceiveError::SignatureMismatch => {
-                (RejectionReason::SignatureMismatch, error.to_string())
-            }
-            ReceiveError::Invalid(invalid) => (
-                RejectionReason::InvalidReport,
-                format!("{}: {}", invalid.field, invalid.expected),
-            ),
-            ReceiveError::SenderNotAllowed { .. } => {
-                (RejectionReason::SenderNotAllowed, error.to_string())
-            }
-            ReceiveError::NotRecorded(IngestError::Refused(refused)) => (
-                RejectionReason::RefusedByStore,
-                error_chain(refused.as_ref()),
-            ),
-            ReceiveError::TooManyFields
-            | ReceiveError::NotRecorded(IngestError::Overloaded | IngestError::Unavailable(_)) => {
-                return;
-            }
-        };
-        // Error texts of the store and field names may repeat parts of the request.
-        let detail = mask_numbers(&detail);
-        self.metrics.rejected(reason);
         let known = &request.caller.channel;
-        let Some(omitted) = known.calls.rejected(reason, Instant::now()) else {
-            return;
-        };
         let channel = &known.channel.id;
-        tracing::info!(%channel, reason = reason.as_str(), detail, omitted, "refused a report");
-        let rejection = Rejection {
-            arrived_at,
-            channel: channel.clone(),
-            integrator: request.integrator.name().clone(),
-            reason,
-            detail,
-            fields: request.integrator.redacted_fields(request.body),
-            sender: self.sealed_sender(channel, error),
-        };
+        let mut rejections = Vec::new();
+        for (element, error) in refused {
+            let Some((reason, detail)) = error.rejection() else {
+                continue;
+            };
+            self.metrics.rejected(reason);
+            let Some(omitted) = known.calls.rejected(reason, Instant::now()) else {
+                continue;
+            };
+            let place = element.filter(|_| request.integrator.answers().redelivers);
+            let detail = match place {
+                Some(index) => format!("element {index}: {detail}"),
+                None => detail,
+            };
+            // Error texts of the store and field names may repeat parts of the request.
+            let detail = mask_numbers(&detail);
+            tracing::info!(%channel, reason = reason.as_str(), detail, omitted, "refused a report");
+            rejections.push(Rejection {
+                arrived_at,
+                channel: channel.clone(),
+                integrator: request.integrator.name().clone(),
+                reason,
+                detail,
+                fields: request.integrator.redacted_fields(request.body, *element),
+                sender: self.sealed_sender(channel, error),
+            });
+        }
+        if rejections.is_empty() {
+            return;
+        }
         // The answer does not wait for an unavailable store.
-        let storing = self.rejections.write(rejection);
+        let storing = self.rejections.write(rejections);
         if tokio::time::timeout(REJECTION_TIMEOUT, storing)
             .await
             .is_err()
         {
-            tracing::warn!(%channel, "a rejection was not stored in time; it may be lost");
+            tracing::warn!(%channel, "rejections were not stored in time; they may be lost");
         }
     }
 }
 
-/// Refuses reports on test messages from others than their test credential, and other reports from
+/// Refuses a report of a sender that the channel does not allow, and one that mixes up tests and
+/// messages.
+fn check(caller: &AuthenticatedCaller, report: &ParsedReport) -> Result<(), ReceiveError> {
+    if !caller.channel.channel.allows(report.sender.as_ref()) {
+        // The sender of an incoming message is a person.
+        let is_outgoing = report.status.delivery().is_some();
+        let sender = report.sender.clone().filter(|_| is_outgoing);
+        return Err(ReceiveError::SenderNotAllowed { sender });
+    }
+    check_test(caller, report)
+}
+
+/// Refuses a report on a test message from others than its test credential, and other reports from
 /// a test credential. Therefore the id of a message tells whether it is a test message.
-fn check_test(caller: &AuthenticatedCaller, reports: &[ParsedReport]) -> Result<(), ReceiveError> {
-    let fits = |report: &ParsedReport| {
-        if caller.is_test {
-            report.sid == MessageSid::of_test(caller.credential)
-        } else {
-            !report.sid.is_test()
-        }
+fn check_test(caller: &AuthenticatedCaller, report: &ParsedReport) -> Result<(), ReceiveError> {
+    let fits = if caller.is_test {
+        report.sid == MessageSid::of_test(caller.credential)
+    } else {
+        !report.sid.is_test()
     };
-    if reports.iter().all(fits) {
+    if fits {
         return Ok(());
     }
     Err(ReceiveError::Invalid(ValidationError {
@@ -319,4 +311,53 @@ fn check_test(caller: &AuthenticatedCaller, reports: &[ParsedReport]) -> Result<
         expected: "the id of a test message in its own test only, and an integrator's id otherwise"
             .to_owned(),
     }))
+}
+
+/// Returns how a request is answered of which something was refused.
+fn answer(request: &ReportRequest<'_>, error: ReceiveError) -> Result<(), ReceiveError> {
+    let is_final = error.is_permanent() && request.integrator.answers().redelivers;
+    if is_final { Ok(()) } else { Err(error) }
+}
+
+impl ReceiveError {
+    /// Returns whether the same request may succeed later without anyone changing anything.
+    const fn is_temporary(&self) -> bool {
+        matches!(
+            self,
+            Self::NotRecorded(IngestError::Overloaded | IngestError::Unavailable(_))
+        )
+    }
+
+    /// Returns whether the report can never be recorded, whatever an operator changes.
+    const fn is_permanent(&self) -> bool {
+        match self {
+            Self::Invalid(_)
+            | Self::TooLarge(_)
+            | Self::SenderNotAllowed { .. }
+            | Self::NotRecorded(IngestError::Refused(_)) => true,
+            Self::ChannelDisabled | Self::SignatureMismatch | Self::NotRecorded(_) => false,
+        }
+    }
+
+    /// Returns reason and detail of its rejection; `None` if the service is at fault, or if it
+    /// would cost too much.
+    fn rejection(&self) -> Option<(RejectionReason, String)> {
+        Some(match self {
+            Self::ChannelDisabled => (RejectionReason::ChannelDisabled, self.to_string()),
+            Self::SignatureMismatch => (RejectionReason::SignatureMismatch, self.to_string()),
+            Self::Invalid(invalid) => (
+                RejectionReason::InvalidReport,
+                format!("{}: {}", invalid.field, invalid.expected),
+            ),
+            Self::SenderNotAllowed { .. } => (RejectionReason::SenderNotAllowed, self.to_string()),
+            Self::NotRecorded(IngestError::Refused(refused)) => (
+                RejectionReason::RefusedByStore,
+                error_chain(refused.as_ref()),
+            ),
+            Self::TooLarge(_)
+            | Self::NotRecorded(IngestError::Overloaded | IngestError::Unavailable(_)) => {
+                return None;
+            }
+        })
+    }
 }

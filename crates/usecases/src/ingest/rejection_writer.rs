@@ -39,19 +39,21 @@ impl RejectionWriter {
         }
     }
 
-    /// Queues a rejection, and returns when it is stored, or logged as lost. If the caller is
-    /// cancelled, the next one writes it.
-    pub(crate) async fn write(&self, rejection: Rejection) {
+    /// Queues rejections, and returns when they are stored, or logged as lost. If the caller is
+    /// cancelled, the next one writes them.
+    pub(crate) async fn write(&self, rejections: Vec<Rejection>) {
         let number = {
             let mut queue = self.queue();
-            if queue.rejections.len() >= MAX_QUEUED {
-                tracing::warn!(
-                    channel = %rejection.channel,
-                    "a rejection was dropped: too many wait for the store"
-                );
-                return;
+            for rejection in rejections {
+                if queue.rejections.len() < MAX_QUEUED {
+                    queue.rejections.push(rejection);
+                } else {
+                    tracing::warn!(
+                        channel = %rejection.channel,
+                        "a rejection was dropped: too many wait for the store"
+                    );
+                }
             }
-            queue.rejections.push(rejection);
             queue.dequeued + queue.rejections.len()
         };
         let mut last_batch = self.last_batch.lock().await;
@@ -131,7 +133,7 @@ mod tests {
                     fields: MaskedFields::default(),
                     sender: None,
                 };
-                writer.write(rejection).await;
+                writer.write(vec![rejection]).await;
             });
         }
         callers.join_all().await;

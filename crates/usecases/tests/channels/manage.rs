@@ -121,7 +121,10 @@ async fn invalid_channels_have_distinct_errors() {
     unknown.integrator = IntegratorName::parse("carrier").unwrap();
     let unknown = world.manage.add(unknown).await;
     let said = unknown.unwrap_err().to_string();
-    assert_eq!(said, "unknown integrator carrier; known: twilio");
+    assert_eq!(
+        said,
+        "unknown integrator carrier; known: twilio, infobip, gupshup, koomessage"
+    );
     let mut past = new_channel("3");
     past.credential.expires_at = Some(world.clock.now());
     assert!(matches!(

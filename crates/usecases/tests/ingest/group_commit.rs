@@ -124,6 +124,67 @@ async fn full_queue_refuses_immediately() {
 }
 
 #[tokio::test]
+async fn reports_of_one_request_are_recorded_together() {
+    let running = Running::start(SETTINGS, false);
+    let reports = (0..10).map(numbered).collect();
+    let results = running.queue.record_all(&twilio(), reports).await;
+    assert!(results.len() == 10 && results.iter().all(Result::is_ok));
+    assert_eq!(running.store.record_calls(), 1);
+    assert!(
+        running
+            .queue
+            .record_all(&twilio(), Vec::new())
+            .await
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn request_larger_than_the_queue_is_recorded_in_parts() {
+    let running = Running::start(SETTINGS, false);
+    let reports = (0..1_000).map(numbered).collect();
+    let results = running.queue.record_all(&twilio(), reports).await;
+    assert!(results.len() == 1_000 && results.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn large_request_leaves_room_for_others() {
+    let running = Running::start(SETTINGS, false);
+    running.store.set_paused(true);
+    let queue = running.queue.clone();
+    let reports = (0..1_000).map(numbered).collect();
+    let large = spawn(async move { queue.record_all(&twilio(), reports).await });
+    until("its first part", || running.store.record_calls() == 1).await;
+    let others: Vec<_> = (1_000..1_040)
+        .map(|number| running.submit(number))
+        .collect();
+    running.store.set_paused(false);
+    for other in others {
+        other.await.unwrap().unwrap();
+    }
+    assert_eq!(large.await.unwrap().len(), 1_000);
+}
+
+#[tokio::test]
+async fn full_queue_refuses_every_report_of_a_request() {
+    let running = Running::start(SETTINGS, false);
+    running.store.set_paused(true);
+    let waiting: Vec<_> = (0..200).map(|number| running.submit(number)).collect();
+    until("the queue is full", || {
+        running.queue.depth().usage().0 == 64
+    })
+    .await;
+    let reports = (300..305).map(numbered).collect();
+    let results = running.queue.record_all(&twilio(), reports).await;
+    let refused = |result: &Result<_, _>| matches!(result, Err(IngestError::Overloaded));
+    assert!(results.len() == 5 && results.iter().all(refused));
+    running.store.set_paused(false);
+    for each in waiting {
+        let _ = each.await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn unavailable_store_without_a_journal_is_an_error() {
     let running = Running::start(SETTINGS, false);
     running.store.set_unavailable(true);

@@ -25,6 +25,8 @@ pub(crate) struct Builder {
     pub(crate) retries: Vec<Choice>,
     /// The causes of a retry to choose from.
     pub(crate) causes: Vec<Choice>,
+    /// Whether the integrator reads retry settings from the URL.
+    pub(crate) has_retries: bool,
     /// Whether retries are too few to survive a restart of the receiver.
     pub(crate) is_risky: bool,
 }
@@ -60,7 +62,10 @@ impl Builder {
             .map(|cause| cause.value.as_str())
             .collect();
         let is_risky = retries < 2 || !policy.contains(&"ct") || !policy.contains(&"5xx");
-        let url = if policy.is_empty() {
+        let has_retries = !fragment.is_empty();
+        let url = if !has_retries {
+            base.to_owned()
+        } else if policy.is_empty() {
             format!("{base}#rc={retries}")
         } else {
             format!("{base}#rc={retries}&rp={}", policy.join(","))
@@ -74,6 +79,7 @@ impl Builder {
             url,
             retries: (0..=MAX_RETRIES).map(choice).collect(),
             causes,
+            has_retries,
             is_risky,
         }
     }

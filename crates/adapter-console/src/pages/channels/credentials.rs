@@ -22,6 +22,7 @@ struct IssuedPage {
     user: String,
     password: String,
     callback_url: String,
+    steps: &'static [&'static str],
     is_first: bool,
 }
 
@@ -49,6 +50,7 @@ pub(super) fn show_issued(
         user: issued.credential.user.to_string(),
         password: issued.password.reveal().to_owned(),
         callback_url: issued.callback_url.clone(),
+        steps: issued.setup_steps,
         is_first,
     })
 }

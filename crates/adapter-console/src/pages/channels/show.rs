@@ -54,6 +54,8 @@ struct ChannelPage {
     evidence: Html,
     warnings: Vec<String>,
     builder: Option<Builder>,
+    /// What to do at the integrator.
+    steps: &'static [&'static str],
     credentials: Vec<CredentialRow>,
     rotation: Option<Rotation>,
     can_add: bool,
@@ -88,7 +90,7 @@ pub(crate) async fn show(
         Activity::new(&found, calls, day.last_report(&id)).with_challenges(day.challenges(&id));
     let state = ChannelState::of(&found, &activity, now);
     let channel = &found.channel;
-    let url = manage.callback_url(channel).ok();
+    let setup = manage.setup(channel).ok();
     let public_url = channel.public_url.as_ref().unwrap_or(manage.public_url());
     let template = ChannelPage {
         name: channel.name.to_string(),
@@ -97,7 +99,8 @@ pub(crate) async fn show(
         look: state.look(),
         evidence: state.evidence(&found, &activity, &visit.times),
         warnings,
-        builder: url.map(|url| Builder::new(&url, &visit.query)),
+        steps: setup.as_ref().map_or(&[], |setup| setup.steps),
+        builder: setup.map(|setup| Builder::new(&setup.callback_url, &visit.query)),
         credentials: found
             .credentials
             .iter()

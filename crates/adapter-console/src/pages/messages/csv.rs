@@ -100,13 +100,14 @@ fn cells(message: &Message, channels: &[ChannelWithCredentials]) -> [String; 11]
     let error = message.state.error().map(|error| &error.error.code);
     let title = error.zip(integrator(channels, message));
     let title = title.map_or("", |(code, integrator)| explain(integrator, code).title);
+    let sender = message.parties.sender.as_ref();
     [
         message.parties.first_reported_at.to_string(),
         message.last_reported_at.to_string(),
         message.key.channel.to_string(),
         message.key.sid.to_string(),
         message.parties.recipient.to_string(),
-        message.parties.sender.to_string(),
+        sender.map(ToString::to_string).unwrap_or_default(),
         message
             .state
             .status()

@@ -20,7 +20,9 @@ pub(crate) struct ReportRow {
     pub(crate) error: Option<String>,
     pub(crate) error_text: Option<String>,
     pub(crate) to: String,
-    pub(crate) from: String,
+    /// When it happened, by the integrator's clock.
+    pub(crate) happened: Option<Html>,
+    pub(crate) from: Option<String>,
     pub(crate) credential: String,
     pub(crate) token: Option<String>,
     pub(crate) fields: Vec<(String, String)>,
@@ -67,7 +69,8 @@ pub(crate) fn rows(
             error: error.map(|error| error.code.to_string()),
             error_text: text.filter(|text| !text.is_empty()),
             to: address(&report.recipient),
-            from: address(&report.sender),
+            happened: report.happened_at.map(|at| times.exact(at)),
+            from: report.sender.as_ref().map(address),
             credential: credentials
                 .get(&report.credential)
                 .cloned()

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use domain::{Address, Channel, ChannelCalls, ChannelId, PublicUrl, RetentionDays};
 use ports::ChannelWithCredentials;
 use serde::{Deserialize, Serialize};
-use usecases::channels::manage::IssuedCredential;
+use usecases::channels::manage::{IssuedCredential, Setup};
 use utoipa::ToSchema;
 
 use super::authorize::note_changed;
@@ -86,6 +86,8 @@ pub struct ChannelView {
     /// The URL to paste into the integrator's console, without credentials.
     /// `null` if this program does not support the integrator any more.
     pub callback_url: Option<String>,
+    /// What an operator does at the integrator so that its reports arrive, step by step.
+    pub setup_steps: Vec<&'static str>,
     /// Its credentials, oldest first.
     pub credentials: Vec<CredentialView>,
     /// Counts of unsuccessful requests; `null` in lists.
@@ -112,10 +114,11 @@ pub struct CallsView {
 impl ChannelView {
     /// Shows a channel, unmasked if `reveal`.
     #[must_use]
-    pub fn new(found: &ChannelWithCredentials, callback_url: Option<String>, reveal: bool) -> Self {
+    pub fn new(found: &ChannelWithCredentials, setup: Option<Setup>, reveal: bool) -> Self {
         Self {
             channel: ChannelInfo::new(&found.channel, reveal),
-            callback_url,
+            setup_steps: setup.as_ref().map_or(&[][..], |setup| setup.steps).to_vec(),
+            callback_url: setup.map(|setup| setup.callback_url),
             credentials: found.credentials.iter().map(CredentialView::new).collect(),
             calls: None,
             warnings: Vec::new(),
@@ -212,7 +215,7 @@ pub(crate) async fn list(operator: Data<Operator>, query: Query<ChannelQuery>) -
     let manage = &operator.state.manage;
     let channels = operator.run(manage.list()).await?;
     let view = |found: &ChannelWithCredentials| {
-        ChannelView::new(found, manage.callback_url(&found.channel).ok(), reveal)
+        ChannelView::new(found, manage.setup(&found.channel).ok(), reveal)
     };
     let items = channels.iter().map(view).collect();
     Ok(HttpResponse::Ok().json(ChannelList { items }))
@@ -281,7 +284,7 @@ async fn answer(operator: &Operator, id: &ChannelId, reveal: bool) -> ApiResult 
     let calls = operator.run(manage.calls(id)).await?;
     let warnings = operator.state.rejections.warnings(&found, manage.now());
     let warnings = operator.run(warnings).await?;
-    let callback_url = manage.callback_url(&found.channel).ok();
-    let view = ChannelView::new(&found, callback_url, reveal);
+    let setup = manage.setup(&found.channel).ok();
+    let view = ChannelView::new(&found, setup, reveal);
     Ok(HttpResponse::Ok().json(view.with_calls(&found, calls, warnings)))
 }

@@ -57,9 +57,9 @@ pub(crate) struct MessageDataSchema {
     /// The recipient.
     #[schema(example = "whatsapp:+***0001")]
     to: String,
-    /// The sender.
+    /// The sender; `null` if the report has none.
     #[schema(example = "whatsapp:+***9999")]
-    from: String,
+    from: Option<String>,
     /// Whether both addresses, and the phone numbers in the error's text, are masked.
     masked: bool,
     /// The error of its first failure report with an error code.

@@ -34,9 +34,9 @@ pub struct MessageView {
     /// The recipient, masked unless revealed.
     #[schema(example = "whatsapp:+***0001")]
     pub to: String,
-    /// The sender, masked unless revealed.
+    /// The sender, masked unless revealed; `null` if its first report has none.
     #[schema(example = "whatsapp:+***9999")]
-    pub from: String,
+    pub from: Option<String>,
     /// The error of its first failure report with an error code.
     pub error: Option<ErrorView>,
     /// When each status was first reported, from the lowest to the highest.
@@ -114,6 +114,7 @@ impl MessageView {
             let explanation = integrator.map(|name| explain(name, &error.error.code));
             ErrorView::new(error, explanation, reveal)
         });
+        let sender = message.parties.sender.as_ref();
         let step = |(status, at): (DeliveryStatus, domain::Timestamp)| StepView {
             status: status.as_str(),
             first_reported_at: at.to_string(),
@@ -126,7 +127,7 @@ impl MessageView {
             status: state.status().map(DeliveryStatus::as_str),
             contradicted: state.contradicted(),
             to: shown(&message.parties.recipient, reveal),
-            from: shown(&message.parties.sender, reveal),
+            from: sender.map(|sender| shown(sender, reveal)),
             error,
             timeline: state.timeline().steps().map(step).collect(),
             first_reported_at: message.parties.first_reported_at.to_string(),
@@ -170,6 +171,8 @@ pub struct ReportView {
     pub revision: i64,
     /// When it arrived.
     pub arrived_at: String,
+    /// When it happened, by the integrator's clock; `null` if the integrator does not say.
+    pub happened_at: Option<String>,
     /// The status as it was reported; phone numbers in an unknown status are masked unless
     /// revealed.
     #[schema(example = "delivered")]
@@ -183,8 +186,8 @@ pub struct ReportView {
     pub error_text: Option<String>,
     /// The recipient, masked unless revealed.
     pub to: String,
-    /// The sender, masked unless revealed.
-    pub from: String,
+    /// The sender, masked unless revealed; `null` if the report has none.
+    pub from: Option<String>,
     /// The credential that authenticated the caller.
     #[schema(format = "uuid")]
     pub credential_id: String,
@@ -204,6 +207,7 @@ impl ReportView {
             id: logged.id,
             revision: logged.revision,
             arrived_at: report.arrived_at.to_string(),
+            happened_at: report.happened_at.map(|at| at.to_string()),
             status: if reveal {
                 report.status.as_str().to_owned()
             } else {
@@ -213,7 +217,7 @@ impl ReportView {
             error_code: error.map(|error| error.code.to_string()),
             error_text: error.map(|error| error_text(&error.text, reveal)),
             to: shown(&report.recipient, reveal),
-            from: shown(&report.sender, reveal),
+            from: report.sender.as_ref().map(|it| shown(it, reveal)),
             credential_id: report.credential.to_string(),
             idempotency_token: report.idempotency_token.clone(),
             fields: fields(&report.fields, reveal),

@@ -202,7 +202,7 @@ fn id(owner: &str, name: &str) -> Option<Value> {
         | ("pull_events", "cursor") => {
             json!({"pattern": format!("^{NAME}$"), "maxLength": 64})
         }
-        (_, "sid" | "message_sid" | "MessageSid") => token(1, 64),
+        (_, "sid" | "message_sid" | "MessageSid") => token(1, 200),
         (_, "error_code") | ("ErrorView" | "ErrorData", "code") => token(1, 32),
         _ => return None,
     })

@@ -7,7 +7,9 @@ use domain::report::{FIELDS_LENGTH_MAX, ReportError, ReportFields};
 use domain::{Address, ErrorCode, ErrorText, MessageSid, ReportedStatus};
 use memchr::{memchr, memchr_iter, memchr2};
 use percent_encoding::percent_decode;
-use ports::integrator::{ParseResult, ParsedReport, ValidationError, ValidationErrorKind};
+use ports::integrator::{
+    ParseError, ParsedBody, ParsedReport, ValidationError, ValidationErrorKind,
+};
 
 /// The maximum number of fields; real reports have about twenty.
 pub const MAX_FIELDS: usize = 500;
@@ -52,19 +54,16 @@ fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Parses a report. `idempotency_token` comes from a header and is passed through.
-#[must_use]
-pub fn parse(body: &[u8], idempotency_token: Option<String>) -> ParseResult {
+pub fn parse(body: &[u8], idempotency_token: Option<String>) -> Result<ParsedBody, ParseError> {
     let mut form = Form::default();
     for (count, (name, value)) in fields(body).enumerate() {
         if count == MAX_FIELDS {
-            return ParseResult::TooManyFields;
+            return Err(ParseError::TooLarge("a report may have at most 500 fields"));
         }
         form.take(name, value);
     }
-    match form.into_report(idempotency_token) {
-        Ok(report) => ParseResult::Reports(vec![report]),
-        Err(error) => ParseResult::Invalid(error),
-    }
+    let report = form.into_report(idempotency_token);
+    report.map(Into::into).map_err(ParseError::Invalid)
 }
 
 /// The fields that are interpreted, and all others.
@@ -139,11 +138,13 @@ impl<'a> Form<'a> {
             return Err(self.too_long());
         }
         Ok(ParsedReport {
+            index: 0,
             sid,
             status,
             error,
             recipient,
-            sender,
+            sender: Some(sender),
+            happened_at: None,
             fields,
             idempotency_token,
         })

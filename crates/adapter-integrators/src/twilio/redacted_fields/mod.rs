@@ -1,10 +1,10 @@
 //! Redacting the fields of a rejected report: names are kept, values only if they cannot be
 //! personal data.
 
-use domain::Address;
 use domain::rejection::MaskedFields;
 
 use super::form;
+use crate::redaction::{is_word, length, masked_address, masked_name};
 
 /// Returns the fields of a body with all personal data masked. A value is kept if its field holds
 /// an id or a word of Twilio's *and* the value looks like one: a phone number in the wrong field
@@ -17,13 +17,8 @@ pub fn masked(body: &[u8]) -> MaskedFields {
 }
 
 fn masked_value(name: &[u8], value: &[u8]) -> String {
-    let length = || match value.len() {
-        0 => String::new(),
-        1 => "*** (1 byte)".to_owned(),
-        bytes => format!("*** ({bytes} bytes)"),
-    };
     let Ok(text) = std::str::from_utf8(value) else {
-        return length();
+        return length(value);
     };
     let harmless = match name {
         b"MessageSid"
@@ -36,28 +31,13 @@ fn masked_value(name: &[u8], value: &[u8]) -> String {
         | b"StructuredMessage" => is_word(text),
         b"ErrorCode" => text.len() <= 6 && text.bytes().all(|byte| byte.is_ascii_digit()),
         b"ApiVersion" => text == "2010-04-01",
-        b"To" | b"From" => {
-            let address = Address::parse(text);
-            return address.map_or_else(|_| length(), |address| address.to_string());
-        }
+        b"To" | b"From" => return masked_address(text),
         _ => false,
     };
-    if harmless { text.to_owned() } else { length() }
-}
-
-/// Keeps a name only if it looks like one: in a body that is not a form, arbitrary content would
-/// be parsed as a name.
-fn masked_name(name: &[u8]) -> String {
-    let is_name = name.len() <= 40
-        && name.first().is_some_and(u8::is_ascii_alphabetic)
-        && name
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
-        && name.iter().filter(|byte| byte.is_ascii_digit()).count() <= 3;
-    if is_name {
-        String::from_utf8_lossy(name).into_owned()
+    if harmless {
+        text.to_owned()
     } else {
-        "***".to_owned()
+        length(value)
     }
 }
 
@@ -67,13 +47,6 @@ fn is_sid(text: &str) -> bool {
     digits.len() == 32
         && kind.iter().all(u8::is_ascii_uppercase)
         && digits.iter().all(u8::is_ascii_hexdigit)
-}
-
-fn is_word(text: &str) -> bool {
-    (1..=32).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
 }
 
 #[cfg(test)]

@@ -43,7 +43,9 @@ pub async fn every_value_is_read_as_it_was_recorded(stores: Reports) {
             ("Body", ""),
         ]);
     let bare = report("SM2").credential(0);
-    assert_comes_back(&stores, &[full.build(), bare.build()]).await;
+    let without_sender = report("SM3").without_sender().happened_at(7);
+    let all = [full.build(), bare.build(), without_sender.build()];
+    assert_comes_back(&stores, &all).await;
 }
 
 pub async fn long_and_non_ascii_values_are_stored_unchanged(stores: Reports) {

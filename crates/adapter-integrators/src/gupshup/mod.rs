@@ -1,0 +1,186 @@
+//! Gupshup: the password alone in `Authorization`, and one event per request, in two versions; all
+//! kinds of events come to one URL, and are repeated until they are answered with success.
+//!
+//! A message is known by Gupshup's own id. WhatsApp's id stands beside it, and stands alone a week
+//! after sending.
+
+use domain::report::ReportError;
+use domain::{Address, DeliveryStatus, ErrorCode, ErrorText};
+use ports::integrator::{
+    AnswerPolicy, InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError,
+    ValidationErrorKind,
+};
+use serde_json::{Value, json};
+
+use crate::json_integrator::JsonIntegrator;
+use crate::{json, meta_envelope};
+
+/// Returns the integrator; all settings belong to the channels.
+#[must_use]
+pub fn gupshup() -> JsonIntegrator {
+    JsonIntegrator {
+        name: crate::name("gupshup"),
+        path_word: "message",
+        key_header: "Authorization",
+        body_max: 4 * 1_048_576,
+        answers: AnswerPolicy {
+            success: 200,
+            redelivers: true,
+        },
+        parse,
+        element,
+        test_body: |report| {
+            json!({
+                "version": 2,
+                "type": "message-event",
+                "phone": report.sender.reveal(),
+                "payload": {
+                    "gsId": report.sid.as_str(),
+                    "type": "delivered",
+                    "destination": report.recipient.reveal(),
+                },
+            })
+        },
+        setup_steps: &[
+            "Create a subscription of its own for reports at Gupshup, with the callback URL and \
+             the modes SENT, DELIVERED, READ, FAILED and ENQUEUED. The others are ignored here, \
+             incoming messages too: those need another subscription.",
+            "Set its meta to {\"headers\":{\"Authorization\":\"PASSWORD\"}}, with the password \
+             in place of PASSWORD.",
+            "If Gupshup cannot verify the URL, set doCheck to false: its check may lack the \
+             header.",
+        ],
+    }
+}
+
+fn parse(body: &Value) -> Result<ParsedBody, ParseError> {
+    if !body.is_object() {
+        return Err(ParseError::Invalid(json::not_an_object("body")));
+    }
+    if json::at(body, &["entry"]).is_some() {
+        return meta_envelope::parse(body, &["gs_id", "id"]);
+    }
+    let Some(kind) = json::text(body, &["type"]) else {
+        return Err(ParseError::Invalid(missing("type")));
+    };
+    if !["message-event", "message-report"].contains(&kind.as_str()) {
+        return Ok(ignored(&kind));
+    }
+    let word = json::text(body, &["payload", "type"]);
+    let Some(word) = word else {
+        return Ok(invalid(missing("payload.type")));
+    };
+    let Some(status) = status(&word) else {
+        return Ok(ignored(&word));
+    };
+    Ok(report(body, status).map_or_else(invalid, Into::into))
+}
+
+fn element(body: &Value, index: usize) -> Option<&Value> {
+    match json::at(body, &["entry"]) {
+        Some(_) => meta_envelope::element(body, index),
+        None => Some(body),
+    }
+}
+
+fn invalid(error: ValidationError) -> ParsedBody {
+    ParsedBody {
+        invalid: vec![InvalidElement { index: 0, error }],
+        ..ParsedBody::default()
+    }
+}
+
+fn missing(field: &'static str) -> ValidationError {
+    ValidationError {
+        field,
+        kind: ValidationErrorKind::Missing,
+        expected: format!("{field} is missing"),
+    }
+}
+
+/// Returns a body that is no report.
+fn ignored(kind: &str) -> ParsedBody {
+    const KNOWN: [&str; 11] = [
+        "account-event",
+        "billing-event",
+        "deleted",
+        "message",
+        "mismatch",
+        "onboarding-event",
+        "preference-event",
+        "referral",
+        "template-event",
+        "user-event",
+        "other",
+    ];
+    let kind = KNOWN.into_iter().find(|known| *known == kind);
+    ParsedBody {
+        ignored: vec![kind.unwrap_or("other")],
+        ..ParsedBody::default()
+    }
+}
+
+/// Returns the status of a type of event; `None` for one that does not concern a sent message.
+fn status(word: &str) -> Option<DeliveryStatus> {
+    Some(match word {
+        "enqueued" => DeliveryStatus::Queued,
+        "sent" => DeliveryStatus::Sent,
+        "delivered" => DeliveryStatus::Delivered,
+        "read" => DeliveryStatus::Read,
+        "failed" => DeliveryStatus::Failed,
+        _ => return None,
+    })
+}
+
+fn report(body: &Value, status: DeliveryStatus) -> Result<ParsedReport, ValidationError> {
+    const PAYLOAD: &str = "payload";
+    // Both ids may look alike: only the name of the field tells them apart.
+    let id = match json::at(body, &[PAYLOAD, "gsId"]) {
+        Some(_) => "gsId",
+        None => "id",
+    };
+    let recipient = match json::at(body, &[PAYLOAD, "destination"]) {
+        Some(_) => "destination",
+        None => "userId",
+    };
+    let happened_at = json::unix_time(body, &[PAYLOAD, PAYLOAD, "ts"])
+        .or_else(|| json::unix_time(body, &[PAYLOAD, "ts"]))
+        .or_else(|| json::unix_time(body, &["timestamp"]));
+    Ok(ParsedReport {
+        index: 0,
+        sid: json::message_id(body, &[PAYLOAD, id], "payload.gsId")?,
+        status: status.into(),
+        error: error(body, status),
+        recipient: json::required(
+            body,
+            &[PAYLOAD, recipient],
+            "payload.destination",
+            Address::parse,
+        )?,
+        sender: json::address(body, &["phone"]),
+        happened_at,
+        fields: json::fields(
+            body,
+            &[
+                "phone",
+                "type",
+                "payload.type",
+                &format!("payload.{id}"),
+                &format!("payload.{recipient}"),
+            ],
+        ),
+        idempotency_token: None,
+    })
+}
+
+fn error(body: &Value, status: DeliveryStatus) -> Option<ReportError> {
+    if !status.is_failure() {
+        return None;
+    }
+    let code = json::text(body, &["payload", "payload", "code"])?;
+    let reason = json::text(body, &["payload", "payload", "reason"]);
+    Some(ReportError {
+        code: ErrorCode::parse(&code).ok()?,
+        text: ErrorText::new(&reason.unwrap_or_default()),
+    })
+}

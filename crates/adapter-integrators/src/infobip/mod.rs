@@ -1,0 +1,155 @@
+//! Infobip: the password in `AccountKey`, and batches of up to 2,000 reports, repeated for days
+//! until they are answered with success. [`status`] maps its status groups.
+
+mod status;
+
+use domain::report::ReportError;
+use domain::{Address, DeliveryStatus, ErrorCode, ErrorText, ReportedStatus};
+use ports::integrator::{
+    AnswerPolicy, InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError,
+    ValidationErrorKind,
+};
+use serde_json::{Value, json};
+
+use crate::json;
+use crate::json_integrator::JsonIntegrator;
+use status::Outcome;
+
+/// Returns the integrator; all settings belong to the channels.
+#[must_use]
+pub fn infobip() -> JsonIntegrator {
+    JsonIntegrator {
+        name: crate::name("infobip"),
+        path_word: "report",
+        key_header: "AccountKey",
+        body_max: 4 * 1_048_576,
+        answers: AnswerPolicy {
+            success: 200,
+            redelivers: true,
+        },
+        parse,
+        test_body: |report| {
+            json!({ "results": [{
+                "messageId": report.sid.as_str(),
+                "to": report.recipient.reveal(),
+                "from": report.sender.reveal(),
+                "status": { "groupId": 3, "groupName": "DELIVERED", "id": 5 },
+            }]})
+        },
+        element: |body, index| json::at(body, &["results"])?.get(index),
+        setup_steps: &[
+            "Create a subscription for delivery and seen reports of the WhatsApp channel at \
+             Infobip, with the callback URL as its notification URL.",
+            "Add the custom header AccountKey to its notification profile, with the password as \
+             its value.",
+            "Send incoming messages to another URL: they are ignored here.",
+        ],
+    }
+}
+
+fn parse(body: &Value) -> Result<ParsedBody, ParseError> {
+    if !body.is_object() {
+        return Err(ParseError::Invalid(json::not_an_object("body")));
+    }
+    let Some(Value::Array(results)) = json::at(body, &["results"]) else {
+        return Err(json::not_an_array("results"));
+    };
+    let mut parsed = ParsedBody::default();
+    for (index, element) in results.iter().enumerate() {
+        if is_message(element) {
+            parsed.ignored.push("message");
+            continue;
+        }
+        match report(element, index) {
+            Ok(report) => parsed.reports.push(report),
+            Err(error) => parsed.invalid.push(InvalidElement { index, error }),
+        }
+    }
+    Ok(parsed)
+}
+
+/// Returns whether an element is a message of a customer: Infobip advises one URL for all kinds.
+fn is_message(element: &Value) -> bool {
+    let has = |name| json::at(element, &[name]).is_some();
+    has("receivedAt") && (has("message") || has("content")) && !has("status")
+}
+
+fn report(element: &Value, index: usize) -> Result<ParsedReport, ValidationError> {
+    if !element.is_object() {
+        return Err(json::not_an_object("results"));
+    }
+    let sid = json::message_id(element, &["messageId"], "messageId")?;
+    // The Messages API names the recipient `destination`, and the sender `sender`.
+    let (to, from) = match json::at(element, &["destination"]) {
+        Some(_) => ("destination", "sender"),
+        None => ("to", "from"),
+    };
+    let recipient = json::required(element, &[to], to, Address::parse)?;
+    let (status, time) = status(element)?;
+    Ok(ParsedReport {
+        index,
+        sid,
+        error: error(element, &status),
+        status,
+        recipient,
+        sender: json::address(element, &[from]),
+        happened_at: json::iso_time(element, &[time]),
+        fields: json::fields(element, &["messageId", to, from]),
+        idempotency_token: None,
+    })
+}
+
+/// Returns the status, and the field that holds its time.
+fn status(element: &Value) -> Result<(ReportedStatus, &'static str), ValidationError> {
+    let event = json::text(element, &["event"]);
+    if json::at(element, &["seenAt"]).is_some() || event.as_deref() == Some("SEEN") {
+        return Ok((DeliveryStatus::Read.into(), "seenAt"));
+    }
+    if json::at(element, &["deletedAt"]).is_some() {
+        return Ok((word("deleted", "deletedAt")?, "deletedAt"));
+    }
+    let status = json::at(element, &["status"]).ok_or_else(|| ValidationError {
+        field: "status",
+        kind: ValidationErrorKind::Missing,
+        expected: "status is missing".to_owned(),
+    })?;
+    let group = json::text(status, &["groupName"]);
+    let group_id = json::text(status, &["groupId"]);
+    let id = json::text(status, &["id"]);
+    match status::outcome(group.as_deref(), group_id.as_deref(), id.as_deref()) {
+        Outcome::Known(status) => Ok((status.into(), "doneAt")),
+        Outcome::Unknown(group) => Ok((word(group, "status.groupName")?, "doneAt")),
+        Outcome::Missing => Err(ValidationError {
+            field: "status.groupName",
+            kind: ValidationErrorKind::Missing,
+            expected: "status.groupName is missing".to_owned(),
+        }),
+    }
+}
+
+fn word(word: &str, field: &'static str) -> Result<ReportedStatus, ValidationError> {
+    ReportedStatus::parse(word).map_err(|error| ValidationError {
+        field,
+        kind: ValidationErrorKind::Invalid,
+        expected: error.to_string(),
+    })
+}
+
+/// Returns the error. A failure whose error says "OK" has its reason in the id of its status, which
+/// becomes `status-<id>`.
+fn error(element: &Value, status: &ReportedStatus) -> Option<ReportError> {
+    let id = json::text(element, &["error", "id"]).filter(|id| id != "0");
+    let (code, text) = if let Some(id) = id {
+        let text = json::text(element, &["error", "description"]);
+        (id, text)
+    } else {
+        let failed = status.delivery().is_some_and(DeliveryStatus::is_failure);
+        let id = json::text(element, &["status", "id"]).filter(|_| failed)?;
+        let text = json::text(element, &["status", "description"]);
+        (format!("status-{id}"), text)
+    };
+    Some(ReportError {
+        code: ErrorCode::parse(&code).ok()?,
+        text: ErrorText::new(&text.unwrap_or_default()),
+    })
+}

@@ -1,0 +1,218 @@
+//! Reading JSON bodies: numbers may come as texts and texts as numbers, `null` is absence, and one
+//! unusable element costs no other.
+
+use std::fmt::Display;
+
+use domain::rejection::MaskedFields;
+use domain::report::ReportFields;
+use domain::{Address, MessageSid, Timestamp};
+use ports::integrator::{ParseError, ValidationError, ValidationErrorKind};
+use serde_json::Value;
+
+use crate::redaction::{is_word, length, masked_address, masked_name};
+
+/// Fields of an element that are kept; real ones have about twenty.
+const MAX_FIELDS: usize = 100;
+
+/// Levels of nesting whose fields are kept; real elements have four.
+const MAX_DEPTH: usize = 8;
+
+/// Characters of a value that are kept.
+const MAX_VALUE_CHARS: usize = 1_000;
+
+/// Fields that hold the text of a message. They are never kept.
+const MESSAGE_TEXT: [&str; 5] = ["body", "caption", "content", "message", "text"];
+
+/// Fields that hold an address.
+const ADDRESSES: [&str; 10] = [
+    "destination",
+    "display_phone_number",
+    "from",
+    "phone",
+    "phoneNumber",
+    "recipient_id",
+    "sender",
+    "to",
+    "user_number",
+    "wa_id",
+];
+
+/// Fields that hold a word of the integrator's.
+const WORDS: [&str; 6] = ["event", "field", "groupName", "object", "status", "type"];
+
+/// Parses a body. A byte order mark is skipped.
+pub(crate) fn body(body: &[u8]) -> Result<Value, ParseError> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    serde_json::from_slice(body).map_err(|_| ParseError::Invalid(not_an_object("body")))
+}
+
+/// Returns the error of something that has to be a JSON object.
+pub(crate) fn not_an_object(field: &'static str) -> ValidationError {
+    ValidationError {
+        field,
+        kind: ValidationErrorKind::Invalid,
+        expected: "a JSON object in UTF-8".to_owned(),
+    }
+}
+
+/// Returns the error of something that has to be a JSON array.
+pub(crate) fn not_an_array(field: &'static str) -> ParseError {
+    ParseError::Invalid(ValidationError {
+        field,
+        kind: ValidationErrorKind::Invalid,
+        expected: "a JSON array of reports".to_owned(),
+    })
+}
+
+/// Returns the value at a path of names; `None` if it is absent or null.
+pub(crate) fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    let found = path
+        .iter()
+        .try_fold(value, |value, name| value.as_object()?.get(*name));
+    found.filter(|value| !value.is_null())
+}
+
+/// Returns a text or a whole number as text, without blanks around it; `None` if it is absent,
+/// blank, or something else.
+pub(crate) fn text(value: &Value, path: &[&str]) -> Option<String> {
+    let text = match at(value, path)? {
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) if !number.is_f64() => number.to_string(),
+        Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            return None;
+        }
+    };
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// Parses a field that a report needs; `name` is its name in error messages.
+pub(crate) fn required<T, E: Display>(
+    value: &Value,
+    path: &[&str],
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, ValidationError> {
+    let error = |kind, expected| ValidationError {
+        field: name,
+        kind,
+        expected,
+    };
+    let Some(text) = text(value, path) else {
+        return Err(match at(value, path) {
+            None | Some(Value::String(_)) => {
+                error(ValidationErrorKind::Missing, format!("{name} is missing"))
+            }
+            Some(_) => error(
+                ValidationErrorKind::Invalid,
+                format!("{name} is a text or a whole number"),
+            ),
+        });
+    };
+    parse(&text).map_err(|wrong| error(ValidationErrorKind::Invalid, wrong.to_string()))
+}
+
+/// Parses a message id that a report needs.
+pub(crate) fn message_id(
+    value: &Value,
+    path: &[&str],
+    name: &'static str,
+) -> Result<MessageSid, ValidationError> {
+    required(value, path, name, MessageSid::parse)
+}
+
+/// Parses an address; `None` if it is absent or not one.
+pub(crate) fn address(value: &Value, path: &[&str]) -> Option<Address> {
+    text(value, path).and_then(|text| Address::parse(&text).ok())
+}
+
+/// Parses a Unix time in seconds or, from 100,000,000,000 on, in milliseconds.
+pub(crate) fn unix_time(value: &Value, path: &[&str]) -> Option<Timestamp> {
+    const FIRST_MILLISECONDS: i64 = 100_000_000_000;
+    let number: i64 = text(value, path)?.parse().ok().filter(|time| *time > 0)?;
+    let unit = if number < FIRST_MILLISECONDS {
+        1_000_000
+    } else {
+        1_000
+    };
+    Timestamp::from_unix_micros(number.checked_mul(unit)?).ok()
+}
+
+/// Parses an ISO 8601 time; the offset may lack its colon.
+pub(crate) fn iso_time(value: &Value, path: &[&str]) -> Option<Timestamp> {
+    let mut text = text(value, path)?;
+    let offset = text.len().checked_sub(5)?;
+    let lacks_colon = text.get(offset..).is_some_and(|offset| {
+        offset.starts_with(['+', '-']) && offset.bytes().skip(1).all(|byte| byte.is_ascii_digit())
+    });
+    if lacks_colon {
+        text.insert(offset + 3, ':');
+    }
+    Timestamp::parse(&text).ok()
+}
+
+/// Returns all fields but those of `read`, which were interpreted: names joined by dots, values as
+/// texts. The text of a message is left out.
+pub(crate) fn fields(value: &Value, read: &[&str]) -> ReportFields {
+    let kept: Vec<(String, String)> = flattened(value)
+        .into_iter()
+        .filter(|(name, _)| !read.contains(&name.as_str()))
+        .map(|(name, value)| (name, clipped(&value)))
+        .collect();
+    ReportFields::new(&kept)
+}
+
+/// Returns the fields with every value that may be personal masked.
+pub(crate) fn redacted(value: &Value) -> MaskedFields {
+    MaskedFields::new(flattened(value).into_iter().map(|(name, value)| {
+        let last = name.rsplit('.').next().unwrap_or_default();
+        let is_number = value.len() < 7 && value.bytes().all(|byte| byte.is_ascii_digit());
+        let shown = if ADDRESSES.contains(&last) {
+            masked_address(&value)
+        } else if is_number || (WORDS.contains(&last) && is_word(&value)) {
+            value
+        } else {
+            length(value.as_bytes())
+        };
+        (masked_name(name.as_bytes()), shown)
+    }))
+}
+
+fn clipped(value: &str) -> String {
+    value.chars().take(MAX_VALUE_CHARS).collect()
+}
+
+fn flattened(value: &Value) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    flatten(value, "", 0, &mut fields);
+    fields
+}
+
+fn flatten(value: &Value, name: &str, depth: usize, fields: &mut Vec<(String, String)>) {
+    if depth > MAX_DEPTH || fields.len() >= MAX_FIELDS {
+        return;
+    }
+    let below = |part: &str| match name {
+        "" => part.to_owned(),
+        name => format!("{name}.{part}"),
+    };
+    match value {
+        Value::Object(object) => {
+            for (part, value) in object {
+                if !MESSAGE_TEXT.contains(&part.as_str()) {
+                    flatten(value, &below(part), depth + 1, fields);
+                }
+            }
+        }
+        Value::Array(values) => {
+            for (place, value) in values.iter().enumerate() {
+                flatten(value, &below(&place.to_string()), depth + 1, fields);
+            }
+        }
+        Value::Null => {}
+        Value::String(text) => fields.push((name.to_owned(), text.clone())),
+        Value::Bool(_) | Value::Number(_) => fields.push((name.to_owned(), value.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+use proptest::prelude::*;
+use rstest::rstest;
+use serde_json::json;
+
+use super::*;
+
+#[rstest]
+#[case(json!(" 7 "), Some("7"))]
+#[case(json!(7), Some("7"))]
+#[case(json!(7.0), None)]
+#[case(json!(" "), None)]
+#[case(json!(null), None)]
+#[case(json!(true), None)]
+#[case(json!(["7"]), None)]
+fn texts_and_whole_numbers_are_texts(#[case] value: Value, #[case] expected: Option<&str>) {
+    let element = json!({ "a": { "b": value } });
+    assert_eq!(text(&element, &["a", "b"]).as_deref(), expected);
+    assert_eq!(text(&element, &["a", "c"]), None);
+    assert_eq!(text(&element, &["a", "b", "c"]), None);
+}
+
+#[rstest]
+#[case(json!(1_795_166_142), Some("2026-11-20T09:15:42.000000Z"))]
+#[case(json!("1795166142"), Some("2026-11-20T09:15:42.000000Z"))]
+#[case(json!(1_795_166_142_318_i64), Some("2026-11-20T09:15:42.318000Z"))]
+#[case(json!(0), None)]
+#[case(json!(-5), None)]
+#[case(json!(i64::MAX), None)]
+#[case(json!("soon"), None)]
+fn unix_times_are_seconds_or_milliseconds(#[case] value: Value, #[case] expected: Option<&str>) {
+    let time = unix_time(&json!({ "ts": value }), &["ts"]);
+    assert_eq!(time.map(|time| time.to_string()).as_deref(), expected);
+}
+
+#[rstest]
+#[case("2026-11-20T09:15:42.318+0000", Some("2026-11-20T09:15:42.318000Z"))]
+#[case("2026-11-20T09:15:42.318-0300", Some("2026-11-20T12:15:42.318000Z"))]
+#[case("2026-11-20T09:15:42+05:30", Some("2026-11-20T03:45:42.000000Z"))]
+#[case("2026-11-20T09:15:42Z", Some("2026-11-20T09:15:42.000000Z"))]
+#[case("9999-12-31T23:59:59.999+0000", Some("9999-12-31T23:59:59.999000Z"))]
+#[case("2026-11-20 09:15", None)]
+#[case("-0300", None)]
+#[case("é0300", None)]
+#[case("tomorrow", None)]
+fn iso_times_may_lack_the_colon_of_their_offset(
+    #[case] text: &str,
+    #[case] expected: Option<&str>,
+) {
+    let time = iso_time(&json!({ "at": text }), &["at"]);
+    assert_eq!(time.map(|time| time.to_string()).as_deref(), expected);
+}
+
+#[test]
+fn fields_are_flattened_without_the_text_of_a_message() {
+    let element = json!({
+        "id": "1", "status": { "name": "SENT", "id": 5, "final": true, "none": null },
+        "list": [1, { "a": "b" }], "message": { "text": "private" }, "status2": { "text": "x" },
+    });
+    let expected = r#"{"status.name":"SENT","status.id":"5","status.final":"true","list.0":"1","list.1.a":"b"}"#;
+    assert_eq!(fields(&element, &["id"]).as_json(), expected);
+}
+
+#[test]
+fn many_deep_and_long_fields_are_cut() {
+    let wide = Value::Array(vec![json!("x"); 100_000]);
+    assert_eq!(fields(&wide, &[]).to_pairs().len(), MAX_FIELDS);
+    let deep = (0..100).fold(json!("x"), |inner, _| json!({ "a": inner }));
+    assert_eq!(fields(&deep, &[]).to_pairs(), []);
+    let long = fields(&json!({ "a": "é".repeat(5_000) }), &[]);
+    assert_eq!(long.to_pairs()[0].1.chars().count(), MAX_VALUE_CHARS);
+}
+
+#[test]
+fn redacted_fields_hold_nothing_personal() {
+    let element = json!({
+        "to": "15550100001", "contact": { "name": "A. Example", "phoneNumber": "15550100001" },
+        "status": { "groupName": "DELIVERED", "id": 5, "note": "15550100001" },
+        "type": "call 15550100001", "number": 15_550_100_001_i64, "15550100001": "x",
+    });
+    let masked = redacted(&element);
+    let shown: Vec<_> = masked.iter().collect();
+    let expected = [
+        ("to", "***0001"),
+        ("contact.name", "*** (10 bytes)"),
+        ("contact.phoneNumber", "***0001"),
+        ("status.groupName", "DELIVERED"),
+        ("status.id", "5"),
+        ("status.note", "*** (11 bytes)"),
+        ("type", "*** (16 bytes)"),
+        ("number", "*** (11 bytes)"),
+        ("***", "*** (1 byte)"),
+    ];
+    assert_eq!(shown, expected);
+}
+
+#[rstest]
+#[case(b"")]
+#[case(b"[")]
+#[case(b"\xff\xfe{\0}\0")]
+#[case(b"{\"a\":\"\xff\"}")]
+fn other_bodies_are_invalid(#[case] bytes: &[u8]) {
+    assert!(matches!(body(bytes), Err(ParseError::Invalid(_))));
+}
+
+#[test]
+fn byte_order_mark_is_skipped() {
+    assert_eq!(body(b"\xef\xbb\xbf{}"), Ok(json!({})));
+}
+
+#[test]
+fn nesting_beyond_any_real_body_is_invalid() {
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    assert!(matches!(body(deep.as_bytes()), Err(ParseError::Invalid(_))));
+}
+
+proptest! {
+    #[test]
+    fn no_text_breaks_a_time(text in ".{0,40}") {
+        let element = json!({ "at": text });
+        let _ = (iso_time(&element, &["at"]), unix_time(&element, &["at"]));
+    }
+}

@@ -1,0 +1,124 @@
+//! What integrators have in common that send a key in a header, and JSON.
+
+use domain::rejection::MaskedFields;
+use domain::{ChannelId, IntegratorName, PublicUrl};
+use ports::integrator::{
+    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Headers, Integrator, ParseError,
+    ParsedBody, SignatureMismatch, SignedRequest, TestReport, TestRequest, UserAndPassword,
+    report_path,
+};
+use serde_json::Value;
+
+use crate::callback_url::CallbackUrl;
+use crate::credentials::authenticate_by_key;
+use crate::json;
+
+/// An integrator that sends the password of a channel as the whole value of a header, unasked, and
+/// JSON without a signature.
+#[derive(Debug)]
+pub struct JsonIntegrator {
+    pub(crate) name: IntegratorName,
+    /// The word before the channel id in the report path.
+    pub(crate) path_word: &'static str,
+    /// The header that holds the key.
+    pub(crate) key_header: &'static str,
+    /// How many bytes a body may have.
+    pub(crate) body_max: usize,
+    pub(crate) answers: AnswerPolicy,
+    /// Parses a body.
+    pub(crate) parse: fn(&Value) -> Result<ParsedBody, ParseError>,
+    /// Returns an element of a body by its index.
+    pub(crate) element: fn(&Value, usize) -> Option<&Value>,
+    /// Builds the body that reports a message as delivered.
+    pub(crate) test_body: fn(TestReport<'_>) -> Value,
+    pub(crate) setup_steps: &'static [&'static str],
+}
+
+impl Integrator for JsonIntegrator {
+    fn name(&self) -> &IntegratorName {
+        &self.name
+    }
+
+    fn path_word(&self) -> &'static str {
+        self.path_word
+    }
+
+    fn media_type(&self) -> &'static str {
+        "application/json"
+    }
+
+    fn body_max(&self) -> usize {
+        self.body_max
+    }
+
+    fn credential_shape(&self) -> CredentialShape {
+        CredentialShape::Key
+    }
+
+    fn challenge(&self) -> &'static str {
+        r#"Key realm="receiptd""#
+    }
+
+    fn answers(&self) -> AnswerPolicy {
+        self.answers
+    }
+
+    fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
+        authenticate_by_key(headers, self.key_header, context)
+    }
+
+    fn signs(&self) -> bool {
+        false
+    }
+
+    fn verify_signature(
+        &self,
+        _: &dyn Headers,
+        _: &[u8],
+        request: SignedRequest<'_>,
+        _: Option<&UserAndPassword>,
+    ) -> Result<(), SignatureMismatch> {
+        Err(SignatureMismatch {
+            signed: false,
+            expected_url: CallbackUrl::new(request.public_url, request.path).without_credentials(),
+        })
+    }
+
+    fn parse(&self, _: &dyn Headers, body: &[u8]) -> Result<ParsedBody, ParseError> {
+        (self.parse)(&json::body(body)?)
+    }
+
+    fn redacted_fields(&self, body: &[u8], element: Option<usize>) -> MaskedFields {
+        let Ok(body) = json::body(body) else {
+            return MaskedFields::default();
+        };
+        let element = element.and_then(|index| (self.element)(&body, index));
+        json::redacted(element.unwrap_or(&body))
+    }
+
+    fn callback_url(
+        &self,
+        base: &PublicUrl,
+        channel: &ChannelId,
+        _: Option<(&str, &str)>,
+    ) -> String {
+        CallbackUrl::new(base, &report_path(self, channel)).without_credentials()
+    }
+
+    fn test_request(
+        &self,
+        report: TestReport<'_>,
+        (_, password): (&str, &str),
+        _: Option<SignedRequest<'_>>,
+    ) -> TestRequest {
+        TestRequest {
+            headers: vec![("Content-Type", "application/json; charset=UTF-8".to_owned())],
+            authorization: (self.key_header, password.to_owned()),
+            body: (self.test_body)(report).to_string().into_bytes(),
+        }
+    }
+
+    fn setup_steps(&self) -> &'static [&'static str] {
+        self.setup_steps
+    }
+}

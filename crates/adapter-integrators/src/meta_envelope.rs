@@ -1,0 +1,136 @@
+//! The envelope of Meta's Cloud API, which several integrators pass on: entries, changes, statuses.
+
+use domain::report::ReportError;
+use domain::status::InvalidStatus;
+use domain::{Address, DeliveryStatus, ErrorCode, ErrorText, ReportedStatus};
+use ports::integrator::{InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError};
+use serde_json::Value;
+
+use crate::json;
+
+/// Parses an envelope. The id of a message is the first of `ids` that its status has.
+pub(crate) fn parse(body: &Value, ids: &[&'static str]) -> Result<ParsedBody, ParseError> {
+    let mut parsed = ParsedBody::default();
+    if json::text(body, &["object"]).is_some_and(|object| object != "whatsapp_business_account") {
+        parsed.ignored.push("other_object");
+        return Ok(parsed);
+    }
+    let Some(Value::Array(entries)) = json::at(body, &["entry"]) else {
+        return Err(json::not_an_array("entry"));
+    };
+    let changes = entries.iter().flat_map(|entry| array(entry, &["changes"]));
+    let mut index = 0;
+    for change in changes {
+        if json::text(change, &["field"]).is_some_and(|field| field != "messages") {
+            parsed.ignored.push("other_field");
+            continue;
+        }
+        let value = json::at(change, &["value"]).unwrap_or(&Value::Null);
+        for kind in ["messages", "errors"] {
+            if json::at(value, &[kind]).is_some() {
+                parsed.ignored.push(kind);
+            }
+        }
+        let sender = json::address(value, &["metadata", "display_phone_number"]);
+        for status in array(value, &["statuses"]) {
+            if json::text(status, &["type"]).as_deref() == Some("set-callback") {
+                parsed.ignored.push("set-callback");
+                index += 1;
+                continue;
+            }
+            match report(status, index, ids, sender.clone()) {
+                Ok(report) => parsed.reports.push(report),
+                Err(error) => parsed.invalid.push(InvalidElement { index, error }),
+            }
+            index += 1;
+        }
+    }
+    Ok(parsed)
+}
+
+/// Returns a status of an envelope by its index.
+pub(crate) fn element(body: &Value, index: usize) -> Option<&Value> {
+    let mut left = index;
+    for entry in array(body, &["entry"]) {
+        for change in array(entry, &["changes"]) {
+            if json::text(change, &["field"]).is_some_and(|field| field != "messages") {
+                continue;
+            }
+            let statuses = array(change, &["value", "statuses"]);
+            match statuses.get(left) {
+                Some(status) => return Some(status),
+                None => left -= statuses.len(),
+            }
+        }
+    }
+    None
+}
+
+/// Returns the elements of an array; none if it is absent or something else.
+fn array<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
+    let array = json::at(value, path).and_then(Value::as_array);
+    array.map(Vec::as_slice).unwrap_or_default()
+}
+
+fn report(
+    status: &Value,
+    index: usize,
+    ids: &[&'static str],
+    sender: Option<Address>,
+) -> Result<ParsedReport, ValidationError> {
+    if !status.is_object() {
+        return Err(json::not_an_object("statuses"));
+    }
+    let id = ids.iter().find(|id| json::at(status, &[**id]).is_some());
+    let id = *id.unwrap_or(&"id");
+    let sid = json::message_id(status, &[id], id)?;
+    let recipient = match json::at(status, &["recipient_id"]) {
+        Some(_) => "recipient_id",
+        None => "recipient_user_id",
+    };
+    let reported = json::required(status, &["status"], "status", reported_status)?;
+    Ok(ParsedReport {
+        index,
+        sid,
+        error: error(status, &reported),
+        status: reported,
+        recipient: json::required(status, &[recipient], "recipient_id", Address::parse)?,
+        sender,
+        happened_at: json::unix_time(status, &["timestamp"]),
+        fields: json::fields(status, &[id, recipient, "status", "timestamp"]),
+        idempotency_token: None,
+    })
+}
+
+fn reported_status(word: &str) -> Result<ReportedStatus, InvalidStatus> {
+    match word {
+        // Gupshup's, before WhatsApp has it.
+        "enqueued" => Ok(DeliveryStatus::Queued.into()),
+        // A voice message that was listened to.
+        "played" => Ok(DeliveryStatus::Read.into()),
+        word => ReportedStatus::parse(word),
+    }
+}
+
+/// Returns the error of a failure: the first of Meta's list, or Gupshup's code beside it.
+fn error(status: &Value, reported: &ReportedStatus) -> Option<ReportError> {
+    if !reported.delivery().is_some_and(DeliveryStatus::is_failure) {
+        return None;
+    }
+    let listed = json::at(status, &["errors"]).and_then(|errors| errors.get(0));
+    let (code, text) = match listed {
+        Some(error) => {
+            let details = json::text(error, &["error_data", "details"]);
+            let text = details.or_else(|| json::text(error, &["title"]));
+            (json::text(error, &["code"])?, text)
+        }
+        None => (
+            json::text(status, &["code"])?,
+            json::text(status, &["reason"]),
+        ),
+    };
+    Some(ReportError {
+        code: ErrorCode::parse(&code).ok()?,
+        text: ErrorText::new(&text.unwrap_or_default()),
+    })
+}
