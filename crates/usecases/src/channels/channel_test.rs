@@ -27,6 +27,10 @@ const CREDENTIAL_LIFETIME_MICROS: i64 = 90_000_000;
 /// their next look at the channels.
 const CREDENTIAL_SPREADS: Duration = Duration::from_secs(5);
 
+/// The pause before it is sent again: longer than servers take between two looks at the channels, so
+/// that they count hardly any wrong credentials.
+const RETRY_PAUSE: Duration = Duration::from_millis(1_500);
+
 /// How long the message may take to be visible.
 const VISIBLE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -181,7 +185,7 @@ impl TestChannel {
             let mut answer = answer.await;
             let is_refused = answer.result.as_ref().is_ok_and(|it| it.status == 401);
             if is_refused && begun.elapsed() < CREDENTIAL_SPREADS {
-                tokio::time::sleep(Duration::from_millis(250)).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
                 continue;
             }
             answer.took = begun.elapsed();

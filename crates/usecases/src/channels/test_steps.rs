@@ -169,12 +169,15 @@ impl Steps {
         connection: ProbedConnection,
         now: Timestamp,
     ) {
-        let host = target.url.url().host_str().unwrap_or_default();
         self.add(TestStepKind::Dns, connection.lookup, |addresses| {
-            (
-                StepOutcome::Passed,
-                format!("{host} is {}", list(&addresses)),
-            )
+            let detail = target.url.literal_address().map_or_else(
+                || {
+                    let host = target.url.url().host_str().unwrap_or_default();
+                    format!("{host} is {}", list(&addresses))
+                },
+                |address| format!("{address} is an address, which needs no lookup"),
+            );
+            (StepOutcome::Passed, detail)
         });
         if let Some(connect) = connection.connect {
             self.add(TestStepKind::Tcp, connect, |address| {

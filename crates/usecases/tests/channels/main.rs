@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod allow_sender;
+mod certificates;
 mod channel_test;
 mod directory;
 mod manage;

@@ -20,6 +20,8 @@ use crate::pages::views::ViewsMenu;
 use crate::status;
 use crate::visit::Visit;
 
+const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+
 /// The statuses that the list offers.
 const OFFERED: [DeliveryStatus; 6] = [
     DeliveryStatus::Queued,
@@ -120,7 +122,13 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
         "/console/messages",
         &["status", "contradicted", "to", "channel", "code"],
         filter.range.is_none().then_some(chosen),
-        (filter.messages.since.unwrap_or(now), now),
+        (
+            filter
+                .messages
+                .since
+                .unwrap_or(now.plus_micros(-DAY_MICROS)),
+            now,
+        ),
     );
     let keep = |name| Some((name, unpaged.get(name)?.to_owned()));
     let template = MessagesPage {
