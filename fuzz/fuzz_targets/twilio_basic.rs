@@ -1,7 +1,7 @@
 //! Any header is nothing, nonsense or a pair whose user has no colon.
 #![no_main]
 
-use adapter_integrators::twilio::basic::{self, Authorization};
+use adapter_integrators::basic::{self, Authorization};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|header: &[u8]| {

@@ -1,9 +1,13 @@
 //! Comparing what a caller presented with the credentials of its channel.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use domain::CredentialId;
 use domain::credential::LIVE_CREDENTIALS_MAX;
 use domain::crypto::CredentialHash;
 use ports::integrator::{AuthContext, AuthResult, Headers};
+
+use crate::basic::{self, Authorization};
 
 /// Authenticates a caller by a header whose whole value is the password, with no scheme: a
 /// password may begin with a word and a blank. A repeated header is no credential.
@@ -24,6 +28,31 @@ pub(crate) fn authenticate_by_key(
         },
         None => AuthResult::Denied,
     }
+}
+
+/// Authenticates a caller by user and password in `Authorization`.
+pub(crate) fn authenticate_by_pair(headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
+    let presented = match basic::parse(headers.get("Authorization")) {
+        Authorization::Absent => return AuthResult::Challenge,
+        Authorization::Malformed => return AuthResult::Denied,
+        Authorization::Basic(presented) => presented,
+    };
+    let (user, password) = (presented.user().as_bytes(), presented.password().as_bytes());
+    let hash = context
+        .secret
+        .credential_hash(context.channel, user, password);
+    match matching(hash, context.credentials) {
+        Some(credential) => AuthResult::Authenticated {
+            credential,
+            presented: Some(presented),
+        },
+        None => AuthResult::Denied,
+    }
+}
+
+/// Returns the value of `Authorization` for user and password.
+pub(crate) fn basic_value(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
 /// Returns the credential with this hash. The number of comparisons is the same for an unknown

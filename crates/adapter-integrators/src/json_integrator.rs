@@ -1,4 +1,4 @@
-//! What integrators have in common that send a key in a header, and JSON.
+//! What integrators have in common that send their credentials unasked, and JSON.
 
 use domain::rejection::MaskedFields;
 use domain::{ChannelId, IntegratorName, PublicUrl};
@@ -10,18 +10,25 @@ use ports::integrator::{
 use serde_json::Value;
 
 use crate::callback_url::CallbackUrl;
-use crate::credentials::authenticate_by_key;
+use crate::credentials::{authenticate_by_key, authenticate_by_pair, basic_value};
 use crate::json;
 
-/// An integrator that sends the password of a channel as the whole value of a header, unasked, and
-/// JSON without a signature.
+/// Where the credentials of a channel are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SentCredentials {
+    /// The password is the whole value of this header.
+    Key(&'static str),
+    /// User and password, in `Authorization`.
+    Basic,
+}
+
+/// An integrator that sends the credentials of a channel unasked, and JSON without a signature.
 #[derive(Debug)]
 pub struct JsonIntegrator {
     pub(crate) name: IntegratorName,
     /// The word before the channel id in the report path.
     pub(crate) path_word: &'static str,
-    /// The header that holds the key.
-    pub(crate) key_header: &'static str,
+    pub(crate) credentials: SentCredentials,
     /// How many bytes a body may have.
     pub(crate) body_max: usize,
     pub(crate) answers: AnswerPolicy,
@@ -52,7 +59,10 @@ impl Integrator for JsonIntegrator {
     }
 
     fn credential_shape(&self) -> CredentialShape {
-        CredentialShape::Key
+        match self.credentials {
+            SentCredentials::Key(_) => CredentialShape::Key,
+            SentCredentials::Basic => CredentialShape::UserAndPassword,
+        }
     }
 
     fn challenge(&self) -> &'static str {
@@ -64,7 +74,13 @@ impl Integrator for JsonIntegrator {
     }
 
     fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
-        authenticate_by_key(headers, self.key_header, context)
+        match self.credentials {
+            SentCredentials::Key(header) => authenticate_by_key(headers, header, context),
+            SentCredentials::Basic => match authenticate_by_pair(headers, context) {
+                AuthResult::Challenge => AuthResult::Missing,
+                result => result,
+            },
+        }
     }
 
     fn signs(&self) -> bool {
@@ -108,12 +124,16 @@ impl Integrator for JsonIntegrator {
     fn test_request(
         &self,
         report: TestReport<'_>,
-        (_, password): (&str, &str),
+        (user, password): (&str, &str),
         _: Option<SignedRequest<'_>>,
     ) -> TestRequest {
+        let authorization = match self.credentials {
+            SentCredentials::Key(header) => (header, password.to_owned()),
+            SentCredentials::Basic => ("Authorization", basic_value(user, password)),
+        };
         TestRequest {
+            authorization,
             headers: vec![("Content-Type", "application/json; charset=UTF-8".to_owned())],
-            authorization: (self.key_header, password.to_owned()),
             body: (self.test_body)(report).to_string().into_bytes(),
         }
     }

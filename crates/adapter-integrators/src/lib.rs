@@ -3,12 +3,16 @@
 //! There is one folder per integrator. Everything is a pure function of bytes, tested with tables
 //! and by fuzzing; this crate knows no HTTP server, no store and no clock, and it logs nothing.
 //!
+//! The folder of 360dialog is `dialog360`, since a module cannot begin with a digit.
+//!
 //! Start reading at [`koomessage`], the smallest. To add an integrator, add a folder that
 //! implements [`ports::Integrator`], a line in [`all`], its samples in `tests/fixtures`, its error
 //! codes in `crates/domain/data/error_codes.tsv` and a page in `docs/integrators`.
 
+pub mod basic;
 pub mod callback_url;
 mod credentials;
+pub mod dialog360;
 pub mod gupshup;
 pub mod infobip;
 mod json;
@@ -31,6 +35,7 @@ pub fn all() -> Vec<Arc<dyn Integrator>> {
         Arc::new(infobip::infobip()),
         Arc::new(gupshup::gupshup()),
         Arc::new(koomessage::koomessage()),
+        Arc::new(dialog360::dialog360()),
     ]
 }
 

@@ -61,6 +61,7 @@ fn normalised(mut report: Value) -> Value {
 #[case("infobip", 18)]
 #[case("gupshup", 21)]
 #[case("koomessage", 4)]
+#[case("360dialog", 2)]
 fn samples_are_parsed_as_expected(#[case] name: &str, #[case] count: usize) {
     let integrators = all();
     let integrator = integrators.iter().find(|each| each.name().as_str() == name);

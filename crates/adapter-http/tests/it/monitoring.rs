@@ -123,7 +123,7 @@ receiptd_pushing_slowed_seconds_total 1
 receiptd_queue_allowed_reports 1
 receiptd_queue_reports 1
 receiptd_rejections_total{reason} 5
-receiptd_reports_total{integrator,status,effect} 156
+receiptd_reports_total{integrator,status,effect} 195
 receiptd_request_duration_seconds_bucket{le} 16
 receiptd_request_duration_seconds_count 1
 receiptd_request_duration_seconds_sum 1

@@ -12,7 +12,7 @@ use ports::integrator::{
 };
 use serde_json::{Value, json};
 
-use crate::json_integrator::JsonIntegrator;
+use crate::json_integrator::{JsonIntegrator, SentCredentials};
 use crate::{json, meta_envelope};
 
 /// Returns the integrator; all settings belong to the channels.
@@ -21,7 +21,7 @@ pub fn gupshup() -> JsonIntegrator {
     JsonIntegrator {
         name: crate::name("gupshup"),
         path_word: "message",
-        key_header: "Authorization",
+        credentials: SentCredentials::Key("Authorization"),
         body_max: 4 * 1_048_576,
         answers: AnswerPolicy {
             success: 200,

@@ -12,7 +12,7 @@ use ports::integrator::{
 use serde_json::{Value, json};
 
 use crate::json;
-use crate::json_integrator::JsonIntegrator;
+use crate::json_integrator::{JsonIntegrator, SentCredentials};
 use status::Outcome;
 
 /// Returns the integrator; all settings belong to the channels.
@@ -21,7 +21,7 @@ pub fn infobip() -> JsonIntegrator {
     JsonIntegrator {
         name: crate::name("infobip"),
         path_word: "report",
-        key_header: "AccountKey",
+        credentials: SentCredentials::Key("AccountKey"),
         body_max: 4 * 1_048_576,
         answers: AnswerPolicy {
             success: 200,

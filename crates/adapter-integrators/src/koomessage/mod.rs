@@ -5,7 +5,7 @@ use ports::integrator::{AnswerPolicy, ParseError, ParsedBody, ParsedReport, Vali
 use serde_json::{Value, json};
 
 use crate::json;
-use crate::json_integrator::JsonIntegrator;
+use crate::json_integrator::{JsonIntegrator, SentCredentials};
 
 /// Returns the integrator; all settings belong to the channels.
 #[must_use]
@@ -13,7 +13,7 @@ pub fn koomessage() -> JsonIntegrator {
     JsonIntegrator {
         name: crate::name("koomessage"),
         path_word: "report",
-        key_header: "Authorization",
+        credentials: SentCredentials::Key("Authorization"),
         body_max: 65_536,
         // Nothing is known about retries, so refusals are refusals.
         answers: AnswerPolicy {

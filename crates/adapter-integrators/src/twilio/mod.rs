@@ -4,7 +4,6 @@
 //! a 401 with a challenge. [`form`] parses a report; [`callback_url`](crate::callback_url) builds the URL that Twilio
 //! is configured with.
 
-pub mod basic;
 pub mod form;
 pub mod redacted_fields;
 pub mod signature;
@@ -19,8 +18,7 @@ use ports::integrator::{
 };
 
 use crate::callback_url::CallbackUrl;
-use crate::credentials::matching;
-use basic::Authorization;
+use crate::credentials::authenticate_by_pair;
 
 /// The URL fragment that configures Twilio's retries and is not sent: five retries after a failed
 /// connection, a read timeout or a 5xx. By default there is one retry, after a failed connection
@@ -82,24 +80,7 @@ impl Integrator for Twilio {
     }
 
     fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
-        match basic::parse(headers.get("Authorization")) {
-            Authorization::Absent => AuthResult::Challenge,
-            Authorization::Malformed => AuthResult::Denied,
-            Authorization::Basic(presented) => {
-                let (user, password) =
-                    (presented.user().as_bytes(), presented.password().as_bytes());
-                let hash = context
-                    .secret
-                    .credential_hash(context.channel, user, password);
-                match matching(hash, context.credentials) {
-                    Some(credential) => AuthResult::Authenticated {
-                        credential,
-                        presented: Some(presented),
-                    },
-                    None => AuthResult::Denied,
-                }
-            }
-        }
+        authenticate_by_pair(headers, context)
     }
 
     fn verify_signature(

@@ -1,11 +1,10 @@
 //! The request of a test, as Twilio would send it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use ports::integrator::{SignedRequest, TestReport, TestRequest};
 
 use super::signature;
+use crate::credentials::basic_value;
 
 /// Builds the request that reports a message as delivered.
 pub(super) fn build(
@@ -35,10 +34,9 @@ pub(super) fn build(
         ("I-Twilio-Idempotency-Token", sid.to_owned()),
     ];
     headers.extend(signed.map(|signed| ("X-Twilio-Signature", signature::sign(&body, signed))));
-    let pair = STANDARD.encode(format!("{user}:{password}"));
     TestRequest {
         headers,
-        authorization: ("Authorization", format!("Basic {pair}")),
+        authorization: ("Authorization", basic_value(user, password)),
         body,
     }
 }

@@ -1,3 +1,4 @@
+use crate::credentials::matching;
 use domain::CredentialId;
 use domain::crypto::{CredentialHash, ServerSecret};
 use rstest::rstest;

@@ -123,7 +123,7 @@ async fn invalid_channels_have_distinct_errors() {
     let said = unknown.unwrap_err().to_string();
     assert_eq!(
         said,
-        "unknown integrator carrier; known: twilio, infobip, gupshup, koomessage"
+        "unknown integrator carrier; known: twilio, infobip, gupshup, koomessage, 360dialog"
     );
     let mut past = new_channel("3");
     past.credential.expires_at = Some(world.clock.now());
