@@ -108,14 +108,14 @@ impl AuthenticateCaller {
                 })
             }
             (AuthResult::Challenge, known) => {
-                // A test of the channel begins with a challenge, which is not the integrator's.
+                // A test of the channel begins without credentials; this is not the integrator's call.
                 if let Some(known) = known.filter(|known| !known.is_tested(now)) {
                     known.calls.challenged();
                 }
                 Authentication::Challenge
             }
             (AuthResult::Missing, known) => {
-                if let Some(known) = known {
+                if let Some(known) = known.filter(|known| !known.is_tested(now)) {
                     known.calls.refused(now);
                     let problem = ChannelProblem::MissingCredentials;
                     known.calls.add_problem(problem, Instant::now());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::webhook::TargetUrl;
-use domain::{ChannelCalls, Effect, MessageSid, PublicUrl, Timestamp};
+use domain::{ChannelCalls, Effect, IntegratorName, MessageSid, PublicUrl, Timestamp};
 use ports::integrator::Headers;
 use ports::metrics::NoMetrics;
 use ports::url_probe::{
@@ -15,7 +15,7 @@ use ports::{ChannelStore as _, RejectionStore as _, ReportStore as _};
 use testkit::builders::{channel_id, server_secret};
 use tokio::runtime::Handle;
 use usecases::channels::channel_test::{TestDependencies, TestError};
-use usecases::channels::manage::{ChannelChanges, SigningToken};
+use usecases::channels::manage::{ChannelChanges, NewChannel, SigningToken};
 use usecases::channels::test_steps::{ChannelTestReport, StepOutcome, TestStepKind};
 use usecases::ingest::queue::IngestSettings;
 use usecases::ingest::receive::ReportRequest;
@@ -24,7 +24,7 @@ use usecases::{
     TestChannel,
 };
 
-use super::{World, integrators, new_channel, new_credential, twilio};
+use super::{World, integrators, new_channel, new_credential};
 
 const PUBLIC_URL: &str = "https://reports.example.com";
 
@@ -77,8 +77,10 @@ impl UrlProbe for ShortCircuit {
         body: Vec<u8>,
     ) -> Timed<ProbeAnswer> {
         let integrators = integrators();
-        let twilio = integrators.find(&twilio()).unwrap();
-        let (_, channel) = target.url.url().path().rsplit_once('/').unwrap();
+        let mut parts = target.url.url().path().rsplit('/');
+        let channel = parts.next().unwrap();
+        let name = IntegratorName::parse(parts.nth(1).unwrap()).unwrap();
+        let integrator = integrators.find(&name).unwrap();
         let headers = Lines(headers);
         let answer = |status, challenge: Option<&str>| ProbeAnswer {
             status,
@@ -87,8 +89,11 @@ impl UrlProbe for ShortCircuit {
         if let Some(status) = self.in_front {
             return timed(answer(status, None));
         }
-        let challenge = Some(twilio.challenge());
-        let caller = match self.authenticate.run(twilio.as_ref(), channel, &headers) {
+        let challenge = Some(integrator.challenge());
+        let caller = match self
+            .authenticate
+            .run(integrator.as_ref(), channel, &headers)
+        {
             Authentication::AuthenticatedCaller(caller) => caller,
             Authentication::Challenge | Authentication::Denied => {
                 return timed(answer(401, challenge));
@@ -97,7 +102,7 @@ impl UrlProbe for ShortCircuit {
         // The future of this use case stays on its thread.
         let received = tokio::task::block_in_place(|| {
             let request = ReportRequest {
-                integrator: twilio.as_ref(),
+                integrator: integrator.as_ref(),
                 caller,
                 headers: &headers,
                 query: None,
@@ -106,7 +111,7 @@ impl UrlProbe for ShortCircuit {
             Handle::current().block_on(self.receive.run(request))
         });
         timed(match received {
-            Ok(()) => answer(204, None),
+            Ok(()) => answer(integrator.answers().success, None),
             Err(ReceiveError::SignatureMismatch) => answer(403, None),
             Err(_) => answer(400, None),
         })
@@ -202,6 +207,25 @@ async fn test_message_is_received_and_leaves_no_trace_of_its_credential() {
     assert_eq!(found.credentials[0].last_used_at, None);
     // Another test has another message.
     assert_ne!(tested(&world).await.message, report.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn channel_of_every_integrator_passes() {
+    for integrator in integrators().iter() {
+        let world = World::new();
+        let new = NewChannel {
+            integrator: integrator.name().clone(),
+            ..new_channel("1")
+        };
+        world.manage.add(new).await.unwrap();
+        world.directory.refresh().await.unwrap();
+        let report = tested(&world).await;
+        assert_eq!(outcomes(&report), [StepOutcome::Passed; 6], "{report:?}");
+        world.directory.write_usage().await.unwrap();
+        let calls = world.store.calls(&channel_id("1")).await.unwrap();
+        assert_eq!(calls, ChannelCalls::default(), "{}", integrator.name());
+        assert_eq!(world.directory.problems(), []);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
