@@ -14,8 +14,8 @@ use usecases::access::audit::Action;
 use usecases::channels::manage::ManageError;
 use usecases::{
     AllowSender, ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages,
-    ListRejections, ManageChannels, ManageSubscriptions, ReadEvents, ReadStatistics,
-    RecipientLinks, RuntimeHandle, SavedViews, ShowMessage, TestChannel,
+    ListRejections, ManageChannels, ManageSubscriptions, ManageTroubles, ReadEvents,
+    ReadStatistics, RecipientLinks, RuntimeHandle, SavedViews, ShowMessage, TestChannel,
 };
 
 use crate::pages::about::Installation;
@@ -51,6 +51,8 @@ pub struct ConsoleState {
     pub subscriptions: Arc<ManageSubscriptions>,
     /// Reads counts by channel and interval.
     pub statistics: Arc<ReadStatistics>,
+    /// Lists and snoozes troubles, and changes the settings of their rules.
+    pub troubles: Arc<ManageTroubles>,
     /// Reads events.
     pub events: Arc<ReadEvents>,
     /// Becomes true when the process is about to stop: then streams end.

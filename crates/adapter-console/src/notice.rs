@@ -25,6 +25,9 @@ pub(crate) fn sentence(name: &str) -> Option<&'static str> {
             "The dead letters are attempted again now, in the order of their events."
         }
         "delivery-retried" => "The delivery is attempted again now.",
+        "trouble-snoozed" => "The trouble is snoozed: no notices are sent about it until then.",
+        "snooze-ended" => "The snooze has ended. Notices about the trouble are sent again.",
+        "rules-changed" => "The rules were changed. They apply from the next evaluation on.",
         "token-revoked" => "The token was revoked, and its sessions have ended.",
         "session-ended" => "The session was ended.",
         "recipient-erased" => "The erasure has begun. It is finished when the list says so.",

@@ -16,6 +16,7 @@ use crate::visit::Theme;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Section {
     Overview,
+    Trouble,
     Messages,
     Live,
     Channels,
@@ -55,6 +56,7 @@ const NAVIGATION: [(&str, &[Section]); 3] = [
         "Watch",
         &[
             Section::Overview,
+            Section::Trouble,
             Section::Messages,
             Section::Live,
             Section::Rejections,
@@ -81,6 +83,13 @@ impl Section {
                 "/console/",
                 "overview",
                 Some("o"),
+                Permission::Read,
+            ),
+            Self::Trouble => (
+                "Trouble",
+                "/console/trouble",
+                "trouble",
+                Some("p"),
                 Permission::Read,
             ),
             Self::Messages => (

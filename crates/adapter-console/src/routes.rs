@@ -10,7 +10,7 @@ use crate::console::Console;
 use crate::error::PageError;
 use crate::pages::{
     about, access, channels, erasures, live, messages, overview, preferences, rejections,
-    subscriptions, views,
+    subscriptions, trouble, views,
 };
 use crate::session::{middleware, sign_in};
 
@@ -28,6 +28,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig, console: &Data<Console>) {
         .configure(messages_routes)
         .configure(channel_routes)
         .configure(subscription_routes)
+        .configure(trouble_routes)
         .configure(access_routes)
         .route("/live", get().to(live::show))
         .route("/live/stream", get().to(live::follow))
@@ -110,6 +111,28 @@ fn subscription_routes(routes: &mut ServiceConfig) {
         .route(&action("secret"), post().to(secrets::rotate))
         .route(&action("retry"), post().to(deliveries::retry_all))
         .route("/deliveries/{delivery}/retry", post().to(deliveries::retry));
+}
+
+fn trouble_routes(routes: &mut ServiceConfig) {
+    use trouble::{list, settings, snooze};
+    routes
+        .route("/trouble", get().to(list::show))
+        .route("/trouble/rules", get().to(settings::show))
+        .route("/trouble/rules", post().to(settings::change))
+        .route("/trouble/{trouble}/snooze", post().to(snooze::snooze))
+        .route("/trouble/{trouble}/unsnooze", post().to(snooze::end))
+        .route(
+            "/channels/{channel}/rules",
+            get().to(settings::show_of_channel),
+        )
+        .route(
+            "/channels/{channel}/rules",
+            post().to(settings::change_of_channel),
+        )
+        .route(
+            "/channels/{channel}/rules/reset",
+            post().to(settings::reset),
+        );
 }
 
 fn access_routes(routes: &mut ServiceConfig) {

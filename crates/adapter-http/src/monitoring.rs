@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use usecases::{AuthenticateOperator, CheckHealth, SubscriptionStatistics};
+use usecases::{AuthenticateOperator, CheckHealth, SubscriptionStatistics, TroubleFigures};
 
 use crate::auth_failure_throttle::AuthFailureThrottle;
 use crate::health_cache::HealthCache;
@@ -15,6 +15,8 @@ use usecases::RuntimeHandle;
 pub struct MonitoringState {
     /// Reads the statistics of all subscriptions.
     pub statistics: Arc<SubscriptionStatistics>,
+    /// Counts the open troubles.
+    pub troubles: Arc<TroubleFigures>,
     /// Checks the parts that the process depends on.
     pub health: Arc<CheckHealth>,
     /// The metrics of this process.

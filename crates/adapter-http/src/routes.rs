@@ -6,6 +6,7 @@ use actix_web::web::{self, ServiceConfig, patch, post, put};
 use crate::api::operator::Operator;
 use crate::api::{
     self, audit, channels, credentials, erasures, events, messages, rejections, statistics, tokens,
+    troubles,
 };
 use crate::monitoring::Monitoring;
 use crate::resource::{get, not_found, resource};
@@ -47,6 +48,7 @@ pub(crate) fn operator(
         .service(resource("/erasures/{erasure}", "GET, HEAD").route(get().to(erasures::show)))
         .service(resource("/rejections", "GET, HEAD").route(get().to(rejections::list)))
         .service(resource("/stats", "GET, HEAD").route(get().to(statistics::show)))
+        .configure(troubles)
         .configure(access)
         .default_service(web::to(not_found));
     let pages = web::scope("/console")
@@ -113,6 +115,32 @@ fn channels(routes: &mut ServiceConfig) {
         .service(
             resource("/channels/{channel}/credentials/{credential}", "DELETE")
                 .route(web::delete().to(credentials::remove)),
+        );
+}
+
+fn troubles(routes: &mut ServiceConfig) {
+    use troubles::settings;
+    routes
+        .service(resource("/troubles", "GET, HEAD").route(get().to(troubles::list)))
+        .service(
+            resource("/troubles/{trouble}/snooze", "DELETE, PUT")
+                .route(put().to(troubles::snooze))
+                .route(web::delete().to(troubles::end_snooze)),
+        )
+        .service(resource("/operator-events", "GET, HEAD").route(get().to(troubles::events)))
+        .service(
+            resource("/trouble-settings", "GET, HEAD, PUT")
+                .route(get().to(settings::show))
+                .route(put().to(settings::put)),
+        )
+        .service(
+            resource(
+                "/channels/{channel}/trouble-settings",
+                "DELETE, GET, HEAD, PUT",
+            )
+            .route(get().to(settings::show_of_channel))
+            .route(put().to(settings::put_of_channel))
+            .route(web::delete().to(settings::remove_of_channel)),
         );
 }
 

@@ -82,6 +82,7 @@ pub fn serve_operator(
     settings: ListenerSettings,
 ) -> io::Result<Server> {
     let monitoring = MonitoringState {
+        troubles: Arc::clone(&state.trouble_figures),
         statistics: Arc::clone(&state.statistics),
         health: Arc::clone(&state.health),
         metrics: Arc::clone(&state.metrics),

@@ -31,6 +31,8 @@ pub use crate::api::subscriptions::view::{
 };
 pub use crate::api::subscriptions::{ReplayView, SubscriptionList};
 pub use crate::api::tokens::{IssuedTokenView, TokenList, TokenView};
+pub use crate::api::troubles::settings::TroubleSettingsView;
+pub use crate::api::troubles::view::{OperatorEventList, TroubleList, TroubleView};
 
 /// Reads a position in the form of the API; `None` if `text` is not one.
 #[must_use]

@@ -25,5 +25,6 @@ mod sqlstate;
 mod statistics;
 mod sticky_connections;
 mod subscriptions;
+mod troubles;
 
 pub use connection::{InvalidPostgresUrl, Options, PostgresStore};

@@ -26,3 +26,7 @@ pub(crate) type TokenRow = sql_rows::access::TokenRow<OffsetDateTime>;
 pub(crate) type SessionRow = sql_rows::access::SessionRow<OffsetDateTime>;
 pub(crate) type AuditRow = sql_rows::access::AuditRow<OffsetDateTime>;
 pub(crate) type SavedViewRow = sql_rows::saved_views::SavedViewRow<OffsetDateTime>;
+pub(crate) type TroubleRow = sql_rows::troubles::TroubleRow<OffsetDateTime>;
+pub(crate) type JournalRow = sql_rows::troubles::JournalRow<OffsetDateTime>;
+pub(crate) type OperatorEventRow = sql_rows::troubles::OperatorEventRow<OffsetDateTime>;
+pub(crate) type PositionRow = sql_rows::troubles::PositionRow<OffsetDateTime>;

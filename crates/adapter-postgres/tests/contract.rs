@@ -22,5 +22,6 @@ testkit::contract_tests!(subscriptions, fresh);
 testkit::contract_tests!(retention, fresh);
 testkit::contract_tests!(erasures, fresh);
 testkit::contract_tests!(statistics, fresh);
+testkit::contract_tests!(troubles, fresh);
 testkit::contract_tests!(access, fresh);
 testkit::contract_tests!(saved_views, fresh);

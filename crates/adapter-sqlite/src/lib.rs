@@ -24,6 +24,7 @@ mod statistics;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod troubles;
 
 pub use checkpoint::Checkpoint;
 pub use connection::{OpenError, SqliteStore};

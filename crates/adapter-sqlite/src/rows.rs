@@ -22,3 +22,7 @@ pub(crate) type TokenRow = sql_rows::access::TokenRow<i64>;
 pub(crate) type SessionRow = sql_rows::access::SessionRow<i64>;
 pub(crate) type AuditRow = sql_rows::access::AuditRow<i64>;
 pub(crate) type SavedViewRow = sql_rows::saved_views::SavedViewRow<i64>;
+pub(crate) type TroubleRow = sql_rows::troubles::TroubleRow<i64>;
+pub(crate) type JournalRow = sql_rows::troubles::JournalRow<i64>;
+pub(crate) type OperatorEventRow = sql_rows::troubles::OperatorEventRow<i64>;
+pub(crate) type PositionRow = sql_rows::troubles::PositionRow<i64>;

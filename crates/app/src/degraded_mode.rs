@@ -12,14 +12,19 @@ use adapter_journal::{ChannelSnapshotFile, FileJournal};
 use anyhow::{Context as _, Result};
 use ports::{Journal, Metrics};
 use usecases::ingest::group_commit::GroupCommitWriters;
+use usecases::trouble::NoteJournalUse;
 use usecases::{ChannelDirectory, CheckHealth, ReplayJournal, StoreCircuitBreaker};
 
 use crate::background::BackgroundTask;
 use crate::composition::Stores;
 use crate::config::Settings;
+use crate::system::{self, System};
 
 /// How long one background step replays the journal, so that it can be stopped in between.
 const MAX_REPLAY_STEP: Duration = Duration::from_secs(1);
+
+/// How often the use of the journal is looked at.
+const NOTE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The parts that degraded mode consists of.
 pub struct DegradedMode {
@@ -86,6 +91,20 @@ impl DegradedMode {
         BackgroundTask::new("replay journal", Duration::from_millis(200), move || {
             let replay = Arc::clone(&replay);
             async move { replay_for_a_while(&replay).await }
+        })
+    }
+
+    /// Returns the task that says in the store when the journal is in use.
+    pub fn note_use_task(&self, stores: &Stores) -> BackgroundTask {
+        let note = Arc::new(NoteJournalUse::new(
+            stores.store(),
+            Arc::clone(&self.journal),
+            Arc::new(System),
+            system::worker_name(),
+        ));
+        BackgroundTask::new("note use of journal", NOTE_INTERVAL, move || {
+            let note = Arc::clone(&note);
+            async move { Ok(note.run().await?) }
         })
     }
 }

@@ -24,6 +24,7 @@ mod shutdown;
 mod statistics;
 mod system;
 mod telemetry;
+mod trouble;
 mod view;
 mod webhook_sender;
 

@@ -34,6 +34,7 @@ pub mod status;
 pub mod subscription;
 mod text;
 pub mod timestamp;
+pub mod trouble;
 pub mod webhook;
 
 pub use address::Address;

@@ -66,6 +66,7 @@ pub mod saved_views;
 pub mod statistics;
 pub mod store;
 pub mod subscriptions;
+pub mod troubles;
 pub mod url_probe;
 pub mod webhook_sender;
 
@@ -85,5 +86,6 @@ pub use saved_views::SavedViewStore;
 pub use statistics::Statistics;
 pub use store::Store;
 pub use subscriptions::{DeliveryQueue, DeliveryStore, SubscriptionStore};
+pub use troubles::{OperatorEvents, TroubleStore};
 pub use url_probe::UrlProbe;
 pub use webhook_sender::WebhookSender;

@@ -2,7 +2,8 @@
 
 use crate::{
     AccessStore, AuditLog, ChannelStore, DeliveryQueue, DeliveryStore, EventLog, Maintenance,
-    RejectionStore, ReportStore, SavedViewStore, Statistics, SubscriptionStore,
+    OperatorEvents, RejectionStore, ReportStore, SavedViewStore, Statistics, SubscriptionStore,
+    TroubleStore,
 };
 
 /// A database: implements every store port.
@@ -22,6 +23,8 @@ pub trait Store:
     + AccessStore
     + AuditLog
     + SavedViewStore
+    + TroubleStore
+    + OperatorEvents
 {
 }
 
@@ -38,5 +41,7 @@ impl<S> Store for S where
         + AccessStore
         + AuditLog
         + SavedViewStore
+        + TroubleStore
+        + OperatorEvents
 {
 }

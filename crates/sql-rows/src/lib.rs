@@ -18,6 +18,7 @@ pub mod saved_views;
 pub mod schema;
 pub mod statistics;
 pub mod subscriptions;
+pub mod troubles;
 pub mod values;
 
 pub use error::corrupt;

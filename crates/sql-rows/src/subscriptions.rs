@@ -60,8 +60,7 @@ pub fn channels(filter: &EventFilter) -> Option<Vec<&str>> {
 /// Returns the value of the column `event_types`.
 #[must_use]
 pub fn event_types(filter: &EventFilter) -> Option<Vec<&'static str>> {
-    let types = filter.types.as_ref()?;
-    Some(types.iter().map(|event_type| event_type.as_str()).collect())
+    filter.type_names()
 }
 
 impl<T: StoredTime, L: StoredList<String>> SubscriptionRow<T, L> {
@@ -149,20 +148,18 @@ fn filter<L: StoredList<String>>(
         let channels = words.iter().map(|word| ChannelId::parse(word));
         channels.collect::<Result<_, _>>()
     });
-    let types = words(event_types, "event_types")?.map(|words| {
-        words
-            .iter()
-            .map(|word| word.parse())
-            .collect::<Result<_, _>>()
-    });
-    Ok(EventFilter {
+    let mut filter = EventFilter {
         channels: channels
             .transpose()
             .map_err(corrupt(SUBSCRIPTIONS, "channels"))?,
-        types: types
-            .transpose()
-            .map_err(corrupt(SUBSCRIPTIONS, "event_types"))?,
-    })
+        ..EventFilter::default()
+    };
+    if let Some(names) = words(event_types, "event_types")? {
+        filter
+            .set_types(names.iter().map(String::as_str))
+            .map_err(corrupt(SUBSCRIPTIONS, "event_types"))?;
+    }
+    Ok(filter)
 }
 
 impl<T: StoredTime, L: StoredList<String>> TryFrom<SubscriptionRow<T, L>> for SubscriptionStatus {

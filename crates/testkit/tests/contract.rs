@@ -20,6 +20,7 @@ testkit::contract_tests!(log, fresh);
 testkit::contract_tests!(cursors, fresh);
 testkit::contract_tests!(retention, fresh);
 testkit::contract_tests!(erasures, fresh);
+testkit::contract_tests!(troubles, fresh);
 testkit::contract_tests!(access, fresh);
 testkit::contract_tests!(saved_views, fresh);
 testkit::contract_tests!(subscriptions, fresh);

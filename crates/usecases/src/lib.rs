@@ -24,6 +24,7 @@ pub mod saved_views;
 pub mod spreadsheet;
 pub mod statistics;
 pub mod subscriptions;
+pub mod trouble;
 
 pub use access::{
     AccessControl, AuthenticateOperator, ListAudit, ManageTokens, RecordAudit, Sessions,
@@ -60,3 +61,4 @@ pub use saved_views::SavedViews;
 pub use statistics::{ReadStatistics, StatisticsReader};
 pub use subscriptions::ManageSubscriptions;
 pub use subscriptions::statistics::SubscriptionStatistics;
+pub use trouble::{EvaluateTroubles, ManageTroubles, TroubleFigures};

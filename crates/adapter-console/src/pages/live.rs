@@ -82,7 +82,7 @@ fn filter(visit: &Visit) -> Result<EventFilter, PageError> {
     let channel = channel.map_err(|error| PageError::Invalid(error.to_string()))?;
     Ok(EventFilter {
         channels: channel.map(|channel| [channel].into()),
-        types: None,
+        ..EventFilter::default()
     })
 }
 

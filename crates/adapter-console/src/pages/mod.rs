@@ -11,4 +11,5 @@ pub(crate) mod preferences;
 pub(crate) mod rejections;
 pub(crate) mod subscriptions;
 pub(crate) mod time_form;
+pub(crate) mod trouble;
 pub(crate) mod views;

@@ -10,4 +10,5 @@ mod pages;
 mod security;
 mod sessions;
 mod site;
+mod trouble;
 mod views;

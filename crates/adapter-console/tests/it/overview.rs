@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ports::Store;
-use testkit::builders::{CHANNEL, channel, report, twilio_sid};
+use testkit::builders::{CHANNEL, channel, report};
 use testkit::clock::UtcDays;
 use usecases::StatisticsReader;
 
@@ -147,25 +147,6 @@ async fn challenged_channel_says_how_often_and_since_when() {
     let page = admin.get("/console/channels/1").await.page();
     assert!(page.contains("Requests of the last 24 hours"), "{page}");
     assert!(page.contains("412 requests"), "{page}");
-}
-
-#[tokio::test]
-async fn channel_that_went_silent_needs_an_operator() {
-    let site = site::local().await;
-    site.add_channel(&channel(CHANNEL).name("Service desk").build())
-        .await;
-    let reports = |hours: i64| -> Vec<_> {
-        let report = |number| report(&twilio_sid(number)).at(NOW - hours * HOUR).build();
-        (0..20).map(report).collect()
-    };
-    site.record(&reports(4)).await;
-    count(&site).await;
-    let page = site.admin().await.get("/console/").await.page();
-    assert!(
-        page.contains("1 thing needs you") && page.contains("Quiet</span>"),
-        "{page}"
-    );
-    assert!(page.contains("No request for 4 h"), "{page}");
 }
 
 #[tokio::test]

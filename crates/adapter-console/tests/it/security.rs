@@ -15,6 +15,8 @@ const FORMS: &str = "\
     /channels/1/disable operator
     /channels/1/remove operator
     /channels/1/test operator
+    /channels/1/rules operator
+    /channels/1/rules/reset operator
     /channels/1/credentials operator
     /channels/1/credentials/00000000-0000-0000-0000-000000000009/remove operator
     /subscriptions/new operator
@@ -27,6 +29,9 @@ const FORMS: &str = "\
     /subscriptions/00000000-0000-0000-0000-000000000009/secret operator
     /subscriptions/00000000-0000-0000-0000-000000000009/retry operator
     /deliveries/00000000-0000-0000-0000-000000000009.1.0/retry operator
+    /trouble/rules operator
+    /trouble/00000000-0000-0000-0000-000000000009/snooze operator
+    /trouble/00000000-0000-0000-0000-000000000009/unsnooze operator
     /rejections/add-sender operator
     /views operator
     /views/00000000-0000-0000-0000-000000000009/remove operator

@@ -31,8 +31,9 @@ use usecases::channels::channel_test::TestDependencies;
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     AllowSender, ChannelDirectory, CheckHealth, EraseRecipient, Integrators, ListErasures,
-    ListMessages, ListRejections, LogTailCache, ManageChannels, ManageSubscriptions, ReadEvents,
-    ReadStatistics, RecipientLinks, RuntimeHandle, SavedViews, ShowMessage, TestChannel,
+    ListMessages, ListRejections, LogTailCache, ManageChannels, ManageSubscriptions,
+    ManageTroubles, ReadEvents, ReadStatistics, RecipientLinks, RuntimeHandle, SavedViews,
+    ShowMessage, TestChannel,
 };
 
 /// The bootstrap token.
@@ -179,6 +180,12 @@ fn state(
             store.clone(),
             store.clone(),
             Arc::new(UtcDays),
+            clock.clone(),
+        )),
+        troubles: Arc::new(ManageTroubles::new(
+            store.clone(),
+            store.clone(),
+            store.clone(),
             clock.clone(),
         )),
         events: Arc::new(ReadEvents::new(log)),

@@ -1,5 +1,5 @@
 //! The operator's API: channels, credentials, messages, events, subscriptions, erasures,
-//! rejections, tokens and the audit log.
+//! rejections, troubles, tokens and the audit log.
 
 pub mod audit;
 pub mod auth;
@@ -25,3 +25,4 @@ pub mod statistics;
 pub mod statistics_csv;
 pub mod subscriptions;
 pub mod tokens;
+pub mod troubles;

@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 use tokio::sync::watch::Receiver;
 use usecases::{
     AccessControl, ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages,
-    ListRejections, ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics,
-    ShowMessage, SubscriptionStatistics, TestChannel,
+    ListRejections, ManageChannels, ManageCursors, ManageSubscriptions, ManageTroubles, ReadEvents,
+    ReadStatistics, ShowMessage, SubscriptionStatistics, TestChannel, TroubleFigures,
 };
 
 use crate::api::authorize::RepeatedReveals;
@@ -41,6 +41,10 @@ pub struct OperatorState {
     pub statistics: Arc<SubscriptionStatistics>,
     /// Reads counts by channel and interval.
     pub read_statistics: Arc<ReadStatistics>,
+    /// Lists and snoozes troubles, and changes the settings of their rules.
+    pub troubles: Arc<ManageTroubles>,
+    /// Counts the open troubles.
+    pub trouble_figures: Arc<TroubleFigures>,
     /// Becomes true when the process is about to stop: then event streams end.
     pub stop: Receiver<bool>,
     /// Erases a recipient.

@@ -66,7 +66,11 @@ fn known(method: &str, pattern: &str) -> Option<RouteAccess> {
             | "/erasures"
             | "/erasures/{erasure}"
             | "/rejections"
-            | "/stats",
+            | "/stats"
+            | "/troubles"
+            | "/operator-events"
+            | "/trouble-settings"
+            | "/channels/{channel}/trouble-settings",
         ) => read(Permission::Read),
         ("POST", "/channels") => change(AuditAction::ChannelAdd),
         ("PATCH", "/channels/{channel}") => change(AuditAction::ChannelChange),
@@ -83,6 +87,12 @@ fn known(method: &str, pattern: &str) -> Option<RouteAccess> {
         ("DELETE", "/subscriptions/{subscription}") => change(AuditAction::SubscriptionRemove),
         ("POST", pattern) if pattern.starts_with("/subscriptions/{subscription}/") => {
             of_subscription(pattern)?
+        }
+        ("PUT", "/troubles/{trouble}/snooze") => change(AuditAction::TroubleSnooze),
+        ("DELETE", "/troubles/{trouble}/snooze") => change(AuditAction::TroubleEndSnooze),
+        ("PUT", "/trouble-settings")
+        | ("PUT" | "DELETE", "/channels/{channel}/trouble-settings") => {
+            change(AuditAction::TroubleSettings)
         }
         ("POST", "/deliveries/{delivery}/retry") => change(AuditAction::DeliveryRetry),
         ("POST", "/erasures") => administer(AuditAction::RecipientErase),

@@ -24,8 +24,12 @@ use crate::monitoring::Monitoring;
 )]
 pub(crate) async fn show(monitoring: Data<Monitoring>, request: HttpRequest) -> HttpResponse {
     let statistics = monitoring.run(monitoring.state.statistics.run()).await;
+    let troubles = monitoring.run(monitoring.state.troubles.run()).await;
     let format = Format::requested(request.headers());
-    let metrics = monitoring.state.metrics.encode(statistics.as_deref());
+    let metrics = monitoring
+        .state
+        .metrics
+        .encode(statistics.as_deref(), troubles.as_ref());
     let text = match format {
         Format::OpenMetrics => metrics,
         Format::Classic => text::classic(&metrics),

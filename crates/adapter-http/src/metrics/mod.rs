@@ -5,3 +5,4 @@ pub mod registry;
 mod reports;
 mod subscriptions;
 mod text;
+mod troubles;

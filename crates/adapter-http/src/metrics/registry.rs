@@ -16,10 +16,11 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use usecases::ingest::queue::QueueDepth;
 use usecases::subscriptions::statistics::SubscriptionFigures;
+use usecases::trouble::OpenTroubles;
 use usecases::{Integrators, RetentionHolds};
 
 use super::reports::ReportCounters;
-use super::subscriptions;
+use super::{subscriptions, troubles};
 use crate::connections::Connections;
 use crate::outcome::Outcome;
 
@@ -140,13 +141,21 @@ impl MetricsRegistry {
         self.request_duration.observe(took.as_secs_f64());
     }
 
-    /// Encodes all metrics as OpenMetrics, with those of subscriptions if they are known.
-    pub(crate) fn encode(&self, statistics: Option<&[SubscriptionFigures]>) -> String {
+    /// Encodes all metrics as OpenMetrics, with those of subscriptions and troubles
+    /// if they are known.
+    pub(crate) fn encode(
+        &self,
+        statistics: Option<&[SubscriptionFigures]>,
+        open: Option<&OpenTroubles>,
+    ) -> String {
         let mut registry = Registry::default();
         self.register_ingest(&mut registry);
         self.register_delivery(&mut registry);
         if let Some(statistics) = statistics {
             subscriptions::register(&mut registry, statistics);
+        }
+        if let Some(open) = open {
+            troubles::register(&mut registry, open);
         }
         self.register_process(&mut registry);
         let mut text = String::new();

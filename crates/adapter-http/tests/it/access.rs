@@ -46,6 +46,15 @@ const ALLOWED: &str = "\
     GET /erasures/{erasure}: viewer operator admin
     GET /rejections: viewer operator admin
     GET /stats: viewer operator admin
+    GET /troubles: viewer operator admin
+    PUT /troubles/{trouble}/snooze: operator admin
+    DELETE /troubles/{trouble}/snooze: operator admin
+    GET /operator-events: viewer operator admin
+    GET /trouble-settings: viewer operator admin
+    PUT /trouble-settings: operator admin
+    GET /channels/{channel}/trouble-settings: viewer operator admin
+    PUT /channels/{channel}/trouble-settings: operator admin
+    DELETE /channels/{channel}/trouble-settings: operator admin
     GET /tokens: admin
     POST /tokens: admin
     DELETE /tokens/{token}: admin

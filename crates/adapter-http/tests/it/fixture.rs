@@ -25,8 +25,8 @@ use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     AccessControl, AuthenticateCaller, ChannelDirectory, CheckHealth, EraseRecipient,
     GroupCommitWriters, Integrators, ListErasures, ListMessages, ListRejections, LogTailCache,
-    ManageChannels, ManageCursors, ManageSubscriptions, ReadEvents, ReadStatistics, ReceiveReport,
-    ShowMessage, SubscriptionStatistics, TestChannel,
+    ManageChannels, ManageCursors, ManageSubscriptions, ManageTroubles, ReadEvents, ReadStatistics,
+    ReceiveReport, ShowMessage, SubscriptionStatistics, TestChannel, TroubleFigures,
 };
 
 use crate::client::Request;
@@ -100,6 +100,21 @@ pub async fn sized(change: impl FnOnce(&mut Size)) -> (Running, MemoryStore) {
     start(&size, adapter_integrators::all()).await
 }
 
+fn cursors(
+    store: &Arc<dyn Store>,
+    log: &Arc<LogTailCache>,
+    clock: &Arc<FixedClock>,
+) -> Arc<ManageCursors> {
+    let (store, log) = (store.clone(), log.clone());
+    Arc::new(ManageCursors::new(store, log, clock.clone()))
+}
+
+fn troubles(store: &Arc<dyn Store>, clock: &Arc<FixedClock>) -> Arc<ManageTroubles> {
+    let clock = clock.clone();
+    let troubles = ManageTroubles::new(store.clone(), store.clone(), store.clone(), clock);
+    Arc::new(troubles)
+}
+
 /// Starts a service with these integrators. It runs until the runtime of the test ends.
 pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Running, MemoryStore) {
     let store = MemoryStore::new();
@@ -147,11 +162,7 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
         test_channel: Arc::new(test_channel(&shared, &directory, &clock)),
         show: Arc::new(ShowMessage::new(shared.clone(), shared.clone())),
         list: Arc::new(ListMessages::new(shared.clone())),
-        cursors: Arc::new(ManageCursors::new(
-            shared.clone(),
-            log.clone(),
-            clock.clone(),
-        )),
+        cursors: cursors(&shared, &log, &clock),
         subscriptions: Arc::new(ManageSubscriptions::new(SubscriptionDependencies {
             store: shared.clone(),
             deliveries: shared.clone(),
@@ -174,6 +185,8 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
             Arc::new(UtcDays),
             clock.clone(),
         )),
+        troubles: troubles(&shared, &clock),
+        trouble_figures: Arc::new(TroubleFigures::new(shared.clone(), clock.clone())),
         erase: Arc::new(
             EraseRecipient::new(shared.clone(), clock.clone()).invalidating(log.clone()),
         ),

@@ -35,4 +35,5 @@ mod service;
 mod streams;
 mod subscriptions;
 mod tokens;
+mod troubles;
 mod webhook;

@@ -115,6 +115,7 @@ receiptd_connections 1
 receiptd_connections_allowed 1
 receiptd_drained_reports_total 1
 receiptd_journaled_reports_total 1
+receiptd_open_troubles{kind} 9
 receiptd_push_duration_seconds_bucket{le} 16
 receiptd_push_duration_seconds_count 1
 receiptd_push_duration_seconds_sum 1
@@ -182,7 +183,10 @@ async fn metrics_are_openmetrics_on_request_and_classic_text_otherwise() {
     assert!(open.ends_with("# EOF\n"));
     let samples = |text: &str| -> Vec<String> {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
-        lines.map(str::to_owned).collect()
+        let mut samples: Vec<_> = lines.map(str::to_owned).collect();
+        // Samples of one metric are in no particular order.
+        samples.sort_unstable();
+        samples
     };
     assert_eq!(samples(classic), samples(open));
 }

@@ -123,6 +123,10 @@ async fn head_is_answered_like_get_without_the_body() {
         erasure,
         "/api/v1/rejections",
         "/api/v1/stats",
+        "/api/v1/troubles",
+        "/api/v1/operator-events",
+        "/api/v1/trouble-settings",
+        "/api/v1/channels/1/trouble-settings",
         "/api/v1/tokens",
         "/api/v1/audit",
     ] {

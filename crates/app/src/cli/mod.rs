@@ -13,6 +13,7 @@ mod page;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 pub use access::*;
 pub use channel::*;
@@ -20,6 +21,7 @@ pub use event::*;
 pub use message::*;
 pub use page::*;
 pub use subscription::*;
+pub use trouble::*;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -135,6 +137,9 @@ pub enum Command {
     Rejections(RejectionsArgs),
     /// Show how many messages were delivered, read and failed, by time and channel
     Stats(StatsArgs),
+    /// Show and snooze troubles, and change the rules that find them
+    #[command(subcommand)]
+    Trouble(TroubleCommand),
     /// Show retention, or release what it holds back because the clock may be wrong
     #[command(subcommand)]
     Retention(RetentionCommand),

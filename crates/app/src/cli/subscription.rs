@@ -99,7 +99,8 @@ pub struct SubscriptionAddArgs {
     /// Only events of this channel (repeatable). Default: all channels
     #[arg(long = "channel", value_name = "ID")]
     pub channels: Vec<String>,
-    /// Only events of this type, like message.failed (repeatable). Default: all types
+    /// Only events of this type, like message.failed or receiptd.trouble.opened (repeatable).
+    /// Default: all message events
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Vec<String>,
     /// Send addresses unmasked
@@ -130,7 +131,7 @@ pub struct SubscriptionUpdateArgs {
     /// Only events of this type, like message.failed (repeatable)
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Vec<String>,
-    /// Events of all types
+    /// All message events, and no others
     #[arg(long, conflicts_with = "types")]
     pub all_types: bool,
     /// Whether to send addresses unmasked

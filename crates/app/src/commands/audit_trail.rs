@@ -11,6 +11,7 @@ use super::installation::with_stores;
 use crate::cli::{
     ChannelCommand, Command, CredentialCommand, CursorCommand, DeliveryCommand, EventArgs,
     EventCommand, MessageCommand, RetentionCommand, SubscriptionCommand, TokenCommand,
+    TroubleCommand,
 };
 use crate::composition;
 use crate::config::Settings;
@@ -108,6 +109,7 @@ pub fn of(command: &Command) -> Option<Audited> {
         Command::Retention(RetentionCommand::Release) => {
             Some(Audited::Change(AuditAction::RetentionRelease, None))
         }
+        Command::Trouble(command) => of_trouble(command),
         Command::Token(TokenCommand::Add(_)) => Some(Audited::Change(AuditAction::TokenAdd, None)),
         Command::Token(TokenCommand::Revoke { .. }) => {
             Some(Audited::Change(AuditAction::TokenRevoke, None))
@@ -156,6 +158,21 @@ fn of_channel(command: &ChannelCommand) -> Option<Audited> {
         ChannelCommand::Show { id, reveal: shown } => reveal(*shown, format!("channels/{id}")),
         // The running server sends the test report, and records it.
         ChannelCommand::Test(_) | ChannelCommand::List => None,
+    }
+}
+
+fn of_trouble(command: &TroubleCommand) -> Option<Audited> {
+    match command {
+        TroubleCommand::Snooze { id, .. } => change(AuditAction::TroubleSnooze, id),
+        TroubleCommand::Unsnooze { id } => change(AuditAction::TroubleEndSnooze, id),
+        TroubleCommand::Set(args) => {
+            let channel = args.channel.clone();
+            Some(Audited::Change(AuditAction::TroubleSettings, channel))
+        }
+        TroubleCommand::Reset { channel } => change(AuditAction::TroubleSettings, channel),
+        TroubleCommand::List(_)
+        | TroubleCommand::Settings { .. }
+        | TroubleCommand::Events { .. } => None,
     }
 }
 

@@ -54,7 +54,19 @@ pub fn filter(channels: &[String], types: &[String]) -> Result<EventFilter> {
     Ok(EventFilter {
         channels: Some(ids).filter(|_| !channels.is_empty()),
         types: Some(words).filter(|_| !types.is_empty()),
+        ..EventFilter::default()
     })
+}
+
+/// Returns the filter of a subscription by `--channel` and `--type`; without them all message events
+/// pass.
+pub fn subscription_filter(channels: &[String], types: &[String]) -> Result<EventFilter> {
+    let mut filter = filter(channels, &[])?;
+    if !types.is_empty() {
+        let names = types.iter().map(String::as_str);
+        filter.set_types(names).context("--type")?;
+    }
+    Ok(filter)
 }
 
 /// Returns the message that the two values of `--message` name.

@@ -27,6 +27,7 @@ mod startup;
 mod stats;
 mod subscription;
 mod token;
+mod trouble;
 mod worker;
 
 use std::time::Duration;
@@ -80,6 +81,7 @@ async fn execute(settings: &Settings, json: bool, command: Command) -> Result<()
         Command::Erase(args) => erase::run(settings, json, args).await,
         Command::Erasure(command) => erasure::run(settings, json, command).await,
         Command::Rejections(args) => rejections::run(settings, json, args).await,
+        Command::Trouble(command) => trouble::run(settings, json, command).await,
         Command::Retention(command) => retention::run(settings, json, command).await,
         Command::Token(command) => token::run(settings, json, command).await,
         Command::Audit(command) => audit::run(settings, json, command).await,

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use usecases::delivery::DeliveryDependencies;
 use usecases::{
     ChannelDirectory, CheckHealth, DeliveryWorker, LogTailCache, RetentionHolds,
-    SubscriptionStatistics,
+    SubscriptionStatistics, TroubleFigures,
 };
 
 use super::startup;
@@ -22,7 +22,7 @@ use crate::background::BackgroundTasks;
 use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::system::{self, System};
-use crate::{event_delivery, open_files, shutdown, telemetry, webhook_sender};
+use crate::{event_delivery, open_files, shutdown, telemetry, trouble, webhook_sender};
 
 /// The longest time to save the progress of event delivery when stopping.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,6 +56,16 @@ pub async fn run(settings: &Settings) -> Result<()> {
     metrics.observe_retention(Arc::clone(&holds));
     let mut tasks = vec![startup::refresh_channels(Arc::clone(&directory))];
     tasks.extend(composition::clearing_up(&stores, settings, &log, &holds)?);
+    let sender = webhook_sender::create(settings)?;
+    let public_url = settings.public_url()?;
+    let store = stores.store();
+    tasks.extend(trouble::tasks(
+        &store,
+        settings,
+        &secret,
+        &sender,
+        &public_url,
+    )?);
     let mut background = BackgroundTasks::start(tasks, &stop);
     let parts = WorkerParts {
         settings,
@@ -141,6 +151,7 @@ impl WorkerParts<'_> {
                 Arc::clone(self.log),
                 Arc::new(System),
             )),
+            troubles: Arc::new(TroubleFigures::new(self.stores.store(), Arc::new(System))),
             health: Arc::new(
                 health
                     .with_retention(Arc::clone(self.holds))

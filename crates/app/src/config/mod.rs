@@ -14,6 +14,7 @@ mod secrets;
 mod settings;
 mod statistics;
 mod storage;
+mod trouble;
 mod variables;
 
 pub use database::DatabaseUrl;

@@ -17,6 +17,7 @@ use super::retention::RetentionOptions;
 use super::secrets::{ADMIN_TOKEN_FILE, AdminToken, SecretOptions};
 use super::statistics::StatisticsOptions;
 use super::storage::StorageOptions;
+use super::trouble::TroubleOptions;
 use crate::open_files;
 
 /// All settings. Each option's comment is its text in `receiptd help settings`.
@@ -38,6 +39,8 @@ pub struct Settings {
     pub delivery: DeliveryOptions,
     #[command(flatten)]
     pub statistics: StatisticsOptions,
+    #[command(flatten)]
+    pub trouble: TroubleOptions,
 }
 
 /// Settings whose flags `channel add` and `channel update` use for the channel itself. So they

@@ -63,6 +63,7 @@ async fn console_shows_what_was_reported(
     assert_eq!(status, 200, "{page}");
     assert!(page.contains("Delivered to the recipient"), "{page}");
     for path in [
+        "/console/trouble",
         "/console/messages",
         "/console/live",
         "/console/rejections",

@@ -34,4 +34,5 @@ mod simulate;
 mod starting;
 mod support;
 mod tables;
+mod trouble;
 mod worker;

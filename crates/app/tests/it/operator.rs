@@ -7,7 +7,7 @@ use testkit::builders::twilio_sid;
 use super::support::{CHANNEL, Engine, Installation, Server, bare_command, run, text, until};
 
 /// The command for each operation of the API.
-const COMMANDS: [(&str, &str); 41] = [
+const COMMANDS: [(&str, &str); 50] = [
     ("add_channel", "channel add"),
     ("list_channels", "channel list"),
     ("show_channel", "channel show"),
@@ -43,6 +43,18 @@ const COMMANDS: [(&str, &str); 41] = [
     ("show_erasure", "erasure show"),
     ("list_rejections", "rejections"),
     ("read_statistics", "stats"),
+    ("list_troubles", "trouble list"),
+    ("snooze_trouble", "trouble snooze"),
+    ("end_snooze", "trouble unsnooze"),
+    ("list_operator_events", "trouble events"),
+    ("show_trouble_settings", "trouble settings"),
+    ("put_trouble_settings", "trouble set"),
+    (
+        "show_channel_trouble_settings",
+        "trouble settings --channel 1",
+    ),
+    ("put_channel_trouble_settings", "trouble set --channel 1"),
+    ("remove_channel_trouble_settings", "trouble reset"),
     ("add_token", "token add"),
     ("list_tokens", "token list"),
     ("revoke_token", "token revoke"),

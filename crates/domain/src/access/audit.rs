@@ -92,6 +92,12 @@ actions! {
     RecipientErase = "recipient.erase",
     /// Declared that the clock is right, so that retention continues.
     RetentionRelease = "retention.release",
+    /// Snoozed a trouble.
+    TroubleSnooze = "trouble.snooze",
+    /// Ended the snooze of a trouble.
+    TroubleEndSnooze = "trouble.end_snooze",
+    /// Changed the settings of the rules that find trouble.
+    TroubleSettings = "trouble.settings",
     /// Added an operator's token.
     TokenAdd = "token.add",
     /// Revoked an operator's token.

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::log::{LogEntry, LogPosition};
 use crate::message::{MessageError, Timeline};
+use crate::trouble::{OperatorEvent, OperatorEventType};
 use crate::{Address, ChannelId, DeliveryStatus, Effect, MessageKey, MessageState, Timestamp};
 
 /// The type of an event.
@@ -215,18 +216,84 @@ fn event(entry: &LogEntry, event_type: EventType, after: &MessageState) -> Optio
 pub struct EventFilter {
     /// The channels; `None`: all.
     pub channels: Option<BTreeSet<ChannelId>>,
-    /// The types; `None`: all, including types of later releases.
+    /// The types of message events; `None`: all, including types of later releases.
     pub types: Option<BTreeSet<EventType>>,
+    /// The types of operator events, which are sent only on request.
+    pub operator_types: BTreeSet<OperatorEventType>,
 }
 
+/// A word is not the type of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an event type is message. and a status, like message.delivered, or message.contradicted, \
+     receiptd.trouble.opened or receiptd.trouble.resolved"
+)]
+pub struct InvalidFilterType;
+
 impl EventFilter {
+    /// Returns the names of all types that a filter can have.
+    #[must_use]
+    pub fn all_type_names() -> Vec<&'static str> {
+        let messages = EventType::ALL.map(EventType::as_str);
+        let operators = OperatorEventType::ALL.map(OperatorEventType::as_str);
+        messages.into_iter().chain(operators).collect()
+    }
+
+    /// Sets the types by their names. Without names of message events, none are sent.
+    pub fn set_types<'a>(
+        &mut self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), InvalidFilterType> {
+        let mut types = BTreeSet::new();
+        let mut operator_types = BTreeSet::new();
+        for name in names {
+            if let Ok(event_type) = name.parse::<EventType>() {
+                types.insert(event_type);
+            } else {
+                let operator = name.parse::<OperatorEventType>();
+                operator_types.insert(operator.map_err(|_| InvalidFilterType)?);
+            }
+        }
+        self.types = Some(types);
+        self.operator_types = operator_types;
+        Ok(())
+    }
+
+    /// Sets the types to all message events.
+    pub fn clear_types(&mut self) {
+        self.types = None;
+        self.operator_types.clear();
+    }
+
+    /// Returns the names of the types; `None`: all message events and no operator events.
+    #[must_use]
+    pub fn type_names(&self) -> Option<Vec<&'static str>> {
+        let types = self.types.as_ref()?.iter().copied().map(EventType::as_str);
+        let operators = self.operator_types.iter().copied();
+        let operators = operators.map(OperatorEventType::as_str);
+        Some(types.chain(operators).collect())
+    }
+
     /// Returns whether an event matches.
     #[must_use]
     pub fn passes(&self, event: &MessageEvent) -> bool {
-        let channels = self.channels.as_ref();
         let types = self.types.as_ref();
-        channels.is_none_or(|channels| channels.contains(&event.key.channel))
+        self.has_channel(&event.key.channel)
             && types.is_none_or(|types| types.contains(&event.event_type))
+    }
+
+    /// Returns whether an operator event matches. With a choice of channels, events that are not
+    /// about a channel do not.
+    #[must_use]
+    pub fn passes_operator_event(&self, event: &OperatorEvent) -> bool {
+        let channel = event.channel.as_ref();
+        let of_channel = channel.map_or(self.channels.is_none(), |it| self.has_channel(it));
+        of_channel && self.operator_types.contains(&event.event_type)
+    }
+
+    fn has_channel(&self, channel: &ChannelId) -> bool {
+        let channels = self.channels.as_ref();
+        channels.is_none_or(|channels| channels.contains(channel))
     }
 }
 

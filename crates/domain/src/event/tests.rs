@@ -3,6 +3,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::report::{LoggedReport, ReportError, ReportFields};
+use crate::trouble::OperatorEventId;
 use crate::{CredentialId, ErrorCode, ErrorText, Message, MessageSid, Report, ReportedStatus};
 
 fn key(channel: &str, sid: &str) -> MessageKey {
@@ -262,7 +263,43 @@ fn a_filter_selects_the_named_events() {
         (channels("2"), types(DeliveryStatus::Sent), false),
         (Some(BTreeSet::new()), None, false),
     ] {
-        let filter = EventFilter { channels, types };
+        let filter = EventFilter {
+            channels,
+            types,
+            ..EventFilter::default()
+        };
         assert_eq!(filter.passes(&event), passes, "{filter:?}");
     }
+}
+
+#[test]
+fn operator_events_are_sent_on_request_only() {
+    let event = |channel: Option<&str>| OperatorEvent {
+        id: OperatorEventId(Uuid::nil()),
+        event_type: OperatorEventType::TroubleOpened,
+        channel: channel.map(|id| ChannelId::parse(id).unwrap()),
+        at: Timestamp::EPOCH,
+        body: "{}".to_owned(),
+    };
+    let mut filter = EventFilter::default();
+    assert_eq!(filter.type_names(), None);
+    assert!(!filter.passes_operator_event(&event(None)));
+    filter.set_types(["receiptd.trouble.opened"]).unwrap();
+    assert_eq!(filter.type_names().unwrap(), ["receiptd.trouble.opened"]);
+    assert!(filter.passes_operator_event(&event(None)));
+    let log = log(&[report("sent", None, 1)]);
+    assert!(!filter.passes(&events_of(&log[0]).next().unwrap()));
+    filter.channels = Some([ChannelId::parse("1").unwrap()].into());
+    let passes = [None, Some("1"), Some("2")].map(|it| filter.passes_operator_event(&event(it)));
+    assert_eq!(passes, [false, true, false]);
+    let all = EventFilter::all_type_names();
+    filter.set_types(all.iter().copied()).unwrap();
+    assert_eq!(filter.type_names().unwrap(), all);
+    assert_eq!(filter.set_types(["message.lost"]), Err(InvalidFilterType));
+    for name in all {
+        let kind = name.split('.').next().unwrap();
+        assert!(InvalidFilterType.to_string().contains(kind), "{name}");
+    }
+    filter.clear_types();
+    assert_eq!(filter.type_names(), None);
 }

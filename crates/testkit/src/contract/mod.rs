@@ -24,6 +24,7 @@
 //! testkit::contract_tests!(statistics, fresh);
 //! testkit::contract_tests!(access, fresh);
 //! testkit::contract_tests!(saved_views, fresh);
+//! testkit::contract_tests!(troubles, fresh);
 //! ```
 //!
 //! A failing test is then found under the engine and the suite, for example
@@ -71,6 +72,7 @@ pub mod retention;
 pub mod saved_views;
 pub mod statistics;
 pub mod subscriptions;
+pub mod troubles;
 
 use std::any::Any;
 use std::future::Future;
@@ -125,8 +127,8 @@ pub async fn in_time(test: impl Future<Output = ()>) {
 }
 
 /// Makes a `#[tokio::test]` of every function of an area (`reports`, `channels`, `rejections`,
-/// `log`, `cursors`, `retention`, `erasures`, `access`, `subscriptions`, `statistics` or
-/// `journal`), in a module of that name. The second argument is an `async fn() -> Fresh<S>`, called
+/// `log`, `cursors`, `retention`, `erasures`, `access`, `subscriptions`, `statistics`,
+/// `troubles` or `journal`), in a module of that name. The second argument is an `async fn() -> Fresh<S>`, called
 /// once for each test.
 #[macro_export]
 macro_rules! contract_tests {
@@ -204,6 +206,13 @@ macro_rules! contract_tests {
         $crate::__statistics_contract!([$crate::__contract_module]
             statistics,
             dyn $crate::contract::statistics::CountedStore,
+            $fresh
+        );
+    };
+    (troubles, $fresh:path) => {
+        $crate::__troubles_contract!([$crate::__contract_module]
+            troubles,
+            dyn $crate::contract::troubles::TroubledStore,
             $fresh
         );
     };
@@ -343,6 +352,19 @@ mod tests {
         assert_eq!(
             functions(&statistics.concat()),
             crate::__statistics_contract!([names] statistics, (), none)
+        );
+    }
+
+    #[test]
+    fn every_contract_function_of_other_stores_is_in_its_list() {
+        let troubles = [
+            include_str!("troubles/entries.rs"),
+            include_str!("troubles/evaluation.rs"),
+            include_str!("troubles/events.rs"),
+        ];
+        assert_eq!(
+            functions(&troubles.concat()),
+            crate::__troubles_contract!([names] troubles, (), none)
         );
         let journal = [
             include_str!("journal/mod.rs"),

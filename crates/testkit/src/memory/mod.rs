@@ -12,6 +12,7 @@ mod reports;
 mod saved_views;
 mod statistics;
 mod subscriptions;
+mod troubles;
 
 pub use journal::MemoryJournal;
 
@@ -45,6 +46,7 @@ struct Data {
     runs: BTreeMap<&'static str, RetentionRun>,
     statistics: statistics::StoredStatistics,
     subscriptions: subscriptions::Subscriptions,
+    troubles: troubles::Troubles,
     unavailable: bool,
     durability_warning: Option<String>,
     log_locked: bool,

@@ -61,7 +61,7 @@ mod log_follower;
 mod message_queue;
 mod monotonic;
 mod progress;
-mod retry_policy;
+pub(crate) mod retry_policy;
 pub(crate) mod secrets;
 mod state;
 mod stop_alerts;

@@ -16,7 +16,7 @@ const MAX_DELAY: Duration = Duration::from_hours(6);
 const MAX_PROBE_DELAY: Duration = Duration::from_mins(1);
 
 /// Longest `Retry-After` that delays the delivery it answers.
-pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// Longest `Retry-After` that delays all deliveries to the endpoint.
 pub(super) const MAX_COOLDOWN: Duration = Duration::from_hours(1);
@@ -26,14 +26,14 @@ const GIVE_UP_AFTER: Duration = Duration::from_hours(72);
 
 /// Exponential backoff with full jitter, and the cooldown that an endpoint asked for.
 #[derive(Debug)]
-pub(super) struct RetryPolicy {
+pub(crate) struct RetryPolicy {
     jitter: fastrand::Rng,
     cooldown_until: Timestamp,
 }
 
 impl RetryPolicy {
     /// Creates a policy without a cooldown. Policies of the same seed retry at the same times.
-    pub(super) fn new(seed: u64, now: Timestamp) -> Self {
+    pub(crate) fn new(seed: u64, now: Timestamp) -> Self {
         Self {
             jitter: fastrand::Rng::with_seed(seed),
             cooldown_until: now,
@@ -42,7 +42,7 @@ impl RetryPolicy {
 
     /// Returns the delay before the next attempt after so many failures in a row. It is no shorter
     /// than `retry_after`.
-    pub(super) fn retry_delay(&mut self, failures: u32, retry_after: Duration) -> Duration {
+    pub(crate) fn retry_delay(&mut self, failures: u32, retry_after: Duration) -> Duration {
         jittered(backoff(failures).min(MAX_DELAY), self.jitter.f64()).max(retry_after)
     }
 
@@ -70,7 +70,7 @@ impl RetryPolicy {
 }
 
 /// Returns whether a delivery that has just failed, and was first tried at `since`, is given up.
-pub(super) fn is_given_up(since: Timestamp, now: Timestamp) -> bool {
+pub(crate) fn is_given_up(since: Timestamp, now: Timestamp) -> bool {
     elapsed(since, now) >= GIVE_UP_AFTER
 }
 

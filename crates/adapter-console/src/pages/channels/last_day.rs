@@ -13,12 +13,6 @@ use crate::visit::Visit;
 const HOUR_MICROS: i64 = 3_600_000_000;
 const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
-/// A channel with this many reports on a day would usually have some within [`SILENT_MICROS`].
-const MIN_REPORTS: i64 = 20;
-
-/// How long a channel receives nothing before that is said on the overview.
-const SILENT_MICROS: i64 = 3 * HOUR_MICROS;
-
 /// The counts of the last 24 hours.
 pub(crate) struct LastDay(Option<StatisticsReport>);
 
@@ -67,14 +61,6 @@ impl LastDay {
             total.rejected_requests(),
         ];
         (!total.requests.is_empty()).then(|| requests.map(unsigned))
-    }
-
-    /// Returns whether a channel that was in use lately has received nothing for some hours, which
-    /// may have a cause that an operator should look for.
-    pub(crate) fn has_gone_silent(&self, id: &ChannelId, now: Timestamp) -> bool {
-        let reports: i64 = self.of(id).map_or(0, |each| each.reports.values().sum());
-        let silent = |last: Timestamp| now.unix_micros() - last.unix_micros() >= SILENT_MICROS;
-        reports >= MIN_REPORTS && self.last_report(id).is_some_and(silent)
     }
 
     /// Returns how many messages of a channel have an error; `None` if it was not counted.

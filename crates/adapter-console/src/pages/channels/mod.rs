@@ -15,7 +15,7 @@ use domain::ChannelId;
 use crate::error::PageError;
 
 /// Parses the id in a path. A text that is not an id names nothing.
-fn channel_id(text: &str) -> Result<ChannelId, PageError> {
+pub(crate) fn channel_id(text: &str) -> Result<ChannelId, PageError> {
     ChannelId::parse(text).map_err(|_| PageError::NotFound("such channel".to_owned()))
 }
 

@@ -64,6 +64,8 @@ struct ChannelPage {
     signature: &'static str,
     public_url: String,
     keep: String,
+    /// Whose settings the rules that find trouble have.
+    rules: &'static str,
     created: Html,
     updated: Html,
     calls: [String; 3],
@@ -90,6 +92,12 @@ pub(crate) async fn show(
         Activity::new(&found, calls, day.last_report(&id)).with_challenges(day.challenges(&id));
     let state = ChannelState::of(&found, &activity, now);
     let channel = &found.channel;
+    let rules = console.run(console.state.troubles.settings(Some(&id)));
+    let rules = if rules.await?.own {
+        "its own"
+    } else {
+        "those of all channels"
+    };
     let setup = manage.setup(channel).ok();
     let public_url = channel.public_url.as_ref().unwrap_or(manage.public_url());
     let template = ChannelPage {
@@ -119,6 +127,7 @@ pub(crate) async fn show(
             || "as configured for the server".to_owned(),
             |days: RetentionDays| count(days.get().into(), "day", "days"),
         ),
+        rules,
         created: visit.times.minute(channel.created_at),
         updated: visit.times.minute(channel.updated_at),
         calls: [

@@ -1,16 +1,18 @@
 //! What needs an operator now.
 
-use domain::subscription::{PauseReason, SubscriptionState};
+use domain::ChannelId;
+use domain::trouble::{Trouble, TroubleKind};
 use ports::ChannelWithCredentials;
 use ports::subscriptions::SubscriptionStatus;
 use usecases::health::{ComponentHealth, Condition};
 
-use crate::console::Console;
+use crate::console::{Console, names};
 use crate::error::PageError;
 use crate::html::{Escaped, Html};
 use crate::number::count;
 use crate::pages::channels::last_day::LastDay;
 use crate::pages::channels::state::{Activity, ChannelState};
+use crate::pages::trouble::{self, Subjects};
 use crate::pages::{channels, subscriptions};
 use crate::visit::Visit;
 
@@ -29,7 +31,8 @@ pub(super) struct Attention {
     pub(super) channels: usize,
 }
 
-/// Looks at all channels, subscriptions and parts.
+/// Collects open troubles, channels that cannot receive reports, dead letters, and parts with a
+/// problem.
 pub(super) async fn attention(
     console: &Console,
     visit: &Visit,
@@ -40,6 +43,16 @@ pub(super) async fn attention(
         receiving: 0,
         channels: known.len(),
     };
+    let troubles = console.run(console.state.troubles.open()).await?;
+    let subscriptions = console.run(console.state.subscriptions.list()).await?;
+    let names = names(known);
+    let subjects = Subjects::new(&names, &subscriptions);
+    let awake = troubles
+        .iter()
+        .filter(|trouble| !trouble.is_snoozed(visit.times.now()));
+    attention
+        .items
+        .extend(awake.map(|trouble| of_trouble(visit, &subjects, trouble)));
     let day = LastDay::read(console, visit).await;
     for found in known {
         let id = &found.channel.id;
@@ -52,11 +65,10 @@ pub(super) async fn attention(
                 attention.receiving += 1;
                 false
             }
-            ChannelState::Off | ChannelState::New => false,
-            ChannelState::Quiet => day.has_gone_silent(id, visit.times.now()),
+            ChannelState::Off | ChannelState::New | ChannelState::Quiet => false,
             ChannelState::NoCredential
             | ChannelState::ChallengedOnly
-            | ChannelState::WrongCredentials => true,
+            | ChannelState::WrongCredentials => !is_known(&troubles, id),
         };
         if needs {
             attention.items.push(Item {
@@ -67,45 +79,56 @@ pub(super) async fn attention(
             });
         }
     }
-    let all = console.run(console.state.subscriptions.list()).await?;
     attention
         .items
-        .extend(all.iter().filter_map(|status| subscription(visit, status)));
+        .extend(subscriptions.iter().filter_map(dead_letters));
     let parts = console.run(console.state.health.run()).await;
     attention.items.extend(parts.into_iter().filter_map(part));
     Ok(attention)
 }
 
-fn subscription(visit: &Visit, status: &SubscriptionStatus) -> Option<Item> {
-    let subscription = &status.subscription;
-    let paused_by_operator = matches!(
-        subscription.state,
-        SubscriptionState::Paused {
-            reason: PauseReason::Operator,
-            ..
+fn of_trouble(visit: &Visit, subjects: &Subjects<'_>, trouble: &Trouble) -> Item {
+    let kind = trouble.key.kind;
+    let (title, seen) = (kind.title(), Escaped(&trouble.finding.seen));
+    let since = visit.times.relative(trouble.finding.since);
+    Item {
+        chip: crate::status::chip("failed", "failed", "Trouble"),
+        name: subjects.name(&trouble.key.subject),
+        path: format!("{}#trouble-{}", trouble::PATH, trouble.id),
+        text: Html::trusted(format!("{title}, since {since}. {seen}")),
+    }
+}
+
+/// Returns whether an operator sees already, or has snoozed, that a channel gets no valid
+/// credentials.
+fn is_known(troubles: &[Trouble], channel: &ChannelId) -> bool {
+    troubles.iter().any(|trouble| match trouble.key.kind {
+        TroubleKind::ChallengedOnly | TroubleKind::CredentialExpiring => {
+            trouble.key.subject.channel() == Some(channel)
         }
-    );
-    let is_active = subscription.state == SubscriptionState::Active;
-    let works = (is_active && !status.is_failing()) || paused_by_operator;
-    if works && status.dead == 0 {
+        TroubleKind::Silence
+        | TroubleKind::ErrorCode
+        | TroubleKind::StuckAtSent
+        | TroubleKind::SubscriptionStopped
+        | TroubleKind::SubscriptionLagging
+        | TroubleKind::JournalInUse
+        | TroubleKind::CertificateExpiring => false,
+    })
+}
+
+fn dead_letters(status: &SubscriptionStatus) -> Option<Item> {
+    if status.dead == 0 {
         return None;
     }
+    let subscription = &status.subscription;
     let path = subscriptions::path(subscription.id);
-    let (text, path) = if works {
-        let dead = count(status.dead, "dead letter", "dead letters");
-        let text = format!("{dead}: events that were given up. Repair the endpoint, then retry.");
-        (Html::trusted(text), format!("{path}?state=dead"))
-    } else {
-        (
-            subscriptions::condition::evidence(status, &visit.times),
-            path,
-        )
-    };
+    let dead = count(status.dead, "dead letter", "dead letters");
+    let text = format!("{dead}: events that were given up. Repair the endpoint, then retry.");
     Some(Item {
         chip: subscriptions::condition::look(status).chip(),
         name: subscriptions::label(subscription),
-        path,
-        text,
+        path: format!("{path}?state=dead"),
+        text: Html::trusted(text),
     })
 }
 

@@ -7,7 +7,7 @@ use askama::Template;
 use domain::access::{AuditAction, Permission};
 use domain::subscription::Description;
 use domain::webhook::TargetUrl;
-use domain::{ChannelId, EventFilter, EventType};
+use domain::{ChannelId, EventFilter};
 use ports::ChannelWithCredentials;
 use usecases::subscriptions::{NewSubscription, SubscriptionError};
 
@@ -100,12 +100,15 @@ fn parse(form: &mut FormView) -> Option<NewSubscription> {
 
 /// Returns the types of events to tick.
 pub(super) fn type_choices(fields: &Fields) -> Vec<Choice> {
-    let choice = |event_type: EventType| Choice {
-        value: event_type.as_str().to_owned(),
-        word: event_type.as_str().to_owned(),
-        chosen: fields.all("type").any(|each| each == event_type.as_str()),
+    let choice = |name: &str| Choice {
+        value: name.to_owned(),
+        word: name.to_owned(),
+        chosen: fields.all("type").any(|each| each == name),
     };
-    EventType::ALL.into_iter().map(choice).collect()
+    EventFilter::all_type_names()
+        .into_iter()
+        .map(choice)
+        .collect()
 }
 
 /// Returns the channels to tick.
@@ -126,14 +129,17 @@ pub(super) fn private_target(error: &SubscriptionError) -> String {
     format!("{error}; to allow it, set RECEIPTD_PUSH_PRIVATE_TARGETS=true")
 }
 
-/// Reads which events are sent: all unless some types or channels are ticked.
+/// Reads which events are sent: all message events unless some types or channels are ticked.
 pub(super) fn filter(fields: &Fields) -> Result<EventFilter, String> {
-    let types: Result<_, _> = fields.all("type").map(str::parse::<EventType>).collect();
     let channels: Result<_, _> = fields.all("channel").map(ChannelId::parse).collect();
-    let types: std::collections::BTreeSet<_> = types.map_err(|error| error.to_string())?;
     let channels: std::collections::BTreeSet<_> = channels.map_err(|error| error.to_string())?;
-    Ok(EventFilter {
+    let mut filter = EventFilter {
         channels: (!channels.is_empty()).then_some(channels),
-        types: (!types.is_empty()).then_some(types),
-    })
+        ..EventFilter::default()
+    };
+    if fields.get("type").is_some() {
+        let types = filter.set_types(fields.all("type"));
+        types.map_err(|error| error.to_string())?;
+    }
+    Ok(filter)
 }

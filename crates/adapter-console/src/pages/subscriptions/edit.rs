@@ -4,10 +4,10 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use askama::Template;
+use domain::Subscription;
 use domain::access::{AuditAction, Permission};
 use domain::subscription::Description;
 use domain::webhook::TargetUrl;
-use domain::{EventType, Subscription};
 use ports::ChannelWithCredentials;
 use usecases::subscriptions::{SubscriptionChanges, SubscriptionError};
 
@@ -45,8 +45,8 @@ pub(crate) async fn show(
     let mut fields = Fields::default()
         .with("description", Some(subscription.description.as_str()))
         .with("reveal", subscription.reveal.then_some("1"));
-    for event_type in subscription.filter.types.iter().flatten() {
-        fields = fields.and("type", EventType::as_str(*event_type));
+    for name in subscription.filter.type_names().unwrap_or_default() {
+        fields = fields.and("type", name);
     }
     for channel in subscription.filter.channels.iter().flatten() {
         fields = fields.and("channel", channel.as_str());

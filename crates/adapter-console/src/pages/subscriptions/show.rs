@@ -149,14 +149,8 @@ fn states(chosen: Option<DeliveryState>) -> Vec<Choice> {
 }
 
 fn event_types(subscription: &Subscription) -> String {
-    let types = subscription.filter.types.as_ref();
-    types.map_or_else(
-        || "all".to_owned(),
-        |types| {
-            let words: Vec<_> = types.iter().map(|each| each.as_str()).collect();
-            words.join(", ")
-        },
-    )
+    let names = subscription.filter.type_names();
+    names.map_or_else(|| "all of messages".to_owned(), |names| names.join(", "))
 }
 
 fn channels(subscription: &Subscription, names: &ChannelNames) -> String {

@@ -15,6 +15,7 @@ pub(super) fn filter(channels: Option<&str>, types: Option<&str>) -> Result<Even
     Ok(EventFilter {
         channels: channels.transpose()?,
         types: types.transpose()?,
+        ..EventFilter::default()
     })
 }
 

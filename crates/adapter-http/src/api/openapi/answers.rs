@@ -41,7 +41,12 @@ pub(super) const OF_OPERATIONS: &str = "\
     retry_delivery: 404 no_such_delivery, 409 not_retriable
     show_erasure: 404 no_such_erasure
     add_token: 409 token_exists, 422 expiry_in_the_past
-    revoke_token: 404 no_such_token";
+    revoke_token: 404 no_such_token
+    snooze_trouble: 404 no_such_trouble, 409 trouble_resolved, 422 invalid_snooze
+    end_snooze: 404 no_such_trouble, 409 trouble_resolved
+    show_channel_trouble_settings: 404 no_such_channel
+    put_channel_trouble_settings: 404 no_such_channel
+    remove_channel_trouble_settings: 404 no_such_channel";
 
 /// The problems of every operation of the API.
 const OF_API: &str = "403 forbidden, 500 corrupt_store, 503 store_unavailable";

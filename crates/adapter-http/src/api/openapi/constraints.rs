@@ -4,7 +4,8 @@
 use domain::access::{AuditAction, Role};
 use domain::page::PageSize;
 use domain::subscription::PauseReason;
-use domain::{DeliveryState, DeliveryStatus, Effect, EventType, RejectionReason};
+use domain::trouble::TroubleKind;
+use domain::{DeliveryState, DeliveryStatus, Effect, EventFilter, EventType, RejectionReason};
 use serde_json::{Map, Value, json};
 
 use crate::api::events::MAX_WAIT_SECONDS;
@@ -164,15 +165,21 @@ fn rule(owner: &str, name: &str, integrators: &[&str]) -> Option<Value> {
 /// The fields that contain a time.
 const TIMES: &str = "created updated expires last_used first_reported_at last_reported_at \
     reported_at arrived_at asked_at finished_at since until inactive_since \
-    previous_secret_expires last_delivered failing_since at next_attempt finished time revoked";
+    previous_secret_expires last_delivered failing_since at next_attempt finished time revoked opened \
+    resolved last_notice snoozed_until";
 
 fn format_or_range(name: &str) -> Option<Value> {
     Some(match name {
         name if TIMES.split(' ').any(|time| time == name) => json!({"format": "date-time"}),
-        "subscription" | "credential" | "erasure" | "credential_id" => json!({"format": "uuid"}),
+        "subscription" | "credential" | "erasure" | "credential_id" | "trouble" => {
+            json!({"format": "uuid"})
+        }
         "limit" => json!({"minimum": 1, "maximum": PageSize::MAX.get()}),
         "wait" => json!({"minimum": 0, "maximum": MAX_WAIT_SECONDS}),
         "overlap_hours" => json!({"minimum": 0, "maximum": 720}),
+        "silence_minutes" => json!({"minimum": 1, "maximum": 10_080}),
+        "challenges" => json!({"minimum": 1, "maximum": 1_000_000}),
+        "code_share_percent" => json!({"minimum": 1, "maximum": 100}),
         "keep_messages_days" => json!({"minimum": 1, "maximum": 36_500}),
         _ => return None,
     })
@@ -217,8 +224,12 @@ fn word(owner: &str, name: &str, integrators: &[&str]) -> Option<Value> {
         (_, "actor") => one_of("sender recipient template_owner integrator nobody".split(' ')),
         (_, "permanence") => one_of(["permanent", "temporary", "configuration", "unknown"]),
         (_, "effect") => one_of(Effect::ALL.map(Effect::as_str)),
-        ("CloudEvent" | "list_deliveries" | "retry_deliveries", "type")
-        | (_, "event_type" | "types") => one_of(EventType::ALL.map(EventType::as_str)),
+        ("CloudEvent" | "list_deliveries" | "retry_deliveries", "type") | (_, "event_type") => {
+            one_of(EventType::ALL.map(EventType::as_str))
+        }
+        (_, "types") => one_of(EventFilter::all_type_names()),
+        ("TroubleView" | "list_troubles", "state") => one_of(["open", "resolved"]),
+        ("TroubleView", "kind") | (_, "off") => one_of(TroubleKind::ALL.map(TroubleKind::as_str)),
         ("TokenView" | "IssuedTokenView", "state") => one_of(["valid", "expired", "revoked"]),
         (_, "role") => one_of(Role::ALL.map(Role::as_str)),
         (_, "rights") => one_of(["reveal", "audit"]),
@@ -245,7 +256,7 @@ fn text(owner: &str, name: &str) -> Option<Value> {
         }
         ("ChannelRequest" | "ChannelPatch" | "ChannelInfo", "name")
         | ("ChannelRequest" | "CredentialRequest", "label")
-        | ("ErasureRequest", "reason") => line(200),
+        | ("ErasureRequest" | "SnoozeRequest", "reason") => line(200),
         ("TwilioReport", "To" | "From")
         | ("ChannelRequest" | "ChannelPatch", "senders")
         | ("ErasureRequest", "recipient")
@@ -267,6 +278,9 @@ fn text(owner: &str, name: &str) -> Option<Value> {
         ("SubscriptionRequest" | "SubscriptionPatch", "url") => {
             // No regular expression describes the valid URLs.
             json!({"minLength": 1, "maxLength": 2048})
+        }
+        ("TroubleSettingsRequest", "quiet_hours") => {
+            pattern("([01]?[0-9]|2[0-3]):[0-5]?[0-9]-([01]?[0-9]|2[0-3]):[0-5]?[0-9]")
         }
         ("RotateRequest" | "SubscriptionRequest", "secret") => json!({"pattern": SIGNING_SECRET}),
         _ => return None,

@@ -71,6 +71,15 @@ const EVENT_WEBHOOK: &str = "message";
         crate::api::erasures::show,
         crate::api::rejections::list,
         crate::api::statistics::show,
+        crate::api::troubles::list,
+        crate::api::troubles::snooze,
+        crate::api::troubles::end_snooze,
+        crate::api::troubles::events,
+        crate::api::troubles::settings::show,
+        crate::api::troubles::settings::put,
+        crate::api::troubles::settings::show_of_channel,
+        crate::api::troubles::settings::put_of_channel,
+        crate::api::troubles::settings::remove_of_channel,
         crate::api::tokens::add,
         crate::api::tokens::list,
         crate::api::tokens::revoke,
@@ -92,6 +101,7 @@ const EVENT_WEBHOOK: &str = "message";
         (name = "events", description = "Events of messages: pulled, streamed, pushed"),
         (name = "cursors", description = "Positions in the log, stored for clients that pull events"),
         (name = "subscriptions", description = "Webhook subscriptions and their deliveries"),
+        (name = "troubles", description = "Conditions that need an operator, and the rules that find them"),
         (name = "access", description = "Tokens of operators, and the audit log"),
         (name = "operating", description = "Health and metrics"),
     ),
@@ -212,7 +222,8 @@ fn report() {}
 /// Signed by the Standard Webhooks convention and sent again, with the same `id`, until it is
 /// delivered: ignore ids you have seen to process every event once. The events of one message are
 /// sent in the order of their `revision`. A test of a subscription sends an event of type
-/// `receiptd.test` with a different `data`.
+/// `receiptd.test` with a different `data`, and so have operator events (`receiptd.trouble.opened`,
+/// `receiptd.trouble.resolved`).
 #[utoipa::path(
     post, path = "message",
     operation_id = "push_event",

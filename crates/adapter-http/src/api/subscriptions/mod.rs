@@ -27,7 +27,7 @@ use super::position::start_position;
 use crate::problem::Problem;
 use request::{
     ReplayRequest, RotateRequest, SubscriptionPatch, SubscriptionRequest, channels, message_key,
-    secret, types,
+    secret, set_types,
 };
 use view::{IssuedSubscriptionView, SubscriptionDetailView, SubscriptionView, TestView};
 
@@ -79,12 +79,14 @@ pub(crate) async fn add(
     }
     let description = Description::parse(request.description.as_deref().unwrap_or_default());
     let (after, since) = (request.after.as_deref(), request.since.as_deref());
+    let mut filter = EventFilter {
+        channels: channels(request.channels.as_deref())?,
+        ..EventFilter::default()
+    };
+    set_types(&mut filter, request.types.as_deref().unwrap_or_default())?;
     let new = NewSubscription {
         url: valid("url", TargetUrl::parse(&request.url))?,
-        filter: EventFilter {
-            channels: channels(request.channels.as_deref())?,
-            types: types(request.types.as_deref())?,
-        },
+        filter,
         reveal: request.reveal,
         description: valid("description", description)?,
         secret: secret(request.secret.as_deref())?,
@@ -154,8 +156,8 @@ pub(crate) async fn change(
     if wanted.channels.is_some() {
         filter.channels = channels(wanted.channels.as_deref())?;
     }
-    if wanted.types.is_some() {
-        filter.types = types(wanted.types.as_deref())?;
+    if let Some(types) = &wanted.types {
+        set_types(&mut filter, types)?;
     }
     let description = wanted.description.as_deref().map(Description::parse);
     let url = wanted.url.as_deref().map(TargetUrl::parse);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::crypto::SigningSecret;
-use domain::{ChannelId, EventType, MessageKey, MessageSid};
+use domain::{ChannelId, EventFilter, MessageKey, MessageSid};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -20,7 +20,7 @@ pub struct SubscriptionRequest {
     pub url: String,
     /// Only events of these channels; left out for all.
     pub channels: Option<Vec<String>>,
-    /// Only events of these types; left out for all.
+    /// Only events of these types; left out for all message events.
     #[schema(example = json!(["message.delivered", "message.failed"]))]
     pub types: Option<Vec<String>>,
     /// Whether addresses in events are unmasked.
@@ -45,7 +45,7 @@ pub struct SubscriptionPatch {
     pub url: Option<String>,
     /// Only events of these channels; empty for all.
     pub channels: Option<Vec<String>>,
-    /// Only events of these types; empty for all.
+    /// Only events of these types; empty for all message events.
     pub types: Option<Vec<String>>,
     /// Whether addresses in events are unmasked.
     pub reveal: Option<bool>,
@@ -114,13 +114,13 @@ pub(super) fn channels(ids: Option<&[String]>) -> Result<Option<BTreeSet<Channel
     ids.transpose()
 }
 
-pub(super) fn types(words: Option<&[String]>) -> Result<Option<BTreeSet<EventType>>, ApiError> {
-    let words = words.filter(|words| !words.is_empty());
-    let words = words.map(|words| {
-        let words = words.iter().map(String::as_str);
-        set("types", words, str::parse::<EventType>)
-    });
-    words.transpose()
+/// Sets the types of a filter; an empty list passes all message events.
+pub(super) fn set_types(filter: &mut EventFilter, names: &[String]) -> Result<(), ApiError> {
+    if names.is_empty() {
+        filter.clear_types();
+        return Ok(());
+    }
+    valid("types", filter.set_types(names.iter().map(String::as_str)))
 }
 
 pub(super) fn secret(text: Option<&str>) -> Result<Option<SigningSecret>, ApiError> {

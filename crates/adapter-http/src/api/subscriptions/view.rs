@@ -4,7 +4,7 @@ use domain::crypto::SigningSecret;
 use domain::delivery::{Attempt, AttemptError};
 use domain::subscription::PauseReason;
 use domain::webhook::AnswerExcerpt;
-use domain::{Delivery, EventType, Subscription, Timestamp};
+use domain::{Delivery, Subscription, Timestamp};
 use ports::error::error_chain;
 use ports::subscriptions::{RecentAttempts, SubscriptionStatus};
 use ports::webhook_sender::{Delivered, SendError};
@@ -68,12 +68,11 @@ impl SubscriptionView {
             version,
         } = subscription;
         let channels = filter.channels.iter().flatten();
-        let types = filter.types.iter().flatten();
         Self {
             id: id.to_string(),
             url: url.to_string(),
             channels: channels.map(ToString::to_string).collect(),
-            types: types.copied().map(EventType::as_str).collect(),
+            types: filter.type_names().unwrap_or_default(),
             reveal: *reveal,
             description: description.to_string(),
             state: state.as_str(),

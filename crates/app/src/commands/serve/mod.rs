@@ -84,7 +84,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         sink: &sink,
     };
     let (streams, streams_stop) = watch::channel(false);
-    let public_state = parts.public_state(queue, public_url);
+    let public_state = parts.public_state(queue, public_url.clone());
     let stop_signal = shutdown::stop_signal()?;
     let admin_token = startup::admin_token(settings)?;
     let access = composition::access_control(&stores, &admin_token);
@@ -103,7 +103,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let (public, operator) = (tokio::spawn(public), tokio::spawn(operator));
 
     let stop = CancellationToken::new();
-    let mut tasks = parts.background_tasks(&degraded_mode, args)?;
+    let mut tasks = parts.background_tasks(&degraded_mode, args, &public_url)?;
     if let Start::WithoutDatabase(migration) = start {
         tasks.push(database_start::migrate_later(&stores, migration));
     }

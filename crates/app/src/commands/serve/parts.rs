@@ -19,7 +19,7 @@ use usecases::{
     AccessControl, AllowSender, AuthenticateCaller, ChannelDirectory, CheckHealth, DeliveryWorker,
     IngestQueue, ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels,
     ReadEvents, ReceiveReport, RecipientLinks, RetentionHolds, RuntimeHandle, SavedViews,
-    ShowMessage, SubscriptionStatistics, Throttle,
+    ShowMessage, SubscriptionStatistics, Throttle, TroubleFigures,
 };
 
 use super::installation;
@@ -30,7 +30,7 @@ use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::degraded_mode::DegradedMode;
 use crate::system::{self, System};
-use crate::{event_delivery, statistics, webhook_sender};
+use crate::{event_delivery, statistics, trouble, webhook_sender};
 
 pub struct ServerParts<'a> {
     pub settings: &'a Settings,
@@ -106,6 +106,8 @@ impl ServerParts<'_> {
                 Arc::new(System),
             )),
             read_statistics: Arc::new(statistics::read(&stores.store(), self.settings)),
+            troubles: Arc::new(trouble::manage(&stores.store())),
+            trouble_figures: Arc::new(TroubleFigures::new(stores.store(), Arc::new(System))),
             stop,
             erase: Arc::new(
                 composition::erase_recipient(stores).invalidating(Arc::clone(self.log)),
@@ -165,6 +167,7 @@ impl ServerParts<'_> {
             )),
             subscriptions: Arc::clone(&operator.subscriptions),
             statistics: Arc::clone(&operator.read_statistics),
+            troubles: Arc::clone(&operator.troubles),
             events: Arc::clone(&operator.events),
             stop: operator.stop.clone(),
             erase: Arc::clone(&operator.erase),
@@ -197,18 +200,28 @@ impl ServerParts<'_> {
         &self,
         degraded_mode: &DegradedMode,
         args: &ServeArgs,
+        public_url: &PublicUrl,
     ) -> Result<Vec<BackgroundTask>> {
         let batch = self.settings.ingest.settings().batch;
         let mut tasks = self.stores.workers();
         tasks.push(startup::refresh_channels(Arc::clone(self.directory)));
         tasks.push(statistics::requests_task(Arc::clone(self.requests)));
         tasks.push(degraded_mode.replay_task(self.stores, self.metrics.clone(), batch));
+        tasks.push(degraded_mode.note_use_task(self.stores));
         if !args.no_workers {
             tasks.extend(composition::clearing_up(
                 self.stores,
                 self.settings,
                 self.log,
                 self.holds,
+            )?);
+            let store = self.stores.store();
+            tasks.extend(trouble::tasks(
+                &store,
+                self.settings,
+                self.secret,
+                self.sink,
+                public_url,
             )?);
         }
         Ok(tasks)

@@ -24,7 +24,7 @@ pub async fn add(
     let from = event_options::start(manage.log(), &args.start).await?;
     let new = NewSubscription {
         url: TargetUrl::parse(&args.url)?,
-        filter: event_options::filter(&args.channels, &args.types)?,
+        filter: event_options::subscription_filter(&args.channels, &args.types)?,
         reveal: args.reveal,
         description: Description::parse(args.description.as_deref().unwrap_or_default())?,
         secret: secret(args.secret_stdin)?,
@@ -43,13 +43,14 @@ pub async fn update(
     args: &SubscriptionUpdateArgs,
 ) -> Result<()> {
     let before = manage.find(id).await?.subscription;
-    let wanted = event_options::filter(&args.channels, &args.types)?;
+    let wanted = event_options::subscription_filter(&args.channels, &args.types)?;
     let mut filter = before.filter;
     if args.all_channels || wanted.channels.is_some() {
         filter.channels = wanted.channels;
     }
     if args.all_types || wanted.types.is_some() {
         filter.types = wanted.types;
+        filter.operator_types = wanted.operator_types;
     }
     let url = args.url.as_deref().map(TargetUrl::parse).transpose();
     let description = args.description.as_deref().map(Description::parse);

@@ -10,9 +10,12 @@ use super::window::{Browser, axe};
 use crate::support::{Engine, Installation};
 
 /// The pages that need no id.
-const PAGES: [(&str, &str); 17] = [
+const PAGES: [(&str, &str); 20] = [
     ("overview", "/"),
     ("overview-week", "/?range=7d"),
+    ("trouble", "/trouble"),
+    ("rules", "/trouble/rules"),
+    ("rules-of-channel", "/channels/demo-campaigns/rules"),
     ("messages", "/messages?range=all"),
     ("messages-none", "/messages?code=99999"),
     ("channels", "/channels"),

@@ -215,6 +215,55 @@ async fn password_is_rotated_while_reports_flow() {
 }
 
 #[tokio::test]
+async fn trouble_opens_is_snoozed_and_resolves() {
+    let home = Installation::new(Engine::Sqlite).await;
+    let mut command = home.command("serve");
+    command.env("RECEIPTD_TROUBLE_INTERVAL_SECONDS", "1");
+    let server = Server::start(command);
+    let driver = ChromeDriver::start().unwrap();
+    let browser = Browser::open(&driver, "operator", &server).await;
+    browser.sign_in().await;
+    let url = create_channel(&browser).await;
+    browser.visit("/trouble").await;
+    assert!(browser.text().await.contains("Nothing is open"));
+    let (scheme, rest) = url.split_once("://").unwrap();
+    let (_, without_credentials) = rest.split_once('@').unwrap();
+    let without_credentials = format!("{scheme}://{without_credentials}");
+    for number in 0..12 {
+        let refused = send_report(&without_credentials, &traffic_sid(number), "sent").await;
+        assert_eq!(refused, 401);
+    }
+    let shows = async |path: &str, text: &str| {
+        until(text, async || {
+            browser.visit(path).await;
+            browser.text().await.contains(text)
+        })
+        .await;
+    };
+    shows("/trouble", "12 requests without credentials").await;
+    shows("/", "Called without credentials only").await;
+    browser.visit("/trouble").await;
+    let summary = "[...document.querySelectorAll('summary')].at(-1).click()";
+    browser.run(summary).await;
+    let reason = browser.find("input[name=reason]").await;
+    reason.send_keys("the password is being set").await.unwrap();
+    browser.press("Snooze").await;
+    let page = browser.text().await;
+    assert!(page.contains("the password is being set"), "{page}");
+    assert!(page.contains("Nothing is open"), "{page}");
+    assert_eq!(send_report(&url, &traffic_sid(1), "delivered").await, 204);
+    until("the trouble is in the list of resolved ones", async || {
+        browser.visit("/trouble").await;
+        let rows = "return document.querySelectorAll('#resolved tbody tr').length";
+        browser.run(rows).await.as_u64() == Some(1)
+    })
+    .await;
+    let page = browser.text().await;
+    assert!(!page.contains("the password is being set"), "{page}");
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn console_works_without_scripts() {
     let (_home, server, driver) = console().await;
     let browser = Browser::open(&driver, "plain", &server).await;

@@ -3,6 +3,7 @@
 use domain::crypto::SealedSecret;
 use domain::delivery::DeliveryFilter;
 use domain::subscription::{Description, PauseReason, SubscriptionSecret, SubscriptionState};
+use domain::trouble::OperatorEventType;
 use domain::webhook::TargetUrl;
 use domain::{DeliveryState, EventFilter, EventType, LogPosition, Subscription};
 use ports::subscriptions::{Progress, SubscriptionStatus};
@@ -27,6 +28,7 @@ fn full(number: u128) -> Subscription {
         filter: EventFilter {
             channels: Some(["Tenant-7_main~x.1", "1", "a"].map(channel_id).into()),
             types: Some(EventType::ALL.into()),
+            operator_types: OperatorEventType::ALL.into(),
         },
         reveal: true,
         description: Description::parse("Größe & 服务 'desk' \"7\" {1,2} 👍").expect("one"),
@@ -60,6 +62,7 @@ pub async fn a_subscription_is_found_as_it_was_added(stores: EventDelivery) {
     let nothing = EventFilter {
         channels: Some([].into()),
         types: Some([].into()),
+        ..EventFilter::default()
     };
     let ended = Subscription {
         state: SubscriptionState::Ended { since: time(5) },

@@ -1,0 +1,7 @@
+//! Troubles, the settings of their rules, and operator events.
+
+mod evaluation;
+mod events;
+mod read;
+mod settings;
+mod store;

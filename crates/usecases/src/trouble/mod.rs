@@ -1,0 +1,27 @@
+//! Trouble: evaluating the rules, telling operators, and what operators do about it.
+//!
+//! One process at a time holds the lease of the evaluation. Once in an interval it gathers evidence,
+//! lets the rules of [`domain::trouble::rules`] judge it, and saves what became of the troubles
+//! together with the events that tell of it.
+
+mod certificates;
+mod challenges;
+mod counted;
+mod deliver_events;
+mod evaluate;
+mod event_body;
+mod figures;
+mod findings;
+mod journal;
+mod manage;
+mod notices;
+mod subscriptions;
+mod usual;
+
+pub use certificates::CertificateSource;
+pub use deliver_events::{DeliverOperatorEvents, OperatorEventDependencies};
+pub use evaluate::{EvaluateTroubles, Evaluated, EvaluationDependencies, lease_time};
+pub use event_body::TROUBLE_SCHEMA;
+pub use figures::{OpenTroubles, TroubleFigures};
+pub use journal::NoteJournalUse;
+pub use manage::{AppliedSettings, ManageTroubles, TroubleError};
