@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use domain::statistics::StatusChange;
 use domain::{ChannelId, LogPosition, Timestamp};
@@ -15,6 +16,10 @@ use super::tally::Tally;
 
 /// Reports per step: enough that the cost of a transaction does not matter.
 const STEP_REPORTS: NonZeroU16 = NonZeroU16::new(5_000).unwrap();
+
+/// Longer than any transaction that records reports takes. While one that began before another
+/// reader's last step has not ended, the reports after it cannot be read.
+const TAKE_OVER_TIME: Duration = Duration::from_mins(1);
 
 /// Channels whose last arrival is remembered.
 const MAX_REMEMBERED_CHANNELS: usize = 10_000;
@@ -29,10 +34,14 @@ pub struct StatisticsReader {
 
 #[derive(Default)]
 struct State {
-    /// The end of the log when this reader started; `None` before it has.
+    /// The end of the log when this reader started to count, or started again after another one
+    /// had counted; `None` before it has.
     started_at: Option<LogPosition>,
     /// The position after the last step that was applied here; `None`: ask the store.
     position: Option<LogPosition>,
+    /// Until when another reader may have counted a report that was recorded after the first one
+    /// of its message, and stands before it in the log.
+    takes_over_until: Option<Instant>,
     recent: RecentSummaries,
     /// When the last report of channels arrived.
     last_arrivals: BTreeMap<ChannelId, Timestamp>,
@@ -72,10 +81,9 @@ impl StatisticsReader {
         let mut state = self.state.lock().await;
         let progress = self.try_step(&mut state).await;
         if !matches!(progress, Ok(Progress::More | Progress::UpToDate)) {
-            // What this reader remembers may not be what the store has counted.
-            state.position = None;
-            state.recent.clear();
-            state.last_arrivals.clear();
+            // What this reader remembers may not be what the store has counted. Another one may have
+            // counted a report of a message before the first one, so it starts afresh.
+            *state = State::default();
         }
         progress
     }
@@ -85,9 +93,11 @@ impl StatisticsReader {
             Some(position) => position,
             None => *state.started_at.insert(self.log.head().await?),
         };
-        let from = match state.position {
-            Some(position) => Some(position),
-            None => self.store.statistics_position().await?,
+        let from = if let Some(position) = state.position {
+            Some(position)
+        } else {
+            state.takes_over_until = Some(Instant::now() + TAKE_OVER_TIME);
+            self.store.statistics_position().await?
         };
         let page = self.store.changes(from, STEP_REPORTS).await?;
         if page.changes.is_empty() && !page.pruned {
@@ -158,8 +168,8 @@ impl StatisticsReader {
     /// Returns what the store knows of the messages that this reader does not remember.
     ///
     /// The first report of a message has none before it, so the store is not asked, except about
-    /// reports that were recorded before this reader started: a later report of the message may
-    /// have been counted by another one.
+    /// reports that were recorded before this reader started, and shortly after it continues where
+    /// another one ended: a later report of the message may have been counted by that one.
     async fn unknown(
         &self,
         state: &State,
@@ -167,13 +177,15 @@ impl StatisticsReader {
         started_at: LogPosition,
     ) -> Result<Vec<(domain::MessageKey, domain::statistics::MessageSummary)>, StoreError> {
         let mut seen = DigestSet::default();
+        let until = state.takes_over_until;
+        let takes_over = until.is_some_and(|until| Instant::now() < until);
         let unknown: Vec<StatusChange> = changes
             .iter()
             .filter(|change| {
                 let digest = state.recent.digest(&change.key);
                 seen.insert(digest) && !state.recent.contains(digest)
             })
-            .filter(|change| change.revision > 1 || change.position <= started_at)
+            .filter(|change| takes_over || change.revision > 1 || change.position <= started_at)
             .cloned()
             .collect();
         if unknown.is_empty() {

@@ -78,11 +78,6 @@ impl RecentSummaries {
         }
         self.young.insert(message, summary);
     }
-
-    pub(super) fn clear(&mut self) {
-        self.young.clear();
-        self.old.clear();
-    }
 }
 
 #[cfg(test)]
