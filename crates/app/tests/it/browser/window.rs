@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::browser::{ARGUMENTS, ChromeDriver};
+use thirtyfour::error::WebDriverResult;
 use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriver, WebElement};
 
 use crate::support::{ADMIN_TOKEN, Server, use_ring};
@@ -81,8 +82,18 @@ impl Browser {
 
     /// Returns the visible text of the page.
     pub async fn text(&self) -> String {
-        let body = self.window.find(By::Css("body")).await.unwrap();
-        body.text().await.unwrap()
+        // While it is read, the page may be replaced by the one that a button leads to.
+        for _ in 0..50 {
+            if let Ok(text) = self.try_text().await {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.try_text().await.unwrap()
+    }
+
+    async fn try_text(&self) -> WebDriverResult<String> {
+        self.window.find(By::Css("body")).await?.text().await
     }
 
     /// Returns the URL of the page.
