@@ -297,6 +297,7 @@ fn position(owner: &str, name: &str) -> Option<Value> {
         ("CursorRequest", "from")
         | ("stream_events", "Last-Event-ID")
         | ("list_rejections", "cursor") => pattern(NUMBER),
+        ("list_troubles", "cursor") => pattern("[A-Za-z0-9_-]{48}"),
         (_, "cursor") => pattern("[A-Za-z0-9_-]+"),
         _ => return None,
     })
