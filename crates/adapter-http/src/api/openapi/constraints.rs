@@ -294,10 +294,10 @@ fn position(owner: &str, name: &str) -> Option<Value> {
         | ("pull_events" | "stream_events" | "SubscriptionRequest" | "ReplayRequest", "after") => {
             pattern(&format!("(?:latest|oldest|{NUMBER})"))
         }
+        ("list_operator_events", "after") => json!({"minimum": 0}),
         ("CursorRequest", "from")
         | ("stream_events", "Last-Event-ID")
         | ("list_rejections", "cursor") => pattern(NUMBER),
-        ("list_troubles", "cursor") => pattern("[A-Za-z0-9_-]{48}"),
         (_, "cursor") => pattern("[A-Za-z0-9_-]+"),
         _ => return None,
     })

@@ -170,7 +170,7 @@ pub(crate) async fn events(
     query: Query<OperatorEventQuery>,
 ) -> ApiResult {
     let after = query.after.as_deref().unwrap_or("0");
-    let after = after.parse::<i64>().ok().map(|after| after.max(0));
+    let after = after.parse::<i64>().ok().filter(|after| *after >= 0);
     let after = valid("after", after.ok_or("after is a whole number, 0 or more"))?;
     let size = limit(query.limit.as_deref())?;
     let events = operator.state.troubles.events(after, size);
