@@ -1,15 +1,15 @@
 //! Compares the statistics with a recount of the messages and the log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use domain::page::{MessageFilter, PageSize};
 use domain::statistics::{
     Counts, Histogram, Interval, MessageSummary, StatusChange, StatusLabel, quarter_hour,
 };
-use domain::{ChannelId, Timestamp};
+use domain::{ChannelId, MessageKey, Timestamp};
 use ports::statistics::{IntervalCounts, StatisticsRange};
 use ports::{Calendar as _, Store};
 use testkit::clock::UtcDays;
@@ -58,15 +58,25 @@ async fn catch_up(store: &Arc<dyn Store>) -> Result<()> {
     Ok(())
 }
 
-/// Counts reports and gaps from the log, and messages from their rows.
+/// Counts reports, gaps, times and errors from the log, and the outcomes of messages from their
+/// rows.
+///
+/// The row of a message can have earlier times than the log: of two receivers that were sent the
+/// same report, the one that got it first may record it last, as a duplicate. A duplicate moves
+/// the times of the row and is not logged.
 async fn recount(store: &Arc<dyn Store>) -> Result<IntervalCounts> {
     let mut counts = IntervalCounts::new();
     let mut last_arrivals = BTreeMap::<ChannelId, Timestamp>::new();
+    let mut logged = HashMap::<MessageKey, MessageSummary>::new();
     let mut after = None;
     loop {
         let page = store.changes(after, NonZeroU16::MAX).await?;
         for change in &page.changes {
             count_report(&mut counts, &mut last_arrivals, change);
+            logged
+                .entry(change.key.clone())
+                .and_modify(|summary| summary.absorb(change))
+                .or_insert_with(|| MessageSummary::begin(change));
         }
         after = Some(page.next);
         if page.complete {
@@ -79,10 +89,13 @@ async fn recount(store: &Arc<dyn Store>) -> Result<IntervalCounts> {
         let page = store.messages(&filter, after.as_ref(), PageSize::MAX);
         let page = page.await?;
         for message in &page.items {
-            let summary = MessageSummary::of(message);
+            let summary = logged.get(&message.key);
+            let summary = summary.context("a message has no report in the log")?;
+            let mut of_message = summary.counts();
+            of_message.messages = MessageSummary::of(message).counts().messages;
             let at = summary.first_reported_at();
             add(&mut counts, &message.key.channel, at, |counts| {
-                summary.add_to(counts, 1);
+                counts.add(&of_message, 1);
             });
         }
         after = page.next;

@@ -190,23 +190,13 @@ impl Trial {
     /// Waits until the receiver has stored everything, stops it, and compares the acknowledged
     /// reports with the stored ones, and the statistics with a recount.
     pub fn settle(&mut self, ledger: &Ledger) -> Result<Verdict> {
-        let mut verdict = self.settle_reports(ledger)?;
-        let wrong = self.wrong_statistics()?;
+        self.receiver.wait_until_drained()?;
+        self.receiver.stop()?;
+        let mut verdict = Verdict::compare(ledger, &self.store.stored()?);
+        let wrong = recount::wrong_rows(self.store.engine(), &self.store.url())?;
         let what = format!("{wrong} rows of the statistics differ from a recount");
         verdict.expect(wrong == 0, what);
         Ok(verdict)
-    }
-
-    /// Like [`settle`](Self::settle), without the statistics.
-    pub fn settle_reports(&mut self, ledger: &Ledger) -> Result<Verdict> {
-        self.receiver.wait_until_drained()?;
-        self.receiver.stop()?;
-        Ok(Verdict::compare(ledger, &self.store.stored()?))
-    }
-
-    /// Returns how many rows of the statistics differ from a recount.
-    pub fn wrong_statistics(&self) -> Result<usize> {
-        recount::wrong_rows(self.store.engine(), &self.store.url())
     }
 }
 

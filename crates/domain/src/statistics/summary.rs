@@ -40,7 +40,8 @@ impl From<&LoggedReport> for StatusChange {
 }
 
 /// What statistics need to know of a message. It depends only on the set of its reports, so it does
-/// not matter in which order they are absorbed.
+/// not matter in which order they are absorbed. Duplicates are not logged: one that arrived before
+/// the report it repeats, at another receiver, makes the times of the message earlier, not these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageSummary {
     first_reported_at: Timestamp,

@@ -73,12 +73,8 @@ pub fn replicas(options: &TrialOptions) -> Result<Verdict> {
     ledger.add(same.finish()?);
     second.wait_until_drained()?;
     second.stop()?;
-    let mut verdict = trial.settle_reports(&ledger)?;
-    // Two processes that count in turns can still count a few messages wrongly; shown, not judged.
-    let wrong = trial.wrong_statistics()?;
-    verdict.note(format!(
-        "each sent twice; {wrong} rows of the statistics are wrong"
-    ));
+    let mut verdict = trial.settle(&ledger)?;
+    verdict.note("each sent twice");
     verdict.expect_all_accepted_within(DEADLINE);
     Ok(verdict)
 }
