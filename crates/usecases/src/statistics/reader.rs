@@ -196,4 +196,6 @@ impl StatisticsReader {
 }
 
 #[cfg(test)]
+mod out_of_order;
+#[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! Trouble: evaluating the rules, telling operators, and what operators do about it.
 //!
 //! One process at a time holds the lease of the evaluation. Once in an interval it gathers evidence,
-//! lets the rules of [`domain::trouble::rules`] judge it, and saves what became of the troubles
-//! together with the events that tell of it.
+//! applies the rules of [`domain::trouble::rules`] to it, and saves which troubles opened or
+//! resolved, together with their events.
 
 mod certificates;
 mod challenges;
