@@ -34,5 +34,6 @@ mod simulate;
 mod starting;
 mod support;
 mod tables;
+mod test_calls;
 mod trouble;
 mod worker;

@@ -1,0 +1,147 @@
+//! What managing channels takes and returns.
+
+use domain::{
+    Address, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, Password, PublicUrl,
+    RetentionDays, Timestamp, WebhookUser,
+};
+use ports::StoreError;
+
+/// How a channel is configured at its integrator.
+#[derive(Debug)]
+pub struct Setup {
+    /// The callback URL, without credentials.
+    pub callback_url: String,
+    /// What an operator does there, step by step.
+    pub steps: &'static [&'static str],
+}
+
+/// A channel to add.
+#[derive(Debug)]
+pub struct NewChannel {
+    /// Its id, as in the report path.
+    pub id: ChannelId,
+    /// The integrator that reports on its messages.
+    pub integrator: IntegratorName,
+    /// Display name.
+    pub name: ChannelName,
+    /// Senders whose reports are accepted; empty accepts all.
+    pub senders: Vec<Address>,
+    /// Its public URL, if not the service's.
+    pub public_url: Option<PublicUrl>,
+    /// The integrator's signing token, if reports must be signed.
+    pub signing_token: Option<SigningToken>,
+    /// Its retention of messages, if not the service's.
+    pub keep_messages_days: Option<RetentionDays>,
+    /// Its first credential.
+    pub credential: NewCredential,
+}
+
+/// A credential to add.
+#[derive(Debug)]
+pub struct NewCredential {
+    /// User name.
+    pub user: WebhookUser,
+    /// Password; `None` generates one.
+    pub password: Option<Password>,
+    /// Display name.
+    pub label: Option<String>,
+    /// When it expires.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Changes of a channel; `None` leaves a field as it is.
+#[derive(Debug, Default)]
+pub struct ChannelChanges {
+    /// Display name.
+    pub name: Option<ChannelName>,
+    /// Whether its reports are accepted.
+    pub enabled: Option<bool>,
+    /// Senders whose reports are accepted; empty accepts all.
+    pub senders: Option<Vec<Address>>,
+    /// Public URL; `Some(None)` uses the service's.
+    pub public_url: Option<Option<PublicUrl>>,
+    /// Signing token; `Some(None)` stops requiring signatures.
+    pub signing_token: Option<Option<SigningToken>>,
+    /// Retention of messages; `Some(None)` uses the service's.
+    pub keep_messages_days: Option<Option<RetentionDays>>,
+    /// Version that the changes are based on; `None` overwrites any.
+    pub version: Option<i64>,
+}
+
+/// An integrator's signing token in the clear.
+#[derive(Clone)]
+pub struct SigningToken(pub(super) String);
+
+/// The text is not a signing token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a signing token is 8 to 256 printable ASCII characters without spaces")]
+pub struct InvalidSigningToken;
+
+impl SigningToken {
+    /// Parses a token as the integrator's console shows it.
+    pub fn parse(text: &str) -> Result<Self, InvalidSigningToken> {
+        let fits =
+            (8..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self(text.to_owned()))
+            .ok_or(InvalidSigningToken)
+    }
+}
+
+impl std::fmt::Debug for SigningToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SigningToken(***)")
+    }
+}
+
+/// A new credential with its password, which is shown only once.
+#[derive(Debug)]
+pub struct IssuedCredential {
+    /// The credential.
+    pub credential: Credential,
+    /// The password in the clear.
+    pub password: Password,
+    /// Callback URL for the integrator's console, including the credentials if they belong there.
+    pub callback_url: String,
+    /// What an operator does at the integrator, step by step.
+    pub setup_steps: &'static [&'static str],
+}
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ManageError {
+    /// A channel of this id exists.
+    #[error("there is a channel {0} already")]
+    ChannelExists(ChannelId),
+    /// There is no channel of this id.
+    #[error("there is no channel {0}")]
+    NoSuchChannel(ChannelId),
+    /// The channel has no credential of this id.
+    #[error("the channel has no credential {0}")]
+    NoSuchCredential(CredentialId),
+    /// The integrator is not built in.
+    #[error("unknown integrator {name}; known: {known}")]
+    UnknownIntegrator {
+        /// The unknown name.
+        name: IntegratorName,
+        /// The known names, separated by commas.
+        known: String,
+    },
+    /// The channel has two valid credentials; a rotation needs no third.
+    #[error("the channel has two live credentials already; remove one first")]
+    TooManyCredentials,
+    /// The expiry is in the past.
+    #[error("the expiry lies in the past")]
+    ExpiryInThePast,
+    /// The public URL is the callback URL of another channel or integrator.
+    #[error("the public URL holds another report path; give the base, or the URL that ends in {0}")]
+    OtherReportPath(String),
+    /// The integrator signs nothing.
+    #[error("{0} does not sign its requests; leave the signing token out")]
+    NoSignatures(IntegratorName),
+    /// The channel was changed concurrently.
+    #[error("the channel was changed in the meantime; read it again")]
+    Outdated,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
