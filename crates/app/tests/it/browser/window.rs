@@ -7,12 +7,20 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::browser::{ARGUMENTS, ChromeDriver};
 use thirtyfour::error::WebDriverResult;
+use thirtyfour::extensions::query::ElementWaitable as _;
 use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriver, WebElement};
 
 use crate::support::{ADMIN_TOKEN, Server, use_ring};
 
 /// The longest time that a test waits for a page or an element.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Waits until the page of an element is replaced, so that no later navigation is overtaken.
+async fn left(element: WebElement) {
+    let page = element.wait_until();
+    let replaced = page.wait(TIMEOUT, Duration::from_millis(20)).stale().await;
+    replaced.expect("the page is replaced");
+}
 
 /// A window of a browser with a profile of its own.
 pub struct Browser {
@@ -73,11 +81,25 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
-    /// Presses a button by its word.
+    /// Presses a button by its word. If it sends a form, waits until the answer replaces the page.
     pub async fn press(&self, word: &str) {
         let path = format!("//button[normalize-space()='{word}']");
         let button = self.window.find(By::XPath(path)).await.unwrap();
+        let sends =
+            "return arguments[0].type === 'submit' && arguments[0].form?.checkValidity() === true";
+        let sends = self.window.execute(sends, vec![button.to_json().unwrap()]);
+        let sends = sends.await.unwrap().json() == true;
         button.click().await.unwrap();
+        if sends {
+            left(button).await;
+        }
+    }
+
+    /// Follows the link of a CSS selector; waits until its page replaces this one.
+    pub async fn follow(&self, selector: &str) {
+        let link = self.find(selector).await;
+        link.click().await.unwrap();
+        left(link).await;
     }
 
     /// Returns the visible text of the page.

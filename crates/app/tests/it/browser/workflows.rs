@@ -46,7 +46,7 @@ async fn new_channel_receives_a_report_and_its_message_is_found() {
     assert_eq!(send_report(&url, &sid, "delivered").await, 204);
 
     browser.visit("/messages").await;
-    browser.find("a.sid").await.click().await.unwrap();
+    browser.follow("a.sid").await;
     let page = browser.find("main").await.text().await.unwrap();
     assert!(page.to_lowercase().contains("delivered"), "{page}");
     assert!(!page.contains(NUMBER), "{page}");
@@ -93,12 +93,7 @@ async fn test_report_of_a_new_channel_leads_to_its_message() {
     ] {
         assert!(page.contains(step), "{step}: {page}");
     }
-    browser
-        .find("a.button.primary")
-        .await
-        .click()
-        .await
-        .unwrap();
+    browser.follow("a.button.primary").await;
     let page = browser.find("main").await.text().await.unwrap();
     assert!(
         page.contains("the message of a test of the channel"),
@@ -137,7 +132,7 @@ async fn filtered_list_is_saved_as_a_view() {
         .click()
         .await
         .unwrap();
-    browser.find(".views a").await.click().await.unwrap();
+    browser.follow(".views a").await;
     browser.find("[name=range]").await;
     let address = browser.url().await;
     assert!(
@@ -184,7 +179,7 @@ async fn viewer_cannot_change_or_reveal() {
     let status = viewer.window.execute_async(post, Vec::new()).await.unwrap();
     assert_eq!(status.json().as_u64(), Some(403));
     viewer.visit("/messages").await;
-    viewer.find("a.sid").await.click().await.unwrap();
+    viewer.follow("a.sid").await;
     let page = viewer.find("main").await.text().await.unwrap();
     assert!(!page.contains("Show numbers"), "{page}");
     viewer.close().await;
@@ -205,7 +200,7 @@ async fn password_is_rotated_while_reports_flow() {
         assert_eq!(send_report(url, &traffic_sid(1), status).await, 204);
     }
     browser.visit("/messages").await;
-    browser.find("a.sid").await.click().await.unwrap();
+    browser.follow("a.sid").await;
     for status in ["sent", "delivered", "read"] {
         browser.find("ol.report-list").await;
         let page = browser.text().await.to_lowercase();
