@@ -65,8 +65,10 @@ bench: ## measure throughput and latency (minutes)
 	cargo build --release --workspace --bin receiptd --bin bench
 	ulimit -n $$(ulimit -H -n) && $(RELEASE)/bench $(ARGS)
 
-bench-growth: ## measure with up to 10 million stored reports (25 GB of disk, half an hour)
+PAGES_MESSAGES ?= 10000000
+bench-growth: ## measure with up to 10 million stored reports, and all pages beside 10 million messages (25 GB of disk, an hour)
 	cargo build --release --workspace --bin receiptd --bin bench
+	$(RELEASE)/bench --growth-pages $(PAGES_MESSAGES)
 	$(RELEASE)/bench --growth $(ARGS)
 
 faults: ## inject faults and count lost reports (minutes)

@@ -32,11 +32,52 @@ create table statistics_writers (
     constraint statistics_writers_writer_pkey primary key (writer)
 ) with (fillfactor = 50);
 
+-- The messages that failed, so that lists by failure need not read all messages, whose own columns
+-- have no index that every report would have to write. The reader adds a message when it counts
+-- its failure.
+create table problem_messages (
+    channel_id   text collate "C" not null,
+    sid          bytea not null,
+    -- What the columns of `messages` were when its last report was counted.
+    reported_at  timestamptz not null, -- first_reported_at
+    rank         smallint, -- status_rank
+    code         text collate "C", -- error_code
+    contradicted boolean not null,
+    -- Target of the upsert; removes the entry with its message.
+    constraint problem_messages_channel_id_sid_pkey primary key (channel_id, sid)
+);
+
+-- Lists by status, by error code, and of contradicted messages, newest first.
+create index problem_messages_rank_idx
+    on problem_messages (rank, reported_at, channel_id, sid);
+create index problem_messages_code_idx
+    on problem_messages (code, reported_at, channel_id, sid);
+create index problem_messages_contradicted_idx
+    on problem_messages (reported_at, channel_id, sid) where contradicted;
+
+-- Removes the entries of messages that retention removes.
+create function remove_problem_messages() returns trigger language plpgsql as $$
+begin
+    delete from problem_messages as problem
+    using removed
+    where problem.channel_id = removed.channel_id and problem.sid = removed.sid;
+    return null;
+end
+$$;
+
+create trigger messages_remove_problems after delete on messages
+    referencing old table as removed
+    for each statement execute function remove_problem_messages();
+
 -- Up to where the log is counted. Every change of `statistics` locks this row first: of several
 -- readers that start a step from the same position, one applies it.
 create table statistics_position (
     only_row boolean not null default true,
     position bigint, -- null: nothing is counted yet
+    -- Whose days are counted; null before the first start.
+    zone       text,
+    days_since timestamptz, -- earlier days are those of another zone; null: none are
+    next_day   timestamptz, -- to be made from quarters of an hour; null: all are made
     -- Together: one row, which each change locks.
     constraint statistics_position_only_row_pkey primary key (only_row),
     constraint statistics_position_only_row_check check (only_row)

@@ -21,10 +21,35 @@ create table statistics_writers (
     taken_at integer not null -- microseconds since 1970
 ) strict, without rowid;
 
+create table problem_messages (
+    channel_id   text not null,
+    sid          blob not null,
+    reported_at  integer not null, -- microseconds since 1970
+    rank         integer,
+    code         text,
+    contradicted integer not null,
+    primary key (channel_id, sid)
+) strict, without rowid;
+
+create index problem_messages_rank_idx
+    on problem_messages (rank, reported_at, channel_id, sid);
+create index problem_messages_code_idx
+    on problem_messages (code, reported_at, channel_id, sid);
+create index problem_messages_contradicted_idx
+    on problem_messages (reported_at, channel_id, sid) where contradicted;
+
+create trigger messages_remove_problems after delete on messages
+begin
+    delete from problem_messages where channel_id = old.channel_id and sid = old.sid;
+end;
+
 -- Up to where the log is counted.
 create table statistics_position (
     only_row   integer not null primary key default 1 check (only_row = 1),
-    position   integer -- null: nothing is counted yet
+    position   integer, -- null: nothing is counted yet
+    zone       text, -- whose days are counted
+    days_since integer, -- microseconds since 1970; null: always
+    next_day   integer -- to be made from quarters of an hour
 ) strict;
 
 insert into statistics_position (only_row) values (1);

@@ -21,6 +21,7 @@ pub(crate) type ChangeRow = sql_rows::statistics::ChangeRow<OffsetDateTime>;
 pub(crate) type MessageReportsRow =
     sql_rows::statistics::MessageReportsRow<OffsetDateTime, Vec<i64>>;
 pub(crate) type CountsRow = sql_rows::statistics::CountsRow<OffsetDateTime>;
+pub(crate) type DaysRow = sql_rows::statistics::DaysRow<OffsetDateTime>;
 pub(crate) type ArrivalRow = sql_rows::statistics::ArrivalRow<OffsetDateTime>;
 pub(crate) type TokenRow = sql_rows::access::TokenRow<OffsetDateTime>;
 pub(crate) type SessionRow = sql_rows::access::SessionRow<OffsetDateTime>;

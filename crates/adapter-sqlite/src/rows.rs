@@ -17,6 +17,7 @@ pub(crate) type RetentionRunRow = sql_rows::retention::RetentionRunRow<i64>;
 pub(crate) type ChangeRow = sql_rows::statistics::ChangeRow<i64>;
 pub(crate) type MessageReportsRow = sql_rows::statistics::MessageReportsRow<i64, String>;
 pub(crate) type CountsRow = sql_rows::statistics::CountsRow<i64>;
+pub(crate) type DaysRow = sql_rows::statistics::DaysRow<i64>;
 pub(crate) type ArrivalRow = sql_rows::statistics::ArrivalRow<i64>;
 pub(crate) type TokenRow = sql_rows::access::TokenRow<i64>;
 pub(crate) type SessionRow = sql_rows::access::SessionRow<i64>;

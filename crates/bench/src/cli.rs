@@ -21,7 +21,7 @@ use crate::measure::Bench;
 use crate::row::{Column, EVENT_COLUMNS, Measured, REPORT_COLUMNS, Row};
 use crate::suite::Results;
 use crate::table::{number, table};
-use crate::{ceiling, growth, ratios, suite};
+use crate::{ceiling, growth, growth_pages, ratios, suite};
 
 /// Measures throughput and latency of the built program, of the database alone
 /// and of HTTP alone, in alternation on this machine.
@@ -54,6 +54,9 @@ struct BenchOptions {
     /// What a report costs with 0, 1 and 10 million reports stored
     #[arg(long, conflicts_with_all = ["compare", "only", "quick", "json"])]
     growth: bool,
+    /// The console's pages beside so many stored messages and a year of statistics
+    #[arg(long, value_name = "MESSAGES", conflicts_with_all = ["compare", "only", "growth", "soak", "quick", "json"])]
+    growth_pages: Option<u64>,
     /// Memory over so many minutes, on both engines at once
     #[arg(long, value_name = "MINUTES", conflicts_with_all = ["compare", "only", "growth", "quick", "json"])]
     soak: Option<u16>,
@@ -100,6 +103,7 @@ the receiver. Latencies are per report; with two steps, of both requests togethe
 - 50 % of peak: at a fixed rate; latency counts from the moment a report was due.
 - beside password guessing: 64 more connections send wrong passwords as fast as they are refused.
   Those count as requests and in the CPU time; the other columns show good traffic only.
+- statistics counted, not counted: the receiver with its background work, and with --no-workers.
 - one transaction per request: the receiver with group commit switched off, 16 writers.
 Every report that was answered 204 was found in the database exactly once.
 ";
@@ -152,6 +156,12 @@ fn measure(options: BenchOptions) -> Result<()> {
         let table = table(&growth::GrowthRow::HEADER, &[0], &growth::cells(&rows));
         println!("{table}\n{}\n{}", growth::NOTES, machine.with_stolen_time());
         return Ok(());
+    }
+    if let Some(messages) = options.growth_pages {
+        let costs = growth_pages::run(&bench, messages, progress)?;
+        let table = table(&growth_pages::HEADER, &[0], &growth_pages::cells(&costs));
+        println!("{table}\n{}", machine.with_stolen_time());
+        return growth_pages::check(&costs);
     }
     if let Some(minutes) = options.soak {
         let rows = bench.soak(minutes, options.rate, progress)?;

@@ -8,6 +8,8 @@ use anyhow::{Context as _, Result};
 
 use crate::ADMIN_TOKEN;
 
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The status and body of a GET from the operator's listener.
 pub fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
     exchange(address, &format!("GET {path}"), "")
@@ -18,13 +20,40 @@ pub fn post(address: SocketAddr, path: &str, body: &str) -> Result<(u16, String)
     exchange(address, &format!("POST {path}"), body)
 }
 
+/// Signs in to the console, and returns the cookie of the session.
+pub fn sign_in(address: SocketAddr) -> Result<String> {
+    let body = format!("token={ADMIN_TOKEN}");
+    let head = "POST /console/sign-in";
+    let lines = "Content-Type: application/x-www-form-urlencoded\r\nSec-Fetch-Site: same-origin";
+    let (_, head, _) = send(address, head, lines, &body)?;
+    let cookie = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("set-cookie"))
+        .and_then(|(_, value)| value.trim().split(';').next());
+    Ok(cookie.context("signing in sets no cookie")?.to_owned())
+}
+
+/// The status and the text of a page of the console.
+pub fn page(address: SocketAddr, path: &str, cookie: &str) -> Result<(u16, String)> {
+    let lines = format!("Cookie: {cookie}");
+    let (status, _, body) = send(address, &format!("GET {path}"), &lines, "")?;
+    Ok((status, body))
+}
+
 fn exchange(address: SocketAddr, line: &str, body: &str) -> Result<(u16, String)> {
+    let lines = format!("Authorization: Bearer {ADMIN_TOKEN}\r\nContent-Type: application/json");
+    let (status, _, body) = send(address, line, &lines, body)?;
+    Ok((status, body))
+}
+
+/// Sends a request with these lines in its head. Returns status, head and body of the response.
+fn send(address: SocketAddr, line: &str, lines: &str, body: &str) -> Result<(u16, String, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.set_read_timeout(Some(READ_TIMEOUT))?;
     let length = body.len();
     let request = format!(
-        "{line} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\
-         Content-Type: application/json\r\nContent-Length: {length}\r\n\
+        "{line} HTTP/1.1\r\nHost: {address}\r\n{lines}\r\nContent-Length: {length}\r\n\
          Connection: close\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes())?;
@@ -34,7 +63,8 @@ fn exchange(address: SocketAddr, line: &str, body: &str) -> Result<(u16, String)
         .split_once("\r\n\r\n")
         .context("a response has no end of its head")?;
     let status = head.get(9..12).and_then(|digits| digits.parse().ok());
-    Ok((status.context("a response has no status")?, body.to_owned()))
+    let status = status.context("a response has no status")?;
+    Ok((status, head.to_owned(), body.to_owned()))
 }
 
 /// The value of a metric without labels; zero if it does not exist.

@@ -89,6 +89,10 @@ impl Bench {
             }
             Subject::BesidePasswordGuessing => self.beside_guessing(load),
             Subject::OnSqlite => self.receiver(load, false, &[]),
+            Subject::Statistics {
+                on_postgres,
+                counted,
+            } => self.statistics(load, on_postgres, counted),
             Subject::OneTransactionEach => self.receiver(load, true, &ONE_EACH),
             Subject::Ceiling => Self::ceiling(load, Depth::Read),
             Subject::NoStore => Self::ceiling(load, Depth::IngestQueue),
@@ -135,6 +139,17 @@ impl Bench {
         with_channel: bool,
         settings: &[(&str, &str)],
     ) -> Result<Receiver> {
+        self.started(database, with_channel, settings, &["serve"])
+    }
+
+    /// The same, with these arguments.
+    pub fn started(
+        &self,
+        database: Option<&Database<'_>>,
+        with_channel: bool,
+        settings: &[(&str, &str)],
+        arguments: &'static [&'static str],
+    ) -> Result<Receiver> {
         let url = database.map(Database::url);
         let installation = Installation::new(&self.program, url.as_deref())?
             .with(&[("RECEIPTD_LOG", "warn")])
@@ -142,7 +157,7 @@ impl Bench {
         if with_channel {
             installation.add_channel()?;
         }
-        let mut receiver = Arc::new(installation).receiver(&["serve"]);
+        let mut receiver = Arc::new(installation).receiver(arguments);
         receiver.start()?;
         Ok(receiver)
     }

@@ -17,7 +17,9 @@ pub struct Ratio {
 /// All ratios of the medians whose rows were measured.
 pub fn of(results: &Results) -> Vec<Ratio> {
     let reports = of_reports(results).into_iter();
-    let all = reports.chain(of_events(results));
+    let statistics = [true, false].into_iter();
+    let statistics = statistics.flat_map(|on_postgres| of_statistics(results, on_postgres));
+    let all = reports.chain(statistics).chain(of_events(results));
     let all = all.map(|(name, value)| Ratio { name, value });
     all.filter(|ratio| ratio.value.is_some()).collect()
 }
@@ -125,6 +127,31 @@ fn of_reports(results: &Results) -> Vec<(&'static str, Option<f64>)> {
         ),
         ("start on an empty SQLite file, ms", start(on_sqlite, ready)),
     ]
+}
+
+fn of_statistics(results: &Results, on_postgres: bool) -> [(&'static str, Option<f64>); 3] {
+    let [counted, not] = suite::statistics_rows(on_postgres).map(|row| find(results, row));
+    let names = if on_postgres {
+        [
+            "peak with statistics counted ÷ not counted, PostgreSQL",
+            "statistics behind at the end of the load on PostgreSQL, s",
+            "reports counted per second afterwards ÷ peak, PostgreSQL",
+        ]
+    } else {
+        [
+            "peak with statistics counted ÷ not counted, SQLite",
+            "statistics behind at the end of the load on SQLite, s",
+            "reports counted per second afterwards ÷ peak, SQLite",
+        ]
+    };
+    let values = [
+        divided(counted.reports, not.reports),
+        counted.statistics_lag,
+        divided(counted.statistics_caught_up, counted.reports),
+    ];
+    let [cost, lag, caught_up] = names;
+    let [of_cost, of_lag, of_caught_up] = values;
+    [(cost, of_cost), (lag, of_lag), (caught_up, of_caught_up)]
 }
 
 fn of_events(results: &Results) -> [(&'static str, Option<f64>); 8] {

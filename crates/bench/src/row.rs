@@ -16,6 +16,8 @@ pub enum Subject {
     BesidePasswordGuessing,
     /// The receiver on its embedded database.
     OnSqlite,
+    /// The receiver, which counts statistics or leaves that to another process.
+    Statistics { on_postgres: bool, counted: bool },
     /// The receiver on PostgreSQL without group commit: 16 writers that each record one report in
     /// one transaction.
     OneTransactionEach,
@@ -85,6 +87,16 @@ impl Row {
                 "receiver on PostgreSQL beside password guessing".to_owned()
             }
             Subject::OnSqlite => "receiver on SQLite".to_owned(),
+            Subject::Statistics {
+                on_postgres,
+                counted,
+            } => {
+                let not = if counted { "" } else { "not " };
+                format!(
+                    "receiver on {}, statistics {not}counted",
+                    engine(on_postgres)
+                )
+            }
             Subject::OneTransactionEach => "one transaction per request".to_owned(),
             Subject::Ceiling => "HTTP ceiling".to_owned(),
             Subject::NoStore => "HTTP and ingest queue, no store".to_owned(),
@@ -146,6 +158,11 @@ pub struct Measured {
     pub batch: Option<f64>,
     /// Processors that the load itself used.
     pub load_cpu: Option<f64>,
+    /// Age of the oldest report that was not counted in the statistics when the load ended, in
+    /// seconds.
+    pub statistics_lag: Option<f64>,
+    /// Reports per second that were counted from then on; `None` if all were counted.
+    pub statistics_caught_up: Option<f64>,
 }
 
 /// The header of a column, and its value.
@@ -195,6 +212,8 @@ impl Measured {
             grown: of(|round| round.grown),
             batch: of(|round| round.batch),
             load_cpu: of(|round| round.load_cpu),
+            statistics_lag: of(|round| round.statistics_lag),
+            statistics_caught_up: of(|round| round.statistics_caught_up),
         }
     }
 

@@ -63,6 +63,8 @@ pub fn rows() -> Vec<Row> {
         .chain(peaks(Subject::OnPostgres))
         .chain([HALF_OF_PEAK])
         .chain(peaks(Subject::OnSqlite))
+        .chain(statistics_rows(true))
+        .chain(statistics_rows(false))
         .chain([
             two_steps,
             two_steps_of_one_sender,
@@ -80,6 +82,17 @@ pub fn rows() -> Vec<Row> {
         ])
         .chain([true, false].into_iter().flat_map(event_rows))
         .collect()
+}
+
+/// The peak while statistics are counted, and while they are not.
+pub fn statistics_rows(on_postgres: bool) -> [Row; 2] {
+    [true, false].map(|counted| {
+        let subject = Subject::Statistics {
+            on_postgres,
+            counted,
+        };
+        Row::peak(subject, 256)
+    })
 }
 
 fn event_rows(on_postgres: bool) -> [Row; 6] {

@@ -79,6 +79,18 @@ pub struct MessageFilter {
     pub until: Option<Timestamp>,
 }
 
+impl MessageFilter {
+    /// Returns whether it selects by nothing but what the list of problems has, and selects only
+    /// messages that are in it: those that failed, contradicted ones included.
+    #[must_use]
+    pub fn selects_problems(&self) -> bool {
+        self.recipient.is_none()
+            && (self.error_code.is_some()
+                || self.contradicted == Some(true)
+                || self.status.is_some_and(DeliveryStatus::is_failure))
+    }
+}
+
 /// The last message of a page. Messages are listed by the time of their first report, descending;
 /// those of the same microsecond by key, descending.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use async_trait::async_trait;
-use domain::statistics::{Counts, Interval, MessageSummary, StatusChange};
-use domain::{ChannelId, LogPosition, MessageKey, Timestamp};
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
+use domain::statistics::{Counts, Interval, MessageCell, MessageSummary, StatusChange};
+use domain::{ChannelId, ErrorCode, LogPosition, Message, MessageKey, Timestamp};
 use uuid::Uuid;
 
 use crate::StoreError;
@@ -46,9 +47,28 @@ pub trait Statistics: Send + Sync {
     /// Returns up to where statistics were applied; `None` if never.
     async fn statistics_position(&self) -> Result<Option<LogPosition>, StoreError>;
 
-    /// Adds a step to the counts, replaces the last arrivals of its channels and moves the position
-    /// from `from` to `step.position`, all or nothing. Returns `false` and changes nothing if the position is not `from`: another process
-    /// has applied a step.
+    /// Returns whose days are counted; `None` if that was never set.
+    async fn statistics_days(&self) -> Result<Option<StatisticsDays>, StoreError>;
+
+    /// Replaces `from`, whose days are counted, by `to`, and makes a day from its quarters of an
+    /// hour, both or neither. Returns `false` and changes nothing if it is not `from`: another
+    /// process has changed it.
+    async fn change_days(
+        &self,
+        from: Option<&StatisticsDays>,
+        to: &StatisticsDays,
+        made: Option<&MadeDay>,
+    ) -> Result<bool, StoreError>;
+
+    /// Returns the first and the last start of an interval of a length; `None` if there are none.
+    async fn interval_bounds(
+        &self,
+        interval: Interval,
+    ) -> Result<Option<(Timestamp, Timestamp)>, StoreError>;
+
+    /// Adds a step to the counts, replaces the last arrivals of its channels, lists its problems and
+    /// moves the position from `from` to `step.position`, all or nothing. Returns `false` and changes nothing if the position is not `from`, because another process
+    /// has applied a step, or if days of another time zone are counted, or days are being made.
     async fn apply_statistics(
         &self,
         from: Option<LogPosition>,
@@ -63,6 +83,22 @@ pub trait Statistics: Send + Sync {
     /// are added in the order of their numbers; a writer that added nothing in the 30 days before
     /// another batch was taken is forgotten.
     async fn add_batch(&self, batch: &CountedBatch) -> Result<bool, StoreError>;
+
+    /// Adds messages to the list of problems, or replaces their entries. One that is not stored, or
+    /// no longer, is left out.
+    async fn list_problems(&self, problems: &[ProblemMessage]) -> Result<(), StoreError>;
+
+    /// Returns one page of the messages that `filter` selects, the newest first, like
+    /// [`ReportStore::messages`](crate::ReportStore::messages), and reads only the list of problems
+    /// and the messages of the page. `filter` must be one that
+    /// [selects problems](MessageFilter::selects_problems). A message that has changed since its
+    /// entry was made may be missing. The entry of a message is removed with it.
+    async fn problem_messages(
+        &self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError>;
 
     /// Removes what the log and the messages can tell again, the position and the last arrivals, in
     /// one step: the counts of messages, and those of reports and of the gaps between them in the
@@ -125,15 +161,68 @@ impl CountedBatch {
     }
 }
 
+/// Whose days are counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatisticsDays {
+    /// The time zone.
+    pub zone: String,
+    /// Earlier days are those of another time zone; `None` if all are those of this one.
+    pub since: Option<Timestamp>,
+    /// The next day to make from its quarters of an hour; `None` if all are made. Until then no step
+    /// is applied.
+    pub next: Option<Timestamp>,
+}
+
+/// A day that is made from its quarters of an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MadeDay {
+    /// Its start.
+    pub start: Timestamp,
+    /// Its end.
+    pub until: Timestamp,
+    /// Days that begin at this time or later, and before `until`, are replaced.
+    pub replaces_from: Timestamp,
+}
+
 /// What a part of the log changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatisticsStep {
     /// Where the part ends: reports up to here are counted.
     pub position: LogPosition,
+    /// The time zone of the days in `counts`.
+    pub zone: String,
     /// The changes of counts.
     pub counts: IntervalCounts,
     /// When the last report of each channel of this part, or of an earlier one, arrived.
     pub last_arrivals: BTreeMap<ChannelId, Timestamp>,
+    /// The messages of this part that failed, as they are after it.
+    pub problems: Vec<ProblemMessage>,
+}
+
+/// An entry of the list of problems: a message that failed, which its other reports may contradict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProblemMessage {
+    /// The message.
+    pub key: MessageKey,
+    /// When its first report arrived.
+    pub first_reported_at: Timestamp,
+    /// The highest reported status, and whether its reports contradict each other.
+    pub cell: MessageCell,
+    /// The code of its error.
+    pub error_code: Option<ErrorCode>,
+}
+
+impl ProblemMessage {
+    /// Returns the entry of a message; `None` if it did not fail.
+    #[must_use]
+    pub fn of(key: &MessageKey, message: &MessageSummary) -> Option<Self> {
+        message.is_problem().then(|| Self {
+            key: key.clone(),
+            first_reported_at: message.first_reported_at(),
+            cell: message.cell(),
+            error_code: message.error_code().cloned(),
+        })
+    }
 }
 
 /// The intervals in which the first report of the log arrived.

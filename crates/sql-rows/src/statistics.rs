@@ -12,16 +12,17 @@ use domain::{
 };
 use ports::StoreError;
 use ports::error::Source;
-use ports::statistics::{ChangePage, StatisticsRow};
+use ports::statistics::{ChangePage, IntervalCounts, MadeDay, StatisticsDays, StatisticsRow};
 use serde::{Deserialize, Serialize};
 
 use crate::error::corrupt;
 use crate::log::{LogSource, WantedReport};
-use crate::values::{StoredList, StoredTime, key, time};
+use crate::values::{StoredList, StoredTime, key, optional_time, time};
 
 const STATISTICS: &str = "statistics";
 const REPORTS: &str = "reports";
 const ARRIVALS: &str = "statistics_arrivals";
+const POSITION: &str = "statistics_position";
 
 /// Returns the value of the column `length`.
 #[must_use]
@@ -200,6 +201,41 @@ impl<T: StoredTime> TryFrom<CountsRow<T>> for StatisticsRow {
 pub struct ArrivalRow<T> {
     pub channel_id: String,
     pub arrived_at: T,
+}
+
+/// The columns of `statistics_position` about days.
+#[derive(Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "columns of the table")]
+pub struct DaysRow<T> {
+    pub zone: Option<String>,
+    pub days_since: Option<T>,
+    pub next_day: Option<T>,
+}
+
+/// Converts a row of `statistics_position`.
+pub fn days<T: StoredTime>(row: DaysRow<T>) -> Result<Option<StatisticsDays>, StoreError> {
+    let Some(zone) = row.zone else {
+        return Ok(None);
+    };
+    Ok(Some(StatisticsDays {
+        zone,
+        since: optional_time(row.days_since, POSITION, "days_since")?,
+        next: optional_time(row.next_day, POSITION, "next_day")?,
+    }))
+}
+
+/// Returns the counts of a day by the rows of its quarters of an hour.
+pub fn made_day<T: StoredTime>(
+    day: &MadeDay,
+    quarters: Vec<CountsRow<T>>,
+) -> Result<IntervalCounts, StoreError> {
+    let mut counts = IntervalCounts::new();
+    for row in quarters {
+        let row = StatisticsRow::try_from(row)?;
+        let sum = counts.entry((Interval::Day, day.start, row.channel));
+        sum.or_default().add(&row.counts, 1);
+    }
+    Ok(counts)
 }
 
 /// Converts rows of `statistics_arrivals`.

@@ -161,7 +161,7 @@ fn state(
         })),
         directory: directory.clone(),
         views: Arc::new(SavedViews::new(store.clone(), clock.clone())),
-        list: Arc::new(ListMessages::new(store.clone())),
+        list: Arc::new(ListMessages::new(store.clone(), store.clone())),
         show: Arc::new(ShowMessage::new(store.clone(), store.clone())),
         recipients: Arc::new(RecipientLinks::new(server_secret(), clock.clone())),
         rejections: Arc::new(ListRejections::new(store.clone())),

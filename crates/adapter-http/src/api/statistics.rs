@@ -32,6 +32,9 @@ pub struct StatisticsView {
     pub time_zone: String,
     /// Age in seconds of the oldest report that is not counted yet; `null` if all are.
     pub lag_seconds: Option<u64>,
+    /// Earlier days are those of another time zone, which was configured before; `null` if all days
+    /// are those of `time_zone`.
+    pub days_since: Option<String>,
     /// All counts together.
     pub total: CountsView,
     /// The counts of each interval that has any, by its start.
@@ -137,6 +140,7 @@ impl StatisticsView {
             },
             time_zone: time_zone.to_owned(),
             lag_seconds: report.lag_seconds,
+            days_since: report.days_since.map(|since| since.to_string()),
             total: CountsView::new(&report.total),
             intervals: intervals
                 .map(|(start, counts)| IntervalView {

@@ -172,6 +172,7 @@ mod tests {
             channels: vec![channel],
             total: counts,
             lag_seconds: None,
+            days_since: None,
         };
         StatisticsView::new(&report, "UTC")
     }

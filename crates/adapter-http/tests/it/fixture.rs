@@ -161,7 +161,7 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
         )),
         test_channel: Arc::new(test_channel(&shared, &directory, &clock)),
         show: Arc::new(ShowMessage::new(shared.clone(), shared.clone())),
-        list: Arc::new(ListMessages::new(shared.clone())),
+        list: Arc::new(ListMessages::new(shared.clone(), shared.clone())),
         cursors: cursors(&shared, &log, &clock),
         subscriptions: Arc::new(ManageSubscriptions::new(SubscriptionDependencies {
             store: shared.clone(),

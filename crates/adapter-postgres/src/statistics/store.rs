@@ -4,20 +4,23 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use async_trait::async_trait;
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::statistics::{Interval, MessageSummary, StatusChange};
-use domain::{ChannelId, LogPosition, MessageKey, Timestamp};
+use domain::{ChannelId, LogPosition, Message, MessageKey, Timestamp};
 use ports::statistics::{
-    ChangePage, CountedBatch, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow,
-    StatisticsStep,
+    ChangePage, CountedBatch, IntervalCounts, LogBegins, MadeDay, ProblemMessage, StatisticsDays,
+    StatisticsRange, StatisticsRow, StatisticsStep,
 };
 use ports::{Statistics, StoreError};
 use sql_rows::log::LogSource as _;
-use sql_rows::statistics::{arrivals, change_page, summaries};
+use sql_rows::statistics::{arrivals, change_page, days, summaries};
+use sql_rows::values::optional_time;
 
 use crate::PostgresStore;
 use crate::runtime::Query as _;
 
 const STATISTICS: &str = "statistics";
+const PROBLEMS: &str = "problem_messages";
 const ARRIVALS: &str = "statistics_arrivals";
 const POSITION: &str = "statistics_position";
 
@@ -64,6 +67,37 @@ impl Statistics for PostgresStore {
             .await
     }
 
+    async fn statistics_days(&self) -> Result<Option<StatisticsDays>, StoreError> {
+        let row = self.days_row();
+        let row = row
+            .run(&self.runtime, "read days of statistics", POSITION)
+            .await?;
+        days(row)
+    }
+
+    async fn change_days(
+        &self,
+        from: Option<&StatisticsDays>,
+        to: &StatisticsDays,
+        made: Option<&MadeDay>,
+    ) -> Result<bool, StoreError> {
+        let changed = self.try_change_days(from, to, made);
+        self.in_store_runtime("change days of statistics", changed)
+            .await
+    }
+
+    async fn interval_bounds(
+        &self,
+        interval: Interval,
+    ) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
+        let bounds = self.try_interval_bounds(interval);
+        let (first, last) = bounds
+            .run(&self.runtime, "read bounds of statistics", STATISTICS)
+            .await?;
+        let first = optional_time(first, STATISTICS, "starts_at")?;
+        Ok(first.zip(optional_time(last, STATISTICS, "starts_at")?))
+    }
+
     async fn apply_statistics(
         &self,
         from: Option<LogPosition>,
@@ -84,6 +118,29 @@ impl Statistics for PostgresStore {
     async fn add_batch(&self, batch: &CountedBatch) -> Result<bool, StoreError> {
         self.in_store_runtime("add batch of statistics", self.try_add_batch(batch))
             .await
+    }
+
+    async fn list_problems(&self, problems: &[ProblemMessage]) -> Result<(), StoreError> {
+        let listed = self.try_list_problems(problems);
+        listed.run(&self.runtime, "list problems", PROBLEMS).await
+    }
+
+    async fn problem_messages(
+        &self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        let rows = self.problem_rows(filter, after, size);
+        let rows = rows
+            .run(&self.runtime, "read list of problems", PROBLEMS)
+            .await?;
+        let messages = rows.into_iter().map(Message::try_from);
+        let messages = messages.collect::<Result<_, _>>()?;
+        Ok(Page::cut(messages, size, |message| MessageCursor {
+            first_reported_at: message.parties.first_reported_at,
+            key: message.key.clone(),
+        }))
     }
 
     async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError> {

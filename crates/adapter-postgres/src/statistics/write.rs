@@ -16,8 +16,10 @@ use crate::PostgresStore;
 use crate::error::store_error;
 use crate::rows::{ArrivalRow, CountsRow};
 use crate::runtime::traced;
+use crate::statistics::problems::list_problems;
 
 const STATISTICS: &str = "statistics";
+const PROBLEMS: &str = "problem_messages";
 const ARRIVALS: &str = "statistics_arrivals";
 
 impl PostgresStore {
@@ -151,9 +153,13 @@ impl PostgresStore {
         let refused = store_error(STATISTICS);
         let mut transaction = self.pool.begin().await.map_err(refused)?;
         let moved = sqlx::query!(
-            "update statistics_position set position = $2 where position is not distinct from $1",
+            "update statistics_position
+             set position = $2
+             where position is not distinct from $1 and coalesce(zone, $3) = $3
+                 and next_day is null",
             from.map(|from| from.0),
             step.position.0,
+            step.zone,
         )
         .execute(&mut *transaction)
         .await
@@ -165,6 +171,9 @@ impl PostgresStore {
         set_last_arrivals(&mut transaction, &step.last_arrivals)
             .await
             .map_err(store_error(ARRIVALS))?;
+        list_problems(&mut transaction, &step.problems)
+            .await
+            .map_err(store_error(PROBLEMS))?;
         transaction
             .commit()
             .await
@@ -236,7 +245,10 @@ async fn set_last_arrivals(
 }
 
 /// Adds to the counts of intervals. The caller has locked `statistics_position`.
-async fn add(connection: &mut PgConnection, changes: &IntervalCounts) -> Result<(), StoreError> {
+pub(super) async fn add(
+    connection: &mut PgConnection,
+    changes: &IntervalCounts,
+) -> Result<(), StoreError> {
     let keys: Vec<_> = changes.keys().collect();
     let lengths: Vec<_> = keys.iter().map(|(it, ..)| length(*it).to_owned()).collect();
     let starts: Vec<_> = keys

@@ -16,8 +16,10 @@ use crate::error::store_error;
 use crate::json;
 use crate::rows::{ArrivalRow, CountsRow};
 use crate::runtime::traced;
+use crate::statistics::problems::list_problems;
 
 const STATISTICS: &str = "statistics";
+const PROBLEMS: &str = "problem_messages";
 const ARRIVALS: &str = "statistics_arrivals";
 
 impl SqliteStore {
@@ -139,9 +141,12 @@ impl SqliteStore {
     ) -> Result<bool, StoreError> {
         let mut write = self.begin().await.map_err(store_error(STATISTICS))?;
         let moved = sqlx::query!(
-            "update statistics_position set position = ? where position is ?",
-            step.position.0,
+            "update statistics_position
+             set position = ?2
+             where position is ?1 and coalesce(zone, ?3) = ?3 and next_day is null",
             from.map(|from| from.0),
+            step.position.0,
+            step.zone,
         )
         .execute(&mut *write)
         .await
@@ -154,6 +159,9 @@ impl SqliteStore {
         set_last_arrivals(&mut write, &step.last_arrivals)
             .await
             .map_err(store_error(ARRIVALS))?;
+        list_problems(&mut write, &step.problems)
+            .await
+            .map_err(store_error(PROBLEMS))?;
         write.commit().await.map_err(store_error(STATISTICS))?;
         Ok(true)
     }
@@ -220,7 +228,7 @@ async fn set_last_arrivals(
 }
 
 /// Adds to the counts of intervals, with two statements, however many intervals there are.
-async fn add(
+pub(super) async fn add(
     connection: &mut SqliteConnection,
     changes: &IntervalCounts,
 ) -> Result<(), StoreError> {

@@ -99,7 +99,7 @@ async fn list(stores: &Stores, json: bool, args: MessageListArgs) -> Result<()> 
         until: time("--until", args.until.as_deref())?,
     };
     let (size, after) = page::parse(&args.page, wire::next_message)?;
-    let found = ListMessages::new(stores.store())
+    let found = ListMessages::new(stores.store(), stores.store())
         .run(&filter, after.as_ref(), size)
         .await?;
     let integrators = integrators(stores).await?;

@@ -133,6 +133,12 @@ fn print(view: &StatisticsView, by: StatsBy) {
             output::table(headers, rows, "no requests arrived in this time");
         }
     }
+    if let Some(since) = &view.days_since {
+        output::hint(format!(
+            "Days before {} are those of another time zone",
+            output::time(since)
+        ));
+    }
     if let Some(seconds) = view.lag_seconds.filter(|seconds| *seconds > 60) {
         output::hint(format!(
             "Not counted yet: reports of the last {} minutes",

@@ -167,14 +167,31 @@ impl ReportStore for MemoryStore {
         after: Option<&MessageCursor>,
         size: PageSize,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
-        let data = self.open()?;
+        Ok(self.open()?.reports.page(filter, after, size, |_| true))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.open().map(drop)
+    }
+
+    async fn durability_warning(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.open()?.durability_warning.clone())
+    }
+}
+
+impl Reports {
+    /// Returns one page of the messages that a filter passes and that `is_listed`, the newest first.
+    pub(super) fn page(
+        &self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+        is_listed: impl Fn(&Message) -> bool,
+    ) -> Page<Message, MessageCursor> {
         let after = after.map(|cursor| place(cursor.first_reported_at, &cursor.key));
-        let mut listed: Vec<_> = data
-            .reports
-            .messages
-            .values()
-            .map(|kept| &kept.message)
-            .filter(|message| passes(message, filter))
+        let messages = self.messages.values().map(|kept| &kept.message);
+        let mut listed: Vec<_> = messages
+            .filter(|message| passes(message, filter) && is_listed(message))
             .map(|message| {
                 (
                     place(message.parties.first_reported_at, &message.key),
@@ -186,17 +203,9 @@ impl ReportStore for MemoryStore {
         listed.sort_by(|(a, _), (b, _)| Reverse(a).cmp(&Reverse(b)));
         let listed = listed.into_iter().take(usize::from(size.get()) + 1);
         let items = listed.map(|(_, message)| message.clone()).collect();
-        Ok(Page::cut(items, size, |message| MessageCursor {
+        Page::cut(items, size, |message| MessageCursor {
             first_reported_at: message.parties.first_reported_at,
             key: message.key.clone(),
-        }))
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.open().map(drop)
-    }
-
-    async fn durability_warning(&self) -> Result<Option<String>, StoreError> {
-        Ok(self.open()?.durability_warning.clone())
+        })
     }
 }

@@ -1,14 +1,15 @@
 //! Statistics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU16;
 
 use async_trait::async_trait;
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::statistics::{Counts, Interval, MessageSummary, StatusChange};
-use domain::{ChannelId, LogPosition, MessageKey, Timestamp};
+use domain::{ChannelId, LogPosition, Message, MessageKey, Timestamp};
 use ports::statistics::{
-    ChangePage, CountedBatch, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow,
-    StatisticsStep,
+    ChangePage, CountedBatch, IntervalCounts, LogBegins, MadeDay, ProblemMessage, StatisticsDays,
+    StatisticsRange, StatisticsRow, StatisticsStep,
 };
 use ports::{Statistics, StoreError};
 use uuid::Uuid;
@@ -19,7 +20,9 @@ use super::reports::Reports;
 #[derive(Debug, Default)]
 pub(super) struct StoredStatistics {
     position: Option<LogPosition>,
+    days: Option<StatisticsDays>,
     last_arrivals: BTreeMap<ChannelId, Timestamp>,
+    problems: HashMap<MessageKey, ProblemMessage>,
     /// The number and the time of the last batch of each writer.
     writers: BTreeMap<Uuid, (i64, Timestamp)>,
     counts: BTreeMap<(Interval, Timestamp, ChannelId), Counts>,
@@ -38,6 +41,17 @@ impl StoredStatistics {
 }
 
 impl Reports {
+    /// Adds entries to a list of problems, and removes those of messages that are gone.
+    fn list_problems(
+        &self,
+        listed: &mut HashMap<MessageKey, ProblemMessage>,
+        problems: &[ProblemMessage],
+    ) {
+        let problems = problems.iter();
+        listed.extend(problems.map(|problem| (problem.key.clone(), problem.clone())));
+        listed.retain(|key, _| self.messages.contains_key(key));
+    }
+
     fn summary_before(&self, change: &StatusChange) -> Option<MessageSummary> {
         let stored = self.messages.get(&change.key)?;
         if !stored.report_ids.contains(&change.position.0) {
@@ -118,15 +132,66 @@ impl Statistics for MemoryStore {
         Ok(self.open()?.statistics.position)
     }
 
+    async fn statistics_days(&self) -> Result<Option<StatisticsDays>, StoreError> {
+        Ok(self.open()?.statistics.days.clone())
+    }
+
+    async fn change_days(
+        &self,
+        from: Option<&StatisticsDays>,
+        to: &StatisticsDays,
+        made: Option<&MadeDay>,
+    ) -> Result<bool, StoreError> {
+        let statistics = &mut self.open()?.statistics;
+        if statistics.days.as_ref() != from {
+            return Ok(false);
+        }
+        statistics.days = Some(to.clone());
+        if let Some(day) = made {
+            let replaced = day.replaces_from..day.until;
+            let counts = &mut statistics.counts;
+            counts.retain(|(interval, start, _), _| {
+                *interval != Interval::Day || !replaced.contains(start)
+            });
+            let mut made = IntervalCounts::new();
+            for ((interval, start, channel), counts) in &*counts {
+                if *interval == Interval::QuarterHour && (day.start..day.until).contains(start) {
+                    let key = (Interval::Day, day.start, channel.clone());
+                    made.entry(key).or_default().add(counts, 1);
+                }
+            }
+            statistics.add(&made);
+        }
+        Ok(true)
+    }
+
+    async fn interval_bounds(
+        &self,
+        interval: Interval,
+    ) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
+        let data = self.open()?;
+        let keys = data.statistics.counts.keys();
+        let mut starts = keys
+            .filter(|(it, ..)| *it == interval)
+            .map(|(_, start, _)| *start);
+        let first = starts.next();
+        Ok(first.map(|first| (first, starts.next_back().unwrap_or(first))))
+    }
+
     async fn apply_statistics(
         &self,
         from: Option<LogPosition>,
         step: &StatisticsStep,
     ) -> Result<bool, StoreError> {
-        let statistics = &mut self.open()?.statistics;
-        if statistics.position != from {
+        let data = &mut *self.open()?;
+        let statistics = &mut data.statistics;
+        let days = statistics.days.as_ref();
+        let other = days.is_some_and(|days| days.zone != step.zone || days.next.is_some());
+        if statistics.position != from || other {
             return Ok(false);
         }
+        data.reports
+            .list_problems(&mut statistics.problems, &step.problems);
         statistics.add(&step.counts);
         let arrivals = step.last_arrivals.iter();
         let arrivals = arrivals.map(|(channel, at)| (channel.clone(), *at));
@@ -154,6 +219,28 @@ impl Statistics for MemoryStore {
         writers.insert(batch.writer, (batch.number, batch.taken_at));
         statistics.add(&batch.counts);
         Ok(true)
+    }
+
+    async fn list_problems(&self, problems: &[ProblemMessage]) -> Result<(), StoreError> {
+        let data = &mut *self.open()?;
+        let listed = &mut data.statistics.problems;
+        data.reports.list_problems(listed, problems);
+        Ok(())
+    }
+
+    async fn problem_messages(
+        &self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        let data = self.open()?;
+        let problems = &data.statistics.problems;
+        let is_listed = |message: &Message| {
+            let entry = ProblemMessage::of(&message.key, &MessageSummary::of(message));
+            entry.is_some() && entry.as_ref() == problems.get(&message.key)
+        };
+        Ok(data.reports.page(filter, after, size, is_listed))
     }
 
     async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError> {

@@ -4,27 +4,33 @@ use std::sync::Arc;
 
 use domain::Message;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
-use ports::{ReportStore, StoreError};
+use ports::{ReportStore, Statistics, StoreError};
 
 /// Lists messages.
 pub struct ListMessages {
     store: Arc<dyn ReportStore>,
+    statistics: Arc<dyn Statistics>,
 }
 
 impl ListMessages {
     /// Lists the messages of a store.
     #[must_use]
-    pub fn new(store: Arc<dyn ReportStore>) -> Self {
-        Self { store }
+    pub fn new(store: Arc<dyn ReportStore>, statistics: Arc<dyn Statistics>) -> Self {
+        Self { store, statistics }
     }
 
-    /// Returns one page of the messages that `filter` passes, the newest first.
+    /// Returns one page of the messages that `filter` passes, the newest first. Messages that failed
+    /// are selected by failure from the list that the statistics maintain: one that failed a moment
+    /// ago may be missing.
     pub async fn run(
         &self,
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        if filter.selects_problems() {
+            return self.statistics.problem_messages(filter, after, size).await;
+        }
         self.store.messages(filter, after, size).await
     }
 }

@@ -4,6 +4,7 @@
 //! counts. So a receiver spends nothing on statistics, and no report is counted twice or missed,
 //! whichever process counts it and whenever it stops.
 
+mod days;
 mod read;
 mod reader;
 mod rebuild;

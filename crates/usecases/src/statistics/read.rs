@@ -50,6 +50,8 @@ pub struct StatisticsReport {
     pub total: Counts,
     /// Age in seconds of the oldest report that is not counted yet; `None` if all are.
     pub lag_seconds: Option<u64>,
+    /// Earlier days are those of another time zone, which was configured before.
+    pub days_since: Option<Timestamp>,
 }
 
 /// The counts of one channel.
@@ -144,7 +146,23 @@ impl ReadStatistics {
             channels: channels.into_values().collect(),
             total,
             lag_seconds: self.lag_seconds().await?,
+            days_since: self.days_since(interval, from).await?,
         })
+    }
+
+    /// Returns since when the days are those of the present time zone, if some after `from` are not.
+    async fn days_since(
+        &self,
+        interval: Interval,
+        from: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        if interval == Interval::QuarterHour {
+            return Ok(None);
+        }
+        let days = self.store.statistics_days().await?;
+        Ok(days
+            .and_then(|days| days.since)
+            .filter(|since| from < *since))
     }
 
     /// Returns the age in seconds of the oldest report that is not counted yet.

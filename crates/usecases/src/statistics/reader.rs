@@ -1,16 +1,17 @@
 //! Follows the report log and keeps the statistics current.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::statistics::StatusChange;
 use domain::{ChannelId, LogPosition, Timestamp};
-use ports::statistics::StatisticsStep;
+use ports::statistics::{ProblemMessage, StatisticsStep};
 use ports::{Calendar, EventLog, Statistics, StoreError};
 use tokio::sync::Mutex;
 
+use super::days::MakeDays;
 use super::summaries::{DigestSet, RecentSummaries};
 use super::tally::Tally;
 
@@ -91,7 +92,16 @@ impl StatisticsReader {
     async fn try_step(&self, state: &mut State) -> Result<Progress, StoreError> {
         let started_at = match state.started_at {
             Some(position) => position,
-            None => *state.started_at.insert(self.log.head().await?),
+            None => {
+                let days = MakeDays {
+                    store: &*self.store,
+                    calendar: &*self.calendar,
+                };
+                if !days.run().await? {
+                    return Ok(Progress::LeftToAnother);
+                }
+                *state.started_at.insert(self.log.head().await?)
+            }
         };
         let from = if let Some(position) = state.position {
             Some(position)
@@ -118,10 +128,14 @@ impl StatisticsReader {
         let channels: BTreeSet<_> = changes.iter().map(|it| &it.key.channel).collect();
         self.read_last_arrivals(state, &channels).await?;
         let mut tally = Tally::after(&*self.calendar, std::mem::take(&mut state.last_arrivals));
+        let mut problems = HashMap::new();
         for change in &changes {
             let digest = state.recent.digest(&change.key);
             let before = state.recent.take(digest);
             let after = tally.count(before, change);
+            if let Some(problem) = ProblemMessage::of(&change.key, &after) {
+                problems.insert(digest, problem);
+            }
             state.recent.insert(digest, after);
         }
         state.last_arrivals = tally.last_arrivals();
@@ -131,7 +145,9 @@ impl StatisticsReader {
         });
         let step = StatisticsStep {
             position: page.next,
+            zone: self.calendar.zone().to_owned(),
             last_arrivals: arrivals.collect(),
+            problems: problems.into_values().collect(),
             counts: tally.into_counts(),
         };
         if !self.store.apply_statistics(from, &step).await? {

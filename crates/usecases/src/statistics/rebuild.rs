@@ -5,9 +5,10 @@ use std::sync::Arc;
 use domain::Message;
 use domain::page::{MessageCursor, MessageFilter, PageSize};
 use domain::statistics::{MessageSummary, StatusChange, quarter_hour};
-use ports::statistics::{IntervalCounts, LogBegins};
+use ports::statistics::{IntervalCounts, LogBegins, ProblemMessage};
 use ports::{Calendar, Maintenance, ReportStore, Statistics, StoreError};
 
+use super::days::MakeDays;
 use super::tally::Tally;
 
 /// Makes the statistics anew.
@@ -49,6 +50,14 @@ impl RebuildStatistics {
             day: self.calendar.day_start(oldest),
         });
         self.statistics.reset_statistics(log_begins).await?;
+        if let Some(begins) = log_begins {
+            // Quarters of an hour before the log have kept their reports; the day has lost them.
+            let days = MakeDays {
+                store: &*self.statistics,
+                calendar: &*self.calendar,
+            };
+            days.make_again(begins.day).await?;
+        }
         let filter = MessageFilter {
             // Messages first reported later have all their reports in the log. A day of tolerance
             // for reports that were recorded out of the order of their arrival.
@@ -70,6 +79,11 @@ impl RebuildStatistics {
                     added += 1;
                 }
             }
+            let problems = page.items.iter().filter_map(|message| {
+                ProblemMessage::of(&message.key, &MessageSummary::of(message))
+            });
+            let problems: Vec<_> = problems.collect();
+            self.statistics.list_problems(&problems).await?;
             let counts: IntervalCounts = tally.into_counts();
             self.statistics.add_statistics(&counts).await?;
             examined(messages);

@@ -41,7 +41,7 @@ fn traffic() -> Vec<Report> {
 }
 
 /// Records the traffic, and gives the messages in the order of the list.
-async fn recorded_traffic(store: &dyn ReportStore) -> Vec<Message> {
+pub(in crate::contract) async fn recorded_traffic(store: &dyn ReportStore) -> Vec<Message> {
     let traffic = traffic();
     for batch in traffic.chunks(100) {
         record(store, batch).await;

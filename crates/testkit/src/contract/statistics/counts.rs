@@ -28,8 +28,10 @@ fn at(start: i64, channel: &str) -> (Interval, Timestamp, domain::ChannelId) {
 fn step(position: i64, counts: IntervalCounts) -> StatisticsStep {
     StatisticsStep {
         position: LogPosition(position),
+        zone: "UTC".to_owned(),
         counts,
         last_arrivals: BTreeMap::new(),
+        problems: Vec::new(),
     }
 }
 

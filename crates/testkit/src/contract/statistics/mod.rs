@@ -2,9 +2,13 @@
 
 pub mod changes;
 pub mod counts;
+pub mod days;
+pub mod problems;
 
 pub use changes::*;
 pub use counts::*;
+pub use days::*;
+pub use problems::*;
 
 use ports::{Maintenance, ReportStore, Statistics};
 
@@ -27,6 +31,13 @@ macro_rules! __statistics_contract {
             summary_has_the_reports_before_a_position
             summary_of_pruned_reports_comes_from_their_message
             changes_add_up_to_the_messages
+            problems_are_listed_as_among_all_messages
+            problem_is_listed_with_its_step_until_it_changes
+            problem_is_removed_with_its_message
+            day_is_made_from_its_quarters
+            racing_changes_of_days_happen_once
+            steps_of_other_days_are_refused
+            bounds_are_the_first_and_the_last_start
             step_is_applied_with_its_position
             step_from_another_position_changes_nothing
             last_arrivals_are_replaced_with_the_step

@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use domain::statistics::{Counts, Histogram, Interval, MessageSummary, StatusLabel};
 use domain::{ChannelId, Effect, MessageSid, Report, Timestamp};
 use ports::ReportStore as _;

@@ -1,0 +1,148 @@
+//! The list of messages that failed.
+
+use domain::DeliveryStatus;
+use domain::page::{MessageCursor, MessageFilter, PageSize};
+use ports::statistics::ProblemMessage;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+
+use crate::PostgresStore;
+use crate::rows::MessageRow;
+
+impl PostgresStore {
+    pub(super) async fn try_list_problems(
+        &self,
+        problems: &[ProblemMessage],
+    ) -> Result<(), sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        list_problems(&mut connection, problems).await
+    }
+
+    /// Returns one row more than a page has, if there are as many.
+    pub(super) async fn problem_rows(
+        &self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Vec<MessageRow>, sqlx::Error> {
+        page_of_problems(filter, after, size)
+            .build_query_as()
+            .fetch_all(&self.pool)
+            .await
+    }
+}
+
+/// Adds entries, or replaces them.
+pub(super) async fn list_problems(
+    connection: &mut PgConnection,
+    problems: &[ProblemMessage],
+) -> Result<(), sqlx::Error> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let keys = || problems.iter().map(|problem| &problem.key);
+    let channels: Vec<_> = keys().map(|key| key.channel.as_str().to_owned()).collect();
+    let sids: Vec<_> = keys().map(|key| key.sid.to_compact()).collect();
+    let times = problems
+        .iter()
+        .map(|it| it.first_reported_at.to_date_time());
+    let times: Vec<_> = times.collect();
+    let ranks = problems
+        .iter()
+        .map(|problem| problem.cell.status.map(|status| i16::from(status.rank())));
+    let ranks: Vec<Option<i16>> = ranks.collect();
+    let codes = problems
+        .iter()
+        .map(|problem| Some(problem.error_code.as_ref()?.as_str().to_owned()));
+    let codes: Vec<Option<String>> = codes.collect();
+    let contradicted: Vec<_> = problems.iter().map(|it| it.cell.contradicted).collect();
+    sqlx::query!(
+        "insert into problem_messages (channel_id, sid, reported_at, rank, code, contradicted)
+         select problem.channel_id, problem.sid, problem.reported_at, problem.rank, problem.code,
+             problem.contradicted
+         from unnest(
+             $1::text[], $2::bytea[], $3::timestamptz[], $4::smallint[], $5::text[], $6::boolean[]
+         ) as problem (channel_id, sid, reported_at, rank, code, contradicted)
+         where exists (
+             select from messages as message
+             where message.channel_id = problem.channel_id and message.sid = problem.sid
+         )
+         on conflict (channel_id, sid) do update
+             set reported_at = excluded.reported_at, rank = excluded.rank, code = excluded.code,
+                 contradicted = excluded.contradicted",
+        &channels,
+        &sids,
+        &times,
+        &ranks as &[Option<i16>],
+        &codes as &[Option<String>],
+        &contradicted,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Reads entries along the index of the filter, and their messages. A message that has changed
+/// since its entry was made is left out until its change is counted.
+fn page_of_problems(
+    filter: &MessageFilter,
+    after: Option<&MessageCursor>,
+    size: PageSize,
+) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new(
+        "select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
+             duplicates, seen_mask::bigint, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
+             partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at,
+             read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
+         from problem_messages
+         join messages using (channel_id, sid)
+         where first_reported_at = reported_at
+             and status_rank is not distinct from rank
+             and error_code is not distinct from code",
+    );
+    if let Some(channel) = &filter.channel {
+        query
+            .push(" and channel_id = ")
+            .push_bind(channel.as_str().to_owned());
+    }
+    if let Some(status) = filter.status.map(DeliveryStatus::rank) {
+        query.push(" and rank = ").push_bind(i16::from(status));
+    }
+    match filter.contradicted {
+        Some(true) => {
+            query.push(" and contradicted");
+        }
+        Some(false) => {
+            query.push(" and not contradicted");
+        }
+        None => {}
+    }
+    if let Some(code) = &filter.error_code {
+        query
+            .push(" and code = ")
+            .push_bind(code.as_str().to_owned());
+    }
+    if let Some(since) = filter.since {
+        query
+            .push(" and reported_at >= ")
+            .push_bind(since.to_date_time());
+    }
+    if let Some(until) = filter.until {
+        query
+            .push(" and reported_at < ")
+            .push_bind(until.to_date_time());
+    }
+    if let Some(after) = after {
+        query
+            .push(" and (reported_at, channel_id, sid) < (")
+            .push_bind(after.first_reported_at.to_date_time())
+            .push(", ")
+            .push_bind(after.key.channel.as_str().to_owned())
+            .push(", ")
+            .push_bind(after.key.sid.to_compact())
+            .push(")");
+    }
+    query
+        .push(" order by reported_at desc, channel_id desc, sid desc limit ")
+        .push_bind(i64::from(size.get()) + 1);
+    query
+}

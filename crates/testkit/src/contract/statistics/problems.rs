@@ -1,0 +1,164 @@
+//! The list of messages that failed.
+
+use std::num::NonZeroU32;
+
+use domain::page::{MessageFilter, Page, PageSize};
+use domain::statistics::MessageSummary;
+use domain::{DeliveryStatus, ErrorCode, LogPosition, Message, RetentionDays};
+use ports::statistics::{IntervalCounts, ProblemMessage, StatisticsStep};
+
+use super::{Counted, CountedStore};
+use crate::builders::{channel_id, key, report, time};
+use crate::contract::reports::listing::recorded_traffic;
+use crate::contract::reports::record;
+
+const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
+fn code(text: &str) -> Option<ErrorCode> {
+    Some(ErrorCode::parse(text).expect("a code"))
+}
+
+/// Returns the entries of those messages that failed.
+fn entries(messages: &[Message]) -> Vec<ProblemMessage> {
+    let messages = messages.iter();
+    messages
+        .filter_map(|message| ProblemMessage::of(&message.key, &MessageSummary::of(message)))
+        .collect()
+}
+
+/// Reads all pages of a list.
+async fn listed(store: &dyn CountedStore, filter: &MessageFilter, size: u16) -> Vec<Message> {
+    assert!(filter.selects_problems());
+    let size = PageSize::new(size).expect("1 to 500");
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.problem_messages(filter, after.as_ref(), size).await;
+        let Page { items, next } = page.expect("a page can be read");
+        all.extend(items);
+        after = next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
+fn filters() -> Vec<MessageFilter> {
+    let none = MessageFilter::default;
+    let mut filters = vec![MessageFilter {
+        contradicted: Some(true),
+        ..none()
+    }];
+    for text in ["63016", "63024", "6301"] {
+        filters.push(MessageFilter {
+            error_code: code(text),
+            ..none()
+        });
+    }
+    for status in [DeliveryStatus::Failed, DeliveryStatus::Undelivered] {
+        filters.push(MessageFilter {
+            status: Some(status),
+            ..none()
+        });
+    }
+    filters.push(MessageFilter {
+        channel: Some(channel_id("10")),
+        status: Some(DeliveryStatus::Failed),
+        contradicted: Some(false),
+        error_code: code("63024"),
+        since: Some(time(1_002)),
+        until: Some(time(1_013)),
+        ..none()
+    });
+    filters.push(MessageFilter {
+        status: Some(DeliveryStatus::Read),
+        contradicted: Some(true),
+        since: Some(time(1_003)),
+        ..none()
+    });
+    filters
+}
+
+pub async fn problems_are_listed_as_among_all_messages(stores: Counted) {
+    let all = recorded_traffic(&*stores.one).await;
+    let problems = entries(&all);
+    assert!(problems.len() > 50 && problems.len() < all.len());
+    for _ in 0..2 {
+        let added = stores.one.list_problems(&problems).await;
+        added.expect("the store is available");
+    }
+    for filter in filters() {
+        let page = stores.other.messages(&filter, None, PageSize::MAX).await;
+        let expected = page.expect("a page can be read").items;
+        for size in [1, 7, 500] {
+            let found = listed(&*stores.other, &filter, size).await;
+            assert_eq!(found, expected, "{filter:?}");
+        }
+    }
+}
+
+pub async fn problem_is_listed_with_its_step_until_it_changes(stores: Counted) {
+    let failed = report("SM1").status("failed").error("63016").at(20);
+    record(&*stores.one, &[failed.build()]).await;
+    let stored = stores.one.message(&key("SM1")).await;
+    let stored = stored.expect("it can be read").expect("it is stored");
+    let step = StatisticsStep {
+        position: LogPosition(5),
+        zone: "UTC".to_owned(),
+        counts: IntervalCounts::new(),
+        last_arrivals: [].into(),
+        problems: entries(std::slice::from_ref(&stored.message)),
+    };
+    let filter = MessageFilter {
+        error_code: code("63016"),
+        ..MessageFilter::default()
+    };
+    let count = async || listed(&*stores.other, &filter, 10).await.len();
+    assert_eq!(count().await, 0);
+    let refused = stores.one.apply_statistics(Some(LogPosition(1)), &step);
+    assert!(!refused.await.expect("the store is available"));
+    assert_eq!(count().await, 0);
+    let applied = stores.one.apply_statistics(None, &step).await;
+    assert!(applied.expect("the store is available"));
+    assert_eq!(count().await, 1);
+    let earlier = report("SM1").status("sent").at(10).build();
+    record(&*stores.one, &[earlier]).await;
+    assert_eq!(count().await, 0);
+    let stored = stores.one.message(&key("SM1")).await;
+    let stored = stored.expect("it can be read").expect("it is stored");
+    let added = stores.one.list_problems(&entries(&[stored.message])).await;
+    added.expect("the store is available");
+    assert_eq!(count().await, 1);
+}
+
+pub async fn problem_is_removed_with_its_message(stores: Counted) {
+    let failed = report("SM1").status("failed").error("63016").at(1).build();
+    record(&*stores.one, std::slice::from_ref(&failed)).await;
+    let page = stores
+        .one
+        .messages(&MessageFilter::default(), None, PageSize::MAX);
+    let problems = entries(&page.await.expect("a page can be read").items);
+    let add = async || {
+        let added = stores.one.list_problems(&problems).await;
+        added.expect("the store is available");
+    };
+    add().await;
+    let budget = NonZeroU32::new(100).expect("a budget");
+    let pruned = stores.one.prune_reports(time(5 * DAY), budget).await;
+    assert!(pruned.expect("the store is available").done);
+    let keep = RetentionDays::new(1).expect("a day");
+    for _ in 0..3 {
+        let pruned = stores.one.prune_messages(time(9 * DAY), keep, budget).await;
+        pruned.expect("the store is available");
+    }
+    let stored = stores.one.message(&key("SM1")).await;
+    assert_eq!(stored.expect("it can be read"), None);
+    // An entry of a message that is gone is not made.
+    add().await;
+    let filter = MessageFilter {
+        error_code: code("63016"),
+        ..MessageFilter::default()
+    };
+    record(&*stores.one, &[failed]).await;
+    assert_eq!(listed(&*stores.other, &filter, 10).await, []);
+}
