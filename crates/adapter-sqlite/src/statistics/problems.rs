@@ -1,7 +1,7 @@
 //! The list of messages that failed.
 
-use domain::DeliveryStatus;
 use domain::page::{MessageCursor, MessageFilter, PageSize};
+use domain::{DeliveryStatus, ErrorCode};
 use ports::statistics::ProblemMessage;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -47,7 +47,7 @@ pub(super) async fn list_problems(
             json::hex(&problem.key.sid.to_compact()),
             problem.first_reported_at.unix_micros(),
             problem.cell.status.map(DeliveryStatus::rank),
-            problem.error_code.as_ref().map(|code| code.as_str()),
+            problem.error_code.as_ref().map(ErrorCode::as_str),
             problem.cell.contradicted,
         )
     }));

@@ -90,18 +90,17 @@ impl StatisticsReader {
     }
 
     async fn try_step(&self, state: &mut State) -> Result<Progress, StoreError> {
-        let started_at = match state.started_at {
-            Some(position) => position,
-            None => {
-                let days = MakeDays {
-                    store: &*self.store,
-                    calendar: &*self.calendar,
-                };
-                if !days.run().await? {
-                    return Ok(Progress::LeftToAnother);
-                }
-                *state.started_at.insert(self.log.head().await?)
+        let started_at = if let Some(position) = state.started_at {
+            position
+        } else {
+            let days = MakeDays {
+                store: &*self.store,
+                calendar: &*self.calendar,
+            };
+            if !days.run().await? {
+                return Ok(Progress::LeftToAnother);
             }
+            *state.started_at.insert(self.log.head().await?)
         };
         let from = if let Some(position) = state.position {
             Some(position)

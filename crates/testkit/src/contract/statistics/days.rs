@@ -78,8 +78,8 @@ pub async fn day_is_made_from_its_quarters(stores: Counted) {
     };
     let first = of_zone("Europe/Berlin", Some(100));
     assert!(change(&*stores.one, None, &first, None).await);
-    let stored = stores.other.statistics_days().await;
-    assert_eq!(stored.expect("it can be read"), Some(first.clone()));
+    let found = stores.other.statistics_days().await;
+    assert_eq!(found.expect("it can be read"), Some(first.clone()));
     let second = of_zone("Europe/Berlin", Some(200));
     // Neither of these is what is stored.
     assert!(!change(&*stores.one, None, &second, Some(made)).await);

@@ -14,8 +14,8 @@ use crate::contract::reports::record;
 
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
-fn code(text: &str) -> Option<ErrorCode> {
-    Some(ErrorCode::parse(text).expect("a code"))
+fn code(text: &str) -> ErrorCode {
+    ErrorCode::parse(text).expect("a code")
 }
 
 /// Returns the entries of those messages that failed.
@@ -51,7 +51,7 @@ fn filters() -> Vec<MessageFilter> {
     }];
     for text in ["63016", "63024", "6301"] {
         filters.push(MessageFilter {
-            error_code: code(text),
+            error_code: Some(code(text)),
             ..none()
         });
     }
@@ -65,7 +65,7 @@ fn filters() -> Vec<MessageFilter> {
         channel: Some(channel_id("10")),
         status: Some(DeliveryStatus::Failed),
         contradicted: Some(false),
-        error_code: code("63024"),
+        error_code: Some(code("63024")),
         since: Some(time(1_002)),
         until: Some(time(1_013)),
         ..none()
@@ -100,17 +100,17 @@ pub async fn problems_are_listed_as_among_all_messages(stores: Counted) {
 pub async fn problem_is_listed_with_its_step_until_it_changes(stores: Counted) {
     let failed = report("SM1").status("failed").error("63016").at(20);
     record(&*stores.one, &[failed.build()]).await;
-    let stored = stores.one.message(&key("SM1")).await;
-    let stored = stored.expect("it can be read").expect("it is stored");
+    let found = stores.one.message(&key("SM1")).await;
+    let found = found.expect("it can be read").expect("it is stored");
     let step = StatisticsStep {
         position: LogPosition(5),
         zone: "UTC".to_owned(),
         counts: IntervalCounts::new(),
         last_arrivals: [].into(),
-        problems: entries(std::slice::from_ref(&stored.message)),
+        problems: entries(std::slice::from_ref(&found.message)),
     };
     let filter = MessageFilter {
-        error_code: code("63016"),
+        error_code: Some(code("63016")),
         ..MessageFilter::default()
     };
     let count = async || listed(&*stores.other, &filter, 10).await.len();
@@ -124,9 +124,9 @@ pub async fn problem_is_listed_with_its_step_until_it_changes(stores: Counted) {
     let earlier = report("SM1").status("sent").at(10).build();
     record(&*stores.one, &[earlier]).await;
     assert_eq!(count().await, 0);
-    let stored = stores.one.message(&key("SM1")).await;
-    let stored = stored.expect("it can be read").expect("it is stored");
-    let added = stores.one.list_problems(&entries(&[stored.message])).await;
+    let found = stores.one.message(&key("SM1")).await;
+    let found = found.expect("it can be read").expect("it is stored");
+    let added = stores.one.list_problems(&entries(&[found.message])).await;
     added.expect("the store is available");
     assert_eq!(count().await, 1);
 }
@@ -134,9 +134,8 @@ pub async fn problem_is_listed_with_its_step_until_it_changes(stores: Counted) {
 pub async fn problem_is_removed_with_its_message(stores: Counted) {
     let failed = report("SM1").status("failed").error("63016").at(1).build();
     record(&*stores.one, std::slice::from_ref(&failed)).await;
-    let page = stores
-        .one
-        .messages(&MessageFilter::default(), None, PageSize::MAX);
+    let all = MessageFilter::default();
+    let page = stores.one.messages(&all, None, PageSize::MAX);
     let problems = entries(&page.await.expect("a page can be read").items);
     let add = async || {
         let added = stores.one.list_problems(&problems).await;
@@ -151,12 +150,12 @@ pub async fn problem_is_removed_with_its_message(stores: Counted) {
         let pruned = stores.one.prune_messages(time(9 * DAY), keep, budget).await;
         pruned.expect("the store is available");
     }
-    let stored = stores.one.message(&key("SM1")).await;
-    assert_eq!(stored.expect("it can be read"), None);
+    let found = stores.one.message(&key("SM1")).await;
+    assert_eq!(found.expect("it can be read"), None);
     // An entry of a message that is gone is not made.
     add().await;
     let filter = MessageFilter {
-        error_code: code("63016"),
+        error_code: Some(code("63016")),
         ..MessageFilter::default()
     };
     record(&*stores.one, &[failed]).await;
