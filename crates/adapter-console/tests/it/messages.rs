@@ -59,6 +59,7 @@ async fn list_tells_nothing_yet_from_no_match() {
 #[tokio::test]
 async fn list_filters_by_status_code_and_channel() {
     let site = with_messages().await;
+    site.count().await;
     let admin = site.admin().await;
     let has = async |query: &str| {
         let page = admin
@@ -231,6 +232,7 @@ async fn csv_has_the_same_filter_is_masked_and_calculates_nothing() {
         .at(NOW)
         .build()])
         .await;
+    site.count().await;
     let admin = site.admin().await;
     let answer = admin.get("/console/messages.csv?status=failed").await;
     assert_eq!(

@@ -12,13 +12,6 @@ use crate::site::{self, Site};
 const NOW: i64 = 1_795_370_777_000_000;
 const HOUR: i64 = 3_600_000_000;
 
-/// Counts what was reported so far.
-async fn count(site: &Site) {
-    let store: Arc<dyn Store> = Arc::new(site.store.clone());
-    let reader = StatisticsReader::new(store.clone(), store, Arc::new(UtcDays));
-    reader.step().await.unwrap();
-}
-
 async fn with_messages() -> Site {
     let site = site::local().await;
     site.add_channel(&channel(CHANNEL).name("Service desk").build())
@@ -42,7 +35,7 @@ async fn with_messages() -> Site {
         report("SM4").status("sent").at(NOW - 1_000_000).build(),
     ])
     .await;
-    count(&site).await;
+    site.count().await;
     site
 }
 

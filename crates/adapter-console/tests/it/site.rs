@@ -227,6 +227,13 @@ impl Site {
         self.store.count_calls(&counted).await.unwrap();
     }
 
+    /// Counts what was reported so far.
+    pub(crate) async fn count(&self) {
+        let store: Arc<dyn Store> = Arc::new(self.store.clone());
+        let reader = StatisticsReader::new(store.clone(), store, Arc::new(UtcDays));
+        reader.step().await.unwrap();
+    }
+
     /// Counts requests without credentials to a channel in the quarter of an hour of a time.
     pub(crate) async fn count_challenges(&self, id: &str, requests: i64, at: i64) {
         let mut counts = Counts::default();

@@ -1,9 +1,12 @@
 //! The API of messages and rejections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::builders::twilio_sid;
+use testkit::clock::UtcDays;
+use usecases::StatisticsReader;
 
 use crate::client::Request;
 use crate::fixture::{Running, on_memory};
@@ -160,7 +163,7 @@ async fn messages_are_listed_page_by_page() {
 
 #[tokio::test]
 async fn messages_are_filtered() {
-    let (running, _) = on_memory().await;
+    let (running, store) = on_memory().await;
     let first = running.add_channel("1", json!({})).await;
     let second = running.add_channel("2", json!({})).await;
     let mut failed = fields("SM-failed", "failed").to_vec();
@@ -171,6 +174,9 @@ async fn messages_are_filtered() {
     let mut elsewhere = fields("SM-elsewhere", "read");
     elsewhere[2].1 = "whatsapp:US.13491208655302741918";
     report(&running, &second, &elsewhere).await;
+    let store = Arc::new(store);
+    let reader = StatisticsReader::new(store.clone(), store, Arc::new(UtcDays));
+    reader.step().await.unwrap();
 
     for (query, found) in [
         ("", vec!["SM-elsewhere", "SM-both", "SM-failed"]),

@@ -142,6 +142,9 @@ pub async fn problem_is_removed_with_its_message(stores: Counted) {
         added.expect("the store is available");
     };
     add().await;
+    // Retention removes only reports that others follow.
+    let later = report("SM2").status("sent").at(8 * DAY).build();
+    record(&*stores.one, &[later]).await;
     let budget = NonZeroU32::new(100).expect("a budget");
     let pruned = stores.one.prune_reports(time(5 * DAY), budget).await;
     assert!(pruned.expect("the store is available").done);
