@@ -1,11 +1,6 @@
 //! The overview.
 
-use std::sync::Arc;
-
-use ports::Store;
 use testkit::builders::{CHANNEL, channel, report};
-use testkit::clock::UtcDays;
-use usecases::StatisticsReader;
 
 use crate::site::{self, Site};
 

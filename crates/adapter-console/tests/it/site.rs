@@ -230,7 +230,7 @@ impl Site {
     /// Counts what was reported so far.
     pub(crate) async fn count(&self) {
         let store: Arc<dyn Store> = Arc::new(self.store.clone());
-        let reader = StatisticsReader::new(store.clone(), store, Arc::new(UtcDays));
+        let reader = usecases::StatisticsReader::new(store.clone(), store, Arc::new(UtcDays));
         reader.step().await.unwrap();
     }
 
