@@ -58,7 +58,7 @@ const PAGES: &[&str] = &[
     "/console/messages?status=failed",
     "/console/messages?code=63016",
     "/console/messages?code=63024",
-    "/console/messages?contradicted=true",
+    "/console/messages?contradicted=1",
     "/console/messages/{channel}/{sid}",
     "/console/rejections",
     "/console/subscriptions",

@@ -271,7 +271,7 @@ mod tests {
             assert!(half.contains(&row), "{row:?} in {half:?}");
         }
         let sqlite = selected("receiver on SQLite");
-        assert!(!sqlite.contains(&PEAK) && sqlite.len() == 8, "{sqlite:?}");
+        assert!(!sqlite.contains(&PEAK) && sqlite.len() == 10, "{sqlite:?}");
         assert!(selected("no such row").is_empty());
         assert_eq!(selected("events").len(), 12);
         assert_eq!(selected("reports").len() + 12, rows().len());

@@ -20,7 +20,11 @@ async fn record(store: &dyn CountedStore, sid: &str, status: &str, at: i64) {
 
 /// Reads all changes, `limit` at a time. Waits until there are at least `expected`: a report may
 /// be readable a moment after it was recorded.
-async fn changes(store: &dyn CountedStore, limit: u16, expected: usize) -> Vec<StatusChange> {
+pub(super) async fn changes(
+    store: &dyn CountedStore,
+    limit: u16,
+    expected: usize,
+) -> Vec<StatusChange> {
     let limit = NonZeroU16::new(limit).expect("a limit");
     let mut all = Vec::new();
     let mut after = None;
@@ -77,7 +81,7 @@ pub async fn duplicates_are_no_changes(stores: Counted) {
 
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
-async fn prune_before(store: &dyn CountedStore, before: i64) {
+pub(super) async fn prune_before(store: &dyn CountedStore, before: i64) {
     let budget = NonZeroU32::new(100).expect("a budget");
     for _ in 0..100 {
         let pruned = store.prune_reports(time(before), budget).await;

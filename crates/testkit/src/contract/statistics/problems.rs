@@ -7,6 +7,7 @@ use domain::statistics::MessageSummary;
 use domain::{DeliveryStatus, ErrorCode, LogPosition, Message, RetentionDays};
 use ports::statistics::{IntervalCounts, ProblemMessage, StatisticsStep};
 
+use super::changes::{changes, prune_before};
 use super::{Counted, CountedStore};
 use crate::builders::{channel_id, key, report, time};
 use crate::contract::reports::listing::recorded_traffic;
@@ -145,9 +146,9 @@ pub async fn problem_is_removed_with_its_message(stores: Counted) {
     // Retention removes only reports that others follow.
     let later = report("SM2").status("sent").at(8 * DAY).build();
     record(&*stores.one, &[later]).await;
+    changes(&*stores.one, 100, 2).await;
+    prune_before(&*stores.one, 5 * DAY).await;
     let budget = NonZeroU32::new(100).expect("a budget");
-    let pruned = stores.one.prune_reports(time(5 * DAY), budget).await;
-    assert!(pruned.expect("the store is available").done);
     let keep = RetentionDays::new(1).expect("a day");
     for _ in 0..3 {
         let pruned = stores.one.prune_messages(time(9 * DAY), keep, budget).await;

@@ -6,11 +6,12 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::statistics::{Interval, MessageSummary, StatusChange};
-use domain::{ChannelId, DeliveryStatus, LogPosition, MessageKey, Timestamp};
+use domain::{ChannelId, DeliveryStatus, LogPosition, Message, MessageKey, Timestamp};
 use ports::statistics::{
-    ChangePage, CountedBatch, IntervalCounts, LogBegins, StatisticsRange, StatisticsRow,
-    StatisticsStep,
+    ChangePage, CountedBatch, IntervalCounts, LogBegins, MadeDay, ProblemMessage, StatisticsDays,
+    StatisticsRange, StatisticsRow, StatisticsStep,
 };
 use ports::{Statistics, StoreError};
 use testkit::builders::{key, time};
@@ -92,6 +93,26 @@ impl Statistics for ScriptedLog {
         self.store.statistics_position().await
     }
 
+    async fn statistics_days(&self) -> Result<Option<StatisticsDays>, StoreError> {
+        self.store.statistics_days().await
+    }
+
+    async fn change_days(
+        &self,
+        from: Option<&StatisticsDays>,
+        to: &StatisticsDays,
+        made: Option<&MadeDay>,
+    ) -> Result<bool, StoreError> {
+        self.store.change_days(from, to, made).await
+    }
+
+    async fn interval_bounds(
+        &self,
+        interval: Interval,
+    ) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
+        self.store.interval_bounds(interval).await
+    }
+
     async fn apply_statistics(
         &self,
         from: Option<LogPosition>,
@@ -106,6 +127,19 @@ impl Statistics for ScriptedLog {
 
     async fn add_batch(&self, batch: &CountedBatch) -> Result<bool, StoreError> {
         self.store.add_batch(batch).await
+    }
+
+    async fn list_problems(&self, problems: &[ProblemMessage]) -> Result<(), StoreError> {
+        self.store.list_problems(problems).await
+    }
+
+    async fn problem_messages(
+        &self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        self.store.problem_messages(filter, after, size).await
     }
 
     async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError> {
