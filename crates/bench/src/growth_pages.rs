@@ -161,11 +161,13 @@ async fn spread_over_a_year(database: &Database<'_>, messages: u64) -> Result<()
     let mut connection = PgConnection::connect(&database.url()).await?;
     connection.execute("set synchronous_commit = off").await?;
     let failed = DeliveryStatus::Failed.rank();
-    // Each message got `report_ids` in the order of its number.
+    // Each message got `report_ids` in the order of its number, but the copied one has later ones.
     let spread = format!(
         "with numbered as (
-             select ctid as place, (report_ids[1] - min(report_ids[1]) over ()) / {REPORTS_EACH}
-                 as number
+             select ctid as place,
+                 least(
+                     (report_ids[1] - min(report_ids[1]) over ()) / {REPORTS_EACH}, {messages} - 1
+                 ) as number
              from messages
          ),
          dated as (
