@@ -7,8 +7,8 @@ use domain::statistics::{
     StatusLabel,
 };
 use domain::{
-    ChannelId, DeliveryStatus, ErrorCode, LogPosition, LoggedReport, MessageKey, ReportedStatus,
-    Timestamp,
+    ChannelId, DeliveryStatus, ErrorCode, LogPosition, LoggedReport, MessageKey, RejectionReason,
+    ReportedStatus, Timestamp,
 };
 use ports::StoreError;
 use ports::error::Source;
@@ -296,18 +296,31 @@ fn cell(name: &str) -> Result<MessageCell, Source> {
     })
 }
 
+/// Prefix of the requests whose report was rejected.
+const REJECTED: &str = "rejected:";
+
 fn request_name(outcome: RequestOutcome) -> String {
     match outcome {
         RequestOutcome::Authenticated => "authenticated".to_owned(),
         RequestOutcome::Challenged => "challenged".to_owned(),
         RequestOutcome::Refused => "refused".to_owned(),
-        RequestOutcome::Rejected(reason) => format!("rejected:{}", reason.as_str()),
+        RequestOutcome::Rejected(reason) => format!("{REJECTED}{}", reason.as_str()),
     }
 }
 
 fn request(name: &str) -> Result<RequestOutcome, Source> {
-    let mut outcomes = RequestOutcome::ALL.into_iter();
-    let outcome = outcomes.find(|outcome| request_name(*outcome) == name);
+    let outcome = match name.strip_prefix(REJECTED) {
+        Some(reason) => RejectionReason::ALL
+            .into_iter()
+            .find(|known| known.as_str() == reason)
+            .map(RequestOutcome::Rejected),
+        None => match name {
+            "authenticated" => Some(RequestOutcome::Authenticated),
+            "challenged" => Some(RequestOutcome::Challenged),
+            "refused" => Some(RequestOutcome::Refused),
+            _ => None,
+        },
+    };
     outcome.ok_or_else(|| "unknown outcome of requests".into())
 }
 

@@ -100,27 +100,12 @@ impl ReadStatistics {
     /// and by days of the calendar otherwise. The first interval is the one that `query.from` lies
     /// in.
     pub async fn read(&self, query: &StatisticsQuery) -> Result<StatisticsReport, StoreError> {
-        let length = query.until.unix_micros() - query.from.unix_micros();
-        let (interval, from) = if length <= MAX_QUARTERS_MICROS {
-            (
-                Interval::QuarterHour,
-                domain::statistics::quarter_hour(query.from),
-            )
-        } else {
-            (Interval::Day, self.calendar.day_start(query.from))
-        };
-        let range = StatisticsRange {
-            interval,
-            from,
-            until: query.until,
-            channel: query.channel.clone(),
-        };
+        let range = self.range(query);
+        let (interval, from) = (range.interval, range.from);
         let rows = self.store.read_statistics(&range).await?;
         let mut intervals = BTreeMap::<Timestamp, Counts>::new();
         let mut channels = BTreeMap::<ChannelId, CountedChannel>::new();
-        let mut total = Counts::default();
         for row in rows {
-            total.add(&row.counts, 1);
             intervals.entry(row.start).or_default().add(&row.counts, 1);
             let counted = channels
                 .entry(row.channel.clone())
@@ -138,6 +123,10 @@ impl ReadStatistics {
                 .reports
                 .insert(row.start, row.counts.total_reports());
         }
+        let mut total = Counts::default();
+        for counts in intervals.values() {
+            total.add(counts, 1);
+        }
         Ok(StatisticsReport {
             interval,
             from,
@@ -148,6 +137,33 @@ impl ReadStatistics {
             lag_seconds: self.lag_seconds().await?,
             days_since: self.days_since(interval, from).await?,
         })
+    }
+
+    /// Returns all counts of a time together.
+    pub async fn read_total(&self, query: &StatisticsQuery) -> Result<Counts, StoreError> {
+        let mut total = Counts::default();
+        for row in self.store.read_statistics(&self.range(query)).await? {
+            total.add(&row.counts, 1);
+        }
+        Ok(total)
+    }
+
+    fn range(&self, query: &StatisticsQuery) -> StatisticsRange {
+        let length = query.until.unix_micros() - query.from.unix_micros();
+        let (interval, from) = if length <= MAX_QUARTERS_MICROS {
+            (
+                Interval::QuarterHour,
+                domain::statistics::quarter_hour(query.from),
+            )
+        } else {
+            (Interval::Day, self.calendar.day_start(query.from))
+        };
+        StatisticsRange {
+            interval,
+            from,
+            until: query.until,
+            channel: query.channel.clone(),
+        }
     }
 
     /// Returns since when the days are those of the present time zone, if some after `from` are not.

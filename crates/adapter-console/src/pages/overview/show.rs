@@ -72,15 +72,16 @@ struct OverviewPage {
 pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpResponse, PageError> {
     let selection = Selection::parse(&visit.query, &visit.times)?;
     let statistics = &console.state.statistics;
-    let report = console.run(statistics.read(&selection.query)).await?;
-    let before = console.run(statistics.read(&selection.before)).await?;
+    let report = statistics.read(&selection.query);
+    let before = statistics.read_total(&selection.before);
+    let (report, before) = tokio::try_join!(console.run(report), console.run(before))?;
     let channels = console.channels().await?;
     let attention = attention::attention(&console, &visit, &channels).await?;
     let total = &report.total;
     let lag = report.lag_seconds.filter(|lag| *lag > SMALL_LAG_SECONDS);
     let query = &visit.query;
     let (from, until) = (selection.query.from, selection.query.until);
-    let codes = codes::codes(&report, &before.total, integrator(&channels), &selection);
+    let codes = codes::codes(&report, &before, integrator(&channels), &selection);
     let codes = codes::with_newest(&console, &visit, &selection, codes).await;
     let template = OverviewPage {
         ranges: ranges(query, selection.range),
@@ -101,7 +102,7 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
             .filter_map(|name| Some((name, query.get(name)?.to_owned())))
             .collect(),
         channels: channel_choices(&channels, selection.query.channel.as_ref()),
-        funnel: funnel::funnel(total, &before.total, &selection),
+        funnel: funnel::funnel(total, &before, &selection),
         reports: reports::reports(&report, &visit.times),
         series: SERIES,
         durations: MEASURED
