@@ -55,19 +55,36 @@ create index problem_messages_code_idx
 create index problem_messages_contradicted_idx
     on problem_messages (reported_at, channel_id, sid) where contradicted;
 
+-- Which messages a recipient has, by a keyed hash of its address. Entries are only added, by the
+-- reader when it counts the first report of a message, and removed with their message.
+create table message_recipients (
+    recipient_hash bigint not null, -- domain's RecipientHash
+    channel_id     text collate "C" not null,
+    sid            bytea not null,
+    -- Search by recipient.
+    constraint message_recipients_recipient_hash_channel_id_sid_pkey
+        primary key (recipient_hash, channel_id, sid)
+);
+
+-- Removes the entries with their message, and when its recipient is erased.
+create index message_recipients_channel_id_sid_idx on message_recipients (channel_id, sid);
+
 -- Removes the entries of messages that retention removes.
-create function remove_problem_messages() returns trigger language plpgsql as $$
+create function remove_listed_messages() returns trigger language plpgsql as $$
 begin
     delete from problem_messages as problem
     using removed
     where problem.channel_id = removed.channel_id and problem.sid = removed.sid;
+    delete from message_recipients as entry
+    using removed
+    where entry.channel_id = removed.channel_id and entry.sid = removed.sid;
     return null;
 end
 $$;
 
-create trigger messages_remove_problems after delete on messages
+create trigger messages_remove_listed after delete on messages
     referencing old table as removed
-    for each statement execute function remove_problem_messages();
+    for each statement execute function remove_listed_messages();
 
 -- Up to where the log is counted. Every change of `statistics` locks this row first: of several
 -- readers that start a step from the same position, one applies it.

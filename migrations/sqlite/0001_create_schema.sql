@@ -350,8 +350,9 @@ create table channel_scans (
 -- Erasures of recipients: that it was done, not for whom. Few rows.
 --
 -- The erased tables have no mark of their own: an erased recipient is the word of domain's
--- Address::erased. There is no index on recipients either, which would be written at a random
--- place with every new message; an erasure is rare and scans everything instead.
+-- Address::erased. There is no index on them either, which would be written at a random place
+-- with every new message. `message_recipients` does not know of the fields of reports. An erasure is
+-- rare and scans everything instead.
 create table erasures (
     id                       blob not null,
     requested_at             integer not null,

@@ -38,9 +38,19 @@ create index problem_messages_code_idx
 create index problem_messages_contradicted_idx
     on problem_messages (reported_at, channel_id, sid) where contradicted;
 
-create trigger messages_remove_problems after delete on messages
+create table message_recipients (
+    recipient_hash integer not null,
+    channel_id     text not null,
+    sid            blob not null,
+    primary key (recipient_hash, channel_id, sid)
+) strict, without rowid;
+
+create index message_recipients_channel_id_sid_idx on message_recipients (channel_id, sid);
+
+create trigger messages_remove_listed after delete on messages
 begin
     delete from problem_messages where channel_id = old.channel_id and sid = old.sid;
+    delete from message_recipients where channel_id = old.channel_id and sid = old.sid;
 end;
 
 -- Up to where the log is counted.

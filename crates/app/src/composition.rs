@@ -319,13 +319,15 @@ pub fn prune(stores: &Stores, settings: &Settings, holds: Arc<RetentionHolds>) -
     )
 }
 
-/// Returns the background tasks that create partitions, remove expired data and erase recipients.
+/// Returns the background tasks that create partitions, remove expired data, erase recipients and
+/// count statistics.
 /// `holds` tells which kinds of data retention holds back.
 pub fn clearing_up(
     stores: &Stores,
     settings: &Settings,
     log: &Arc<LogTailCache>,
     holds: &Arc<RetentionHolds>,
+    secret: &ServerSecret,
 ) -> Result<Vec<BackgroundTask>> {
     let erase = erase_recipient(stores).invalidating(Arc::clone(log));
     let prune = Arc::new(prune(stores, settings, Arc::clone(holds)));
@@ -345,7 +347,7 @@ pub fn clearing_up(
     let mut workers = vec![
         partitions,
         erasing(Arc::new(erase)),
-        statistics::task(&stores.store(), settings)?,
+        statistics::task(&stores.store(), settings, secret)?,
         pruning_sessions(stores),
     ];
     workers.extend(RetentionKind::ALL.map(|kind| pruning(kind, Arc::clone(&prune))));

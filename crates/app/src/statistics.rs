@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use domain::crypto::ServerSecret;
 use ports::Store;
 use usecases::statistics::{CountRequests, Progress, RebuildStatistics};
 use usecases::{ChannelDirectory, ReadStatistics, StatisticsReader};
@@ -14,23 +15,33 @@ use crate::low_priority::LowPriorityThread;
 use crate::system::System;
 
 /// Returns the use case that makes the statistics anew.
-pub fn rebuild(store: &Arc<dyn Store>, settings: &Settings) -> RebuildStatistics {
+pub fn rebuild(
+    store: &Arc<dyn Store>,
+    settings: &Settings,
+    secret: &ServerSecret,
+) -> RebuildStatistics {
     let calendar = settings.statistics.time_zone.clone();
     RebuildStatistics::new(
         Arc::clone(store) as _,
         Arc::clone(store) as _,
         Arc::clone(store) as _,
         Arc::new(calendar),
+        secret.clone(),
     )
 }
 
 /// Returns the use case that keeps the statistics current.
-pub fn reader(store: &Arc<dyn Store>, settings: &Settings) -> StatisticsReader {
+pub fn reader(
+    store: &Arc<dyn Store>,
+    settings: &Settings,
+    secret: &ServerSecret,
+) -> StatisticsReader {
     let calendar = settings.statistics.time_zone.clone();
     StatisticsReader::new(
         Arc::clone(store) as _,
         Arc::clone(store) as _,
         Arc::new(calendar),
+        secret.clone(),
     )
 }
 
@@ -72,10 +83,14 @@ pub fn requests_task(requests: Arc<CountRequests>) -> BackgroundTask {
 }
 
 /// Returns the task that keeps the statistics current, on a thread of its own.
-pub fn task(store: &Arc<dyn Store>, settings: &Settings) -> Result<BackgroundTask> {
+pub fn task(
+    store: &Arc<dyn Store>,
+    settings: &Settings,
+    secret: &ServerSecret,
+) -> Result<BackgroundTask> {
     let thread = LowPriorityThread::start("statistics");
     let thread = Arc::new(thread.context("cannot start the thread of statistics")?);
-    let reader = Arc::new(reader(store, settings));
+    let reader = Arc::new(reader(store, settings, secret));
     let step = move || {
         let (thread, reader) = (Arc::clone(&thread), Arc::clone(&reader));
         async move { thread.run(count(reader)).await? }

@@ -1,23 +1,27 @@
 //! How long the console's pages take, and how large they are, when many messages are stored.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use adapter_postgres::{Options, PostgresStore};
 use anyhow::{Context as _, Result, ensure};
+use domain::crypto::ServerSecret;
 use domain::statistics::{
     Counts, Interval, MessageCell, QUARTER_HOUR_MICROS, RequestOutcome, StatusLabel,
 };
-use domain::{ChannelId, DeliveryStatus, ErrorCode, Timestamp};
+use domain::{ChannelId, DeliveryStatus, ErrorCode, Recipient, Timestamp};
 use ports::Statistics as _;
 use ports::statistics::IntervalCounts;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use testkit::clock::FixedClock;
+use usecases::RecipientLinks;
 
 use crate::database::Database;
 use crate::measure::Bench;
 use crate::receiver::Receiver;
 use crate::stored::{self, REPORTS_EACH};
 use crate::table::{count, number};
-use crate::{CHANNEL, http};
+use crate::{CHANNEL, SECRET_KEY, http};
 
 /// No page may take longer, in milliseconds.
 const PAGE_MS_MAX: f64 = 200.0;
@@ -41,7 +45,7 @@ const INTERVALS_PER_BATCH: usize = 200;
 /// Of so many messages, one failed.
 const FAILED_EACH: u64 = 20;
 
-/// The pages; `{channel}` and `{sid}` stand for the channel and an old message.
+/// The pages; `{channel}`, `{sid}` and `{to}` stand for the channel, an old message and a recipient.
 const PAGES: &[&str] = &[
     "/console/",
     "/console/?range=1h",
@@ -59,6 +63,7 @@ const PAGES: &[&str] = &[
     "/console/messages?code=63016",
     "/console/messages?code=63024",
     "/console/messages?contradicted=1",
+    "/console/messages?range=all&to={to}",
     "/console/messages/{channel}/{sid}",
     "/console/rejections",
     "/console/subscriptions",
@@ -70,6 +75,9 @@ const PAGES: &[&str] = &[
     "/console/erasures",
     "/console/about",
 ];
+
+/// The recipient of one message; all others have another one.
+const RECIPIENT: &str = "whatsapp:+4915123456789";
 
 /// What a page took.
 #[derive(Debug)]
@@ -87,6 +95,7 @@ pub fn run(bench: &Bench, messages: u64, progress: impl Fn(&str)) -> Result<Vec<
     stored::fill(&database, messages)?;
     let running = bench.postgres.runtime.block_on(async {
         spread_over_a_year(&database, messages).await?;
+        list_recipients(&database).await?;
         progress("storing statistics");
         store_statistics(&database).await
     });
@@ -94,8 +103,16 @@ pub fn run(bench: &Bench, messages: u64, progress: impl Fn(&str)) -> Result<Vec<
     progress(&format!("stored in {:.0} s", began.elapsed().as_secs_f64()));
     let mut receiver = bench.receiver_on(Some(&database), true, &[])?;
     let sid = traffic::stream::stored_message(messages / 2).to_string();
+    let links = RecipientLinks::new(
+        ServerSecret::parse(SECRET_KEY)?,
+        Arc::new(FixedClock::default()),
+    );
+    let to = links.seal(&Recipient::parse(RECIPIENT)?);
     let costs = PAGES.iter().map(|page| {
-        let path = page.replace("{channel}", CHANNEL).replace("{sid}", &sid);
+        let path = page
+            .replace("{channel}", CHANNEL)
+            .replace("{sid}", &sid)
+            .replace("{to}", &to);
         let cost = cost(&receiver, path)?;
         progress(&format!("{}: {:.0} ms", cost.path, cost.slowest_ms));
         Ok(cost)
@@ -199,6 +216,35 @@ async fn spread_over_a_year(database: &Database<'_>, messages: u64) -> Result<()
         "update statistics_position set position = (select max(id) from reports), zone = 'UTC'"
             .to_owned(),
         "vacuum (analyze) messages, problem_messages".to_owned(),
+    ] {
+        connection.execute(AssertSqlSafe(statement)).await?;
+    }
+    connection.close().await?;
+    Ok(())
+}
+
+/// Lists the recipients of all messages, and gives one message another recipient.
+async fn list_recipients(database: &Database<'_>) -> Result<()> {
+    let mut connection = PgConnection::connect(&database.url()).await?;
+    connection.execute("set synchronous_commit = off").await?;
+    let recipient = Recipient::parse(RECIPIENT)?;
+    let hash = ServerSecret::parse(SECRET_KEY)?
+        .recipient_hash(&recipient)
+        .0;
+    for statement in [
+        format!(
+            "update messages set recipient = '{RECIPIENT}'
+             where first_reported_at = (select min(first_reported_at) from messages)"
+        ),
+        format!(
+            "insert into message_recipients (recipient_hash, channel_id, sid)
+             select
+                 case when recipient = '{RECIPIENT}' then {hash}
+                     else hashtextextended(encode(sid, 'hex'), 0) end,
+                 channel_id, sid
+             from messages"
+        ),
+        "vacuum (analyze) message_recipients".to_owned(),
     ] {
         connection.execute(AssertSqlSafe(statement)).await?;
     }

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use async_trait::async_trait;
+use domain::crypto::{RecipientHash, ServerSecret};
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::statistics::{Counts, Interval, MessageCell, MessageSummary, StatusChange};
-use domain::{ChannelId, ErrorCode, LogPosition, Message, MessageKey, Timestamp};
+use domain::{
+    Address, ChannelId, ErrorCode, LogPosition, Message, MessageKey, Recipient, Timestamp,
+};
 use uuid::Uuid;
 
 use crate::StoreError;
@@ -66,7 +69,8 @@ pub trait Statistics: Send + Sync {
         interval: Interval,
     ) -> Result<Option<(Timestamp, Timestamp)>, StoreError>;
 
-    /// Adds a step to the counts, replaces the last arrivals of its channels, lists its problems and
+    /// Adds a step to the counts, replaces the last arrivals of its channels, lists its problems and its
+    /// recipients, and
     /// moves the position from `from` to `step.position`, all or nothing. Returns `false` and changes nothing if the position is not `from`, because another process
     /// has applied a step, or if days of another time zone are counted, or days are being made.
     async fn apply_statistics(
@@ -95,6 +99,22 @@ pub trait Statistics: Send + Sync {
     /// entry was made may be missing. The entry of a message is removed with it.
     async fn problem_messages(
         &self,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError>;
+
+    /// Adds messages to the index of recipients. An entry that exists stays; one of a message that is
+    /// not stored, or whose recipient is erased, is left out.
+    async fn list_recipients(&self, entries: &[RecipientEntry]) -> Result<(), StoreError>;
+
+    /// Returns one page of the messages that `filter` selects, the newest first, like
+    /// [`ReportStore::messages`](crate::ReportStore::messages), and reads only those that are listed
+    /// with `hash`. If `filter` selects by recipient, it decides about those that share the hash.
+    /// The entries of a message are removed with it, and when its recipient is erased.
+    async fn messages_to(
+        &self,
+        hash: RecipientHash,
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
@@ -197,6 +217,29 @@ pub struct StatisticsStep {
     pub last_arrivals: BTreeMap<ChannelId, Timestamp>,
     /// The messages of this part that failed, as they are after it.
     pub problems: Vec<ProblemMessage>,
+    /// The recipients of the messages that begin in this part.
+    pub recipients: Vec<RecipientEntry>,
+}
+
+/// An entry of the index of recipients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecipientEntry {
+    /// The message.
+    pub key: MessageKey,
+    /// The hash of its recipient.
+    pub hash: RecipientHash,
+}
+
+impl RecipientEntry {
+    /// Returns the entry of a message; `None` if its recipient is erased, or cannot be searched for.
+    #[must_use]
+    pub fn of(key: &MessageKey, recipient: &Address, secret: &ServerSecret) -> Option<Self> {
+        let recipient = Recipient::parse(recipient.reveal()).ok()?;
+        Some(Self {
+            key: key.clone(),
+            hash: secret.recipient_hash(&recipient),
+        })
+    }
 }
 
 /// An entry of the list of problems: a message that failed, which its other reports may contradict.

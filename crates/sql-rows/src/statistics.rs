@@ -7,8 +7,8 @@ use domain::statistics::{
     StatusLabel,
 };
 use domain::{
-    ChannelId, DeliveryStatus, ErrorCode, LogPosition, LoggedReport, MessageKey, RejectionReason,
-    ReportedStatus, Timestamp,
+    Address, ChannelId, DeliveryStatus, ErrorCode, LogPosition, LoggedReport, MessageKey,
+    RejectionReason, ReportedStatus, Timestamp,
 };
 use ports::StoreError;
 use ports::error::Source;
@@ -42,6 +42,7 @@ pub struct ChangeRow<T> {
     pub sid: Vec<u8>,
     pub revision: i64,
     pub arrived_at: T,
+    pub recipient: String,
     pub status: String,
     pub error_code: Option<String>,
 }
@@ -56,6 +57,7 @@ impl<T: StoredTime> TryFrom<ChangeRow<T>> for StatusChange {
             key: key(&row.channel_id, &row.sid, REPORTS)?,
             revision: row.revision,
             arrived_at: time(row.arrived_at, REPORTS, "arrived_at")?,
+            recipient: Address::parse(&row.recipient).map_err(corrupt(REPORTS, "recipient"))?,
             status: ReportedStatus::parse(&row.status).map_err(corrupt(REPORTS, "status"))?,
             error: error.map_err(corrupt(REPORTS, "error_code"))?,
         })

@@ -103,6 +103,7 @@ async fn long_list_has_pages_without_gaps_or_repetitions() {
 #[tokio::test]
 async fn search_never_puts_a_number_into_a_url() {
     let site = with_messages().await;
+    site.count().await;
     let admin = site.admin().await;
     let found = admin
         .post("/console/messages/search", &[("q", "+1 (555) 010-0002")])

@@ -161,7 +161,11 @@ fn state(
         })),
         directory: directory.clone(),
         views: Arc::new(SavedViews::new(store.clone(), clock.clone())),
-        list: Arc::new(ListMessages::new(store.clone(), store.clone())),
+        list: Arc::new(ListMessages::new(
+            store.clone(),
+            store.clone(),
+            server_secret(),
+        )),
         show: Arc::new(ShowMessage::new(store.clone(), store.clone())),
         recipients: Arc::new(RecipientLinks::new(server_secret(), clock.clone())),
         rejections: Arc::new(ListRejections::new(store.clone())),
@@ -230,7 +234,12 @@ impl Site {
     /// Counts what was reported so far.
     pub(crate) async fn count(&self) {
         let store: Arc<dyn Store> = Arc::new(self.store.clone());
-        let reader = usecases::StatisticsReader::new(store.clone(), store, Arc::new(UtcDays));
+        let reader = usecases::StatisticsReader::new(
+            store.clone(),
+            store,
+            Arc::new(UtcDays),
+            server_secret(),
+        );
         reader.step().await.unwrap();
     }
 

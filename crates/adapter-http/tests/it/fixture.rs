@@ -115,6 +115,10 @@ fn troubles(store: &Arc<dyn Store>, clock: &Arc<FixedClock>) -> Arc<ManageTroubl
     Arc::new(troubles)
 }
 
+fn list_messages(store: &Arc<dyn Store>) -> ListMessages {
+    ListMessages::new(store.clone(), store.clone(), server_secret())
+}
+
 /// Starts a service with these integrators. It runs until the runtime of the test ends.
 pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Running, MemoryStore) {
     let store = MemoryStore::new();
@@ -161,7 +165,7 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
         )),
         test_channel: Arc::new(test_channel(&shared, &directory, &clock)),
         show: Arc::new(ShowMessage::new(shared.clone(), shared.clone())),
-        list: Arc::new(ListMessages::new(shared.clone(), shared.clone())),
+        list: Arc::new(list_messages(&shared)),
         cursors: cursors(&shared, &log, &clock),
         subscriptions: Arc::new(ManageSubscriptions::new(SubscriptionDependencies {
             store: shared.clone(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::builders::twilio_sid;
+use testkit::builders::{server_secret, twilio_sid};
 use testkit::clock::UtcDays;
 use usecases::StatisticsReader;
 
@@ -175,7 +175,7 @@ async fn messages_are_filtered() {
     elsewhere[2].1 = "whatsapp:US.13491208655302741918";
     report(&running, &second, &elsewhere).await;
     let store = Arc::new(store);
-    let reader = StatisticsReader::new(store.clone(), store, Arc::new(UtcDays));
+    let reader = StatisticsReader::new(store.clone(), store, Arc::new(UtcDays), server_secret());
     reader.step().await.unwrap();
 
     for (query, found) in [

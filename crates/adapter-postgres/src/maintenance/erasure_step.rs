@@ -14,6 +14,7 @@ use crate::error::store_error;
 use crate::maintenance::delivery_retention::erase_deliveries;
 use crate::retry::StepFailure;
 use crate::rows::ErasureScan;
+use crate::statistics::recipients;
 
 /// Why a step failed.
 pub(crate) enum StepError {
@@ -246,6 +247,7 @@ impl ErasureStatements for Statements<'_> {
         if found.sids.is_empty() {
             return Ok(ErasedRows::default());
         }
+        recipients::lock(&mut *self.0).await?;
         let locked = sqlx::query!(
             "select channel_id, sid, report_ids, first_reported_at, last_reported_at
              from messages
@@ -272,6 +274,7 @@ impl ErasureStatements for Statements<'_> {
         )
         .execute(&mut *self.0)
         .await?;
+        recipients::remove(&mut *self.0, &found.channel_ids, &found.sids).await?;
         let (mut ids, mut times) = (found.report_ids, found.times);
         let mut keys: Vec<MessageKey> = Vec::with_capacity(locked.len());
         for row in locked {

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::crypto::RecipientHash;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::{Effect, Message, MessageKey, Report};
 use ports::reports::{MessageWithReports, ReportStore};
@@ -195,14 +196,48 @@ fn page_of_messages(
     after: Option<&MessageCursor>,
     size: PageSize,
 ) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new(MESSAGE_COLUMNS);
+    query.push(" from messages where true");
+    push_page(&mut query, filter, after, size);
+    query
+}
+
+/// The same for the messages that are listed with a hash.
+pub(crate) fn page_of_messages_to(
+    hash: RecipientHash,
+    filter: &MessageFilter,
+    after: Option<&MessageCursor>,
+    size: PageSize,
+) -> QueryBuilder<Postgres> {
+    // Materialized, so that the planner does not search along the order of the list.
     let mut query = QueryBuilder::new(
-        "select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
-             duplicates, seen_mask::bigint, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
-             partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at,
-             read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
-         from messages
-         where true",
+        "with found as materialized (
+             select message.*
+             from message_recipients
+             join messages as message using (channel_id, sid)
+             where recipient_hash = ",
     );
+    query
+        .push_bind(hash.0)
+        .push(") ")
+        .push(MESSAGE_COLUMNS)
+        .push(" from found where true");
+    push_page(&mut query, filter, after, size);
+    query
+}
+
+const MESSAGE_COLUMNS: &str = "
+    select channel_id, sid, recipient, sender, first_reported_at, last_reported_at, duplicates,
+        seen_mask::bigint, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
+        partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at, read_at,
+        report_ids, seen_fingerprints, error_at, error_code, error_text";
+
+fn push_page(
+    query: &mut QueryBuilder<Postgres>,
+    filter: &MessageFilter,
+    after: Option<&MessageCursor>,
+    size: PageSize,
+) {
     if let Some(channel) = &filter.channel {
         query
             .push(" and channel_id = ")
@@ -259,5 +294,4 @@ fn page_of_messages(
     query
         .push(" order by first_reported_at desc, channel_id desc, sid desc limit ")
         .push_bind(i64::from(size.get()) + 1);
-    query
 }

@@ -3,5 +3,6 @@
 mod changes;
 mod days;
 mod problems;
+pub(crate) mod recipients;
 mod store;
 mod write;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use async_trait::async_trait;
+use domain::crypto::RecipientHash;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::statistics::{Interval, MessageSummary, StatusChange};
 use domain::{ChannelId, LogPosition, Message, MessageKey, Timestamp};
 use ports::statistics::{
-    ChangePage, CountedBatch, IntervalCounts, LogBegins, MadeDay, ProblemMessage, StatisticsDays,
-    StatisticsRange, StatisticsRow, StatisticsStep,
+    ChangePage, CountedBatch, IntervalCounts, LogBegins, MadeDay, ProblemMessage, RecipientEntry,
+    StatisticsDays, StatisticsRange, StatisticsRow, StatisticsStep,
 };
 use ports::{Statistics, StoreError};
 use sql_rows::log::LogSource as _;
@@ -17,10 +18,12 @@ use sql_rows::statistics::{arrivals, change_page, days, summaries};
 use sql_rows::values::optional_time;
 
 use crate::PostgresStore;
+use crate::rows::MessageRow;
 use crate::runtime::Query as _;
 
 const STATISTICS: &str = "statistics";
 const PROBLEMS: &str = "problem_messages";
+const RECIPIENTS: &str = "message_recipients";
 const ARRIVALS: &str = "statistics_arrivals";
 const POSITION: &str = "statistics_position";
 
@@ -135,12 +138,28 @@ impl Statistics for PostgresStore {
         let rows = rows
             .run(&self.runtime, "read list of problems", PROBLEMS)
             .await?;
-        let messages = rows.into_iter().map(Message::try_from);
-        let messages = messages.collect::<Result<_, _>>()?;
-        Ok(Page::cut(messages, size, |message| MessageCursor {
-            first_reported_at: message.parties.first_reported_at,
-            key: message.key.clone(),
-        }))
+        message_page(rows, size)
+    }
+
+    async fn list_recipients(&self, entries: &[RecipientEntry]) -> Result<(), StoreError> {
+        let listed = self.try_list_recipients(entries);
+        listed
+            .run(&self.runtime, "list recipients", RECIPIENTS)
+            .await
+    }
+
+    async fn messages_to(
+        &self,
+        hash: RecipientHash,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        let rows = self.recipient_rows(hash, filter, after, size);
+        let rows = rows
+            .run(&self.runtime, "read messages of a recipient", RECIPIENTS)
+            .await?;
+        message_page(rows, size)
     }
 
     async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError> {
@@ -177,4 +196,17 @@ impl Statistics for PostgresStore {
             .run(&self.runtime, "prune statistics", STATISTICS)
             .await
     }
+}
+
+/// Converts the rows of a page of messages and the one after it.
+fn message_page(
+    rows: Vec<MessageRow>,
+    size: PageSize,
+) -> Result<Page<Message, MessageCursor>, StoreError> {
+    let messages = rows.into_iter().map(Message::try_from);
+    let messages = messages.collect::<Result<_, _>>()?;
+    Ok(Page::cut(messages, size, |message| MessageCursor {
+        first_reported_at: message.parties.first_reported_at,
+        key: message.key.clone(),
+    }))
 }

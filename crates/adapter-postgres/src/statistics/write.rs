@@ -17,9 +17,11 @@ use crate::error::store_error;
 use crate::rows::{ArrivalRow, CountsRow};
 use crate::runtime::traced;
 use crate::statistics::problems::list_problems;
+use crate::statistics::recipients::list_recipients;
 
 const STATISTICS: &str = "statistics";
 const PROBLEMS: &str = "problem_messages";
+const RECIPIENTS: &str = "message_recipients";
 const ARRIVALS: &str = "statistics_arrivals";
 
 impl PostgresStore {
@@ -174,6 +176,9 @@ impl PostgresStore {
         list_problems(&mut transaction, &step.problems)
             .await
             .map_err(store_error(PROBLEMS))?;
+        list_recipients(&mut transaction, &step.recipients)
+            .await
+            .map_err(store_error(RECIPIENTS))?;
         transaction
             .commit()
             .await

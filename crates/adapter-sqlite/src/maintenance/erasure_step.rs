@@ -184,6 +184,15 @@ async fn erase(
     )
     .execute(&mut *connection)
     .await?;
+    sqlx::query!(
+        "delete from message_recipients
+         where (channel_id, sid) in (
+             select value ->> 0, unhex(value ->> 1) from jsonb_each(?)
+         )",
+        keys,
+    )
+    .execute(&mut *connection)
+    .await?;
     Ok(ErasedRows {
         messages: erased.rows_affected(),
         reports: reports.rows_affected(),

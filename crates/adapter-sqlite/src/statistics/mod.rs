@@ -3,5 +3,6 @@
 mod changes;
 mod days;
 mod problems;
+mod recipients;
 mod store;
 mod write;

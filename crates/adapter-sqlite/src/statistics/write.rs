@@ -17,9 +17,11 @@ use crate::json;
 use crate::rows::{ArrivalRow, CountsRow};
 use crate::runtime::traced;
 use crate::statistics::problems::list_problems;
+use crate::statistics::recipients::list_recipients;
 
 const STATISTICS: &str = "statistics";
 const PROBLEMS: &str = "problem_messages";
+const RECIPIENTS: &str = "message_recipients";
 const ARRIVALS: &str = "statistics_arrivals";
 
 impl SqliteStore {
@@ -162,6 +164,9 @@ impl SqliteStore {
         list_problems(&mut write, &step.problems)
             .await
             .map_err(store_error(PROBLEMS))?;
+        list_recipients(&mut write, &step.recipients)
+            .await
+            .map_err(store_error(RECIPIENTS))?;
         write.commit().await.map_err(store_error(STATISTICS))?;
         Ok(true)
     }

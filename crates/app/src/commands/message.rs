@@ -2,6 +2,7 @@
 
 use adapter_http::wire::{self, MessageDetailView, MessageList};
 use anyhow::{Context as _, Result};
+use domain::crypto::ServerSecret;
 use domain::page::MessageFilter;
 use domain::{ChannelId, DeliveryStatus, ErrorCode, MessageKey, MessageSid, Recipient};
 use usecases::{ListMessages, ShowMessage};
@@ -20,7 +21,7 @@ pub async fn run(settings: &Settings, json: bool, command: MessageCommand) -> Re
             sid,
             reveal,
         } => show(stores, json, &channel, &sid, reveal).await,
-        MessageCommand::List(args) => list(stores, json, args).await,
+        MessageCommand::List(args) => list(stores, settings.server_secret()?, json, args).await,
     })
     .await
 }
@@ -76,7 +77,12 @@ async fn show(stores: &Stores, json: bool, channel: &str, sid: &str, reveal: boo
     Ok(())
 }
 
-async fn list(stores: &Stores, json: bool, args: MessageListArgs) -> Result<()> {
+async fn list(
+    stores: &Stores,
+    secret: ServerSecret,
+    json: bool,
+    args: MessageListArgs,
+) -> Result<()> {
     let status = args.status.as_deref().map(|word| {
         let words = DeliveryStatus::ALL.map(DeliveryStatus::as_str).join(", ");
         let status = word.parse().ok();
@@ -99,7 +105,7 @@ async fn list(stores: &Stores, json: bool, args: MessageListArgs) -> Result<()> 
         until: time("--until", args.until.as_deref())?,
     };
     let (size, after) = page::parse(&args.page, wire::next_message)?;
-    let found = ListMessages::new(stores.store(), stores.store())
+    let found = ListMessages::new(stores.store(), stores.store(), secret)
         .run(&filter, after.as_ref(), size)
         .await?;
     let integrators = integrators(stores).await?;

@@ -60,11 +60,12 @@ pub async fn run(settings: &Settings, json: bool, args: StatsArgs) -> Result<()>
 async fn rebuild(settings: &Settings) -> Result<()> {
     let bar = ProgressBar::new_spinner().with_message("messages whose reports are removed");
     bar.enable_steady_tick(Duration::from_millis(200));
+    let secret = settings.server_secret()?;
     let (lost, counted) = with_stores(settings, async |stores| {
-        let rebuild = statistics::rebuild(&stores.store(), settings);
+        let rebuild = statistics::rebuild(&stores.store(), settings, &secret);
         let examined = |messages| bar.set_message(format!("examined {messages} messages"));
         let lost = rebuild.run(examined).await?;
-        let reader = statistics::reader(&stores.store(), settings);
+        let reader = statistics::reader(&stores.store(), settings, &secret);
         let mut steps = 0_u64;
         loop {
             match reader.step().await? {

@@ -55,7 +55,9 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let holds = Arc::<RetentionHolds>::default();
     metrics.observe_retention(Arc::clone(&holds));
     let mut tasks = vec![startup::refresh_channels(Arc::clone(&directory))];
-    tasks.extend(composition::clearing_up(&stores, settings, &log, &holds)?);
+    tasks.extend(composition::clearing_up(
+        &stores, settings, &log, &holds, &secret,
+    )?);
     let sender = webhook_sender::create(settings)?;
     let public_url = settings.public_url()?;
     let store = stores.store();

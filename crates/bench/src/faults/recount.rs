@@ -12,6 +12,7 @@ use domain::statistics::{
 use domain::{ChannelId, MessageKey, Timestamp};
 use ports::statistics::{IntervalCounts, StatisticsRange};
 use ports::{Calendar as _, Store};
+use testkit::builders::server_secret;
 use testkit::clock::UtcDays;
 use usecases::StatisticsReader;
 use usecases::statistics::Progress;
@@ -45,6 +46,7 @@ async fn catch_up(store: &Arc<dyn Store>) -> Result<()> {
         Arc::clone(store) as _,
         Arc::clone(store) as _,
         Arc::new(UtcDays),
+        server_secret(),
     );
     for _ in 0..MAX_STEPS {
         match reader.step().await? {

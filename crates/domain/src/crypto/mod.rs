@@ -5,5 +5,5 @@ mod secret;
 mod signature;
 
 pub use sealed::{SealedSecret, Unsealable};
-pub use secret::{CredentialHash, KeyId, ServerSecret, ShortServerSecret};
+pub use secret::{CredentialHash, KeyId, RecipientHash, ServerSecret, ShortServerSecret};
 pub use signature::{InvalidSigningSecret, SigningSecret, SigningSecrets};

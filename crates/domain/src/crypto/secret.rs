@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::sealed::{SealedSecret, Unsealable};
-use crate::ChannelId;
+use crate::{ChannelId, Recipient};
 
 type HmacSha256 = Hmac<Sha256>;
 
@@ -24,6 +24,7 @@ type HmacSha256 = Hmac<Sha256>;
 pub struct ServerSecret {
     hash_key: Zeroizing<[u8; 32]>,
     seal_key: Zeroizing<[u8; 32]>,
+    recipient_key: Zeroizing<[u8; 32]>,
     key_id: KeyId,
 }
 
@@ -48,6 +49,7 @@ impl ServerSecret {
         Ok(Self {
             hash_key: Zeroizing::new(mac(&root, &[b"receiptd credential hash"])),
             seal_key: Zeroizing::new(mac(&root, &[b"receiptd seal"])),
+            recipient_key: Zeroizing::new(mac(&root, &[b"receiptd recipient hash"])),
             key_id: KeyId(u32::from_be_bytes([a, b, c, d])),
         })
     }
@@ -70,6 +72,20 @@ impl ServerSecret {
         CredentialHash(mac(
             &self.hash_key,
             &[channel.as_str().as_bytes(), user, password],
+        ))
+    }
+
+    /// Returns the hash of a recipient, the same for all forms of its address.
+    #[must_use]
+    pub fn recipient_hash(&self, recipient: &Recipient) -> RecipientHash {
+        let key = recipient.key();
+        let (kind, name): (&[u8], _) = match &key {
+            Some(key) => (b"key", key.as_str()),
+            None => (b"address", recipient.exactly().unwrap_or_default()),
+        };
+        let hash = mac(&self.recipient_key, &[kind, name.as_bytes()]);
+        RecipientHash(i64::from_be_bytes(
+            hash.first_chunk().copied().unwrap_or_default(),
         ))
     }
 
@@ -119,6 +135,11 @@ impl fmt::Debug for ServerSecret {
         write!(f, "ServerSecret({:08x})", self.key_id.0)
     }
 }
+
+/// The keyed hash of a recipient. Recipients may share one: it narrows a search, and the addresses
+/// of what it finds decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecipientHash(pub i64);
 
 /// The keyed hash of a credential, compared in constant time.
 #[derive(Clone, Copy)]

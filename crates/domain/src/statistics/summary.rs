@@ -1,8 +1,8 @@
 //! What statistics need to know of a message.
 
 use crate::{
-    DeliveryStatus, ErrorCode, LogPosition, LoggedReport, Message, MessageKey, MessageState,
-    ReportedStatus, Timestamp,
+    Address, DeliveryStatus, ErrorCode, LogPosition, LoggedReport, Message, MessageKey,
+    MessageState, ReportedStatus, Timestamp,
 };
 
 use super::counts::add_count;
@@ -19,6 +19,8 @@ pub struct StatusChange {
     pub revision: i64,
     /// When it arrived.
     pub arrived_at: Timestamp,
+    /// The recipient.
+    pub recipient: Address,
     /// The reported status.
     pub status: ReportedStatus,
     /// The reported error code.
@@ -33,6 +35,7 @@ impl From<&LoggedReport> for StatusChange {
             key: report.key.clone(),
             revision: logged.revision,
             arrived_at: report.arrived_at,
+            recipient: report.recipient.clone(),
             status: report.status.clone(),
             error: report.error.as_ref().map(|error| error.code.clone()),
         }
@@ -220,6 +223,7 @@ mod tests {
             },
             revision: 1,
             arrived_at: Timestamp::from_unix_micros(at).unwrap(),
+            recipient: Address::parse("+15550100001").unwrap(),
             status: ReportedStatus::parse(word).unwrap(),
             error: code.map(|code| ErrorCode::parse(code).unwrap()),
         }

@@ -348,6 +348,7 @@ mod tests {
         let statistics = [
             include_str!("statistics/changes.rs"),
             include_str!("statistics/problems.rs"),
+            include_str!("statistics/recipients.rs"),
             include_str!("statistics/days.rs"),
             include_str!("statistics/counts.rs"),
         ];

@@ -1,15 +1,16 @@
 //! Statistics.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU16;
 
 use async_trait::async_trait;
+use domain::crypto::RecipientHash;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::statistics::{Counts, Interval, MessageSummary, StatusChange};
 use domain::{ChannelId, LogPosition, Message, MessageKey, Timestamp};
 use ports::statistics::{
-    ChangePage, CountedBatch, IntervalCounts, LogBegins, MadeDay, ProblemMessage, StatisticsDays,
-    StatisticsRange, StatisticsRow, StatisticsStep,
+    ChangePage, CountedBatch, IntervalCounts, LogBegins, MadeDay, ProblemMessage, RecipientEntry,
+    StatisticsDays, StatisticsRange, StatisticsRow, StatisticsStep,
 };
 use ports::{Statistics, StoreError};
 use uuid::Uuid;
@@ -23,6 +24,7 @@ pub(super) struct StoredStatistics {
     days: Option<StatisticsDays>,
     last_arrivals: BTreeMap<ChannelId, Timestamp>,
     problems: HashMap<MessageKey, ProblemMessage>,
+    recipients: BTreeSet<(RecipientHash, MessageKey)>,
     /// The number and the time of the last batch of each writer.
     writers: BTreeMap<Uuid, (i64, Timestamp)>,
     counts: BTreeMap<(Interval, Timestamp, ChannelId), Counts>,
@@ -50,6 +52,20 @@ impl Reports {
         let problems = problems.iter();
         listed.extend(problems.map(|problem| (problem.key.clone(), problem.clone())));
         listed.retain(|key, _| self.messages.contains_key(key));
+    }
+
+    /// Adds entries to an index of recipients, and removes those of messages that are gone or whose
+    /// recipient is erased.
+    fn list_recipients(
+        &self,
+        listed: &mut BTreeSet<(RecipientHash, MessageKey)>,
+        entries: &[RecipientEntry],
+    ) {
+        listed.extend(entries.iter().map(|entry| (entry.hash, entry.key.clone())));
+        listed.retain(|(_, key)| {
+            let stored = self.messages.get(key);
+            stored.is_some_and(|stored| !stored.message.is_erased())
+        });
     }
 
     fn summary_before(&self, change: &StatusChange) -> Option<MessageSummary> {
@@ -192,6 +208,8 @@ impl Statistics for MemoryStore {
         }
         data.reports
             .list_problems(&mut statistics.problems, &step.problems);
+        data.reports
+            .list_recipients(&mut statistics.recipients, &step.recipients);
         statistics.add(&step.counts);
         let arrivals = step.last_arrivals.iter();
         let arrivals = arrivals.map(|(channel, at)| (channel.clone(), *at));
@@ -240,6 +258,28 @@ impl Statistics for MemoryStore {
             let entry = ProblemMessage::of(&message.key, &MessageSummary::of(message));
             entry.is_some() && entry.as_ref() == problems.get(&message.key)
         };
+        Ok(data.reports.page(filter, after, size, is_listed))
+    }
+
+    async fn list_recipients(&self, entries: &[RecipientEntry]) -> Result<(), StoreError> {
+        let data = &mut *self.open()?;
+        let listed = &mut data.statistics.recipients;
+        data.reports.list_recipients(listed, entries);
+        Ok(())
+    }
+
+    async fn messages_to(
+        &self,
+        hash: RecipientHash,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        let mut data = self.open()?;
+        let data = &mut *data;
+        let listed = &mut data.statistics.recipients;
+        data.reports.list_recipients(listed, &[]);
+        let is_listed = |message: &Message| listed.contains(&(hash, message.key.clone()));
         Ok(data.reports.page(filter, after, size, is_listed))
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::Message;
+use domain::crypto::ServerSecret;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use ports::{ReportStore, Statistics, StoreError};
 
@@ -10,24 +11,37 @@ use ports::{ReportStore, Statistics, StoreError};
 pub struct ListMessages {
     store: Arc<dyn ReportStore>,
     statistics: Arc<dyn Statistics>,
+    secret: ServerSecret,
 }
 
 impl ListMessages {
     /// Lists the messages of a store.
     #[must_use]
-    pub fn new(store: Arc<dyn ReportStore>, statistics: Arc<dyn Statistics>) -> Self {
-        Self { store, statistics }
+    pub fn new(
+        store: Arc<dyn ReportStore>,
+        statistics: Arc<dyn Statistics>,
+        secret: ServerSecret,
+    ) -> Self {
+        Self {
+            store,
+            statistics,
+            secret,
+        }
     }
 
     /// Returns one page of the messages that `filter` passes, the newest first. Messages that failed
-    /// are selected by failure from the list that the statistics maintain: one that failed a moment
-    /// ago may be missing.
+    /// are selected by failure from the list that the statistics maintain, and those of a recipient
+    /// from the index of recipients: one that failed, or began, a moment ago may be missing.
     pub async fn run(
         &self,
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        if let Some(recipient) = &filter.recipient {
+            let hash = self.secret.recipient_hash(recipient);
+            return self.statistics.messages_to(hash, filter, after, size).await;
+        }
         if filter.selects_problems() {
             return self.statistics.problem_messages(filter, after, size).await;
         }

@@ -5,9 +5,10 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::statistics::StatusChange;
-use domain::{ChannelId, LogPosition, Timestamp};
-use ports::statistics::{ProblemMessage, StatisticsStep};
+use domain::crypto::ServerSecret;
+use domain::statistics::{MessageSummary, StatusChange};
+use domain::{ChannelId, LogPosition, MessageKey, Timestamp};
+use ports::statistics::{ProblemMessage, RecipientEntry, StatisticsStep};
 use ports::{Calendar, EventLog, Statistics, StoreError};
 use tokio::sync::Mutex;
 
@@ -30,6 +31,7 @@ pub struct StatisticsReader {
     store: Arc<dyn Statistics>,
     log: Arc<dyn EventLog>,
     calendar: Arc<dyn Calendar>,
+    secret: ServerSecret,
     state: Mutex<State>,
 }
 
@@ -62,17 +64,20 @@ pub enum Progress {
 }
 
 impl StatisticsReader {
-    /// Creates a reader that continues where the statistics of the store end.
+    /// Creates a reader that continues where the statistics of the store end. It hashes recipients
+    /// with the server secret.
     #[must_use]
     pub fn new(
         store: Arc<dyn Statistics>,
         log: Arc<dyn EventLog>,
         calendar: Arc<dyn Calendar>,
+        secret: ServerSecret,
     ) -> Self {
         Self {
             store,
             log,
             calendar,
+            secret,
             state: Mutex::default(),
         }
     }
@@ -119,6 +124,8 @@ impl StatisticsReader {
             });
         }
         let mut changes = page.changes;
+        let tests = changes.iter().filter(|change| change.key.sid.is_test());
+        let mut recipients: Vec<_> = tests.filter_map(|test| self.recipient(test)).collect();
         changes.retain(|change| !change.key.sid.is_test());
         for (key, summary) in self.unknown(state, &changes, started_at).await? {
             let digest = state.recent.digest(&key);
@@ -131,6 +138,11 @@ impl StatisticsReader {
         for change in &changes {
             let digest = state.recent.digest(&change.key);
             let before = state.recent.take(digest);
+            // The recipient of a message is that of its earliest report.
+            let first = before.as_ref().map(MessageSummary::first_reported_at);
+            if first.is_none_or(|first| change.arrived_at < first) {
+                recipients.extend(self.recipient(change));
+            }
             let after = tally.count(before, change);
             if let Some(problem) = ProblemMessage::of(&change.key, &after) {
                 problems.insert(digest, problem);
@@ -147,6 +159,7 @@ impl StatisticsReader {
             zone: self.calendar.zone().to_owned(),
             last_arrivals: arrivals.collect(),
             problems: problems.into_values().collect(),
+            recipients,
             counts: tally.into_counts(),
         };
         if !self.store.apply_statistics(from, &step).await? {
@@ -158,6 +171,10 @@ impl StatisticsReader {
             (false, true) => Progress::UpToDate,
             (false, false) => Progress::More,
         })
+    }
+
+    fn recipient(&self, change: &StatusChange) -> Option<RecipientEntry> {
+        RecipientEntry::of(&change.key, &change.recipient, &self.secret)
     }
 
     /// Reads when the last report of those channels arrived that this reader does not remember.
@@ -190,7 +207,7 @@ impl StatisticsReader {
         state: &State,
         changes: &[StatusChange],
         started_at: LogPosition,
-    ) -> Result<Vec<(domain::MessageKey, domain::statistics::MessageSummary)>, StoreError> {
+    ) -> Result<Vec<(MessageKey, MessageSummary)>, StoreError> {
         let mut seen = DigestSet::default();
         let until = state.takes_over_until;
         let takes_over = until.is_some_and(|until| Instant::now() < until);

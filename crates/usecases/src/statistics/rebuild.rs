@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use domain::Message;
+use domain::crypto::ServerSecret;
 use domain::page::{MessageCursor, MessageFilter, PageSize};
 use domain::statistics::{MessageSummary, StatusChange, quarter_hour};
-use ports::statistics::{IntervalCounts, LogBegins, ProblemMessage};
+use ports::statistics::{IntervalCounts, LogBegins, ProblemMessage, RecipientEntry};
 use ports::{Calendar, Maintenance, ReportStore, Statistics, StoreError};
 
 use super::days::MakeDays;
@@ -21,6 +22,7 @@ pub struct RebuildStatistics {
     reports: Arc<dyn ReportStore>,
     maintenance: Arc<dyn Maintenance>,
     calendar: Arc<dyn Calendar>,
+    secret: ServerSecret,
 }
 
 impl RebuildStatistics {
@@ -31,12 +33,14 @@ impl RebuildStatistics {
         reports: Arc<dyn ReportStore>,
         maintenance: Arc<dyn Maintenance>,
         calendar: Arc<dyn Calendar>,
+        secret: ServerSecret,
     ) -> Self {
         Self {
             statistics,
             reports,
             maintenance,
             calendar,
+            secret,
         }
     }
 
@@ -79,11 +83,7 @@ impl RebuildStatistics {
                     added += 1;
                 }
             }
-            let problems = page.items.iter().filter_map(|message| {
-                ProblemMessage::of(&message.key, &MessageSummary::of(message))
-            });
-            let problems: Vec<_> = problems.collect();
-            self.statistics.list_problems(&problems).await?;
+            self.list(&page.items).await?;
             let counts: IntervalCounts = tally.into_counts();
             self.statistics.add_statistics(&counts).await?;
             examined(messages);
@@ -92,6 +92,20 @@ impl RebuildStatistics {
                 return Ok(added);
             }
         }
+    }
+
+    /// Lists the problems and the recipients among messages.
+    async fn list(&self, messages: &[Message]) -> Result<(), StoreError> {
+        let problems = messages
+            .iter()
+            .filter_map(|it| ProblemMessage::of(&it.key, &MessageSummary::of(it)));
+        let problems: Vec<_> = problems.collect();
+        self.statistics.list_problems(&problems).await?;
+        let recipients = messages
+            .iter()
+            .filter_map(|it| RecipientEntry::of(&it.key, &it.parties.recipient, &self.secret));
+        let recipients: Vec<_> = recipients.collect();
+        self.statistics.list_recipients(&recipients).await
     }
 
     /// Summarises the reports of a message that retention has removed; `None` if there are none.

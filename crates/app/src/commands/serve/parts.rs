@@ -95,7 +95,11 @@ impl ServerParts<'_> {
             manage: Arc::new(manage),
             test_channel: Arc::new(test_channel?),
             show: Arc::new(ShowMessage::new(stores.store(), stores.store())),
-            list: Arc::new(ListMessages::new(stores.store(), stores.store())),
+            list: Arc::new(ListMessages::new(
+                stores.store(),
+                stores.store(),
+                self.secret.clone(),
+            )),
             events: Arc::new(ReadEvents::new(Arc::clone(self.log))),
             streams: StreamSettings::default(),
             cursors: Arc::new(composition::manage_cursors(stores, Arc::clone(self.log))),
@@ -214,6 +218,7 @@ impl ServerParts<'_> {
                 self.settings,
                 self.log,
                 self.holds,
+                self.secret,
             )?);
             let store = self.stores.store();
             tasks.extend(trouble::tasks(

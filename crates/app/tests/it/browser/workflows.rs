@@ -52,9 +52,13 @@ async fn new_channel_receives_a_report_and_its_message_is_found() {
     assert!(!page.contains(NUMBER), "{page}");
 
     // A search by number leaves no number in the URL, the history or the log.
-    browser.visit("/messages").await;
-    browser.fill("q", NUMBER).await;
-    browser.press("Search").await;
+    until("the recipient is listed", async || {
+        browser.visit("/messages").await;
+        browser.fill("q", NUMBER).await;
+        browser.press("Search").await;
+        browser.text().await.contains(&sid[..6])
+    })
+    .await;
     let found = browser.find("a.sid").await.text().await.unwrap();
     assert!(found.contains(&sid[..6]), "{found}");
     let digits = NUMBER.trim_start_matches('+');

@@ -32,6 +32,7 @@ fn step(position: i64, counts: IntervalCounts) -> StatisticsStep {
         counts,
         last_arrivals: BTreeMap::new(),
         problems: Vec::new(),
+        recipients: Vec::new(),
     }
 }
 

@@ -4,11 +4,13 @@ pub mod changes;
 pub mod counts;
 pub mod days;
 pub mod problems;
+pub mod recipients;
 
 pub use changes::*;
 pub use counts::*;
 pub use days::*;
 pub use problems::*;
+pub use recipients::*;
 
 use ports::{Maintenance, ReportStore, Statistics};
 
@@ -34,6 +36,12 @@ macro_rules! __statistics_contract {
             problems_are_listed_as_among_all_messages
             problem_is_listed_with_its_step_until_it_changes
             problem_is_removed_with_its_message
+            recipients_are_found_as_among_all_messages
+            recipient_with_the_hash_of_another_is_left_out
+            recipient_is_listed_with_its_step
+            recipient_is_removed_with_its_message
+            erased_recipient_is_not_listed
+            recipient_erased_while_it_is_listed_is_not_listed
             day_is_made_from_its_quarters
             racing_changes_of_days_happen_once
             steps_of_other_days_are_refused

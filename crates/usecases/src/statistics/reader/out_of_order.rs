@@ -6,15 +6,16 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use domain::crypto::RecipientHash;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
 use domain::statistics::{Interval, MessageSummary, StatusChange};
-use domain::{ChannelId, DeliveryStatus, LogPosition, Message, MessageKey, Timestamp};
+use domain::{Address, ChannelId, DeliveryStatus, LogPosition, Message, MessageKey, Timestamp};
 use ports::statistics::{
-    ChangePage, CountedBatch, IntervalCounts, LogBegins, MadeDay, ProblemMessage, StatisticsDays,
-    StatisticsRange, StatisticsRow, StatisticsStep,
+    ChangePage, CountedBatch, IntervalCounts, LogBegins, MadeDay, ProblemMessage, RecipientEntry,
+    StatisticsDays, StatisticsRange, StatisticsRow, StatisticsStep,
 };
 use ports::{Statistics, StoreError};
-use testkit::builders::{key, time};
+use testkit::builders::{key, server_secret, time};
 use testkit::clock::UtcDays;
 use testkit::memory::MemoryStore;
 
@@ -34,6 +35,7 @@ impl ScriptedLog {
             key: key("SM1"),
             revision,
             arrived_at: time(revision),
+            recipient: Address::parse("+15550100001").unwrap(),
             status: status.into(),
             error: None,
         });
@@ -41,7 +43,12 @@ impl ScriptedLog {
 
     fn reader(&self) -> StatisticsReader {
         let store = Arc::new(self.store.clone());
-        StatisticsReader::new(Arc::new(self.clone()), store, Arc::new(UtcDays))
+        StatisticsReader::new(
+            Arc::new(self.clone()),
+            store,
+            Arc::new(UtcDays),
+            server_secret(),
+        )
     }
 }
 
@@ -140,6 +147,20 @@ impl Statistics for ScriptedLog {
         size: PageSize,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
         self.store.problem_messages(filter, after, size).await
+    }
+
+    async fn list_recipients(&self, entries: &[RecipientEntry]) -> Result<(), StoreError> {
+        self.store.list_recipients(entries).await
+    }
+
+    async fn messages_to(
+        &self,
+        hash: RecipientHash,
+        filter: &MessageFilter,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        self.store.messages_to(hash, filter, after, size).await
     }
 
     async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use ports::ReportStore as _;
 use ports::statistics::{IntervalCounts, StatisticsRange, StatisticsRow};
 use proptest::prelude::*;
 
-use testkit::builders::{report, time};
+use testkit::builders::{recipient, report, server_secret, time};
 use testkit::memory::MemoryStore;
 
 use super::*;
@@ -28,7 +28,12 @@ impl Calendar for Shifted {
 
 fn reader(store: &MemoryStore) -> StatisticsReader {
     let store = Arc::new(store.clone());
-    StatisticsReader::new(Arc::clone(&store) as _, store, Arc::new(Shifted))
+    StatisticsReader::new(
+        Arc::clone(&store) as _,
+        store,
+        Arc::new(Shifted),
+        server_secret(),
+    )
 }
 
 async fn catch_up(reader: &StatisticsReader) {
@@ -56,6 +61,7 @@ fn recount(reports: &[Report], start: impl Fn(Timestamp) -> Timestamp) -> Vec<St
             key: report.key.clone(),
             revision: 1,
             arrived_at: report.arrived_at,
+            recipient: report.recipient.clone(),
             status: report.status.clone(),
             error: report.error.as_ref().map(|error| error.code.clone()),
         };
@@ -293,6 +299,7 @@ async fn rebuilding_equals_a_recount_after_retention() {
         shared.clone(),
         shared,
         Arc::new(Shifted),
+        server_secret(),
     );
     assert_eq!(rebuild.run(|_| {}).await.unwrap(), 2);
     // The reader remembers a position that is no longer that of the store.
@@ -306,4 +313,34 @@ async fn rebuilding_equals_a_recount_after_retention() {
 fn nothing_is_counted_of_nothing() {
     let tally = Tally::new(&Shifted);
     assert_eq!(tally.into_counts(), IntervalCounts::new());
+}
+
+#[tokio::test]
+async fn message_is_found_by_its_recipient_when_it_is_counted() {
+    let store = MemoryStore::new();
+    let present = reader(&store);
+    let shared = Arc::new(store.clone());
+    let list = crate::ListMessages::new(shared.clone(), shared, server_secret());
+    let found = async |to: &str| {
+        let filter = domain::page::MessageFilter {
+            recipient: Some(recipient(to)),
+            ..Default::default()
+        };
+        let page = list.run(&filter, None, domain::page::PageSize::MAX).await;
+        let items = page.unwrap().items.into_iter();
+        items.map(|it| it.key.sid.to_string()).collect::<Vec<_>>()
+    };
+    let one = "whatsapp:+15550100001";
+    let another = "whatsapp:+15550100002";
+    let later = report("SM1").to(one).status("read").at(20).build();
+    store.record(&[later]).await.unwrap();
+    assert!(found(one).await.is_empty());
+    catch_up(&present).await;
+    assert_eq!(found("+1 555 010 0001").await, ["SM1"]);
+    // The recipient of a message is that of its earliest report.
+    let earlier = report("SM1").to(another).status("sent").at(10).build();
+    store.record(&[earlier]).await.unwrap();
+    catch_up(&present).await;
+    assert!(found(one).await.is_empty());
+    assert_eq!(found(another).await, ["SM1"]);
 }

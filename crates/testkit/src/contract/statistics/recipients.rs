@@ -1,0 +1,212 @@
+//! The index of recipients.
+
+use std::num::NonZeroU32;
+
+use domain::erasure::RequestedVia;
+use domain::page::{MessageFilter, PageSize};
+use domain::{ErasureId, LogPosition, Message, Recipient, RetentionDays};
+use ports::maintenance::ErasureOrder;
+use ports::statistics::{IntervalCounts, RecipientEntry, StatisticsStep};
+use tokio::task::JoinSet;
+
+use super::changes::{changes, prune_before};
+use super::{Counted, CountedStore};
+use crate::builders::{key, recipient, report, server_secret, time, twilio_sid};
+use crate::contract::reports::listing::recorded_traffic;
+use crate::contract::reports::record;
+
+const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
+const RECIPIENT: &str = "whatsapp:+15550100077";
+
+fn budget(rows: u32) -> NonZeroU32 {
+    NonZeroU32::new(rows).expect("more than nothing")
+}
+
+fn entries(messages: &[Message]) -> Vec<RecipientEntry> {
+    let secret = server_secret();
+    let messages = messages.iter();
+    messages
+        .filter_map(|it| RecipientEntry::of(&it.key, &it.parties.recipient, &secret))
+        .collect()
+}
+
+async fn all(store: &dyn CountedStore) -> Vec<Message> {
+    let filter = MessageFilter::default();
+    let page = store.messages(&filter, None, PageSize::MAX).await;
+    page.expect("a page can be read").items
+}
+
+async fn list(store: &dyn CountedStore, entries: &[RecipientEntry]) {
+    let listed = store.list_recipients(entries).await;
+    listed.expect("the store is available");
+}
+
+/// Reads all messages that are listed with the hash of a recipient and that a filter selects.
+async fn listed(
+    store: &dyn CountedStore,
+    to: &Recipient,
+    filter: &MessageFilter,
+    size: u16,
+) -> Vec<Message> {
+    let hash = server_secret().recipient_hash(to);
+    let size = PageSize::new(size).expect("1 to 500");
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.messages_to(hash, filter, after.as_ref(), size).await;
+        let page = page.expect("a page can be read");
+        all.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
+/// Returns how many messages are listed with the hash of a recipient, whatever theirs is.
+async fn count(store: &dyn CountedStore, to: &str) -> usize {
+    let filter = MessageFilter::default();
+    listed(store, &recipient(to), &filter, 10).await.len()
+}
+
+pub async fn recipients_are_found_as_among_all_messages(stores: Counted) {
+    let recorded = recorded_traffic(&*stores.one).await;
+    for _ in 0..2 {
+        list(&*stores.one, &entries(&recorded)).await;
+    }
+    let mut found_any = 0;
+    for message in recorded.iter().take(20) {
+        let to = recipient(message.parties.recipient.reveal());
+        for since in [None, Some(message.parties.first_reported_at)] {
+            let filter = MessageFilter {
+                recipient: Some(to.clone()),
+                since,
+                ..MessageFilter::default()
+            };
+            let page = stores.other.messages(&filter, None, PageSize::MAX).await;
+            let expected = page.expect("a page can be read").items;
+            found_any += expected.len();
+            for size in [1, 3, 500] {
+                let found = listed(&*stores.other, &to, &filter, size).await;
+                assert_eq!(found, expected, "{filter:?}");
+            }
+        }
+    }
+    assert!(found_any > 20);
+}
+
+pub async fn recipient_with_the_hash_of_another_is_left_out(stores: Counted) {
+    let sent = |sid: &str, to: &str| report(sid).to(to).build();
+    let reports = [
+        sent("SM1", "+15550100001"),
+        sent("SM2", "whatsapp:+15550100002"),
+    ];
+    record(&*stores.one, &reports).await;
+    let to = recipient("+1 (555) 010-0002");
+    let hash = server_secret().recipient_hash(&to);
+    let keys = ["SM1", "SM2"].map(key);
+    let shared = keys.map(|key| RecipientEntry { key, hash });
+    list(&*stores.one, &shared).await;
+    let filter = MessageFilter {
+        recipient: Some(to.clone()),
+        ..MessageFilter::default()
+    };
+    let found = listed(&*stores.other, &to, &filter, 10).await;
+    let found: Vec<_> = found.into_iter().map(|message| message.key).collect();
+    assert_eq!(found, [key("SM2")]);
+}
+
+pub async fn recipient_is_listed_with_its_step(stores: Counted) {
+    let sent = report("SM1").to(RECIPIENT).build();
+    record(&*stores.one, &[sent]).await;
+    let step = StatisticsStep {
+        position: LogPosition(5),
+        zone: "UTC".to_owned(),
+        counts: IntervalCounts::new(),
+        last_arrivals: [].into(),
+        problems: Vec::new(),
+        recipients: entries(&all(&*stores.one).await),
+    };
+    let refused = stores.one.apply_statistics(Some(LogPosition(1)), &step);
+    assert!(!refused.await.expect("the store is available"));
+    assert_eq!(count(&*stores.other, RECIPIENT).await, 0);
+    let applied = stores.one.apply_statistics(None, &step).await;
+    assert!(applied.expect("the store is available"));
+    assert_eq!(count(&*stores.other, RECIPIENT).await, 1);
+}
+
+pub async fn recipient_is_removed_with_its_message(stores: Counted) {
+    let sent = report("SM1").to(RECIPIENT).status("sent").at(1).build();
+    record(&*stores.one, std::slice::from_ref(&sent)).await;
+    let recipients = entries(&all(&*stores.one).await);
+    list(&*stores.one, &recipients).await;
+    assert_eq!(count(&*stores.other, RECIPIENT).await, 1);
+    // Retention removes only reports that others follow.
+    let later = report("SM2").status("sent").at(8 * DAY).build();
+    record(&*stores.one, &[later]).await;
+    changes(&*stores.one, 100, 2).await;
+    prune_before(&*stores.one, 5 * DAY).await;
+    let keep = RetentionDays::new(1).expect("a day");
+    for _ in 0..3 {
+        let pruned = stores.one.prune_messages(time(9 * DAY), keep, budget(100));
+        pruned.await.expect("the store is available");
+    }
+    let found = stores.one.message(&key("SM1")).await;
+    assert_eq!(found.expect("it can be read"), None);
+    // An entry of a message that is gone is not made.
+    list(&*stores.one, &recipients).await;
+    record(&*stores.one, &[sent]).await;
+    assert_eq!(count(&*stores.other, RECIPIENT).await, 0);
+}
+
+async fn erase(store: &dyn CountedStore, to: &str, id: ErasureId) {
+    let order = ErasureOrder {
+        at: time(100),
+        through: RequestedVia::Api,
+        reason: None,
+    };
+    let begun = store.begin_erasure(id, &order, &recipient(to)).await;
+    begun.expect("the store is available");
+    for _ in 0..1_000 {
+        let step = store.continue_erasure(id, budget(10), time(200)).await;
+        let step = step.expect("the store is available");
+        if step.is_some_and(|it| it.finished_at.is_some()) {
+            return;
+        }
+    }
+    panic!("the erasure does not end");
+}
+
+pub async fn erased_recipient_is_not_listed(stores: Counted) {
+    let sent = |sid: &str, to: &str| report(sid).to(to).build();
+    let other = "+15550100078";
+    record(&*stores.one, &[sent("SM1", RECIPIENT), sent("SM2", other)]).await;
+    let recipients = entries(&all(&*stores.one).await);
+    list(&*stores.one, &recipients).await;
+    erase(&*stores.one, RECIPIENT, ErasureId(uuid::Uuid::from_u128(1))).await;
+    assert_eq!(count(&*stores.other, RECIPIENT).await, 0);
+    // Entries that were made from what was read before.
+    list(&*stores.one, &recipients).await;
+    assert_eq!(count(&*stores.other, RECIPIENT).await, 0);
+    assert_eq!(count(&*stores.other, other).await, 1);
+}
+
+pub async fn recipient_erased_while_it_is_listed_is_not_listed(stores: Counted) {
+    for round in 0..20_u128 {
+        let sids = (0..5).map(|n| twilio_sid(u64::try_from(round).expect("few") * 5 + n));
+        let reports: Vec<_> = sids.map(|sid| report(&sid).to(RECIPIENT).build()).collect();
+        record(&*stores.one, &reports).await;
+        let recipients = entries(&all(&*stores.one).await);
+        let mut racers = JoinSet::new();
+        for racer in 0..3 {
+            let (store, recipients) = (stores.nth(racer), recipients.clone());
+            racers.spawn(async move { list(&*store, &recipients).await });
+        }
+        let store = stores.nth(3);
+        let id = ErasureId(uuid::Uuid::from_u128(round + 1));
+        racers.spawn(async move { erase(&*store, RECIPIENT, id).await });
+        racers.join_all().await;
+        assert_eq!(count(&*stores.other, RECIPIENT).await, 0);
+    }
+}
