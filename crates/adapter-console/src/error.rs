@@ -229,6 +229,7 @@ impl From<ManageError> for PageError {
             ManageError::UnknownIntegrator { .. }
             | ManageError::ExpiryInThePast
             | ManageError::NoSignatures(_)
+            | ManageError::SignatureRequired(_)
             | ManageError::OtherReportPath(_) => Self::Invalid(error.to_string()),
             ManageError::Store(error) => Self::Store(error),
         }

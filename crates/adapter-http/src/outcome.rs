@@ -31,13 +31,15 @@ pub(crate) enum Outcome {
     Overloaded,
     /// There is nothing at the path.
     NotFound,
-    /// The method was not POST.
+    /// The integrator's endpoint does not take the method.
     MethodNotAllowed,
+    /// The integrator verified the callback URL.
+    UrlVerified,
 }
 
 impl Outcome {
     /// All outcomes, in the order of their declaration.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Accepted,
         Self::Challenge,
         Self::Refused,
@@ -53,6 +55,7 @@ impl Outcome {
         Self::Overloaded,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::UrlVerified,
     ];
 
     /// Returns the value of the label.
@@ -73,6 +76,7 @@ impl Outcome {
             Self::Overloaded => "overloaded",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::UrlVerified => "url_verified",
         }
     }
 }

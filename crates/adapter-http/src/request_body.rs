@@ -204,7 +204,7 @@ fn asks_for_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// Returns the `Content-Length`. The server has refused lengths that are not numbers.
-fn announced_length(headers: &HeaderMap) -> Option<usize> {
+pub(crate) fn announced_length(headers: &HeaderMap) -> Option<usize> {
     let length = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
     length.trim().parse().ok()
 }

@@ -3,15 +3,29 @@
 use domain::rejection::MaskedFields;
 use domain::{ChannelId, IntegratorName, PublicUrl};
 use ports::integrator::{
-    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Headers, Integrator, ParseError,
-    ParsedBody, SignatureMismatch, SignedRequest, TestReport, TestRequest, UserAndPassword,
-    report_path,
+    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Endpoint, Headers, Integrator,
+    ParseError, ParsedBody, SignatureMismatch, Signatures, SignedRequest, TestReport, TestRequest,
+    UserAndPassword, report_path,
 };
 use serde_json::Value;
 
 use crate::callback_url::CallbackUrl;
 use crate::credentials::{authenticate_by_key, authenticate_by_pair, basic_value};
 use crate::json;
+
+/// The path of reports that are one JSON object each.
+pub(crate) const SINGLE_REPORTS: Endpoint = Endpoint {
+    path_word: "report",
+    methods: &["POST"],
+    media_types: &["application/json"],
+    body_max: 65_536,
+};
+
+/// The path of JSON with many reports.
+pub(crate) const BATCHES: Endpoint = Endpoint {
+    body_max: 4 * 1_048_576,
+    ..SINGLE_REPORTS
+};
 
 /// Where the credentials of a channel are.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +40,9 @@ pub(crate) enum SentCredentials {
 #[derive(Debug)]
 pub struct JsonIntegrator {
     pub(crate) name: IntegratorName,
-    /// The word before the channel id in the report path.
-    pub(crate) path_word: &'static str,
+    /// The path of reports.
+    pub(crate) endpoint: Endpoint,
     pub(crate) credentials: SentCredentials,
-    /// How many bytes a body may have.
-    pub(crate) body_max: usize,
     pub(crate) answers: AnswerPolicy,
     /// Parses a body.
     pub(crate) parse: fn(&Value) -> Result<ParsedBody, ParseError>,
@@ -46,16 +58,8 @@ impl Integrator for JsonIntegrator {
         &self.name
     }
 
-    fn path_word(&self) -> &'static str {
-        self.path_word
-    }
-
-    fn media_type(&self) -> &'static str {
-        "application/json"
-    }
-
-    fn body_max(&self) -> usize {
-        self.body_max
+    fn endpoints(&self) -> &[Endpoint] {
+        std::slice::from_ref(&self.endpoint)
     }
 
     fn credential_shape(&self) -> CredentialShape {
@@ -83,8 +87,8 @@ impl Integrator for JsonIntegrator {
         }
     }
 
-    fn signs(&self) -> bool {
-        false
+    fn signatures(&self) -> Signatures {
+        Signatures::Never
     }
 
     fn verify_signature(
@@ -132,7 +136,7 @@ impl Integrator for JsonIntegrator {
             SentCredentials::Basic => ("Authorization", basic_value(user, password)),
         };
         TestRequest {
-            authorization,
+            authorization: vec![authorization],
             headers: vec![("Content-Type", "application/json; charset=UTF-8".to_owned())],
             body: (self.test_body)(report).to_string().into_bytes(),
         }

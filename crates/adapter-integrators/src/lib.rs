@@ -18,6 +18,7 @@ pub mod infobip;
 mod json;
 pub mod json_integrator;
 pub mod koomessage;
+pub mod meta;
 mod meta_envelope;
 mod redaction;
 pub mod twilio;
@@ -36,6 +37,7 @@ pub fn all() -> Vec<Arc<dyn Integrator>> {
         Arc::new(gupshup::gupshup()),
         Arc::new(koomessage::koomessage()),
         Arc::new(dialog360::dialog360()),
+        Arc::new(meta::Meta::new()),
     ]
 }
 

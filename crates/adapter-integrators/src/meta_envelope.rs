@@ -3,16 +3,56 @@
 use domain::report::ReportError;
 use domain::status::InvalidStatus;
 use domain::{Address, DeliveryStatus, ErrorCode, ErrorText, ReportedStatus};
-use ports::integrator::{InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError};
-use serde_json::Value;
+use ports::integrator::{
+    InvalidElement, ParseError, ParsedBody, ParsedReport, TestReport, ValidationError,
+};
+use serde_json::{Value, json};
 
 use crate::json;
+
+/// The object whose changes have reports.
+const OBJECT: &str = "whatsapp_business_account";
+
+/// The other objects of a Meta app whose webhooks may come to the same URL.
+const OTHER_OBJECTS: [&str; 6] = [
+    "ad_account",
+    "application",
+    "instagram",
+    "page",
+    "permissions",
+    "user",
+];
+
+/// The other fields of a `WhatsApp` business account; names of new ones are not counted apart.
+const OTHER_FIELDS: [&str; 20] = [
+    "account_alerts",
+    "account_review_update",
+    "account_settings_update",
+    "account_update",
+    "business_capability_update",
+    "business_status_update",
+    "flows",
+    "history",
+    "message_echoes",
+    "message_template_components_update",
+    "message_template_quality_update",
+    "message_template_status_update",
+    "phone_number_name_update",
+    "phone_number_quality_update",
+    "security",
+    "smb_app_state_sync",
+    "smb_message_echoes",
+    "template_category_update",
+    "template_correct_category_detection",
+    "user_preferences",
+];
 
 /// Parses an envelope. The id of a message is the first of `ids` that its status has.
 pub(crate) fn parse(body: &Value, ids: &[&'static str]) -> Result<ParsedBody, ParseError> {
     let mut parsed = ParsedBody::default();
-    if json::text(body, &["object"]).is_some_and(|object| object != "whatsapp_business_account") {
-        parsed.ignored.push("other_object");
+    if let Some(object) = json::text(body, &["object"]).filter(|object| object != OBJECT) {
+        let known = OTHER_OBJECTS.iter().find(|known| **known == object);
+        parsed.ignored.push(known.unwrap_or(&"other_object"));
         return Ok(parsed);
     }
     let Some(Value::Array(entries)) = json::at(body, &["entry"]) else {
@@ -21,8 +61,9 @@ pub(crate) fn parse(body: &Value, ids: &[&'static str]) -> Result<ParsedBody, Pa
     let changes = entries.iter().flat_map(|entry| array(entry, &["changes"]));
     let mut index = 0;
     for change in changes {
-        if json::text(change, &["field"]).is_some_and(|field| field != "messages") {
-            parsed.ignored.push("other_field");
+        if let Some(field) = json::text(change, &["field"]).filter(|field| field != "messages") {
+            let known = OTHER_FIELDS.iter().find(|known| **known == field);
+            parsed.ignored.push(known.unwrap_or(&"other_field"));
             continue;
         }
         let value = json::at(change, &["value"]).unwrap_or(&Value::Null);
@@ -46,6 +87,30 @@ pub(crate) fn parse(body: &Value, ids: &[&'static str]) -> Result<ParsedBody, Pa
         }
     }
     Ok(parsed)
+}
+
+/// Parses the body of an integrator that passes the envelope on unchanged.
+pub(crate) fn parse_unchanged(body: &Value) -> Result<ParsedBody, ParseError> {
+    if !body.is_object() {
+        return Err(ParseError::Invalid(json::not_an_object("body")));
+    }
+    parse(body, &["id"])
+}
+
+/// Builds the body that reports a message as delivered.
+pub(crate) fn test_body(report: TestReport<'_>) -> Value {
+    json!({ "object": OBJECT, "entry": [{ "changes": [{
+        "field": "messages",
+        "value": {
+            "messaging_product": "whatsapp",
+            "metadata": { "display_phone_number": report.sender.reveal() },
+            "statuses": [{
+                "id": report.sid.as_str(),
+                "status": "delivered",
+                "recipient_id": report.recipient.reveal(),
+            }],
+        },
+    }]}]})
 }
 
 /// Returns a status of an envelope by its index.

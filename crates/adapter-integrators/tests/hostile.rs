@@ -134,7 +134,7 @@ fn redacted_fields_of_an_element_are_its_own() {
 
 proptest! {
     #[test]
-    fn no_body_panics(body: Vec<u8>, name in "infobip|gupshup|koomessage|360dialog|twilio") {
+    fn no_body_panics(body: Vec<u8>, name in "infobip|gupshup|koomessage|360dialog|meta|twilio") {
         with(&name, |integrator| {
             let _ = integrator.parse(&NoHeaders, &body);
             let _ = integrator.redacted_fields(&body, Some(0));
@@ -146,7 +146,7 @@ proptest! {
         kind in "message-event|user-event|x",
         word in "sent|read|failed|[a-z]{0,9}",
         value in r#"null|0|"[ -!#-\[\]-~]{0,20}"|\[\]|\{\}|-1|1e99"#,
-        name in "infobip|gupshup|koomessage|360dialog",
+        name in "infobip|gupshup|koomessage|360dialog|meta",
     ) {
         let payload = format!(
             r#"{{"type":"{word}","gsId":{value},"id":{value},"destination":{value},"ts":{value},"payload":{{"code":{value}}}}}"#

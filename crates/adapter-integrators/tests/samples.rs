@@ -62,6 +62,7 @@ fn normalised(mut report: Value) -> Value {
 #[case("gupshup", 21)]
 #[case("koomessage", 4)]
 #[case("360dialog", 2)]
+#[case("meta", 9)]
 fn samples_are_parsed_as_expected(#[case] name: &str, #[case] count: usize) {
     let integrators = all();
     let integrator = integrators.iter().find(|each| each.name().as_str() == name);

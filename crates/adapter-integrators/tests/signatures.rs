@@ -1,16 +1,51 @@
 //! Signatures: the vectors of Twilio's own helper libraries, and properties.
 
 use adapter_integrators::callback_url::CallbackUrl;
-use adapter_integrators::twilio::signature::verify;
+use adapter_integrators::twilio::signature::{Signer, verify};
 use domain::PublicUrl;
+use domain::crypto::SigningTokens;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use ports::integrator::{SignedRequest, UserAndPassword};
+use ports::integrator::{Headers, SignedRequest, UserAndPassword};
 use proptest::prelude::*;
+use rstest::rstest;
 use serde_json::Value;
 use traffic::signature::sign;
 
 const VECTORS: &str = include_str!("fixtures/twilio/signature_vectors.json");
+const SHARED_KEYS: &str = include_str!("fixtures/twilio/signature_shared_key.json");
 const PATH: &str = "/social/on/whatsapp/twilio/report/1";
+
+fn tokens(auth_token: &str) -> SigningTokens {
+    SigningTokens::from_iter([(None, auth_token)])
+}
+
+/// Verifies a request that is signed with the auth token.
+fn holds(
+    signature: &[u8],
+    body: &[u8],
+    request: SignedRequest<'_>,
+    presented: Option<&UserAndPassword>,
+) -> bool {
+    verify(signature, &Signer::AUTH_TOKEN, body, request, presented)
+}
+
+/// The header lines of a case.
+struct Lines(Vec<(String, String)>);
+
+impl Headers for Lines {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        let mut lines = self.0.iter();
+        let line = lines.find(|(each, _)| each.eq_ignore_ascii_case(name));
+        line.map(|(_, value)| value.as_bytes())
+    }
+
+    fn get_only(&self, name: &str) -> Option<&[u8]> {
+        let lines = self.0.iter();
+        let mut values = lines.filter(|(each, _)| each.eq_ignore_ascii_case(name));
+        let (_, value) = values.next()?;
+        values.next().is_none().then_some(value.as_bytes())
+    }
+}
 
 fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
@@ -46,10 +81,10 @@ fn the_vectors_of_the_helper_libraries_hold() {
             public_url: &url,
             path: path_of(url.reveal()),
             query: None,
-            token: text("auth_token"),
+            tokens: &tokens(text("auth_token")),
         };
-        let holds = verify(text("signature").as_bytes(), body.as_bytes(), request, None);
-        assert_eq!(holds, vector["valid"], "{vector}");
+        let is_valid = holds(text("signature").as_bytes(), body.as_bytes(), request, None);
+        assert_eq!(is_valid, vector["valid"], "{vector}");
         if let Some(signed_url) = vector["signed_url"].as_str() {
             assert_eq!(
                 sign(text("auth_token"), signed_url, &fields),
@@ -63,7 +98,7 @@ fn the_vectors_of_the_helper_libraries_hold() {
 fn another_token_body_path_or_query_does_not_verify() {
     let public_url = PublicUrl::parse("https://example.com").unwrap();
     let signature = sign(
-        "token",
+        "auth-token",
         &format!("https://example.com{PATH}?a=1"),
         &[("b", "2"), ("c", "3")],
     );
@@ -71,16 +106,17 @@ fn another_token_body_path_or_query_does_not_verify() {
         public_url: &public_url,
         path: PATH,
         query: Some("a=1"),
-        token: "token",
+        tokens: &tokens("auth-token"),
     };
-    let verifies = |body: &[u8], request| verify(signature.as_bytes(), body, request, None);
+    let verifies = |body: &[u8], request| holds(signature.as_bytes(), body, request, None);
+    let other = tokens("other-token");
     assert!(verifies(b"c=3&b=2", request));
     assert!(!verifies(b"b=2&c=4", request));
     assert!(!verifies(b"b=2", request));
     assert!(!verifies(
         b"b=2&c=3",
         SignedRequest {
-            token: "other",
+            tokens: &other,
             ..request
         }
     ));
@@ -107,13 +143,77 @@ fn a_part_of_a_signature_is_none() {
         public_url: &public_url,
         path: PATH,
         query: None,
-        token: "token",
+        tokens: &tokens("auth-token"),
     };
-    let signature = sign("token", &format!("https://example.com{PATH}"), &[]);
-    assert!(verify(signature.as_bytes(), b"", request, None));
+    let signature = sign("auth-token", &format!("https://example.com{PATH}"), &[]);
+    assert!(holds(signature.as_bytes(), b"", request, None));
     for part in ["", "=", &signature[..4], &signature[..24], &signature[..27]] {
-        assert!(!verify(part.as_bytes(), b"", request, None), "{part}");
+        assert!(!holds(part.as_bytes(), b"", request, None), "{part}");
     }
+}
+
+#[test]
+fn shared_key_and_algorithm_are_those_that_the_request_names() {
+    let sample: Value = serde_json::from_str(SHARED_KEYS).unwrap();
+    let params = sample["params"].as_object().unwrap();
+    let body = form(
+        params
+            .iter()
+            .map(|(name, it)| (name.as_str(), it.as_str().unwrap())),
+    );
+    let keys = sample["shared_keys"].as_object().unwrap();
+    let keys = keys
+        .iter()
+        .map(|(id, key)| (Some(id.as_str()), key.as_str().unwrap()));
+    let auth_token = (None, sample["auth_token"].as_str().unwrap());
+    let tokens: SigningTokens = keys.chain([auth_token]).collect();
+    let public_url = PublicUrl::parse(sample["url"].as_str().unwrap()).unwrap();
+    let request = SignedRequest {
+        public_url: &public_url,
+        path: path_of_plain(public_url.reveal()),
+        query: None,
+        tokens: &tokens,
+    };
+    let cases = sample["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 8);
+    for case in cases {
+        let lines = case["headers"].as_object().unwrap().iter();
+        let lines = lines.map(|(name, it)| (name.clone(), it.as_str().unwrap().to_owned()));
+        let headers = Lines(lines.collect());
+        let signature = headers.get("X-Twilio-Signature").unwrap();
+        let signer = Signer::of(&headers);
+        let is_valid =
+            signer.is_some_and(|signer| verify(signature, &signer, body.as_bytes(), request, None));
+        assert_eq!(is_valid, case["valid"] == true, "{case}");
+    }
+}
+
+/// The path of a URL without a query.
+fn path_of_plain(url: &str) -> &str {
+    let (_, path) = url.split_once(":18446").expect("the sample has this port");
+    path
+}
+
+#[rstest]
+#[case("key=a,algorithm=HMAC_SHA256", true)]
+#[case("algorithm=HMAC_SHA1, key=a", true)]
+#[case("", false)]
+#[case("key=a", false)]
+#[case("algorithm=HMAC_SHA256", false)]
+#[case("key=,algorithm=HMAC_SHA256", false)]
+#[case("key=a,key=b,algorithm=HMAC_SHA256", false)]
+#[case("key=a,algorithm=HMAC_SHA256,version=2", false)]
+#[case("key=a,algorithm=hmac_sha256", false)]
+#[case("key=a;algorithm=HMAC_SHA256", false)]
+#[case("key=\u{fffd}a,algorithm", false)]
+fn signature_settings_are_exact(#[case] settings: &str, #[case] valid: bool) {
+    let line = || {
+        let name = "x-twilio-webhooks-signature-settings".to_owned();
+        (name, settings.to_owned())
+    };
+    assert_eq!(Signer::of(&Lines(vec![line()])).is_some(), valid);
+    assert_eq!(Signer::of(&Lines(vec![line(), line()])), None);
+    assert_eq!(Signer::of(&Lines(Vec::new())), Some(Signer::AUTH_TOKEN));
 }
 
 fn presented(user: &str, password: &str) -> UserAndPassword {
@@ -154,7 +254,7 @@ proptest! {
             public_url: &public_url,
             path: PATH,
             query: request_query.as_deref(),
-            token: &token,
+            tokens: &tokens(&token),
         };
         let presented = presented(&user, &password);
         let fields = pairs(&fields);
@@ -167,7 +267,7 @@ proptest! {
             prop_assert!(!url.contains('#') || password.contains('#') || user.contains('#'));
             prop_assert!(url.contains(PATH));
             let signature = sign(&token, &url, &fields);
-            prop_assert!(verify(signature.as_bytes(), body.as_bytes(), request, Some(&presented)));
+            prop_assert!(holds(signature.as_bytes(), body.as_bytes(), request, Some(&presented)));
         }
     }
 
@@ -176,10 +276,10 @@ proptest! {
         (fields, shuffled) in any_fields().prop_flat_map(|fields| (Just(fields.clone()), Just(fields).prop_shuffle())),
     ) {
         let public_url = PublicUrl::parse("https://example.com").unwrap();
-        let request = SignedRequest { public_url: &public_url, path: PATH, query: None, token: "token" };
-        let signature = sign("token", &format!("https://example.com{PATH}"), &pairs(&fields));
+        let request = SignedRequest { public_url: &public_url, path: PATH, query: None, tokens: &tokens("auth-token") };
+        let signature = sign("auth-token", &format!("https://example.com{PATH}"), &pairs(&fields));
         let body = form(pairs(&shuffled));
-        prop_assert!(verify(signature.as_bytes(), body.as_bytes(), request, None));
+        prop_assert!(holds(signature.as_bytes(), body.as_bytes(), request, None));
     }
 
     #[test]
@@ -191,8 +291,8 @@ proptest! {
         body: Vec<u8>,
     ) {
         if let Ok(public_url) = PublicUrl::parse(&url) {
-            let request = SignedRequest { public_url: &public_url, path: &path, query: query.as_deref(), token: "token" };
-            prop_assert!(!verify(&signature, &body, request, None));
+            let request = SignedRequest { public_url: &public_url, path: &path, query: query.as_deref(), tokens: &tokens("auth-token") };
+            prop_assert!(!holds(&signature, &body, request, None));
         }
     }
 }

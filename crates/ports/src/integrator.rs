@@ -5,10 +5,14 @@
 //! credentials costs little; then, with the body, [`Integrator::verify_signature`] and
 //! [`Integrator::parse`]. A body may hold many reports: each is judged alone, and an invalid one
 //! never costs its neighbours.
+//!
+//! An integrator that sends no credentials signs the body instead: then
+//! [`Integrator::authenticate`] checks that the head has a signature, and
+//! [`Integrator::body_is_signed`] authenticates the caller.
 
 use std::fmt;
 
-use domain::crypto::{CredentialHash, ServerSecret};
+use domain::crypto::{CredentialHash, ServerSecret, SigningTokens};
 use domain::rejection::MaskedFields;
 use domain::report::{ReportError, ReportFields};
 use domain::{
@@ -91,8 +95,34 @@ pub enum AuthResult {
     /// The caller sent no credentials, and never sends them later: the integrator is configured
     /// without them. Answered like [`Denied`](Self::Denied).
     Missing,
+    /// The head has a signature of the body, which authenticates the caller:
+    /// [`Integrator::body_is_signed`] verifies it.
+    SignedBody,
     /// The caller sent wrong credentials.
     Denied,
+}
+
+/// A path at which an integrator sends requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The word between its name and the channel id in the path, usually `report`.
+    pub path_word: &'static str,
+    /// The methods: `POST` for reports, and `GET` if it [verifies](Integrator::verify_url) the URL.
+    pub methods: &'static [&'static str],
+    /// The media types of its reports, in lower case, without parameters.
+    pub media_types: &'static [&'static str],
+    /// How many bytes a body may have. More than 64 KiB are read only after the caller is
+    /// authenticated, or for a few callers at a time.
+    pub body_max: usize,
+}
+
+/// A request with which an integrator verified that the callback URL leads to this service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedUrl {
+    /// The credential that it sent.
+    pub credential: CredentialId,
+    /// The text of the answer, printable ASCII without markup.
+    pub answer: String,
 }
 
 /// What the credential of a channel consists of.
@@ -124,8 +154,8 @@ pub struct SignedRequest<'a> {
     pub path: &'a str,
     /// The query of the request, without its question mark.
     pub query: Option<&'a str>,
-    /// The signing token in the clear.
-    pub token: &'a str,
+    /// The signing tokens in the clear.
+    pub tokens: &'a SigningTokens,
 }
 
 /// The request has no signature, or one made with another token or for another URL.
@@ -266,8 +296,8 @@ pub struct TestReport<'a> {
 pub struct TestRequest {
     /// The header lines without credentials.
     pub headers: Vec<(&'static str, String)>,
-    /// The header line with the credentials, which is sent after a challenge.
-    pub authorization: (&'static str, String),
+    /// The header lines that authenticate the request; they are sent after a challenge.
+    pub authorization: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -283,16 +313,8 @@ pub trait Integrator: Send + Sync {
     /// Returns its name in the report path.
     fn name(&self) -> &IntegratorName;
 
-    /// Returns the word between its name and the channel id in the report path, usually `report`.
-    fn path_word(&self) -> &'static str;
-
-    /// Returns the media type of its reports, in lower case, without parameters.
-    fn media_type(&self) -> &'static str;
-
-    /// Returns how many bytes its bodies may have. Read only after the caller is authenticated.
-    fn body_max(&self) -> usize {
-        65_536
-    }
+    /// Returns the paths at which it sends requests. The first one takes reports.
+    fn endpoints(&self) -> &[Endpoint];
 
     /// Returns what a credential consists of.
     fn credential_shape(&self) -> CredentialShape;
@@ -319,8 +341,25 @@ pub trait Integrator: Send + Sync {
         presented: Option<&UserAndPassword>,
     ) -> Result<(), SignatureMismatch>;
 
-    /// Returns whether it can sign its requests.
-    fn signs(&self) -> bool;
+    /// Returns whether it signs its requests.
+    fn signatures(&self) -> Signatures;
+
+    /// Returns whether the head of a request has a signature of these bytes with one of the tokens.
+    /// Called after [`AuthResult::SignedBody`]. Takes the same time whether there is a token or not.
+    fn body_is_signed(
+        &self,
+        _headers: &dyn Headers,
+        _body: &[u8],
+        _tokens: &SigningTokens,
+    ) -> bool {
+        false
+    }
+
+    /// Answers a GET request with which it verifies the callback URL; `None` refuses it. Takes the
+    /// same time whether the channel or the token in the query is wrong.
+    fn verify_url(&self, _query: &str, _context: AuthContext<'_>) -> Option<VerifiedUrl> {
+        None
+    }
 
     /// Parses a body.
     fn parse(&self, headers: &dyn Headers, body: &[u8]) -> Result<ParsedBody, ParseError>;
@@ -352,6 +391,17 @@ pub trait Integrator: Send + Sync {
     fn setup_steps(&self) -> &'static [&'static str];
 }
 
+/// Whether an integrator signs its requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signatures {
+    /// Never.
+    Never,
+    /// As a second factor, if the channel has a signing token.
+    Optional,
+    /// Always; a channel needs a signing token.
+    Always,
+}
+
 /// How the requests of an integrator are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerPolicy {
@@ -366,9 +416,7 @@ pub struct AnswerPolicy {
 /// Returns the path at which an integrator reports on a channel.
 #[must_use]
 pub fn report_path(integrator: &dyn Integrator, channel: &ChannelId) -> String {
-    format!(
-        "/social/on/whatsapp/{}/{}/{channel}",
-        integrator.name(),
-        integrator.path_word()
-    )
+    let endpoint = integrator.endpoints().first();
+    let word = endpoint.map_or("report", |endpoint| endpoint.path_word);
+    format!("/social/on/whatsapp/{}/{word}/{channel}", integrator.name())
 }

@@ -64,7 +64,9 @@ impl From<ManageError> for ApiError {
                 (StatusCode::UNPROCESSABLE_ENTITY, "unknown_integrator")
             }
             ManageError::TooManyCredentials => (StatusCode::CONFLICT, "too_many_credentials"),
-            ManageError::NoSignatures(_) => return invalid("signing_token", error.to_string()),
+            ManageError::NoSignatures(_) | ManageError::SignatureRequired(_) => {
+                return invalid("signing_token", error.to_string());
+            }
             ManageError::OtherReportPath(_) => return invalid("public_url", error.to_string()),
             ManageError::ExpiryInThePast => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "expiry_in_the_past")

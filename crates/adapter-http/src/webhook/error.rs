@@ -17,8 +17,8 @@ pub(crate) enum WebhookError {
     NotFound,
     /// No integrator has the name in the path.
     UnknownIntegrator,
-    /// The method is not POST.
-    MethodNotAllowed,
+    /// The method is not one of these.
+    MethodNotAllowed(&'static [&'static str]),
     /// The request has no valid credentials.
     Unauthenticated {
         /// The value of `WWW-Authenticate`.
@@ -28,8 +28,8 @@ pub(crate) enum WebhookError {
     },
     /// The body is compressed.
     UnsupportedEncoding,
-    /// The media type is not this one.
-    UnsupportedMediaType(&'static str),
+    /// The media type is not one of these.
+    UnsupportedMediaType(&'static [&'static str]),
     /// The body could not be read.
     Body(BodyError),
     /// The use case refused the report.
@@ -46,7 +46,7 @@ impl WebhookError {
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::NotFound | Self::UnknownIntegrator => Outcome::NotFound,
-            Self::MethodNotAllowed => Outcome::MethodNotAllowed,
+            Self::MethodNotAllowed(_) => Outcome::MethodNotAllowed,
             Self::Unauthenticated { denied: false, .. } => Outcome::Challenge,
             Self::Unauthenticated { denied: true, .. } => Outcome::Refused,
             Self::UnsupportedEncoding | Self::UnsupportedMediaType(_) => Outcome::Unsupported,
@@ -75,13 +75,13 @@ impl WebhookError {
                 "unknown_integrator",
                 "there is no integrator of this name",
             ),
-            Self::MethodNotAllowed => {
+            Self::MethodNotAllowed(methods) => {
                 let not_allowed = problem(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "method_not_allowed",
                     "send reports with POST",
                 );
-                return with_header(&not_allowed, header::ALLOW, "POST");
+                return with_header(&not_allowed, header::ALLOW, &methods.join(", "));
             }
             Self::Unauthenticated { challenge, .. } => {
                 return HttpResponse::Unauthorized()
@@ -97,7 +97,7 @@ impl WebhookError {
             Self::UnsupportedMediaType(expected) => Problem::new(
                 unsupported,
                 "unsupported_media_type",
-                format!("send reports as {expected}"),
+                format!("send reports as {}", expected.join(" or ")),
             ),
             Self::Body(error) => return closing(Problem::from(error).response()),
             Self::Receive(error) => return receive_error(error),
@@ -158,9 +158,11 @@ fn invalid_report(error: ValidationError) -> Problem {
     Problem::new(status, code, error.expected).of(error.field)
 }
 
-fn with_header(problem: &Problem, name: HeaderName, value: &'static str) -> HttpResponse {
+/// Returns the answer with a header, whose value is made of constants.
+fn with_header(problem: &Problem, name: HeaderName, value: &str) -> HttpResponse {
     let mut response = problem.response();
-    let value = HeaderValue::from_static(value);
-    response.headers_mut().insert(name, value);
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
     response
 }

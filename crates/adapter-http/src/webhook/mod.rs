@@ -2,19 +2,23 @@
 //!
 //! The order matters. An unauthenticated request is answered from its head alone and its body is
 //! dropped. Half of all valid requests are such, since Twilio sends credentials only when asked.
+//! Only callers that sign the body instead are authenticated after it is read.
 
 mod error;
 pub mod path;
+mod unauthenticated_bodies;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::web::{Data, Payload};
+use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use ports::Headers;
+use ports::integrator::Endpoint;
+use ports::{Headers, Integrator};
 use tracing::Instrument as _;
+use usecases::ingest::authenticate::AuthenticatedCaller;
 use usecases::ingest::receive::ReportRequest;
 use usecases::{AuthenticateCaller, Authentication, Integrators, ReceiveReport};
 
@@ -25,6 +29,7 @@ use crate::request_body::{REPORT_BODY_MAX, RequestBody, closing};
 use crate::settings::ListenerSettings;
 use crate::{request_log, transport};
 use error::WebhookError;
+use unauthenticated_bodies::UnauthenticatedBodies;
 use usecases::RuntimeHandle;
 
 /// The use cases and values of the public listener.
@@ -48,6 +53,7 @@ pub(crate) struct Webhook {
     state: PublicState,
     settings: ListenerSettings,
     auth_failures: AuthFailureThrottle,
+    unauthenticated_bodies: UnauthenticatedBodies,
     runtime: RuntimeHandle,
 }
 
@@ -60,53 +66,57 @@ impl Webhook {
         let delay = settings.refusal_delay;
         Self {
             auth_failures: AuthFailureThrottle::new(CONCURRENT_AUTH_FAILURES, delay),
+            unauthenticated_bodies: UnauthenticatedBodies::new(),
             state,
             settings,
             runtime,
         }
     }
 
-    /// Receives the reports of a request and returns the status of its answer; an error says why
-    /// they were not received.
+    /// Receives the reports of a request; an error says why they were not received.
     async fn receive(
         &self,
         request: &HttpRequest,
         body: &mut RequestBody,
         start: Instant,
-    ) -> Result<StatusCode, WebhookError> {
+    ) -> Result<(Outcome, HttpResponse), WebhookError> {
         let path = path::parse(request.path()).ok_or(WebhookError::NotFound)?;
         let mut integrators = self.state.integrators.iter();
         let integrator = integrators
             .find(|each| each.name().as_str() == path.integrator)
             .ok_or(WebhookError::UnknownIntegrator)?
             .as_ref();
-        if path.word != integrator.path_word() {
-            return Err(WebhookError::NotFound);
+        let mut endpoints = integrator.endpoints().iter();
+        let endpoint = endpoints
+            .find(|endpoint| endpoint.path_word == path.word)
+            .ok_or(WebhookError::NotFound)?;
+        if !endpoint.methods.contains(&request.method().as_str()) {
+            return Err(WebhookError::MethodNotAllowed(endpoint.methods));
         }
-        if request.method() != Method::POST {
-            return Err(WebhookError::MethodNotAllowed);
+        let channel = path::channel(path.channel);
+        if request.method() == Method::GET {
+            return self.verify_url(request, integrator, &channel);
         }
         let headers = &HeaderLines(request.headers());
-        let channel = path::channel(path.channel);
-        let caller = match self.state.authenticate.run(integrator, &channel, headers) {
-            Authentication::AuthenticatedCaller(caller) => caller,
-            failure @ (Authentication::Challenge | Authentication::Denied) => {
-                return Err(WebhookError::Unauthenticated {
-                    challenge: HeaderValue::from_static(integrator.challenge()),
-                    denied: matches!(failure, Authentication::Denied),
-                });
+        let authentication = self.state.authenticate.run(integrator, &channel, headers);
+        let (caller, read) = match authentication {
+            Authentication::AuthenticatedCaller(caller) => {
+                transport::mark_authenticated(request);
+                let read = self.read(request, endpoint, body, start).await?;
+                (caller, read)
             }
+            Authentication::SignedBody(caller) => {
+                let max = endpoint.body_max;
+                let _permit = self.unauthenticated_bodies.admit(request.headers(), max)?;
+                let read = self.read(request, endpoint, body, start).await?;
+                let authenticate = &self.state.authenticate;
+                let verified = authenticate.verify_body(integrator, caller, headers, &read);
+                let caller = authenticated(verified, integrator)?;
+                transport::mark_authenticated(request);
+                (caller, read)
+            }
+            failure => return Err(unauthenticated(&failure, integrator)),
         };
-        transport::mark_authenticated(request);
-        check_media_type(request.headers(), integrator.media_type())?;
-        body.allow(integrator.body_max());
-        transport::allow_body(request, integrator.body_max());
-        let deadline = start + self.settings.request_timeout;
-        let read = body.read(request.headers(), deadline).await;
-        let read = read.map_err(WebhookError::Body)?;
-        if body.is_complete() {
-            transport::body_complete(request);
-        }
         let report = ReportRequest {
             integrator,
             caller,
@@ -117,7 +127,67 @@ impl Webhook {
         let received = self.runtime.run(self.state.receive.run(report)).await;
         received.map_err(WebhookError::Receive)?;
         // Cannot fail: the status is a constant of the adapter.
-        Ok(StatusCode::from_u16(integrator.answers().success).unwrap_or(StatusCode::NO_CONTENT))
+        let status = StatusCode::from_u16(integrator.answers().success);
+        let status = status.unwrap_or(StatusCode::NO_CONTENT);
+        Ok((Outcome::Accepted, HttpResponse::new(status)))
+    }
+
+    /// Reads the body of a request, if it has the media type and size that the endpoint takes.
+    async fn read(
+        &self,
+        request: &HttpRequest,
+        endpoint: &Endpoint,
+        body: &mut RequestBody,
+        start: Instant,
+    ) -> Result<Bytes, WebhookError> {
+        check_media_type(request.headers(), endpoint.media_types)?;
+        body.allow(endpoint.body_max);
+        transport::allow_body(request, endpoint.body_max);
+        let deadline = start + self.settings.request_timeout;
+        let read = body.read(request.headers(), deadline).await;
+        let read = read.map_err(WebhookError::Body)?;
+        if body.is_complete() {
+            transport::body_complete(request);
+        }
+        Ok(read)
+    }
+
+    /// Answers a request with which the integrator verifies the callback URL.
+    fn verify_url(
+        &self,
+        request: &HttpRequest,
+        integrator: &dyn Integrator,
+        channel: &str,
+    ) -> Result<(Outcome, HttpResponse), WebhookError> {
+        let query = request.uri().query().unwrap_or_default();
+        let verified = self
+            .state
+            .authenticate
+            .verify_url(integrator, channel, query);
+        let answer =
+            verified.ok_or_else(|| unauthenticated(&Authentication::Denied, integrator))?;
+        let response = HttpResponse::Ok()
+            .content_type("text/plain; charset=utf-8")
+            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .body(answer);
+        Ok((Outcome::UrlVerified, response))
+    }
+}
+
+fn authenticated(
+    authentication: Authentication,
+    integrator: &dyn Integrator,
+) -> Result<AuthenticatedCaller, WebhookError> {
+    match authentication {
+        Authentication::AuthenticatedCaller(caller) => Ok(caller),
+        failure => Err(unauthenticated(&failure, integrator)),
+    }
+}
+
+fn unauthenticated(failure: &Authentication, integrator: &dyn Integrator) -> WebhookError {
+    WebhookError::Unauthenticated {
+        challenge: HeaderValue::from_static(integrator.challenge()),
+        denied: !matches!(failure, Authentication::Challenge),
     }
 }
 
@@ -132,17 +202,14 @@ pub(crate) async fn receive(
     let mut body = RequestBody::new(payload.into_inner(), request.headers(), REPORT_BODY_MAX);
     let span = request_log::span(&request);
     let received = webhook.receive(&request, &mut body, start).instrument(span);
-    let (outcome, response) = match received.await {
-        Ok(status) => (Outcome::Accepted, HttpResponse::new(status)),
-        Err(error) => {
-            // Where connections are scarce, none is kept open for a further request.
-            if !matches!(error, WebhookError::Body(_)) && !connections.are_scarce() {
-                let timeout = webhook.settings.drain_timeout;
-                body.drain(request.headers(), timeout).await;
-            }
-            (error.outcome(), error.response())
-        }
-    };
+    let received = received.await;
+    // Where connections are scarce, none is kept open for a further request.
+    let is_broken = matches!(received, Err(WebhookError::Body(_)));
+    if !body.is_complete() && !is_broken && !connections.are_scarce() {
+        let timeout = webhook.settings.drain_timeout;
+        body.drain(request.headers(), timeout).await;
+    }
+    let (outcome, response) = received.unwrap_or_else(|error| (error.outcome(), error.response()));
     if body.is_complete() {
         transport::body_complete(&request);
     }
@@ -163,7 +230,10 @@ pub(crate) async fn receive(
 }
 
 /// Compares the media type without parameters and case, and refuses compressed bodies.
-fn check_media_type(headers: &HeaderMap, expected: &'static str) -> Result<(), WebhookError> {
+fn check_media_type(
+    headers: &HeaderMap,
+    expected: &'static [&'static str],
+) -> Result<(), WebhookError> {
     let encodings = headers.get_all(header::CONTENT_ENCODING);
     for encoding in encodings.map(HeaderValue::as_bytes) {
         let encoding = encoding.trim_ascii();
@@ -173,7 +243,10 @@ fn check_media_type(headers: &HeaderMap, expected: &'static str) -> Result<(), W
     }
     let media_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     let essence = media_type.and_then(|value| value.split(|byte| *byte == b';').next());
-    if essence.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(expected.as_bytes())) {
+    let is_essence = |expected: &&str| {
+        essence.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(expected.as_bytes()))
+    };
+    if expected.iter().any(is_essence) {
         Ok(())
     } else {
         Err(WebhookError::UnsupportedMediaType(expected))

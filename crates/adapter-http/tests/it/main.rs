@@ -27,6 +27,7 @@ mod fixture;
 mod json_bodies;
 mod limits;
 mod messages;
+mod meta;
 mod monitoring;
 mod other_integrator;
 mod positions;

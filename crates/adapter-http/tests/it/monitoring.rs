@@ -124,11 +124,11 @@ receiptd_pushing_slowed_seconds_total 1
 receiptd_queue_allowed_reports 1
 receiptd_queue_reports 1
 receiptd_rejections_total{reason} 5
-receiptd_reports_total{integrator,status,effect} 195
+receiptd_reports_total{integrator,status,effect} 234
 receiptd_request_duration_seconds_bucket{le} 16
 receiptd_request_duration_seconds_count 1
 receiptd_request_duration_seconds_sum 1
-receiptd_requests_total{outcome} 15
+receiptd_requests_total{outcome} 16
 receiptd_subscriptions_stopped_total{reason} 4";
 
 #[tokio::test]

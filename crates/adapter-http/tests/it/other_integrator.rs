@@ -5,9 +5,9 @@ use domain::rejection::MaskedFields;
 use domain::report::ReportFields;
 use domain::{Address, ChannelId, IntegratorName, MessageSid, PublicUrl, ReportedStatus};
 use ports::integrator::{
-    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Headers, Integrator, ParseError,
-    ParsedBody, ParsedReport, SignatureMismatch, SignedRequest, TestReport, TestRequest,
-    UserAndPassword, report_path,
+    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Endpoint, Headers, Integrator,
+    ParseError, ParsedBody, ParsedReport, SignatureMismatch, Signatures, SignedRequest, TestReport,
+    TestRequest, UserAndPassword, report_path,
 };
 
 /// Sends its password without a scheme and `<sid> <status>` as body.
@@ -24,12 +24,13 @@ impl Integrator for OtherIntegrator {
         &self.0
     }
 
-    fn path_word(&self) -> &'static str {
-        "status"
-    }
-
-    fn media_type(&self) -> &'static str {
-        "text/plain"
+    fn endpoints(&self) -> &[Endpoint] {
+        &[Endpoint {
+            path_word: "status",
+            methods: &["POST"],
+            media_types: &["text/plain"],
+            body_max: 65_536,
+        }]
     }
 
     fn credential_shape(&self) -> CredentialShape {
@@ -47,8 +48,8 @@ impl Integrator for OtherIntegrator {
         }
     }
 
-    fn signs(&self) -> bool {
-        true
+    fn signatures(&self) -> Signatures {
+        Signatures::Optional
     }
 
     fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
@@ -115,7 +116,7 @@ impl Integrator for OtherIntegrator {
     ) -> TestRequest {
         TestRequest {
             headers: vec![("Content-Type", "text/plain".to_owned())],
-            authorization: ("Authorization", password.to_owned()),
+            authorization: vec![("Authorization", password.to_owned())],
             body: format!("{} delivered", report.sid).into_bytes(),
         }
     }

@@ -7,12 +7,12 @@
 use domain::report::ReportError;
 use domain::{Address, DeliveryStatus, ErrorCode, ErrorText};
 use ports::integrator::{
-    AnswerPolicy, InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError,
+    AnswerPolicy, Endpoint, InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError,
     ValidationErrorKind,
 };
 use serde_json::{Value, json};
 
-use crate::json_integrator::{JsonIntegrator, SentCredentials};
+use crate::json_integrator::{BATCHES, JsonIntegrator, SentCredentials};
 use crate::{json, meta_envelope};
 
 /// Returns the integrator; all settings belong to the channels.
@@ -20,9 +20,11 @@ use crate::{json, meta_envelope};
 pub fn gupshup() -> JsonIntegrator {
     JsonIntegrator {
         name: crate::name("gupshup"),
-        path_word: "message",
+        endpoint: Endpoint {
+            path_word: "message",
+            ..BATCHES
+        },
         credentials: SentCredentials::Key("Authorization"),
-        body_max: 4 * 1_048_576,
         answers: AnswerPolicy {
             success: 200,
             redelivers: true,

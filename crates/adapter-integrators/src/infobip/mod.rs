@@ -12,7 +12,7 @@ use ports::integrator::{
 use serde_json::{Value, json};
 
 use crate::json;
-use crate::json_integrator::{JsonIntegrator, SentCredentials};
+use crate::json_integrator::{BATCHES, JsonIntegrator, SentCredentials};
 use status::Outcome;
 
 /// Returns the integrator; all settings belong to the channels.
@@ -20,9 +20,8 @@ use status::Outcome;
 pub fn infobip() -> JsonIntegrator {
     JsonIntegrator {
         name: crate::name("infobip"),
-        path_word: "report",
+        endpoint: BATCHES,
         credentials: SentCredentials::Key("AccountKey"),
-        body_max: 4 * 1_048_576,
         answers: AnswerPolicy {
             success: 200,
             redelivers: true,

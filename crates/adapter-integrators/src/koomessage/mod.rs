@@ -5,16 +5,15 @@ use ports::integrator::{AnswerPolicy, ParseError, ParsedBody, ParsedReport, Vali
 use serde_json::{Value, json};
 
 use crate::json;
-use crate::json_integrator::{JsonIntegrator, SentCredentials};
+use crate::json_integrator::{JsonIntegrator, SINGLE_REPORTS, SentCredentials};
 
 /// Returns the integrator; all settings belong to the channels.
 #[must_use]
 pub fn koomessage() -> JsonIntegrator {
     JsonIntegrator {
         name: crate::name("koomessage"),
-        path_word: "report",
+        endpoint: SINGLE_REPORTS,
         credentials: SentCredentials::Key("Authorization"),
-        body_max: 65_536,
         // Nothing is known about retries, so refusals are refusals.
         answers: AnswerPolicy {
             success: 204,

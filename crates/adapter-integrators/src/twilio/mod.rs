@@ -12,18 +12,22 @@ mod test_request;
 use domain::rejection::MaskedFields;
 use domain::{ChannelId, IntegratorName, PublicUrl};
 use ports::integrator::{
-    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Headers, Integrator, ParseError,
-    ParsedBody, SignatureMismatch, SignedRequest, TestReport, TestRequest, UserAndPassword,
-    report_path,
+    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Endpoint, Headers, Integrator,
+    ParseError, ParsedBody, SignatureMismatch, Signatures, SignedRequest, TestReport, TestRequest,
+    UserAndPassword, report_path,
 };
 
 use crate::callback_url::CallbackUrl;
 use crate::credentials::authenticate_by_pair;
+use signature::Signer;
 
 /// The URL fragment that configures Twilio's retries and is not sent: five retries after a failed
 /// connection, a read timeout or a 5xx. By default there is one retry, after a failed connection
 /// only.
 const RETRY_OVERRIDES: &str = "#rc=5&rp=ct,rt,5xx";
+
+/// The media type of reports.
+const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// The Twilio integrator.
 #[derive(Debug)]
@@ -56,12 +60,13 @@ impl Integrator for Twilio {
         &self.name
     }
 
-    fn path_word(&self) -> &'static str {
-        "report"
-    }
-
-    fn media_type(&self) -> &'static str {
-        "application/x-www-form-urlencoded"
+    fn endpoints(&self) -> &[Endpoint] {
+        &[Endpoint {
+            path_word: "report",
+            methods: &["POST"],
+            media_types: &[MEDIA_TYPE],
+            body_max: 65_536,
+        }]
     }
 
     fn credential_shape(&self) -> CredentialShape {
@@ -91,11 +96,16 @@ impl Integrator for Twilio {
         presented: Option<&UserAndPassword>,
     ) -> Result<(), SignatureMismatch> {
         let signature = headers
-            .get("X-Twilio-Signature")
+            .get(signature::HEADER)
             .filter(|value| !value.trim_ascii().is_empty());
-        match signature {
-            Some(signature) if signature::verify(signature, body, request, presented) => Ok(()),
-            signature => Err(SignatureMismatch {
+        let signer = Signer::of(headers);
+        match (signature, signer) {
+            (Some(signature), Some(signer))
+                if signature::verify(signature, &signer, body, request, presented) =>
+            {
+                Ok(())
+            }
+            (signature, _) => Err(SignatureMismatch {
                 signed: signature.is_some(),
                 expected_url: CallbackUrl::new(request.public_url, request.path)
                     .with_query_of_request(request.query)
@@ -104,8 +114,8 @@ impl Integrator for Twilio {
         }
     }
 
-    fn signs(&self) -> bool {
-        true
+    fn signatures(&self) -> Signatures {
+        Signatures::Optional
     }
 
     fn parse(&self, headers: &dyn Headers, body: &[u8]) -> Result<ParsedBody, ParseError> {
@@ -137,7 +147,7 @@ impl Integrator for Twilio {
         credentials: (&str, &str),
         signed: Option<SignedRequest<'_>>,
     ) -> TestRequest {
-        test_request::build(self.media_type(), report, credentials, signed)
+        test_request::build(report, credentials, signed)
     }
 
     fn setup_steps(&self) -> &'static [&'static str] {

@@ -1,19 +1,88 @@
-//! `X-Twilio-Signature`: HMAC-SHA1 over the callback URL and the fields.
+//! `X-Twilio-Signature`: an HMAC over the callback URL and the fields. Its key is the account's auth
+//! token, or the shared key that `X-Twilio-Webhooks-Signature-Settings` names.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use ports::integrator::{SignedRequest, UserAndPassword};
+use domain::crypto::SigningTokens;
+use hmac::{Hmac, KeyInit, Mac};
+use ports::integrator::{Headers, SignedRequest, UserAndPassword};
 use sha1::Sha1;
+use sha2::Sha256;
 
 use super::form;
 use crate::callback_url::CallbackUrl;
 
-/// Checks `signature` against the channel's token, the body and every form of the channel's URL.
+/// The header with the signature.
+pub(super) const HEADER: &str = "X-Twilio-Signature";
+
+/// The header that names the shared key and the algorithm, as `key=ID,algorithm=NAME`.
+const SETTINGS_HEADER: &str = "X-Twilio-Webhooks-Signature-Settings";
+
+/// What a request is signed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signer {
+    key_id: Option<String>,
+    algorithm: Algorithm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Algorithm {
+    Sha1,
+    Sha256,
+}
+
+impl Signer {
+    /// The account's auth token, with HMAC-SHA1.
+    pub const AUTH_TOKEN: Self = Self {
+        key_id: None,
+        algorithm: Algorithm::Sha1,
+    };
+
+    /// Returns what the head of a request names; `None` if that is malformed, repeated, or an
+    /// algorithm that Twilio does not use.
+    #[must_use]
+    pub fn of(headers: &dyn Headers) -> Option<Self> {
+        if headers.get(SETTINGS_HEADER).is_none() {
+            return Some(Self::AUTH_TOKEN);
+        }
+        Self::parse(headers.get_only(SETTINGS_HEADER)?)
+    }
+
+    /// Parses the value of the settings header: both settings, each once, in any order.
+    fn parse(settings: &[u8]) -> Option<Self> {
+        let (mut key_id, mut algorithm) = (None, None);
+        for setting in std::str::from_utf8(settings).ok()?.split(',') {
+            let (name, value) = setting.trim().split_once('=')?;
+            let slot = match name {
+                "key" => &mut key_id,
+                "algorithm" => &mut algorithm,
+                _ => return None,
+            };
+            if slot.replace(value).is_some() {
+                return None;
+            }
+        }
+        Some(Self {
+            key_id: Some(key_id.filter(|id| !id.is_empty())?.to_owned()),
+            algorithm: match algorithm? {
+                "HMAC_SHA256" => Algorithm::Sha256,
+                "HMAC_SHA1" => Algorithm::Sha1,
+                _ => return None,
+            },
+        })
+    }
+
+    fn secrets<'a>(&'a self, tokens: &'a SigningTokens) -> impl Iterator<Item = &'a str> {
+        tokens.of_key(self.key_id.as_deref())
+    }
+}
+
+/// Checks `signature` against the channel's tokens, the body and every form of the channel's URL.
 /// `presented` are the caller's credentials: Twilio may have signed a URL that contains them.
 #[must_use]
 pub fn verify(
     signature: &[u8],
+    signer: &Signer,
     body: &[u8],
     request: SignedRequest<'_>,
     presented: Option<&UserAndPassword>,
@@ -21,53 +90,72 @@ pub fn verify(
     let Ok(signature) = STANDARD.decode(signature.trim_ascii()) else {
         return false;
     };
-    let signed = SignedContent::new(request.token, body);
-    CallbackUrl::new(request.public_url, request.path)
+    let fields = signed_fields(body);
+    let urls = CallbackUrl::new(request.public_url, request.path)
         .with_query_of_request(request.query)
-        .variants(presented)
-        .iter()
-        // `verify_slice` compares in constant time.
-        .any(|url| signed.mac_for(url).verify_slice(&signature).is_ok())
+        .variants(presented);
+    signer
+        .secrets(request.tokens)
+        .any(|secret| match signer.algorithm {
+            Algorithm::Sha1 => any_matches::<Hmac<Sha1>>(secret, &urls, &fields, &signature),
+            Algorithm::Sha256 => any_matches::<Hmac<Sha256>>(secret, &urls, &fields, &signature),
+        })
 }
 
-/// Returns the signature of a request for the channel's URL without credentials.
+/// Returns the header lines with the signature of a request for the channel's URL without
+/// credentials, made with the channel's first token; none without a token.
 #[must_use]
-pub fn sign(body: &[u8], request: SignedRequest<'_>) -> String {
+pub fn sign(body: &[u8], request: SignedRequest<'_>) -> Vec<(&'static str, String)> {
     let url = CallbackUrl::new(request.public_url, request.path)
         .with_query_of_request(request.query)
         .without_credentials();
-    let signed = SignedContent::new(request.token, body);
-    STANDARD.encode(signed.mac_for(&url).finalize().into_bytes())
-}
-
-/// The signed content except the URL.
-struct SignedContent {
-    keyed: Hmac<Sha1>,
-    fields: Vec<u8>,
-}
-
-impl SignedContent {
-    /// Concatenates names and values, sorted by name. A repeated name occurs once per distinct
-    /// value.
-    fn new(token: &str, body: &[u8]) -> Self {
-        let mut fields: Vec<_> = form::fields(body).collect();
-        fields.sort();
-        fields.dedup();
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-        let keyed = Hmac::new_from_slice(token.as_bytes()).expect("any bytes are a key");
-        let names_and_values = fields.iter().flat_map(|(name, value)| [name, value]);
-        Self {
-            keyed,
-            fields: names_and_values
-                .flat_map(|text| text.iter().copied())
-                .collect(),
+    let fields = signed_fields(body);
+    match request.tokens.iter().next() {
+        None => Vec::new(),
+        Some((None, token)) => {
+            vec![(HEADER, encoded::<Hmac<Sha1>>(token, &url, &fields))]
+        }
+        Some((Some(key_id), key)) => {
+            let settings = format!("key={key_id},algorithm=HMAC_SHA256");
+            vec![
+                (HEADER, encoded::<Hmac<Sha256>>(key, &url, &fields)),
+                (SETTINGS_HEADER, settings),
+            ]
         }
     }
+}
 
-    fn mac_for(&self, url: &str) -> Hmac<Sha1> {
-        let mut mac = self.keyed.clone();
-        mac.update(url.as_bytes());
-        mac.update(&self.fields);
-        mac
-    }
+/// Concatenates names and values, sorted by name. A repeated name occurs once per distinct value.
+fn signed_fields(body: &[u8]) -> Vec<u8> {
+    let mut fields: Vec<_> = form::fields(body).collect();
+    fields.sort();
+    fields.dedup();
+    let names_and_values = fields.iter().flat_map(|(name, value)| [name, value]);
+    names_and_values
+        .flat_map(|text| text.iter().copied())
+        .collect()
+}
+
+fn any_matches<M: Mac + KeyInit + Clone>(
+    secret: &str,
+    urls: &[String],
+    fields: &[u8],
+    signature: &[u8],
+) -> bool {
+    let keyed = keyed::<M>(secret);
+    urls.iter().any(|url| {
+        let mac = keyed.clone().chain_update(url).chain_update(fields);
+        // Compares in constant time.
+        mac.verify_slice(signature).is_ok()
+    })
+}
+
+fn encoded<M: Mac + KeyInit>(secret: &str, url: &str, fields: &[u8]) -> String {
+    let mac = keyed::<M>(secret).chain_update(url).chain_update(fields);
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+fn keyed<M: Mac + KeyInit>(secret: &str) -> M {
+    <M as KeyInit>::new_from_slice(secret.as_bytes()).expect("any bytes are a key")
 }

@@ -3,12 +3,11 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use ports::integrator::{SignedRequest, TestReport, TestRequest};
 
-use super::signature;
+use super::{MEDIA_TYPE, signature};
 use crate::credentials::basic_value;
 
 /// Builds the request that reports a message as delivered.
 pub(super) fn build(
-    media_type: &str,
     report: TestReport<'_>,
     (user, password): (&str, &str),
     signed: Option<SignedRequest<'_>>,
@@ -30,13 +29,15 @@ pub(super) fn build(
     });
     let body = fields.join("&").into_bytes();
     let mut headers = vec![
-        ("Content-Type", format!("{media_type}; charset=UTF-8")),
+        ("Content-Type", format!("{MEDIA_TYPE}; charset=UTF-8")),
         ("I-Twilio-Idempotency-Token", sid.to_owned()),
     ];
-    headers.extend(signed.map(|signed| ("X-Twilio-Signature", signature::sign(&body, signed))));
+    if let Some(signed) = signed {
+        headers.extend(signature::sign(&body, signed));
+    }
     TestRequest {
         headers,
-        authorization: ("Authorization", basic_value(user, password)),
+        authorization: vec![("Authorization", basic_value(user, password))],
         body,
     }
 }

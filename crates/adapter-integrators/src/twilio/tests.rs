@@ -1,6 +1,6 @@
 use crate::credentials::matching;
 use domain::CredentialId;
-use domain::crypto::{CredentialHash, ServerSecret};
+use domain::crypto::{CredentialHash, ServerSecret, SigningTokens};
 use rstest::rstest;
 
 use super::*;
@@ -145,7 +145,7 @@ fn missing_and_wrong_signatures_are_distinguished() {
         public_url: &public_url,
         path: "/r",
         query: Some("a=1"),
-        token: "token",
+        tokens: &SigningTokens::parse("auth-token").unwrap(),
     };
     for (value, signed) in [
         ("", false),
@@ -167,9 +167,14 @@ fn missing_and_wrong_signatures_are_distinguished() {
 }
 
 #[rstest]
-#[case("https://reports.example.com")]
-#[case("https://user:secret@reports.example.com:8443/behind/a/proxy?tenant=7")]
-fn test_request_is_one_that_is_received(#[case] public_url: &str) {
+fn test_request_is_one_that_is_received(
+    #[values(
+        "https://reports.example.com",
+        "https://user:secret@reports.example.com:8443/behind/a/proxy?tenant=7"
+    )]
+    public_url: &str,
+    #[values("an-auth-token old-auth-token", "key.1:a-shared-key an-auth-token")] tokens: &str,
+) {
     let (twilio, secret) = (
         Twilio::new(),
         ServerSecret::parse("an example of a long server secret").unwrap(),
@@ -181,7 +186,7 @@ fn test_request_is_one_that_is_received(#[case] public_url: &str) {
         public_url: &public_url,
         path: &path,
         query: None,
-        token: "an auth token",
+        tokens: &SigningTokens::parse(tokens).unwrap(),
     };
     let sid = domain::MessageSid::of_test(id(7));
     let [sender, recipient] = ["whatsapp:+15005550006", "whatsapp:+15005550001"]
@@ -213,7 +218,7 @@ fn test_request_is_one_that_is_received(#[case] public_url: &str) {
         twilio.authenticate(&lines(None), context),
         AuthResult::Challenge
     );
-    let headers = lines(Some(request.authorization.clone()));
+    let headers = lines(request.authorization.first().cloned());
     let result = twilio.authenticate(&headers, context);
     let AuthResult::Authenticated { presented, .. } = result else {
         panic!("{result:?}");
@@ -221,7 +226,7 @@ fn test_request_is_one_that_is_received(#[case] public_url: &str) {
     let verified = twilio.verify_signature(&headers, &request.body, signed, presented.as_ref());
     assert_eq!(verified, Ok(()));
     let media_type = headers.get("content-type").unwrap();
-    assert!(media_type.starts_with(twilio.media_type().as_bytes()));
+    assert!(media_type.starts_with(MEDIA_TYPE.as_bytes()));
     let Ok(ParsedBody { reports, .. }) = twilio.parse(&headers, &request.body) else {
         panic!("not a report");
     };

@@ -58,7 +58,9 @@ pub struct ChannelAddArgs {
     pub name: String,
     #[command(flatten)]
     pub credential: CredentialArgs,
-    /// Require X-Twilio-Signature, computed with the auth token in this file
+    /// Require signatures with the token in this file: Twilio's auth token, or Meta's app secret,
+    /// which Meta needs. While it is replaced, two separated by a space; a shared key of Twilio's
+    /// as KEY_ID:SECRET
     #[arg(long, value_name = "FILE")]
     pub signature_token_file: Option<PathBuf>,
     /// URL at which the integrator reaches this channel: a base like https://reports.example.com
@@ -93,7 +95,9 @@ pub struct ChannelUpdateArgs {
     /// The integrator reaches this channel at RECEIPTD_PUBLIC_URL
     #[arg(long, conflicts_with = "public_url")]
     pub default_public_url: bool,
-    /// Require X-Twilio-Signature, computed with the auth token in this file
+    /// Require signatures with the token in this file: Twilio's auth token, or Meta's app secret,
+    /// which Meta needs. While it is replaced, two separated by a space; a shared key of Twilio's
+    /// as KEY_ID:SECRET
     #[arg(long, value_name = "FILE")]
     pub signature_token_file: Option<PathBuf>,
     /// Do not require signatures

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use adapter_http::wire::{ChannelCreatedView, ChannelList, ChannelView};
 use anyhow::{Context as _, Result};
+use domain::crypto::SigningTokens;
 use domain::{Address, Channel, ChannelId, ChannelName, IntegratorName, PublicUrl, RetentionDays};
-use usecases::channels::manage::{ChannelChanges, NewChannel, SigningToken};
+use usecases::channels::manage::{ChannelChanges, NewChannel};
 use usecases::{ListRejections, ManageChannels};
 
 use super::channel_test;
@@ -180,11 +181,12 @@ fn public_url(text: Option<&str>) -> Result<Option<PublicUrl>> {
         .context("--public-url")
 }
 
-/// Reads the signing token from a file.
-fn signing_token(path: &Path) -> Result<SigningToken> {
+/// Reads the signing tokens from a file, separated by blanks or line ends.
+fn signing_token(path: &Path) -> Result<SigningTokens> {
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    SigningToken::parse(text.trim_end()).context("--signature-token-file")
+    let tokens: Vec<_> = text.split_ascii_whitespace().collect();
+    SigningTokens::parse(&tokens.join(" ")).context("--signature-token-file")
 }
 
 /// Enables or disables a channel.

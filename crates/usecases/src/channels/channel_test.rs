@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::credential::CredentialId;
-use domain::crypto::ServerSecret;
+use domain::crypto::{ServerSecret, SigningTokens};
 use domain::webhook::TargetUrl;
 use domain::{
     Address, Channel, ChannelId, Credential, MessageKey, MessageSid, Password, PublicUrl,
@@ -176,9 +176,7 @@ impl TestChannel {
         success: u16,
         steps: &mut Steps,
     ) {
-        let (name, value) = &request.authorization;
-        let mut headers = request.headers.clone();
-        headers.push((name, value.clone()));
+        let headers = [request.headers.as_slice(), &request.authorization].concat();
         let begun = Instant::now();
         loop {
             let answer = self.0.probe.post(target, &headers, request.body.clone());
@@ -231,18 +229,19 @@ impl TestChannel {
         credential: &TestCredential,
         sid: &MessageSid,
     ) -> Result<TestRequest, TestError> {
-        let token = channel.signing_token.as_ref().map(|sealed| {
+        let tokens = channel.signing_token.as_ref().map(|sealed| {
             let context = Channel::signing_token_context(&channel.id);
-            let opened = self.0.secret.open(sealed, &context);
-            opened.map_err(|_| TestError::UnreadableToken)
+            let opened = self.0.secret.open(sealed, &context).ok();
+            let tokens = opened.and_then(|text| SigningTokens::parse(&text).ok());
+            tokens.ok_or(TestError::UnreadableToken)
         });
-        let token = token.transpose()?;
+        let tokens = tokens.transpose()?;
         let path = report_path(integrator, &channel.id);
-        let signed = token.as_ref().map(|token| SignedRequest {
+        let signed = tokens.as_ref().map(|tokens| SignedRequest {
             public_url: channel.public_url.as_ref().unwrap_or(&self.0.public_url),
             path: &path,
             query: None,
-            token,
+            tokens,
         });
         let [any, recipient] = [TEST_SENDER, TEST_RECIPIENT].map(address);
         let report = TestReport {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use domain::crypto::{CredentialHash, ServerSecret};
+use domain::crypto::{CredentialHash, ServerSecret, SigningTokens};
 use domain::statistics::RequestOutcome;
 use domain::{Channel, ChannelId, CredentialId, Timestamp};
 use ports::error::Source;
@@ -54,9 +54,9 @@ pub enum Origin {
 pub struct KnownChannel {
     /// The channel.
     pub channel: Channel,
-    /// Its signing token in the clear, if it requires signatures. Empty if it cannot be opened; no
+    /// Its signing tokens in the clear, if it requires signatures. None if they cannot be opened; no
     /// signature matches then.
-    pub signing_token: Option<String>,
+    pub signing_tokens: Option<SigningTokens>,
     credentials: Vec<KnownCredential>,
     pub(crate) calls: Arc<CallCounters>,
 }
@@ -81,6 +81,16 @@ impl KnownChannel {
     pub fn live_credentials(&self, now: Timestamp) -> Vec<(CredentialId, CredentialHash)> {
         let live = self.credentials.iter().filter(|each| each.is_live(now));
         live.map(|each| (each.id, each.hash)).collect()
+    }
+
+    /// Returns the newest credential that is valid at `now` and was not made for a test.
+    #[must_use]
+    pub fn newest_credential(&self, now: Timestamp) -> Option<CredentialId> {
+        let live = self.credentials.iter().filter(|each| each.is_live(now));
+        // Credentials come from the stores oldest first.
+        live.filter(|each| !each.is_test)
+            .map(|each| each.id)
+            .next_back()
     }
 
     /// Returns whether a credential of the channel was made for a test.
@@ -264,8 +274,8 @@ impl ChannelDirectory {
                 tracing::warn!(
                     channel = %id,
                     requests,
-                    "wrong webhook user or password, answered 401; compare the callback URL at \
-                     the integrator with the channel's credentials"
+                    "wrong webhook credentials, answered 401; compare the settings at the \
+                     integrator with the channel's credentials"
                 );
             }
             counted.extend(calls.map(|calls| (id.clone(), calls)));
@@ -330,15 +340,14 @@ impl ChannelDirectory {
             channel,
             credentials,
         } = entry;
-        let signing_token = channel.signing_token.as_ref().map(|sealed| {
+        let signing_tokens = channel.signing_token.as_ref().map(|sealed| {
             let context = Channel::signing_token_context(&channel.id);
-            match self.secret.open(sealed, &context) {
-                Ok(token) => token.to_string(),
-                Err(error) => {
-                    tracing::error!(channel = %channel.id, %error, "the signing token cannot be opened; its signatures are refused");
-                    String::new()
-                }
-            }
+            let opened = self.secret.open(sealed, &context);
+            let tokens = opened.ok().and_then(|text| SigningTokens::parse(&text).ok());
+            tokens.unwrap_or_else(|| {
+                tracing::error!(channel = %channel.id, "the signing token cannot be opened; its signatures are refused");
+                SigningTokens::default()
+            })
         });
         let credentials = credentials.into_iter().map(|credential| KnownCredential {
             id: credential.id,
@@ -356,7 +365,7 @@ impl ChannelDirectory {
         }
         KnownChannel {
             channel,
-            signing_token,
+            signing_tokens,
             credentials: credentials.collect(),
             calls,
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::crypto::{SealedSecret, ServerSecret};
+use domain::crypto::{SealedSecret, ServerSecret, SigningTokens};
 use domain::{
     Address, ChannelId, MessageSid, PublicUrl, Rejection, RejectionReason, Timestamp, mask_numbers,
 };
@@ -165,8 +165,10 @@ impl ReceiveReport {
         if !known.channel.enabled {
             return Err(ReceiveError::ChannelDisabled);
         }
-        if let Some(token) = &known.signing_token {
-            self.verify(request, known, token)?;
+        if let Some(tokens) = &known.signing_tokens
+            && !request.caller.signature_verified
+        {
+            self.verify(request, known, tokens)?;
         }
         let parsed = request.integrator.parse(request.headers, request.body);
         parsed.map_err(|error| match error {
@@ -179,7 +181,7 @@ impl ReceiveReport {
         &self,
         request: &ReportRequest<'_>,
         known: &KnownChannel,
-        token: &str,
+        tokens: &SigningTokens,
     ) -> Result<(), ReceiveError> {
         let path = report_path(request.integrator, &known.channel.id);
         let signed = SignedRequest {
@@ -190,7 +192,7 @@ impl ReceiveReport {
                 .unwrap_or(&self.public_url),
             path: &path,
             query: request.query,
-            token,
+            tokens,
         };
         let verified = request.integrator.verify_signature(
             request.headers,
@@ -198,8 +200,8 @@ impl ReceiveReport {
             signed,
             request.caller.presented.as_ref(),
         );
-        // A token that cannot be opened is empty, and must not match any signature.
-        let verified = verified.map(|()| !token.is_empty());
+        // Tokens that cannot be opened are none, and must not match any signature.
+        let verified = verified.map(|()| !tokens.is_empty());
         match verified {
             Ok(true) => Ok(()),
             Ok(false) => Err(ReceiveError::SignatureMismatch),

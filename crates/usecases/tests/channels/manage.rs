@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use domain::crypto::SigningTokens;
 use domain::{ChannelName, IntegratorName, Password, PublicUrl};
 use ports::Environment as _;
 use testkit::builders::channel_id;
-use usecases::channels::manage::{ChannelChanges, ManageError, NewChannel, SigningToken};
+use usecases::channels::manage::{ChannelChanges, ManageError, NewChannel};
 
 use crate::{World, new_channel, new_credential};
 
@@ -98,7 +99,7 @@ async fn change_based_on_an_older_version_is_refused() {
 async fn signing_token_is_stored_sealed_and_opened_in_the_directory() {
     let world = World::new();
     let mut new = new_channel("1");
-    new.signing_token = Some(SigningToken::parse("the-account-auth-token").unwrap());
+    new.signing_token = Some(SigningTokens::parse("the-account-auth-token").unwrap());
     world.manage.add(new).await.unwrap();
     let shown = world.manage.show(&channel_id("1")).await.unwrap();
     let sealed = shown.channel.signing_token.unwrap();
@@ -106,8 +107,8 @@ async fn signing_token_is_stored_sealed_and_opened_in_the_directory() {
     world.directory.refresh().await.unwrap();
     let known = world.directory.find(&channel_id("1")).unwrap();
     assert_eq!(
-        known.signing_token.as_deref(),
-        Some("the-account-auth-token")
+        known.signing_tokens,
+        SigningTokens::parse("the-account-auth-token").ok()
     );
 }
 
@@ -123,7 +124,7 @@ async fn invalid_channels_have_distinct_errors() {
     let said = unknown.unwrap_err().to_string();
     assert_eq!(
         said,
-        "unknown integrator carrier; known: twilio, infobip, gupshup, koomessage, 360dialog"
+        "unknown integrator carrier; known: twilio, infobip, gupshup, koomessage, 360dialog, meta"
     );
     let mut past = new_channel("3");
     past.credential.expires_at = Some(world.clock.now());

@@ -5,8 +5,9 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use askama::Template;
 use domain::access::{AuditAction, Permission};
+use domain::crypto::SigningTokens;
 use domain::{Address, Channel, ChannelName, PublicUrl, RetentionDays};
-use usecases::channels::manage::{ChannelChanges, ManageError, SigningToken};
+use usecases::channels::manage::{ChannelChanges, ManageError};
 
 use crate::console::Console;
 use crate::error::PageError;
@@ -100,8 +101,18 @@ pub(crate) async fn change(
             let path = super::path(&id);
             Ok(page::redirect(&format!("{path}?done=channel-changed")))
         }
-        Err(error @ ManageError::OtherReportPath(_)) => {
-            form.errors.add("public_url", error.to_string());
+        Err(
+            error @ (ManageError::OtherReportPath(_)
+            | ManageError::NoSignatures(_)
+            | ManageError::SignatureRequired(_)),
+        ) => {
+            let is_url = matches!(error, ManageError::OtherReportPath(_));
+            let field = if is_url {
+                "public_url"
+            } else {
+                "signing_token"
+            };
+            form.errors.add(field, error.to_string());
             let template = edit_page(&visit, &channel, form);
             page::show_as(StatusCode::BAD_REQUEST, &template)
         }
@@ -253,10 +264,10 @@ pub(super) fn optional_url(fields: &Fields, errors: &mut FormErrors) -> Option<P
     errors.check("public_url", PublicUrl::parse(url))
 }
 
-/// Parses the signing token, if one was entered.
-pub(super) fn signing_token(fields: &Fields, errors: &mut FormErrors) -> Option<SigningToken> {
+/// Parses the signing tokens, if any were entered.
+pub(super) fn signing_token(fields: &Fields, errors: &mut FormErrors) -> Option<SigningTokens> {
     let token = fields.get("signing_token")?;
-    errors.check("signing_token", SigningToken::parse(token))
+    errors.check("signing_token", SigningTokens::parse(token))
 }
 
 /// Parses the days that messages are kept, if they differ from the server's.

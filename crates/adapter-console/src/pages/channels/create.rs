@@ -72,6 +72,7 @@ pub(crate) async fn create(
             let field = match &error {
                 ManageError::ChannelExists(_) => "id",
                 ManageError::OtherReportPath(_) => "public_url",
+                ManageError::NoSignatures(_) | ManageError::SignatureRequired(_) => "signing_token",
                 _ => "integrator",
             };
             form.errors.add(field, error.to_string());

@@ -1,8 +1,9 @@
 //! The bodies of requests for channels.
 
+use domain::crypto::SigningTokens;
 use domain::{Address, ChannelId, ChannelName, IntegratorName, PublicUrl, RetentionDays};
 use serde::Deserialize;
-use usecases::channels::manage::{ChannelChanges, NewChannel, SigningToken};
+use usecases::channels::manage::{ChannelChanges, NewChannel};
 use utoipa::ToSchema;
 
 use crate::api::credentials::CredentialRequest;
@@ -33,7 +34,9 @@ pub struct ChannelRequest {
     pub senders: Vec<String>,
     /// The URL at which the integrator reaches it, if not that of the service.
     pub public_url: Option<String>,
-    /// The integrator's signing token, if reports must be signed.
+    /// The integrator's signing token, if reports must be signed: Twilio's auth token, or Meta's
+    /// app secret, which Meta needs. While it is replaced, two separated by a space; a shared key
+    /// of Twilio's as `KEY_ID:SECRET`. At most four.
     pub signing_token: Option<String>,
     /// For how many days its messages are kept after their last report; left out for the
     /// service's default.
@@ -49,7 +52,7 @@ pub struct ChannelRequest {
 impl ChannelRequest {
     pub(super) fn parse(self) -> Result<NewChannel, ApiError> {
         let public_url = self.public_url.as_deref().map(PublicUrl::parse).transpose();
-        let token = self.signing_token.as_deref().map(SigningToken::parse);
+        let token = self.signing_token.as_deref().map(SigningTokens::parse);
         let days = self
             .keep_messages_days
             .map(|Whole(days)| RetentionDays::new(days));
@@ -86,7 +89,8 @@ pub struct ChannelPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub public_url: Option<Option<String>>,
-    /// The integrator's signing token; `null` to require no signatures.
+    /// The integrator's signing token, or several separated by spaces; `null` to require no
+    /// signatures.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub signing_token: Option<Option<String>>,
@@ -119,7 +123,7 @@ impl ChannelPatch {
             valid("public_url", url)
         });
         let signing_token = self.signing_token.as_ref().map(|token| {
-            let token = token.as_deref().map(SigningToken::parse).transpose();
+            let token = token.as_deref().map(SigningTokens::parse).transpose();
             valid("signing_token", token)
         });
         let days = self.keep_messages_days.map(|days| {

@@ -274,7 +274,9 @@ fn text(owner: &str, name: &str) -> Option<Value> {
         ("ChannelRequest" | "ChannelPatch", "public_url") => {
             json!({"pattern": PUBLIC_URL, "maxLength": 1024})
         }
-        (_, "signing_token") => token(8, 256),
+        (_, "signing_token") => {
+            json!({"pattern": "^[!-~]{8,256}( [!-~]{8,256}){0,3}$", "maxLength": 1027})
+        }
         ("SubscriptionRequest" | "SubscriptionPatch", "url") => {
             // No regular expression describes the valid URLs.
             json!({"minLength": 1, "maxLength": 2048})

@@ -4,20 +4,17 @@ mod types;
 
 use std::sync::Arc;
 
-use domain::crypto::ServerSecret;
+use domain::crypto::{SealedSecret, ServerSecret, SigningTokens};
 use domain::{
     Channel, ChannelCalls, ChannelId, Credential, CredentialId, Password, PublicUrl, Timestamp,
 };
 use ports::channels::Change;
-use ports::integrator::report_path;
+use ports::integrator::{Signatures, report_path};
 use ports::{ChannelStore, ChannelWithCredentials, Environment, Integrator};
 
 use crate::integrators::Integrators;
 
-pub use types::{
-    ChannelChanges, InvalidSigningToken, IssuedCredential, ManageError, NewChannel, NewCredential,
-    Setup, SigningToken,
-};
+pub use types::{ChannelChanges, IssuedCredential, ManageError, NewChannel, NewCredential, Setup};
 
 /// Adds, changes and removes channels and credentials.
 pub struct ManageChannels {
@@ -251,19 +248,23 @@ impl ManageChannels {
         }
     }
 
-    fn seal(&self, channel: &ChannelId, token: &SigningToken) -> domain::crypto::SealedSecret {
+    fn seal(&self, channel: &ChannelId, tokens: &SigningTokens) -> SealedSecret {
         let [nonce @ .., _, _, _, _, _, _, _, _] = self.environment.secret_bytes();
-        self.secret
-            .seal(&token.0, &Channel::signing_token_context(channel), nonce)
+        let context = Channel::signing_token_context(channel);
+        self.secret.seal(&tokens.reveal(), &context, nonce)
     }
 
-    /// Refuses a signing token where nothing is signed: no report would be accepted.
+    /// Refuses a signing token where nothing is signed, and none where everything is: no report
+    /// would be accepted.
     fn check_signing_token(&self, channel: &Channel) -> Result<(), ManageError> {
+        let name = || channel.integrator.clone();
         let integrator = self.integrators.find(&channel.integrator);
-        if channel.signing_token.is_some() && integrator.is_some_and(|each| !each.signs()) {
-            return Err(ManageError::NoSignatures(channel.integrator.clone()));
+        let signatures = integrator.map(|integrator| integrator.signatures());
+        match (signatures, &channel.signing_token) {
+            (Some(Signatures::Never), Some(_)) => Err(ManageError::NoSignatures(name())),
+            (Some(Signatures::Always), None) => Err(ManageError::SignatureRequired(name())),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Refuses a public URL with the report path of another channel: no signature would match.

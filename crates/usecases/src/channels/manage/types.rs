@@ -1,5 +1,6 @@
 //! What managing channels takes and returns.
 
+use domain::crypto::SigningTokens;
 use domain::{
     Address, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, Password, PublicUrl,
     RetentionDays, Timestamp, WebhookUser,
@@ -28,8 +29,8 @@ pub struct NewChannel {
     pub senders: Vec<Address>,
     /// Its public URL, if not the service's.
     pub public_url: Option<PublicUrl>,
-    /// The integrator's signing token, if reports must be signed.
-    pub signing_token: Option<SigningToken>,
+    /// The integrator's signing tokens, if reports must be signed.
+    pub signing_token: Option<SigningTokens>,
     /// Its retention of messages, if not the service's.
     pub keep_messages_days: Option<RetentionDays>,
     /// Its first credential.
@@ -60,37 +61,12 @@ pub struct ChannelChanges {
     pub senders: Option<Vec<Address>>,
     /// Public URL; `Some(None)` uses the service's.
     pub public_url: Option<Option<PublicUrl>>,
-    /// Signing token; `Some(None)` stops requiring signatures.
-    pub signing_token: Option<Option<SigningToken>>,
+    /// Signing tokens; `Some(None)` stops requiring signatures.
+    pub signing_token: Option<Option<SigningTokens>>,
     /// Retention of messages; `Some(None)` uses the service's.
     pub keep_messages_days: Option<Option<RetentionDays>>,
     /// Version that the changes are based on; `None` overwrites any.
     pub version: Option<i64>,
-}
-
-/// An integrator's signing token in the clear.
-#[derive(Clone)]
-pub struct SigningToken(pub(super) String);
-
-/// The text is not a signing token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a signing token is 8 to 256 printable ASCII characters without spaces")]
-pub struct InvalidSigningToken;
-
-impl SigningToken {
-    /// Parses a token as the integrator's console shows it.
-    pub fn parse(text: &str) -> Result<Self, InvalidSigningToken> {
-        let fits =
-            (8..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        fits.then(|| Self(text.to_owned()))
-            .ok_or(InvalidSigningToken)
-    }
-}
-
-impl std::fmt::Debug for SigningToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SigningToken(***)")
-    }
 }
 
 /// A new credential with its password, which is shown only once.
@@ -138,6 +114,9 @@ pub enum ManageError {
     /// The integrator signs nothing.
     #[error("{0} does not sign its requests; leave the signing token out")]
     NoSignatures(IntegratorName),
+    /// The integrator sends no credentials, only signatures.
+    #[error("{0} proves its requests with signatures alone; give its app secret as signing token")]
+    SignatureRequired(IntegratorName),
     /// The channel was changed concurrently.
     #[error("the channel was changed in the meantime; read it again")]
     Outdated,
