@@ -9,7 +9,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use uuid::Uuid;
 
 use crate::form::Subject;
-use crate::history::{HISTORIES, Step};
+use crate::history::Step;
+use crate::integrator::Integrator;
 
 /// Distinguishes runs: the same traffic in another run has other message ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl FromStr for RunId {
 /// A message of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedMessage {
-    /// Twilio's id: `SM` or, with media, `MM`, and 32 hex digits.
+    /// The integrator's id.
     pub sid: String,
     /// The business number.
     pub sender: &'static str,
@@ -101,7 +102,7 @@ const BETWEEN_MESSAGES: u64 = 1_000;
 impl Plan {
     /// Plans traffic in which every 100 messages have every history.
     #[must_use]
-    pub fn new(seed: u64, run: RunId, messages: u32) -> Self {
+    pub fn new(integrator: Integrator, seed: u64, run: RunId, messages: u32) -> Self {
         let mut traffic = StdRng::seed_from_u64(seed);
         let mut ids = ids_of(seed, run);
         let mut deck: Vec<&[Step]> = Vec::new();
@@ -114,13 +115,15 @@ impl Plan {
         for message in 0..usize::try_from(messages).unwrap_or(usize::MAX) {
             if deck.is_empty() {
                 deck.extend(
-                    HISTORIES
+                    integrator
+                        .histories()
                         .iter()
                         .flat_map(|(share, steps)| std::iter::repeat_n(*steps, *share)),
                 );
                 deck.shuffle(&mut traffic);
             }
-            plan.messages.push(a_message(&mut traffic, &mut ids));
+            plan.messages
+                .push(a_message(integrator, &mut traffic, &mut ids));
             for (time, step) in arrivals(begins, deck.pop().unwrap_or_default(), &mut traffic) {
                 let token = Uuid::from_u128(ids.random());
                 timed.push((
@@ -152,25 +155,28 @@ fn ids_of(seed: u64, run: RunId) -> StdRng {
     StdRng::from_seed(both)
 }
 
-fn a_message(traffic: &mut StdRng, ids: &mut StdRng) -> PlannedMessage {
-    let kind = if traffic.random_ratio(1, 7) {
-        "MM"
-    } else {
-        "SM"
-    };
-    let recipient = if traffic.random_ratio(1, 20) {
+fn a_message(integrator: Integrator, traffic: &mut StdRng, ids: &mut StdRng) -> PlannedMessage {
+    let has_media = traffic.random_ratio(1, 7);
+    let user = if traffic.random_ratio(1, 20) {
         // A business-scoped user id: no plus, and case matters.
         format!(
-            "whatsapp:US.1349{:014}",
+            "US.1349{:014}",
             traffic.random_range(0..100_000_000_000_000_u64)
         )
     } else {
-        format!("whatsapp:+1555010{:04}", traffic.random_range(0..9_000))
+        let number = traffic.random_range(0..9_000);
+        match integrator {
+            Integrator::Twilio => format!("+1555010{number:04}"),
+            _ => format!("1555010{number:04}"),
+        }
     };
     PlannedMessage {
-        sid: format!("{kind}{:032x}", ids.random::<u128>()),
-        sender: SENDERS.choose(traffic).copied().unwrap_or_default(),
-        recipient,
+        sid: integrator.message_id(ids.random(), has_media),
+        sender: integrator.address(SENDERS.choose(traffic).copied().unwrap_or_default()),
+        recipient: match integrator {
+            Integrator::Twilio => format!("whatsapp:{user}"),
+            _ => user,
+        },
     }
 }
 
@@ -203,6 +209,10 @@ mod tests {
 
     const RUN: RunId = RunId(7);
 
+    fn planned(seed: u64, run: RunId, messages: u32) -> Plan {
+        Plan::new(Integrator::Twilio, seed, run, messages)
+    }
+
     fn statuses_of(plan: &Plan, message: usize) -> Vec<&'static str> {
         let of_message = plan
             .reports
@@ -213,12 +223,12 @@ mod tests {
 
     #[test]
     fn same_seed_and_run_give_the_same_plan() {
-        assert_eq!(Plan::new(3, RUN, 500), Plan::new(3, RUN, 500));
+        assert_eq!(planned(3, RUN, 500), planned(3, RUN, 500));
     }
 
     #[test]
     fn another_run_has_the_same_traffic_with_other_message_ids() {
-        let (one, other) = (Plan::new(3, RUN, 500), Plan::new(3, RunId(8), 500));
+        let (one, other) = (planned(3, RUN, 500), planned(3, RunId(8), 500));
         let traffic = |plan: &Plan| -> Vec<_> {
             plan.reports
                 .iter()
@@ -234,12 +244,12 @@ mod tests {
         assert_eq!(traffic(&one), traffic(&other));
         assert_eq!(sids(&one).len(), 500);
         assert!(sids(&one).is_disjoint(&sids(&other)));
-        assert_ne!(traffic(&one), traffic(&Plan::new(4, RUN, 500)));
+        assert_ne!(traffic(&one), traffic(&planned(4, RUN, 500)));
     }
 
     #[test]
     fn every_100_messages_contain_every_kind_of_trouble() {
-        let plan = Plan::new(1, RUN, 100);
+        let plan = planned(1, RUN, 100);
         let histories: Vec<_> = (0..100)
             .map(|message| statuses_of(&plan, message))
             .collect();
@@ -271,7 +281,7 @@ mod tests {
 
     #[test]
     fn errors_may_have_no_text_and_failures_no_code() {
-        let plan = Plan::new(1, RUN, 100);
+        let plan = planned(1, RUN, 100);
         let failures = || plan.reports.iter().map(|report| report.step);
         let with_code =
             |code| failures().filter_map(move |step| step.error.filter(|error| error.code == code));
@@ -283,7 +293,7 @@ mod tests {
 
     #[test]
     fn reports_of_different_messages_are_mixed() {
-        let plan = Plan::new(1, RUN, 1000);
+        let plan = planned(1, RUN, 1000);
         let neighbours = plan.reports.windows(2);
         let same = neighbours
             .filter(|pair| pair[0].message == pair[1].message)
@@ -297,7 +307,7 @@ mod tests {
 
     #[test]
     fn recipients_are_numbers_or_business_scoped_ids_and_there_are_several_senders() {
-        let plan = Plan::new(1, RUN, 1000);
+        let plan = planned(1, RUN, 1000);
         let is_number =
             |message: &&PlannedMessage| message.recipient.starts_with("whatsapp:+1555010");
         let numbers = plan.messages.iter().filter(is_number).count();

@@ -1,9 +1,10 @@
-//! The simulator of Twilio.
+//! The simulator of integrators.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
+use traffic::integrator::Integrator;
 
 use super::support::{
     ADMIN_TOKEN, CHANNEL, Engine, Installation, PASSWORD, USER, bare_command, run, text,
@@ -33,6 +34,55 @@ async fn simulated_messages_are_shown_as_they_were_sent(
     // With another password no report is accepted.
     let output = home.run_with_input(&line, "not the password");
     assert!(!output.status.success());
+}
+
+#[rstest]
+#[tokio::test]
+async fn traffic_of_all_integrators_at_once_is_shown_as_it_was_sent(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let home = Installation::new(engine).await;
+    let mut channels = Vec::new();
+    for integrator in Integrator::ALL {
+        let (name, id) = (integrator.name(), format!("channel-{}", integrator.name()));
+        let line = format!(
+            "channel add {id} --name {name} --integrator {name} --user {USER} \
+             --password-stdin"
+        );
+        let output = home.run_with_input(&line, PASSWORD);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        channels.push((integrator, id));
+    }
+    let server = home.serve();
+    let urls: Vec<_> = channels
+        .iter()
+        .map(|(integrator, id)| {
+            let word = if *integrator == Integrator::Gupshup {
+                "message"
+            } else {
+                "report"
+            };
+            let name = integrator.name();
+            format!(
+                "--url {}/social/on/whatsapp/{name}/{word}/{id}",
+                server.public
+            )
+        })
+        .collect();
+    let line = format!(
+        "--json simulate {} --user {USER} --password-stdin --messages 500 --rate 2000 --seed 7 \
+         --connections 8 --settle 20 --admin-url {}",
+        urls.join(" "),
+        server.operator
+    );
+    let output = home.run_with_input(&line, PASSWORD);
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    let summary: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(summary["messages"], 500);
+    assert_eq!(summary["reports"], summary["reports_taken"]);
+    assert!(summary["redelivered"].as_u64() > Some(10), "{stdout}");
+    assert!(summary["answers"]["200"].as_u64() > Some(100), "{stdout}");
 }
 
 /// Returns an address at which nothing listens.

@@ -1,8 +1,9 @@
-//! The callback URL, parsed as Twilio does.
+//! The callback URL, parsed as integrators do.
 
 use anyhow::{Context as _, Result, ensure};
 use domain::ChannelId;
 use reqwest::Url;
+use traffic::integrator::Integrator;
 
 use super::retries::CallRetries;
 
@@ -47,8 +48,20 @@ impl CallbackTarget {
             .context("--url ends in a channel id, like /social/on/whatsapp/twilio/report/ID")
     }
 
-    pub fn retries(&self) -> CallRetries {
-        CallRetries::of_fragment(self.configured.fragment())
+    /// The integrator: the part of the path before the word and the channel id.
+    pub fn integrator(&self) -> Result<Integrator> {
+        let parts = self.configured.path_segments();
+        let name = parts.and_then(|parts| parts.rev().nth(2));
+        name.and_then(Integrator::named)
+            .context("--url names no integrator that can be simulated; give --integrator")
+    }
+
+    pub fn retries(&self, integrator: Integrator) -> CallRetries {
+        match integrator {
+            Integrator::Twilio => CallRetries::of_fragment(self.configured.fragment()),
+            _ if integrator.redelivers() => CallRetries::ALWAYS,
+            _ => CallRetries::NEVER,
+        }
     }
 }
 
@@ -81,10 +94,18 @@ mod tests {
     }
 
     #[test]
+    fn integrator_is_named_in_the_path() {
+        let url = "https://example.com/social/on/whatsapp/gupshup/message/42#rc=5";
+        let callback = CallbackTarget::parse(url).unwrap();
+        assert_eq!(callback.integrator().unwrap(), Integrator::Gupshup);
+    }
+
+    #[test]
     fn url_without_credentials_or_channel_is_noticed() {
         let callback = CallbackTarget::parse("http://127.0.0.1:8080/").unwrap();
         assert_eq!(callback.credentials(), None);
         assert!(callback.channel().is_err());
+        assert!(callback.integrator().is_err());
         assert!(CallbackTarget::parse("ftp://x/1").is_err());
     }
 }

@@ -1,30 +1,37 @@
-//! Sends reports as Twilio does: first without credentials, and after the challenge with them.
+//! Sends reports as their integrator does: Twilio first without credentials, and after the challenge
+//! with them; the others at once, several reports together.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
+use ports::Environment as _;
 use reqwest::header::{CONTENT_TYPE, USER_AGENT, WWW_AUTHENTICATE};
 use reqwest::{Client, Response, Url};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use traffic::form;
-use traffic::plan::Plan;
+use traffic::integrator::{Integrator, ReportTime, ReportedStep};
+use traffic::plan::{Plan, PlannedReport};
 use uuid::Uuid;
 
 use super::retries::{CallFailure, CallRetries, REPORT_TIMEOUT};
 use super::tally::Tally;
+use crate::system::System;
 
 /// Sends reports to one callback URL.
-pub struct TwilioCaller {
+pub struct ReportCaller {
+    pub integrator: Integrator,
     pub client: Client,
     pub url: Url,
     pub retries: CallRetries,
     pub credentials: (String, String),
-    /// Whether the first request has credentials.
+    /// Whether Twilio's first request has credentials.
     pub at_once: bool,
 }
+
+/// One request of this many that were accepted is sent again by an integrator that redelivers.
+const REDELIVERED: usize = 20;
 
 #[derive(Clone, Copy, Debug)]
 pub struct SendRate {
@@ -41,7 +48,7 @@ struct FailedCall {
     why: String,
 }
 
-impl TwilioCaller {
+impl ReportCaller {
     /// Fails if no connection can be made. Any response is fine: the first report shows the rest.
     pub async fn check(&self) -> Result<()> {
         let answer = self.client.get(self.url.clone()).send().await;
@@ -52,7 +59,8 @@ impl TwilioCaller {
     }
 
     /// Sends all reports of a plan, each when it is due. All reports of one message are sent by the
-    /// same task, one after the other in the plan's order.
+    /// same task, one after the other in the plan's order. Requests have all sizes that the
+    /// integrator's have.
     pub async fn send(self, plan: &Arc<Plan>, send: SendRate, bar: &ProgressBar) -> Result<Tally> {
         let caller = Arc::new(self);
         let began = Instant::now();
@@ -61,22 +69,25 @@ impl TwilioCaller {
             let (caller, plan, bar) = (Arc::clone(&caller), Arc::clone(plan), bar.clone());
             tasks.spawn(async move {
                 let mut tally = Tally::default();
-                for (index, report) in
-                    plan.reports
-                        .iter()
-                        .zip(0_u32..)
-                        .filter_map(|(report, index)| {
-                            (report.message % send.connections == task).then_some((index, report))
-                        })
-                {
-                    tokio::time::sleep_until(began + due(index, send.rate)).await;
-                    if let Some(message) = plan.messages.get(report.message) {
-                        let body = form::body(message.subject(), report.step);
-                        caller
-                            .report(report.message, &body, report.token, &mut tally)
-                            .await;
+                let own: Vec<_> = (0_u32..)
+                    .zip(&plan.reports)
+                    .filter(|(_, report)| report.message % send.connections == task)
+                    .collect();
+                let mut rest = own.as_slice();
+                for number in 0.. {
+                    let size = (number % caller.integrator.batch_max() + 1).min(rest.len());
+                    let (batch, later) = rest.split_at(size);
+                    let Some((last, _)) = batch.last() else {
+                        break;
+                    };
+                    tokio::time::sleep_until(began + due(*last, send.rate)).await;
+                    let request = caller.planned_request(&plan, batch);
+                    let accepted = caller.deliver(&request, &mut tally).await;
+                    if accepted && caller.integrator.redelivers() && number % REDELIVERED == 7 {
+                        caller.redeliver(&request, &mut tally).await;
                     }
-                    bar.inc(1);
+                    bar.inc(u64::try_from(size).unwrap_or_default());
+                    rest = later;
                 }
                 anyhow::Ok(tally)
             });
@@ -89,19 +100,45 @@ impl TwilioCaller {
         Ok(tally)
     }
 
-    /// Sends one report, and repeats the call where Twilio would.
-    async fn report(&self, message: usize, body: &str, token: Uuid, tally: &mut Tally) {
+    fn planned_request(&self, plan: &Plan, batch: &[(u32, &PlannedReport)]) -> PlannedRequest {
+        let now = System.now();
+        let time = ReportTime {
+            unix_seconds: now.unix_micros() / 1_000_000,
+            text: now.to_string(),
+        };
+        let (mut messages, mut steps) = (Vec::new(), Vec::new());
+        let mut token = Uuid::nil();
+        for (_, report) in batch {
+            if let Some(message) = plan.messages.get(report.message) {
+                messages.push(report.message);
+                steps.push(ReportedStep {
+                    subject: message.subject(),
+                    step: report.step,
+                });
+                token = report.token;
+            }
+        }
+        PlannedRequest {
+            messages,
+            body: self.integrator.body(&steps, &time),
+            token,
+        }
+    }
+
+    /// Sends a request, and repeats the call where the integrator would. Returns whether it was
+    /// accepted.
+    async fn deliver(&self, request: &PlannedRequest, tally: &mut Tally) -> bool {
         let began = Instant::now();
         let mut calls = 0;
         let attempts = async {
             loop {
                 calls += 1;
-                let failed = match self.call(body, token, tally).await {
+                let failed = match self.call(request, tally).await {
                     Ok(()) => return Ok(()),
                     Err(failed) => failed,
                 };
                 if failed.maybe_recorded {
-                    tally.maybe_recorded(message);
+                    request.each(|message| tally.maybe_recorded(message));
                 }
                 match self.retries.pause(failed.failure, calls) {
                     Some(pause) => tokio::time::sleep(pause).await,
@@ -110,22 +147,35 @@ impl TwilioCaller {
                 tally.retries += 1;
             }
         };
-        match tokio::time::timeout_at(began + REPORT_TIMEOUT, attempts).await {
-            Ok(Ok(())) => tally.accepted(began.elapsed()),
-            Ok(Err(why)) => tally.failed(why),
-            Err(_elapsed) => {
-                tally.maybe_recorded(message);
-                tally.failed(format!(
-                    "not accepted within {} s",
-                    REPORT_TIMEOUT.as_secs()
-                ));
+        let why = match tokio::time::timeout_at(began + REPORT_TIMEOUT, attempts).await {
+            Ok(Ok(())) => {
+                request.each(|_| tally.accepted(began.elapsed()));
+                return true;
             }
+            Ok(Err(why)) => why,
+            Err(_elapsed) => {
+                request.each(|message| tally.maybe_recorded(message));
+                format!("not accepted within {} s", REPORT_TIMEOUT.as_secs())
+            }
+        };
+        request.each(|_| tally.failed(why.clone()));
+        false
+    }
+
+    /// Sends an accepted request again, as integrators do that missed the answer.
+    async fn redeliver(&self, request: &PlannedRequest, tally: &mut Tally) {
+        match self.call(request, tally).await {
+            Ok(()) => request.each(|message| tally.redelivered(message)),
+            Err(failed) if failed.maybe_recorded => {
+                request.each(|message| tally.maybe_recorded(message));
+            }
+            Err(_) => {}
         }
     }
 
-    async fn call(&self, body: &str, token: Uuid, tally: &mut Tally) -> Result<(), FailedCall> {
-        if !self.at_once {
-            let response = self.request(body, token, false, tally).await?;
+    async fn call(&self, planned: &PlannedRequest, tally: &mut Tally) -> Result<(), FailedCall> {
+        if self.integrator == Integrator::Twilio && !self.at_once {
+            let response = self.request(planned, false, tally).await?;
             let asks = response
                 .headers()
                 .get(WWW_AUTHENTICATE)
@@ -149,9 +199,9 @@ impl TwilioCaller {
                 }
             }
         }
-        let answer = self.request(body, token, true, tally).await?;
+        let answer = self.request(planned, true, tally).await?;
         match answer.status().as_u16() {
-            204 => Ok(()),
+            status if status == self.integrator.success() => Ok(()),
             401 => Err(FailedCall::answered(
                 401,
                 "401: the credentials are refused".to_owned(),
@@ -162,24 +212,24 @@ impl TwilioCaller {
 
     async fn request(
         &self,
-        body: &str,
-        token: Uuid,
+        planned: &PlannedRequest,
         with_credentials: bool,
         tally: &mut Tally,
     ) -> Result<Response, FailedCall> {
         let mut request = self
             .client
             .post(self.url.clone())
-            .header(USER_AGENT, "TwilioProxy/1.1")
-            .header(
-                CONTENT_TYPE,
-                "application/x-www-form-urlencoded; charset=utf-8",
-            )
-            .header("I-Twilio-Idempotency-Token", token.to_string())
-            .body(body.to_owned());
+            .header(CONTENT_TYPE, self.integrator.content_type())
+            .body(planned.body.clone());
+        if self.integrator == Integrator::Twilio {
+            request = request
+                .header(USER_AGENT, "TwilioProxy/1.1")
+                .header("I-Twilio-Idempotency-Token", planned.token.to_string());
+        }
         if with_credentials {
             let (user, password) = &self.credentials;
-            request = request.basic_auth(user, Some(password));
+            let (name, value) = self.integrator.credentials(user, password);
+            request = request.header(name, value);
         }
         let answer = request
             .send()
@@ -187,6 +237,22 @@ impl TwilioCaller {
             .map_err(|error| FailedCall::unanswered(&error, with_credentials))?;
         tally.answered(answer.status().as_u16());
         Ok(answer)
+    }
+}
+
+/// A request with some reports of a plan.
+struct PlannedRequest {
+    /// The index of the message of each report.
+    messages: Vec<usize>,
+    body: String,
+    /// Twilio's idempotency token.
+    token: Uuid,
+}
+
+impl PlannedRequest {
+    /// Calls a function with the message of each report.
+    fn each(&self, call: impl FnMut(usize)) {
+        self.messages.iter().copied().for_each(call);
     }
 }
 

@@ -77,6 +77,27 @@ impl Comparison {
     }
 }
 
+impl Comparison {
+    /// Adds the comparison of other messages.
+    pub fn merge(&mut self, other: Self) {
+        for (status, count) in other.statuses {
+            self.statuses.entry(status).or_default().merge(count);
+        }
+        self.contradicted.merge(other.contradicted);
+        self.differing += other.differing;
+        let room = MAX_LISTED.saturating_sub(self.differences.len());
+        self.differences
+            .extend(other.differences.into_iter().take(room));
+    }
+}
+
+impl ShownCount {
+    const fn merge(&mut self, other: Self) {
+        self.expected += other.expected;
+        self.shown += other.shown;
+    }
+}
+
 /// All differences of a message. Up to `maybe_recorded` more duplicates than planned are allowed.
 pub fn differences(
     expected: &Message,

@@ -70,12 +70,13 @@ fn report(
 #[cfg(test)]
 mod tests {
     use domain::DeliveryStatus;
+    use traffic::integrator::Integrator;
     use traffic::plan::RunId;
 
     use super::*;
 
     fn expected() -> Vec<Message> {
-        let plan = Plan::new(1, RunId::from_random(&[1; 32]), 1000);
+        let plan = Plan::new(Integrator::Twilio, 1, RunId::from_random(&[1; 32]), 1000);
         of(&plan, &ChannelId::parse("1").unwrap()).unwrap()
     }
 
@@ -87,7 +88,7 @@ mod tests {
             .iter()
             .map(|message| message.revision() + message.duplicates)
             .sum();
-        let plan = Plan::new(1, RunId::from_random(&[1; 32]), 1000);
+        let plan = Plan::new(Integrator::Twilio, 1, RunId::from_random(&[1; 32]), 1000);
         assert_eq!(usize::try_from(reports).unwrap(), plan.reports.len());
     }
 

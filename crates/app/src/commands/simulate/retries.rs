@@ -1,5 +1,5 @@
 //! Which failed calls are repeated, and how often. Twilio reads this from the fragment of the
-//! callback URL.
+//! callback URL; of other integrators it is known.
 
 use std::time::Duration;
 
@@ -24,6 +24,18 @@ pub enum CallFailure {
 pub const REPORT_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl CallRetries {
+    /// Retries of an integrator that repeats a request until it is answered with success.
+    pub const ALWAYS: Self = Self {
+        limit: 5,
+        on: [true; 4],
+    };
+
+    /// Sends every request once.
+    pub const NEVER: Self = Self {
+        limit: 0,
+        on: [false; 4],
+    };
+
     /// Parses `rc` and `rp` of a fragment. Without them, a failed connection is retried five times.
     pub fn of_fragment(fragment: Option<&str>) -> Self {
         let find = |name: &str| {

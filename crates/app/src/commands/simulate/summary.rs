@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::DeliveryStatus;
 use serde::Serialize;
-use traffic::plan::{Plan, RunId};
+use traffic::plan::RunId;
 
 use super::compare::{Comparison, Difference, ShownCount};
 use super::tally::Tally;
@@ -20,6 +20,8 @@ pub struct Summary {
     not_taken: BTreeMap<String, u64>,
     answers: BTreeMap<u16, u64>,
     retries: u64,
+    /// Reports that were sent again although they had been accepted.
+    redelivered: u64,
     seconds: f64,
     reports_per_second: f64,
     latency_ms: ReportLatency,
@@ -29,7 +31,14 @@ pub struct Summary {
     differences: Vec<Difference>,
 }
 
-/// From the first request of a report to its 204.
+/// How much was planned.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlannedTraffic {
+    pub messages: usize,
+    pub reports: usize,
+}
+
+/// From the first request of a report to success.
 #[derive(Serialize)]
 struct ReportLatency {
     p50: Option<f64>,
@@ -46,7 +55,13 @@ struct StatusCount {
 }
 
 impl Summary {
-    pub fn new(plan: &Plan, seed: u64, run: RunId, tally: &Tally, comparison: &Comparison) -> Self {
+    pub fn new(
+        planned: PlannedTraffic,
+        seed: u64,
+        run: RunId,
+        tally: &Tally,
+        comparison: &Comparison,
+    ) -> Self {
         let rank = |word: &Option<String>| {
             word.as_deref()
                 .and_then(|word| word.parse::<DeliveryStatus>().ok())
@@ -64,12 +79,13 @@ impl Summary {
         Self {
             seed,
             run: run.to_string(),
-            messages: plan.messages.len(),
-            reports: plan.reports.len(),
+            messages: planned.messages,
+            reports: planned.reports,
             reports_taken: tally.reports_accepted(),
             not_taken: tally.failures.clone(),
             answers: tally.answers.clone(),
             retries: tally.retries,
+            redelivered: tally.redelivered.values().sum(),
             seconds: tally.took.as_secs_f64(),
             reports_per_second: tally.rate(),
             latency_ms: ReportLatency {
@@ -122,9 +138,10 @@ impl Summary {
             .map(|(status, count)| format!("{count} × {status}"))
             .collect();
         output::line(format!(
-            "Answers: {}; repeated calls: {}",
+            "Answers: {}; repeated calls: {}; reports sent again: {}",
             answers.join(", "),
-            self.retries
+            self.retries,
+            self.redelivered
         ));
         for (why, count) in &self.not_taken {
             output::line(format!("Not accepted: {count} ({why})"));

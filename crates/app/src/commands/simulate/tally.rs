@@ -14,7 +14,9 @@ pub struct Tally {
     /// Calls that may have been recorded although they failed, by the index of their message in the
     /// plan. Repeating them may count as a duplicate.
     pub maybe_recorded: HashMap<usize, u64>,
-    /// The time of each accepted report from its first request to 204.
+    /// Reports that were sent again although they had been accepted, by the index of their message.
+    pub redelivered: HashMap<usize, u64>,
+    /// The time of each accepted report from its first request to success.
     latencies: Vec<Duration>,
     /// The time of all reports together.
     pub took: Duration,
@@ -37,6 +39,10 @@ impl Tally {
         *self.maybe_recorded.entry(message).or_default() += 1;
     }
 
+    pub fn redelivered(&mut self, message: usize) {
+        *self.redelivered.entry(message).or_default() += 1;
+    }
+
     pub fn add(&mut self, other: Self) {
         for (status, count) in other.answers {
             *self.answers.entry(status).or_default() += count;
@@ -47,8 +53,12 @@ impl Tally {
         for (message, count) in other.maybe_recorded {
             *self.maybe_recorded.entry(message).or_default() += count;
         }
+        for (message, count) in other.redelivered {
+            *self.redelivered.entry(message).or_default() += count;
+        }
         self.retries += other.retries;
         self.latencies.extend(other.latencies);
+        self.took = self.took.max(other.took);
     }
 
     /// The number of reports that were accepted in the end.
