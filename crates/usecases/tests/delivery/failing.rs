@@ -85,10 +85,8 @@ async fn many_refused_events_are_not_retried_more_often_for_the_others() {
         world.record(&format!("SM{bad}{number}"), &["sent"]).await;
     }
     let worker = world.work("one");
-    let mut seconds = 0;
     until("the others arrive", async || {
         world.clock.advance(Duration::from_secs(1));
-        seconds += 1;
         world.taken().len() == 80
     })
     .await;
@@ -98,10 +96,10 @@ async fn many_refused_events_are_not_retried_more_often_for_the_others() {
         world.record(&sid, &["sent"]).await;
         until("later ones arrive at once", async || world.has(&sid)).await;
     }
+    // Each of the 50 later ones would cause a retry if it had an effect. The pauses are random: about
+    // six tries are usual, and 17 are likelier by a fault than by chance, even in a quarter of an hour.
     let most = world.sink.tries.lock().unwrap().values().copied().max();
-    // Retries back off, and the first success causes one more.
-    let allowed = if seconds < 60 { 7 } else { 12 };
-    assert!(most.unwrap() <= allowed, "{most:?} in {seconds} + 50 s");
+    assert!(most.unwrap() <= 16, "{most:?}");
     let status = world.status(id).await;
     assert_eq!((status.pending, status.failing_since), (120, None));
     assert_eq!(status.subscription.state, SubscriptionState::Active);
