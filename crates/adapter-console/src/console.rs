@@ -14,8 +14,9 @@ use usecases::access::audit::Action;
 use usecases::channels::manage::ManageError;
 use usecases::{
     AllowSender, ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages,
-    ListRejections, ManageChannels, ManageSubscriptions, ManageTroubles, ReadEvents,
-    ReadStatistics, RecipientLinks, RuntimeHandle, SavedViews, ShowMessage, TestChannel,
+    ListRejections, ManageChannels, ManageReconciliation, ManageSubscriptions, ManageTroubles,
+    ReadEvents, ReadStatistics, RecipientLinks, RuntimeHandle, SavedViews, ShowMessage,
+    TestChannel,
 };
 
 use crate::pages::about::Installation;
@@ -31,6 +32,8 @@ pub struct ConsoleState {
     pub url: ConsoleUrl,
     /// Adds, changes and removes channels.
     pub channels: Arc<ManageChannels>,
+    /// Manages the accounts of channels for reconciliation.
+    pub reconciliation: Arc<ManageReconciliation>,
     /// Sends test reports to channels.
     pub test_channel: Arc<TestChannel>,
     /// Refreshed after each change made here, so that this process applies it at once.

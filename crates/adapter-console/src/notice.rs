@@ -11,6 +11,7 @@ pub(crate) fn sentence(name: &str) -> Option<&'static str> {
         "channel-removed" => "The channel was removed. Its messages are kept.",
         "channel-enabled" => "The channel receives reports again.",
         "channel-disabled" => "The channel is off: its reports are refused and kept as rejections.",
+        "account-changed" => "The account for reconciliation was changed.",
         "credential-removed" => "The credential was removed.",
         "sender-added" => "The sender was added; its reports are received from now on.",
         "subscription-changed" => "The subscription was changed.",

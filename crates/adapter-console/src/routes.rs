@@ -71,7 +71,7 @@ fn messages_routes(routes: &mut ServiceConfig) {
 }
 
 fn channel_routes(routes: &mut ServiceConfig) {
-    use channels::{change, create, credentials, list, show, test};
+    use channels::{change, create, credentials, list, reconciliation, show, test};
     routes
         .route("/channels", get().to(list::show))
         .route("/channels/new", get().to(create::show))
@@ -83,6 +83,18 @@ fn channel_routes(routes: &mut ServiceConfig) {
         .route("/channels/{channel}/disable", post().to(change::disable))
         .route("/channels/{channel}/remove", post().to(change::remove))
         .route("/channels/{channel}/test", post().to(test::test))
+        .route(
+            "/channels/{channel}/reconciliation",
+            get().to(reconciliation::show),
+        )
+        .route(
+            "/channels/{channel}/reconciliation",
+            post().to(reconciliation::change),
+        )
+        .route(
+            "/channels/{channel}/reconciliation/remove",
+            post().to(reconciliation::remove),
+        )
         .route(
             "/channels/{channel}/credentials",
             post().to(credentials::add),

@@ -113,6 +113,15 @@ fn channels(routes: &mut ServiceConfig) {
             resource("/channels/{channel}/credentials", "POST").route(post().to(credentials::add)),
         )
         .service(
+            resource(
+                "/channels/{channel}/reconciliation",
+                "DELETE, GET, HEAD, PUT",
+            )
+            .route(get().to(channels::reconciliation::show))
+            .route(put().to(channels::reconciliation::put))
+            .route(web::delete().to(channels::reconciliation::remove)),
+        )
+        .service(
             resource("/channels/{channel}/credentials/{credential}", "DELETE")
                 .route(web::delete().to(credentials::remove)),
         );

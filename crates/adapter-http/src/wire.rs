@@ -10,6 +10,7 @@ use crate::api::position::position_from_text;
 use crate::api::query::{from_cursor, parameter_cursor};
 
 pub use crate::api::audit::{AuditEntryView, AuditList};
+pub use crate::api::channels::reconciliation::ReconciliationView;
 pub use crate::api::channels::test::{ChannelTestView, TestStepView};
 pub use crate::api::channels::{ChannelCreatedView, ChannelInfo, ChannelList, ChannelView};
 pub use crate::api::credentials::{CredentialView, IssuedView};

@@ -31,3 +31,4 @@ pub(crate) type TroubleRow = sql_rows::troubles::TroubleRow<OffsetDateTime>;
 pub(crate) type JournalRow = sql_rows::troubles::JournalRow<OffsetDateTime>;
 pub(crate) type OperatorEventRow = sql_rows::troubles::OperatorEventRow<OffsetDateTime>;
 pub(crate) type PositionRow = sql_rows::troubles::PositionRow<OffsetDateTime>;
+pub(crate) type ReconciliationRow = sql_rows::reconciliations::ReconciliationRow<OffsetDateTime>;

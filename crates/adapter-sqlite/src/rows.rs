@@ -27,3 +27,4 @@ pub(crate) type TroubleRow = sql_rows::troubles::TroubleRow<i64>;
 pub(crate) type JournalRow = sql_rows::troubles::JournalRow<i64>;
 pub(crate) type OperatorEventRow = sql_rows::troubles::OperatorEventRow<i64>;
 pub(crate) type PositionRow = sql_rows::troubles::PositionRow<i64>;
+pub(crate) type ReconciliationRow = sql_rows::reconciliations::ReconciliationRow<i64>;

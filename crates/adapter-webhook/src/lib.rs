@@ -4,7 +4,8 @@
 //! stores no list, starts no task and logs nothing. Subscribers are not trusted, so no endpoint can
 //! cost more than the configured time and bytes, and no URL can lead into the internal network.
 //!
-//! [`UrlProber`] calls public URLs of this service, to test them.
+//! [`UrlProber`] calls public URLs of this service, to test them. [`TwilioMessages`] reads Twilio's
+//! own records of messages.
 //!
 //! Start reading at [`WebhookSink`]; `allowed_addresses.rs` defines what may be connected to.
 
@@ -16,7 +17,9 @@ mod probe;
 mod proxy;
 mod response;
 mod sender;
+mod twilio_messages;
 
 pub use probe::UrlProber;
 pub use proxy::{InvalidProxyUrl, ProxyUrl};
 pub use sender::{SetupError, WebhookSettings, WebhookSink};
+pub use twilio_messages::{InvalidApiUrl, TwilioMessages};

@@ -218,7 +218,7 @@ fn allowed_addresses(settings: &WebhookSettings) -> AllowedAddresses {
     }
 }
 
-fn client(settings: &WebhookSettings) -> Result<ClientBuilder, SetupError> {
+pub(crate) fn client(settings: &WebhookSettings) -> Result<ClientBuilder, SetupError> {
     let builder = Client::builder();
     let builder = match &settings.proxy {
         Some(proxy) => builder.proxy(proxy.proxy().map_err(SetupError::Proxy)?),

@@ -20,6 +20,7 @@ mod log_queue;
 mod low_priority;
 mod open_files;
 mod output;
+mod reconciliation;
 mod shutdown;
 mod statistics;
 mod system;

@@ -43,7 +43,8 @@ pub fn create_probe(settings: &Settings) -> Result<UrlProber> {
     Ok(UrlProber::new(roots.transpose()?))
 }
 
-fn options(settings: &Settings) -> Result<WebhookSettings> {
+/// Returns the settings of outgoing requests.
+pub fn options(settings: &Settings) -> Result<WebhookSettings> {
     let proxy = settings.delivery.proxy.as_deref().map(ProxyUrl::parse);
     let attempts = settings.delivery.allowed_attempts(open_files::limit());
     let kept = open_files::kept_connections(attempts);

@@ -21,6 +21,13 @@ pub const LIVE_TEST_CREDENTIALS_MAX: usize = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialId(pub Uuid);
 
+impl CredentialId {
+    /// The credential of reports that no caller sent: reconciliation derived them from the
+    /// integrator's own records. No caller can have it.
+    pub const RECONCILIATION: Self =
+        Self(Uuid::from_u128(0x7265_636f_6e63_8000_8000_0000_0000_0001));
+}
+
 impl fmt::Display for CredentialId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

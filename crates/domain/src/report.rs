@@ -31,7 +31,37 @@ pub struct Report {
     pub fields: ReportFields,
 }
 
+/// Where a report comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Provenance {
+    /// The integrator sent it.
+    Callback,
+    /// Reconciliation read it from the integrator's records: the callback did not arrive.
+    Reconciled,
+}
+
+impl Provenance {
+    /// Returns the name used in events, the API and tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Callback => "callback",
+            Self::Reconciled => "reconciled",
+        }
+    }
+}
+
 impl Report {
+    /// Returns where the report comes from.
+    #[must_use]
+    pub fn provenance(&self) -> Provenance {
+        if self.credential == CredentialId::RECONCILIATION {
+            Provenance::Reconciled
+        } else {
+            Provenance::Callback
+        }
+    }
+
     /// Erases the recipient and everything that may identify it: the other fields and the text of
     /// the error.
     pub fn erase(&mut self) {

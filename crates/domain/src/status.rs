@@ -63,6 +63,9 @@ impl DeliveryStatus {
         Self::Read,
     ];
 
+    /// The lowest final status; see [`DeliveryStatus::is_final`].
+    pub const FIRST_FINAL: Self = Self::Canceled;
+
     /// Returns its position in the order, from 0.
     #[must_use]
     pub const fn rank(self) -> u8 {
@@ -86,6 +89,13 @@ impl DeliveryStatus {
     #[must_use]
     pub const fn is_failure(self) -> bool {
         matches!(self, Self::Failed | Self::Undelivered)
+    }
+
+    /// Returns whether it ends the waiting for reports: most messages have no later one, except
+    /// that a delivered message may be read.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        self.rank() >= Self::FIRST_FINAL.rank()
     }
 
     /// Returns whether it reports the arrival.

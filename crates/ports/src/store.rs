@@ -2,8 +2,8 @@
 
 use crate::{
     AccessStore, AuditLog, ChannelStore, DeliveryQueue, DeliveryStore, EventLog, Maintenance,
-    OperatorEvents, RejectionStore, ReportStore, SavedViewStore, Statistics, SubscriptionStore,
-    TroubleStore,
+    OperatorEvents, ReconciliationStore, RejectionStore, ReportStore, SavedViewStore, Statistics,
+    SubscriptionStore, TroubleStore,
 };
 
 /// A database: implements every store port.
@@ -15,6 +15,7 @@ pub trait Store:
     + EventLog
     + ChannelStore
     + RejectionStore
+    + ReconciliationStore
     + SubscriptionStore
     + DeliveryQueue
     + DeliveryStore
@@ -33,6 +34,7 @@ impl<S> Store for S where
         + EventLog
         + ChannelStore
         + RejectionStore
+        + ReconciliationStore
         + SubscriptionStore
         + DeliveryQueue
         + DeliveryStore

@@ -12,6 +12,7 @@ pub mod erasures;
 pub mod error;
 pub mod log;
 pub mod messages;
+pub mod reconciliations;
 pub mod rejections;
 pub mod retention;
 pub mod saved_views;

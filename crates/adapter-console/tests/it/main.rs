@@ -7,6 +7,7 @@ mod headers;
 mod messages;
 mod overview;
 mod pages;
+mod reconciliation;
 mod security;
 mod sessions;
 mod site;

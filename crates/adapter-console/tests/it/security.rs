@@ -15,6 +15,8 @@ const FORMS: &str = "\
     /channels/1/disable operator
     /channels/1/remove operator
     /channels/1/test operator
+    /channels/1/reconciliation operator
+    /channels/1/reconciliation/remove operator
     /channels/1/rules operator
     /channels/1/rules/reset operator
     /channels/1/credentials operator

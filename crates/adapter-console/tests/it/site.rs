@@ -31,9 +31,9 @@ use usecases::channels::channel_test::TestDependencies;
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     AllowSender, ChannelDirectory, CheckHealth, EraseRecipient, Integrators, ListErasures,
-    ListMessages, ListRejections, LogTailCache, ManageChannels, ManageSubscriptions,
-    ManageTroubles, ReadEvents, ReadStatistics, RecipientLinks, RuntimeHandle, SavedViews,
-    ShowMessage, TestChannel,
+    ListMessages, ListRejections, LogTailCache, ManageChannels, ManageReconciliation,
+    ManageSubscriptions, ManageTroubles, ReadEvents, ReadStatistics, RecipientLinks, RuntimeHandle,
+    SavedViews, ShowMessage, TestChannel,
 };
 
 /// The bootstrap token.
@@ -147,6 +147,12 @@ fn state(
         access: access.clone(),
         url,
         channels: manage.clone(),
+        reconciliation: Arc::new(ManageReconciliation::new(
+            store.clone(),
+            store.clone(),
+            server_secret(),
+            clock.clone(),
+        )),
         allow_sender: Arc::new(AllowSender::new(store.clone(), manage, server_secret())),
         test_channel: Arc::new(TestChannel::new(TestDependencies {
             channels: store.clone(),

@@ -14,6 +14,7 @@ use usecases::channels::manage::ManageError;
 use usecases::erasure::EraseError;
 use usecases::events::cursors::CursorError;
 use usecases::messages::show::ShowError;
+use usecases::reconciliation::AccountError;
 use usecases::subscriptions::SubscriptionError;
 
 use crate::problem::Problem;
@@ -73,6 +74,18 @@ impl From<ManageError> for ApiError {
             }
             ManageError::Outdated => (StatusCode::CONFLICT, "outdated"),
             ManageError::Store(error) => return Self::Store(error),
+        };
+        Self::new(status, code, &error)
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        let (status, code) = match error {
+            AccountError::NoSuchChannel(_) => (StatusCode::NOT_FOUND, "no_such_channel"),
+            AccountError::NoAccount(_) => (StatusCode::NOT_FOUND, "no_account"),
+            AccountError::NoRecords(_) => (StatusCode::UNPROCESSABLE_ENTITY, "no_records"),
+            AccountError::Store(error) => return Self::Store(error),
         };
         Self::new(status, code, &error)
     }

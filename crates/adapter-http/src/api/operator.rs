@@ -8,8 +8,9 @@ use tokio::sync::Semaphore;
 use tokio::sync::watch::Receiver;
 use usecases::{
     AccessControl, ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages,
-    ListRejections, ManageChannels, ManageCursors, ManageSubscriptions, ManageTroubles, ReadEvents,
-    ReadStatistics, ShowMessage, SubscriptionStatistics, TestChannel, TroubleFigures,
+    ListRejections, ManageChannels, ManageCursors, ManageReconciliation, ManageSubscriptions,
+    ManageTroubles, ReadEvents, ReadStatistics, ShowMessage, SubscriptionStatistics, TestChannel,
+    TroubleFigures,
 };
 
 use crate::api::authorize::RepeatedReveals;
@@ -23,6 +24,8 @@ use usecases::RuntimeHandle;
 pub struct OperatorState {
     /// Adds, changes and removes channels.
     pub manage: Arc<ManageChannels>,
+    /// Manages the accounts of channels for reconciliation.
+    pub reconciliation: Arc<ManageReconciliation>,
     /// Sends test reports to channels.
     pub test_channel: Arc<TestChannel>,
     /// Shows a message.

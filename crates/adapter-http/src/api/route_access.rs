@@ -70,10 +70,14 @@ fn known(method: &str, pattern: &str) -> Option<RouteAccess> {
             | "/troubles"
             | "/operator-events"
             | "/trouble-settings"
-            | "/channels/{channel}/trouble-settings",
+            | "/channels/{channel}/trouble-settings"
+            | "/channels/{channel}/reconciliation",
         ) => read(Permission::Read),
         ("POST", "/channels") => change(AuditAction::ChannelAdd),
-        ("PATCH", "/channels/{channel}") => change(AuditAction::ChannelChange),
+        ("PATCH", "/channels/{channel}")
+        | ("PUT" | "DELETE", "/channels/{channel}/reconciliation") => {
+            change(AuditAction::ChannelChange)
+        }
         ("DELETE", "/channels/{channel}") => change(AuditAction::ChannelRemove),
         ("POST", "/channels/{channel}/test") => change(AuditAction::ChannelTest),
         ("POST", "/channels/{channel}/credentials") => change(AuditAction::CredentialAdd),

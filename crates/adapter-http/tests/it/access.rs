@@ -19,6 +19,9 @@ const ALLOWED: &str = "\
     POST /channels/{channel}/test: operator admin
     POST /channels/{channel}/credentials: operator admin
     DELETE /channels/{channel}/credentials/{credential}: operator admin
+    GET /channels/{channel}/reconciliation: viewer operator admin
+    PUT /channels/{channel}/reconciliation: operator admin
+    DELETE /channels/{channel}/reconciliation: operator admin
     GET /messages: viewer operator admin
     GET /messages/{channel}/{sid}: viewer operator admin
     GET /events: viewer operator admin

@@ -17,7 +17,7 @@ async fn document_lists_exactly_the_methods_of_each_path() {
     let document = document(&running).await;
     assert_eq!(document["openapi"], "3.1.0");
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 38);
+    assert_eq!(paths.len(), 39);
     for (path, operations) in paths {
         let operations = operations.as_object().unwrap();
         let address = if path.starts_with("/social") {

@@ -25,8 +25,9 @@ use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     AccessControl, AuthenticateCaller, ChannelDirectory, CheckHealth, EraseRecipient,
     GroupCommitWriters, Integrators, ListErasures, ListMessages, ListRejections, LogTailCache,
-    ManageChannels, ManageCursors, ManageSubscriptions, ManageTroubles, ReadEvents, ReadStatistics,
-    ReceiveReport, ShowMessage, SubscriptionStatistics, TestChannel, TroubleFigures,
+    ManageChannels, ManageCursors, ManageReconciliation, ManageSubscriptions, ManageTroubles,
+    ReadEvents, ReadStatistics, ReceiveReport, ShowMessage, SubscriptionStatistics, TestChannel,
+    TroubleFigures,
 };
 
 use crate::client::Request;
@@ -119,6 +120,16 @@ fn list_messages(store: &Arc<dyn Store>) -> ListMessages {
     ListMessages::new(store.clone(), store.clone(), server_secret())
 }
 
+fn reconciliation(store: &Arc<dyn Store>, clock: &Arc<FixedClock>) -> Arc<ManageReconciliation> {
+    let (secret, clock) = (server_secret(), clock.clone());
+    Arc::new(ManageReconciliation::new(
+        store.clone(),
+        store.clone(),
+        secret,
+        clock,
+    ))
+}
+
 /// Starts a service with these integrators. It runs until the runtime of the test ends.
 pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Running, MemoryStore) {
     let store = MemoryStore::new();
@@ -163,6 +174,7 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
             public_url,
             dyn_clock,
         )),
+        reconciliation: reconciliation(&shared, &clock),
         test_channel: Arc::new(test_channel(&shared, &directory, &clock)),
         show: Arc::new(ShowMessage::new(shared.clone(), shared.clone())),
         list: Arc::new(list_messages(&shared)),

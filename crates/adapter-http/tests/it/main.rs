@@ -31,6 +31,7 @@ mod meta;
 mod monitoring;
 mod other_integrator;
 mod positions;
+mod reconciliation;
 mod routes;
 mod service;
 mod streams;

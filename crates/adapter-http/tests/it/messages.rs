@@ -84,6 +84,7 @@ async fn message_is_shown_with_all_its_reports() {
         "error_text": "'To' +***0001 is outside",
         "to": "whatsapp:+***0001",
         "from": "whatsapp:+***9999",
+        "provenance": "callback",
         "credential_id": credentials["credentials"][0]["id"],
         "idempotency_token": "token-1",
         "fields": {"Body": ["***", "***"], "ApiVersion": "2010-04-01"},

@@ -127,6 +127,7 @@ async fn head_is_answered_like_get_without_the_body() {
         "/api/v1/operator-events",
         "/api/v1/trouble-settings",
         "/api/v1/channels/1/trouble-settings",
+        "/api/v1/channels/1/reconciliation",
         "/api/v1/tokens",
         "/api/v1/audit",
     ] {

@@ -1,4 +1,5 @@
-//! Channels, their credentials, and rejected reports.
+//! Channels, their credentials, rejected reports, and reconciliation.
 
+mod reconciliations;
 pub(crate) mod rejections;
 pub(crate) mod store;

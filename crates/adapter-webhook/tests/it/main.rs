@@ -6,6 +6,8 @@ mod faults;
 mod probe;
 mod proxy;
 mod reach;
+mod reconciliation;
+mod records;
 mod server;
 mod support;
 mod tls;

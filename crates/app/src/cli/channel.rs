@@ -78,6 +78,10 @@ pub struct ChannelAddArgs {
 
 #[derive(Args, Debug)]
 #[group(required = true, multiple = true)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct ChannelUpdateArgs {
     /// Display name
     #[arg(long)]
@@ -107,6 +111,18 @@ pub struct ChannelUpdateArgs {
     /// RECEIPTD_KEEP_MESSAGES_DAYS
     #[arg(long, value_name = "DAYS", value_parser = keep_days)]
     pub keep_messages_days: Option<OwnKeepDays>,
+    /// Look up messages without a final status in this Twilio account, to recover lost reports
+    #[arg(long, value_name = "SID", requires_all = ["api_key_sid", "api_key_secret_file"])]
+    pub account_sid: Option<String>,
+    /// API key of the account
+    #[arg(long, value_name = "SID", requires = "account_sid")]
+    pub api_key_sid: Option<String>,
+    /// File with the secret of the API key
+    #[arg(long, value_name = "FILE", requires = "account_sid")]
+    pub api_key_secret_file: Option<PathBuf>,
+    /// Do not look up messages, and remove the account
+    #[arg(long, conflicts_with = "account_sid")]
+    pub no_account: bool,
 }
 
 /// A channel's own retention; `None` for the server's.

@@ -10,6 +10,7 @@ mod channel;
 mod event;
 mod message;
 mod page;
+mod reconcile;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use channel::*;
 pub use event::*;
 pub use message::*;
 pub use page::*;
+pub use reconcile::*;
 pub use subscription::*;
 pub use trouble::*;
 
@@ -135,6 +137,10 @@ pub enum Command {
     Erasure(ErasureCommand),
     /// List rejected reports and the reasons
     Rejections(RejectionsArgs),
+    /// Look up unfinished messages at Twilio and record reports that never arrived
+    ///
+    /// Repeating it is harmless. Running servers deliver the events of recovered reports.
+    Reconcile(ReconcileArgs),
     /// Show how many messages were delivered, read and failed, by time and channel
     Stats(StatsArgs),
     /// Show and snooze troubles, and change the rules that find them

@@ -110,6 +110,9 @@ pub fn of(command: &Command) -> Option<Audited> {
             Some(Audited::Change(AuditAction::RetentionRelease, None))
         }
         Command::Trouble(command) => of_trouble(command),
+        Command::Reconcile(args) if !args.dry_run => {
+            change(AuditAction::ChannelReconcile, &args.channel)
+        }
         Command::Token(TokenCommand::Add(_)) => Some(Audited::Change(AuditAction::TokenAdd, None)),
         Command::Token(TokenCommand::Revoke { .. }) => {
             Some(Audited::Change(AuditAction::TokenRevoke, None))
@@ -125,6 +128,7 @@ pub fn of(command: &Command) -> Option<Audited> {
         | Command::Migrate
         | Command::Erasure(_)
         | Command::Rejections(_)
+        | Command::Reconcile(_)
         | Command::Stats(_)
         | Command::Config(_)
         | Command::Demo

@@ -8,15 +8,16 @@ use anyhow::{Context as _, Result};
 use domain::crypto::SigningTokens;
 use domain::{Address, Channel, ChannelId, ChannelName, IntegratorName, PublicUrl, RetentionDays};
 use usecases::channels::manage::{ChannelChanges, NewChannel};
-use usecases::{ListRejections, ManageChannels};
+use usecases::{ListRejections, ManageChannels, ManageReconciliation};
 
 use super::channel_test;
 use super::credential::{new_credential, print_issued};
 use super::installation::with_stores;
+use super::reconciliation_account;
 use crate::cli::{ChannelAddArgs, ChannelCommand, ChannelUpdateArgs};
 use crate::composition::{self, Stores};
 use crate::config::Settings;
-use crate::{output, view};
+use crate::{output, reconciliation, view};
 
 pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Result<()> {
     if matches!(command, ChannelCommand::Add(_)) {
@@ -31,7 +32,10 @@ pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Re
             ChannelCommand::Add(args) => add(&manage, json, args).await,
             ChannelCommand::List => list(&manage, json).await,
             ChannelCommand::Show { id, reveal } => show(&manage, stores, json, &id, reveal).await,
-            ChannelCommand::Update { id, changes } => update(&manage, json, &id, &changes).await,
+            ChannelCommand::Update { id, changes } => {
+                let accounts = reconciliation::manage(&stores.store(), settings.server_secret()?);
+                update(&manage, &accounts, json, &id, &changes).await
+            }
             ChannelCommand::Enable(arg) => enable(&manage, json, &arg.id, true).await,
             ChannelCommand::Disable(arg) => enable(&manage, json, &arg.id, false).await,
             ChannelCommand::Remove(arg) => remove(&manage, &arg.id).await,
@@ -130,6 +134,7 @@ async fn show(
         for step in &view.setup_steps {
             output::line(output::wrapped(&format!("- {step}")));
         }
+        reconciliation_account::print(&stores.store(), &found.channel.id).await?;
         for warning in &view.warnings {
             output::line(format!("Warning: {warning}."));
         }
@@ -139,6 +144,7 @@ async fn show(
 
 async fn update(
     manage: &ManageChannels,
+    accounts: &ManageReconciliation,
     json: bool,
     id: &str,
     args: &ChannelUpdateArgs,
@@ -155,6 +161,7 @@ async fn update(
         keep_messages_days: args.keep_messages_days.map(|days| days.0),
         ..ChannelChanges::default()
     };
+    reconciliation_account::change(accounts, id, args).await?;
     let days = args.keep_messages_days.is_some();
     change(manage, json, id, changes, |channel| {
         let kept = kept_for(channel.keep_messages_days);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use adapter_http::wire::position_text;
 use anyhow::{Result, bail};
 use domain::event::MessageEvent;
-use domain::{ChannelId, IntegratorName, LogPosition};
+use domain::{ChannelId, IntegratorName, LogPosition, Provenance};
 use usecases::events::read::{EventSelection, EventsPage, EventsRead};
 use usecases::{CloudEvent, LogTailCache, ReadEvents};
 
@@ -166,10 +166,15 @@ fn text(event: &MessageEvent, form: &CloudEvent) -> String {
         data.status,
     );
     let message = format!(
-        "{} on {}  to {}{}",
+        "{} on {}  to {}{}{}",
         form.subject,
         data.channel_id,
         data.to,
+        if event.provenance == Provenance::Reconciled {
+            "  reconciled"
+        } else {
+            ""
+        },
         error.unwrap_or_default(),
     );
     output::one_line_or_two(&change, &message)

@@ -68,6 +68,7 @@ async fn show(stores: &Stores, json: bool, channel: &str, sid: &str, reveal: boo
                 ("ARRIVED", "arrived_at"),
                 ("REPORTED", "status"),
                 ("EFFECT", "effect"),
+                ("PROVENANCE", "provenance"),
                 ("ERROR", "error_code"),
                 ("IDEMPOTENCY TOKEN", "idempotency_token"),
             ],

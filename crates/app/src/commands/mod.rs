@@ -18,6 +18,8 @@ mod http_client;
 mod installation;
 mod message;
 mod page;
+mod reconcile;
+mod reconciliation_account;
 mod rejections;
 mod retention;
 pub mod serve;
@@ -81,6 +83,7 @@ async fn execute(settings: &Settings, json: bool, command: Command) -> Result<()
         Command::Erase(args) => erase::run(settings, json, args).await,
         Command::Erasure(command) => erasure::run(settings, json, command).await,
         Command::Rejections(args) => rejections::run(settings, json, args).await,
+        Command::Reconcile(args) => reconcile::run(settings, json, args).await,
         Command::Trouble(command) => trouble::run(settings, json, command).await,
         Command::Retention(command) => retention::run(settings, json, command).await,
         Command::Token(command) => token::run(settings, json, command).await,

@@ -9,6 +9,7 @@ mod ingest;
 mod listeners;
 mod logs;
 mod number;
+mod reconciliation;
 mod retention;
 mod secrets;
 mod settings;

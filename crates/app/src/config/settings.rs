@@ -13,6 +13,7 @@ use super::delivery::DeliveryOptions;
 use super::ingest::IngestOptions;
 use super::listeners::{ListenerOptions, reachable};
 use super::logs::LogOptions;
+use super::reconciliation::ReconciliationOptions;
 use super::retention::RetentionOptions;
 use super::secrets::{ADMIN_TOKEN_FILE, AdminToken, SecretOptions};
 use super::statistics::StatisticsOptions;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub statistics: StatisticsOptions,
     #[command(flatten)]
     pub trouble: TroubleOptions,
+    #[command(flatten)]
+    pub reconciliation: ReconciliationOptions,
 }
 
 /// Settings whose flags `channel add` and `channel update` use for the channel itself. So they

@@ -24,6 +24,7 @@ mod erase;
 mod events;
 mod operator;
 mod output;
+mod reconcile;
 mod restarts;
 mod retention;
 #[path = "../../../adapter-http/tests/it/service.rs"]

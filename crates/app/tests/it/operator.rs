@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::support::{CHANNEL, Engine, Installation, Server, bare_command, run, text, until};
 
 /// The command for each operation of the API.
-const COMMANDS: [(&str, &str); 50] = [
+const COMMANDS: [(&str, &str); 53] = [
     ("add_channel", "channel add"),
     ("list_channels", "channel list"),
     ("show_channel", "channel show"),
@@ -42,6 +42,9 @@ const COMMANDS: [(&str, &str); 50] = [
     ("show_erasure", "erasure show"),
     ("list_rejections", "rejections"),
     ("read_statistics", "stats"),
+    ("show_reconciliation", "channel show 1"),
+    ("put_reconciliation", "channel update 1 --account-sid AC1"),
+    ("remove_reconciliation", "channel update 1 --no-account"),
     ("list_troubles", "trouble list"),
     ("snooze_trouble", "trouble snooze"),
     ("end_snooze", "trouble unsnooze"),

@@ -62,6 +62,8 @@ actions! {
     ChannelRemove = "channel.remove",
     /// Sent a test report to a channel.
     ChannelTest = "channel.test",
+    /// Compared the messages of a channel with the integrator's records.
+    ChannelReconcile = "channel.reconcile",
     /// Added a credential of a channel.
     CredentialAdd = "credential.add",
     /// Removed a credential of a channel.

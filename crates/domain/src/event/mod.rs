@@ -12,7 +12,9 @@ use sha2::{Digest as _, Sha256};
 use crate::log::{LogEntry, LogPosition};
 use crate::message::{MessageError, Timeline};
 use crate::trouble::{OperatorEvent, OperatorEventType};
-use crate::{Address, ChannelId, DeliveryStatus, Effect, MessageKey, MessageState, Timestamp};
+use crate::{
+    Address, ChannelId, DeliveryStatus, Effect, MessageKey, MessageState, Provenance, Timestamp,
+};
 
 /// The type of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -163,6 +165,8 @@ pub struct MessageEvent {
     pub recipient: Address,
     /// The sender in this report.
     pub sender: Option<Address>,
+    /// Where this report comes from.
+    pub provenance: Provenance,
     /// When the report arrived.
     pub reported_at: Timestamp,
     /// The error of the message at that time.
@@ -205,6 +209,7 @@ fn event(entry: &LogEntry, event_type: EventType, after: &MessageState) -> Optio
         contradicted: after.contradicted(),
         recipient: report.recipient.clone(),
         sender: report.sender.clone(),
+        provenance: report.provenance(),
         reported_at: report.arrived_at,
         error: after.error().cloned(),
         timeline: *after.timeline(),

@@ -24,6 +24,7 @@
 //! testkit::contract_tests!(statistics, fresh);
 //! testkit::contract_tests!(access, fresh);
 //! testkit::contract_tests!(saved_views, fresh);
+//! testkit::contract_tests!(reconciliations, fresh);
 //! testkit::contract_tests!(troubles, fresh);
 //! ```
 //!
@@ -66,6 +67,7 @@ pub mod cursors;
 pub mod erasures;
 pub mod journal;
 pub mod log;
+pub mod reconciliations;
 pub mod rejections;
 pub mod reports;
 pub mod retention;
@@ -185,6 +187,13 @@ macro_rules! contract_tests {
         $crate::__saved_views_contract!([$crate::__contract_module]
             saved_views,
             dyn ::ports::SavedViewStore,
+            $fresh
+        );
+    };
+    (reconciliations, $fresh:path) => {
+        $crate::__reconciliations_contract!([$crate::__contract_module]
+            reconciliations,
+            dyn $crate::contract::reconciliations::ReconciledStore,
             $fresh
         );
     };
@@ -368,6 +377,10 @@ mod tests {
         assert_eq!(
             functions(&troubles.concat()),
             crate::__troubles_contract!([names] troubles, (), none)
+        );
+        assert_eq!(
+            functions(include_str!("reconciliations.rs")),
+            crate::__reconciliations_contract!([names] reconciliations, (), none)
         );
         let journal = [
             include_str!("journal/mod.rs"),

@@ -19,6 +19,10 @@ pub(super) struct Channels {
 }
 
 impl Channels {
+    pub(super) fn contains(&self, id: &ChannelId) -> bool {
+        self.by_id.contains_key(id)
+    }
+
     /// Returns the channels with a retention of their own.
     pub(super) fn keep_messages_days(&self) -> BTreeMap<ChannelId, RetentionDays> {
         let all = self.by_id.iter();
@@ -78,6 +82,7 @@ impl ChannelStore for MemoryStore {
             None => Change::Absent,
         });
         self.open()?.channels.calls.remove(id);
+        self.open()?.reconciliations.remove(id);
         removed
     }
 

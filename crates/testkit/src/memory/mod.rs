@@ -7,6 +7,7 @@ mod journal;
 mod log;
 mod maintenance;
 mod message_retention;
+mod reconciliations;
 mod rejections;
 mod reports;
 mod saved_views;
@@ -40,6 +41,7 @@ struct Data {
     channels: channels::Channels,
     cursors: BTreeMap<String, LogPosition>,
     erasures: BTreeMap<ErasureId, ErasureProgress>,
+    reconciliations: reconciliations::Reconciliations,
     rejections: rejections::Rejections,
     saved_views: BTreeMap<SavedViewName, SavedView>,
     scans: message_retention::Scans,

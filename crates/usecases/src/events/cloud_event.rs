@@ -54,6 +54,9 @@ pub struct MessageData {
     pub to: String,
     /// Sender; `null` if the report has none.
     pub from: Option<String>,
+    /// Where the report comes from: `callback`, or `reconciled` if it did not arrive and was read
+    /// from the integrator's records.
+    pub provenance: &'static str,
     /// Whether the addresses, and phone numbers in the error's text, are masked.
     pub masked: bool,
     /// Error of the first failure report with a code.
@@ -200,6 +203,7 @@ impl MessageData {
             contradicted: event.contradicted,
             to: shown(&event.recipient),
             from: event.sender.as_ref().map(shown),
+            provenance: event.provenance.as_str(),
             masked: !reveal,
             error,
             timeline: event.timeline.steps().map(step).collect(),

@@ -6,6 +6,7 @@ pub(crate) mod create;
 pub(crate) mod credentials;
 pub(crate) mod last_day;
 pub(crate) mod list;
+pub(crate) mod reconciliation;
 pub(crate) mod show;
 pub(crate) mod state;
 pub(crate) mod test;

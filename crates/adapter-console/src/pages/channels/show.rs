@@ -10,6 +10,7 @@ use ports::ChannelWithCredentials;
 
 use super::callback_url::Builder;
 use super::last_day::LastDay;
+use super::reconciliation::Reconciled;
 use super::state::{Activity, ChannelState};
 use crate::console::Console;
 use crate::error::PageError;
@@ -66,6 +67,8 @@ struct ChannelPage {
     keep: String,
     /// Whose settings the rules that find trouble have.
     rules: &'static str,
+    /// What reconciliation did; `None` without an account.
+    reconciled: Option<Reconciled>,
     created: Html,
     updated: Html,
     calls: [String; 3],
@@ -128,6 +131,7 @@ pub(crate) async fn show(
             |days: RetentionDays| count(days.get().into(), "day", "days"),
         ),
         rules,
+        reconciled: Reconciled::read(&console, &visit, &id).await?,
         created: visit.times.minute(channel.created_at),
         updated: visit.times.minute(channel.updated_at),
         calls: [

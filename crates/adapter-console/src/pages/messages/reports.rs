@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::{CredentialId, LoggedReport, MessageState};
+use domain::{CredentialId, LoggedReport, MessageState, Provenance};
 use ports::ChannelWithCredentials;
 use usecases::messages::redacted_fields::shown_fields;
 
@@ -75,7 +75,9 @@ pub(crate) fn rows(
                 .get(&report.credential)
                 .cloned()
                 .unwrap_or_else(|| {
-                    if report.key.sid.is_test() {
+                    if report.provenance() == Provenance::Reconciled {
+                        "none: reconciliation read it from the integrator's records".to_owned()
+                    } else if report.key.sid.is_test() {
                         "temporary credential of the test".to_owned()
                     } else {
                         format!("removed credential {}", report.credential)

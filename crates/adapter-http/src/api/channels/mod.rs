@@ -1,5 +1,6 @@
 //! Channels, through which integrators report.
 
+pub mod reconciliation;
 pub mod request;
 pub mod test;
 

@@ -60,6 +60,10 @@ pub(crate) struct MessageDataSchema {
     /// The sender; `null` if the report has none.
     #[schema(example = "whatsapp:+***9999")]
     from: Option<String>,
+    /// Where the report comes from: `callback`, or `reconciled` if it did not arrive and was read
+    /// from the integrator's records.
+    #[schema(example = "callback")]
+    provenance: String,
     /// Whether both addresses, and the phone numbers in the error's text, are masked.
     masked: bool,
     /// The error of its first failure report with an error code.

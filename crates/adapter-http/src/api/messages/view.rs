@@ -188,7 +188,11 @@ pub struct ReportView {
     pub to: String,
     /// The sender, masked unless revealed; `null` if the report has none.
     pub from: Option<String>,
-    /// The credential that authenticated the caller.
+    /// Where it comes from: `callback`, or `reconciled` if it did not arrive and was read from the
+    /// integrator's records.
+    #[schema(example = "callback")]
+    pub provenance: &'static str,
+    /// The credential that authenticated the caller; of a reconciled report a fixed id.
     #[schema(format = "uuid")]
     pub credential_id: String,
     /// The integrator's token for the call.
@@ -218,6 +222,7 @@ impl ReportView {
             error_text: error.map(|error| error_text(&error.text, reveal)),
             to: shown(&report.recipient, reveal),
             from: report.sender.as_ref().map(|it| shown(it, reveal)),
+            provenance: report.provenance().as_str(),
             credential_id: report.credential.to_string(),
             idempotency_token: report.idempotency_token.clone(),
             fields: fields(&report.fields, reveal),

@@ -22,6 +22,9 @@ pub(super) const OF_OPERATIONS: &str = "\
     show_message: 404 no_such_message
     pull_events: 404 no_such_cursor, 410 pruned, 422 beyond_the_end
     stream_events: 422 beyond_the_end, 503 too_many_streams
+    show_reconciliation: 404 no_such_channel, 404 no_account
+    put_reconciliation: 404 no_such_channel, 422 no_records
+    remove_reconciliation: 404 no_such_channel, 404 no_account
     show_cursor: 404 no_such_cursor
     put_cursor: 409 outdated, 422 beyond_the_end
     remove_cursor: 404 no_such_cursor

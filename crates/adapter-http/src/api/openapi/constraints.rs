@@ -5,7 +5,9 @@ use domain::access::{AuditAction, Role};
 use domain::page::PageSize;
 use domain::subscription::PauseReason;
 use domain::trouble::TroubleKind;
-use domain::{DeliveryState, DeliveryStatus, Effect, EventFilter, EventType, RejectionReason};
+use domain::{
+    DeliveryState, DeliveryStatus, Effect, EventFilter, EventType, Provenance, RejectionReason,
+};
 use serde_json::{Map, Value, json};
 
 use crate::api::events::MAX_WAIT_SECONDS;
@@ -223,6 +225,9 @@ fn word(owner: &str, name: &str, integrators: &[&str]) -> Option<Value> {
         }
         (_, "actor") => one_of("sender recipient template_owner integrator nobody".split(' ')),
         (_, "permanence") => one_of(["permanent", "temporary", "configuration", "unknown"]),
+        (_, "provenance") => {
+            one_of([Provenance::Callback, Provenance::Reconciled].map(Provenance::as_str))
+        }
         (_, "effect") => one_of(Effect::ALL.map(Effect::as_str)),
         ("CloudEvent" | "list_deliveries" | "retry_deliveries", "type") | (_, "event_type") => {
             one_of(EventType::ALL.map(EventType::as_str))

@@ -30,7 +30,7 @@ use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::degraded_mode::DegradedMode;
 use crate::system::{self, System};
-use crate::{event_delivery, statistics, trouble, webhook_sender};
+use crate::{event_delivery, reconciliation, statistics, trouble, webhook_sender};
 
 pub struct ServerParts<'a> {
     pub settings: &'a Settings,
@@ -93,6 +93,7 @@ impl ServerParts<'_> {
         );
         Ok(OperatorState {
             manage: Arc::new(manage),
+            reconciliation: Arc::new(reconciliation::manage(&stores.store(), self.secret.clone())),
             test_channel: Arc::new(test_channel?),
             show: Arc::new(ShowMessage::new(stores.store(), stores.store())),
             list: Arc::new(ListMessages::new(
@@ -157,6 +158,7 @@ impl ServerParts<'_> {
             installation: installation::describe(self.settings, &url)?,
             url,
             channels: Arc::clone(&operator.manage),
+            reconciliation: Arc::clone(&operator.reconciliation),
             test_channel: Arc::clone(&operator.test_channel),
             directory: Arc::clone(self.directory),
             views: Arc::new(SavedViews::new(self.stores.store(), Arc::new(System))),

@@ -1,0 +1,17 @@
+//! The command about reconciliation.
+
+use clap::Args;
+
+#[derive(Args, Debug)]
+pub struct ReconcileArgs {
+    /// The channel, which needs an account (`receiptd channel update ID --account-sid …`)
+    #[arg(long, value_name = "ID")]
+    pub channel: String,
+    /// Compare messages first reported at this time or later, like 2026-11-22T18:00:00Z. Default:
+    /// those that no earlier run has compared, of the last 72 hours
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Record nothing; show what would be recovered
+    #[arg(long)]
+    pub dry_run: bool,
+}

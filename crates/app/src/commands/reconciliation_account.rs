@@ -1,0 +1,68 @@
+//! The account of a channel for reconciliation.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use domain::ChannelId;
+use domain::reconciliation::{AccountSid, ApiKeySecret, ApiKeySid};
+use ports::Store;
+use usecases::ManageReconciliation;
+use usecases::reconciliation::NewAccount;
+
+use crate::cli::ChannelUpdateArgs;
+use crate::output;
+
+/// Stores or removes the account of a channel, if the arguments ask for it.
+pub async fn change(
+    manage: &ManageReconciliation,
+    id: &str,
+    args: &ChannelUpdateArgs,
+) -> Result<()> {
+    let channel = ChannelId::parse(id)?;
+    if args.no_account {
+        manage.remove(&channel).await?;
+        return Ok(());
+    }
+    let given = args.account_sid.as_deref();
+    let given = given.zip(args.api_key_sid.as_deref());
+    // The parser requires all three or none.
+    let Some(((account, key), file)) = given.zip(args.api_key_secret_file.as_deref()) else {
+        return Ok(());
+    };
+    let new = NewAccount {
+        account: AccountSid::parse(account).context("--account-sid")?,
+        api_key: ApiKeySid::parse(key).context("--api-key-sid")?,
+        secret: secret(file)?,
+    };
+    Ok(manage.set(&channel, &new).await?)
+}
+
+fn secret(path: &Path) -> Result<ApiKeySecret> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    ApiKeySecret::parse(text.trim_end()).context("--api-key-secret-file")
+}
+
+/// Prints what reconciliation of a channel did; nothing if it has no account.
+pub async fn print(store: &Arc<dyn Store>, channel: &ChannelId) -> Result<()> {
+    let Some(found) = store.reconciliation(channel).await? else {
+        return Ok(());
+    };
+    let figures = &found.figures;
+    let run = match figures.last_run_at {
+        Some(at) => format!("last run {}", output::time(at.to_string())),
+        None => "did not run yet".to_owned(),
+    };
+    output::line(format!(
+        "\nReconciliation with account {}: {run}, {} messages compared, {} reports recovered.",
+        found.account.account, figures.checked, figures.recovered
+    ));
+    if let Some(error) = &figures.last_error {
+        output::line(output::wrapped(&format!(
+            "Warning: reconciliation stopped: {error}."
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! Accounts and figures of reconciliation, and the messages to compare.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use domain::page::{MessageCursor, Page, PageSize};
+use domain::reconciliation::{
+    Reconciliation, ReconciliationAccount, ReconciliationFigures, ReconciliationProgress,
+};
+use domain::{ChannelId, DeliveryStatus, Message, MessageKey, MessageSid, Timestamp};
+use ports::{ReconciliationStore, StoreError};
+
+use super::MemoryStore;
+
+#[derive(Debug, Default)]
+pub(super) struct Reconciliations {
+    by_channel: BTreeMap<ChannelId, Stored>,
+}
+
+#[derive(Debug)]
+struct Stored {
+    reconciliation: Reconciliation,
+    holder: Option<(String, Instant)>,
+}
+
+impl Reconciliations {
+    pub(super) fn remove(&mut self, channel: &ChannelId) -> bool {
+        self.by_channel.remove(channel).is_some()
+    }
+}
+
+#[async_trait]
+impl ReconciliationStore for MemoryStore {
+    async fn reconciliations(&self) -> Result<Vec<Reconciliation>, StoreError> {
+        let data = self.open()?;
+        let stored = data.reconciliations.by_channel.values();
+        Ok(stored.map(|stored| stored.reconciliation.clone()).collect())
+    }
+
+    async fn reconciliation(
+        &self,
+        channel: &ChannelId,
+    ) -> Result<Option<Reconciliation>, StoreError> {
+        let data = self.open()?;
+        let stored = data.reconciliations.by_channel.get(channel);
+        Ok(stored.map(|stored| stored.reconciliation.clone()))
+    }
+
+    async fn set_reconciliation_account(
+        &self,
+        account: &ReconciliationAccount,
+    ) -> Result<bool, StoreError> {
+        let mut data = self.open()?;
+        if !data.channels.contains(&account.channel) {
+            return Ok(false);
+        }
+        let by_channel = &mut data.reconciliations.by_channel;
+        let stored = by_channel
+            .entry(account.channel.clone())
+            .or_insert_with(|| Stored {
+                reconciliation: Reconciliation {
+                    account: account.clone(),
+                    figures: ReconciliationFigures::default(),
+                },
+                holder: None,
+            });
+        stored.reconciliation.account = account.clone();
+        stored.reconciliation.figures.last_error = None;
+        Ok(true)
+    }
+
+    async fn remove_reconciliation_account(&self, channel: &ChannelId) -> Result<bool, StoreError> {
+        Ok(self.open()?.reconciliations.remove(channel))
+    }
+
+    async fn claim_reconciliation(
+        &self,
+        channel: &ChannelId,
+        holder: &str,
+        lease: Duration,
+    ) -> Result<bool, StoreError> {
+        let mut data = self.open()?;
+        let Some(stored) = data.reconciliations.by_channel.get_mut(channel) else {
+            return Ok(false);
+        };
+        let now = Instant::now();
+        let held = stored.holder.as_ref();
+        if held.is_some_and(|(name, until)| name != holder && now < *until) {
+            return Ok(false);
+        }
+        stored.holder = Some((holder.to_owned(), now + lease));
+        Ok(true)
+    }
+
+    async fn add_reconciliation_progress(
+        &self,
+        channel: &ChannelId,
+        progress: &ReconciliationProgress,
+    ) -> Result<bool, StoreError> {
+        let mut data = self.open()?;
+        let Some(stored) = data.reconciliations.by_channel.get_mut(channel) else {
+            return Ok(false);
+        };
+        let figures = &mut stored.reconciliation.figures;
+        figures.checked += progress.checked;
+        figures.recovered += progress.recovered;
+        figures.last_run_at = Some(progress.at);
+        figures.last_error.clone_from(&progress.error);
+        figures.checked_through = figures.checked_through.max(progress.checked_through);
+        Ok(true)
+    }
+
+    async fn unfinished_messages(
+        &self,
+        channel: &ChannelId,
+        first_reported: &Range<Timestamp>,
+        after: Option<&MessageCursor>,
+        size: PageSize,
+    ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        let place = |message: &Message| {
+            let at = message.parties.first_reported_at;
+            (at, message.key.sid.to_compact())
+        };
+        let after = after.map(|after| (after.first_reported_at, after.key.sid.to_compact()));
+        let data = self.open()?;
+        let kept = data.reports.messages.values().map(|kept| &kept.message);
+        let mut found: Vec<Message> = kept
+            .filter(|message| message.key.channel == *channel)
+            .filter(|message| first_reported.contains(&message.parties.first_reported_at))
+            .filter(|message| !message.state.status().is_some_and(DeliveryStatus::is_final))
+            .filter(|message| after.as_ref().is_none_or(|after| place(message) > *after))
+            .cloned()
+            .collect();
+        found.sort_by_key(place);
+        Ok(Page::cut(found, size, |message| MessageCursor {
+            first_reported_at: message.parties.first_reported_at,
+            key: message.key.clone(),
+        }))
+    }
+
+    async fn known_messages(
+        &self,
+        channel: &ChannelId,
+        sids: &[MessageSid],
+    ) -> Result<Vec<Message>, StoreError> {
+        let data = self.open()?;
+        let messages = sids.iter().filter_map(|sid| {
+            let key = MessageKey {
+                channel: channel.clone(),
+                sid: sid.clone(),
+            };
+            data.reports.messages.get(&key)
+        });
+        Ok(messages.map(|kept| kept.message.clone()).collect())
+    }
+}
