@@ -144,8 +144,25 @@ pub struct ReconciliationFigures {
     pub last_run_at: Option<Timestamp>,
     /// Why the last run stopped; `None` if it did not fail.
     pub last_error: Option<String>,
-    /// Messages that were first reported before this time have been checked.
+    /// Messages that were first reported before this time have been looked up, some of them several
+    /// times.
     pub checked_through: Option<Timestamp>,
+    /// When the integrator's whole list was last compared.
+    pub listed_at: Option<Timestamp>,
+    /// How many messages of that list had changed since the list before.
+    pub listed: u64,
+    /// How many reports were recovered from the list before until that list.
+    pub lost: u64,
+}
+
+impl ReconciliationFigures {
+    /// Returns the share of messages whose last callback did not arrive, from 0 to 1, by the last
+    /// comparison of the whole list; `None` if there was none, or no message.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a share needs few digits")]
+    pub fn lost_share(&self) -> Option<f64> {
+        (self.listed > 0).then(|| (self.lost as f64 / self.listed as f64).min(1.0))
+    }
 }
 
 /// The account of a channel, and what reconciliation did with it.
@@ -166,10 +183,15 @@ pub struct ReconciliationProgress {
     pub checked: u64,
     /// Reports recovered.
     pub recovered: u64,
-    /// Messages that were first reported before this time need no further check; `None` changes
-    /// nothing.
+    /// Messages that were first reported before this time have been looked up as often as they were
+    /// due; `None` changes nothing.
     pub checked_through: Option<Timestamp>,
-    /// Why it stopped; `None` removes an earlier error.
+    /// The integrator's whole list was compared, and this many of its messages had changed since
+    /// the last one; `None` if it was not.
+    pub listed: Option<u64>,
+    /// Whether the integrator answered. This removes an earlier error.
+    pub answered: bool,
+    /// Why it stopped.
     pub error: Option<String>,
 }
 
@@ -203,5 +225,22 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "ApiKeySecret(***)");
         assert!(ApiKeySecret::parse("short").is_err());
         assert!(ApiKeySecret::parse("with a space").is_err());
+    }
+
+    #[rstest]
+    #[case(0, 0, None)]
+    #[case(4, 1, Some(0.25))]
+    #[case(4, 5, Some(1.0))]
+    fn lost_share_is_that_of_the_last_list(
+        #[case] listed: u64,
+        #[case] lost: u64,
+        #[case] share: Option<f64>,
+    ) {
+        let figures = ReconciliationFigures {
+            listed,
+            lost,
+            ..ReconciliationFigures::default()
+        };
+        assert_eq!(figures.lost_share(), share);
     }
 }

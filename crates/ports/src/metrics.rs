@@ -9,6 +9,13 @@ pub trait Metrics: Send + Sync {
     /// A report is durable and had this effect.
     fn recorded(&self, integrator: &IntegratorName, status: &ReportedStatus, effect: Effect);
 
+    /// Messages were compared with the integrator's records, and reports that had not arrived were
+    /// recovered.
+    fn reconciled(&self, _checked: u64, _recovered: u64) {}
+
+    /// A run of reconciliation failed.
+    fn reconciliation_failed(&self) {}
+
     /// A batch of reports was committed.
     fn committed(&self, reports: usize, took: Duration);
 

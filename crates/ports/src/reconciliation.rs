@@ -43,8 +43,9 @@ pub trait ReconciliationStore: Send + Sync {
         lease: Duration,
     ) -> Result<bool, StoreError>;
 
-    /// Adds what a step did to the figures. `checked_through` never decreases. Returns `false` and
-    /// changes nothing if the channel has no account.
+    /// Adds what a step did to the figures. `checked_through` never decreases, unless it is later
+    /// than the time of the step: then it was written before the clock was set back. Returns `false`
+    /// and changes nothing if the channel has no account.
     async fn add_reconciliation_progress(
         &self,
         channel: &ChannelId,

@@ -27,6 +27,9 @@ pub struct ReconciliationRow<T> {
     pub last_run_at: Option<T>,
     pub last_error: Option<String>,
     pub checked_through: Option<T>,
+    pub listed_at: Option<T>,
+    pub listed: i64,
+    pub lost: i64,
 }
 
 impl<T: StoredTime> TryFrom<ReconciliationRow<T>> for Reconciliation {
@@ -50,6 +53,9 @@ impl<T: StoredTime> TryFrom<ReconciliationRow<T>> for Reconciliation {
                 last_run_at: optional_time(row.last_run_at, TABLE, "last_run_at")?,
                 last_error: row.last_error,
                 checked_through: optional_time(row.checked_through, TABLE, "checked_through")?,
+                listed_at: optional_time(row.listed_at, TABLE, "listed_at")?,
+                listed: count(row.listed, TABLE, "listed")?,
+                lost: count(row.lost, TABLE, "lost")?,
             },
         })
     }

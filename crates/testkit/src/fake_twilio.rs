@@ -60,12 +60,14 @@ impl FakeMessage {
             to: "whatsapp:+15550100001".to_owned(),
             from: "whatsapp:+15550109999".to_owned(),
             day: "9999-12-31".to_owned(),
-            updated: "Sun, 22 Nov 2026 18:06:17 +0000".to_owned(),
+            updated: "Thu, 01 Jan 2026 12:00:00 +0000".to_owned(),
             direction: "outbound-api".to_owned(),
         }
     }
 
-    fn to_json(&self) -> Value {
+    /// Returns the message as the API does.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
         json!({
             "sid": self.sid,
             "account_sid": ACCOUNT,
@@ -107,6 +109,10 @@ struct State {
     always: Option<Failure>,
     page_size: usize,
     key_revoked: bool,
+    /// The place of the next page in all lists, instead of the right one.
+    next_page: Option<String>,
+    /// The body of all responses, instead of the right one.
+    body: Option<String>,
     requests: Vec<String>,
 }
 
@@ -177,6 +183,16 @@ impl FakeTwilio {
         self.state().page_size = size;
     }
 
+    /// Makes all lists lead to this page, or to the right one.
+    pub fn set_next_page(&self, uri: Option<&str>) {
+        self.state().next_page = uri.map(str::to_owned);
+    }
+
+    /// Makes all requests that do not fail be answered with this body, or with the right one.
+    pub fn set_body(&self, body: Option<&str>) {
+        self.state().body = body.map(str::to_owned);
+    }
+
     /// Returns path and query of all requests so far.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
@@ -229,6 +245,9 @@ impl FakeTwilio {
         if state.key_revoked || authorization != expected {
             return error(401, 20_003);
         }
+        if let Some(body) = &state.body {
+            return (200, body.clone());
+        }
         let url = Url::parse(&format!("http://fake{target}")).expect("a path and a query");
         let prefix = format!("/2010-04-01/Accounts/{ACCOUNT}/");
         let resource = url.path().strip_prefix(&prefix).unwrap_or_default();
@@ -275,6 +294,7 @@ fn list(state: &State, url: &Url) -> Value {
             .append_pair("PageToken", &(start + size).to_string());
         format!("{}?{}", next.path(), next.query().unwrap_or_default())
     });
+    let next = state.next_page.clone().or(next);
     let page: Vec<_> = matching.into_iter().skip(start).take(size).collect();
     json!({"messages": page, "next_page_uri": next, "page_size": size})
 }

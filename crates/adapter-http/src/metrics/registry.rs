@@ -19,6 +19,7 @@ use usecases::subscriptions::statistics::SubscriptionFigures;
 use usecases::trouble::OpenTroubles;
 use usecases::{Integrators, RetentionHolds};
 
+use super::reconciliation::ReconciliationCounters;
 use super::reports::ReportCounters;
 use super::{subscriptions, troubles};
 use crate::connections::Connections;
@@ -69,6 +70,7 @@ pub struct MetricsRegistry {
     commit_duration: Histogram,
     commit_batch_size: Histogram,
     commit_failures: Counter,
+    reconciled: ReconciliationCounters,
     journaled: Counter,
     drained: Counter,
     attempts: CounterSet<{ AttemptOutcome::ALL.len() }>,
@@ -99,6 +101,7 @@ impl MetricsRegistry {
             commit_duration: Histogram::new(DURATION_BUCKETS),
             commit_batch_size: Histogram::new(BATCH_BUCKETS),
             commit_failures: Counter::default(),
+            reconciled: ReconciliationCounters::default(),
             journaled: Counter::default(),
             drained: Counter::default(),
             attempts: CounterSet::new("outcome", AttemptOutcome::ALL.map(AttemptOutcome::as_str)),
@@ -151,6 +154,7 @@ impl MetricsRegistry {
         let mut registry = Registry::default();
         self.register_ingest(&mut registry);
         self.register_delivery(&mut registry);
+        self.reconciled.register(&mut registry);
         if let Some(statistics) = statistics {
             subscriptions::register(&mut registry, statistics);
         }
@@ -298,6 +302,14 @@ impl MetricsRegistry {
 }
 
 impl Metrics for MetricsRegistry {
+    fn reconciled(&self, checked: u64, recovered: u64) {
+        self.reconciled.add(checked, recovered);
+    }
+
+    fn reconciliation_failed(&self) {
+        self.reconciled.add_failure();
+    }
+
     fn recorded(&self, integrator: &IntegratorName, status: &ReportedStatus, effect: Effect) {
         self.reports.inc(integrator, status, effect);
     }

@@ -123,6 +123,9 @@ receiptd_pushes_total{outcome} 3
 receiptd_pushing_slowed_seconds_total 1
 receiptd_queue_allowed_reports 1
 receiptd_queue_reports 1
+receiptd_reconciled_messages_total 1
+receiptd_reconciliation_failures_total 1
+receiptd_recovered_reports_total 1
 receiptd_rejections_total{reason} 5
 receiptd_reports_total{integrator,status,effect} 234
 receiptd_request_duration_seconds_bucket{le} 16

@@ -33,6 +33,8 @@ async fn account_is_stored_sealed_and_shown_with_its_figures() {
         checked: 7,
         recovered: 2,
         checked_through: Some(time(1_795_370_000_000_000)),
+        listed: Some(8),
+        answered: true,
         error: Some("Twilio refuses the API key".to_owned()),
     };
     let id = channel_id("1");
@@ -46,6 +48,7 @@ async fn account_is_stored_sealed_and_shown_with_its_figures() {
         "checked": 7, "recovered": 2, "last_run_at": progress.at.to_string(),
         "last_error": "Twilio refuses the API key",
         "checked_through": progress.checked_through.map(|at| at.to_string()),
+        "listed_at": progress.at.to_string(), "listed": 8, "lost": 2, "lost_share": 0.25,
     });
     assert_eq!(shown, expected);
     let stored = store.reconciliation(&id).await.unwrap().unwrap();

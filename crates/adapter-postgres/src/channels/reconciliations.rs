@@ -122,7 +122,7 @@ impl PostgresStore {
         sqlx::query_as!(
             ReconciliationRow,
             "select channel_id, account_sid, api_key_sid, api_key_secret, changed_at, checked,
-                 recovered, last_run_at, last_error, checked_through
+                 recovered, last_run_at, last_error, checked_through, listed_at, listed, lost
              from reconciliations
              where $1::text is null or channel_id = $1
              order by channel_id",
@@ -200,9 +200,24 @@ impl PostgresStore {
              set checked = checked + $2,
                  recovered = recovered + $3,
                  last_run_at = $4,
-                 last_error = $5,
-                 -- The greater one; null if both are.
-                 checked_through = greatest(checked_through, $6)
+                 -- Without a list these stay. The old values of `recovered` are read.
+                 listed_at = case when $7::bigint is null then listed_at else $4 end,
+                 listed = coalesce($7, listed),
+                 lost = case
+                     when $7 is null then lost
+                     else recovered + $3 - recovered_before
+                 end,
+                 recovered_before = case
+                     when $7 is null then recovered_before
+                     else recovered + $3
+                 end,
+                 last_error = coalesce($5, case when $8::boolean then null else last_error end),
+                 -- The greater one; null if both are. A time in the future was written before the
+                 -- clock was set back.
+                 checked_through = case
+                     when checked_through > $4 and $6::timestamptz is not null then $6
+                     else greatest(checked_through, $6)
+                 end
              where channel_id = $1",
             channel.as_str(),
             i64::try_from(progress.checked).unwrap_or(i64::MAX),
@@ -210,6 +225,10 @@ impl PostgresStore {
             progress.at.to_date_time(),
             progress.error,
             progress.checked_through.map(Timestamp::to_date_time),
+            progress
+                .listed
+                .map(|listed| i64::try_from(listed).unwrap_or(i64::MAX)),
+            progress.answered,
         )
         .execute(&self.pool)
         .await?;

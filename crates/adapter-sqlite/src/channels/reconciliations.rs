@@ -123,7 +123,7 @@ impl SqliteStore {
         sqlx::query_as!(
             ReconciliationRow,
             "select channel_id, account_sid, api_key_sid, api_key_secret, changed_at, checked,
-                 recovered, last_run_at, last_error, checked_through
+                 recovered, last_run_at, last_error, checked_through, listed_at, listed, lost
              from reconciliations
              where ?1 is null or channel_id = ?1
              order by channel_id",
@@ -207,10 +207,24 @@ impl SqliteStore {
              set checked = checked + ?2,
                  recovered = recovered + ?3,
                  last_run_at = ?4,
-                 last_error = ?5,
-                 checked_through = max(
-                     coalesce(checked_through, ?6), coalesce(?6, checked_through)
-                 )
+                 -- Without a list these stay. The old values of `recovered` are read.
+                 listed_at = case when ?7 is null then listed_at else ?4 end,
+                 listed = coalesce(?7, listed),
+                 lost = case
+                     when ?7 is null then lost
+                     else recovered + ?3 - recovered_before
+                 end,
+                 recovered_before = case
+                     when ?7 is null then recovered_before
+                     else recovered + ?3
+                 end,
+                 last_error = coalesce(?5, case when ?8 then null else last_error end),
+                 -- The greater one; null if both are. A time in the future was written before the
+                 -- clock was set back.
+                 checked_through = case
+                     when checked_through > ?4 and ?6 is not null then ?6
+                     else max(coalesce(checked_through, ?6), coalesce(?6, checked_through))
+                 end
              where channel_id = ?1",
             channel.as_str(),
             i64::try_from(progress.checked).unwrap_or(i64::MAX),
@@ -218,6 +232,10 @@ impl SqliteStore {
             progress.at.unix_micros(),
             progress.error,
             progress.checked_through.map(Timestamp::unix_micros),
+            progress
+                .listed
+                .map(|listed| i64::try_from(listed).unwrap_or(i64::MAX)),
+            progress.answered,
         )
         .execute(&mut *write)
         .await?;

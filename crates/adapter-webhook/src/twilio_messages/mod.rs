@@ -150,7 +150,13 @@ impl MessageRecords for TwilioMessages {
         let Some(body) = self.get(access, url).await? else {
             return Ok(None);
         };
-        wire::record(&body).map_err(RecordsError::Unexpected)
+        let found = wire::record(&body).map_err(RecordsError::Unexpected)?;
+        if found.as_ref().is_some_and(|found| found.sid != *sid) {
+            return Err(RecordsError::Unexpected(
+                "Twilio returned another message than the requested one".into(),
+            ));
+        }
+        Ok(found)
     }
 
     async fn list(

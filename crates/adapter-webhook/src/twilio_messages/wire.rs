@@ -36,6 +36,27 @@ struct WireError {
     code: u64,
 }
 
+/// The maximum length of the place of a page.
+const PLACE_MAX: usize = 4_096;
+
+/// The body is not the expected JSON. The parser's own message can contain parts of the body, such
+/// as the text of a message.
+#[derive(Debug, thiserror::Error)]
+#[error("the response is not the expected JSON (line {line}, column {column})")]
+struct InvalidJson {
+    line: usize,
+    column: usize,
+}
+
+impl From<serde_json::Error> for InvalidJson {
+    fn from(error: serde_json::Error) -> Self {
+        Self {
+            line: error.line(),
+            column: error.column(),
+        }
+    }
+}
+
 /// Returns the code of an error response.
 pub(super) fn error_code(body: &[u8]) -> Option<u64> {
     let error: WireError = serde_json::from_slice(body).ok()?;
@@ -44,16 +65,16 @@ pub(super) fn error_code(body: &[u8]) -> Option<u64> {
 
 /// Parses a message; `None` if it is an incoming one.
 pub(super) fn record(body: &[u8]) -> Result<Option<MessageRecord>, Source> {
-    parse(serde_json::from_slice(body)?)
+    parse(serde_json::from_slice(body).map_err(InvalidJson::from)?)
 }
 
 /// Parses a page. A message that cannot be parsed is counted and costs no other.
 pub(super) fn page(body: &[u8]) -> Result<RecordsPage, Source> {
-    let page: WirePage = serde_json::from_slice(body)?;
+    let page: WirePage = serde_json::from_slice(body).map_err(InvalidJson::from)?;
     let (mut records, mut unreadable) = (Vec::with_capacity(page.messages.len()), 0);
     for message in page.messages {
         match serde_json::from_value(message)
-            .map_err(Source::from)
+            .map_err(|error| InvalidJson::from(error).into())
             .and_then(parse)
         {
             Ok(record) => records.extend(record),
@@ -61,6 +82,9 @@ pub(super) fn page(body: &[u8]) -> Result<RecordsPage, Source> {
         }
     }
     let next = page.next_page_uri.filter(|next| !next.is_empty());
+    if next.as_ref().is_some_and(|next| next.len() > PLACE_MAX) {
+        return Err("the address of the next page is too long".into());
+    }
     Ok(RecordsPage {
         records,
         unreadable,
@@ -155,6 +179,29 @@ mod tests {
         assert_eq!((page.records.len(), page.unreadable), (1, 2));
         let next = "/2010-04-01/Accounts/AC1/Messages.json?Page=1".to_owned();
         assert_eq!(page.next, Some(RecordsPlace(next)));
+    }
+
+    #[test]
+    fn error_shows_nothing_of_the_body() {
+        for body in [
+            &br#""private words""#[..],
+            br#"{"messages": "private words"}"#,
+            br#"{"messages": [], "next_page_uri": {"private": "words"}}"#,
+            b"{\"private\0words\":",
+        ] {
+            let error = page(body).unwrap_err().to_string();
+            assert!(error.starts_with("the response is not"), "{error}");
+            assert!(record(body).is_err());
+        }
+    }
+
+    #[test]
+    fn place_of_a_page_is_bounded() {
+        let body = format!(
+            r#"{{"messages": [], "next_page_uri": "{}"}}"#,
+            "x".repeat(4_097)
+        );
+        assert!(page(body.as_bytes()).is_err());
     }
 
     #[test]

@@ -141,6 +141,18 @@ async fn failures_are_told_apart(#[case] failure: Failure, #[case] expected: &st
 }
 
 #[tokio::test]
+async fn another_message_than_the_requested_one_is_refused() {
+    let fake = FakeTwilio::start();
+    let other = FakeMessage::new(&twilio_sid(2), "read");
+    fake.set_body(Some(&other.to_json().to_string()));
+    let found = records(&fake, settings()).find(&access(), &sid(1)).await;
+    assert!(
+        matches!(found, Err(RecordsError::Unexpected(_))),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
 async fn account_that_does_not_exist_is_unexpected_for_a_list() {
     let fake = FakeTwilio::start();
     fake.fail_always(Some(Failure::Status(404)));

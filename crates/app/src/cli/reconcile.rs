@@ -8,9 +8,13 @@ pub struct ReconcileArgs {
     #[arg(long, value_name = "ID")]
     pub channel: String,
     /// Compare messages first reported at this time or later, like 2026-11-22T18:00:00Z. Default:
-    /// those that no earlier run has compared, of the last 72 hours
+    /// those of the last 72 hours that are due to be looked up
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
+    /// Compare all messages that Twilio lists for the last 72 hours, also those of which no report
+    /// arrived. The channel must name its senders
+    #[arg(long, conflicts_with = "since")]
+    pub listed: bool,
     /// Record nothing; show what would be recovered
     #[arg(long)]
     pub dry_run: bool,

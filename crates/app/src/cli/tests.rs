@@ -55,7 +55,7 @@ fn settings_are_shown_by_help_settings_only() {
         flag.strip_suffix(')')
     });
     let flags: Vec<_> = flags.collect();
-    assert_eq!(flags.len(), 37, "{settings}");
+    assert_eq!(flags.len(), 38, "{settings}");
     for (command, text) in help_texts() {
         if command == SETTINGS {
             assert_eq!(text.trim_end(), settings.trim_end());

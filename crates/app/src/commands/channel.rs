@@ -13,7 +13,7 @@ use usecases::{ListRejections, ManageChannels, ManageReconciliation};
 use super::channel_test;
 use super::credential::{new_credential, print_issued};
 use super::installation::with_stores;
-use super::reconciliation_account;
+use super::reconciliation_account::{self, AccountChange};
 use crate::cli::{ChannelAddArgs, ChannelCommand, ChannelUpdateArgs};
 use crate::composition::{self, Stores};
 use crate::config::Settings;
@@ -161,17 +161,17 @@ async fn update(
         keep_messages_days: args.keep_messages_days.map(|days| days.0),
         ..ChannelChanges::default()
     };
-    reconciliation_account::change(accounts, id, args).await?;
-    let days = args.keep_messages_days.is_some();
-    change(manage, json, id, changes, |channel| {
+    let id = ChannelId::parse(id)?;
+    let account = AccountChange::read(accounts, &id, args).await?;
+    let channel = manage.update(&id, changes).await?;
+    account.make(accounts, &id).await?;
+    let said = if args.keep_messages_days.is_some() {
         let kept = kept_for(channel.keep_messages_days);
-        if days {
-            format!("Messages of channel {} are kept {kept}.", channel.id)
-        } else {
-            format!("Channel {} changed.", channel.id)
-        }
-    })
-    .await
+        format!("Messages of channel {id} are kept {kept}.")
+    } else {
+        format!("Channel {id} changed.")
+    };
+    print_changed(manage, json, &id, said).await
 }
 
 fn senders(texts: &[String]) -> Result<Vec<Address>> {
@@ -202,28 +202,25 @@ async fn enable(manage: &ManageChannels, json: bool, id: &str, enabled: bool) ->
         enabled: Some(enabled),
         ..ChannelChanges::default()
     };
-    change(manage, json, id, changes, |channel| {
-        format!("Channel {} is {}.", channel.id, state(channel))
-    })
-    .await
-}
-
-/// Changes a channel, and prints the changed channel as JSON or what `said` says about it.
-async fn change(
-    manage: &ManageChannels,
-    json: bool,
-    id: &str,
-    changes: ChannelChanges,
-    said: impl Fn(&Channel) -> String,
-) -> Result<()> {
     let id = ChannelId::parse(id)?;
     let channel = manage.update(&id, changes).await?;
+    let said = format!("Channel {id} is {}.", state(&channel));
+    print_changed(manage, json, &id, said).await
+}
+
+/// Prints the changed channel as JSON, or what was changed.
+async fn print_changed(
+    manage: &ManageChannels,
+    json: bool,
+    id: &ChannelId,
+    said: String,
+) -> Result<()> {
     if json {
-        let found = manage.show(&id).await?;
+        let found = manage.show(id).await?;
         let setup = manage.setup(&found.channel).ok();
         return output::json(&ChannelView::new(&found, setup, false));
     }
-    output::line(said(&channel));
+    output::line(said);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use domain::{ChannelId, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
 use ports::metrics::NoMetrics;
 use serde::Serialize;
-use usecases::reconciliation::{ReconcileRun, Reconciled};
+use usecases::reconciliation::{ReconcileRun, ReconcileScope, Reconciled};
 
 use super::installation::with_stores;
 use crate::cli::ReconcileArgs;
@@ -36,9 +36,14 @@ struct ReconciledView {
 
 pub async fn run(settings: &Settings, json: bool, args: ReconcileArgs) -> Result<()> {
     let since = args.since.as_deref().map(Timestamp::parse).transpose();
+    let scope = match since.context("--since")? {
+        Some(since) => ReconcileScope::Since(since),
+        None if args.listed => ReconcileScope::Listed,
+        None => ReconcileScope::Due,
+    };
     let run = ReconcileRun {
         channel: ChannelId::parse(&args.channel)?,
-        since: since.context("--since")?,
+        scope,
         dry_run: args.dry_run,
     };
     let bar = progress_bar(json);

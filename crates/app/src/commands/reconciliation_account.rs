@@ -14,29 +14,48 @@ use usecases::reconciliation::NewAccount;
 use crate::cli::ChannelUpdateArgs;
 use crate::output;
 
-/// Stores or removes the account of a channel, if the arguments ask for it.
-pub async fn change(
-    manage: &ManageReconciliation,
-    id: &str,
-    args: &ChannelUpdateArgs,
-) -> Result<()> {
-    let channel = ChannelId::parse(id)?;
-    if args.no_account {
-        manage.remove(&channel).await?;
-        return Ok(());
+/// A change of the account of a channel.
+pub enum AccountChange {
+    Keep,
+    Remove,
+    Set(NewAccount),
+}
+
+impl AccountChange {
+    /// Reads and checks the change that the arguments ask for, and makes none: the other changes
+    /// of the command come first, and one that is refused must leave the account as it is.
+    pub async fn read(
+        manage: &ManageReconciliation,
+        channel: &ChannelId,
+        args: &ChannelUpdateArgs,
+    ) -> Result<Self> {
+        if args.no_account {
+            return Ok(Self::Remove);
+        }
+        let given = args.account_sid.as_deref();
+        let given = given.zip(args.api_key_sid.as_deref());
+        // The parser requires all three or none.
+        let Some(((account, key), file)) = given.zip(args.api_key_secret_file.as_deref()) else {
+            return Ok(Self::Keep);
+        };
+        let new = NewAccount {
+            account: AccountSid::parse(account).context("--account-sid")?,
+            api_key: ApiKeySid::parse(key).context("--api-key-sid")?,
+            secret: secret(file)?,
+        };
+        manage.check(channel).await?;
+        Ok(Self::Set(new))
     }
-    let given = args.account_sid.as_deref();
-    let given = given.zip(args.api_key_sid.as_deref());
-    // The parser requires all three or none.
-    let Some(((account, key), file)) = given.zip(args.api_key_secret_file.as_deref()) else {
-        return Ok(());
-    };
-    let new = NewAccount {
-        account: AccountSid::parse(account).context("--account-sid")?,
-        api_key: ApiKeySid::parse(key).context("--api-key-sid")?,
-        secret: secret(file)?,
-    };
-    Ok(manage.set(&channel, &new).await?)
+
+    /// Makes the change.
+    pub async fn make(self, manage: &ManageReconciliation, channel: &ChannelId) -> Result<()> {
+        match self {
+            Self::Keep => Ok(()),
+            Self::Remove => manage.remove(channel).await.map(drop),
+            Self::Set(new) => manage.set(channel, &new).await,
+        }
+        .context("the account was not changed; all other changes are stored")
+    }
 }
 
 fn secret(path: &Path) -> Result<ApiKeySecret> {
@@ -59,6 +78,14 @@ pub async fn print(store: &Arc<dyn Store>, channel: &ChannelId) -> Result<()> {
         "\nReconciliation with account {}: {run}, {} messages compared, {} reports recovered.",
         found.account.account, figures.checked, figures.recovered
     ));
+    if let Some(share) = figures.lost_share() {
+        output::line(format!(
+            "Of {} messages in Twilio's last list, the last report of {} had not arrived ({:.1} %).",
+            figures.listed,
+            figures.lost,
+            share * 100.0
+        ));
+    }
     if let Some(error) = &figures.last_error {
         output::line(output::wrapped(&format!(
             "Warning: reconciliation stopped: {error}."

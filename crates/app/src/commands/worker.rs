@@ -22,7 +22,9 @@ use crate::background::BackgroundTasks;
 use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::system::{self, System};
-use crate::{event_delivery, open_files, shutdown, telemetry, trouble, webhook_sender};
+use crate::{
+    event_delivery, open_files, reconciliation, shutdown, telemetry, trouble, webhook_sender,
+};
 
 /// The longest time to save the progress of event delivery when stopping.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,6 +69,12 @@ pub async fn run(settings: &Settings) -> Result<()> {
         &secret,
         &sender,
         &public_url,
+    )?);
+    tasks.push(reconciliation::task(
+        &store,
+        settings,
+        secret.clone(),
+        metrics.clone(),
     )?);
     let mut background = BackgroundTasks::start(tasks, &stop);
     let parts = WorkerParts {

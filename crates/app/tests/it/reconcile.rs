@@ -36,7 +36,9 @@ impl Reconciled {
         let mut command = self.installation.command(line);
         command
             .env("RECEIPTD_TWILIO_API_URL", self.twilio.url())
-            .env("RECEIPTD_RECONCILE_AFTER_SECONDS", "1");
+            .env("RECEIPTD_RECONCILE_AFTER_SECONDS", "1")
+            // Only the test of the background runs waits for one.
+            .env("RECEIPTD_RECONCILE_INTERVAL_SECONDS", "86400");
         command
     }
 
@@ -108,7 +110,7 @@ async fn lost_reports_are_recovered_counted_and_told(#[case] engine: Engine) {
     let provenances: Vec<_> = message["reports"].as_array().unwrap().iter().collect();
     assert_eq!(provenances[0]["provenance"], "callback");
     assert_eq!(provenances[1]["provenance"], "reconciled");
-    assert_eq!(provenances[1]["happened_at"], "2026-11-22T18:06:17.000000Z");
+    assert_eq!(provenances[1]["happened_at"], "2026-01-01T12:00:00.000000Z");
 
     let (_, events) = server.get("/api/v1/events?limit=100").await;
     let events = events["items"].as_array().unwrap();
@@ -202,4 +204,71 @@ async fn channel_without_account_is_named() {
     installation.fails(&line, 1, "has no account for reconciliation");
     let line = format!("channel update {CHANNEL} --account-sid {ACCOUNT}");
     installation.fails(&line, 2, "--api-key-sid");
+}
+
+#[tokio::test]
+async fn refused_update_of_a_channel_leaves_its_account() {
+    let reconciled = Reconciled::new(Engine::Sqlite).await;
+    let installation = &reconciled.installation;
+    let file = installation.folder.path().join("secret");
+    let other = "AC00000000000000000000000000000002";
+    let account = format!(
+        "--account-sid {other} --api-key-sid {API_KEY} --api-key-secret-file {}",
+        file.display()
+    );
+    for (refused, status) in [
+        (format!("--public-url nowhere {account}"), 1),
+        (format!("--name {} {account}", "n".repeat(1_000)), 1),
+        (
+            format!("--name Other {}", account.replace(API_KEY, "SK1")),
+            1,
+        ),
+        ("--sender nobody --no-account".to_owned(), 1),
+    ] {
+        let line = format!("channel update {CHANNEL} {refused}");
+        installation.fails(&line, status, "");
+        let shown = reconciled.figures();
+        assert!(shown.contains(ACCOUNT), "{refused}: {shown}");
+        assert!(!shown.contains("Other"), "{refused}: {shown}");
+    }
+    installation.run(&format!("channel update {CHANNEL} --name Other {account}"));
+    let shown = reconciled.figures();
+    assert!(shown.contains(other) && shown.contains("Other"), "{shown}");
+    installation.run(&format!("channel update {CHANNEL} --no-account"));
+    assert!(!reconciled.figures().contains("account"), "it is removed");
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn server_recovers_reports_that_were_lost_while_it_was_stopped(#[case] engine: Engine) {
+    let reconciled = Reconciled::new(engine).await;
+    reconciled.installation.run(&format!(
+        "channel update {CHANNEL} --sender whatsapp:+15550109999"
+    ));
+    let mut serve = reconciled.command("serve");
+    let server = Server::start(reconciled.command("serve --no-workers"));
+    for number in 1..=2 {
+        assert_eq!(server.report(&twilio_sid(number), "sent").await, 204);
+    }
+    server.stop();
+    // Their reports, and all reports of the third one, come while there is no server.
+    for number in 1..=3 {
+        reconciled.put(number, "delivered");
+    }
+    serve.env("RECEIPTD_RECONCILE_INTERVAL_SECONDS", "1");
+    let server = Server::start(serve);
+    let recovered = async || {
+        let path = format!("/api/v1/channels/{CHANNEL}/reconciliation");
+        let (_, figures) = server.get(&path).await;
+        figures["recovered"] == 3
+    };
+    until("the lost reports are recovered", recovered).await;
+    for number in 1..=3 {
+        let path = format!("/api/v1/messages/{CHANNEL}/{}", twilio_sid(number));
+        let (_, message) = server.get(&path).await;
+        assert_eq!(message["status"], "delivered");
+    }
+    assert!(server.metric("receiptd_recovered_reports_total").await >= 3.0);
 }

@@ -24,6 +24,9 @@ macro_rules! __reconciliations_contract {
             new_account_keeps_the_figures_and_removes_the_error
             account_goes_with_its_channel
             progress_is_added_and_checked_through_never_decreases
+            checked_through_in_the_future_is_replaced
+            error_stays_until_the_integrator_answers
+            list_counts_what_was_recovered_since_the_last_one
             progress_of_a_channel_without_account_changes_nothing
             one_of_many_racing_holders_leases_a_channel
             expired_lease_can_be_taken_and_a_holder_extends_its_own
@@ -58,6 +61,8 @@ fn progress(at: i64) -> ReconciliationProgress {
         checked: 3,
         recovered: 1,
         checked_through: Some(time(at)),
+        listed: None,
+        answered: true,
         error: None,
     }
 }
@@ -135,22 +140,85 @@ pub async fn progress_is_added_and_checked_through_never_decreases(stores: Recon
     with_account(&stores).await;
     let unmoved = ReconciliationProgress {
         checked_through: None,
-        ..progress(1_000_000)
+        ..progress(4_000_000)
     };
     assert!(add(&stores, &unmoved).await);
     assert_eq!(figures(&stores).await.checked_through, None);
-    for at in [3_000_000, 2_000_000] {
-        assert!(add(&stores, &progress(at)).await);
+    for through in [3_000_000, 2_000_000] {
+        let moved = ReconciliationProgress {
+            checked_through: Some(time(through)),
+            ..progress(4_000_000)
+        };
+        assert!(add(&stores, &moved).await);
     }
     assert!(add(&stores, &unmoved).await);
     let expected = ReconciliationFigures {
         checked: 12,
         recovered: 4,
-        last_run_at: Some(time(1_000_000)),
+        last_run_at: Some(time(4_000_000)),
         last_error: None,
         checked_through: Some(time(3_000_000)),
+        ..ReconciliationFigures::default()
     };
     assert_eq!(figures(&stores).await, expected);
+}
+
+pub async fn checked_through_in_the_future_is_replaced(stores: Reconciled) {
+    with_account(&stores).await;
+    assert!(add(&stores, &progress(9_000_000)).await);
+    let unmoved = ReconciliationProgress {
+        checked_through: None,
+        ..progress(3_000_000)
+    };
+    for (progress, through) in [(unmoved, 9_000_000), (progress(3_000_000), 3_000_000)] {
+        assert!(add(&stores, &progress).await);
+        let found = figures(&stores).await.checked_through;
+        assert_eq!(found, Some(time(through)));
+    }
+}
+
+pub async fn error_stays_until_the_integrator_answers(stores: Reconciled) {
+    with_account(&stores).await;
+    let error = Some("Twilio refuses the API key".to_owned());
+    let failed = ReconciliationProgress {
+        answered: false,
+        error: error.clone(),
+        ..progress(1_000_000)
+    };
+    let idle = ReconciliationProgress {
+        error: None,
+        ..failed.clone()
+    };
+    for (progress, expected) in [
+        (failed, error.clone()),
+        (idle, error),
+        (progress(2_000_000), None),
+    ] {
+        assert!(add(&stores, &progress).await);
+        assert_eq!(figures(&stores).await.last_error, expected);
+    }
+}
+
+pub async fn list_counts_what_was_recovered_since_the_last_one(stores: Reconciled) {
+    with_account(&stores).await;
+    let list = |at, listed| ReconciliationProgress {
+        listed: Some(listed),
+        ..progress(at)
+    };
+    let lists = [(list(1, 10), 1), (list(3, 20), 2), (list(4, 0), 1)];
+    for (list, lost) in lists {
+        if lost == 2 {
+            assert!(add(&stores, &progress(2)).await);
+        }
+        assert!(add(&stores, &list).await);
+        let figures = figures(&stores).await;
+        assert_eq!(figures.listed_at, Some(list.at));
+        assert_eq!((Some(figures.listed), figures.lost), (list.listed, lost));
+    }
+    assert!(add(&stores, &progress(5)).await);
+    let figures = figures(&stores).await;
+    assert_eq!(figures.listed_at, Some(time(4)));
+    assert_eq!((figures.listed, figures.lost), (0, 1));
 }
 
 pub async fn progress_of_a_channel_without_account_changes_nothing(stores: Reconciled) {

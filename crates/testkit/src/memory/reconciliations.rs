@@ -23,6 +23,8 @@ pub(super) struct Reconciliations {
 struct Stored {
     reconciliation: Reconciliation,
     holder: Option<(String, Instant)>,
+    /// How many reports were recovered when the list was last compared.
+    recovered_before: u64,
 }
 
 impl Reconciliations {
@@ -65,6 +67,7 @@ impl ReconciliationStore for MemoryStore {
                     figures: ReconciliationFigures::default(),
                 },
                 holder: None,
+                recovered_before: 0,
             });
         stored.reconciliation.account = account.clone();
         stored.reconciliation.figures.last_error = None;
@@ -107,8 +110,19 @@ impl ReconciliationStore for MemoryStore {
         figures.checked += progress.checked;
         figures.recovered += progress.recovered;
         figures.last_run_at = Some(progress.at);
-        figures.last_error.clone_from(&progress.error);
-        figures.checked_through = figures.checked_through.max(progress.checked_through);
+        if progress.answered || progress.error.is_some() {
+            figures.last_error.clone_from(&progress.error);
+        }
+        let through = figures.checked_through.filter(|it| *it <= progress.at);
+        if progress.checked_through.is_some() {
+            figures.checked_through = through.max(progress.checked_through);
+        }
+        if let Some(listed) = progress.listed {
+            figures.listed_at = Some(progress.at);
+            figures.listed = listed;
+            figures.lost = figures.recovered - stored.recovered_before;
+            stored.recovered_before = figures.recovered;
+        }
         Ok(true)
     }
 

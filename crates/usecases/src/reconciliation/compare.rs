@@ -35,6 +35,17 @@ pub(super) fn missing_report(
     }
 }
 
+/// Returns the report of a message that is not known; `None` if its status is no step of a message
+/// that was sent.
+pub(super) fn first_report(
+    key: MessageKey,
+    record: &MessageRecord,
+    now: Timestamp,
+) -> Option<Report> {
+    record.status.delivery()?;
+    Some(to_report(key, record, now))
+}
+
 /// Converts a record to a report that arrives now: its own time is that of another clock.
 fn to_report(key: MessageKey, record: &MessageRecord, now: Timestamp) -> Report {
     Report {

@@ -71,12 +71,19 @@ impl ManageReconciliation {
         Ok(self.accounts.reconciliation(channel).await?)
     }
 
+    /// Checks that a channel can have an account.
+    pub async fn check(&self, channel: &ChannelId) -> Result<(), AccountError> {
+        let integrator = self.require(channel).await?;
+        if integrator.as_str() == INTEGRATOR {
+            Ok(())
+        } else {
+            Err(AccountError::NoRecords(integrator))
+        }
+    }
+
     /// Stores the account of a channel, in place of an earlier one.
     pub async fn set(&self, channel: &ChannelId, new: &NewAccount) -> Result<(), AccountError> {
-        let integrator = self.require(channel).await?;
-        if integrator.as_str() != INTEGRATOR {
-            return Err(AccountError::NoRecords(integrator));
-        }
+        self.check(channel).await?;
         let [nonce @ .., _, _, _, _, _, _, _, _] = self.environment.secret_bytes();
         let context = ReconciliationAccount::secret_context(channel);
         let account = ReconciliationAccount {

@@ -7,11 +7,17 @@
 //! same report: recording both is harmless. Events, state and statistics follow as always.
 
 mod compare;
+mod due;
+mod listing;
 mod manage;
 mod requests;
 mod run;
+mod schedule;
+mod session;
 
 pub use manage::{AccountError, ManageReconciliation, NewAccount};
 pub use run::{
-    Reconcile, ReconcileDependencies, ReconcileError, ReconcileRun, ReconcileSettings, Reconciled,
+    Reconcile, ReconcileDependencies, ReconcileError, ReconcileRun, ReconcileScope,
+    ReconcileSettings, Reconciled,
 };
+pub use schedule::{ChannelRun, ReconcileChannels};

@@ -27,6 +27,7 @@ pub(super) struct PacedRequests {
     /// The shortest time between the starts of two requests.
     interval: Duration,
     next_at: Instant,
+    has_answer: bool,
 }
 
 impl PacedRequests {
@@ -40,7 +41,13 @@ impl PacedRequests {
             access,
             interval,
             next_at: Instant::now(),
+            has_answer: false,
         }
+    }
+
+    /// Returns whether the integrator has answered at least one request.
+    pub(super) const fn has_answer(&self) -> bool {
+        self.has_answer
     }
 
     /// Returns the record of a message; `None` if the integrator has none.
@@ -52,7 +59,10 @@ impl PacedRequests {
         loop {
             self.wait().await;
             match self.records.find(&self.access, sid).await {
-                Ok(record) => return Ok(record),
+                Ok(record) => {
+                    self.has_answer = true;
+                    return Ok(record);
+                }
                 Err(error) => failed = self.pause(failed, error)?,
             }
         }
@@ -68,7 +78,10 @@ impl PacedRequests {
         loop {
             self.wait().await;
             match self.records.list(&self.access, query, place).await {
-                Ok(page) => return Ok(page),
+                Ok(page) => {
+                    self.has_answer = true;
+                    return Ok(page);
+                }
                 Err(error) => failed = self.pause(failed, error)?,
             }
         }

@@ -1,5 +1,6 @@
 //! One run of reconciliation of a channel.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use domain::reconciliation::{
     ApiKeySecret, InvalidApiKeySecret, Reconciliation, ReconciliationAccount,
     ReconciliationProgress,
 };
-use domain::{ChannelId, Effect, IntegratorName, Message, Timestamp};
+use domain::{Channel, ChannelId, RetentionDays, Timestamp};
 use ports::error::error_chain;
 use ports::message_records::{RecordsAccess, RecordsError};
 use ports::{
@@ -17,9 +18,10 @@ use ports::{
     StoreError,
 };
 
-use super::compare::{missing_report, records_of};
+use super::due::{MAX_AGE_MICROS, due_periods, micros};
+use super::listing::{ListedPeriod, compare_list};
 use super::requests::PacedRequests;
-use crate::ingest::bisect::{Recorded, record_bisecting};
+use super::session::Session;
 
 /// How much of the time of first reports a step covers: little enough for one statement.
 const STEP_MICROS: i64 = 3_600 * 1_000_000;
@@ -27,17 +29,16 @@ const STEP_MICROS: i64 = 3_600 * 1_000_000;
 /// How much a step covers after steps without messages, at most: 30 days.
 const MAX_STEP_MICROS: i64 = 30 * 24 * STEP_MICROS;
 
-/// Messages that were first reported earlier are not checked by default: some never reach a final
-/// status, such as those to a recipient who has blocked the sender.
-const MAX_AGE_MICROS: i64 = 72 * 3_600 * 1_000_000;
-
 /// Limits of reconciliation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReconcileSettings {
-    /// How long after its first report a message may have no final status before it is checked.
+    /// How long after its first report a message may have no final status before it is looked up.
+    /// It is looked up again at twice that age, at four times that age and so on.
     pub settle_time: Duration,
     /// The shortest time between two requests to the integrator.
     pub request_interval: Duration,
+    /// How long messages of a channel without a retention of its own are kept.
+    pub keep_messages: RetentionDays,
 }
 
 impl Default for ReconcileSettings {
@@ -45,6 +46,7 @@ impl Default for ReconcileSettings {
         Self {
             settle_time: Duration::from_mins(15),
             request_interval: Duration::from_millis(100),
+            keep_messages: RetentionDays::new(400).expect("400 is from 1 to 36500"),
         }
     }
 }
@@ -69,14 +71,25 @@ pub struct ReconcileDependencies {
     pub settings: ReconcileSettings,
 }
 
+/// Which messages are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReconcileScope {
+    /// Those of the last 72 hours that have no final status and are due: each is looked up after the
+    /// settle time, and again at twice that age, at four times that age and so on.
+    Due,
+    /// Those without a final status that were first reported at this time or later.
+    Since(Timestamp),
+    /// All that the integrator lists for the last 72 hours, also those of which no report arrived.
+    Listed,
+}
+
 /// What to compare.
 #[derive(Clone, Debug)]
 pub struct ReconcileRun {
     /// The channel.
     pub channel: ChannelId,
-    /// Messages that were first reported at this time or later; `None`: those that no earlier run
-    /// has checked, of the last 72 hours.
-    pub since: Option<Timestamp>,
+    /// Which of its messages.
+    pub scope: ReconcileScope,
     /// Whether nothing is recorded.
     pub dry_run: bool,
 }
@@ -118,8 +131,8 @@ pub enum ReconcileError {
     Store(#[from] StoreError),
 }
 
-/// Compares the unfinished messages of a channel with the integrator's records, and records the
-/// reports that never arrived.
+/// Compares the messages of channels with the integrator's records, and records the reports that
+/// never arrived.
 pub struct Reconcile {
     dependencies: ReconcileDependencies,
 }
@@ -134,154 +147,78 @@ impl Reconcile {
     /// Runs once. Calls `progress` after each step with the share that is done, from 0 to 1, and
     /// the counts so far.
     ///
-    /// Repeating a run is harmless, also at the same time as another one.
+    /// Repeating a run is harmless, also at the same time as another one or after it was dropped.
     pub async fn run(
         &self,
         run: &ReconcileRun,
         progress: impl Fn(f64, Reconciled),
     ) -> Result<Reconciled, ReconcileError> {
-        let accounts = &self.dependencies.accounts;
-        let found = accounts.reconciliation(&run.channel).await?;
-        let found = found.ok_or_else(|| ReconcileError::NoAccount(run.channel.clone()))?;
-        let mut done = Reconciled::default();
-        let outcome = self.steps(run, &found, &mut done, progress).await;
+        let missing = || ReconcileError::NoAccount(run.channel.clone());
+        let found = self.dependencies.accounts.reconciliation(&run.channel);
+        let found = found.await?.ok_or_else(missing)?;
+        let channel = self.dependencies.channels.find(&run.channel).await?;
+        let channel = channel.ok_or_else(missing)?.channel;
+        let outcome = self.run_on(run, &channel, &found, progress).await;
         if let Err(error) = &outcome
             && !run.dry_run
+            && !matches!(error, ReconcileError::Store(_))
         {
             // The error of the run matters more than one of noting it.
-            let _ = self
-                .note(run, &Reconciled::default(), None, Some(error))
-                .await;
+            let _ = self.note_error(&run.channel, error).await;
         }
-        outcome.map(|()| done)
+        outcome
     }
 
-    async fn steps(
+    /// Returns whether a channel accepts reports; `false` if there is none.
+    pub(super) async fn is_enabled(&self, channel: &ChannelId) -> Result<bool, StoreError> {
+        let found = self.dependencies.channels.find(channel).await?;
+        Ok(found.is_some_and(|found| found.channel.enabled))
+    }
+
+    async fn run_on(
         &self,
         run: &ReconcileRun,
+        channel: &Channel,
         found: &Reconciliation,
-        done: &mut Reconciled,
         progress: impl Fn(f64, Reconciled),
-    ) -> Result<(), ReconcileError> {
-        let access = self.access(&found.account)?;
-        let integrator = self.integrator(&run.channel).await?;
-        let mut requests = PacedRequests::new(
-            Arc::clone(&self.dependencies.records),
-            access,
-            self.dependencies.settings.request_interval,
-        );
-        let (since, until) = self.period(run, found);
-        let (mut start, mut length) = (since, STEP_MICROS);
-        while start < until {
-            let end = start.plus_micros(length).min(until);
-            let mut step = Reconciled::default();
-            let stepped = self
-                .step(run, &integrator, start, end, &mut requests, &mut step)
-                .await;
-            done.add(step);
-            let complete = stepped.is_ok() && done.left == 0;
-            if !run.dry_run {
-                // A later run checks what was left, if the period was not chosen by an operator.
-                let through = (complete && run.since.is_none()).then_some(end);
-                self.note(run, &step, through, None).await?;
-            }
-            stepped?;
-            progress(share(since, end, until), *done);
-            start = end;
-            length = if step.checked == 0 {
-                length.saturating_mul(2).min(MAX_STEP_MICROS)
-            } else {
-                STEP_MICROS
-            };
-        }
-        if since >= until && !run.dry_run {
-            self.note(run, &Reconciled::default(), None, None).await?;
-        }
-        Ok(())
-    }
-
-    /// Compares the messages that were first reported in a period.
-    async fn step(
-        &self,
-        run: &ReconcileRun,
-        integrator: &IntegratorName,
-        start: Timestamp,
-        end: Timestamp,
-        requests: &mut PacedRequests,
-        done: &mut Reconciled,
-    ) -> Result<(), ReconcileError> {
-        let accounts = &self.dependencies.accounts;
-        let mut after = None;
-        loop {
-            let page = accounts
-                .unfinished_messages(&run.channel, &(start..end), after.as_ref(), PageSize::MAX)
-                .await?;
-            let mut messages = page.items;
-            messages.retain(|message| !message.key.sid.is_test());
-            self.compare(run, integrator, &messages, requests, done)
-                .await?;
-            after = page.next;
-            if after.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn compare(
-        &self,
-        run: &ReconcileRun,
-        integrator: &IntegratorName,
-        messages: &[Message],
-        requests: &mut PacedRequests,
-        done: &mut Reconciled,
-    ) -> Result<(), ReconcileError> {
-        let records = records_of(messages, requests).await?;
-        let now = self.dependencies.environment.now();
-        let mut missing = Vec::new();
-        for message in messages {
-            done.checked += 1;
-            match records.get(&message.key.sid) {
-                Some(record) => missing.extend(missing_report(message, record, now)),
-                None => done.unknown += 1,
-            }
-        }
-        if run.dry_run {
-            done.recovered += number(missing.len());
-            return Ok(());
-        }
-        let outcomes = record_bisecting(self.dependencies.reports.as_ref(), &missing).await?;
-        for (report, outcome) in missing.iter().zip(outcomes) {
-            match outcome {
-                // It arrived meanwhile.
-                Recorded::Durable(Effect::Duplicate) => {}
-                Recorded::Durable(effect) => {
-                    done.recovered += 1;
-                    let metrics = &self.dependencies.metrics;
-                    metrics.recorded(integrator, &report.status, effect);
-                }
-                Recorded::Locked => done.left += 1,
-                Recorded::Refused(error) => {
-                    tracing::error!(
-                        channel = %report.key.channel,
-                        sid = %report.key.sid,
-                        error = error_chain(&error),
-                        "the store refuses a report found by reconciliation; it is not recorded"
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns which messages are checked, by the time of their first report.
-    fn period(&self, run: &ReconcileRun, found: &Reconciliation) -> (Timestamp, Timestamp) {
-        let now = self.dependencies.environment.now();
-        let settle = micros(self.dependencies.settings.settle_time);
-        let until = now.plus_micros(-settle);
+    ) -> Result<Reconciled, ReconcileError> {
+        let dependencies = &self.dependencies;
+        let mut session = Session {
+            requests: PacedRequests::new(
+                Arc::clone(&dependencies.records),
+                self.access(&found.account)?,
+                dependencies.settings.request_interval,
+            ),
+            dependencies,
+            channel: &run.channel,
+            integrator: channel.integrator.clone(),
+            dry_run: run.dry_run,
+            done: Reconciled::default(),
+        };
+        let settle_time = dependencies.settings.settle_time;
+        let now = dependencies.environment.now();
+        let until = now.plus_micros(-micros(settle_time));
         let oldest = now.plus_micros(-MAX_AGE_MICROS);
-        let through = found.figures.checked_through;
-        let unchecked = through.map_or(oldest, |through| through.max(oldest));
-        (run.since.unwrap_or(unchecked), until)
+        match run.scope {
+            ReconcileScope::Due => {
+                let periods = due_periods(found.figures.checked_through, settle_time, now);
+                compare_unfinished(&mut session, &periods, true, progress).await?;
+            }
+            ReconcileScope::Since(since) => {
+                compare_unfinished(&mut session, &[since..until], false, progress).await?;
+            }
+            ReconcileScope::Listed => {
+                let period = ListedPeriod {
+                    since: oldest,
+                    until,
+                    counted_after: found.figures.listed_at,
+                    expired_before: expired_before(channel, &dependencies.settings, now),
+                };
+                let listed = compare_list(&mut session, channel, period, progress).await?;
+                session.note(session.done, None, Some(listed)).await?;
+            }
+        }
+        Ok(session.done)
     }
 
     fn access(&self, account: &ReconciliationAccount) -> Result<RecordsAccess, ReconcileError> {
@@ -295,59 +232,117 @@ impl Reconcile {
         })
     }
 
-    async fn integrator(&self, channel: &ChannelId) -> Result<IntegratorName, ReconcileError> {
-        let found = self.dependencies.channels.find(channel).await?;
-        let found = found.ok_or_else(|| ReconcileError::NoAccount(channel.clone()))?;
-        Ok(found.channel.integrator)
-    }
-
-    async fn note(
+    async fn note_error(
         &self,
-        run: &ReconcileRun,
-        step: &Reconciled,
-        checked_through: Option<Timestamp>,
-        error: Option<&ReconcileError>,
+        channel: &ChannelId,
+        error: &ReconcileError,
     ) -> Result<(), StoreError> {
+        self.dependencies.metrics.reconciliation_failed();
         let progress = ReconciliationProgress {
             at: self.dependencies.environment.now(),
-            checked: step.checked,
-            recovered: step.recovered,
-            checked_through,
-            error: error.map(|error| error_chain(error)),
+            checked: 0,
+            recovered: 0,
+            checked_through: None,
+            listed: None,
+            answered: false,
+            error: Some(error_chain(error)),
         };
         let accounts = &self.dependencies.accounts;
-        // Without its account a channel has no figures.
         accounts
-            .add_reconciliation_progress(&run.channel, &progress)
+            .add_reconciliation_progress(channel, &progress)
             .await
             .map(drop)
     }
 }
 
-impl Reconciled {
-    const fn add(&mut self, step: Self) {
-        self.checked += step.checked;
-        self.recovered += step.recovered;
-        self.unknown += step.unknown;
-        self.left += step.left;
+/// Returns the time before which messages that changed last may have expired. Those are not
+/// recorded anew. An hour is added, for clocks that differ.
+fn expired_before(channel: &Channel, settings: &ReconcileSettings, now: Timestamp) -> Timestamp {
+    let keep = channel.keep_messages_days;
+    let cut = keep.unwrap_or(settings.keep_messages).cut(now);
+    cut.plus_micros(STEP_MICROS)
+}
+
+/// Compares the messages without a final status that were first reported in some periods, the
+/// earliest first. With `advance` they are not due any more.
+async fn compare_unfinished(
+    session: &mut Session<'_>,
+    periods: &[Range<Timestamp>],
+    advance: bool,
+    progress: impl Fn(f64, Reconciled),
+) -> Result<(), ReconcileError> {
+    if periods.is_empty() {
+        session.note(session.done, None, None).await?;
     }
+    let total = periods.iter().map(length).sum();
+    let mut before = 0;
+    for (number, period) in (1..).zip(periods) {
+        // Earlier periods are compared again if the last one is not completed.
+        let advance = advance && number == periods.len();
+        let progress = |through: Timestamp, done| {
+            progress(
+                share(before + length(&(period.start..through)), total),
+                done,
+            );
+        };
+        compare_period(session, period, advance, progress).await?;
+        before += length(period);
+    }
+    Ok(())
 }
 
-fn number(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
+async fn compare_period(
+    session: &mut Session<'_>,
+    period: &Range<Timestamp>,
+    advance: bool,
+    progress: impl Fn(Timestamp, Reconciled),
+) -> Result<(), ReconcileError> {
+    let (mut start, mut width) = (period.start, STEP_MICROS);
+    while start < period.end {
+        let end = start.plus_micros(width).min(period.end);
+        let (step, mut after) = (start..end, None);
+        let checked = session.done.checked;
+        loop {
+            let accounts = &session.dependencies.accounts;
+            let page = accounts
+                .unfinished_messages(session.channel, &step, after.as_ref(), PageSize::MAX)
+                .await?;
+            let mut messages = page.items;
+            messages.retain(|message| !message.key.sid.is_test());
+            let before = session.done;
+            session.compare(&messages).await?;
+            let through = page
+                .next
+                .as_ref()
+                .map_or(end, |next| next.first_reported_at);
+            session
+                .note(before, advance.then_some(through), None)
+                .await?;
+            progress(through, session.done);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        start = end;
+        width = if session.done.checked == checked {
+            width.saturating_mul(2).min(MAX_STEP_MICROS)
+        } else {
+            STEP_MICROS
+        };
+    }
+    Ok(())
 }
 
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+fn length(period: &Range<Timestamp>) -> i64 {
+    period.end.unix_micros() - period.start.unix_micros()
 }
 
-/// Returns which part of a period is done.
+/// Returns which part is done.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a progress bar has a few hundred positions"
 )]
-fn share(since: Timestamp, end: Timestamp, until: Timestamp) -> f64 {
-    let from = since.unix_micros();
-    let (done, all) = (end.unix_micros() - from, until.unix_micros() - from);
-    done as f64 / all as f64
+fn share(done: i64, total: i64) -> f64 {
+    done as f64 / total.max(1) as f64
 }

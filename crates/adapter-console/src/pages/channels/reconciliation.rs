@@ -24,6 +24,8 @@ pub(crate) struct Reconciled {
     pub(crate) last_run: Option<Html>,
     pub(crate) checked: String,
     pub(crate) recovered: String,
+    /// The share of callbacks that did not arrive.
+    pub(crate) lost: Option<String>,
     pub(crate) error: Option<String>,
 }
 
@@ -40,11 +42,16 @@ impl Reconciled {
 
     fn new(visit: &Visit, found: Reconciliation) -> Self {
         let figures = found.figures;
+        let lost = figures.lost_share().map(|share| {
+            let listed = count(figures.listed, "message", "messages");
+            format!("{:.1} % of {listed}", share * 100.0)
+        });
         Self {
             account: found.account.account.to_string(),
             last_run: figures.last_run_at.map(|at| visit.times.relative(at)),
             checked: count(figures.checked, "message", "messages"),
             recovered: count(figures.recovered, "report", "reports"),
+            lost,
             error: figures.last_error,
         }
     }

@@ -35,6 +35,15 @@ pub struct ReconciliationView {
     pub last_error: Option<String>,
     /// Messages that were first reported before this time have been compared.
     pub checked_through: Option<String>,
+    /// When Twilio's whole list of the last 72 hours was last compared; `null` if it was not.
+    pub listed_at: Option<String>,
+    /// How many messages of that list had changed since the list before.
+    pub listed: u64,
+    /// How many reports were recovered from the list before until that list.
+    pub lost: u64,
+    /// The share of messages whose last callback did not arrive, from 0 to 1: `lost` of `listed`;
+    /// `null` without a list.
+    pub lost_share: Option<f64>,
 }
 
 impl ReconciliationView {
@@ -52,6 +61,10 @@ impl ReconciliationView {
             last_run_at: figures.last_run_at.map(|at| at.to_string()),
             last_error: figures.last_error.clone(),
             checked_through: figures.checked_through.map(|at| at.to_string()),
+            listed_at: figures.listed_at.map(|at| at.to_string()),
+            listed: figures.listed,
+            lost: figures.lost,
+            lost_share: figures.lost_share(),
         }
     }
 }

@@ -230,6 +230,12 @@ impl ServerParts<'_> {
                 self.sink,
                 public_url,
             )?);
+            tasks.push(reconciliation::task(
+                &store,
+                self.settings,
+                self.secret.clone(),
+                self.metrics.clone(),
+            )?);
         }
         Ok(tasks)
     }

@@ -1,130 +1,17 @@
-//! Reconciliation with a fake of Twilio's API, on the memory store.
+//! Messages without a final status are looked up.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use adapter_webhook::TwilioMessages;
-use domain::reconciliation::{AccountSid, ApiKeySecret, ApiKeySid, ReconciliationFigures};
-use domain::{ChannelId, DeliveryStatus, Timestamp};
-use ports::metrics::NoMetrics;
-use ports::{ChannelStore as _, ReconciliationStore as _, ReportStore as _};
-use testkit::builders::{
-    CHANNEL, channel, channel_id, credential, key, report, server_secret, twilio_sid,
-};
-use testkit::clock::FixedClock;
-use testkit::fake_twilio::{ACCOUNT, API_KEY, API_KEY_SECRET, Failure, FakeMessage, FakeTwilio};
-use testkit::memory::MemoryStore;
-use usecases::reconciliation::{
-    NewAccount, ReconcileDependencies, ReconcileError, ReconcileRun, ReconcileSettings, Reconciled,
-};
-use usecases::{ManageReconciliation, Reconcile};
+use domain::DeliveryStatus;
+use ports::ReportStore as _;
+use testkit::builders::{key, report, twilio_sid};
+use testkit::fake_twilio::{Failure, FakeMessage};
+use usecases::reconciliation::{ReconcileError, Reconciled};
 
-use super::support::settings;
-
-/// A channel with an account at a fake of Twilio.
-struct Setup {
-    store: MemoryStore,
-    twilio: FakeTwilio,
-    clock: Arc<FixedClock>,
-    reconcile: Reconcile,
-}
-
-impl Setup {
-    async fn new() -> Self {
-        let (store, twilio) = (MemoryStore::new(), FakeTwilio::start());
-        let clock = Arc::new(FixedClock::default());
-        let (channel, credential) = (channel(CHANNEL).build(), credential(CHANNEL, 1).build());
-        store
-            .add(&channel, &credential)
-            .await
-            .expect("the store is there");
-        let shared = Arc::new(store.clone());
-        let manage = ManageReconciliation::new(
-            shared.clone(),
-            shared.clone(),
-            server_secret(),
-            clock.clone(),
-        );
-        let account = NewAccount {
-            account: AccountSid::parse(ACCOUNT).expect("an account"),
-            api_key: ApiKeySid::parse(API_KEY).expect("a key"),
-            secret: ApiKeySecret::parse(API_KEY_SECRET).expect("a secret"),
-        };
-        manage
-            .set(&id(), &account)
-            .await
-            .expect("the store is there");
-        let records = TwilioMessages::new(&twilio.url(), settings(), clock.clone());
-        let reconcile = Reconcile::new(ReconcileDependencies {
-            accounts: shared.clone(),
-            channels: shared.clone(),
-            reports: shared,
-            records: Arc::new(records.expect("a URL")),
-            metrics: Arc::new(NoMetrics),
-            secret: server_secret(),
-            environment: clock.clone(),
-            settings: ReconcileSettings {
-                request_interval: Duration::from_millis(1),
-                ..ReconcileSettings::default()
-            },
-        });
-        Self {
-            store,
-            twilio,
-            clock,
-            reconcile,
-        }
-    }
-
-    fn now(&self) -> Timestamp {
-        use ports::Environment as _;
-        self.clock.now()
-    }
-
-    /// Records messages as sent some minutes ago.
-    async fn sent(&self, numbers: std::ops::RangeInclusive<u64>, minutes_ago: i64) {
-        let at = self
-            .now()
-            .plus_micros(-minutes_ago * 60_000_000)
-            .unix_micros();
-        let sent = |number| report(&twilio_sid(number)).status("sent").at(at).build();
-        let reports: Vec<_> = numbers.map(sent).collect();
-        self.store
-            .record(&reports)
-            .await
-            .expect("the store is there");
-    }
-
-    async fn run(&self) -> Result<Reconciled, ReconcileError> {
-        let run = ReconcileRun {
-            channel: id(),
-            since: None,
-            dry_run: false,
-        };
-        self.reconcile.run(&run, |_, _| {}).await
-    }
-
-    async fn figures(&self) -> ReconciliationFigures {
-        let found = self.store.reconciliation(&id()).await;
-        found
-            .expect("the store is there")
-            .expect("an account")
-            .figures
-    }
-
-    async fn status(&self, number: u64) -> Option<DeliveryStatus> {
-        let found = self.store.message(&key(&twilio_sid(number))).await;
-        let found = found.expect("the store is there").expect("a message");
-        found.message.state.status()
-    }
-}
-
-fn id() -> ChannelId {
-    channel_id(CHANNEL)
-}
+use super::Setup;
 
 #[tokio::test]
-async fn only_messages_that_are_old_enough_are_checked_and_each_once() {
+async fn only_messages_that_are_old_enough_and_not_too_old_are_checked() {
     let setup = Setup::new().await;
     setup.sent(1..=1, 14).await;
     setup.sent(2..=2, 16).await;
@@ -274,4 +161,107 @@ async fn message_that_erasure_emptied_stays_erased() {
             .iter()
             .all(|each| each.report.recipient.is_erased())
     );
+}
+
+#[tokio::test]
+async fn message_is_looked_up_again_at_growing_ages_until_it_is_final() {
+    let setup = Setup::new().await;
+    setup.sent(1..=1, 16).await;
+    setup.put(1, "sent");
+    let mut lookups = Vec::new();
+    for age in (16..400).step_by(5) {
+        if age > 240 {
+            setup.put(1, "delivered");
+        }
+        let done = setup.run().await.expect("records");
+        if done.checked > 0 {
+            lookups.push((age, done.recovered));
+        }
+        setup.clock.advance(Duration::from_mins(5));
+    }
+    assert_eq!(
+        lookups,
+        [(16, 0), (31, 0), (61, 0), (121, 0), (241, 1)],
+        "final from the age of 240 minutes"
+    );
+    assert_eq!(setup.status(1).await, Some(DeliveryStatus::Delivered));
+}
+
+#[tokio::test]
+async fn interrupted_run_is_continued_by_the_next_one() {
+    let mut setup = Setup::new().await;
+    setup.sent(1..=1, 70 * 60).await;
+    setup.sent(2..=2, 30).await;
+    for number in 1..=2 {
+        setup.put(number, "delivered");
+    }
+    setup.request_interval = Duration::from_mins(1);
+    let recovered = async {
+        while setup.figures().await.recovered == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        done = setup.run() => panic!("it waits for a minute: {done:?}"),
+        () = recovered => {}
+    }
+    assert_eq!(setup.status(2).await, Some(DeliveryStatus::Sent));
+    setup.request_interval = Duration::from_millis(1);
+    let done = setup.run().await.expect("records");
+    assert_eq!((done.checked, done.recovered), (1, 1));
+    assert_eq!(setup.figures().await.recovered, 2);
+}
+
+#[tokio::test]
+async fn error_of_a_revoked_key_is_shown_until_the_key_works() {
+    let setup = Setup::new().await;
+    setup.sent(1..=1, 16).await;
+    setup.twilio.set_key_revoked(true);
+    assert!(setup.run().await.is_err());
+    let error = setup.figures().await.last_error.expect("an error");
+    assert!(error.contains("refuses the API key"), "{error}");
+    // No request is made without a message that is due.
+    setup.report(1, "read").await;
+    setup.run().await.expect("no records are needed");
+    assert_eq!(setup.figures().await.last_error, Some(error));
+    setup.twilio.set_key_revoked(false);
+    setup.clock.advance(Duration::from_mins(5));
+    setup.sent(2..=2, 16).await;
+    setup.run().await.expect("records");
+    assert_eq!(setup.figures().await.last_error, None);
+}
+
+#[tokio::test]
+async fn hostile_answer_is_an_error_that_shows_nothing_of_it() {
+    let setup = Setup::new().await;
+    setup.sent(1..=1, 30).await;
+    for body in [
+        "\"private words\"",
+        "{\"sid\": \"private\\u0000words\"}",
+        "\u{feff}{}",
+        &"[".repeat(100_000),
+        &FakeMessage::new(&twilio_sid(2), "read")
+            .to_json()
+            .to_string(),
+    ] {
+        setup.twilio.set_body(Some(body));
+        let failed = setup.run().await;
+        assert!(matches!(failed, Err(ReconcileError::Records(_))), "{body}");
+        let error = setup.figures().await.last_error.expect("an error");
+        assert!(!error.contains("private"), "{error}");
+        assert!(error.len() < 300, "{error}");
+    }
+    assert_eq!(setup.status(1).await, Some(DeliveryStatus::Sent));
+}
+
+#[tokio::test]
+async fn clock_that_was_set_back_does_not_stop_lookups() {
+    let setup = Setup::new().await;
+    setup.clock.advance(Duration::from_hours(24 * 365));
+    setup.run().await.expect("records");
+    setup.clock.turn_back(Duration::from_hours(24 * 365));
+    setup.sent(1..=1, 30).await;
+    setup.put(1, "delivered");
+    assert_eq!(setup.run().await.expect("records").recovered, 1);
+    assert_eq!(setup.run().await.expect("records").checked, 0);
 }
