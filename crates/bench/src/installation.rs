@@ -12,6 +12,7 @@ use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
+use traffic::integrator::Integrator;
 
 use crate::receiver::Receiver;
 use crate::{ADMIN_TOKEN, CHANNEL, PASSWORD, SECRET_KEY, USER};
@@ -23,6 +24,8 @@ pub struct Installation {
     /// `None` stores reports in the SQLite file of the data folder.
     database_url: Mutex<Option<String>>,
     settings: Vec<(String, String)>,
+    /// Whose reports the channel accepts.
+    integrator: Integrator,
     /// Whether processes are forbidden to write files; `None` if that cannot be changed.
     forbids_writes: Option<AtomicBool>,
     pub public: SocketAddr,
@@ -38,6 +41,7 @@ impl Installation {
             folder,
             database_url: Mutex::new(database_url.map(str::to_owned)),
             settings: Vec::new(),
+            integrator: Integrator::Twilio,
             forbids_writes: None,
             public: free_address()?,
             operator: free_address()?,
@@ -48,6 +52,12 @@ impl Installation {
         let settings = settings.iter();
         self.settings
             .extend(settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self
+    }
+
+    /// Accepts the reports of this integrator instead of Twilio's.
+    pub const fn of(mut self, integrator: Integrator) -> Self {
+        self.integrator = integrator;
         self
     }
 
@@ -80,6 +90,7 @@ impl Installation {
         let mut child = self
             .command()
             .args(["channel", "add", CHANNEL, "--name", "Load"])
+            .args(["--integrator", self.integrator.name()])
             .args(["--user", USER, "--password-stdin", "--json"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

@@ -9,6 +9,7 @@
     reason = "only the two programs use this crate: whatever its modules share is public"
 )]
 
+mod batch_load;
 mod ceiling;
 mod cli;
 mod connection;
@@ -39,17 +40,24 @@ mod wait;
 
 use std::net::SocketAddr;
 
-use traffic::request::{RequestHead, authorization};
+use traffic::integrator::Integrator;
+use traffic::request::{RequestHead, callback_path};
 
 pub use cli::main as bench;
 pub use faults::main as faults;
 
-/// The head of reports with this password, or without credentials.
+/// The head of Twilio's reports with this password, or without credentials.
 fn report_head(host: SocketAddr, password: Option<&str>) -> RequestHead {
+    head_of(Integrator::Twilio, host, password)
+}
+
+/// The head of an integrator's reports with this password, or without credentials.
+fn head_of(integrator: Integrator, host: SocketAddr, password: Option<&str>) -> RequestHead {
     RequestHead {
         host,
-        path: PATH.to_owned(),
-        authorization: password.map(|password| authorization(USER, password)),
+        integrator,
+        path: callback_path(integrator, CHANNEL),
+        credentials: password.map(|password| integrator.credentials(USER, password)),
     }
 }
 
@@ -59,7 +67,7 @@ const USER: &str = "bench";
 /// As long as a generated password.
 const PASSWORD: &str = "bench-password-of-43-letters-like-made-ones";
 const WRONG_PASSWORD: &str = "guessed, and guessed wrongly, again and again";
-/// The path of the channel's callback URL.
+/// The path of the callback URL of Twilio's channel.
 const PATH: &str = "/social/on/whatsapp/twilio/report/202105102694809992";
 const SECRET_KEY: &str = "a server secret for benchmarks and nothing else";
 const ADMIN_TOKEN: &str = "an-operators-token-for-benchmarks";

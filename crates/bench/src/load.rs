@@ -17,6 +17,7 @@ use traffic::history::ORDERLY;
 use traffic::request::Template;
 use traffic::stream::{Pattern, Sid, Stream, StreamReport};
 
+use crate::batch_load;
 use crate::connection::LoadConnection;
 use crate::latencies::Latencies;
 use crate::wait::runtime;
@@ -29,6 +30,8 @@ pub enum Mode {
     AtOnce,
     /// Without credentials: 401, and again with credentials: 204. This is what Twilio does.
     TwoSteps,
+    /// [`BATCH_REPORTS`](batch_load::BATCH_REPORTS) reports of Infobip's per request, with credentials: 200.
+    Batches,
     /// Without credentials: 401.
     ChallengeOnly,
     /// With a wrong password: 401.
@@ -55,8 +58,10 @@ pub struct Load {
 
 #[derive(Debug, Default)]
 pub struct LoadResult {
-    /// All reports that were answered 204, measured or not.
+    /// All reports that were answered with success, measured or not.
     pub accepted: u64,
+    /// Reports that were answered as expected in the measured time.
+    pub reports: u64,
     /// Requests that were answered as expected in the measured time.
     pub requests: u64,
     /// Latencies of reports, of all their requests together, in that time.
@@ -75,10 +80,10 @@ pub const MEASURED: u8 = 1;
 pub const STOP: u8 = 2;
 
 /// What all connections share.
-struct SharedLoad {
-    load: Load,
+pub(crate) struct SharedLoad {
+    pub load: Load,
     phase: AtomicU8,
-    next: AtomicU64,
+    pub next: AtomicU64,
     began: Instant,
 }
 
@@ -156,6 +161,7 @@ impl Load {
 impl LoadResult {
     fn add(&mut self, part: Self) {
         self.accepted += part.accepted;
+        self.reports += part.reports;
         self.requests += part.requests;
         self.latencies.merge(&part.latencies);
         self.answers.extend(part.answers);
@@ -165,7 +171,7 @@ impl LoadResult {
     }
 
     pub fn reports_per_second(&self) -> f64 {
-        per_second(self.latencies.count(), self.window)
+        per_second(self.reports, self.window)
     }
 
     pub fn requests_per_second(&self) -> f64 {
@@ -183,7 +189,11 @@ fn run_connections(shared: &Arc<SharedLoad>, first: usize, threads: usize) -> Re
     runtime()?.block_on(async {
         let mut connections = JoinSet::new();
         for index in (first..shared.load.connections).step_by(threads) {
-            connections.spawn(run_connection(Arc::clone(shared), index));
+            let shared = Arc::clone(shared);
+            match shared.load.mode {
+                Mode::Batches => connections.spawn(batch_load::run_connection(shared)),
+                _ => connections.spawn(run_connection(shared, index)),
+            };
         }
         let mut result = LoadResult::default();
         while let Some(connection) = connections.join_next().await {
@@ -200,7 +210,7 @@ async fn run_connection(shared: Arc<SharedLoad>, index: usize) -> Result<LoadRes
         connection.with_context(|| format!("no connection to {}", load.address))?;
     // The requests of each report and the statuses they expect.
     let mut requests: Vec<(u16, Templates)> = match load.mode {
-        Mode::AtOnce => vec![(204, Some(PASSWORD))],
+        Mode::AtOnce | Mode::Batches => vec![(204, Some(PASSWORD))],
         Mode::TwoSteps => vec![(401, None), (204, Some(PASSWORD))],
         Mode::ChallengeOnly => vec![(401, None)],
         Mode::WrongPassword => vec![(401, Some(WRONG_PASSWORD))],
@@ -217,7 +227,7 @@ async fn run_connection(shared: Arc<SharedLoad>, index: usize) -> Result<LoadRes
             }
             None => Instant::now(),
         };
-        if shared.phase.load(Ordering::Relaxed) == STOP {
+        if shared.is_stopped() {
             break;
         }
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
@@ -232,7 +242,8 @@ async fn run_connection(shared: Arc<SharedLoad>, index: usize) -> Result<LoadRes
                 *result.unexpected.entry(response.status).or_default() += 1;
             }
         }
-        if shared.phase.load(Ordering::Relaxed) == MEASURED {
+        if shared.is_measured() {
+            result.reports += 1;
             result.requests += expected;
             result.latencies.add(began.elapsed());
             if load.records_answers {
@@ -244,6 +255,14 @@ async fn run_connection(shared: Arc<SharedLoad>, index: usize) -> Result<LoadRes
 }
 
 impl SharedLoad {
+    pub fn is_stopped(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == STOP
+    }
+
+    pub fn is_measured(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == MEASURED
+    }
+
     /// When the `own`th report of a connection is due, if there is a rate.
     fn due(&self, index: usize, own: u64) -> Option<Instant> {
         let rate = u64::from(self.load.rate?.max(1));

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use traffic::integrator::Integrator;
 use traffic::stream::Stream;
 
 use crate::ceiling::{CeilingProcess, Depth};
@@ -89,6 +90,7 @@ impl Bench {
             }
             Subject::BesidePasswordGuessing => self.beside_guessing(load),
             Subject::OnSqlite => self.receiver(load, false, &[]),
+            Subject::OfInfobip { on_postgres } => self.of_infobip(load, on_postgres),
             Subject::Statistics {
                 on_postgres,
                 counted,
@@ -150,16 +152,19 @@ impl Bench {
         settings: &[(&str, &str)],
         arguments: &'static [&'static str],
     ) -> Result<Receiver> {
-        let url = database.map(Database::url);
-        let installation = Installation::new(&self.program, url.as_deref())?
-            .with(&[("RECEIPTD_LOG", "warn")])
-            .with(settings);
+        let installation = self.installation(database)?.with(settings);
         if with_channel {
             installation.add_channel()?;
         }
         let mut receiver = Arc::new(installation).receiver(arguments);
         receiver.start()?;
         Ok(receiver)
+    }
+
+    fn installation(&self, database: Option<&Database<'_>>) -> Result<Installation> {
+        let url = database.map(Database::url);
+        let installation = Installation::new(&self.program, url.as_deref())?;
+        Ok(installation.with(&[("RECEIPTD_LOG", "warn")]))
     }
 
     fn receiver(
@@ -169,11 +174,31 @@ impl Bench {
         settings: &[(&str, &str)],
     ) -> Result<Measured> {
         let database = self.database(on_postgres)?;
-        let mut receiver = self.receiver_on(database.as_ref(), true, settings)?;
-        let postgres = on_postgres.then_some(&self.postgres);
+        let receiver = self.receiver_on(database.as_ref(), true, settings)?;
+        self.loaded(receiver, database.as_ref(), load)
+    }
+
+    /// A receiver with a channel of Infobip's.
+    fn of_infobip(&self, load: impl Fn(SocketAddr) -> Load, on_postgres: bool) -> Result<Measured> {
+        let database = self.database(on_postgres)?;
+        let installation = self.installation(database.as_ref())?;
+        let installation = installation.of(Integrator::Infobip);
+        installation.add_channel()?;
+        let mut receiver = Arc::new(installation).receiver(&["serve"]);
+        receiver.start()?;
+        self.loaded(receiver, database.as_ref(), load)
+    }
+
+    fn loaded(
+        &self,
+        mut receiver: Receiver,
+        database: Option<&Database<'_>>,
+        load: impl Fn(SocketAddr) -> Load,
+    ) -> Result<Measured> {
+        let postgres = database.map(|_| &self.postgres);
         let probe = || UsageSample::take(receiver.pid(), postgres, Some(&receiver));
         let (result, before, after) = load(receiver.public()).run(probe)?;
-        self.check(result.accepted, database.as_ref(), &receiver)?;
+        self.check(result.accepted, database, &receiver)?;
         receiver.stop()?;
         Ok(measured(&result, &before?, &after?))
     }

@@ -19,7 +19,10 @@ pub fn of(results: &Results) -> Vec<Ratio> {
     let reports = of_reports(results).into_iter();
     let statistics = [true, false].into_iter();
     let statistics = statistics.flat_map(|on_postgres| of_statistics(results, on_postgres));
-    let all = reports.chain(statistics).chain(of_events(results));
+    let batches = [true, false].into_iter();
+    let batches = batches.flat_map(|on_postgres| of_batches(results, on_postgres));
+    let all = reports.chain(statistics).chain(batches);
+    let all = all.chain(of_events(results));
     let all = all.map(|(name, value)| Ratio { name, value });
     all.filter(|ratio| ratio.value.is_some()).collect()
 }
@@ -126,6 +129,45 @@ fn of_reports(results: &Results) -> Vec<(&'static str, Option<f64>)> {
             start(on_postgres, ready),
         ),
         ("start on an empty SQLite file, ms", start(on_sqlite, ready)),
+    ]
+}
+
+/// What a report costs in a batch of Infobip's, compared with a single one of Twilio's.
+fn of_batches(results: &Results, on_postgres: bool) -> Vec<(&'static str, Option<f64>)> {
+    let batches = find(results, suite::infobip(on_postgres));
+    let subject = if on_postgres {
+        Subject::OnPostgres
+    } else {
+        Subject::OnSqlite
+    };
+    let single = |connections| find(results, Row::peak(subject, connections));
+    let [one, many] = [1, 256].map(single);
+    let of_both = |single: &Measured| divided(batches.report_cpu, single.report_cpu);
+    if !on_postgres {
+        return vec![
+            (
+                "CPU a report, Infobip batch ÷ single, one connection, SQLite",
+                of_both(&one),
+            ),
+            (
+                "CPU a report, Infobip batch ÷ single, 256 connections, SQLite",
+                of_both(&many),
+            ),
+        ];
+    }
+    vec![
+        (
+            "CPU a report, Infobip batch ÷ single, one connection, PostgreSQL",
+            of_both(&one),
+        ),
+        (
+            "CPU a report, Infobip batch ÷ single, 256 connections, PostgreSQL",
+            of_both(&many),
+        ),
+        (
+            "the same of the receiver alone",
+            divided(batches.receiver_report_cpu, many.receiver_report_cpu),
+        ),
     ]
 }
 

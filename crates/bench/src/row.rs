@@ -16,6 +16,8 @@ pub enum Subject {
     BesidePasswordGuessing,
     /// The receiver on its embedded database.
     OnSqlite,
+    /// The receiver, whose channel is one of Infobip's. The other rows are of Twilio's reports.
+    OfInfobip { on_postgres: bool },
     /// The receiver, which counts statistics or leaves that to another process.
     Statistics { on_postgres: bool, counted: bool },
     /// The receiver on PostgreSQL without group commit: 16 writers that each record one report in
@@ -87,6 +89,7 @@ impl Row {
                 "receiver on PostgreSQL beside password guessing".to_owned()
             }
             Subject::OnSqlite => "receiver on SQLite".to_owned(),
+            Subject::OfInfobip { on_postgres } => format!("receiver on {}", engine(on_postgres)),
             Subject::Statistics {
                 on_postgres,
                 counted,
@@ -119,6 +122,7 @@ impl Row {
         let mode = match self.mode {
             Mode::AtOnce => "",
             Mode::TwoSteps => ", two steps",
+            Mode::Batches => ", Infobip batches of 500",
             Mode::ChallengeOnly => ", 401 only",
             Mode::WrongPassword => ", wrong passwords",
         };
@@ -144,6 +148,8 @@ pub struct Measured {
     pub p50: Option<f64>,
     pub p99: Option<f64>,
     pub p999: Option<f64>,
+    /// Processor time of the receiver per report, in microseconds.
+    pub receiver_report_cpu: Option<f64>,
     /// Processor time of the receiver per request (for stored events, per event), in microseconds.
     pub receiver_cpu: Option<f64>,
     /// The same of the database; without HTTP, per report.
@@ -205,6 +211,7 @@ impl Measured {
             p50: of(|round| round.p50),
             p99: of(|round| round.p99),
             p999: of(|round| round.p999),
+            receiver_report_cpu: of(|round| round.receiver_report_cpu),
             receiver_cpu: of(|round| round.receiver_cpu),
             database_cpu: of(|round| round.database_cpu),
             report_cpu: of(|round| round.report_cpu),

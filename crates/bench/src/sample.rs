@@ -62,11 +62,13 @@ pub fn measured(load: &LoadResult, before: &UsageSample, after: &UsageSample) ->
         after.batches.1 - before.batches.1,
     );
     let (reports_rate, requests_rate) = (load.reports_per_second(), load.requests_per_second());
+    let per_report = |cpu: f64| cpu * requests_rate / reports_rate.max(1.0);
     Measured {
         reports: Some(reports_rate),
         requests: Some(requests_rate),
         events: Some(per_second(after.events - before.events, load.window)),
-        report_cpu: both.map(|cpu| cpu * requests_rate / reports_rate.max(1.0)),
+        report_cpu: both.map(per_report),
+        receiver_report_cpu: receiver.map(per_report),
         batch: (commits > 0.0).then(|| reports / commits),
         ..costs.with_latencies(&load.latencies)
     }

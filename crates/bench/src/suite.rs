@@ -40,6 +40,14 @@ pub const HALF_OF_PEAK_BESIDE_GUESSING: Row = Row {
     ..HALF_OF_PEAK
 };
 
+/// Batches of Infobip's. Few connections, as its windows allow: each waits for 500 reports.
+pub const fn infobip(on_postgres: bool) -> Row {
+    Row {
+        mode: Mode::Batches,
+        ..Row::peak(Subject::OfInfobip { on_postgres }, 4)
+    }
+}
+
 /// At which rate the delay of events is measured.
 pub const DELAY_RATE: u32 = 1_000;
 
@@ -63,6 +71,7 @@ pub fn rows() -> Vec<Row> {
         .chain(peaks(Subject::OnPostgres))
         .chain([HALF_OF_PEAK])
         .chain(peaks(Subject::OnSqlite))
+        .chain([true, false].map(infobip))
         .chain(statistics_rows(true))
         .chain(statistics_rows(false))
         .chain([
@@ -271,7 +280,7 @@ mod tests {
             assert!(half.contains(&row), "{row:?} in {half:?}");
         }
         let sqlite = selected("receiver on SQLite");
-        assert!(!sqlite.contains(&PEAK) && sqlite.len() == 10, "{sqlite:?}");
+        assert!(!sqlite.contains(&PEAK) && sqlite.len() == 11, "{sqlite:?}");
         assert!(selected("no such row").is_empty());
         assert_eq!(selected("events").len(), 12);
         assert_eq!(selected("reports").len() + 12, rows().len());

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::history::{DISORDERLY, ORDERLY, Step};
+use uuid::Uuid;
+
+use crate::history::{ORDERLY, Step};
+use crate::integrator::Integrator;
 
 /// Numbered reports. Streams with different ids have no message in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +31,8 @@ pub enum Pattern {
         from: u64,
     },
     /// Reports in any order, failures, unknown statuses. One report in sixteen is sent again, as
-    /// by a caller that did not receive the response.
-    Disorderly,
+    /// by a caller that did not receive the response. With the statuses that the integrator has.
+    Disorderly(Integrator),
 }
 
 /// One report of a stream.
@@ -67,7 +70,7 @@ impl Stream {
                 ..self.orderly(number)
             },
             Pattern::Orderly | Pattern::ReadOldMessages { .. } => self.orderly(number),
-            Pattern::Disorderly => self.disorderly(number),
+            Pattern::Disorderly(integrator) => self.disorderly(integrator, number),
         }
     }
 
@@ -77,14 +80,15 @@ impl Stream {
         report(sid, ORDERLY, position)
     }
 
-    fn disorderly(&self, number: u64) -> StreamReport {
+    fn disorderly(&self, integrator: Integrator, number: u64) -> StreamReport {
         let is_repetition = number % 16 == 15;
         let number = if is_repetition { number - 8 } else { number };
         let (message, position) = place(number, DISORDERLY_DISTANCE);
         let mut sid = Sid::new(self.id, message);
         sid.has_media = sid.digits >> 64 & 1 == 1;
         let history = usize::try_from(sid.digits % 8).unwrap_or_default();
-        let history = DISORDERLY.get(history).copied().unwrap_or(ORDERLY);
+        let histories = integrator.disorderly_histories();
+        let history = histories.get(history).copied().unwrap_or(ORDERLY);
         report(sid, history, position)
     }
 }
@@ -135,6 +139,12 @@ impl Sid {
             has_media: false,
             digits: (high as u128) << 64 | low as u128,
         }
+    }
+
+    /// The same digits as a UUID, which other integrators use.
+    #[must_use]
+    pub const fn uuid(self) -> Uuid {
+        Uuid::from_u128(self.digits)
     }
 
     /// The hex digits as bytes.
@@ -215,7 +225,8 @@ mod tests {
     #[test]
     fn one_disorderly_report_in_sixteen_is_a_repetition() {
         let of = |id| -> HashSet<_> {
-            let reports = (0..16_000).map(|number| stream(id, Pattern::Disorderly).report(number));
+            let reports = (0..16_000)
+                .map(|number| stream(id, Pattern::Disorderly(Integrator::Twilio)).report(number));
             reports
                 .map(|report| (report.sid, report.position))
                 .collect()

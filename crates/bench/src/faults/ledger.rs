@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Duration;
 
+use traffic::integrator::Integrator;
+
 use super::report::Report;
 use crate::latencies::Latencies;
 
@@ -13,9 +15,10 @@ pub struct Ledger {
     pub exchanges: Vec<Exchange>,
 }
 
-/// One request and its response.
+/// One report and the response to its request.
 #[derive(Clone, Copy, Debug)]
 pub struct Exchange {
+    pub integrator: Integrator,
     pub stream: u64,
     /// The number of the report in its stream.
     pub number: u64,
@@ -23,13 +26,13 @@ pub struct Exchange {
     pub sent: Duration,
     /// How long the response took, or how long the load waited for it in vain.
     pub took: Duration,
-    /// `None` if there was no response.
+    /// `None` if there was no response. Success is 204, whichever status the integrator gets.
     pub status: Option<u16>,
 }
 
 impl Exchange {
     fn report(&self) -> Report {
-        Report::nth(self.stream, self.number)
+        Report::nth(self.integrator, self.stream, self.number)
     }
 }
 

@@ -5,6 +5,7 @@
 //! the unanswered one was processed, so nothing is expected of it.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -12,12 +13,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tokio::task::JoinSet;
+use traffic::integrator::Integrator;
 
 use super::ledger::{Exchange, Ledger};
-use super::report::body;
+use super::report::{batch, body};
 use crate::connection::LoadConnection;
 use crate::wait::{runtime, until};
-use crate::{PASSWORD, report_head};
+use crate::{PASSWORD, head_of};
 
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -26,13 +28,20 @@ pub struct RecordedLoad {
     /// Connections are spread evenly over these.
     pub receivers: Vec<SocketAddr>,
     pub connections: usize,
-    /// Reports per second of all connections together; `None` sends as fast as responses arrive.
+    /// Whose reports they are.
+    pub integrator: Integrator,
+    /// Reports per request.
+    pub batch: u64,
+    /// Requests per second of all connections together; `None` sends as fast as responses arrive.
     pub rate: Option<u32>,
     /// The largest number of reports to send.
     pub reports: u64,
     /// Distinguishes the messages of this load from those of others.
     pub stream: u64,
     pub password: &'static str,
+    /// Sends a request that was not answered with success again, until it is. The `n`th time it
+    /// waits for `n` times as long at most; then it closes the connection.
+    pub redelivers_after: Option<Duration>,
     /// The number of a report, and what is appended to its form.
     pub special: Option<(u64, String)>,
 }
@@ -56,12 +65,26 @@ impl RecordedLoad {
     pub fn on(receiver: SocketAddr) -> Self {
         Self {
             receivers: vec![receiver],
+            integrator: Integrator::Twilio,
+            batch: 1,
             connections: 32,
             rate: Some(2_000),
             reports: 1_000_000,
             stream: 1,
             password: PASSWORD,
+            redelivers_after: None,
             special: None,
+        }
+    }
+
+    /// Batches of Infobip's: 4,000 reports per second.
+    pub fn of_batches(receiver: SocketAddr) -> Self {
+        Self {
+            integrator: Integrator::Infobip,
+            batch: 100,
+            connections: 8,
+            rate: Some(40),
+            ..Self::on(receiver)
         }
     }
 
@@ -101,7 +124,12 @@ impl RunningLoad {
         self.shared.began.elapsed()
     }
 
-    /// The number of requests that were answered 204 so far.
+    /// Whether all reports were sent.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// The number of requests that were accepted so far.
     pub fn acknowledged(&self) -> u64 {
         self.shared.acknowledged.load(Ordering::Relaxed)
     }
@@ -156,9 +184,10 @@ async fn connection(shared: Arc<Shared>, index: usize) -> Vec<Exchange> {
     let Some(receiver) = load.receivers.iter().cycle().nth(index).copied() else {
         return exchanges;
     };
-    let head = report_head(receiver, Some(load.password));
+    let head = head_of(load.integrator, receiver, Some(load.password));
     let mut open = None;
     let mut due = Instant::now();
+    let mut pending = None;
     while !shared.stop.load(Ordering::Relaxed) {
         let Some(connection) = &mut open else {
             match LoadConnection::open(receiver).await {
@@ -176,21 +205,36 @@ async fn connection(shared: Arc<Shared>, index: usize) -> Vec<Exchange> {
             open = None;
             continue;
         }
-        let number = shared.next.fetch_add(1, Ordering::Relaxed);
-        if number >= load.reports {
+        let (first, attempt) = pending.take().unwrap_or_else(|| {
+            let first = shared.next.fetch_add(load.batch, Ordering::Relaxed);
+            (first, 1)
+        });
+        if first >= load.reports {
             break;
         }
-        let request = head.with_body(&load.body(number));
+        let numbers = first..first + load.batch;
+        let request = head.with_body(&load.body(numbers.clone()));
         let sent = Instant::now();
-        let response = connection.exchange(&request).await.ok();
+        let response = connection.exchange(&request);
+        let response = match load.redelivers_after {
+            Some(limit) => tokio::time::timeout(limit * attempt, response).await.ok(),
+            None => Some(response.await),
+        };
+        let response = response.and_then(Result::ok);
         let status = response.map(|response| response.status);
-        exchanges.push(Exchange {
+        let is_accepted = status == Some(load.integrator.success());
+        let status = if is_accepted { Some(204) } else { status };
+        exchanges.extend(numbers.map(|number| Exchange {
+            integrator: load.integrator,
             stream: load.stream,
             number,
             sent: sent.duration_since(shared.began),
             took: sent.elapsed(),
             status,
-        });
+        }));
+        if !is_accepted && load.redelivers_after.is_some() {
+            pending = Some((first, attempt + 1));
+        }
         match status {
             Some(204) => shared.acknowledged.fetch_add(1, Ordering::Relaxed),
             Some(_) => shared.refused.fetch_add(1, Ordering::Relaxed),
@@ -210,7 +254,11 @@ impl RecordedLoad {
         Some(Duration::from_secs(1) * connections / self.rate?.max(1))
     }
 
-    fn body(&self, number: u64) -> String {
+    fn body(&self, numbers: Range<u64>) -> String {
+        if self.integrator != Integrator::Twilio {
+            return batch(self.integrator, self.stream, numbers);
+        }
+        let number = numbers.start;
         let mut body = body(self.stream, number);
         if let Some((special, more)) = &self.special
             && *special == number

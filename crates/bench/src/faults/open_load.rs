@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tokio::task::JoinSet;
+use traffic::integrator::Integrator;
 
 use super::ledger::{Exchange, Ledger};
 use super::report::body;
@@ -76,6 +77,7 @@ impl OpenLoad {
                 report_head(self.receiver, Some(PASSWORD)).with_body(&body(STREAM, number));
             let status = exchange(self.receiver, &request, &idle).await.ok();
             Exchange {
+                integrator: Integrator::Twilio,
                 stream: STREAM,
                 number,
                 sent: sent.duration_since(began),

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use traffic::integrator::Integrator;
 
 use super::ledger::Ledger;
 use super::load::RecordedLoad;
@@ -126,6 +127,13 @@ impl Trial {
         Self::prepare(options)?.started()
     }
 
+    /// Starts a receiver with these settings, whose channel is one of Infobip's.
+    pub fn start_for_infobip(options: &TrialOptions, settings: &[(&str, &str)]) -> Result<Self> {
+        let store = ScenarioStore::new(options.engine)?;
+        let installation = install(options, &store.url())?.with(settings);
+        Self::of(store, installation.of(Integrator::Infobip))?.started()
+    }
+
     /// Starts the receiver and waits until it accepts reports.
     pub fn started(mut self) -> Result<Self> {
         self.receiver.start()?;
@@ -138,6 +146,11 @@ impl Trial {
 
     pub fn load(&self) -> RecordedLoad {
         RecordedLoad::on(self.installation.public)
+    }
+
+    /// A load of batches of Infobip's.
+    pub fn batch_load(&self) -> RecordedLoad {
+        RecordedLoad::of_batches(self.installation.public)
     }
 
     pub fn saturating_load(&self, connections: usize) -> RecordedLoad {

@@ -205,11 +205,14 @@ fn wrong_states(stored: &StoredData) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use traffic::integrator::Integrator;
+
     use super::*;
     use crate::faults::ledger::Exchange;
 
     fn ledger(statuses: &[Option<u16>]) -> Ledger {
         let exchanges = (0..).zip(statuses).map(|(number, status)| Exchange {
+            integrator: Integrator::Twilio,
             stream: 1,
             number,
             sent: Duration::ZERO,
@@ -224,7 +227,7 @@ mod tests {
     fn stored(numbers: &[u64]) -> StoredData {
         let mut stored = StoredData::default();
         for number in numbers {
-            let report = Report::nth(1, *number);
+            let report = Report::nth(Integrator::Twilio, 1, *number);
             let status = report.status.parse::<DeliveryStatus>();
             let rank = status.ok().map(|it| it.rank().into());
             let state = stored.ranks.entry(report.sid.clone()).or_default();
@@ -246,7 +249,7 @@ mod tests {
         assert_eq!((verdict.lost, verdict.doubled), (1, 0));
         assert_eq!((verdict.refused, verdict.unanswered), (1, 1));
         assert!(!verdict.is_good());
-        let gone = [Report::nth(1, 1)].into();
+        let gone = [Report::nth(Integrator::Twilio, 1, 1)].into();
         assert!(Verdict::compare_except(&ledger, &stored(&[0, 3]), &gone).is_good());
     }
 
@@ -257,7 +260,9 @@ mod tests {
         assert_eq!(Verdict::compare(&ledger, &stored(&[0, 1, 1])).doubled, 1);
         assert!(!Verdict::compare(&ledger, &stored(&[0, 1, 2])).is_good());
         let mut wrong = stored(&[0, 1]);
-        wrong.ranks.insert(Report::nth(1, 0).sid, Some(3));
+        wrong
+            .ranks
+            .insert(Report::nth(Integrator::Twilio, 1, 0).sid, Some(3));
         assert!(!Verdict::compare(&ledger, &wrong).is_good());
     }
 

@@ -29,6 +29,18 @@ pub(super) const HISTORIES: [(usize, &[Step]); 10] = [
     (2, &[DELETED]),
 ];
 
+/// Histories with reports in the wrong order, failures and a status that moves nothing.
+pub(super) const DISORDERLY: [[Step; 3]; 8] = [
+    [SENT, DELIVERED, READ],
+    [DELIVERED, SENT, READ],
+    [READ, DELIVERED, SENT],
+    [READ, ACCEPTED, DELIVERED],
+    [SENT, NO_SESSION, DELIVERED],
+    [TIMED_OUT, SENDING, SENT],
+    [SENT, DELETED, DELIVERED],
+    [TIMED_OUT, NO_CREDITS, ACCEPTED],
+];
+
 pub(super) fn body(reports: &[ReportedStep<'_>], time: &ReportTime) -> Value {
     let results = reports.iter().map(|report| element(report, time));
     json!({ "results": results.collect::<Vec<_>>() })

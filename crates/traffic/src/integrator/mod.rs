@@ -87,6 +87,15 @@ impl Integrator {
         }
     }
 
+    /// Returns histories with reports in the wrong order, failures and unknown statuses.
+    #[must_use]
+    pub(crate) const fn disorderly_histories(self) -> &'static [[Step; 3]; 8] {
+        match self {
+            Self::Infobip => &infobip::DISORDERLY,
+            _ => &history::DISORDERLY,
+        }
+    }
+
     /// Returns the largest number of reports in one generated request.
     #[must_use]
     pub const fn batch_max(self) -> usize {
@@ -119,6 +128,24 @@ impl Integrator {
         match self {
             Self::Twilio => "application/x-www-form-urlencoded; charset=utf-8",
             _ => "application/json; charset=UTF-8",
+        }
+    }
+
+    /// Returns the word before the channel in its report path.
+    #[must_use]
+    pub const fn path_word(self) -> &'static str {
+        match self {
+            Self::Gupshup => "message",
+            _ => "report",
+        }
+    }
+
+    /// Returns the `User-Agent` of its requests.
+    #[must_use]
+    pub(crate) const fn user_agent(self) -> &'static str {
+        match self {
+            Self::Twilio => "TwilioProxy/1.1",
+            _ => "java/socket",
         }
     }
 

@@ -16,6 +16,7 @@ use ports::metrics::NoMetrics;
 use ports::{ChannelStore, Headers, Maintenance, RejectionStore, ReportStore, Statistics};
 use testkit::clock::FixedClock;
 use tokio::task::{JoinSet, LocalSet};
+use traffic::integrator::Integrator;
 use traffic::request::authorization;
 use usecases::ingest::queue::IngestSettings;
 use usecases::ingest::receive::ReportRequest;
@@ -206,6 +207,7 @@ impl ComposedReceiver {
         });
         let status = if accepted.await.is_ok() { 204 } else { 503 };
         Ok(Exchange {
+            integrator: Integrator::Twilio,
             stream: 1,
             number,
             sent,

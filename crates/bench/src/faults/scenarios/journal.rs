@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use traffic::integrator::Integrator;
 
 use super::DEADLINE;
 use super::disk::Refusals;
@@ -104,7 +105,7 @@ pub fn poison_in_journal(options: &TrialOptions) -> Result<Verdict> {
     trial.end(DatabaseFault::Down)?;
     trial.receiver.wait_until_drained()?;
     trial.receiver.stop()?;
-    let gone = [Report::nth(1, POISON)].into();
+    let gone = [Report::nth(Integrator::Twilio, 1, POISON)].into();
     let mut verdict = Verdict::compare_except(&ledger, &trial.store.stored()?, &gone);
     verdict.note("1 rejection");
     verdict.expect_all_accepted_within(DEADLINE);

@@ -1,5 +1,6 @@
 //! Everything that can go wrong: a table of scenarios, and the functions that run them.
 
+mod batches;
 mod clients;
 mod clock;
 mod database;
@@ -49,7 +50,7 @@ const TABLES_LOCKED: DatabaseFault = DatabaseFault::Locked("reports_default, mes
 
 /// All scenarios, in the order in which they run.
 #[rustfmt::skip]
-pub static SCENARIOS: [Scenario; 47] = [
+pub static SCENARIOS: [Scenario; 50] = [
     scenario("kill", "killed at random moments", BOTH, BOTH, receiver::killed),
     scenario("statistics", "killed while counting statistics", BOTH, BOTH,
         receiver::counting_killed),
@@ -59,6 +60,12 @@ pub static SCENARIOS: [Scenario; 47] = [
     }),
     scenario("outage-kill", "database away, receiver killed", SERVER, SERVER,
         database::down_with_kills),
+    scenario("batch-kill", "batches of Infobip's, killed at random moments", BOTH, EMBEDDED,
+        batches::killed),
+    scenario("batch-outage", "batches of Infobip's, database away", SERVER, SERVER,
+        batches::outage),
+    scenario("storm", "everything unanswered sent again, by four senders at once", BOTH, SERVER,
+        batches::redelivery_storm),
     scenario("late", "database 3 s late", SERVER, NONE, |options| {
         let outage = Outage::of(DatabaseFault::Late);
         Outage { lasting: (20.0, 10.0), uses_journal: false, ..outage }.run(options)
