@@ -1,6 +1,5 @@
 //! Histograms of durations with fixed buckets, so that those of several intervals can be added.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// How many buckets there are. Bucket 0 is up to [`FIRST_LIMIT_MICROS`], each later limit is the
@@ -20,8 +19,14 @@ static LIMITS_MICROS: LazyLock<[f64; BUCKETS as usize - 1]> = LazyLock::new(|| {
 });
 
 /// How many durations fall into each bucket. As a change, numbers may be negative.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Histogram(BTreeMap<u8, i64>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Histogram([i64; BUCKETS as usize]);
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self([0; BUCKETS as usize])
+    }
+}
 
 impl Histogram {
     /// Returns the bucket of a duration.
@@ -39,30 +44,28 @@ impl Histogram {
 
     /// Adds `count` durations to a bucket. One beyond the last counts as the last.
     pub fn add(&mut self, bucket: u8, count: i64) {
-        let bucket = bucket.min(BUCKETS - 1);
-        let sum = self.0.entry(bucket).or_default();
-        *sum = sum.saturating_add(count);
-        if *sum == 0 {
-            self.0.remove(&bucket);
+        let bucket = usize::from(bucket.min(BUCKETS - 1));
+        if let Some(sum) = self.0.get_mut(bucket) {
+            *sum = sum.saturating_add(count);
         }
     }
 
     /// Adds each bucket of another histogram, multiplied by `factor`.
     pub fn add_all(&mut self, other: &Self, factor: i64) {
-        for (bucket, count) in other.buckets() {
-            self.add(bucket, count.saturating_mul(factor));
+        for (sum, count) in self.0.iter_mut().zip(&other.0) {
+            *sum = sum.saturating_add(count.saturating_mul(factor));
         }
     }
 
     /// Returns the buckets that are not empty, by duration.
     pub fn buckets(&self) -> impl Iterator<Item = (u8, i64)> {
-        self.0.iter().map(|(bucket, count)| (*bucket, *count))
+        (0..).zip(self.0).filter(|(_, count)| *count != 0)
     }
 
     /// Returns how many durations there are.
     #[must_use]
     pub fn total(&self) -> i64 {
-        self.0.values().sum()
+        self.0.iter().sum()
     }
 
     /// Returns the duration in seconds that a share (0 to 1) of all durations does not exceed:

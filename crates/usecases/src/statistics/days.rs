@@ -37,7 +37,7 @@ impl MakeDays<'_> {
         };
         let bounds = self.store.interval_bounds(Interval::QuarterHour).await?;
         while let Some(start) = days.next {
-            let until = self.next_day(start);
+            let until = next_day(self.calendar, start);
             let made = MadeDay {
                 start,
                 until,
@@ -68,7 +68,7 @@ impl MakeDays<'_> {
         if let Some(days) = days.filter(|days| has_quarters && days.zone == self.calendar.zone()) {
             let made = MadeDay {
                 start: day,
-                until: self.next_day(day),
+                until: next_day(self.calendar, day),
                 replaces_from: day,
             };
             // If another process changes days just now, it makes this one, too.
@@ -101,7 +101,7 @@ impl MakeDays<'_> {
             };
             (begun, Some(made))
         } else {
-            let complete = self.next_day(first.plus_micros(LONGEST_DAY_MICROS));
+            let complete = next_day(self.calendar, first.plus_micros(LONGEST_DAY_MICROS));
             let begun = StatisticsDays {
                 since: Some(complete),
                 ..self.all(Some(complete))
@@ -138,13 +138,12 @@ impl MakeDays<'_> {
             next,
         }
     }
+}
 
-    /// Returns when the day after that of `moment` begins.
-    fn next_day(&self, moment: Timestamp) -> Timestamp {
-        let start = self.calendar.day_start(moment);
-        self.calendar
-            .day_start(start.plus_micros(LONGEST_DAY_MICROS + HOUR_MICROS))
-    }
+/// Returns when the day after that of `moment` begins.
+pub(super) fn next_day(calendar: &dyn Calendar, moment: Timestamp) -> Timestamp {
+    let start = calendar.day_start(moment);
+    calendar.day_start(start.plus_micros(LONGEST_DAY_MICROS + HOUR_MICROS))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use domain::{ChannelId, LogPosition, Timestamp};
 use ports::statistics::StatisticsRange;
 use ports::{Calendar, Environment, EventLog, Statistics, StoreError};
 
+use super::days::next_day;
 use crate::events::lag::seconds_between;
 
 /// The longest time that is read by quarters of an hour. Longer ones are read by days.
@@ -139,13 +140,41 @@ impl ReadStatistics {
         })
     }
 
-    /// Returns all counts of a time together.
+    /// Returns all counts of a time together. Whole days are read by day, which takes a hundredth
+    /// of the rows.
     pub async fn read_total(&self, query: &StatisticsQuery) -> Result<Counts, StoreError> {
         let mut total = Counts::default();
-        for row in self.store.read_statistics(&self.range(query)).await? {
-            total.add(&row.counts, 1);
+        for range in self.shortest(self.range(query)).await? {
+            for row in self.store.read_statistics(&range).await? {
+                total.add(&row.counts, 1);
+            }
         }
         Ok(total)
+    }
+
+    /// Returns ranges with the same counts and fewer rows: those of whole days by day.
+    async fn shortest(&self, range: StatisticsRange) -> Result<Vec<StatisticsRange>, StoreError> {
+        let first = next_day(&*self.calendar, range.from.plus_micros(-1));
+        let last = self.calendar.day_start(range.until);
+        let days = self.store.statistics_days().await?;
+        let made = days.is_some_and(|days| {
+            let of_zone = days.since.is_none_or(|since| since <= first);
+            days.zone == self.calendar.zone() && days.next.is_none() && of_zone
+        });
+        if range.interval == Interval::Day || first >= last || !made {
+            return Ok(vec![range]);
+        }
+        let part = |interval, from, until| StatisticsRange {
+            interval,
+            from,
+            until,
+            channel: range.channel.clone(),
+        };
+        Ok(vec![
+            part(Interval::QuarterHour, range.from, first),
+            part(Interval::Day, first, last),
+            part(Interval::QuarterHour, last, range.until),
+        ])
     }
 
     fn range(&self, query: &StatisticsQuery) -> StatisticsRange {
@@ -188,5 +217,101 @@ impl ReadStatistics {
         let remaining = self.log.count_after(position, NonZeroU16::MIN).await?;
         let now = self.clock.now();
         Ok(remaining.since.map(|since| seconds_between(since, now)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::statistics::quarter_hour;
+    use ports::statistics::{IntervalCounts, StatisticsDays};
+    use testkit::builders::{channel_id, time};
+    use testkit::clock::{FixedClock, UtcDays};
+    use testkit::memory::MemoryStore;
+
+    use super::*;
+
+    const HOUR: i64 = 60 * 60 * 1_000_000;
+
+    /// Counts a request every hour of ten days, and of each day as many more as `wrong` says.
+    async fn counted(wrong: i64, days: Option<StatisticsDays>) -> ReadStatistics {
+        let store = MemoryStore::new();
+        let mut counts = IntervalCounts::new();
+        let requests = |count| {
+            let mut requests = Counts::default();
+            requests.requests.insert(RequestOutcome::Challenged, count);
+            requests
+        };
+        for hour in 0..240 {
+            let at = time(hour * HOUR);
+            let mut add = |interval, start, count| {
+                let key = (interval, start, channel_id("a"));
+                counts.entry(key).or_default().add(&requests(count), 1);
+            };
+            add(Interval::QuarterHour, quarter_hour(at), 1);
+            let more = if hour % 24 == 0 { wrong } else { 0 };
+            add(Interval::Day, UtcDays.day_start(at), 1 + more);
+        }
+        store.add_statistics(&counts).await.unwrap();
+        if let Some(days) = days {
+            assert!(store.change_days(None, &days, None).await.unwrap());
+        }
+        let store = Arc::new(store);
+        ReadStatistics::new(
+            store.clone(),
+            store,
+            Arc::new(UtcDays),
+            Arc::new(FixedClock::default()),
+        )
+    }
+
+    async fn total(statistics: &ReadStatistics, from: i64, until: i64) -> i64 {
+        let query = StatisticsQuery {
+            from: time(from * HOUR),
+            until: time(until * HOUR),
+            channel: None,
+        };
+        let total = statistics.read_total(&query).await.unwrap();
+        total.requests_with(RequestOutcome::Challenged)
+    }
+
+    fn days(zone: &str, since: Option<i64>, next: Option<i64>) -> StatisticsDays {
+        StatisticsDays {
+            zone: zone.to_owned(),
+            since: since.map(|hour| time(hour * HOUR)),
+            next: next.map(|hour| time(hour * HOUR)),
+        }
+    }
+
+    #[tokio::test]
+    async fn total_is_that_of_the_quarters() {
+        let statistics = counted(0, Some(days("UTC", None, None))).await;
+        for (from, until) in [
+            (0, 24),
+            (0, 23),
+            (1, 24),
+            (5, 30),
+            (5, 53),
+            (23, 49),
+            (24, 168),
+        ] {
+            assert_eq!(total(&statistics, from, until).await, until - from);
+        }
+    }
+
+    /// The days count more here, so that it shows which ones were read.
+    #[tokio::test]
+    async fn whole_days_are_read_by_day_if_they_are_those_of_the_calendar() {
+        for (stored, read) in [
+            (Some(days("UTC", None, None)), 2),
+            (Some(days("UTC", Some(24), None)), 2),
+            (Some(days("UTC", Some(48), None)), 0),
+            (Some(days("UTC", None, Some(48))), 0),
+            (Some(days("Europe/Berlin", None, None)), 0),
+            (None, 0),
+        ] {
+            let statistics = counted(1_000, stored.clone()).await;
+            let total = total(&statistics, 5, 77).await;
+            assert_eq!(total, 72 + 1_000 * read, "{stored:?}");
+        }
     }
 }
