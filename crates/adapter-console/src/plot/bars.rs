@@ -101,7 +101,7 @@ impl Svg {
             let tone = series.tone;
             // Shorter than a rectangle; there can be a thousand of them.
             self.push(format_args!(
-                "<path class=\"bar tone-{tone}\" d=\"M{left} {y}h{wide}v{height}h-{wide}z\"/>"
+                "<path class=\"tone-{tone}\" d=\"M{left} {y}h{wide}v{height}H{left}z\"/>"
             ));
             below += value;
         }
@@ -174,7 +174,7 @@ mod tests {
             "{svg}"
         );
         assert!(svg.contains("2 bars, stacked from bottom to top: Delivered, Failed."));
-        assert_eq!(svg.matches("<path class=\"bar").count(), 3, "{svg}");
+        assert_eq!(svg.matches("<path class=\"tone-").count(), 3, "{svg}");
         assert!(svg.contains("fill=\"url(#b-hatch)\""));
         assert!(svg.contains(">hatched: so far</text>"));
         assert!(svg.contains(">40</text>") && svg.contains(">20</text>"));
