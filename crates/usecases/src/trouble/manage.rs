@@ -5,7 +5,8 @@ use std::sync::Arc;
 use domain::access::OperatorName;
 use domain::page::{Page, PageSize};
 use domain::trouble::{
-    InvalidSnooze, Snooze, SnoozeReason, StoredOperatorEvent, Trouble, TroubleId, TroubleSettings,
+    InvalidSnooze, Snooze, SnoozeReason, StoredOperatorEvent, Trouble, TroubleId, TroubleKind,
+    TroubleSettings,
 };
 use domain::{ChannelId, Timestamp};
 use ports::troubles::TroubleFilter;
@@ -87,6 +88,13 @@ impl ManageTroubles {
         open.retain(|trouble| trouble.state.is_open());
         open.reverse();
         Ok(open)
+    }
+
+    /// Returns the troubles of channels that are silent, open or not confirmed yet, oldest first.
+    pub async fn silences(&self) -> Result<Vec<Trouble>, TroubleError> {
+        let mut silences = self.store.unresolved().await?;
+        silences.retain(|trouble| trouble.key.kind == TroubleKind::Silence);
+        Ok(silences)
     }
 
     /// Snoozes an open trouble, or changes its snooze. Returns it.

@@ -42,6 +42,7 @@ struct ChannelsPage {
 pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpResponse, PageError> {
     let channels = console.channels().await?;
     let day = LastDay::read(&console, &visit).await;
+    let silences = console.run(console.state.troubles.silences()).await?;
     let mut rows = Vec::with_capacity(channels.len());
     for found in &channels {
         let channel = &found.channel;
@@ -49,7 +50,8 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
             .run(console.state.channels.calls(&channel.id))
             .await?;
         let activity = Activity::new(found, calls, day.last_report(&channel.id))
-            .with_challenges(day.challenges(&channel.id));
+            .with_challenges(day.challenges(&channel.id))
+            .with_silence(&channel.id, &silences);
         let state = ChannelState::of(found, &activity, visit.times.now());
         rows.push(Row {
             path: super::path(&channel.id),

@@ -91,8 +91,10 @@ pub(crate) async fn show(
     let warnings = console.state.rejections.warnings(&found, now);
     let warnings = console.run(warnings).await?;
     let day = LastDay::read(&console, &visit).await;
-    let activity =
-        Activity::new(&found, calls, day.last_report(&id)).with_challenges(day.challenges(&id));
+    let silences = console.run(console.state.troubles.silences()).await?;
+    let activity = Activity::new(&found, calls, day.last_report(&id))
+        .with_challenges(day.challenges(&id))
+        .with_silence(&id, &silences);
     let state = ChannelState::of(&found, &activity, now);
     let channel = &found.channel;
     let rules = console.run(console.state.troubles.settings(Some(&id)));

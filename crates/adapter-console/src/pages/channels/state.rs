@@ -1,6 +1,7 @@
 //! The state of a channel, with the evidence for it.
 
-use domain::{ChannelCalls, Timestamp};
+use domain::trouble::{Finding, Trouble, TroubleState};
+use domain::{ChannelCalls, ChannelId, Timestamp};
 use ports::ChannelWithCredentials;
 
 use crate::html::Html;
@@ -18,6 +19,8 @@ pub(crate) struct Activity {
     pub(crate) last: Option<Timestamp>,
     /// How many requests of the last 24 hours had no credentials, and since when.
     challenges: Option<(u64, Timestamp)>,
+    /// That no report arrives though some were expected, and whether it is confirmed.
+    silence: Option<(Finding, bool)>,
 }
 
 impl Activity {
@@ -37,6 +40,7 @@ impl Activity {
             calls,
             last,
             challenges: None,
+            silence: None,
         }
     }
 
@@ -44,6 +48,24 @@ impl Activity {
     #[must_use]
     pub(crate) const fn with_challenges(mut self, challenges: Option<(u64, Timestamp)>) -> Self {
         self.challenges = challenges;
+        self
+    }
+
+    /// Adds whether the channel is silent by the rules that find trouble; `silences` are all
+    /// troubles of this kind.
+    #[must_use]
+    pub(crate) fn with_silence(mut self, channel: &ChannelId, silences: &[Trouble]) -> Self {
+        let mut of_channel = silences
+            .iter()
+            .filter(|trouble| trouble.key.subject.channel() == Some(channel));
+        self.silence = of_channel.find_map(|trouble| {
+            let confirmed = match trouble.state {
+                TroubleState::Pending => false,
+                TroubleState::Open { .. } => true,
+                TroubleState::Clearing { .. } | TroubleState::Resolved { .. } => return None,
+            };
+            Some((trouble.finding.clone(), confirmed))
+        });
         self
     }
 }
@@ -63,19 +85,33 @@ pub(crate) enum ChannelState {
     WrongCredentials,
     /// Credentials were used lately.
     Receiving,
-    /// They were not.
+    /// They were not, and nothing says that they should have been.
     Quiet,
+    /// No report arrives though some were expected; not confirmed yet.
+    Late,
+    /// No report arrives though some were expected.
+    Silent,
 }
 
 impl ChannelState {
     /// Returns the state of a channel.
     pub(crate) fn of(found: &ChannelWithCredentials, activity: &Activity, now: Timestamp) -> Self {
-        let Activity { calls, last, .. } = activity;
+        let Activity {
+            calls,
+            last,
+            silence,
+            ..
+        } = activity;
         if !found.channel.enabled {
             return Self::Off;
         }
         if !found.credentials.iter().any(|each| each.is_live(now)) {
             return Self::NoCredential;
+        }
+        match silence {
+            Some((_, false)) => return Self::Late,
+            Some((_, true)) => return Self::Silent,
+            None => {}
         }
         match last {
             Some(last) if now.unix_micros() - last.unix_micros() <= RECEIVING_MICROS => {
@@ -97,7 +133,9 @@ impl ChannelState {
             Self::ChallengedOnly => ("caution", "key", "Challenged only"),
             Self::WrongCredentials => ("failed", "key", "Wrong credentials"),
             Self::Receiving => ("delivered", "on", "Receiving"),
-            Self::Quiet => ("caution", "quiet", "Quiet"),
+            Self::Quiet => ("waiting", "quiet", "Quiet"),
+            Self::Late => ("caution", "quiet", "Late"),
+            Self::Silent => ("failed", "quiet", "Silent"),
         };
         StatusLook { tone, shape, word }
     }
@@ -135,6 +173,7 @@ impl ChannelState {
                 )
             }
             Self::Receiving | Self::Quiet => return last_request(activity, times),
+            Self::Late | Self::Silent => return silent(activity, times),
         };
         Html::trusted(crate::html::Escaped(text).to_string())
     }
@@ -147,6 +186,15 @@ fn challenged(integrator: &str, requests: u64, since: &Html) -> Html {
         "{integrator} asked {requests} since {since} and never came back with valid credentials. \
          Check user and password in the callback URL."
     ))
+}
+
+fn silent(activity: &Activity, times: &Times) -> Html {
+    let Some((finding, _)) = &activity.silence else {
+        return Html::default();
+    };
+    let last = times.relative(finding.since);
+    let seen = crate::html::Escaped(&finding.seen);
+    Html::trusted(format!("Last report {last}. {seen}"))
 }
 
 fn last_request(activity: &Activity, times: &Times) -> Html {
@@ -167,7 +215,8 @@ fn last_request(activity: &Activity, times: &Times) -> Html {
 
 #[cfg(test)]
 mod tests {
-    use testkit::builders::{channel, credential, time};
+    use domain::trouble::{TroubleId, TroubleKey, TroubleKind, TroubleSubject, Window};
+    use testkit::builders::{channel, channel_id, credential, time};
 
     use super::*;
 
@@ -199,6 +248,47 @@ mod tests {
             state(Some(NOW - 2 * RECEIVING_MICROS), 9, 0),
             ChannelState::Quiet
         );
+    }
+
+    fn silence(state: TroubleState) -> Trouble {
+        let finding = Finding {
+            since: time(NOW - 1_000_000_000),
+            seen: "No report; 40 < 50 were expected.".to_owned(),
+        };
+        let key = TroubleKey {
+            kind: TroubleKind::Silence,
+            subject: TroubleSubject::Channel(channel_id("1")),
+        };
+        let window = Window::around(time(NOW), 60_000_000);
+        let id = TroubleId(uuid::Uuid::nil());
+        let pending = Trouble::begin(id, key, finding, window, None);
+        Trouble { state, ..pending }
+    }
+
+    #[test]
+    fn channel_is_late_until_its_silence_is_confirmed() {
+        let opened_at = time(NOW);
+        for (trouble, expected) in [
+            (TroubleState::Pending, ChannelState::Late),
+            (TroubleState::Open { opened_at }, ChannelState::Silent),
+            (
+                TroubleState::Clearing { opened_at },
+                ChannelState::Receiving,
+            ),
+        ] {
+            let found = ChannelWithCredentials {
+                channel: channel("1").build(),
+                credentials: vec![credential("1", 1).build()],
+            };
+            let activity = Activity::new(&found, ChannelCalls::default(), Some(time(NOW - 1)))
+                .with_silence(&channel_id("1"), &[silence(trouble)]);
+            let state = ChannelState::of(&found, &activity, time(NOW));
+            assert_eq!(state, expected);
+            let other = Activity::new(&found, ChannelCalls::default(), Some(time(NOW - 1)))
+                .with_silence(&channel_id("2"), &[silence(trouble)]);
+            let state = ChannelState::of(&found, &other, time(NOW));
+            assert_eq!(state, ChannelState::Receiving);
+        }
     }
 
     #[test]

@@ -54,18 +54,25 @@ pub(super) async fn attention(
         .items
         .extend(awake.map(|trouble| of_trouble(visit, &subjects, trouble)));
     let day = LastDay::read(console, visit).await;
+    let silences = console.run(console.state.troubles.silences()).await?;
     for found in known {
         let id = &found.channel.id;
         let calls = console.run(console.state.channels.calls(id)).await?;
-        let activity =
-            Activity::new(found, calls, day.last_report(id)).with_challenges(day.challenges(id));
+        let activity = Activity::new(found, calls, day.last_report(id))
+            .with_challenges(day.challenges(id))
+            .with_silence(id, &silences);
         let state = ChannelState::of(found, &activity, visit.times.now());
         let needs = match state {
             ChannelState::Receiving => {
                 attention.receiving += 1;
                 false
             }
-            ChannelState::Off | ChannelState::New | ChannelState::Quiet => false,
+            // Silence is a trouble once it is confirmed.
+            ChannelState::Off
+            | ChannelState::New
+            | ChannelState::Quiet
+            | ChannelState::Late
+            | ChannelState::Silent => false,
             ChannelState::NoCredential
             | ChannelState::ChallengedOnly
             | ChannelState::WrongCredentials => !is_known(&troubles, id),
