@@ -87,21 +87,38 @@ impl Installation {
 
     /// Adds the channel that all reports are sent to. Creates the schema if there is none.
     pub fn add_channel(&self) -> Result<()> {
+        let add = ["channel", "add", CHANNEL, "--name", "Load"];
+        let integrator = ["--integrator", self.integrator.name()];
+        let credential = ["--user", USER, "--password-stdin", "--json"];
+        self.run(&[&add[..], &integrator, &credential].concat(), PASSWORD)
+    }
+
+    /// Gives the channel an account for reconciliation: SID, API key and its secret. The channel's
+    /// messages are those of `sender`.
+    pub fn add_account(&self, account: [&str; 3], sender: &str) -> Result<()> {
+        let [sid, api_key, secret] = account;
+        let update = ["channel", "update", CHANNEL, "--sender", sender];
+        let account = ["--account-sid", sid, "--api-key-sid", api_key];
+        let secret_file = ["--api-key-secret-file", "/dev/stdin"];
+        self.run(&[&update[..], &account, &secret_file].concat(), secret)
+    }
+
+    /// Runs a command to its end.
+    fn run(&self, arguments: &[&str], input: &str) -> Result<()> {
         let mut child = self
             .command()
-            .args(["channel", "add", CHANNEL, "--name", "Load"])
-            .args(["--integrator", self.integrator.name()])
-            .args(["--user", USER, "--password-stdin", "--json"])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(PASSWORD.as_bytes())?;
+            stdin.write_all(input.as_bytes())?;
         }
         let output = child.wait_with_output()?;
         let error = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "`channel add` failed: {error}");
+        let command = arguments.get(..2).unwrap_or_default().join(" ");
+        ensure!(output.status.success(), "`{command}` failed: {error}");
         Ok(())
     }
 

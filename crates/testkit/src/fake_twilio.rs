@@ -279,7 +279,6 @@ fn list(state: &State, url: &Url) -> Value {
         .rev()
         .filter(|each| from.as_ref().is_none_or(|from| *from == each.from))
         .filter(|each| since.as_ref().is_none_or(|since| *since <= each.day))
-        .map(FakeMessage::to_json)
         .collect();
     let next = (start + size < matching.len()).then(|| {
         let mut next = url.clone();
@@ -295,7 +294,12 @@ fn list(state: &State, url: &Url) -> Value {
         format!("{}?{}", next.path(), next.query().unwrap_or_default())
     });
     let next = state.next_page.clone().or(next);
-    let page: Vec<_> = matching.into_iter().skip(start).take(size).collect();
+    let page: Vec<_> = matching
+        .into_iter()
+        .skip(start)
+        .take(size)
+        .map(FakeMessage::to_json)
+        .collect();
     json!({"messages": page, "next_page_uri": next, "page_size": size})
 }
 

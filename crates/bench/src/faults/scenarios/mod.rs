@@ -9,6 +9,7 @@ mod events;
 mod journal;
 mod receiver;
 mod stop;
+mod twilio;
 
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -50,7 +51,7 @@ const TABLES_LOCKED: DatabaseFault = DatabaseFault::Locked("reports_default, mes
 
 /// All scenarios, in the order in which they run.
 #[rustfmt::skip]
-pub static SCENARIOS: [Scenario; 50] = [
+pub static SCENARIOS: [Scenario; 51] = [
     scenario("kill", "killed at random moments", BOTH, BOTH, receiver::killed),
     scenario("statistics", "killed while counting statistics", BOTH, BOTH,
         receiver::counting_killed),
@@ -156,6 +157,8 @@ pub static SCENARIOS: [Scenario; 50] = [
     scenario("endpoints", "900 endpoints that hang or fail", BOTH, NONE, events::failing_endpoints),
     scenario("push-clock", "clock set back while events are pushed", BOTH, BOTH,
         events::clock::set_back),
+    scenario("twilio", "Twilio's API away, reports lost", BOTH, EMBEDDED,
+        twilio::api_away).waiting(),
     scenario("push-outage", "database away while events are pushed", SERVER, NONE,
         events::outage).waiting(),
 ];
