@@ -80,6 +80,9 @@ pub enum RecordsError {
     /// It is away, too slow or failing. The request may be repeated.
     #[error("Twilio's API is unavailable")]
     Unavailable(#[source] Source),
+    /// Its record of this message cannot be read. Those of other messages may be readable.
+    #[error("Twilio's record of a message cannot be read")]
+    Unreadable(#[source] Source),
     /// It answered something that this program does not understand. Repeating the request cannot
     /// help.
     #[error("Twilio's API gave an unexpected answer")]

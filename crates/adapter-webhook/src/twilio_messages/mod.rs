@@ -150,9 +150,9 @@ impl MessageRecords for TwilioMessages {
         let Some(body) = self.get(access, url).await? else {
             return Ok(None);
         };
-        let found = wire::record(&body).map_err(RecordsError::Unexpected)?;
+        let found = wire::record(&body).map_err(RecordsError::Unreadable)?;
         if found.as_ref().is_some_and(|found| found.sid != *sid) {
-            return Err(RecordsError::Unexpected(
+            return Err(RecordsError::Unreadable(
                 "Twilio returned another message than the requested one".into(),
             ));
         }

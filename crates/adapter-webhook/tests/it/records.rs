@@ -134,7 +134,8 @@ async fn failures_are_told_apart(#[case] failure: Failure, #[case] expected: &st
             Err(RecordsError::Throttled { .. }) => "throttled",
             Err(RecordsError::Unavailable(_)) => "unavailable",
             Err(RecordsError::Denied { .. }) => "denied",
-            Err(RecordsError::Unexpected(_)) => "unexpected",
+            // Only of a single message.
+            Err(RecordsError::Unreadable(_) | RecordsError::Unexpected(_)) => "unexpected",
         };
         assert_eq!(kind, expected);
     }
@@ -147,7 +148,7 @@ async fn another_message_than_the_requested_one_is_refused() {
     fake.set_body(Some(&other.to_json().to_string()));
     let found = records(&fake, settings()).find(&access(), &sid(1)).await;
     assert!(
-        matches!(found, Err(RecordsError::Unexpected(_))),
+        matches!(found, Err(RecordsError::Unreadable(_))),
         "{found:?}"
     );
 }

@@ -98,7 +98,9 @@ impl PacedRequests {
         let requested = match &error {
             RecordsError::Throttled { after } => *after,
             RecordsError::Unavailable(_) => None,
-            RecordsError::Denied { .. } | RecordsError::Unexpected(_) => return Err(error),
+            RecordsError::Denied { .. }
+            | RecordsError::Unreadable(_)
+            | RecordsError::Unexpected(_) => return Err(error),
         };
         let failed = failed + 1;
         if failed >= MAX_ATTEMPTS {

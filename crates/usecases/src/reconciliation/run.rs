@@ -194,6 +194,7 @@ impl Reconcile {
             integrator: channel.integrator.clone(),
             dry_run: run.dry_run,
             done: Reconciled::default(),
+            unreadable: Vec::new(),
         };
         let settle_time = dependencies.settings.settle_time;
         let now = dependencies.environment.now();
@@ -218,7 +219,11 @@ impl Reconcile {
                 session.note(session.done, None, Some(listed)).await?;
             }
         }
-        Ok(session.done)
+        // The others were compared; these are looked up again at a later age.
+        match session.unreadable.pop() {
+            Some(error) => Err(error.into()),
+            None => Ok(session.done),
+        }
     }
 
     fn access(&self, account: &ReconciliationAccount) -> Result<RecordsAccess, ReconcileError> {

@@ -6,7 +6,7 @@ use domain::reconciliation::ReconciliationProgress;
 use domain::{ChannelId, Effect, IntegratorName, Message, MessageKey, Report, Timestamp};
 use ports::StoreError;
 use ports::error::error_chain;
-use ports::message_records::MessageRecord;
+use ports::message_records::{MessageRecord, RecordsError};
 
 use super::compare::{first_report, missing_report, records_of};
 use super::requests::PacedRequests;
@@ -21,12 +21,14 @@ pub(super) struct Session<'a> {
     pub(super) dry_run: bool,
     pub(super) requests: PacedRequests,
     pub(super) done: Reconciled,
+    /// Why records of single messages could not be read.
+    pub(super) unreadable: Vec<RecordsError>,
 }
 
 impl Session<'_> {
     /// Looks up messages and records what they lack.
     pub(super) async fn compare(&mut self, messages: &[Message]) -> Result<(), ReconcileError> {
-        let records = records_of(messages, &mut self.requests).await?;
+        let records = records_of(messages, &mut self.requests, &mut self.unreadable).await?;
         let now = self.dependencies.environment.now();
         let mut missing = Vec::new();
         for message in messages {

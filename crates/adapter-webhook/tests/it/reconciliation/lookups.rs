@@ -6,7 +6,7 @@ use domain::DeliveryStatus;
 use ports::ReportStore as _;
 use testkit::builders::{key, report, twilio_sid};
 use testkit::fake_twilio::{Failure, FakeMessage};
-use usecases::reconciliation::{ReconcileError, Reconciled};
+use usecases::reconciliation::{ReconcileError, ReconcileScope, Reconciled};
 
 use super::Setup;
 
@@ -245,13 +245,57 @@ async fn hostile_answer_is_an_error_that_shows_nothing_of_it() {
             .to_string(),
     ] {
         setup.twilio.set_body(Some(body));
-        let failed = setup.run().await;
+        let hour_ago = setup.now().plus_micros(-3_600_000_000);
+        let failed = setup.run_scope(ReconcileScope::Since(hour_ago)).await;
         assert!(matches!(failed, Err(ReconcileError::Records(_))), "{body}");
         let error = setup.figures().await.last_error.expect("an error");
         assert!(!error.contains("private"), "{error}");
         assert!(error.len() < 300, "{error}");
     }
     assert_eq!(setup.status(1).await, Some(DeliveryStatus::Sent));
+}
+
+#[tokio::test]
+async fn record_that_cannot_be_read_costs_no_other_message() {
+    let setup = Setup::new().await;
+    setup.sent(1..=1, 60).await;
+    setup.sent(2..=2, 30).await;
+    let mut odd = FakeMessage::new(&twilio_sid(1), "delivered");
+    odd.to = String::new();
+    setup.twilio.put(odd);
+    setup.put(2, "delivered");
+    let failed = setup.run().await;
+    assert!(
+        matches!(failed, Err(ReconcileError::Records(_))),
+        "{failed:?}"
+    );
+    assert_eq!(setup.status(2).await, Some(DeliveryStatus::Delivered));
+    let error = setup.figures().await.last_error.expect("an error");
+    assert!(
+        error.contains("record of a message cannot be read"),
+        "{error}"
+    );
+    // It is not due again at once.
+    assert_eq!(setup.run().await.expect("no request").checked, 0);
+    setup.put(1, "delivered");
+    setup.clock.advance(Duration::from_mins(75));
+    assert_eq!(setup.run().await.expect("records").recovered, 1);
+    assert_eq!(setup.figures().await.last_error, None);
+}
+
+#[tokio::test]
+async fn many_records_that_cannot_be_read_stop_the_run() {
+    let setup = Setup::new().await;
+    setup.sent(1..=15, 30).await;
+    setup.twilio.set_body(Some("{}"));
+    assert!(setup.run().await.is_err());
+    assert_eq!(setup.twilio.requests().len(), 11);
+    for number in 1..=15 {
+        setup.put(number, "delivered");
+    }
+    setup.twilio.set_body(None);
+    // All are still due.
+    assert_eq!(setup.run().await.expect("records").recovered, 15);
 }
 
 #[tokio::test]
