@@ -76,87 +76,48 @@ const NAVIGATION: [(&str, &[Section]); 3] = [
 ];
 
 impl Section {
-    const fn link(self) -> Link {
-        let (name, path, icon, key, permission) = match self {
-            Self::Overview => (
-                "Overview",
-                "/console/",
-                "overview",
-                Some("o"),
-                Permission::Read,
-            ),
-            Self::Trouble => (
-                "Trouble",
-                "/console/trouble",
-                "trouble",
-                Some("p"),
-                Permission::Read,
-            ),
-            Self::Messages => (
-                "Messages",
-                "/console/messages",
-                "messages",
-                Some("m"),
-                Permission::Read,
-            ),
-            Self::Live => ("Live", "/console/live", "live", Some("l"), Permission::Read),
-            Self::Channels => (
-                "Channels",
-                "/console/channels",
-                "channels",
-                Some("c"),
-                Permission::Read,
-            ),
-            Self::Subscriptions => (
-                "Subscriptions",
-                "/console/subscriptions",
-                "subscriptions",
-                Some("s"),
-                Permission::Read,
-            ),
-            Self::Rejections => (
-                "Rejections",
-                "/console/rejections",
-                "rejections",
-                Some("r"),
-                Permission::Read,
-            ),
-            Self::Tokens => (
-                "Tokens",
-                "/console/tokens",
-                "tokens",
-                Some("t"),
-                Permission::Administer,
-            ),
-            Self::Sessions => (
-                "Sessions",
-                "/console/sessions",
-                "sessions",
-                None,
-                Permission::Read,
-            ),
-            Self::Audit => (
-                "Audit",
-                "/console/audit",
-                "audit",
-                Some("a"),
-                Permission::Audit,
-            ),
-            Self::Erasures => (
-                "Erasures",
-                "/console/erasures",
-                "erasures",
-                Some("e"),
-                Permission::Read,
-            ),
-            Self::About => ("About", "/console/about", "about", None, Permission::Read),
+    fn link(self) -> Link {
+        let (name, path, key) = match self {
+            Self::Overview => ("Overview", "/console/", Some("o")),
+            Self::Trouble => ("Trouble", "/console/trouble", Some("p")),
+            Self::Messages => ("Messages", "/console/messages", Some("m")),
+            Self::Live => ("Live", "/console/live", Some("l")),
+            Self::Channels => ("Channels", "/console/channels", Some("c")),
+            Self::Subscriptions => ("Subscriptions", "/console/subscriptions", Some("s")),
+            Self::Rejections => ("Rejections", "/console/rejections", Some("r")),
+            Self::Tokens => ("Tokens", "/console/tokens", Some("t")),
+            Self::Sessions => ("Sessions", "/console/sessions", None),
+            Self::Audit => ("Audit", "/console/audit", Some("a")),
+            Self::Erasures => ("Erasures", "/console/erasures", Some("e")),
+            Self::About => ("About", "/console/about", None),
+        };
+        let icon = match path.trim_start_matches("/console/") {
+            "" => "overview",
+            icon => icon,
         };
         Link {
             name,
             path,
             icon,
             key,
-            permission,
+            permission: self.permission(),
+        }
+    }
+
+    const fn permission(self) -> Permission {
+        match self {
+            Self::Tokens => Permission::Administer,
+            Self::Audit => Permission::Audit,
+            Self::Overview
+            | Self::Trouble
+            | Self::Messages
+            | Self::Live
+            | Self::Channels
+            | Self::Subscriptions
+            | Self::Rejections
+            | Self::Sessions
+            | Self::Erasures
+            | Self::About => Permission::Read,
         }
     }
 }

@@ -16,7 +16,8 @@ pub struct Ratio {
 
 /// All ratios of the medians whose rows were measured.
 pub fn of(results: &Results) -> Vec<Ratio> {
-    let reports = of_reports(results).into_iter();
+    let reports = of_reports(results).into_iter().chain(of_guessing(results));
+    let reports = reports.chain(of_costs(results));
     let statistics = [true, false].into_iter();
     let statistics = statistics.flat_map(|on_postgres| of_statistics(results, on_postgres));
     let batches = [true, false].into_iter();
@@ -46,19 +47,8 @@ fn of_reports(results: &Results) -> Vec<(&'static str, Option<f64>)> {
     let ceiling = peak(Subject::Ceiling, 256).requests;
     let lone = peak(Subject::OnPostgres, 1).p50;
     let statement = find(suite::LONE_STATEMENT).p50;
-    let guesses = find(suite::PASSWORD_GUESSING);
     let half = find(suite::HALF_OF_PEAK);
-    let half_beside_guessing = find(suite::HALF_OF_PEAK_BESIDE_GUESSING);
     let no_store = peak(Subject::NoStore, 256).requests;
-    let challenges = find(suite::CHALLENGES).requests;
-    let two_writers = |connections| {
-        let [one, two] = [1, 2].map(|count| reports(Subject::Writers(count), connections));
-        divided(two, one)
-    };
-    let start =
-        |starts: &[Start], field: fn(&Start) -> f64| median(starts.iter().map(field).collect());
-    let [on_postgres, on_sqlite] = &results.starts;
-    let [idle, ready]: [fn(&Start) -> f64; 2] = [|start| start.idle_mib, |start| start.ready_ms];
     vec![
         (
             "PostgreSQL at 256 ÷ floor (batches of 256)",
@@ -105,6 +95,16 @@ fn of_reports(results: &Results) -> Vec<(&'static str, Option<f64>)> {
             lone.zip(statement)
                 .map(|(report, statement)| report - statement),
         ),
+    ]
+}
+
+/// What guessing passwords costs the others.
+fn of_guessing(results: &Results) -> Vec<(&'static str, Option<f64>)> {
+    let find = |row| find(results, row);
+    let guesses = find(suite::PASSWORD_GUESSING);
+    let half = find(suite::HALF_OF_PEAK);
+    let half_beside_guessing = find(suite::HALF_OF_PEAK_BESIDE_GUESSING);
+    vec![
         (
             "good traffic kept beside password guessing",
             divided(guesses.reports, Some(f64::from(ONE_SENDER))),
@@ -114,6 +114,24 @@ fn of_reports(results: &Results) -> Vec<(&'static str, Option<f64>)> {
             divided(half_beside_guessing.reports, half.reports),
         ),
         ("memory grown beside password guessing, MiB", guesses.grown),
+    ]
+}
+
+/// Writers, challenges, and what the program costs when it starts and while it runs.
+fn of_costs(results: &Results) -> Vec<(&'static str, Option<f64>)> {
+    let peak = |subject, connections| find(results, Row::peak(subject, connections));
+    let receiver = peak(Subject::OnPostgres, 256);
+    let ceiling = peak(Subject::Ceiling, 256).requests;
+    let challenges = find(results, suite::CHALLENGES).requests;
+    let two_writers = |connections| {
+        let [one, two] = [1, 2].map(|count| peak(Subject::Writers(count), connections).reports);
+        divided(two, one)
+    };
+    let start =
+        |starts: &[Start], field: fn(&Start) -> f64| median(starts.iter().map(field).collect());
+    let [on_postgres, on_sqlite] = &results.starts;
+    let [idle, ready]: [fn(&Start) -> f64; 2] = [|start| start.idle_mib, |start| start.ready_ms];
+    vec![
         ("2 writers ÷ 1 at 64", two_writers(64)),
         ("2 writers ÷ 1 at 256", two_writers(256)),
         ("401 ÷ HTTP ceiling at 256", divided(challenges, ceiling)),

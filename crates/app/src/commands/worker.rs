@@ -18,7 +18,7 @@ use usecases::{
 };
 
 use super::startup;
-use crate::background::BackgroundTasks;
+use crate::background::{BackgroundTask, BackgroundTasks};
 use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::system::{self, System};
@@ -56,27 +56,6 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let log = Arc::new(LogTailCache::new(stores.store()));
     let holds = Arc::<RetentionHolds>::default();
     metrics.observe_retention(Arc::clone(&holds));
-    let mut tasks = vec![startup::refresh_channels(Arc::clone(&directory))];
-    tasks.extend(composition::clearing_up(
-        &stores, settings, &log, &holds, &secret,
-    )?);
-    let sender = webhook_sender::create(settings)?;
-    let public_url = settings.public_url()?;
-    let store = stores.store();
-    tasks.extend(trouble::tasks(
-        &store,
-        settings,
-        &secret,
-        &sender,
-        &public_url,
-    )?);
-    tasks.push(reconciliation::task(
-        &store,
-        settings,
-        secret.clone(),
-        metrics.clone(),
-    )?);
-    let mut background = BackgroundTasks::start(tasks, &stop);
     let parts = WorkerParts {
         settings,
         stores: &stores,
@@ -86,6 +65,7 @@ pub async fn run(settings: &Settings) -> Result<()> {
         holds: &holds,
         secret: &secret,
     };
+    let mut background = BackgroundTasks::start(parts.tasks()?, &stop);
     let listener = socket.map(|socket| parts.listen(socket)).transpose()?;
     let worker = DeliveryWorker::new(
         parts.delivery(webhook_sender::create(settings)?),
@@ -136,6 +116,31 @@ struct WorkerParts<'a> {
 }
 
 impl WorkerParts<'_> {
+    /// Returns what runs in the background, besides event delivery.
+    fn tasks(&self) -> Result<Vec<BackgroundTask>> {
+        let (settings, store) = (self.settings, self.stores.store());
+        let mut tasks = vec![startup::refresh_channels(Arc::clone(self.directory))];
+        tasks.extend(composition::clearing_up(
+            self.stores,
+            settings,
+            self.log,
+            self.holds,
+            self.secret,
+        )?);
+        let sender = webhook_sender::create(settings)?;
+        let url = settings.public_url()?;
+        tasks.extend(trouble::tasks(
+            &store,
+            settings,
+            self.secret,
+            &sender,
+            &url,
+        )?);
+        let (secret, metrics) = (self.secret.clone(), self.metrics.clone());
+        tasks.push(reconciliation::task(&store, settings, secret, metrics)?);
+        Ok(tasks)
+    }
+
     fn delivery(&self, sender: Arc<dyn WebhookSender>) -> DeliveryDependencies {
         DeliveryDependencies {
             queue: self.stores.store(),

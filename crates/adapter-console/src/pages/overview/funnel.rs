@@ -36,9 +36,34 @@ pub(super) fn unsigned(count: i64) -> u64 {
 
 /// Returns the funnel of a time, compared with the time before.
 pub(super) fn funnel(now: &Counts, before: &Counts, selection: &Selection) -> Funnel {
-    let of = |counts: &Counts, outcome| unsigned(counts.messages_with(outcome));
     let total = unsigned(now.total_messages());
-    let arrived = |counts: &Counts| of(counts, Outcome::Delivered) + of(counts, Outcome::Read);
+    let finding = if total == 0 {
+        "No message was reported".to_owned()
+    } else {
+        format!(
+            "{} of {} arrived, {} failed",
+            percent(arrived(now), total),
+            count(total, "message", "messages"),
+            percent(of(now, Outcome::Failed), total)
+        )
+    };
+    Funnel {
+        plot: shares("funnel", &finding, &parts(now)),
+        figures: figures(now, before, selection),
+        finding,
+    }
+}
+
+fn of(counts: &Counts, outcome: Outcome) -> u64 {
+    unsigned(counts.messages_with(outcome))
+}
+
+fn arrived(counts: &Counts) -> u64 {
+    of(counts, Outcome::Delivered) + of(counts, Outcome::Read)
+}
+
+fn figures(now: &Counts, before: &Counts, selection: &Selection) -> Vec<Figure> {
+    let total = unsigned(now.total_messages());
     let reported = Figure {
         name: "Reported",
         value: grouped(total),
@@ -65,16 +90,10 @@ pub(super) fn funnel(now: &Counts, before: &Counts, selection: &Selection) -> Fu
     let contradicted = Some(&[("contradicted", "1")][..]);
     let failed = Some(&[("status", "undelivered")][..]);
     let read_note = Some("at least: read receipts can be off");
-    let figures = vec![
+    let (arrived, arrived_before) = (arrived(now), arrived(before));
+    vec![
         reported,
-        figure(
-            "Arrived",
-            arrived(now),
-            arrived(before),
-            None,
-            "delivered",
-            None,
-        ),
+        figure("Arrived", arrived, arrived_before, None, "delivered", None),
         outcome("Read", Outcome::Read, read, "read", read_note),
         outcome("Failed", Outcome::Failed, failed, "failed", None),
         outcome(
@@ -85,7 +104,11 @@ pub(super) fn funnel(now: &Counts, before: &Counts, selection: &Selection) -> Fu
             None,
         ),
         outcome("Still open", Outcome::Open, None, "waiting", None),
-    ];
+    ]
+}
+
+/// Returns the messages by outcome: every message is in one part.
+fn parts(now: &Counts) -> [Part; 6] {
     let parts = [
         ("Read", "read", Outcome::Read),
         ("Delivered", "delivered", Outcome::Delivered),
@@ -94,27 +117,12 @@ pub(super) fn funnel(now: &Counts, before: &Counts, selection: &Selection) -> Fu
         ("Failed", "failed", Outcome::Failed),
         ("Contradicted", "contradicted", Outcome::Contradicted),
     ];
-    let parts = parts.map(|(name, tone, outcome)| Part {
+    parts.map(|(name, tone, outcome)| Part {
         name,
         tone,
         value: of(now, outcome),
         hatched: outcome == Outcome::Contradicted,
-    });
-    let finding = if total == 0 {
-        "No message was reported".to_owned()
-    } else {
-        format!(
-            "{} of {} arrived, {} failed",
-            percent(arrived(now), total),
-            count(total, "message", "messages"),
-            percent(of(now, Outcome::Failed), total)
-        )
-    };
-    Funnel {
-        plot: shares("funnel", &finding, &parts),
-        figures,
-        finding,
-    }
+    })
 }
 
 /// Returns the change of a number in percent; `None` if there was too little before to compare.

@@ -32,6 +32,37 @@ pub enum Start {
     WithoutDatabase(Option<Migration>),
 }
 
+impl Start {
+    /// Returns the task that brings the schema up to date once the database is available; `None` if
+    /// it is up to date.
+    pub fn migrate_later(self, stores: &Stores) -> Option<BackgroundTask> {
+        let Self::WithoutDatabase(running) = self else {
+            return None;
+        };
+        let stores = stores.clone();
+        let running = Arc::new(Mutex::new(running));
+        let done = Arc::new(AtomicBool::new(false));
+        Some(BackgroundTask::new(
+            "migrate",
+            Duration::from_secs(1),
+            move || {
+                let (stores, done) = (stores.clone(), Arc::clone(&done));
+                let running = Arc::clone(&running);
+                async move {
+                    if !done.load(Ordering::Relaxed) {
+                        let running = running.lock().await.take();
+                        let migration =
+                            running.unwrap_or_else(|| migrate(&stores, SHORT_LOCK_TIMEOUT));
+                        migration.await??;
+                        done.store(true, Ordering::Relaxed);
+                    }
+                    Ok(())
+                }
+            },
+        ))
+    }
+}
+
 /// Brings the schema up to date and reads the channels, or reads the channel snapshot if the
 /// database does not answer in time. Without a snapshot it waits for the database.
 pub async fn start(stores: &Stores, directory: &ChannelDirectory) -> Result<Start> {
@@ -102,24 +133,4 @@ async fn open(
             Err(error.context("the database has the schema of another program"))
         }
     }
-}
-
-/// Returns the task that brings the schema up to date once the database is available.
-pub fn migrate_later(stores: &Stores, running: Option<Migration>) -> BackgroundTask {
-    let stores = stores.clone();
-    let running = Arc::new(Mutex::new(running));
-    let done = Arc::new(AtomicBool::new(false));
-    BackgroundTask::new("migrate", Duration::from_secs(1), move || {
-        let (stores, done) = (stores.clone(), Arc::clone(&done));
-        let running = Arc::clone(&running);
-        async move {
-            if !done.load(Ordering::Relaxed) {
-                let running = running.lock().await.take();
-                let migration = running.unwrap_or_else(|| migrate(&stores, SHORT_LOCK_TIMEOUT));
-                migration.await??;
-                done.store(true, Ordering::Relaxed);
-            }
-            Ok(())
-        }
-    })
 }

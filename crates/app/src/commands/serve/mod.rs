@@ -8,16 +8,16 @@ mod parts;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use actix_web::dev::Server;
 use adapter_http::{ListenerSettings, MetricsRegistry};
 use anyhow::{Context as _, Result};
 use database_start::Start;
 use graceful_stop::{Counters, RunningServer, ServerTasks};
 use parts::ServerParts;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use usecases::{
-    ChannelDirectory, GroupCommitWriters, LogTailCache, ManageChannels, RetentionHolds, Throttle,
-};
+use usecases::{ChannelDirectory, LogTailCache, ManageChannels, RetentionHolds, Throttle};
 
 use super::demo::{self, Demo};
 use super::startup;
@@ -44,32 +44,21 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let degraded_mode = DegradedMode::prepare(settings)?;
     let holds = Arc::<RetentionHolds>::default();
     let metrics = metrics(&degraded_mode, &holds);
-    let directory = Arc::new(degraded_mode.save_snapshots(ChannelDirectory::new(
-        stores.store(),
-        secret.clone(),
-        metrics.clone(),
-    )));
+    let directory = ChannelDirectory::new(stores.store(), secret.clone(), metrics.clone());
+    let directory = Arc::new(degraded_mode.save_snapshots(directory));
     let start = database_start::start(&stores, &directory).await?;
     let manage = composition::manage_channels(&stores, secret.clone(), public_url.clone());
-    let mut demo = None;
-    if matches!(start, Start::WithoutDatabase(_)) {
-        degraded_mode.enter();
-    } else if args.demo {
-        demo = prepare_demo(settings, &manage, &directory).await?;
-    }
+    let demo = match start {
+        Start::WithoutDatabase(_) => {
+            degraded_mode.enter();
+            None
+        }
+        Start::Complete if args.demo => prepare_demo(settings, &manage, &directory).await?,
+        Start::Complete => None,
+    };
 
-    let (queue, writers) =
-        GroupCommitWriters::new(stores.store(), metrics.clone(), settings.ingest.settings());
-    metrics.observe_queue(queue.depth());
     let log = Arc::new(LogTailCache::new(stores.store()));
     let throttle = Arc::<Throttle>::default();
-    let writers = degraded_mode.spill(writers).notifying(Arc::clone(&log));
-    let writers = writers.throttling(Arc::clone(&throttle));
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "awaited by the shutdown, after the listeners"
-    )]
-    let writers = tokio::spawn(writers.run());
     let requests = Arc::new(statistics::requests(&stores.store(), settings, &directory));
     let parts = ServerParts {
         settings,
@@ -83,33 +72,33 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         holds: &holds,
         sink: &sink,
     };
+    let (queue, writers) = parts.start_writers(&degraded_mode);
     let (streams, streams_stop) = watch::channel(false);
-    let public_state = parts.public_state(queue, public_url.clone());
     let stop_signal = shutdown::stop_signal()?;
-    let admin_token = startup::admin_token(settings)?;
-    let access = composition::access_control(&stores, &admin_token);
+    let access = composition::access_control(&stores, &startup::admin_token(settings)?);
     let sessions = Arc::clone(&access.sessions);
     let operator_state = parts.operator_state(manage, &degraded_mode, streams_stop, access)?;
 
+    let public_state = parts.public_state(queue, public_url.clone());
     let (public, drain) =
         adapter_http::serve_public(public, public_state, public_settings(settings))?;
     let console_url = settings.console_url_at(addresses.1)?;
     let operator = parts.serve_operator(operator, operator_state, &console_url)?;
     let (public_handle, operator_handle) = (public.handle(), operator.handle());
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "stopped and awaited by the shutdown"
-    )]
-    let (public, operator) = (tokio::spawn(public), tokio::spawn(operator));
+    let (public, operator) = (start_listener(public), start_listener(operator));
 
     let stop = CancellationToken::new();
     let mut tasks = parts.background_tasks(&degraded_mode, args, &public_url)?;
-    if let Start::WithoutDatabase(migration) = start {
-        tasks.push(database_start::migrate_later(&stores, migration));
-    }
-    let background = BackgroundTasks::start(tasks, &stop);
-    let delivery = (!args.no_workers).then(|| parts.start_delivery(&stop));
-    let delivery = delivery.transpose()?;
+    tasks.extend(start.migrate_later(&stores));
+    let tasks = ServerTasks {
+        public,
+        operator,
+        writers,
+        background: BackgroundTasks::start(tasks, &stop),
+        delivery: (!args.no_workers)
+            .then(|| parts.start_delivery(&stop))
+            .transpose()?,
+    };
 
     announce(settings, addresses)?;
     if args.demo {
@@ -118,21 +107,26 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     }
 
     let running = RunningServer {
-        tasks: ServerTasks {
-            public,
-            operator,
-            writers,
-            background,
-            delivery,
-        },
+        tasks,
         public: public_handle,
         drain,
         operator: operator_handle,
         streams,
         stop,
     };
-    let counters = Counters(&directory, &requests);
-    wait_and_stop(running, stop_signal, &stores, &counters).await
+    wait_and_stop(
+        running,
+        stop_signal,
+        &stores,
+        &Counters(&directory, &requests),
+    )
+    .await
+}
+
+/// Serves in the background. The shutdown stops and awaits it.
+#[expect(clippy::disallowed_methods, reason = "awaited by the shutdown")]
+fn start_listener(server: Server) -> JoinHandle<std::io::Result<()>> {
+    tokio::spawn(server)
 }
 
 fn metrics(degraded_mode: &DegradedMode, holds: &Arc<RetentionHolds>) -> Arc<MetricsRegistry> {

@@ -12,14 +12,16 @@ use domain::access::ConsoleUrl;
 use domain::crypto::ServerSecret;
 use ports::WebhookSender;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use usecases::delivery::DeliveryDependencies;
+use usecases::ingest::group_commit::WriterDied;
 use usecases::statistics::CountRequests;
 use usecases::{
     AccessControl, AllowSender, AuthenticateCaller, ChannelDirectory, CheckHealth, DeliveryWorker,
-    IngestQueue, ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels,
-    ReadEvents, ReceiveReport, RecipientLinks, RetentionHolds, RuntimeHandle, SavedViews,
-    ShowMessage, SubscriptionStatistics, Throttle, TroubleFigures,
+    GroupCommitWriters, IngestQueue, ListErasures, ListMessages, ListRejections, LogTailCache,
+    ManageChannels, ReadEvents, ReceiveReport, RecipientLinks, RetentionHolds, RuntimeHandle,
+    SavedViews, ShowMessage, SubscriptionStatistics, Throttle, TroubleFigures,
 };
 
 use super::installation;
@@ -46,6 +48,21 @@ pub struct ServerParts<'a> {
 }
 
 impl ServerParts<'_> {
+    /// Starts the writers of the ingest queue. The shutdown awaits them after the listeners.
+    #[expect(clippy::disallowed_methods, reason = "awaited by the shutdown")]
+    pub fn start_writers(
+        &self,
+        degraded_mode: &DegradedMode,
+    ) -> (IngestQueue, JoinHandle<Result<(), WriterDied>>) {
+        let settings = self.settings.ingest.settings();
+        let (queue, writers) =
+            GroupCommitWriters::new(self.stores.store(), self.metrics.clone(), settings);
+        self.metrics.observe_queue(queue.depth());
+        let writers = degraded_mode.spill(writers).notifying(Arc::clone(self.log));
+        let writers = writers.throttling(Arc::clone(self.throttle));
+        (queue, tokio::spawn(writers.run()))
+    }
+
     pub fn public_state(&self, queue: IngestQueue, public_url: PublicUrl) -> PublicState {
         PublicState {
             integrators: composition::integrators(),
