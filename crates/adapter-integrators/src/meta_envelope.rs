@@ -2,7 +2,7 @@
 
 use domain::report::ReportError;
 use domain::status::InvalidStatus;
-use domain::{Address, DeliveryStatus, ErrorCode, ErrorText, ReportedStatus};
+use domain::{Address, Alias, DeliveryStatus, ErrorCode, ErrorText, MessageSid, ReportedStatus};
 use ports::integrator::{
     InvalidElement, ParseError, ParsedBody, ParsedReport, TestReport, ValidationError,
 };
@@ -47,7 +47,8 @@ const OTHER_FIELDS: [&str; 20] = [
     "user_preferences",
 ];
 
-/// Parses an envelope. The id of a message is the first of `ids` that its status has.
+/// Parses an envelope. The id of a message is the first of `ids` that its status has; the others
+/// are aliases.
 pub(crate) fn parse(body: &Value, ids: &[&'static str]) -> Result<ParsedBody, ParseError> {
     let mut parsed = ParsedBody::default();
     if let Some(object) = json::text(body, &["object"]).filter(|object| object != OBJECT) {
@@ -156,6 +157,7 @@ fn report(
     let reported = json::required(status, &["status"], "status", reported_status)?;
     Ok(ParsedReport {
         index,
+        alias: alias(status, id, ids, &sid),
         sid,
         error: error(status, &reported),
         status: reported,
@@ -165,6 +167,26 @@ fn report(
         fields: json::fields(status, &[id, recipient, "status", "timestamp"]),
         idempotency_token: None,
     })
+}
+
+/// Returns the alias of a status whose message is known by its id of this name.
+fn alias(status: &Value, id: &str, ids: &[&'static str], sid: &MessageSid) -> Alias {
+    let [first, others @ ..] = ids else {
+        return Alias::None;
+    };
+    if others.is_empty() {
+        return Alias::None;
+    }
+    if id != *first {
+        return Alias::Unknown;
+    }
+    let other = others
+        .iter()
+        .find_map(|other| json::message_id(status, &[*other], other).ok());
+    match other {
+        Some(other) if other != *sid => Alias::Known(other),
+        _ => Alias::None,
+    }
 }
 
 fn reported_status(word: &str) -> Result<ReportedStatus, InvalidStatus> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use adapter_integrators::all;
-use domain::ReportedStatus;
+use domain::{Alias, ReportedStatus};
 use ports::integrator::{Headers, Integrator, ParseError, ParsedReport};
 use rstest::rstest;
 use serde_json::{Map, Value, json};
@@ -100,5 +100,20 @@ fn samples_are_parsed_as_expected(#[case] name: &str, #[case] count: usize) {
         }
         let kept = parsed.reports.iter().map(|report| report.fields.as_json());
         assert!(!kept.collect::<String>().contains("private"), "{file}");
+    }
+}
+
+#[rstest]
+#[case("enqueued", Some("wamid."))]
+#[case("delivered", Some("wamid."))]
+#[case("failed_before_sending", None)]
+#[case("read_after_a_week_without_gsid", None)]
+fn gupshup_names_both_ids_while_it_knows_them(#[case] name: &str, #[case] alias: Option<&str>) {
+    let body = std::fs::read(folder().join(format!("gupshup/{name}.json"))).unwrap();
+    let parsed = adapter_integrators::gupshup::gupshup();
+    let parsed = parsed.parse(&NoHeaders, &body).unwrap();
+    match (&parsed.reports[0].alias, alias) {
+        (Alias::Known(found), Some(prefix)) => assert!(found.as_str().starts_with(prefix)),
+        (found, expected) => assert_eq!((found, expected), (&Alias::Unknown, None)),
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod access;
 pub mod address;
+pub mod alias;
 pub mod channel;
 pub mod credential;
 pub mod crypto;
@@ -39,6 +40,7 @@ pub mod trouble;
 pub mod webhook;
 
 pub use address::Address;
+pub use alias::Alias;
 pub use channel::{Channel, ChannelCalls, ChannelId, ChannelName, PublicUrl};
 pub use credential::{Credential, CredentialId, Password, WebhookUser};
 pub use delivery::{Delivery, DeliveryKey, DeliveryState};

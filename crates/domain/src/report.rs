@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    Address, CredentialId, Effect, ErrorCode, ErrorText, MessageKey, ReportedStatus, Timestamp,
+    Address, Alias, CredentialId, Effect, ErrorCode, ErrorText, MessageKey, ReportedStatus,
+    Timestamp,
 };
 
 /// One validated report of an authenticated caller.
@@ -11,6 +12,8 @@ use crate::{
 pub struct Report {
     /// The message.
     pub key: MessageKey,
+    /// What it says about other ids of the message.
+    pub alias: Alias,
     /// The reported status.
     pub status: ReportedStatus,
     /// The reported error.

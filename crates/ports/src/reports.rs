@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{
-    Effect, LoggedReport, Message, MessageKey, Report,
+    ChannelId, Effect, LoggedReport, Message, MessageKey, MessageSid, Report,
     page::{MessageCursor, MessageFilter, Page, PageSize},
 };
 
@@ -18,6 +18,9 @@ pub trait ReportStore: Send + Sync {
     ///   writers do at the same time, also for messages with several reports in the batch.
     /// - A duplicate report ([`Effect::Duplicate`]) is counted and not logged again. So recording a
     ///   batch twice, for instance after [`StoreError::Unavailable`], doubles nothing.
+    /// - A report on an [alias](domain::alias) of another message is joined to that message if the
+    ///   alias is known, also from the same batch. Otherwise it belongs to a message of its own,
+    ///   which is never merged. Erasing or removing a message removes its aliases.
     /// - [`StoreError::Rejected`]: the store will never accept at least one of the reports. The
     ///   caller bisects the batch to find it.
     /// - [`StoreError::Locked`]: another session holds the rows of some of the messages;
@@ -46,6 +49,10 @@ pub trait ReportStore: Send + Sync {
         size: PageSize,
     ) -> Result<Page<Message, MessageCursor>, StoreError>;
 
+    /// Returns how many messages of a channel are separate: reports on an alias of another message
+    /// arrived before the alias was known.
+    async fn separate_messages(&self, channel: &ChannelId) -> Result<u64, StoreError>;
+
     /// Returns `Ok` if the store could record a report now.
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -61,6 +68,9 @@ pub trait ReportStore: Send + Sync {
 pub struct MessageWithReports {
     /// The message.
     pub message: Message,
+    /// The id of the same message, if it turned out that this one is its alias: see
+    /// [`domain::alias`].
+    pub alias_of: Option<MessageSid>,
     /// Its reports that are still in the log, in the order in which they were recorded.
     pub reports: Vec<LoggedReport>,
 }

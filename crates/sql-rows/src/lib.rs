@@ -5,6 +5,7 @@
 //! generic: `T` is a time ([`StoredTime`]), `L` a list ([`StoredList`]).
 
 pub mod access;
+pub mod aliases;
 pub mod attempts;
 pub mod channels;
 pub mod deliveries;

@@ -4,13 +4,14 @@ use domain::message::{MessageError, Parties, Timeline};
 use domain::report::{ReportError, ReportFields};
 use domain::seen_reports::SeenReports;
 use domain::{
-    Address, CredentialId, ErrorCode, ErrorText, LoggedReport, Message, MessageState, Report,
-    ReportedStatus,
+    Address, Alias, CredentialId, ErrorCode, ErrorText, LoggedReport, Message, MessageState,
+    Report, ReportedStatus,
 };
 use ports::StoreError;
 use ports::reports::MessageWithReports;
 use uuid::Uuid;
 
+use crate::aliases::message_sid;
 use crate::error::corrupt;
 use crate::values::{StoredList, StoredTime, address, count, key, optional_time, time};
 
@@ -54,14 +55,17 @@ impl<T: StoredTime, L: StoredList<i64> + Clone> MessageRow<T, L> {
         ids.map_err(corrupt(MESSAGES, "report_ids"))
     }
 
-    /// Converts the row together with the rows of its reports.
+    /// Converts the row together with the rows of its reports, and the id of the message that it
+    /// is an alias of.
     pub fn with_reports(
         self,
         reports: Vec<ReportRow<T>>,
+        alias_of: Option<&[u8]>,
     ) -> Result<MessageWithReports, StoreError> {
         let reports = reports.into_iter().map(LoggedReport::try_from);
         Ok(MessageWithReports {
             message: self.try_into()?,
+            alias_of: alias_of.map(message_sid).transpose()?,
             reports: reports.collect::<Result<_, _>>()?,
         })
     }
@@ -147,6 +151,7 @@ impl<T: StoredTime> TryFrom<ReportRow<T>> for LoggedReport {
             effect: row.effect.parse().map_err(corrupt(REPORTS, "effect"))?,
             report: Report {
                 key: key(&row.channel_id, &row.sid, REPORTS)?,
+                alias: Alias::None,
                 status: ReportedStatus::parse(&row.status).map_err(corrupt(REPORTS, "status"))?,
                 error: report_error(
                     row.error_code.as_deref(),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
-use domain::{Effect, Message, MessageKey, Report};
+use domain::{ChannelId, Effect, Message, MessageKey, Report};
 use ports::reports::MessageWithReports;
 use ports::{ReportStore, StoreError};
 
@@ -30,6 +30,10 @@ impl ReportStore for DiscardingStore {
             items: Vec::new(),
             next: None,
         })
+    }
+
+    async fn separate_messages(&self, _: &ChannelId) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -179,7 +179,9 @@ async fn state_and_order_do_not_depend_on_the_clock() {
         assert!(receiver.records(status).await);
     }
 
-    let MessageWithReports { message, reports } = receiver.message().await;
+    let MessageWithReports {
+        message, reports, ..
+    } = receiver.message().await;
     assert_eq!(message.state.status(), Some(DeliveryStatus::Read));
     assert_eq!(message.duplicates, 1);
     let logged: Vec<_> = reports

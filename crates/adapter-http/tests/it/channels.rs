@@ -85,6 +85,7 @@ async fn channel_is_created_with_its_first_credential() {
             "rejected": 0,
             "last_authenticated_at": null,
         },
+        "separate_messages": 0,
         "warnings": [],
     });
     let shown = merged(&channel, &more);
@@ -92,7 +93,7 @@ async fn channel_is_created_with_its_first_credential() {
     assert_eq!(found.json(), shown);
     assert!(!found.text().contains(password));
     let listed = running.shown("/api/v1/channels").await;
-    let without_calls = merged(&shown, &json!({"calls": null}));
+    let without_calls = merged(&shown, &json!({"calls": null, "separate_messages": null}));
     assert_eq!(listed, json!({"items": [without_calls]}));
 
     let revealed = running.shown(&format!("{location}?reveal=true")).await;

@@ -62,6 +62,7 @@ async fn message_is_shown_with_all_its_reports() {
             ],
             "first_reported_at": "2026-11-22T18:06:18.000000Z",
             "last_reported_at": "2026-11-22T18:06:20.000000Z",
+            "alias_of": null,
             "counters": {"reports": 2, "duplicates": 1},
             "reports": null,
         })

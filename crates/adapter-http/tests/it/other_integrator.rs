@@ -3,7 +3,7 @@
 
 use domain::rejection::MaskedFields;
 use domain::report::ReportFields;
-use domain::{Address, ChannelId, IntegratorName, MessageSid, PublicUrl, ReportedStatus};
+use domain::{Address, Alias, ChannelId, IntegratorName, MessageSid, PublicUrl, ReportedStatus};
 use ports::integrator::{
     AnswerPolicy, AuthContext, AuthResult, CredentialShape, Endpoint, Headers, Integrator,
     ParseError, ParsedBody, ParsedReport, SignatureMismatch, Signatures, SignedRequest, TestReport,
@@ -84,6 +84,7 @@ impl Integrator for OtherIntegrator {
         let report = ParsedReport {
             index: 0,
             sid: MessageSid::parse(sid).unwrap(),
+            alias: Alias::None,
             status: ReportedStatus::parse(status).unwrap(),
             error: None,
             recipient: Address::parse("1").unwrap(),

@@ -5,7 +5,7 @@
 //! after sending.
 
 use domain::report::ReportError;
-use domain::{Address, DeliveryStatus, ErrorCode, ErrorText};
+use domain::{Address, Alias, DeliveryStatus, ErrorCode, ErrorText, MessageSid};
 use ports::integrator::{
     AnswerPolicy, Endpoint, InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError,
     ValidationErrorKind,
@@ -148,9 +148,11 @@ fn report(body: &Value, status: DeliveryStatus) -> Result<ParsedReport, Validati
     let happened_at = json::unix_time(body, &[PAYLOAD, PAYLOAD, "ts"])
         .or_else(|| json::unix_time(body, &[PAYLOAD, "ts"]))
         .or_else(|| json::unix_time(body, &["timestamp"]));
+    let sid = json::message_id(body, &[PAYLOAD, id], "payload.gsId")?;
     Ok(ParsedReport {
         index: 0,
-        sid: json::message_id(body, &[PAYLOAD, id], "payload.gsId")?,
+        alias: alias(body, status, id, &sid),
+        sid,
         status: status.into(),
         error: error(body, status),
         recipient: json::required(
@@ -173,6 +175,24 @@ fn report(body: &Value, status: DeliveryStatus) -> Result<ParsedReport, Validati
         ),
         idempotency_token: None,
     })
+}
+
+/// Returns the alias in an event whose message is known by its id of this name.
+///
+/// With `gsId`, the id beside it is `WhatsApp`'s. Without it the id is Gupshup's own before the
+/// message has reached `WhatsApp`, which `enqueued` reports together with `WhatsApp`'s, and
+/// `WhatsApp`'s later.
+fn alias(body: &Value, status: DeliveryStatus, id: &str, sid: &MessageSid) -> Alias {
+    let payload = ["payload", "payload", "whatsappMessageId"];
+    let (path, without) = match (id, status) {
+        ("gsId", _) => (&["payload", "id"][..], Alias::None),
+        (_, DeliveryStatus::Queued) => (&payload[..], Alias::None),
+        _ => return Alias::Unknown,
+    };
+    match json::message_id(body, path, "payload.id") {
+        Ok(other) if other != *sid => Alias::Known(other),
+        _ => without,
+    }
 }
 
 fn error(body: &Value, status: DeliveryStatus) -> Option<ReportError> {

@@ -4,7 +4,7 @@
 mod status;
 
 use domain::report::ReportError;
-use domain::{Address, DeliveryStatus, ErrorCode, ErrorText, ReportedStatus};
+use domain::{Address, Alias, DeliveryStatus, ErrorCode, ErrorText, ReportedStatus};
 use ports::integrator::{
     AnswerPolicy, InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError,
     ValidationErrorKind,
@@ -92,6 +92,7 @@ fn report(element: &Value, index: usize) -> Result<ParsedReport, ValidationError
         status,
         recipient,
         sender: json::address(element, &[from]),
+        alias: Alias::None,
         happened_at: json::iso_time(element, &[time]),
         fields: json::fields(element, &["messageId", to, from]),
         idempotency_token: None,

@@ -1,6 +1,6 @@
 //! `KooMessage`: the password alone in `Authorization`, and a JSON object with one report.
 
-use domain::{Address, ReportedStatus};
+use domain::{Address, Alias, ReportedStatus};
 use ports::integrator::{AnswerPolicy, ParseError, ParsedBody, ParsedReport, ValidationError};
 use serde_json::{Value, json};
 
@@ -52,6 +52,7 @@ fn report(element: &Value) -> Result<ParsedReport, ValidationError> {
         error: None,
         recipient: json::required(element, &["user_number"], "user_number", Address::parse)?,
         sender: json::address(element, &["sender"]),
+        alias: Alias::None,
         happened_at: None,
         fields: json::fields(element, &["message_id", "status", "user_number", "sender"]),
         idempotency_token: None,

@@ -5,8 +5,8 @@ use std::error::Error;
 
 use domain::report::{ReportError, ReportFields};
 use domain::{
-    Address, ChannelId, CredentialId, ErrorCode, ErrorText, IntegratorName, MessageKey, MessageSid,
-    Report, ReportedStatus, Timestamp,
+    Address, Alias, ChannelId, CredentialId, ErrorCode, ErrorText, IntegratorName, MessageKey,
+    MessageSid, Report, ReportedStatus, Timestamp,
 };
 use ports::JournalEntry;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,12 @@ struct JournalRecord {
     integrator: String,
     channel: String,
     sid: String,
+    /// Another id of the message.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    alias: Option<String>,
+    /// Whether `sid` may be an alias.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    maybe_alias: bool,
     status: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     error: Option<JournalRecordError>,
@@ -48,6 +54,11 @@ pub(super) fn encode(entry: &JournalEntry) -> Result<Vec<u8>, serde_json::Error>
         integrator: entry.integrator.as_str().to_owned(),
         channel: report.key.channel.as_str().to_owned(),
         sid: report.key.sid.as_str().to_owned(),
+        alias: match &report.alias {
+            Alias::Known(alias) => Some(alias.as_str().to_owned()),
+            Alias::None | Alias::Unknown => None,
+        },
+        maybe_alias: report.alias == Alias::Unknown,
         status: report.status.as_str().to_owned(),
         error: report.error.as_ref().map(|error| JournalRecordError {
             code: error.code.as_str().to_owned(),
@@ -73,6 +84,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<JournalEntry, Box<dyn Error + Send 
         }),
         None => None,
     };
+    let alias = match wire.alias {
+        Some(alias) => Alias::Known(MessageSid::parse(&alias)?),
+        None if wire.maybe_alias => Alias::Unknown,
+        None => Alias::None,
+    };
     Ok(JournalEntry {
         integrator: IntegratorName::parse(&wire.integrator)?,
         report: Report {
@@ -80,6 +96,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<JournalEntry, Box<dyn Error + Send 
                 channel: ChannelId::parse(&wire.channel)?,
                 sid: MessageSid::parse(&wire.sid)?,
             },
+            alias,
             status: ReportedStatus::parse(&wire.status)?,
             error,
             recipient: Address::parse(&wire.to)?,
@@ -94,4 +111,27 @@ pub(super) fn decode(bytes: &[u8]) -> Result<JournalEntry, Box<dyn Error + Send 
             fields: ReportFields::from_json(&wire.fields)?,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::builders::report;
+
+    use super::*;
+
+    #[test]
+    fn aliases_come_back() {
+        for report in [
+            report("gs-1").alias("wamid.1"),
+            report("wamid.1").maybe_alias(),
+            report("SM1"),
+        ] {
+            let entry = JournalEntry {
+                integrator: IntegratorName::parse("gupshup").unwrap(),
+                report: report.build(),
+            };
+            let decoded = decode(&encode(&entry).unwrap()).unwrap();
+            assert_eq!(decoded.report, entry.report);
+        }
+    }
 }

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use crate::PostgresStore;
 use crate::error::store_error;
 use crate::maintenance::delivery_retention::erase_deliveries;
+use crate::reports::aliases;
 use crate::retry::StepFailure;
 use crate::rows::ErasureScan;
 use crate::statistics::recipients;
@@ -275,6 +276,7 @@ impl ErasureStatements for Statements<'_> {
         .execute(&mut *self.0)
         .await?;
         recipients::remove(&mut *self.0, &found.channel_ids, &found.sids).await?;
+        aliases::remove(&mut *self.0, &found.channel_ids, &found.sids).await?;
         let (mut ids, mut times) = (found.report_ids, found.times);
         let mut keys: Vec<MessageKey> = Vec::with_capacity(locked.len());
         for row in locked {

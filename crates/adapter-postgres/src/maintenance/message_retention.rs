@@ -256,7 +256,12 @@ impl Statements<'_> {
                    delete from messages as message
                    using expired
                    where message.channel_id = expired.channel_id and message.sid = expired.sid
-                   returning 1
+                   returning message.channel_id, message.sid
+               ),
+               unnamed as (
+                   delete from message_aliases as other
+                   using removed
+                   where other.channel_id = removed.channel_id and other.sid = removed.sid
                )
                select first_reported_at, channel_id, sid,
                    (select count(*) from examined) as "examined!",
@@ -325,7 +330,12 @@ impl Statements<'_> {
                    delete from messages as message
                    using expired
                    where message.channel_id = expired.channel_id and message.sid = expired.sid
-                   returning 1
+                   returning message.channel_id, message.sid
+               ),
+               unnamed as (
+                   delete from message_aliases as other
+                   using removed
+                   where other.channel_id = removed.channel_id and other.sid = removed.sid
                )
                select sid, (select count(*) from examined) as "examined!",
                    (select count(*) from removed) as "removed!"

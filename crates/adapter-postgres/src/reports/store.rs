@@ -1,18 +1,20 @@
 //! The report log and the messages derived from it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::crypto::RecipientHash;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
-use domain::{Effect, Message, MessageKey, Report};
+use domain::{ChannelId, Effect, Message, MessageKey, MessageSid, Report};
 use ports::reports::{MessageWithReports, ReportStore};
 use ports::{StoreError, error::Source};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::PostgresStore;
 use crate::error::{cause, is_locked, store_error};
+use crate::reports::aliases::{self, MESSAGE_ALIASES};
 use crate::reports::locks;
 use crate::reports::record::{self, BLOCK_REPORTS, MAX_BLOCKS};
 use crate::retry;
@@ -31,8 +33,9 @@ impl ReportStore for PostgresStore {
         if reports.is_empty() {
             return Ok(Vec::new());
         }
+        let (reports, aliases) = self.join_aliases(reports).await?;
         let recorded = retry::again(|| {
-            self.record_once(reports)
+            self.record_once(&reports, &aliases)
                 .in_time(&self.runtime, "record batch")
         });
         match recorded.await {
@@ -43,7 +46,8 @@ impl ReportStore for PostgresStore {
     }
 
     async fn locked(&self, reports: &[Report]) -> Result<Vec<bool>, StoreError> {
-        let locked = locks::locked(&self.pool, reports);
+        let (reports, _) = self.join_aliases(reports).await?;
+        let locked = locks::locked(&self.pool, &reports);
         locked
             .run(&self.runtime, "find locked messages", MESSAGES)
             .await
@@ -59,7 +63,11 @@ impl ReportStore for PostgresStore {
         let reports = reports
             .run(&self.runtime, "read reports of message", "reports")
             .await?;
-        row.with_reports(reports).map(Some)
+        let alias_of = self.alias_of(key);
+        let alias_of = alias_of
+            .run(&self.runtime, "find alias", MESSAGE_ALIASES)
+            .await?;
+        row.with_reports(reports, alias_of.as_deref()).map(Some)
     }
 
     async fn messages(
@@ -79,6 +87,14 @@ impl ReportStore for PostgresStore {
             first_reported_at: message.parties.first_reported_at,
             key: message.key.clone(),
         }))
+    }
+
+    async fn separate_messages(&self, channel: &ChannelId) -> Result<u64, StoreError> {
+        let count = self.count_separate_messages(channel);
+        let count = count
+            .run(&self.runtime, "count separate messages", MESSAGE_ALIASES)
+            .await?;
+        Ok(count.unsigned_abs())
     }
 
     async fn durability_warning(&self) -> Result<Option<String>, StoreError> {
@@ -121,9 +137,21 @@ impl PostgresStore {
         }
     }
 
-    async fn record_once(&self, reports: &[Report]) -> Result<Vec<Effect>, sqlx::Error> {
+    async fn record_once(
+        &self,
+        reports: &[Report],
+        aliases: &BTreeMap<MessageKey, MessageSid>,
+    ) -> Result<Vec<Effect>, sqlx::Error> {
         let mut connection = self.recording.take(&self.pool).await?;
-        let effects = Self::record_on(&mut connection, reports).await?;
+        let effects = if aliases.is_empty() {
+            Self::record_on(&mut connection, reports).await?
+        } else {
+            let mut transaction = sqlx::Connection::begin(&mut *connection).await?;
+            let effects = Self::record_on(&mut transaction, reports).await?;
+            aliases::insert(&mut transaction, aliases).await?;
+            transaction.commit().await?;
+            effects
+        };
         self.recording.keep(connection, &self.pool);
         Ok(effects)
     }

@@ -12,6 +12,7 @@ use crate::SqliteStore;
 use crate::error::store_error;
 use crate::json;
 use crate::maintenance::delivery_retention::erase_deliveries;
+use crate::reports::aliases;
 use crate::rows::ErasureScan;
 
 impl SqliteStore {
@@ -193,6 +194,7 @@ async fn erase(
     )
     .execute(&mut *connection)
     .await?;
+    aliases::remove(connection, &keys).await?;
     Ok(ErasedRows {
         messages: erased.rows_affected(),
         reports: reports.rows_affected(),

@@ -11,6 +11,8 @@ use sql_rows::retention::{
 use sqlx::SqliteConnection;
 
 use crate::SqliteStore;
+use crate::json;
+use crate::reports::aliases;
 
 impl SqliteStore {
     pub(crate) async fn try_prune_messages(
@@ -244,6 +246,9 @@ impl Statements<'_> {
         )
         .execute(&mut *self.0)
         .await?;
+        let keys = examined.iter();
+        let keys = keys.map(|row| (row.channel_id.as_str(), json::hex(&row.sid)));
+        aliases::remove_of_missing(&mut *self.0, &json::array(keys)).await?;
         Ok(ScannedPage {
             cursor: ScanCursor {
                 first_reported_at: Some(last.first_reported_at),
@@ -293,6 +298,8 @@ impl Statements<'_> {
         )
         .execute(&mut *self.0)
         .await?;
+        let keys = examined.iter().map(|sid| (channel, json::hex(sid)));
+        aliases::remove_of_missing(&mut *self.0, &json::array(keys)).await?;
         Ok(ScannedPage {
             cursor: ScanCursor {
                 sid: Some(last.clone()),

@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use domain::{Effect, Message, MessageKey, Report};
+use domain::{Effect, Message, MessageKey, MessageSid, Report};
 use ports::StoreError;
 use sqlx::{FromRow as _, Row as _, SqliteConnection};
 
 use crate::bulk::End;
 use crate::error::store_error;
 use crate::json;
+use crate::reports::aliases;
 use crate::reports::batch::{Batch, StoredMessage};
 use crate::reports::write::write;
 use crate::rows::MessageRow;
@@ -39,10 +40,11 @@ const READ: &str = "
 
 static BEGIN_AND_READ: LazyLock<String> = LazyLock::new(|| format!("begin immediate; {READ}"));
 
-/// Records reports in one transaction, which it begins and commits.
+/// Records reports and new aliases in one transaction, which it begins and commits.
 pub(crate) async fn record(
     connection: &mut SqliteConnection,
     reports: &[Report],
+    new_aliases: &BTreeMap<MessageKey, MessageSid>,
 ) -> Result<Vec<Effect>, StoreError> {
     let mut effects = Vec::with_capacity(reports.len());
     let mut parts = reports.chunks(MAX_FOLDED_REPORTS).peekable();
@@ -52,11 +54,18 @@ pub(crate) async fn record(
         effects.extend(part.iter().map(|report| batch.absorb(report)));
         let messages: Vec<_> = batch.messages.values().collect();
         let last = parts.peek().is_none();
-        let end = if last { End::Commit } else { End::Open };
+        let commits = last && new_aliases.is_empty();
+        let end = if commits { End::Commit } else { End::Open };
         write(connection, &messages, &batch.log, end)
             .await
             .map_err(store_error("report"))?;
         text = READ;
+    }
+    if !new_aliases.is_empty() {
+        let inserted = aliases::insert(&mut *connection, new_aliases).await;
+        inserted.map_err(store_error(aliases::MESSAGE_ALIASES))?;
+        let committed = sqlx::query("commit").execute(connection).await;
+        committed.map_err(store_error(aliases::MESSAGE_ALIASES))?;
     }
     Ok(effects)
 }

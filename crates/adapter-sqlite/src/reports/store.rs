@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::SqliteStore;
 use crate::error::store_error;
+use crate::reports::aliases::MESSAGE_ALIASES;
 use crate::reports::record::record;
 use crate::rows::{MessageRow, ReportRow};
 use crate::runtime::{Query as _, traced};
@@ -104,7 +105,11 @@ impl ReportStore for SqliteStore {
         let reports = reports
             .run(&self.runtime, "read reports of message", "reports")
             .await?;
-        row.with_reports(reports).map(Some)
+        let alias_of = self.alias_of(key);
+        let alias_of = alias_of
+            .run(&self.runtime, "find alias", MESSAGE_ALIASES)
+            .await?;
+        row.with_reports(reports, alias_of.as_deref()).map(Some)
     }
 
     async fn messages(
@@ -123,6 +128,14 @@ impl ReportStore for SqliteStore {
         }))
     }
 
+    async fn separate_messages(&self, channel: &ChannelId) -> Result<u64, StoreError> {
+        let count = self.count_separate_messages(channel);
+        let count = count
+            .run(&self.runtime, "count separate messages", MESSAGE_ALIASES)
+            .await?;
+        Ok(count.unsigned_abs())
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         let ping = self.try_ping();
         ping.run(&self.runtime, "ping", MESSAGES).await
@@ -131,9 +144,10 @@ impl ReportStore for SqliteStore {
 
 impl SqliteStore {
     async fn try_record(&self, reports: &[Report]) -> Result<Vec<Effect>, StoreError> {
+        let (reports, new_aliases) = self.join_aliases(reports).await?;
         let write = self.begun_by_text().await;
         let mut write = write.map_err(store_error("reports"))?;
-        match record(&mut write, reports).await {
+        match record(&mut write, &reports, &new_aliases).await {
             Ok(effects) => {
                 write.committed();
                 Ok(effects)

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use domain::crypto::SigningTokens;
 use domain::{Address, Channel, ChannelId, ChannelName, IntegratorName, PublicUrl, RetentionDays};
 use usecases::channels::manage::{ChannelChanges, NewChannel};
-use usecases::{ListRejections, ManageChannels, ManageReconciliation};
+use usecases::{ListRejections, ManageChannels, ManageReconciliation, ShowMessage};
 
 use super::channel_test;
 use super::credential::{new_credential, print_issued};
@@ -105,7 +105,11 @@ async fn show(
     let warnings = rejections.warnings(&found, manage.now()).await?;
     let setup = manage.setup(&found.channel)?;
     let view = ChannelView::new(&found, Some(setup), reveal);
-    let view = view.with_calls(&found, calls, warnings);
+    let messages = ShowMessage::new(stores.store(), stores.store());
+    let separate = messages.separate(&found.channel.id).await?;
+    let view = view
+        .with_calls(&found, calls, warnings)
+        .with_separate_messages(separate);
     view::show(
         json,
         &format!("Channel {id}"),
@@ -123,6 +127,7 @@ async fn show(
             ("wrong credentials", "calls.refused"),
             ("last wrong", "calls.last_refused_at"),
             ("rejected reports", "calls.rejected"),
+            ("separate messages", "separate_messages"),
             ("created", "created"),
             ("changed", "updated"),
         ],

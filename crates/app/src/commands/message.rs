@@ -50,6 +50,7 @@ async fn show(stores: &Stores, json: bool, channel: &str, sid: &str, reveal: boo
             ("permanence", "error.permanence"),
             ("reports", "counters.reports"),
             ("duplicates", "counters.duplicates"),
+            ("another id of", "alias_of"),
         ],
     )?;
     if !json {

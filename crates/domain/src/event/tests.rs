@@ -23,6 +23,7 @@ fn report(status: &str, code: Option<&str>, at: i64) -> Report {
         }),
         recipient: Address::parse("whatsapp:+15550100001").unwrap(),
         sender: Some(Address::parse("whatsapp:+15550109999").unwrap()),
+        alias: crate::Alias::None,
         happened_at: None,
         arrived_at: Timestamp::from_unix_micros(at).unwrap(),
         credential: CredentialId(Uuid::nil()),

@@ -18,6 +18,7 @@ fn report(status: &str, code: Option<&str>, at: i64) -> Report {
         }),
         recipient: Address::parse(&format!("whatsapp:+1555010{at:04}")).unwrap(),
         sender: Some(Address::parse("whatsapp:+15550109999").unwrap()),
+        alias: crate::Alias::None,
         happened_at: None,
         arrived_at: Timestamp::from_unix_micros(at).unwrap(),
         credential: CredentialId(Uuid::nil()),

@@ -2,7 +2,8 @@
 
 use domain::report::{ReportError, ReportFields};
 use domain::{
-    Address, ChannelId, CredentialId, MessageKey, MessageSid, Report, ReportedStatus, Timestamp,
+    Address, Alias, ChannelId, CredentialId, MessageKey, MessageSid, Report, ReportedStatus,
+    Timestamp,
 };
 
 /// One report as parsed from a body. The use case adds channel, credential and time of arrival.
@@ -12,6 +13,8 @@ pub struct ParsedReport {
     pub index: usize,
     /// The id of the message.
     pub sid: MessageSid,
+    /// What it says about other ids of the message.
+    pub alias: Alias,
     /// The reported status.
     pub status: ReportedStatus,
     /// The reported error.
@@ -42,6 +45,7 @@ impl ParsedReport {
                 channel,
                 sid: self.sid,
             },
+            alias: self.alias,
             status: self.status,
             error: self.error,
             recipient: self.recipient,

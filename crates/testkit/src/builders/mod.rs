@@ -11,8 +11,8 @@ pub use subscriptions::{delivery, failed_attempt, subscription, subscription_id}
 use domain::crypto::{CredentialHash, KeyId, SealedSecret, ServerSecret};
 use domain::report::{ReportError, ReportFields};
 use domain::{
-    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, DeliveryStatus, ErrorCode,
-    ErrorText, IntegratorName, MessageKey, MessageSid, PublicUrl, Recipient, Report,
+    Address, Alias, Channel, ChannelId, ChannelName, Credential, CredentialId, DeliveryStatus,
+    ErrorCode, ErrorText, IntegratorName, MessageKey, MessageSid, PublicUrl, Recipient, Report,
     ReportedStatus, RetentionDays, Timestamp, WebhookUser,
 };
 use uuid::Uuid;
@@ -82,6 +82,7 @@ pub fn server_secret() -> ServerSecret {
 pub fn report(sid: &str) -> ReportBuilder {
     ReportBuilder(Report {
         key: key(sid),
+        alias: Alias::None,
         status: ReportedStatus::Delivery(DeliveryStatus::Delivered),
         error: None,
         recipient: address("whatsapp:+15550100001"),
@@ -103,6 +104,20 @@ impl ReportBuilder {
     #[must_use]
     pub fn channel(mut self, id: &str) -> Self {
         self.0.key.channel = channel_id(id);
+        self
+    }
+
+    /// Sets that its id may be an alias.
+    #[must_use]
+    pub fn maybe_alias(mut self) -> Self {
+        self.0.alias = Alias::Unknown;
+        self
+    }
+
+    /// Sets another id of the message.
+    #[must_use]
+    pub fn alias(mut self, sid: &str) -> Self {
+        self.0.alias = Alias::Known(key(sid).sid);
         self
     }
 

@@ -277,6 +277,7 @@ mod tests {
     #[test]
     fn every_contract_function_is_in_its_list() {
         let reports = [
+            include_str!("reports/aliases.rs"),
             include_str!("reports/histories.rs"),
             include_str!("reports/races.rs"),
             include_str!("reports/values.rs"),

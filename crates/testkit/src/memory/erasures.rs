@@ -144,6 +144,7 @@ impl Reports {
     fn erase(&mut self, messages: &BTreeSet<MessageKey>) -> (u64, u64) {
         let mut erased = (0, 0);
         for key in messages {
+            self.forget_aliases(key);
             if let Some(kept) = self.messages.get_mut(key) {
                 kept.message.erase();
                 erased.0 += 1;

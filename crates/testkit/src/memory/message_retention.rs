@@ -82,6 +82,7 @@ impl Data {
                 let keep = own.get(&key.channel).map_or(keep, |own| keep.max(*own));
                 if self.reports.is_old(key, keep.cut(now)) {
                     self.reports.messages.remove(key);
+                    self.reports.forget_aliases(key);
                     rows += 1;
                 }
             }

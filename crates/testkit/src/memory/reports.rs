@@ -5,8 +5,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
+use domain::alias;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
-use domain::{Effect, LoggedReport, Message, MessageKey, MessageSid, Report, Timestamp};
+use domain::{ChannelId, Effect, LoggedReport, Message, MessageKey, MessageSid, Report, Timestamp};
 use ports::reports::MessageWithReports;
 use ports::{ReportStore, StoreError};
 
@@ -22,6 +23,8 @@ pub(super) struct Reports {
     pub(super) pruned_through: i64,
     /// Reports up to this id that are dated after this time do not hold the log.
     pub(super) released: Option<(i64, Timestamp)>,
+    /// The ids of messages by their aliases.
+    pub(super) aliases: BTreeMap<MessageKey, MessageSid>,
 }
 
 /// A message, and the ids of its reports by revision, including removed ones.
@@ -36,6 +39,30 @@ impl Reports {
         self.released.is_some_and(|(through, after)| {
             logged.id <= through && logged.report.arrived_at > after
         })
+    }
+
+    /// Learns the aliases of a batch and joins its reports to their messages.
+    fn join(&mut self, reports: &[Report]) -> Vec<Report> {
+        let known = alias::wanted(reports).into_iter();
+        let known = known.filter_map(|id| Some((id.clone(), self.aliases.get(&id)?.clone())));
+        let joined = alias::join(reports, known.collect());
+        for (id, sid) in joined.new {
+            let key = MessageKey {
+                channel: id.channel.clone(),
+                sid: sid.clone(),
+            };
+            let kept = self.messages.get(&key);
+            if !kept.is_some_and(|kept| kept.message.is_erased()) {
+                self.aliases.insert(id, sid);
+            }
+        }
+        joined.reports
+    }
+
+    /// Removes the aliases of a message.
+    pub(super) fn forget_aliases(&mut self, key: &MessageKey) {
+        self.aliases
+            .retain(|id, sid| id.channel != key.channel || *sid != key.sid);
     }
 
     fn absorb(&mut self, report: &Report) -> Effect {
@@ -87,6 +114,7 @@ impl Reports {
         let kept = self.messages.get(key)?;
         let reports = kept.report_ids.iter().filter_map(|id| self.log.get(id));
         Some(MessageWithReports {
+            alias_of: self.aliases.get(key).cloned(),
             message: kept.message.clone(),
             reports: reports.cloned().collect(),
         })
@@ -145,7 +173,8 @@ impl ReportStore for MemoryStore {
                 source: "its fields are too large, or a test said so".into(),
             });
         }
-        Ok(reports
+        let joined = data.reports.join(reports);
+        Ok(joined
             .iter()
             .map(|report| data.reports.absorb(report))
             .collect())
@@ -168,6 +197,14 @@ impl ReportStore for MemoryStore {
         size: PageSize,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
         Ok(self.open()?.reports.page(filter, after, size, |_| true))
+    }
+
+    async fn separate_messages(&self, channel: &ChannelId) -> Result<u64, StoreError> {
+        let data = self.open()?;
+        let aliases = data.reports.aliases.keys();
+        let separate =
+            aliases.filter(|id| id.channel == *channel && data.reports.messages.contains_key(*id));
+        Ok(u64::try_from(separate.count()).unwrap_or(u64::MAX))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -44,6 +44,11 @@ impl ShowMessage {
         Self { store, channels }
     }
 
+    /// Returns how many messages of a channel are separate: see [`domain::alias`].
+    pub async fn separate(&self, channel: &ChannelId) -> Result<u64, StoreError> {
+        self.store.separate_messages(channel).await
+    }
+
     /// Returns the message of a key, also after its channel was removed.
     pub async fn run(&self, key: &MessageKey) -> Result<ShownMessage, ShowError> {
         let message = self.store.message(key).await?;

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use domain::{
-    Address, CredentialId, Effect, Message, MessageKey, MessageSid, Report, ReportFields, Timestamp,
+    Address, Alias, CredentialId, Effect, Message, MessageKey, MessageSid, Report, ReportFields,
+    Timestamp,
 };
 use ports::message_records::{MessageRecord, RecordsError, RecordsQuery};
 
@@ -53,6 +54,7 @@ pub(super) fn first_report(
 fn to_report(key: MessageKey, record: &MessageRecord, now: Timestamp) -> Report {
     Report {
         key,
+        alias: Alias::None,
         status: record.status.clone(),
         error: record.error.clone(),
         recipient: record.recipient.clone(),

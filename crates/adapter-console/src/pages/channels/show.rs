@@ -72,6 +72,8 @@ struct ChannelPage {
     created: Html,
     updated: Html,
     calls: [String; 3],
+    /// How many messages are separate, if any.
+    separate: Option<String>,
     /// Requests of the last 24 hours by their outcome.
     requests: Option<[String; 4]>,
     may_change: bool,
@@ -103,6 +105,7 @@ pub(crate) async fn show(
     } else {
         "those of all channels"
     };
+    let separate = console.run(console.state.show.separate(&id)).await?;
     let setup = manage.setup(channel).ok();
     let public_url = channel.public_url.as_ref().unwrap_or(manage.public_url());
     let template = ChannelPage {
@@ -141,6 +144,9 @@ pub(crate) async fn show(
             count(calls.refused, "request", "requests"),
             count(calls.rejected, "report", "reports"),
         ],
+        separate: Some(separate)
+            .filter(|number| *number > 0)
+            .map(|number| count(number, "message", "messages")),
         requests: day
             .requests(&id)
             .map(|requests| requests.map(|number| count(number, "request", "requests"))),

@@ -7,6 +7,7 @@ use domain::access::{AuditAction, Permission};
 use domain::delivery::DeliveryFilter;
 use domain::page::PageSize;
 use domain::{ChannelId, Delivery, MessageKey, MessageSid};
+use ports::reports::MessageWithReports;
 use ports::{ChannelWithCredentials, StoreError};
 use usecases::access::audit::Action;
 use usecases::messages::show::ShownMessage;
@@ -63,7 +64,7 @@ struct MessagePage {
     page: Page,
     sid: String,
     /// What kind of message it is, if it is not one of the integrator's.
-    note: Option<&'static str>,
+    note: Option<String>,
     verdict: Verdict,
     timeline: Html,
     reports: Vec<ReportRow>,
@@ -120,6 +121,17 @@ fn message_key((channel, sid): &(String, String)) -> Result<MessageKey, PageErro
     })
 }
 
+fn note(found: &MessageWithReports) -> Option<String> {
+    if found.message.key.sid.is_test() {
+        return Some(TEST_NOTE.to_owned());
+    }
+    let other = found.alias_of.as_ref()?;
+    Some(format!(
+        "This is another id of the message {other}. Reports on it arrived before that was known, so \
+         they are counted separately."
+    ))
+}
+
 async fn show_page(
     console: &Console,
     visit: &Visit,
@@ -148,7 +160,7 @@ async fn show_page(
     let path = super::path(key);
     let template = MessagePage {
         sid: key.sid.to_string(),
-        note: key.sid.is_test().then_some(TEST_NOTE),
+        note: note(&found.message),
         verdict: verdict(
             message,
             found.explanation.as_ref(),

@@ -93,6 +93,9 @@ pub struct ChannelView {
     pub credentials: Vec<CredentialView>,
     /// Counts of unsuccessful requests; `null` in lists.
     pub calls: Option<CallsView>,
+    /// Messages that are separate from the message whose alias their id is, because reports on the
+    /// alias arrived before it was known; `null` in lists.
+    pub separate_messages: Option<u64>,
     /// Settings that may lose it reports, and what to check; empty in lists.
     pub warnings: Vec<String>,
 }
@@ -123,8 +126,16 @@ impl ChannelView {
             callback_url: setup.map(|setup| setup.callback_url),
             credentials: found.credentials.iter().map(CredentialView::new).collect(),
             calls: None,
+            separate_messages: None,
             warnings: Vec::new(),
         }
+    }
+
+    /// Adds the number of its separate messages.
+    #[must_use]
+    pub const fn with_separate_messages(mut self, count: u64) -> Self {
+        self.separate_messages = Some(count);
+        self
     }
 
     /// Adds the counts of its requests and the warnings.
@@ -286,7 +297,8 @@ async fn answer(operator: &Operator, id: &ChannelId, reveal: bool) -> ApiResult 
     let calls = operator.run(manage.calls(id)).await?;
     let warnings = operator.state.rejections.warnings(&found, manage.now());
     let warnings = operator.run(warnings).await?;
+    let separate = operator.run(operator.state.show.separate(id)).await?;
     let setup = manage.setup(&found.channel).ok();
-    let view = ChannelView::new(&found, setup, reveal);
+    let view = ChannelView::new(&found, setup, reveal).with_separate_messages(separate);
     Ok(HttpResponse::Ok().json(view.with_calls(&found, calls, warnings)))
 }

@@ -146,6 +146,10 @@ pub struct MessageDetailView {
     /// The message.
     #[serde(flatten)]
     pub message: MessageView,
+    /// The integrator's other id of the same message, if reports on this one arrived before that
+    /// was known. The two are counted separately.
+    #[schema(example = "5a7e0000-0000-4000-8000-000000000001")]
+    pub alias_of: Option<String>,
     /// Its reports in the order in which they were recorded.
     pub reports: Vec<ReportView>,
 }
@@ -157,6 +161,7 @@ impl MessageDetailView {
         let reports = found.message.reports.iter();
         Self {
             message: MessageView::new(&found.message.message, found.integrator.as_ref(), reveal),
+            alias_of: found.message.alias_of.as_ref().map(ToString::to_string),
             reports: reports.map(|each| ReportView::new(each, reveal)).collect(),
         }
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 
 use domain::report::{FIELDS_LENGTH_MAX, ReportError, ReportFields};
-use domain::{Address, ErrorCode, ErrorText, MessageSid, ReportedStatus};
+use domain::{Address, Alias, ErrorCode, ErrorText, MessageSid, ReportedStatus};
 use memchr::{memchr, memchr_iter, memchr2};
 use percent_encoding::percent_decode;
 use ports::integrator::{
@@ -144,6 +144,7 @@ impl<'a> Form<'a> {
             error,
             recipient,
             sender: Some(sender),
+            alias: Alias::None,
             happened_at: None,
             fields,
             idempotency_token,

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use domain::report::{ReportError, ReportFields};
 use domain::{
-    Address, ChannelId, CredentialId, ErrorCode, ErrorText, Message, MessageKey, MessageSid,
+    Address, Alias, ChannelId, CredentialId, ErrorCode, ErrorText, Message, MessageKey, MessageSid,
     Report, ReportedStatus, Timestamp,
 };
 use traffic::plan::{Plan, PlannedMessage, PlannedReport};
@@ -55,6 +55,7 @@ fn report(
             channel: channel.clone(),
             sid: MessageSid::parse(&message.sid)?,
         },
+        alias: Alias::None,
         status: ReportedStatus::parse(planned.step.status)?,
         error: error.transpose()?,
         recipient: Address::parse(&message.recipient)?,

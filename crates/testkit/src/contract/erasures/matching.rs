@@ -154,6 +154,24 @@ pub async fn messages_first_reported_after_the_erasure_are_unchanged(stores: Era
     assert_eq!((erasure.messages, erasure.reports), (1, 1));
 }
 
+pub async fn the_aliases_of_an_erased_message_are_removed(stores: Erasing) {
+    let of = |sid: &str| report(sid).to(NUMBER).status("sent");
+    let named = of("gs-1").alias("wamid.1").build();
+    let other = report("gs-2").alias("wamid.2").status("sent").build();
+    record(&*stores.one, &[named.clone(), other]).await;
+    entries(&stores, 2).await;
+    erase(&stores, 1).await;
+    // A later report with both ids does not teach it again.
+    let later = of("gs-1").alias("wamid.1").status("delivered").build();
+    record(&*stores.one, &[later, named]).await;
+    for (alias, is_joined) in [("wamid.1", false), ("wamid.2", true)] {
+        let read = report(alias).maybe_alias().status("read").build();
+        record(&*stores.one, &[read]).await;
+        let found = stores.one.message(&key(alias)).await.expect("readable");
+        assert_eq!(found.is_none(), is_joined, "{alias}");
+    }
+}
+
 pub async fn pending_deliveries_are_given_up_and_leases_are_lost(stores: Erasing) {
     let store = &*stores.one;
     record(store, &history()).await;

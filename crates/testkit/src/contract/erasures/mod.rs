@@ -23,6 +23,7 @@ macro_rules! __erasures_contract {
             messages_that_do_not_name_the_recipient_are_unchanged
             later_reports_of_an_erased_message_are_stored_erased
             messages_first_reported_after_the_erasure_are_unchanged
+            the_aliases_of_an_erased_message_are_removed
             pending_deliveries_are_given_up_and_leases_are_lost
             an_erasure_without_matches_does_not_revoke_leases
             reports_recorded_during_an_erasure_do_not_restore_the_address

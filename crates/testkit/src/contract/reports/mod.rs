@@ -1,5 +1,6 @@
 //! What every [`ReportStore`](ports::ReportStore) must do.
 
+pub mod aliases;
 pub mod histories;
 pub mod listing;
 pub mod races;
@@ -7,6 +8,7 @@ pub mod values;
 
 mod model;
 
+pub use aliases::*;
 pub use histories::*;
 pub use listing::*;
 pub(super) use model::record;
@@ -19,6 +21,11 @@ pub use values::*;
 macro_rules! __reports_contract {
     ([$($then:tt)*] $($arguments:tt)*) => {
         $($then)*! { $($arguments)*,
+            a_report_on_a_known_alias_is_joined_to_its_message
+            two_messages_of_an_alias_are_never_merged
+            an_alias_keeps_its_first_message_on_its_channel
+            two_ids_at_once_lose_no_report
+
             random_histories_lead_to_the_state_of_the_domain
             a_batch_may_have_several_reports_of_one_message
             a_duplicate_is_counted_and_not_logged_again

@@ -69,3 +69,28 @@ pub async fn a_message_reported_during_the_scan_is_kept(stores: Retained) {
         }
     }
 }
+
+pub async fn the_aliases_of_a_removed_message_are_removed(stores: Retained) {
+    keep_messages(&stores, "short", Some(1)).await;
+    let mut reports = Vec::new();
+    for (sid, alias, at) in [("gs-1", "wamid.1", 0), ("gs-2", "wamid.2", 50 * DAY)] {
+        let report = report(sid).alias(alias).at(at);
+        reports.push(report.clone().channel("short").build());
+        reports.push(report.channel("plain").build());
+    }
+    record_all(&stores, &reports).await;
+    prune_all(&*stores.one, 2 * DAY).await;
+    run_scans(&*stores.one, 50 * DAY, 7, 100).await;
+    for channel in ["short", "plain"] {
+        for (alias, is_joined) in [("wamid.1", false), ("wamid.2", true)] {
+            let read = report(alias).channel(channel).maybe_alias();
+            record(&*stores.one, &[read.status("read").at(50 * DAY).build()]).await;
+            let found = stores.one.message(&key_on(channel, alias)).await;
+            assert_eq!(
+                found.expect("readable").is_none(),
+                is_joined,
+                "{channel} {alias}"
+            );
+        }
+    }
+}

@@ -38,6 +38,7 @@ macro_rules! __retention_contract {
             old_messages_are_removed_after_their_reports
             a_recently_reported_message_is_kept
             a_message_reported_during_the_scan_is_kept
+            the_aliases_of_a_removed_message_are_removed
 
             no_step_examines_more_messages_than_its_budget
             kept_messages_are_not_examined_again_within_a_day
