@@ -89,15 +89,23 @@ fn page_of_problems(
     size: PageSize,
 ) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
-        "select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
-             duplicates, seen_mask::bigint, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
-             partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at,
-             read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
-         from problem_messages
-         join messages using (channel_id, sid)
-         where first_reported_at = reported_at
-             and status_rank is not distinct from rank
-             and error_code is not distinct from code",
+        // With a limit of its own the inner part is read for one entry after the other, in the order
+        // of the index, until the page is full. A plain join is read whole.
+        "select channel_id, sid, message.*
+         from problem_messages as problem
+         cross join lateral (
+             select recipient, sender, first_reported_at, last_reported_at, duplicates,
+                 seen_mask::bigint, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
+                 partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at,
+                 read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
+             from messages
+             where messages.channel_id = problem.channel_id and messages.sid = problem.sid
+                 and first_reported_at = reported_at
+                 and status_rank is not distinct from rank
+                 and error_code is not distinct from code
+             limit 1
+         ) as message
+         where true",
     );
     if let Some(channel) = &filter.channel {
         query
