@@ -57,7 +57,7 @@ fn head_of(integrator: Integrator, host: SocketAddr, password: Option<&str>) -> 
         host,
         integrator,
         path: callback_path(integrator, CHANNEL),
-        credentials: password.map(|password| integrator.credentials(USER, password)),
+        credentials: password.map(|password| integrator.credentials(USER, password, "")),
     }
 }
 

@@ -35,7 +35,7 @@ pub struct RequestHead {
     pub integrator: Integrator,
     /// See [`callback_path`].
     pub path: String,
-    /// See [`Integrator::credentials`]; `None` sends requests without credentials.
+    /// See [`Integrator::credentials`]; not of one that signs bodies. `None` sends requests without credentials.
     pub credentials: Option<(&'static str, String)>,
 }
 
@@ -149,7 +149,7 @@ mod tests {
             host: ([127, 0, 0, 1], 80).into(),
             integrator,
             path: callback_path(integrator, "1"),
-            credentials: password.map(|password| integrator.credentials("user", password)),
+            credentials: password.map(|password| integrator.credentials("user", password, "")),
         }
     }
 

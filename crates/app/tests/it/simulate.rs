@@ -36,19 +36,26 @@ async fn simulated_messages_are_shown_as_they_were_sent(
     assert!(!output.status.success());
 }
 
+const APP_SECRET: &str = "0123456789abcdef0123456789abcdef";
+
 #[rstest]
 #[tokio::test]
 async fn traffic_of_all_integrators_at_once_is_shown_as_it_was_sent(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
     let home = Installation::new(engine).await;
+    let secret = home.folder.path().join("app-secret");
+    std::fs::write(&secret, APP_SECRET).unwrap();
     let mut channels = Vec::new();
     for integrator in Integrator::ALL {
         let (name, id) = (integrator.name(), format!("channel-{}", integrator.name()));
-        let line = format!(
+        let mut line = format!(
             "channel add {id} --name {name} --integrator {name} --user {USER} \
              --password-stdin"
         );
+        if integrator == Integrator::Meta {
+            line = format!("{line} --signature-token-file {}", secret.display());
+        }
         let output = home.run_with_input(&line, PASSWORD);
         assert!(output.status.success(), "{}", text(&output.stderr));
         channels.push((integrator, id));
@@ -63,10 +70,15 @@ async fn traffic_of_all_integrators_at_once_is_shown_as_it_was_sent(
                 "report"
             };
             let name = integrator.name();
-            format!(
-                "--url {}/social/on/whatsapp/{name}/{word}/{id}",
-                server.public
-            )
+            let base = match integrator {
+                // Signs with the app secret, which is not the password of the others.
+                Integrator::Meta => {
+                    let user_info = format!("http://{USER}:{APP_SECRET}@");
+                    server.public.replace("http://", &user_info)
+                }
+                _ => server.public.clone(),
+            };
+            format!("--url {base}/social/on/whatsapp/{name}/{word}/{id}")
         })
         .collect();
     let line = format!(

@@ -1,6 +1,8 @@
 //! The envelope of Meta's Cloud API, which 360dialog and Gupshup pass on.
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use super::{ReportTime, ReportedStep, bare, with};
 use crate::history::{Step, failure, step};
@@ -41,6 +43,15 @@ pub(super) fn body(
     }]})
 }
 
+/// Signs a body with an app secret: HMAC-SHA256 in lower-case hex digits.
+pub(super) fn sign(secret: &str, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes any key");
+    mac.update(body.as_bytes());
+    let digits = mac.finalize().into_bytes();
+    let digits = digits.iter().map(|byte| format!("{byte:02x}"));
+    format!("sha256={}", digits.collect::<String>())
+}
+
 /// Writes a status as Meta does.
 pub(super) fn status(report: &ReportedStep<'_>, time: &ReportTime) -> Value {
     let ReportedStep { subject, step } = report;
@@ -56,4 +67,18 @@ pub(super) fn status(report: &ReportedStep<'_>, time: &ReportTime) -> Value {
     let code: u32 = error.code.parse().unwrap_or_default();
     let errors = json!([{ "code": code, "title": error.text }]);
     with(status, "errors", errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sign;
+
+    #[test]
+    fn signature_is_that_of_a_published_vector() {
+        // RFC 4231, test case 2.
+        assert_eq!(
+            sign("Jefe", "what do ya want for nothing?"),
+            "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+    }
 }

@@ -27,6 +27,8 @@ pub enum Integrator {
     KooMessage,
     /// Meta's envelope, and user and password unasked.
     Dialog360,
+    /// Meta's envelope, signed with the app secret.
+    Meta,
 }
 
 /// A report on a message.
@@ -49,12 +51,13 @@ pub struct ReportTime {
 
 impl Integrator {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Twilio,
         Self::Infobip,
         Self::Gupshup,
         Self::KooMessage,
         Self::Dialog360,
+        Self::Meta,
     ];
 
     /// Returns the one of this name in the report path.
@@ -72,6 +75,7 @@ impl Integrator {
             Self::Gupshup => "gupshup",
             Self::KooMessage => "koomessage",
             Self::Dialog360 => "360dialog",
+            Self::Meta => "meta",
         }
     }
 
@@ -83,7 +87,7 @@ impl Integrator {
             Self::Infobip => &infobip::HISTORIES,
             Self::Gupshup => &gupshup::HISTORIES,
             Self::KooMessage => &koomessage::HISTORIES,
-            Self::Dialog360 => &meta::HISTORIES,
+            Self::Dialog360 | Self::Meta => &meta::HISTORIES,
         }
     }
 
@@ -102,7 +106,7 @@ impl Integrator {
         match self {
             Self::Twilio | Self::Gupshup | Self::KooMessage => 1,
             Self::Infobip => 20,
-            Self::Dialog360 => 5,
+            Self::Dialog360 | Self::Meta => 5,
         }
     }
 
@@ -110,7 +114,7 @@ impl Integrator {
     /// were.
     #[must_use]
     pub const fn redelivers(self) -> bool {
-        matches!(self, Self::Infobip | Self::Gupshup | Self::Dialog360)
+        !matches!(self, Self::Twilio | Self::KooMessage)
     }
 
     /// Returns the HTTP status with which its requests are accepted.
@@ -118,7 +122,7 @@ impl Integrator {
     pub const fn success(self) -> u16 {
         match self {
             Self::Twilio | Self::KooMessage => 204,
-            Self::Infobip | Self::Gupshup | Self::Dialog360 => 200,
+            Self::Infobip | Self::Gupshup | Self::Dialog360 | Self::Meta => 200,
         }
     }
 
@@ -149,10 +153,12 @@ impl Integrator {
         }
     }
 
-    /// Returns the header line with the credentials of a channel.
+    /// Returns the header line that authenticates a request with this body: the credentials of a
+    /// channel, or a signature with its app secret, which is given as the password.
     #[must_use]
-    pub fn credentials(self, user: &str, password: &str) -> (&'static str, String) {
+    pub fn credentials(self, user: &str, password: &str, body: &str) -> (&'static str, String) {
         match self {
+            Self::Meta => ("X-Hub-Signature-256", meta::sign(password, body)),
             Self::Twilio | Self::Dialog360 => ("Authorization", authorization(user, password)),
             Self::Infobip => ("AccountKey", password.to_owned()),
             Self::Gupshup | Self::KooMessage => ("Authorization", password.to_owned()),
@@ -167,7 +173,7 @@ impl Integrator {
             Self::Twilio => format!("SM{bits:032x}"),
             Self::Infobip | Self::Gupshup => uuid::Uuid::from_u128(bits).to_string(),
             Self::KooMessage => format!("0{bits:032x}"),
-            Self::Dialog360 => format!("wamid.HBgL{bits:032X}AA=="),
+            Self::Dialog360 | Self::Meta => format!("wamid.HBgL{bits:032X}AA=="),
         }
     }
 
@@ -192,7 +198,7 @@ impl Integrator {
             Self::Infobip => infobip::body(reports, time).to_string(),
             Self::Gupshup => gupshup::body(first, time).to_string(),
             Self::KooMessage => koomessage::body(first).to_string(),
-            Self::Dialog360 => meta::body(reports, time, meta::status).to_string(),
+            Self::Dialog360 | Self::Meta => meta::body(reports, time, meta::status).to_string(),
         }
     }
 }

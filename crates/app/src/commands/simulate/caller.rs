@@ -228,7 +228,7 @@ impl ReportCaller {
         }
         if with_credentials {
             let (user, password) = &self.credentials;
-            let (name, value) = self.integrator.credentials(user, password);
+            let (name, value) = self.integrator.credentials(user, password, &planned.body);
             request = request.header(name, value);
         }
         let answer = request

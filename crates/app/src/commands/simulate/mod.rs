@@ -43,14 +43,14 @@ pub struct SimulateArgs {
     /// used, and the part after # is parsed as Twilio does
     #[arg(long, required = true)]
     pub url: Vec<String>,
-    /// The integrator to play: twilio, infobip, gupshup, koomessage or 360dialog [default: the one
-    /// that the URL names]
+    /// The integrator to play: twilio, infobip, gupshup, koomessage, 360dialog or meta [default:
+    /// the one that the URL names]
     #[arg(long, value_parser = integrator)]
     pub integrator: Option<Integrator>,
     /// The webhook user, if it is not in the URL
     #[arg(long)]
     pub user: Option<String>,
-    /// Read the webhook password from standard input
+    /// Read the webhook password from standard input; for meta the app secret
     #[arg(long, requires = "user")]
     pub password_stdin: bool,
     /// The number of messages; each has about three reports
