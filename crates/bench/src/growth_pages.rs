@@ -189,7 +189,7 @@ async fn spread_over_a_year(database: &Database<'_>, messages: u64) -> Result<()
          ),
          dated as (
              select place, number,
-                 now() - (number * interval '365 days' / {messages}) as at
+                 now() - interval '365 days' * (number::float8 / {messages}) as at
              from numbered
          )
          update messages
