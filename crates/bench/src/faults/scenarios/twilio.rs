@@ -33,7 +33,7 @@ const UNKNOWN_MESSAGE_INTERVAL: usize = 4;
 /// the lease of a killed process.
 const CATCH_UP_LIMIT: Duration = Duration::from_mins(3);
 
-/// How the messages of a stream end, and what the receiver is told of them.
+/// The last statuses of the messages of a stream, and which reports of them are sent.
 #[derive(Default)]
 struct Losses {
     /// The messages as Twilio has them.
