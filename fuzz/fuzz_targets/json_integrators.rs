@@ -1,4 +1,4 @@
-//! The integrators that send JSON: any body is parsed or refused, each element alone, and what is
+//! All endpoints of all integrators: any body is parsed or refused, each element alone, and what is
 //! kept of it fits a store.
 #![no_main]
 
@@ -17,13 +17,17 @@ impl Headers for NoHeaders {
 
 fuzz_target!(|body: &[u8]| {
     for integrator in all() {
-        if let Ok(parsed) = integrator.parse(&NoHeaders, body) {
+        let others = integrator.other_endpoints().iter();
+        for endpoint in others.chain([integrator.report_endpoint()]) {
+            let Ok(parsed) = integrator.parse(endpoint, &NoHeaders, body) else {
+                continue;
+            };
             for report in &parsed.reports {
                 assert!(!report.fields.are_too_long());
                 assert!(ReportFields::from_json(report.fields.as_json()).is_ok());
             }
             for invalid in &parsed.invalid {
-                let fields = integrator.redacted_fields(body, Some(invalid.index));
+                let fields = integrator.redacted_fields(endpoint, body, Some(invalid.index));
                 assert!(fields.iter().count() <= 50);
             }
         }

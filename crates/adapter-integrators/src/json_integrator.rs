@@ -3,9 +3,9 @@
 use domain::rejection::MaskedFields;
 use domain::{ChannelId, IntegratorName, PublicUrl};
 use ports::integrator::{
-    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Endpoint, Headers, Integrator,
-    ParseError, ParsedBody, SignatureMismatch, Signatures, SignedRequest, TestReport, TestRequest,
-    UserAndPassword, report_path,
+    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Endpoint, EndpointScope, Headers,
+    Integrator, ParseError, ParsedBody, SignatureMismatch, Signatures, SignedRequest, TestReport,
+    TestRequest, UserAndPassword, report_path,
 };
 use serde_json::Value;
 
@@ -19,11 +19,20 @@ pub(crate) const SINGLE_REPORTS: Endpoint = Endpoint {
     methods: &["POST"],
     media_types: &["application/json"],
     body_max: 65_536,
+    answers: AnswerPolicy {
+        success: 204,
+        redelivers: false,
+    },
+    scope: EndpointScope::Channel,
 };
 
-/// The path of JSON with many reports.
+/// The path of JSON with many reports, which is sent again until it is answered with success.
 pub(crate) const BATCHES: Endpoint = Endpoint {
     body_max: 4 * 1_048_576,
+    answers: AnswerPolicy {
+        success: 200,
+        redelivers: true,
+    },
     ..SINGLE_REPORTS
 };
 
@@ -43,7 +52,6 @@ pub struct JsonIntegrator {
     /// The path of reports.
     pub(crate) endpoint: Endpoint,
     pub(crate) credentials: SentCredentials,
-    pub(crate) answers: AnswerPolicy,
     /// Parses a body.
     pub(crate) parse: fn(&Value) -> Result<ParsedBody, ParseError>,
     /// Returns an element of a body by its index.
@@ -58,8 +66,8 @@ impl Integrator for JsonIntegrator {
         &self.name
     }
 
-    fn endpoints(&self) -> &[Endpoint] {
-        std::slice::from_ref(&self.endpoint)
+    fn report_endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     fn credential_shape(&self) -> CredentialShape {
@@ -71,10 +79,6 @@ impl Integrator for JsonIntegrator {
 
     fn challenge(&self) -> &'static str {
         r#"Key realm="receiptd""#
-    }
-
-    fn answers(&self) -> AnswerPolicy {
-        self.answers
     }
 
     fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
@@ -104,11 +108,11 @@ impl Integrator for JsonIntegrator {
         })
     }
 
-    fn parse(&self, _: &dyn Headers, body: &[u8]) -> Result<ParsedBody, ParseError> {
+    fn parse(&self, _: &Endpoint, _: &dyn Headers, body: &[u8]) -> Result<ParsedBody, ParseError> {
         (self.parse)(&json::body(body)?)
     }
 
-    fn redacted_fields(&self, body: &[u8], element: Option<usize>) -> MaskedFields {
+    fn redacted_fields(&self, _: &Endpoint, body: &[u8], element: Option<usize>) -> MaskedFields {
         let Ok(body) = json::body(body) else {
             return MaskedFields::default();
         };

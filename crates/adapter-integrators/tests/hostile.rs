@@ -25,7 +25,7 @@ fn with<T>(name: &str, check: impl FnOnce(&dyn Integrator) -> T) -> T {
 
 fn infobip(body: &str) -> ParsedBody {
     let parsed = with("infobip", |infobip| {
-        infobip.parse(&NoHeaders, body.as_bytes())
+        infobip.parse(infobip.report_endpoint(), &NoHeaders, body.as_bytes())
     });
     parsed.unwrap_or_else(|error| panic!("{error:?}: {body}"))
 }
@@ -104,7 +104,7 @@ fn hundred_thousand_elements_are_parsed() {
 #[case("7", false)]
 fn list_that_is_none_is_invalid(#[case] body: &str, #[case] valid: bool) {
     let parsed = with("infobip", |infobip| {
-        infobip.parse(&NoHeaders, body.as_bytes())
+        infobip.parse(infobip.report_endpoint(), &NoHeaders, body.as_bytes())
     });
     match parsed {
         Ok(parsed) => assert!(valid && parsed == ParsedBody::default()),
@@ -116,7 +116,10 @@ fn list_that_is_none_is_invalid(#[case] body: &str, #[case] valid: bool) {
 fn setting_the_url_in_version_3_is_ignored() {
     let body = br#"{"object":"whatsapp_business_account","gs_app_id":"x","entry":[{"changes":[
         {"field":"messages","value":{"statuses":[{"type":"set-callback"}]}}]}]}"#;
-    let parsed = with("gupshup", |gupshup| gupshup.parse(&NoHeaders, body)).unwrap();
+    let parsed = with("gupshup", |gupshup| {
+        gupshup.parse(gupshup.report_endpoint(), &NoHeaders, body)
+    })
+    .unwrap();
     assert_eq!(parsed.ignored, ["set-callback"]);
     assert_eq!((parsed.reports.len(), parsed.invalid.len()), (0, 0));
 }
@@ -125,7 +128,7 @@ fn setting_the_url_in_version_3_is_ignored() {
 fn redacted_fields_of_an_element_are_its_own() {
     let body = format!(r#"{{"results":[{GOOD},{{"messageId":"b","to":"15550100002"}}]}}"#);
     let fields = with("infobip", |infobip| {
-        infobip.redacted_fields(body.as_bytes(), Some(1))
+        infobip.redacted_fields(infobip.report_endpoint(), body.as_bytes(), Some(1))
     });
     let shown: Vec<_> = fields.iter().collect();
     let expected = [("messageId", "*** (1 byte)"), ("to", "***0002")];
@@ -136,8 +139,8 @@ proptest! {
     #[test]
     fn no_body_panics(body: Vec<u8>, name in "infobip|gupshup|koomessage|360dialog|meta|twilio") {
         with(&name, |integrator| {
-            let _ = integrator.parse(&NoHeaders, &body);
-            let _ = integrator.redacted_fields(&body, Some(0));
+            let _ = integrator.parse(integrator.report_endpoint(), &NoHeaders, &body);
+            let _ = integrator.redacted_fields(integrator.report_endpoint(), &body, Some(0));
         });
     }
 
@@ -155,7 +158,7 @@ proptest! {
             r#"{{"type":"{kind}","payload":{payload},"results":[{payload}],"message_id":{value},"entry":{value}}}"#
         );
         with(&name, |integrator| {
-            if let Ok(parsed) = integrator.parse(&NoHeaders, body.as_bytes()) {
+            if let Ok(parsed) = integrator.parse(integrator.report_endpoint(), &NoHeaders, body.as_bytes()) {
                 for report in parsed.reports {
                     prop_assert!(!report.fields.are_too_long());
                 }

@@ -136,6 +136,38 @@ fn another_token_body_path_or_query_does_not_verify() {
     ));
 }
 
+#[rstest]
+#[case("https://example.com")]
+#[case("https://example.com?tenant=7")]
+fn body_that_is_no_form_is_signed_by_its_hash_in_the_query(#[case] public_url: &str) {
+    const PATH: &str = "/social/on/whatsapp/twilio/events/1";
+    // The SHA-256 of `[]`.
+    const QUERY: &str =
+        "bodySHA256=4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";
+    let public_url = PublicUrl::parse(public_url).unwrap();
+    let signature = sign(
+        "auth-token",
+        &format!("https://example.com{PATH}?{QUERY}"),
+        &[],
+    );
+    let tokens = tokens("auth-token");
+    let verifies = |body: &[u8], query: &str| {
+        let request = SignedRequest {
+            public_url: &public_url,
+            path: PATH,
+            query: Some(query),
+            tokens: &tokens,
+        };
+        holds(signature.as_bytes(), body, request, None)
+    };
+    assert!(verifies(b"[]", QUERY));
+    assert!(!verifies(b"[ ]", QUERY));
+    assert!(!verifies(b"[]", "bodySHA256="));
+    assert!(!verifies(b"[]", &QUERY[..QUERY.len() - 2]));
+    assert!(!verifies(b"[]", &format!("{QUERY}00")));
+    assert!(!verifies(b"[]", &format!("{QUERY}&a=1")));
+}
+
 #[test]
 fn a_part_of_a_signature_is_none() {
     let public_url = PublicUrl::parse("https://example.com").unwrap();

@@ -159,10 +159,13 @@ async fn receive(
             .finish();
     };
     let accepted = match &state.receive {
-        None => integrator.parse(headers, &body).is_ok(),
+        None => integrator
+            .parse(integrator.report_endpoint(), headers, &body)
+            .is_ok(),
         Some(receive) => {
             let report = ReportRequest {
                 integrator,
+                endpoint: integrator.report_endpoint(),
                 caller,
                 headers,
                 query: None,

@@ -103,6 +103,13 @@ impl Address {
         same_scheme && same_name()
     }
 
+    /// Returns whether its scheme is that of `WhatsApp`, in any case.
+    #[must_use]
+    pub fn is_whatsapp(&self) -> bool {
+        let (scheme, _) = split(&self.0);
+        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("whatsapp"))
+    }
+
     fn parts(&self) -> (Option<&str>, &str) {
         match self.0.split_once(':') {
             Some((scheme, name)) => (Some(scheme), name),

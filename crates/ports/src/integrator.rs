@@ -16,10 +16,13 @@ use domain::crypto::{CredentialHash, ServerSecret, SigningTokens};
 use domain::rejection::MaskedFields;
 use domain::{Address, ChannelId, CredentialId, IntegratorName, MessageSid, PublicUrl};
 
+pub use endpoint::{AnswerPolicy, Endpoint, EndpointScope, endpoint, endpoint_path, report_path};
 pub use parsed::{
-    InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError, ValidationErrorKind,
+    CallbackFailure, InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError,
+    ValidationErrorKind,
 };
 
+mod endpoint;
 mod parsed;
 
 /// The header lines of a request.
@@ -104,20 +107,6 @@ pub enum AuthResult {
     Denied,
 }
 
-/// A path at which an integrator sends requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The word between its name and the channel id in the path, usually `report`.
-    pub path_word: &'static str,
-    /// The methods: `POST` for reports, and `GET` if it [verifies](Integrator::verify_url) the URL.
-    pub methods: &'static [&'static str],
-    /// The media types of its reports, in lower case, without parameters.
-    pub media_types: &'static [&'static str],
-    /// How many bytes a body may have. More than 64 KiB are read only after the caller is
-    /// authenticated, or for a few callers at a time.
-    pub body_max: usize,
-}
-
 /// A request with which an integrator verified that the callback URL leads to this service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedUrl {
@@ -152,7 +141,7 @@ impl CredentialShape {
 pub struct SignedRequest<'a> {
     /// The URL of the channel as configured by an operator: a base, or the whole callback URL.
     pub public_url: &'a PublicUrl,
-    /// The path of the report URL, like `/social/on/whatsapp/twilio/report/1`.
+    /// The path of the endpoint, like `/social/on/whatsapp/twilio/report/1`.
     pub path: &'a str,
     /// The query of the request, without its question mark.
     pub query: Option<&'a str>,
@@ -202,8 +191,13 @@ pub trait Integrator: Send + Sync {
     /// Returns its name in the report path.
     fn name(&self) -> &IntegratorName;
 
-    /// Returns the paths at which it sends requests. The first one takes reports.
-    fn endpoints(&self) -> &[Endpoint];
+    /// Returns the endpoint that it is configured with to report on a channel.
+    fn report_endpoint(&self) -> &Endpoint;
+
+    /// Returns further endpoints.
+    fn other_endpoints(&self) -> &[Endpoint] {
+        &[]
+    }
 
     /// Returns what a credential consists of.
     fn credential_shape(&self) -> CredentialShape;
@@ -211,9 +205,6 @@ pub trait Integrator: Send + Sync {
     /// Returns the value of `WWW-Authenticate` for every 401: the challenge that it answers, or a
     /// neutral one if it sends its credentials unasked.
     fn challenge(&self) -> &'static str;
-
-    /// Returns how its requests are answered.
-    fn answers(&self) -> AnswerPolicy;
 
     /// Authenticates a caller by the head of its request. Takes the same time whether the channel,
     /// the user or the password is wrong.
@@ -250,12 +241,22 @@ pub trait Integrator: Send + Sync {
         None
     }
 
-    /// Parses a body.
-    fn parse(&self, headers: &dyn Headers, body: &[u8]) -> Result<ParsedBody, ParseError>;
+    /// Parses a body that was sent to one of its endpoints.
+    fn parse(
+        &self,
+        endpoint: &Endpoint,
+        headers: &dyn Headers,
+        body: &[u8],
+    ) -> Result<ParsedBody, ParseError>;
 
     /// Returns the fields of a refused element of a body, or of the whole body, with personal data
     /// masked.
-    fn redacted_fields(&self, body: &[u8], element: Option<usize>) -> MaskedFields;
+    fn redacted_fields(
+        &self,
+        endpoint: &Endpoint,
+        body: &[u8],
+        element: Option<usize>,
+    ) -> MaskedFields;
 
     /// Returns the URL to paste into the integrator's console: `base` (or the callback URL itself)
     /// with the report path of the channel, the parameters that enable the integrator's retries,
@@ -289,23 +290,4 @@ pub enum Signatures {
     Optional,
     /// Always; a channel needs a signing token.
     Always,
-}
-
-/// How the requests of an integrator are answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AnswerPolicy {
-    /// The HTTP status of success.
-    pub success: u16,
-    /// Whether it sends a request again, for hours or days, until it is answered with success.
-    /// Then reports that can never be recorded are kept as rejections and acknowledged; a refusal
-    /// would repeat the request for ever, with all the valid reports in it.
-    pub redelivers: bool,
-}
-
-/// Returns the path at which an integrator reports on a channel.
-#[must_use]
-pub fn report_path(integrator: &dyn Integrator, channel: &ChannelId) -> String {
-    let endpoint = integrator.endpoints().first();
-    let word = endpoint.map_or("report", |endpoint| endpoint.path_word);
-    format!("/social/on/whatsapp/{}/{word}/{channel}", integrator.name())
 }

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::PublicUrl;
 use ports::metrics::NoMetrics;
-use ports::{ChannelStore as _, Headers};
+use ports::{ChannelStore as _, Headers, Integrator as _};
 use testkit::builders;
 use testkit::clock::FixedClock;
 use testkit::discarding_store::DiscardingStore;
@@ -88,6 +88,7 @@ async fn main() {
             };
             let request = ReportRequest {
                 integrator: &twilio,
+                endpoint: twilio.report_endpoint(),
                 caller,
                 headers: &headers,
                 query: None,

@@ -111,6 +111,7 @@ impl Receiver {
         let body = traffic::form::encode(&traffic::form::required_fields(&sid, status));
         let request = ReportRequest {
             integrator: twilio,
+            endpoint: twilio.report_endpoint(),
             caller,
             headers: &Basic,
             query: None,

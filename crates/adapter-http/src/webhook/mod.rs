@@ -86,10 +86,8 @@ impl Webhook {
             .find(|each| each.name().as_str() == path.integrator)
             .ok_or(WebhookError::UnknownIntegrator)?
             .as_ref();
-        let mut endpoints = integrator.endpoints().iter();
-        let endpoint = endpoints
-            .find(|endpoint| endpoint.path_word == path.word)
-            .ok_or(WebhookError::NotFound)?;
+        let endpoint =
+            ports::integrator::endpoint(integrator, path.word).ok_or(WebhookError::NotFound)?;
         if !endpoint.methods.contains(&request.method().as_str()) {
             return Err(WebhookError::MethodNotAllowed(endpoint.methods));
         }
@@ -119,6 +117,7 @@ impl Webhook {
         };
         let report = ReportRequest {
             integrator,
+            endpoint,
             caller,
             headers,
             query: request.uri().query(),
@@ -127,7 +126,7 @@ impl Webhook {
         let received = self.runtime.run(self.state.receive.run(report)).await;
         received.map_err(WebhookError::Receive)?;
         // Cannot fail: the status is a constant of the adapter.
-        let status = StatusCode::from_u16(integrator.answers().success);
+        let status = StatusCode::from_u16(endpoint.answers.success);
         let status = status.unwrap_or(StatusCode::NO_CONTENT);
         Ok((Outcome::Accepted, HttpResponse::new(status)))
     }

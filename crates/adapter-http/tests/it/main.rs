@@ -38,4 +38,5 @@ mod streams;
 mod subscriptions;
 mod tokens;
 mod troubles;
+mod twilio_endpoints;
 mod webhook;

@@ -5,9 +5,9 @@ use domain::rejection::MaskedFields;
 use domain::report::ReportFields;
 use domain::{Address, Alias, ChannelId, IntegratorName, MessageSid, PublicUrl, ReportedStatus};
 use ports::integrator::{
-    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Endpoint, Headers, Integrator,
-    ParseError, ParsedBody, ParsedReport, SignatureMismatch, Signatures, SignedRequest, TestReport,
-    TestRequest, UserAndPassword, report_path,
+    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Endpoint, EndpointScope, Headers,
+    Integrator, ParseError, ParsedBody, ParsedReport, SignatureMismatch, Signatures, SignedRequest,
+    TestReport, TestRequest, UserAndPassword, report_path,
 };
 
 /// Sends its password without a scheme and `<sid> <status>` as body.
@@ -24,13 +24,18 @@ impl Integrator for OtherIntegrator {
         &self.0
     }
 
-    fn endpoints(&self) -> &[Endpoint] {
-        &[Endpoint {
+    fn report_endpoint(&self) -> &Endpoint {
+        &Endpoint {
             path_word: "status",
             methods: &["POST"],
             media_types: &["text/plain"],
             body_max: 65_536,
-        }]
+            answers: AnswerPolicy {
+                success: 202,
+                redelivers: false,
+            },
+            scope: EndpointScope::Channel,
+        }
     }
 
     fn credential_shape(&self) -> CredentialShape {
@@ -39,13 +44,6 @@ impl Integrator for OtherIntegrator {
 
     fn challenge(&self) -> &'static str {
         "Other"
-    }
-
-    fn answers(&self) -> AnswerPolicy {
-        AnswerPolicy {
-            success: 202,
-            redelivers: false,
-        }
     }
 
     fn signatures(&self) -> Signatures {
@@ -78,7 +76,7 @@ impl Integrator for OtherIntegrator {
         Ok(())
     }
 
-    fn parse(&self, _: &dyn Headers, body: &[u8]) -> Result<ParsedBody, ParseError> {
+    fn parse(&self, _: &Endpoint, _: &dyn Headers, body: &[u8]) -> Result<ParsedBody, ParseError> {
         let text = std::str::from_utf8(body).unwrap();
         let (sid, status) = text.split_once(' ').unwrap();
         let report = ParsedReport {
@@ -96,7 +94,7 @@ impl Integrator for OtherIntegrator {
         Ok(report.into())
     }
 
-    fn redacted_fields(&self, _: &[u8], _: Option<usize>) -> MaskedFields {
+    fn redacted_fields(&self, _: &Endpoint, _: &[u8], _: Option<usize>) -> MaskedFields {
         MaskedFields::default()
     }
 

@@ -27,10 +27,11 @@ pub struct CallbackUrl<'a> {
 }
 
 impl<'a> CallbackUrl<'a> {
-    /// Builds the URL for `report_path`. `public_url` either ends with that path already or is
-    /// the base that it is appended to; a base may have a path of its own.
+    /// Builds the URL for the path of an endpoint. `public_url` either ends with that path already,
+    /// or with that of another endpoint of the channel, which is replaced; or it is the base that
+    /// the path is appended to. A base may have a path of its own.
     #[must_use]
-    pub fn new(public_url: &'a PublicUrl, report_path: &str) -> Self {
+    pub fn new(public_url: &'a PublicUrl, endpoint_path: &str) -> Self {
         let url = public_url.reveal();
         let url = url.split_once('#').map_or(url, |(url, _fragment)| url);
         let (url, query) = match url.split_once('?') {
@@ -44,10 +45,11 @@ impl<'a> CallbackUrl<'a> {
             None => (None, authority),
         };
         let (host, port) = split_port(host_and_port);
-        let path = if path.ends_with(report_path) {
+        let path = if path.ends_with(endpoint_path) {
             Cow::Borrowed(path)
         } else {
-            Cow::Owned(format!("{}{report_path}", path.trim_end_matches('/')))
+            let base = without_other_endpoint(path, endpoint_path).unwrap_or(path);
+            Cow::Owned(format!("{}{endpoint_path}", base.trim_end_matches('/')))
         };
         Self {
             scheme,
@@ -57,6 +59,12 @@ impl<'a> CallbackUrl<'a> {
             path,
             query,
         }
+    }
+
+    /// Sets the query, in place of one that the URL has.
+    #[must_use]
+    pub fn with_query(self, query: Option<&'a str>) -> Self {
+        Self { query, ..self }
     }
 
     /// Adds the query of a request, unless the URL has a query of its own.
@@ -127,6 +135,20 @@ impl<'a> CallbackUrl<'a> {
         let query = optional("?", self.query, "");
         format!("{scheme}://{user_info}{host}{port}{path}{query}")
     }
+}
+
+/// Returns the base of a URL path that ends with another endpoint of the same channel: that path
+/// differs from `endpoint_path` in the segment before the last one only.
+fn without_other_endpoint<'a>(path: &'a str, endpoint_path: &str) -> Option<&'a str> {
+    let (start, channel) = endpoint_path.rsplit_once('/')?;
+    let (integrator, _word) = start.rsplit_once('/')?;
+    let (start, _word) = path
+        .strip_suffix(channel)?
+        .strip_suffix('/')?
+        .rsplit_once('/')?;
+    start
+        .strip_suffix(integrator)
+        .filter(|_| !integrator.is_empty())
 }
 
 /// Splits at the colon before the port, not at those within an IPv6 address.

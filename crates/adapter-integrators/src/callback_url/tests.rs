@@ -107,3 +107,25 @@ fn query_of_the_request_is_used_unless_one_is_configured(
         format!("https://example.com{PATH}{expected}")
     );
 }
+
+#[rstest]
+#[case(
+    "https://example.com",
+    "https://example.com/social/on/whatsapp/twilio/events/1"
+)]
+#[case(
+    "https://example.com/proxy/social/on/whatsapp/twilio/report/1?a=1",
+    "https://example.com/proxy/social/on/whatsapp/twilio/events/1?a=1"
+)]
+#[case(
+    "https://example.com/social/on/whatsapp/twilio/report/2",
+    "https://example.com/social/on/whatsapp/twilio/report/2/social/on/whatsapp/twilio/events/1"
+)]
+fn whole_url_of_another_endpoint_is_one_of_the_same_channel(
+    #[case] public_url: &str,
+    #[case] expected: &str,
+) {
+    let public_url = PublicUrl::parse(public_url).unwrap();
+    let url = CallbackUrl::new(&public_url, "/social/on/whatsapp/twilio/events/1");
+    assert_eq!(url.without_credentials(), expected);
+}

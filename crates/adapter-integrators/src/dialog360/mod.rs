@@ -1,8 +1,6 @@
 //! 360dialog: Basic authentication without a challenge, and the envelope of Meta's Cloud API,
 //! repeated for days until it is answered with success.
 
-use ports::integrator::AnswerPolicy;
-
 use crate::json_integrator::{BATCHES, JsonIntegrator, SentCredentials};
 use crate::meta_envelope;
 
@@ -13,10 +11,6 @@ pub fn dialog360() -> JsonIntegrator {
         name: crate::name("360dialog"),
         endpoint: BATCHES,
         credentials: SentCredentials::Basic,
-        answers: AnswerPolicy {
-            success: 200,
-            redelivers: true,
-        },
         parse: meta_envelope::parse_unchanged,
         element: meta_envelope::element,
         test_body: meta_envelope::test_body,

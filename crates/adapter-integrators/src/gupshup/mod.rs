@@ -7,7 +7,7 @@
 use domain::report::ReportError;
 use domain::{Address, Alias, DeliveryStatus, ErrorCode, ErrorText, MessageSid};
 use ports::integrator::{
-    AnswerPolicy, Endpoint, InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError,
+    Endpoint, InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError,
     ValidationErrorKind,
 };
 use serde_json::{Value, json};
@@ -25,10 +25,6 @@ pub fn gupshup() -> JsonIntegrator {
             ..BATCHES
         },
         credentials: SentCredentials::Key("Authorization"),
-        answers: AnswerPolicy {
-            success: 200,
-            redelivers: true,
-        },
         parse,
         element,
         test_body: |report| {

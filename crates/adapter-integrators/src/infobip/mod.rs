@@ -6,8 +6,7 @@ mod status;
 use domain::report::ReportError;
 use domain::{Address, Alias, DeliveryStatus, ErrorCode, ErrorText, ReportedStatus};
 use ports::integrator::{
-    AnswerPolicy, InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError,
-    ValidationErrorKind,
+    InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError, ValidationErrorKind,
 };
 use serde_json::{Value, json};
 
@@ -22,10 +21,6 @@ pub fn infobip() -> JsonIntegrator {
         name: crate::name("infobip"),
         endpoint: BATCHES,
         credentials: SentCredentials::Key("AccountKey"),
-        answers: AnswerPolicy {
-            success: 200,
-            redelivers: true,
-        },
         parse,
         test_body: |report| {
             json!({ "results": [{

@@ -1,7 +1,7 @@
 //! `KooMessage`: the password alone in `Authorization`, and a JSON object with one report.
 
 use domain::{Address, Alias, ReportedStatus};
-use ports::integrator::{AnswerPolicy, ParseError, ParsedBody, ParsedReport, ValidationError};
+use ports::integrator::{ParseError, ParsedBody, ParsedReport, ValidationError};
 use serde_json::{Value, json};
 
 use crate::json;
@@ -12,13 +12,9 @@ use crate::json_integrator::{JsonIntegrator, SINGLE_REPORTS, SentCredentials};
 pub fn koomessage() -> JsonIntegrator {
     JsonIntegrator {
         name: crate::name("koomessage"),
+        // Nothing is known about retries, so refusals are refusals.
         endpoint: SINGLE_REPORTS,
         credentials: SentCredentials::Key("Authorization"),
-        // Nothing is known about retries, so refusals are refusals.
-        answers: AnswerPolicy {
-            success: 204,
-            redelivers: false,
-        },
         parse,
         element: |body, _| Some(body),
         test_body: |report| {

@@ -10,8 +10,8 @@ use domain::crypto::SigningTokens;
 use domain::rejection::MaskedFields;
 use domain::{ChannelId, IntegratorName, PublicUrl};
 use ports::integrator::{
-    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Endpoint, Headers, Integrator,
-    ParseError, ParsedBody, SignatureMismatch, Signatures, SignedRequest, TestReport, TestRequest,
+    AuthContext, AuthResult, CredentialShape, Endpoint, Headers, Integrator, ParseError,
+    ParsedBody, SignatureMismatch, Signatures, SignedRequest, TestReport, TestRequest,
     UserAndPassword, VerifiedUrl,
 };
 
@@ -45,10 +45,6 @@ impl Meta {
                     ..BATCHES
                 },
                 credentials: SentCredentials::Key(TEST_HEADER),
-                answers: AnswerPolicy {
-                    success: 200,
-                    redelivers: true,
-                },
                 parse: meta_envelope::parse_unchanged,
                 element: meta_envelope::element,
                 test_body: meta_envelope::test_body,
@@ -80,8 +76,8 @@ impl Integrator for Meta {
         self.json.name()
     }
 
-    fn endpoints(&self) -> &[Endpoint] {
-        self.json.endpoints()
+    fn report_endpoint(&self) -> &Endpoint {
+        self.json.report_endpoint()
     }
 
     fn credential_shape(&self) -> CredentialShape {
@@ -90,10 +86,6 @@ impl Integrator for Meta {
 
     fn challenge(&self) -> &'static str {
         self.json.challenge()
-    }
-
-    fn answers(&self) -> AnswerPolicy {
-        self.json.answers()
     }
 
     fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
@@ -149,12 +141,22 @@ impl Integrator for Meta {
         mismatch.map_err(|mismatch| SignatureMismatch { signed, ..mismatch })
     }
 
-    fn parse(&self, headers: &dyn Headers, body: &[u8]) -> Result<ParsedBody, ParseError> {
-        self.json.parse(headers, body)
+    fn parse(
+        &self,
+        endpoint: &Endpoint,
+        headers: &dyn Headers,
+        body: &[u8],
+    ) -> Result<ParsedBody, ParseError> {
+        self.json.parse(endpoint, headers, body)
     }
 
-    fn redacted_fields(&self, body: &[u8], element: Option<usize>) -> MaskedFields {
-        self.json.redacted_fields(body, element)
+    fn redacted_fields(
+        &self,
+        endpoint: &Endpoint,
+        body: &[u8],
+        element: Option<usize>,
+    ) -> MaskedFields {
+        self.json.redacted_fields(endpoint, body, element)
     }
 
     fn callback_url(

@@ -248,7 +248,10 @@ fn test_request_is_authenticated_and_signed() {
     let verify = |body| Meta::new().verify_signature(&headers, body, signed, None);
     assert_eq!(verify(&request.body), Ok(()));
     assert_eq!(verify(b"{}").map_err(|mismatch| mismatch.signed), Err(true));
-    let parsed = Meta::new().parse(&headers, &request.body).unwrap();
+    let meta = Meta::new();
+    let parsed = meta
+        .parse(meta.report_endpoint(), &headers, &request.body)
+        .unwrap();
     assert_eq!(parsed.reports[0].sid, sid);
     assert_eq!(parsed.reports[0].sender, Some(sender));
 }

@@ -3,7 +3,12 @@
 //! Twilio sends every report twice: first without credentials, and again with credentials after
 //! a 401 with a challenge. [`form`] parses a report; [`callback_url`](crate::callback_url) builds the URL that Twilio
 //! is configured with.
+//!
+//! Two further endpoints are optional: [`event_streams`] is a second way in for reports, and
+//! [`debugger`] says which reports could not be handed over.
 
+mod debugger;
+mod event_streams;
 pub mod form;
 pub mod redacted_fields;
 pub mod signature;
@@ -12,13 +17,14 @@ mod test_request;
 use domain::rejection::MaskedFields;
 use domain::{ChannelId, IntegratorName, PublicUrl};
 use ports::integrator::{
-    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Endpoint, Headers, Integrator,
-    ParseError, ParsedBody, SignatureMismatch, Signatures, SignedRequest, TestReport, TestRequest,
-    UserAndPassword, report_path,
+    AnswerPolicy, AuthContext, AuthResult, CredentialShape, Endpoint, EndpointScope, Headers,
+    Integrator, ParseError, ParsedBody, SignatureMismatch, Signatures, SignedRequest, TestReport,
+    TestRequest, UserAndPassword, report_path,
 };
 
 use crate::callback_url::CallbackUrl;
 use crate::credentials::authenticate_by_pair;
+use crate::json;
 use signature::Signer;
 
 /// The URL fragment that configures Twilio's retries and is not sent: five retries after a failed
@@ -28,6 +34,40 @@ const RETRY_OVERRIDES: &str = "#rc=5&rp=ct,rt,5xx";
 
 /// The media type of reports.
 const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
+
+/// Where Twilio sends status callbacks.
+const REPORTS: Endpoint = Endpoint {
+    path_word: "report",
+    methods: &["POST"],
+    media_types: &[MEDIA_TYPE],
+    body_max: 65_536,
+    answers: AnswerPolicy {
+        success: 204,
+        redelivers: false,
+    },
+    scope: EndpointScope::Channel,
+};
+
+/// Where Event Streams sends batches of events of an account. It repeats them for four hours.
+const EVENTS: Endpoint = Endpoint {
+    path_word: "events",
+    media_types: &["application/json", "application/cloudevents-batch+json"],
+    body_max: 4 * 1_048_576,
+    answers: AnswerPolicy {
+        success: 204,
+        redelivers: true,
+    },
+    scope: EndpointScope::Account,
+    ..REPORTS
+};
+
+/// Where the Debugger reports errors of an account. A request contains the call that failed.
+const DEBUGGER: Endpoint = Endpoint {
+    path_word: "debugger",
+    body_max: 1_048_576,
+    scope: EndpointScope::Account,
+    ..REPORTS
+};
 
 /// The Twilio integrator.
 #[derive(Debug)]
@@ -60,13 +100,12 @@ impl Integrator for Twilio {
         &self.name
     }
 
-    fn endpoints(&self) -> &[Endpoint] {
-        &[Endpoint {
-            path_word: "report",
-            methods: &["POST"],
-            media_types: &[MEDIA_TYPE],
-            body_max: 65_536,
-        }]
+    fn report_endpoint(&self) -> &Endpoint {
+        &REPORTS
+    }
+
+    fn other_endpoints(&self) -> &[Endpoint] {
+        &[EVENTS, DEBUGGER]
     }
 
     fn credential_shape(&self) -> CredentialShape {
@@ -75,13 +114,6 @@ impl Integrator for Twilio {
 
     fn challenge(&self) -> &'static str {
         r#"Basic realm="receiptd", charset="UTF-8""#
-    }
-
-    fn answers(&self) -> AnswerPolicy {
-        AnswerPolicy {
-            success: 204,
-            redelivers: false,
-        }
     }
 
     fn authenticate(&self, headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
@@ -118,12 +150,35 @@ impl Integrator for Twilio {
         Signatures::Optional
     }
 
-    fn parse(&self, headers: &dyn Headers, body: &[u8]) -> Result<ParsedBody, ParseError> {
-        form::parse(body, idempotency_token(headers))
+    fn parse(
+        &self,
+        endpoint: &Endpoint,
+        headers: &dyn Headers,
+        body: &[u8],
+    ) -> Result<ParsedBody, ParseError> {
+        if *endpoint == EVENTS {
+            event_streams::parse(&json::body(body)?)
+        } else if *endpoint == DEBUGGER {
+            debugger::parse(body)
+        } else {
+            form::parse(body, idempotency_token(headers))
+        }
     }
 
-    fn redacted_fields(&self, body: &[u8], _: Option<usize>) -> MaskedFields {
-        redacted_fields::masked(body)
+    fn redacted_fields(
+        &self,
+        endpoint: &Endpoint,
+        body: &[u8],
+        element: Option<usize>,
+    ) -> MaskedFields {
+        if *endpoint != EVENTS {
+            return redacted_fields::masked(body);
+        }
+        let Ok(events) = json::body(body) else {
+            return MaskedFields::default();
+        };
+        let event = element.and_then(|index| events.get(index));
+        json::redacted(event.unwrap_or(&events))
     }
 
     fn callback_url(
@@ -157,6 +212,12 @@ impl Integrator for Twilio {
              of every message that is sent.",
             "Keep the fragment `#rc=5&rp=ct,rt,5xx` of the URL: with it Twilio repeats a report \
              that could not be handed over.",
+            "Optional: create an Event Streams sink of the type webhook with the same URL, but \
+             with `/events/` in place of `/report/` and without the fragment, and subscribe it to \
+             the events of messages. Twilio repeats these for four hours.",
+            "Optional: set the same URL with `/debugger/` in place of `/report/` as the webhook of \
+             the Debugger. A report that could not be handed over is then looked up within \
+             seconds, if the channel has an account for reconciliation.",
         ]
     }
 }

@@ -1,5 +1,7 @@
 //! `X-Twilio-Signature`: an HMAC over the callback URL and the fields. Its key is the account's auth
 //! token, or the shared key that `X-Twilio-Webhooks-Signature-Settings` names.
+//!
+//! A body that is no form is not signed itself: its hash is in the query of the URL.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +9,7 @@ use domain::crypto::SigningTokens;
 use hmac::{Hmac, KeyInit, Mac};
 use ports::integrator::{Headers, SignedRequest, UserAndPassword};
 use sha1::Sha1;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 use super::form;
 use crate::callback_url::CallbackUrl;
@@ -90,10 +92,16 @@ pub fn verify(
     let Ok(signature) = STANDARD.decode(signature.trim_ascii()) else {
         return false;
     };
-    let fields = signed_fields(body);
-    let urls = CallbackUrl::new(request.public_url, request.path)
-        .with_query_of_request(request.query)
-        .variants(presented);
+    let url = CallbackUrl::new(request.public_url, request.path);
+    let (url, fields) = match body_hash(request.query) {
+        Some(hash) if !is_hash_of(hash, body) => return false,
+        Some(_) => (url.with_query(request.query), Vec::new()),
+        None => (
+            url.with_query_of_request(request.query),
+            signed_fields(body),
+        ),
+    };
+    let urls = url.variants(presented);
     signer
         .secrets(request.tokens)
         .any(|secret| match signer.algorithm {
@@ -123,6 +131,24 @@ pub fn sign(body: &[u8], request: SignedRequest<'_>) -> Vec<(&'static str, Strin
             ]
         }
     }
+}
+
+/// Returns the hash of the body that the query names, and which is therefore signed.
+fn body_hash(query: Option<&str>) -> Option<&str> {
+    let mut parameters = query?.split('&');
+    parameters.find_map(|parameter| parameter.strip_prefix("bodySHA256="))
+}
+
+fn is_hash_of(hash: &str, body: &[u8]) -> bool {
+    let computed = Sha256::digest(body);
+    let mut computed = computed.iter().map(|byte| format!("{byte:02x}"));
+    let mut digits = hash.as_bytes().chunks(2);
+    let is_equal = digits.all(|two| {
+        computed
+            .next()
+            .is_some_and(|byte| two.eq_ignore_ascii_case(byte.as_bytes()))
+    });
+    is_equal && computed.next().is_none()
 }
 
 /// Concatenates names and values, sorted by name. A repeated name occurs once per distinct value.

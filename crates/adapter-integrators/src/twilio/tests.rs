@@ -132,7 +132,7 @@ fn callback_url_contains_the_retry_overrides(
 fn idempotency_token_is_trimmed_and_shortened(#[case] value: &[u8], #[case] kept: Option<&str>) {
     let headers = Lines(vec![("i-twilio-idempotency-token", value.to_vec())]);
     let body = b"MessageSid=SM1&MessageStatus=sent&To=1&From=2";
-    let Ok(ParsedBody { reports, .. }) = Twilio::new().parse(&headers, body) else {
+    let Ok(ParsedBody { reports, .. }) = Twilio::new().parse(&REPORTS, &headers, body) else {
         panic!("no report");
     };
     assert_eq!(reports[0].idempotency_token.as_deref(), kept);
@@ -227,7 +227,7 @@ fn test_request_is_one_that_is_received(
     assert_eq!(verified, Ok(()));
     let media_type = headers.get("content-type").unwrap();
     assert!(media_type.starts_with(MEDIA_TYPE.as_bytes()));
-    let Ok(ParsedBody { reports, .. }) = twilio.parse(&headers, &request.body) else {
+    let Ok(ParsedBody { reports, .. }) = twilio.parse(&REPORTS, &headers, &request.body) else {
         panic!("not a report");
     };
     let [parsed] = reports.as_slice() else {

@@ -250,7 +250,9 @@ fn traffic(
                     break;
                 }
                 let body = form::body(subject, *step);
-                let Ok(parsed) = integrator.parse(&NoHeaders, body.as_bytes()) else {
+                let Ok(parsed) =
+                    integrator.parse(integrator.report_endpoint(), &NoHeaders, body.as_bytes())
+                else {
                     bail!("a simulated report is not valid");
                 };
                 let parsed = parsed.reports.into_iter();

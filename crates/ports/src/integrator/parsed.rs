@@ -2,8 +2,8 @@
 
 use domain::report::{ReportError, ReportFields};
 use domain::{
-    Address, Alias, ChannelId, CredentialId, MessageKey, MessageSid, Report, ReportedStatus,
-    Timestamp,
+    Address, Alias, ChannelId, CredentialId, ErrorCode, MessageKey, MessageSid, Report,
+    ReportedStatus, Timestamp,
 };
 
 /// One report as parsed from a body. The use case adds channel, credential and time of arrival.
@@ -69,6 +69,8 @@ pub struct ParsedBody {
     /// The kinds of the elements that are no reports at all, like incoming messages: counted, and
     /// otherwise without effect. A kind is a word of a few, never content.
     pub ignored: Vec<&'static str>,
+    /// Reports that the integrator could not hand over.
+    pub callback_failures: Vec<CallbackFailure>,
 }
 
 impl From<ParsedReport> for ParsedBody {
@@ -78,6 +80,17 @@ impl From<ParsedReport> for ParsedBody {
             ..Self::default()
         }
     }
+}
+
+/// The integrator says that it could not hand over a report of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackFailure {
+    /// The id of the message.
+    pub sid: MessageSid,
+    /// The integrator's code for the reason.
+    pub code: ErrorCode,
+    /// The path of the URL that it called, if it says so.
+    pub path: Option<String>,
 }
 
 /// An element of a body that is not a valid report.

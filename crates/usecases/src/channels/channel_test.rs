@@ -140,7 +140,7 @@ impl TestChannel {
             channel: channel.id.clone(),
             sid: MessageSid::of_test(credential.id),
         };
-        let success = integrator.answers().success;
+        let success = integrator.report_endpoint().answers.success;
         let request = self.request(integrator, channel, credential, &key.sid)?;
         let mut steps = Steps::default();
         let connection = self.0.probe.connect(target).await;

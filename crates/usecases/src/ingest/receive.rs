@@ -4,20 +4,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::crypto::{SealedSecret, ServerSecret, SigningTokens};
-use domain::{
-    Address, ChannelId, MessageSid, PublicUrl, Rejection, RejectionReason, Timestamp, mask_numbers,
-};
-use ports::error::error_chain;
+use domain::{ChannelId, MessageSid, PublicUrl, Rejection, Timestamp, mask_numbers};
 use ports::integrator::{
-    ParseError, ParsedBody, ParsedReport, SignedRequest, ValidationError, ValidationErrorKind,
-    report_path,
+    Endpoint, EndpointScope, ParseError, ParsedBody, ParsedReport, SignedRequest, ValidationError,
+    ValidationErrorKind, endpoint_path,
 };
 use ports::{Environment, Headers, Integrator, Metrics, RejectionStore};
 
 use crate::channels::directory::KnownChannel;
 use crate::ingest::authenticate::AuthenticatedCaller;
-use crate::ingest::queue::{IngestError, IngestQueue};
+use crate::ingest::queue::IngestQueue;
 use crate::ingest::rejection_writer::RejectionWriter;
+
+pub use error::ReceiveError;
+
+mod error;
 
 /// How long an answer waits for its rejection to be stored.
 const REJECTION_TIMEOUT: Duration = Duration::from_secs(1);
@@ -38,6 +39,8 @@ pub struct ReceiveReport {
 pub struct ReportRequest<'a> {
     /// The integrator that the path names.
     pub integrator: &'a dyn Integrator,
+    /// The endpoint that the path names.
+    pub endpoint: &'a Endpoint,
     /// The caller and its channel.
     pub caller: AuthenticatedCaller,
     /// The header lines.
@@ -46,32 +49,6 @@ pub struct ReportRequest<'a> {
     pub query: Option<&'a str>,
     /// The whole body.
     pub body: &'a [u8],
-}
-
-/// Why a request was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ReceiveError {
-    /// The channel is disabled.
-    #[error("the channel is switched off")]
-    ChannelDisabled,
-    /// The channel requires a signature, and it is missing or wrong.
-    #[error("the signature is missing or wrong")]
-    SignatureMismatch,
-    /// A field is missing or invalid.
-    #[error("the field {} is wrong", .0.field)]
-    Invalid(ValidationError),
-    /// The body has more fields or elements than any real one.
-    #[error("{0}")]
-    TooLarge(&'static str),
-    /// This sender is not on the channel's list.
-    #[error("the sender is not on the channel's list")]
-    SenderNotAllowed {
-        /// The sender of a message; `None` if it may be a person's.
-        sender: Option<Address>,
-    },
-    /// A report was not recorded.
-    #[error(transparent)]
-    NotRecorded(#[from] IngestError),
 }
 
 impl ReceiveReport {
@@ -130,6 +107,11 @@ impl ReceiveReport {
         let mut indexes = Vec::with_capacity(body.reports.len());
         let mut reports = Vec::with_capacity(body.reports.len());
         for parsed in body.reports {
+            if is_of_another_channel(&request, &parsed) {
+                self.metrics
+                    .ignored(request.integrator.name(), "other-sender");
+                continue;
+            }
             if let Err(error) = check(&request.caller, &parsed) {
                 refused.push((Some(parsed.index), error));
                 continue;
@@ -170,7 +152,9 @@ impl ReceiveReport {
         {
             self.verify(request, known, tokens)?;
         }
-        let parsed = request.integrator.parse(request.headers, request.body);
+        let parsed = request
+            .integrator
+            .parse(request.endpoint, request.headers, request.body);
         parsed.map_err(|error| match error {
             ParseError::Invalid(invalid) => ReceiveError::Invalid(invalid),
             ParseError::TooLarge(limit) => ReceiveError::TooLarge(limit),
@@ -183,7 +167,7 @@ impl ReceiveReport {
         known: &KnownChannel,
         tokens: &SigningTokens,
     ) -> Result<(), ReceiveError> {
-        let path = report_path(request.integrator, &known.channel.id);
+        let path = endpoint_path(request.integrator, request.endpoint, &known.channel.id);
         let signed = SignedRequest {
             public_url: known
                 .channel
@@ -252,7 +236,7 @@ impl ReceiveReport {
             let Some(omitted) = known.calls.rejected(reason, Instant::now()) else {
                 continue;
             };
-            let place = element.filter(|_| request.integrator.answers().redelivers);
+            let place = element.filter(|_| request.endpoint.answers.redelivers);
             let detail = match place {
                 Some(index) => format!("element {index}: {detail}"),
                 None => detail,
@@ -266,7 +250,11 @@ impl ReceiveReport {
                 integrator: request.integrator.name().clone(),
                 reason,
                 detail,
-                fields: request.integrator.redacted_fields(request.body, *element),
+                fields: request.integrator.redacted_fields(
+                    request.endpoint,
+                    request.body,
+                    *element,
+                ),
                 sender: self.sealed_sender(channel, error),
             });
         }
@@ -282,6 +270,12 @@ impl ReceiveReport {
             tracing::warn!(%channel, "rejections were not stored in time; they may be lost");
         }
     }
+}
+
+/// Returns whether a report is one of another channel of the account.
+fn is_of_another_channel(request: &ReportRequest<'_>, report: &ParsedReport) -> bool {
+    let channel = &request.caller.channel.channel;
+    request.endpoint.scope == EndpointScope::Account && !channel.allows(report.sender.as_ref())
 }
 
 /// Refuses a report of a sender that the channel does not allow, and one that mixes up tests and
@@ -317,49 +311,6 @@ fn check_test(caller: &AuthenticatedCaller, report: &ParsedReport) -> Result<(),
 
 /// Returns how a request is answered of which something was refused.
 fn answer(request: &ReportRequest<'_>, error: ReceiveError) -> Result<(), ReceiveError> {
-    let is_final = error.is_permanent() && request.integrator.answers().redelivers;
+    let is_final = error.is_permanent() && request.endpoint.answers.redelivers;
     if is_final { Ok(()) } else { Err(error) }
-}
-
-impl ReceiveError {
-    /// Returns whether the same request may succeed later without anyone changing anything.
-    const fn is_temporary(&self) -> bool {
-        matches!(
-            self,
-            Self::NotRecorded(IngestError::Overloaded | IngestError::Unavailable(_))
-        )
-    }
-
-    /// Returns whether the report can never be recorded, whatever an operator changes.
-    const fn is_permanent(&self) -> bool {
-        match self {
-            Self::Invalid(_)
-            | Self::TooLarge(_)
-            | Self::SenderNotAllowed { .. }
-            | Self::NotRecorded(IngestError::Refused(_)) => true,
-            Self::ChannelDisabled | Self::SignatureMismatch | Self::NotRecorded(_) => false,
-        }
-    }
-
-    /// Returns reason and detail of its rejection; `None` if the service is at fault, or if it
-    /// would cost too much.
-    fn rejection(&self) -> Option<(RejectionReason, String)> {
-        Some(match self {
-            Self::ChannelDisabled => (RejectionReason::ChannelDisabled, self.to_string()),
-            Self::SignatureMismatch => (RejectionReason::SignatureMismatch, self.to_string()),
-            Self::Invalid(invalid) => (
-                RejectionReason::InvalidReport,
-                format!("{}: {}", invalid.field, invalid.expected),
-            ),
-            Self::SenderNotAllowed { .. } => (RejectionReason::SenderNotAllowed, self.to_string()),
-            Self::NotRecorded(IngestError::Refused(refused)) => (
-                RejectionReason::RefusedByStore,
-                error_chain(refused.as_ref()),
-            ),
-            Self::TooLarge(_)
-            | Self::NotRecorded(IngestError::Overloaded | IngestError::Unavailable(_)) => {
-                return None;
-            }
-        })
-    }
 }

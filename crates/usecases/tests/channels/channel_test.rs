@@ -105,6 +105,7 @@ impl UrlProbe for ShortCircuit {
         let received = tokio::task::block_in_place(|| {
             let request = ReportRequest {
                 integrator: integrator.as_ref(),
+                endpoint: integrator.report_endpoint(),
                 caller,
                 headers: &headers,
                 query: None,
@@ -113,7 +114,7 @@ impl UrlProbe for ShortCircuit {
             Handle::current().block_on(self.receive.run(request))
         });
         timed(match received {
-            Ok(()) => answer(integrator.answers().success, None),
+            Ok(()) => answer(integrator.report_endpoint().answers.success, None),
             Err(ReceiveError::SignatureMismatch) => answer(403, None),
             Err(_) => answer(400, None),
         })

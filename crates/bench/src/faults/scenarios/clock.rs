@@ -200,6 +200,7 @@ impl ComposedReceiver {
         let body = body(1, number);
         let accepted = self.receive.run(ReportRequest {
             integrator: integrator.as_ref(),
+            endpoint: integrator.report_endpoint(),
             caller,
             headers: &headers,
             query: None,

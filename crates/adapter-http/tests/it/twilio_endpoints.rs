@@ -1,0 +1,116 @@
+//! Twilio's Event Streams and Debugger: requests about an account, not about one channel.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Request};
+use crate::fixture::{Running, on_memory};
+use crate::service::MadeChannel;
+
+const EVENTS: &str = "/social/on/whatsapp/twilio/events/202105102694809992";
+
+async fn channel(running: &Running, senders: &[&str]) -> MadeChannel {
+    let fields = json!({ "senders": senders });
+    running.add_channel("202105102694809992", fields).await
+}
+
+fn fixture(file: &str) -> Vec<u8> {
+    let folder = "../adapter-integrators/tests/fixtures/twilio";
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
+    std::fs::read(folder.join(file)).unwrap()
+}
+
+async fn send_events(running: &Running, channel: &MadeChannel, events: &Value) -> Answer {
+    let request = Request::post(EVENTS)
+        .json(events)
+        .basic(&channel.user, &channel.password);
+    request.send(running.public).await
+}
+
+fn event(sid: &str, from: &str) -> Value {
+    json!({
+        "type": "com.twilio.messaging.message.sent",
+        "data": {
+            "messageSid": sid, "messageStatus": "SENT", "from": from,
+            "to": "whatsapp:+15550100001", "timestamp": "2026-11-20T09:15:42.318Z",
+        },
+    })
+}
+
+async fn shown_sids(running: &Running) -> Vec<String> {
+    let messages = running.shown("/api/v1/messages").await;
+    let items = messages["items"].as_array().unwrap().iter();
+    let mut sids: Vec<_> = items
+        .map(|message| message["message_sid"].as_str().unwrap().to_owned())
+        .collect();
+    sids.sort();
+    sids
+}
+
+#[tokio::test]
+async fn batch_of_event_streams_is_received() {
+    let (running, _) = on_memory().await;
+    let channel = channel(&running, &[]).await;
+    let request = Request::post(EVENTS)
+        .header("Content-Type", "application/json; charset=UTF-8")
+        .body(fixture("event_streams_delivered.json"));
+    let challenged = request.clone().send(running.public).await;
+    assert_eq!(challenged.status, 401);
+    // At once with credentials, and once more: a repeated event changes nothing.
+    for _ in 0..2 {
+        let answer = request
+            .clone()
+            .basic(&channel.user, &channel.password)
+            .send(running.public)
+            .await;
+        assert_eq!((answer.status, answer.text()), (204, ""));
+    }
+    let path = "/api/v1/messages/202105102694809992/SM00000000000000000000000000000001";
+    let message = running.shown(path).await;
+    assert_eq!(message["status"], "delivered");
+    assert_eq!(message["reports"].as_array().unwrap().len(), 1);
+    let report = &message["reports"][0];
+    assert_eq!(report["happened_at"], "2026-11-20T09:15:42.318000Z");
+}
+
+#[tokio::test]
+async fn events_of_other_senders_of_the_account_are_ignored() {
+    let (running, _) = on_memory().await;
+    let channel = channel(&running, &["whatsapp:+15550100900"]).await;
+    let events = json!([
+        event("SM1", "whatsapp:+15550100900"),
+        event("SM2", "whatsapp:+15550109999"),
+        event("SM3", "+15550100900"),
+        { "type": "com.twilio.messaging.message.sent", "data": {} },
+        { "type": "com.twilio.voice.insights.call-summary.complete", "data": {} },
+    ]);
+    assert_eq!(send_events(&running, &channel, &events).await.status, 204);
+    assert_eq!(shown_sids(&running).await, ["SM1"]);
+    let rejections = running.shown("/api/v1/rejections").await;
+    let rejections = rejections["items"].as_array().unwrap();
+    assert_eq!(rejections.len(), 1);
+    assert_eq!(rejections[0]["detail"], "element 3: from: from is missing");
+    for kind in ["other-sender", "not-whatsapp", "other"] {
+        let name =
+            format!(r#"receiptd_ignored_elements_total{{integrator="twilio",kind="{kind}"}}"#);
+        assert_eq!(running.metric(&name).await, Some(1.0), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn events_come_again_while_they_cannot_be_recorded() {
+    let (running, store) = on_memory().await;
+    let channel = channel(&running, &[]).await;
+    let events = json!([event("SM1", "whatsapp:+15550100900"), 7]);
+    store.set_unavailable(true);
+    assert_eq!(send_events(&running, &channel, &events).await.status, 503);
+    store.set_unavailable(false);
+    // What is never valid is acknowledged, or the valid ones would come again for hours.
+    assert_eq!(send_events(&running, &channel, &events).await.status, 204);
+    assert_eq!(shown_sids(&running).await, ["SM1"]);
+    let wrong = Request::post(EVENTS)
+        .json(&json!({}))
+        .basic(&channel.user, &channel.password);
+    assert_eq!(wrong.send(running.public).await.status, 204);
+}
