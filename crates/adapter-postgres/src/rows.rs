@@ -32,3 +32,6 @@ pub(crate) type JournalRow = sql_rows::troubles::JournalRow<OffsetDateTime>;
 pub(crate) type OperatorEventRow = sql_rows::troubles::OperatorEventRow<OffsetDateTime>;
 pub(crate) type PositionRow = sql_rows::troubles::PositionRow<OffsetDateTime>;
 pub(crate) type ReconciliationRow = sql_rows::reconciliations::ReconciliationRow<OffsetDateTime>;
+pub(crate) type CallbackAlertRow = sql_rows::callback_alerts::CallbackAlertRow<OffsetDateTime>;
+pub(crate) type CallbackAlertCountRow =
+    sql_rows::callback_alerts::CallbackAlertCountRow<OffsetDateTime>;

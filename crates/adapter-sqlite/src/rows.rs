@@ -28,3 +28,5 @@ pub(crate) type JournalRow = sql_rows::troubles::JournalRow<i64>;
 pub(crate) type OperatorEventRow = sql_rows::troubles::OperatorEventRow<i64>;
 pub(crate) type PositionRow = sql_rows::troubles::PositionRow<i64>;
 pub(crate) type ReconciliationRow = sql_rows::reconciliations::ReconciliationRow<i64>;
+pub(crate) type CallbackAlertRow = sql_rows::callback_alerts::CallbackAlertRow<i64>;
+pub(crate) type CallbackAlertCountRow = sql_rows::callback_alerts::CallbackAlertCountRow<i64>;

@@ -1,11 +1,15 @@
 //! Accounts for reconciliation, its figures, and the messages to compare.
 
+use std::num::NonZeroU16;
 use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::page::{MessageCursor, Page, PageSize};
-use domain::reconciliation::{Reconciliation, ReconciliationAccount, ReconciliationProgress};
+use domain::reconciliation::{
+    CallbackAlert, CallbackAlertCount, Reconciliation, ReconciliationAccount,
+    ReconciliationProgress,
+};
 use domain::{ChannelId, Message, MessageSid, Timestamp};
 
 use crate::StoreError;
@@ -69,4 +73,44 @@ pub trait ReconciliationStore: Send + Sync {
         channel: &ChannelId,
         sids: &[MessageSid],
     ) -> Result<Vec<Message>, StoreError>;
+
+    /// Stores alerts, one for each message, and makes their messages due to be looked up. Of several
+    /// alerts of a message the code and time of the latest stay; an earlier or repeated one makes the
+    /// message due again all the same. Alerts of unknown channels are ignored. Removes those of these
+    /// channels beyond the newest [`domain::reconciliation::CALLBACK_ALERTS_KEPT`]; of racing calls
+    /// the last one does. Racing calls lose nothing. Removing the channel removes its alerts, erasing
+    /// a recipient does not.
+    async fn add_callback_alerts(&self, alerts: &[CallbackAlert]) -> Result<(), StoreError>;
+
+    /// Returns the channels that have an account and an alert that is due, by id.
+    async fn channels_with_due_alerts(&self) -> Result<Vec<ChannelId>, StoreError>;
+
+    /// Returns alerts of a channel that are due, the oldest first, those of the same time by sid in
+    /// its compact form.
+    async fn due_callback_alerts(
+        &self,
+        channel: &ChannelId,
+        limit: NonZeroU16,
+    ) -> Result<Vec<CallbackAlert>, StoreError>;
+
+    /// Marks alerts as looked up, so that they are not due any more. One of which a later alert
+    /// arrived meanwhile stays due. Unknown ones are ignored.
+    async fn mark_alerts_looked_up(&self, alerts: &[CallbackAlert]) -> Result<(), StoreError>;
+
+    /// Counts the alerts of a channel that arrived at a time or later, due or not, for each code.
+    /// The most frequent code comes first, of equally frequent ones that of the newest alert, then
+    /// the smallest in the order of bytes.
+    async fn callback_alert_counts(
+        &self,
+        channel: &ChannelId,
+        since: Timestamp,
+    ) -> Result<Vec<CallbackAlertCount>, StoreError>;
+
+    /// Removes up to `limit` alerts that arrived before a time. Returns how many. Fewer than `limit`
+    /// may also mean that racing calls remove others.
+    async fn prune_callback_alerts(
+        &self,
+        before: Timestamp,
+        limit: NonZeroU16,
+    ) -> Result<u64, StoreError>;
 }

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod aliases;
 pub mod attempts;
+pub mod callback_alerts;
 pub mod channels;
 pub mod deliveries;
 pub mod erasures;

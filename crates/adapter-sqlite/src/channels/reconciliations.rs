@@ -1,14 +1,20 @@
 //! Accounts and figures of reconciliation, and the messages to compare.
 
+use std::num::NonZeroU16;
 use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::page::{MessageCursor, Page, PageSize};
-use domain::reconciliation::{Reconciliation, ReconciliationAccount, ReconciliationProgress};
+use domain::reconciliation::{
+    CallbackAlert, CallbackAlertCount, Reconciliation, ReconciliationAccount,
+    ReconciliationProgress,
+};
 use domain::{ChannelId, DeliveryStatus, Message, MessageSid, Timestamp};
 use ports::subscriptions::LEASE_MAX;
 use ports::{ReconciliationStore, StoreError};
+use sql_rows::callback_alerts::CALLBACK_ALERTS;
+use sql_rows::corrupt;
 use sql_rows::reconciliations::RECONCILIATIONS;
 
 use crate::SqliteStore;
@@ -111,6 +117,65 @@ impl ReconciliationStore for SqliteStore {
             .run(&self.runtime, "find known messages", MESSAGES)
             .await?;
         rows.into_iter().map(Message::try_from).collect()
+    }
+
+    async fn add_callback_alerts(&self, alerts: &[CallbackAlert]) -> Result<(), StoreError> {
+        let added = self.try_add_callback_alerts(alerts);
+        added
+            .run(&self.runtime, "store callback alerts", CALLBACK_ALERTS)
+            .await
+    }
+
+    async fn channels_with_due_alerts(&self) -> Result<Vec<ChannelId>, StoreError> {
+        let ids = self.channel_ids_with_due_alerts();
+        let ids = ids
+            .run(&self.runtime, "find due callback alerts", CALLBACK_ALERTS)
+            .await?;
+        let ids = ids.iter().map(|id| ChannelId::parse(id));
+        ids.map(|id| id.map_err(corrupt(RECONCILIATIONS, "channel_id")))
+            .collect()
+    }
+
+    async fn due_callback_alerts(
+        &self,
+        channel: &ChannelId,
+        limit: NonZeroU16,
+    ) -> Result<Vec<CallbackAlert>, StoreError> {
+        let rows = self.due_alert_rows(channel, limit);
+        let rows = rows
+            .run(&self.runtime, "list due callback alerts", CALLBACK_ALERTS)
+            .await?;
+        rows.into_iter().map(CallbackAlert::try_from).collect()
+    }
+
+    async fn mark_alerts_looked_up(&self, alerts: &[CallbackAlert]) -> Result<(), StoreError> {
+        let marked = self.try_mark_alerts(alerts);
+        marked
+            .run(&self.runtime, "mark callback alerts", CALLBACK_ALERTS)
+            .await
+    }
+
+    async fn callback_alert_counts(
+        &self,
+        channel: &ChannelId,
+        since: Timestamp,
+    ) -> Result<Vec<CallbackAlertCount>, StoreError> {
+        let rows = self.alert_count_rows(channel, since);
+        let rows = rows
+            .run(&self.runtime, "count callback alerts", CALLBACK_ALERTS)
+            .await?;
+        rows.into_iter().map(CallbackAlertCount::try_from).collect()
+    }
+
+    async fn prune_callback_alerts(
+        &self,
+        before: Timestamp,
+        limit: NonZeroU16,
+    ) -> Result<u64, StoreError> {
+        let pruned = self.try_prune_alerts(before, limit);
+        pruned
+            .run(&self.runtime, "prune callback alerts", CALLBACK_ALERTS)
+            .await
     }
 }
 

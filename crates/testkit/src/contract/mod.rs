@@ -379,8 +379,12 @@ mod tests {
             functions(&troubles.concat()),
             crate::__troubles_contract!([names] troubles, (), none)
         );
+        let reconciliations = [
+            include_str!("reconciliations/accounts.rs"),
+            include_str!("reconciliations/callback_alerts.rs"),
+        ];
         assert_eq!(
-            functions(include_str!("reconciliations.rs")),
+            functions(&reconciliations.concat()),
             crate::__reconciliations_contract!([names] reconciliations, (), none)
         );
         let journal = [

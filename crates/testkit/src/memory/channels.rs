@@ -83,6 +83,7 @@ impl ChannelStore for MemoryStore {
         });
         self.open()?.channels.calls.remove(id);
         self.open()?.reconciliations.remove(id);
+        self.open()?.callback_alerts.remove(id);
         removed
     }
 

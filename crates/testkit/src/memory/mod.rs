@@ -1,6 +1,7 @@
 //! An in-memory store that passes every contract suite, and fails when a test sets it to.
 
 mod access;
+mod callback_alerts;
 mod channels;
 mod erasures;
 mod journal;
@@ -42,6 +43,7 @@ struct Data {
     cursors: BTreeMap<String, LogPosition>,
     erasures: BTreeMap<ErasureId, ErasureProgress>,
     reconciliations: reconciliations::Reconciliations,
+    callback_alerts: callback_alerts::CallbackAlerts,
     rejections: rejections::Rejections,
     saved_views: BTreeMap<SavedViewName, SavedView>,
     scans: message_retention::Scans,

@@ -1,13 +1,15 @@
 //! Accounts and figures of reconciliation, and the messages to compare.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use domain::page::{MessageCursor, Page, PageSize};
 use domain::reconciliation::{
-    Reconciliation, ReconciliationAccount, ReconciliationFigures, ReconciliationProgress,
+    CallbackAlert, CallbackAlertCount, Reconciliation, ReconciliationAccount,
+    ReconciliationFigures, ReconciliationProgress, latest_alerts,
 };
 use domain::{ChannelId, DeliveryStatus, Message, MessageKey, MessageSid, Timestamp};
 use ports::{ReconciliationStore, StoreError};
@@ -168,5 +170,56 @@ impl ReconciliationStore for MemoryStore {
             data.reports.messages.get(&key)
         });
         Ok(messages.map(|kept| kept.message.clone()).collect())
+    }
+
+    async fn add_callback_alerts(&self, alerts: &[CallbackAlert]) -> Result<(), StoreError> {
+        let data = &mut *self.open()?;
+        for alert in latest_alerts(alerts) {
+            if data.channels.contains(&alert.channel) {
+                data.callback_alerts.add(alert);
+            }
+        }
+        Ok(())
+    }
+
+    async fn channels_with_due_alerts(&self) -> Result<Vec<ChannelId>, StoreError> {
+        let data = self.open()?;
+        let channels = data.reconciliations.by_channel.keys();
+        let due = channels.filter(|channel| !data.callback_alerts.due(channel).is_empty());
+        Ok(due.cloned().collect())
+    }
+
+    async fn due_callback_alerts(
+        &self,
+        channel: &ChannelId,
+        limit: NonZeroU16,
+    ) -> Result<Vec<CallbackAlert>, StoreError> {
+        let mut due = self.open()?.callback_alerts.due(channel);
+        due.truncate(limit.get().into());
+        Ok(due)
+    }
+
+    async fn mark_alerts_looked_up(&self, alerts: &[CallbackAlert]) -> Result<(), StoreError> {
+        let mut data = self.open()?;
+        for alert in alerts {
+            data.callback_alerts.mark(alert);
+        }
+        Ok(())
+    }
+
+    async fn callback_alert_counts(
+        &self,
+        channel: &ChannelId,
+        since: Timestamp,
+    ) -> Result<Vec<CallbackAlertCount>, StoreError> {
+        Ok(self.open()?.callback_alerts.counts(channel, since))
+    }
+
+    async fn prune_callback_alerts(
+        &self,
+        before: Timestamp,
+        limit: NonZeroU16,
+    ) -> Result<u64, StoreError> {
+        Ok(self.open()?.callback_alerts.prune(before, limit))
     }
 }

@@ -1,4 +1,4 @@
-//! What every [`ReconciliationStore`] must do.
+//! Accounts, figures, leases, and the messages to compare.
 
 use std::time::Duration;
 
@@ -8,40 +8,10 @@ use domain::reconciliation::{
     AccountSid, ApiKeySid, ReconciliationAccount, ReconciliationFigures, ReconciliationProgress,
 };
 use domain::{Message, MessageSid, Report, Timestamp};
-use ports::{ChannelStore, ReconciliationStore, ReportStore};
 use tokio::task::JoinSet;
 
-use super::Stores;
+use super::Reconciled;
 use crate::builders::{CHANNEL, channel, channel_id, credential, key_on, report, time, twilio_sid};
-
-/// Gives the names of all functions of this area to another macro.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __reconciliations_contract {
-    ([$($then:tt)*] $($arguments:tt)*) => {
-        $($then)*! { $($arguments)*,
-            account_is_stored_for_a_channel_and_replaced
-            new_account_keeps_the_figures_and_removes_the_error
-            account_goes_with_its_channel
-            progress_is_added_and_checked_through_never_decreases
-            checked_through_in_the_future_is_replaced
-            error_stays_until_the_integrator_answers
-            list_counts_what_was_recovered_since_the_last_one
-            progress_of_a_channel_without_account_changes_nothing
-            one_of_many_racing_holders_leases_a_channel
-            expired_lease_can_be_taken_and_a_holder_extends_its_own
-            unfinished_messages_are_listed_from_the_earliest_page_by_page
-            unfinished_messages_of_the_same_time_are_listed_once
-            known_messages_of_a_channel_are_found
-        }
-    };
-}
-
-/// The ports that reconciliation needs.
-pub trait ReconciledStore: ReconciliationStore + ReportStore + ChannelStore {}
-impl<S: ReconciliationStore + ReportStore + ChannelStore> ReconciledStore for S {}
-
-type Reconciled = Stores<dyn ReconciledStore>;
 
 const LEASE: Duration = Duration::from_mins(5);
 

@@ -1,12 +1,19 @@
 //! Reconciliation: comparing messages with the integrator's own records of them, to recover reports
 //! that never arrived.
 
+mod callback_alert;
+
 use std::fmt;
 
 use zeroize::Zeroizing;
 
 use crate::crypto::SealedSecret;
 use crate::{ChannelId, Timestamp};
+
+pub use callback_alert::{
+    CALLBACK_ALERT_RETENTION_MICROS, CALLBACK_ALERTS_KEPT, CallbackAlert, CallbackAlertCount,
+    latest_alerts,
+};
 
 /// The id of an account at Twilio: `AC` and 32 hex digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
