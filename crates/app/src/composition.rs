@@ -18,7 +18,7 @@ use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     AccessControl, ChannelDirectory, EraseRecipient, Integrators, LogTailCache, ManageChannels,
     ManageCursors, ManageSubscriptions, ManageTokens, Prune, RecordAudit, RetentionHolds,
-    TestChannel,
+    TestChannel, Throttle,
 };
 
 use crate::background::BackgroundTask;
@@ -321,13 +321,14 @@ pub fn prune(stores: &Stores, settings: &Settings, holds: Arc<RetentionHolds>) -
 
 /// Returns the background tasks that create partitions, remove expired data, erase recipients and
 /// count statistics.
-/// `holds` tells which kinds of data retention holds back.
+/// `holds` tells which kinds of data retention holds back, `throttle` whether ingest is saturated.
 pub fn clearing_up(
     stores: &Stores,
     settings: &Settings,
     log: &Arc<LogTailCache>,
     holds: &Arc<RetentionHolds>,
     secret: &ServerSecret,
+    throttle: &Arc<Throttle>,
 ) -> Result<Vec<BackgroundTask>> {
     let erase = erase_recipient(stores).invalidating(Arc::clone(log));
     let prune = Arc::new(prune(stores, settings, Arc::clone(holds)));
@@ -347,7 +348,7 @@ pub fn clearing_up(
     let mut workers = vec![
         partitions,
         erasing(Arc::new(erase)),
-        statistics::task(&stores.store(), settings, secret)?,
+        statistics::task(&stores.store(), settings, secret, throttle)?,
         pruning_sessions(stores),
     ];
     workers.extend(RetentionKind::ALL.map(|kind| pruning(kind, Arc::clone(&prune))));

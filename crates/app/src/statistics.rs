@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use domain::crypto::ServerSecret;
 use ports::Store;
-use usecases::statistics::{CountRequests, Progress, RebuildStatistics};
-use usecases::{ChannelDirectory, ReadStatistics, StatisticsReader};
+use usecases::statistics::{CountReports, CountRequests, RebuildStatistics};
+use usecases::{ChannelDirectory, ReadStatistics, StatisticsReader, Throttle};
 
 use crate::background::BackgroundTask;
 use crate::config::Settings;
@@ -82,38 +82,22 @@ pub fn requests_task(requests: Arc<CountRequests>) -> BackgroundTask {
     })
 }
 
-/// Returns the task that keeps the statistics current, on a thread of its own.
+/// Returns the task that keeps the statistics current, on a thread of its own. It waits while
+/// `throttle` says that ingest is saturated.
 pub fn task(
     store: &Arc<dyn Store>,
     settings: &Settings,
     secret: &ServerSecret,
+    throttle: &Arc<Throttle>,
 ) -> Result<BackgroundTask> {
     let thread = LowPriorityThread::start("statistics");
     let thread = Arc::new(thread.context("cannot start the thread of statistics")?);
-    let reader = Arc::new(reader(store, settings, secret));
-    let step = move || {
-        let (thread, reader) = (Arc::clone(&thread), Arc::clone(&reader));
-        async move { thread.run(count(reader)).await? }
+    let reader = reader(store, settings, secret);
+    let count = Arc::new(CountReports::new(reader, Arc::clone(throttle)));
+    let run = move || {
+        let (thread, count) = (Arc::clone(&thread), Arc::clone(&count));
+        async move { Ok(thread.run(async move { count.run().await }).await??) }
     };
     let interval = Duration::from_secs(1);
-    Ok(BackgroundTask::new("count statistics", interval, step))
-}
-
-/// Counts what is in the log.
-async fn count(reader: Arc<StatisticsReader>) -> Result<()> {
-    loop {
-        match reader.step().await? {
-            Progress::More => {}
-            Progress::UpToDate => return Ok(()),
-            // It goes on as long as it can; this process takes over when it stops.
-            Progress::LeftToAnother => {
-                tokio::time::sleep(Duration::from_secs(5)).await;
-                return Ok(());
-            }
-            Progress::Missed => tracing::error!(
-                "statistics lack reports that retention removed before they were counted; run \
-                 `receiptd stats rebuild`"
-            ),
-        }
-    }
+    Ok(BackgroundTask::new("count statistics", interval, run))
 }

@@ -126,6 +126,8 @@ impl WorkerParts<'_> {
             self.log,
             self.holds,
             self.secret,
+            // Never throttled: this process receives no reports.
+            &Arc::default(),
         )?);
         let sender = webhook_sender::create(settings)?;
         let url = settings.public_url()?;

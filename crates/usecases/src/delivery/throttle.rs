@@ -61,7 +61,8 @@ impl Throttle {
         }
     }
 
-    fn is_saturated(&self, now: Instant) -> bool {
+    /// Returns whether ingest is saturated.
+    pub(crate) fn is_saturated(&self, now: Instant) -> bool {
         self.state()
             .saturated_until
             .is_some_and(|until| now < until)

@@ -238,6 +238,7 @@ impl ServerParts<'_> {
                 self.log,
                 self.holds,
                 self.secret,
+                self.throttle,
             )?);
             let store = self.stores.store();
             tasks.extend(trouble::tasks(
