@@ -134,7 +134,14 @@ async fn ceiling(queue: IngestQueue, depth: Depth) -> Result<Ceiling> {
     let clock: Arc<dyn Environment> = Arc::new(SkewedClock::default());
     let authenticate = AuthenticateCaller::new(Arc::new(directory), secret, Arc::clone(&clock));
     let public_url = PublicUrl::parse("http://127.0.0.1")?;
-    let receive = ReceiveReport::new(queue, store, public_url, clock, Arc::new(NoMetrics));
+    let receive = ReceiveReport::new(
+        queue,
+        store.clone(),
+        store,
+        public_url,
+        clock,
+        Arc::new(NoMetrics),
+    );
     Ok(Ceiling {
         integrator: Arc::new(adapter_integrators::twilio::Twilio::new()),
         authenticate,

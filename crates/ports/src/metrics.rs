@@ -40,6 +40,11 @@ pub trait Metrics: Send + Sync {
         let _ = (integrator, kind);
     }
 
+    /// The integrator said that it could not hand over so many reports.
+    fn callbacks_failed(&self, integrator: &IntegratorName, messages: usize) {
+        let _ = (integrator, messages);
+    }
+
     /// An attempt to deliver an event ended after this time.
     fn pushed(&self, outcome: AttemptOutcome, took: Duration) {
         let _ = (outcome, took);

@@ -68,6 +68,7 @@ async fn main() {
     let authenticate = AuthenticateCaller::new(Arc::new(directory), secret, clock.clone());
     let receive = ReceiveReport::new(
         queue,
+        store.clone(),
         store,
         PublicUrl::parse("https://receipts.example").expect("a constant"),
         clock,

@@ -86,6 +86,7 @@ impl Receiver {
             receive: ReceiveReport::new(
                 queue,
                 Arc::new(store.clone()),
+                Arc::new(store.clone()),
                 url,
                 clock.clone(),
                 Arc::new(NoMetrics),

@@ -67,6 +67,7 @@ pub struct MetricsRegistry {
     rejections: CounterSet<{ RejectionReason::ALL.len() }>,
     /// By integrator and kind; kinds are a few constants of the adapters.
     ignored: Family<Vec<(&'static str, String)>, Counter>,
+    failed_callbacks: Family<Vec<(&'static str, String)>, Counter>,
     commit_duration: Histogram,
     commit_batch_size: Histogram,
     commit_failures: Counter,
@@ -98,6 +99,7 @@ impl MetricsRegistry {
             reports: ReportCounters::new(integrators),
             rejections: CounterSet::new("reason", rejections),
             ignored: Family::default(),
+            failed_callbacks: Family::default(),
             commit_duration: Histogram::new(DURATION_BUCKETS),
             commit_batch_size: Histogram::new(BATCH_BUCKETS),
             commit_failures: Counter::default(),
@@ -184,6 +186,9 @@ impl MetricsRegistry {
         registry.register("receiptd_rejections", help, self.rejections.family.clone());
         let help = "Elements of requests that were no reports, by integrator and kind";
         registry.register("receiptd_ignored_elements", help, self.ignored.clone());
+        let help = "Reports that the integrator could not hand over, as it says, by integrator";
+        let failed = self.failed_callbacks.clone();
+        registry.register("receiptd_failed_callbacks", help, failed);
         let help = "Time the store took to record a batch";
         registry.register(
             "receiptd_commit_duration_seconds",
@@ -342,6 +347,14 @@ impl Metrics for MetricsRegistry {
             ("kind", kind.to_owned()),
         ];
         self.ignored.get_or_create(&labels).inc();
+    }
+
+    fn callbacks_failed(&self, integrator: &IntegratorName, messages: usize) {
+        let labels = vec![("integrator", integrator.to_string())];
+        let messages = u64::try_from(messages).unwrap_or(u64::MAX);
+        self.failed_callbacks
+            .get_or_create(&labels)
+            .inc_by(messages);
     }
 
     fn pushed(&self, outcome: AttemptOutcome, took: Duration) {

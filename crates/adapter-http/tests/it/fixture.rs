@@ -160,6 +160,7 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
         receive: Arc::new(ReceiveReport::new(
             intake,
             shared.clone(),
+            shared.clone(),
             public_url.clone(),
             dyn_clock.clone(),
             observer,

@@ -1,8 +1,12 @@
 //! Twilio's Event Streams and Debugger: requests about an account, not about one channel.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
+use domain::ChannelId;
+use ports::ReconciliationStore as _;
 use serde_json::{Value, json};
+use testkit::memory::MemoryStore;
 
 use crate::client::{Answer, Request};
 use crate::fixture::{Running, on_memory};
@@ -113,4 +117,76 @@ async fn events_come_again_while_they_cannot_be_recorded() {
         .json(&json!({}))
         .basic(&channel.user, &channel.password);
     assert_eq!(wrong.send(running.public).await.status, 204);
+}
+
+/// A request of the Debugger about the callback of a message.
+fn debugger(sid: &str, url: &str) -> Request {
+    let payload = json!({
+        "error_code": "11200", "resource_sid": sid,
+        "webhook": { "request": { "url": url } },
+    });
+    let path = "/social/on/whatsapp/twilio/debugger/202105102694809992";
+    Request::post(path).form(&[("Sid", "NO1"), ("Payload", &payload.to_string())])
+}
+
+async fn alerted_sids(store: &MemoryStore) -> Vec<String> {
+    let channel = ChannelId::parse("202105102694809992").unwrap();
+    let limit = NonZeroU16::new(10).unwrap();
+    let alerts = store.due_callback_alerts(&channel, limit).await.unwrap();
+    let alerts = alerts.iter();
+    alerts.map(|alert| alert.sid.as_str().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn failed_callback_of_the_channel_becomes_an_alert() {
+    let (running, store) = on_memory().await;
+    let channel = channel(&running, &[]).await;
+    let sample = Request::post("/social/on/whatsapp/twilio/debugger/202105102694809992")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(fixture("debugger_11200.form.txt"));
+    for (request, status) in [
+        (sample, 204),
+        (debugger("SM2", "https://other.example/callback"), 204),
+        (
+            debugger(
+                "SM3",
+                "https://aicc.example.com/social/on/whatsapp/twilio/report/1",
+            ),
+            204,
+        ),
+        (debugger("SM4", "not a url"), 204),
+    ] {
+        let request = request.basic(&channel.user, &channel.password);
+        assert_eq!(request.send(running.public).await.status, status);
+    }
+    let error_log: Value =
+        serde_json::from_slice(&fixture("event_streams_error_log.json")).unwrap();
+    let mut error_log = error_log.clone();
+    error_log[0]["data"]["resource_sid"] = "SM5".into();
+    assert_eq!(
+        send_events(&running, &channel, &error_log).await.status,
+        204
+    );
+    let mut alerted = alerted_sids(&store).await;
+    alerted.sort();
+    assert_eq!(
+        alerted,
+        ["SM00000000000000000000000000000001", "SM4", "SM5"]
+    );
+    let failed = r#"receiptd_failed_callbacks_total{integrator="twilio"}"#;
+    assert_eq!(running.metric(failed).await, Some(3.0));
+    let ignored = r#"receiptd_ignored_elements_total{integrator="twilio",kind="other-callback"}"#;
+    assert_eq!(running.metric(ignored).await, Some(2.0));
+}
+
+#[tokio::test]
+async fn alert_that_cannot_be_stored_is_not_acknowledged() {
+    let (running, store) = on_memory().await;
+    let channel = channel(&running, &[]).await;
+    let request = debugger("SM1", "").basic(&channel.user, &channel.password);
+    store.set_unavailable(true);
+    assert_eq!(request.send(running.public).await.status, 503);
+    store.set_unavailable(false);
+    assert_eq!(request.send(running.public).await.status, 204);
+    assert_eq!(alerted_sids(&store).await, ["SM1"]);
 }

@@ -4,6 +4,7 @@
 
 pub mod authenticate;
 pub mod bisect;
+mod callback_failures;
 pub mod circuit_breaker;
 pub mod group_commit;
 pub mod journal_replay;

@@ -9,10 +9,11 @@ use ports::integrator::{
     Endpoint, EndpointScope, ParseError, ParsedBody, ParsedReport, SignedRequest, ValidationError,
     ValidationErrorKind, endpoint_path,
 };
-use ports::{Environment, Headers, Integrator, Metrics, RejectionStore};
+use ports::{Environment, Headers, Integrator, Metrics, ReconciliationStore, RejectionStore};
 
 use crate::channels::directory::KnownChannel;
 use crate::ingest::authenticate::AuthenticatedCaller;
+use crate::ingest::callback_failures::CallbackFailures;
 use crate::ingest::queue::IngestQueue;
 use crate::ingest::rejection_writer::RejectionWriter;
 
@@ -27,6 +28,7 @@ const REJECTION_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct ReceiveReport {
     queue: IngestQueue,
     rejections: RejectionWriter,
+    callbacks: CallbackFailures,
     /// Public URL of channels that have none of their own.
     public_url: PublicUrl,
     clock: Arc<dyn Environment>,
@@ -52,11 +54,13 @@ pub struct ReportRequest<'a> {
 }
 
 impl ReceiveReport {
-    /// Records reports through an ingest queue.
+    /// Records reports through an ingest queue, and stores rejections and alerts about callbacks
+    /// that failed.
     #[must_use]
     pub fn new(
         queue: IngestQueue,
         rejections: Arc<dyn RejectionStore>,
+        alerts: Arc<dyn ReconciliationStore>,
         public_url: PublicUrl,
         clock: Arc<dyn Environment>,
         metrics: Arc<dyn Metrics>,
@@ -64,6 +68,7 @@ impl ReceiveReport {
         Self {
             queue,
             rejections: RejectionWriter::new(rejections),
+            callbacks: CallbackFailures::new(alerts, Arc::clone(&metrics)),
             public_url,
             clock,
             metrics,
@@ -99,35 +104,13 @@ impl ReceiveReport {
         for kind in body.ignored {
             self.metrics.ignored(request.integrator.name(), kind);
         }
-        let mut refused: Vec<(Option<usize>, ReceiveError)> = Vec::new();
+        let mut refused = self.record(&request, arrived_at, body.reports).await;
         for invalid in body.invalid {
             refused.push((Some(invalid.index), ReceiveError::Invalid(invalid.error)));
         }
-        let channel = &request.caller.channel.channel;
-        let mut indexes = Vec::with_capacity(body.reports.len());
-        let mut reports = Vec::with_capacity(body.reports.len());
-        for parsed in body.reports {
-            if is_of_another_channel(&request, &parsed) {
-                self.metrics
-                    .ignored(request.integrator.name(), "other-sender");
-                continue;
-            }
-            if let Err(error) = check(&request.caller, &parsed) {
-                refused.push((Some(parsed.index), error));
-                continue;
-            }
-            indexes.push(parsed.index);
-            let credential = request.caller.credential;
-            reports.push(parsed.on_arrival(channel.id.clone(), arrived_at, credential));
-        }
-        let recorded = self
-            .queue
-            .record_all(request.integrator.name(), reports)
-            .await;
-        for (index, recorded) in indexes.into_iter().zip(recorded) {
-            if let Err(error) = recorded {
-                refused.push((Some(index), error.into()));
-            }
+        let failures = body.callback_failures;
+        if let Err(error) = self.callbacks.note(&request, arrived_at, failures).await {
+            refused.push((None, error));
         }
         let rejected: Vec<_> = refused
             .iter()
@@ -140,6 +123,40 @@ impl ReceiveReport {
             None => Ok(()),
             Some((_, error)) => answer(&request, error),
         }
+    }
+
+    /// Records reports. Returns what was refused, by its index in the body.
+    async fn record(
+        &self,
+        request: &ReportRequest<'_>,
+        arrived_at: Timestamp,
+        parsed: Vec<ParsedReport>,
+    ) -> Vec<(Option<usize>, ReceiveError)> {
+        let caller = &request.caller;
+        let channel = &caller.channel.channel;
+        let integrator = request.integrator.name();
+        let mut refused = Vec::new();
+        let mut indexes = Vec::with_capacity(parsed.len());
+        let mut reports = Vec::with_capacity(parsed.len());
+        for parsed in parsed {
+            if is_of_another_channel(request, &parsed) {
+                self.metrics.ignored(integrator, "other-sender");
+                continue;
+            }
+            if let Err(error) = check(caller, &parsed) {
+                refused.push((Some(parsed.index), error));
+                continue;
+            }
+            indexes.push(parsed.index);
+            reports.push(parsed.on_arrival(channel.id.clone(), arrived_at, caller.credential));
+        }
+        let recorded = self.queue.record_all(integrator, reports).await;
+        for (index, recorded) in indexes.into_iter().zip(recorded) {
+            if let Err(error) = recorded {
+                refused.push((Some(index), error.into()));
+            }
+        }
+        refused
     }
 
     fn parse(&self, request: &ReportRequest<'_>) -> Result<ParsedBody, ReceiveError> {

@@ -139,6 +139,7 @@ pub(crate) fn network(world: &World) -> ShortCircuit {
         ),
         receive: ReceiveReport::new(
             queue,
+            store.clone(),
             store,
             public_url,
             world.clock.clone(),

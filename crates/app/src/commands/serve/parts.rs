@@ -75,6 +75,7 @@ impl ServerParts<'_> {
                 ReceiveReport::new(
                     queue,
                     self.stores.store(),
+                    self.stores.store(),
                     public_url,
                     Arc::new(System),
                     self.metrics.clone(),

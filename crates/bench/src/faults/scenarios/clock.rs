@@ -13,7 +13,10 @@ use domain::retention_days::DAY_MICROS;
 use domain::{IntegratorName, PublicUrl, RetentionDays, Timestamp};
 use ports::maintenance::RetentionKind;
 use ports::metrics::NoMetrics;
-use ports::{ChannelStore, Headers, Maintenance, RejectionStore, ReportStore, Statistics};
+use ports::{
+    ChannelStore, Headers, Maintenance, ReconciliationStore, RejectionStore, ReportStore,
+    Statistics,
+};
 use testkit::clock::FixedClock;
 use tokio::task::{JoinSet, LocalSet};
 use traffic::integrator::Integrator;
@@ -121,7 +124,7 @@ where
 
 async fn receive<S>(store: Arc<S>) -> Result<Ledger>
 where
-    S: ReportStore + RejectionStore + ChannelStore + 'static,
+    S: ReportStore + RejectionStore + ReconciliationStore + ChannelStore + 'static,
 {
     let clock = Arc::new(FixedClock::default());
     let secret = || ServerSecret::parse(SECRET_KEY);
@@ -139,6 +142,7 @@ where
         authenticate: AuthenticateCaller::new(Arc::new(directory), secret()?, clock.clone()),
         receive: ReceiveReport::new(
             queue,
+            store.clone(),
             store,
             PublicUrl::parse("http://localhost")?,
             clock.clone(),
