@@ -27,7 +27,8 @@ pub trait ReconciliationStore: Send + Sync {
     ) -> Result<Option<Reconciliation>, StoreError>;
 
     /// Stores the account of a channel; replaces an earlier one and keeps its figures, except for
-    /// the last error. Returns `false` and stores nothing if there is no such channel.
+    /// the last error and since when runs fail. Returns `false` and stores nothing if there is no
+    /// such channel.
     async fn set_reconciliation_account(
         &self,
         account: &ReconciliationAccount,
@@ -48,8 +49,11 @@ pub trait ReconciliationStore: Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// Adds what a step did to the figures. `checked_through` never decreases, unless it is later
-    /// than the time of the step: then it was written before the clock was set back. Returns `false`
-    /// and changes nothing if the channel has no account.
+    /// than the time of the step: then it was written before the clock was set back. Runs fail from
+    /// the first step with an error until [`ReconciliationStep::Success`]. Returns `false` and
+    /// changes nothing if the channel has no account.
+    ///
+    /// [`ReconciliationStep::Success`]: domain::reconciliation::ReconciliationStep::Success
     async fn add_reconciliation_progress(
         &self,
         channel: &ChannelId,

@@ -1,6 +1,6 @@
 //! The account of a channel for reconciliation.
 
-use domain::reconciliation::{ReconciliationAccount, ReconciliationProgress};
+use domain::reconciliation::{ReconciliationAccount, ReconciliationProgress, ReconciliationStep};
 use ports::ReconciliationStore as _;
 use serde_json::{Value, json};
 use testkit::builders::{channel_id, server_secret, time};
@@ -30,6 +30,7 @@ async fn account_is_stored_sealed_and_shown_with_its_figures() {
     assert!(!answer.text().contains(SECRET));
     let progress = ReconciliationProgress {
         at: time(1_795_370_777_000_000),
+        step: ReconciliationStep::Run,
         checked: 7,
         recovered: 2,
         checked_through: Some(time(1_795_370_000_000_000)),

@@ -192,7 +192,8 @@ impl PostgresStore {
         sqlx::query_as!(
             ReconciliationRow,
             "select channel_id, account_sid, api_key_sid, api_key_secret, changed_at, checked,
-                 recovered, last_run_at, last_error, checked_through, listed_at, listed, lost
+                 recovered, last_run_at, last_error, failing_since, checked_through, listed_at,
+                 listed, lost
              from reconciliations
              where $1::text is null or channel_id = $1
              order by channel_id",
@@ -212,7 +213,7 @@ impl PostgresStore {
              on conflict (channel_id) do update set
                  account_sid = excluded.account_sid, api_key_sid = excluded.api_key_sid,
                  api_key_secret = excluded.api_key_secret, changed_at = excluded.changed_at,
-                 last_error = null",
+                 last_error = null, failing_since = null",
             account.channel.as_str(),
             account.account.as_str(),
             account.api_key.as_str(),
@@ -269,7 +270,7 @@ impl PostgresStore {
             "update reconciliations
              set checked = checked + $2,
                  recovered = recovered + $3,
-                 last_run_at = $4,
+                 last_run_at = case when $9::boolean then $4 else last_run_at end,
                  -- Without a list these stay. The old values of `recovered` are read.
                  listed_at = case when $7::bigint is null then listed_at else $4 end,
                  listed = coalesce($7, listed),
@@ -282,6 +283,12 @@ impl PostgresStore {
                      else recovered + $3
                  end,
                  last_error = coalesce($5, case when $8::boolean then null else last_error end),
+                 -- The earlier one, the present time if it is null.
+                 failing_since = case
+                     when $10::boolean then null
+                     when $5::text is null then failing_since
+                     else least(failing_since, $4)
+                 end,
                  -- The greater one; null if both are. A time in the future was written before the
                  -- clock was set back.
                  checked_through = case
@@ -299,6 +306,8 @@ impl PostgresStore {
                 .listed
                 .map(|listed| i64::try_from(listed).unwrap_or(i64::MAX)),
             progress.answered,
+            progress.step.is_of_run(),
+            progress.step.is_success(),
         )
         .execute(&self.pool)
         .await?;

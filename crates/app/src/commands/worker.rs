@@ -8,7 +8,7 @@ use actix_web::dev::ServerHandle;
 use adapter_http::{MetricsRegistry, MonitoringState};
 use anyhow::{Context as _, Result, anyhow};
 use domain::crypto::ServerSecret;
-use ports::WebhookSender;
+use ports::{Metrics, WebhookSender};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use usecases::delivery::DeliveryDependencies;
@@ -138,8 +138,13 @@ impl WorkerParts<'_> {
             &sender,
             &url,
         )?);
-        let (secret, metrics) = (self.secret.clone(), self.metrics.clone());
-        tasks.push(reconciliation::task(&store, settings, secret, metrics)?);
+        let metrics: Arc<dyn Metrics> = self.metrics.clone();
+        tasks.extend(reconciliation::tasks(
+            &store,
+            settings,
+            self.secret,
+            &metrics,
+        )?);
         Ok(tasks)
     }
 

@@ -1,10 +1,18 @@
 //! Recovers reports that were lost on purpose, from a fake of Twilio's API.
 
+use std::collections::HashSet;
 use std::process::Command;
+use std::sync::Arc;
 
+use adapter_postgres::PostgresStore;
+use adapter_sqlite::SqliteStore;
+use domain::ErrorCode;
+use domain::reconciliation::CallbackAlert;
+use ports::{Environment as _, Store};
 use rstest::rstest;
 use serde_json::Value;
-use testkit::builders::twilio_sid;
+use testkit::builders::{key, twilio_sid};
+use testkit::clock::SkewedClock;
 use testkit::fake_twilio::{ACCOUNT, API_KEY, API_KEY_SECRET, Failure, FakeMessage, FakeTwilio};
 
 use super::support::{CHANNEL, Engine, Installation, Server, run, text, until};
@@ -64,6 +72,37 @@ impl Reconciled {
             found["checked"].as_u64() == Some(count.try_into().unwrap())
         };
         until("the messages are old enough", checked).await;
+    }
+
+    /// Stores alerts of messages, as if Twilio had just sent them.
+    async fn alert(&self, numbers: std::ops::RangeInclusive<u64>) {
+        let url = &self.installation.database_url;
+        let store: Arc<dyn Store> = if url.starts_with("sqlite:") {
+            Arc::new(SqliteStore::connect_existing(url).await.unwrap())
+        } else {
+            Arc::new(PostgresStore::connect(url, &adapter_postgres::Options::default()).unwrap())
+        };
+        let alerts = numbers.map(|number| {
+            let key = key(&twilio_sid(number));
+            CallbackAlert {
+                channel: key.channel,
+                sid: key.sid,
+                code: ErrorCode::parse("11200").unwrap(),
+                alerted_at: SkewedClock::default().now(),
+            }
+        });
+        let alerts: Vec<_> = alerts.collect();
+        store.add_callback_alerts(&alerts).await.unwrap();
+    }
+
+    /// Waits until the first run is over, and then until a number of reports are recovered.
+    async fn recovered(&self, server: &Server, count: u64) {
+        let path = format!("/api/v1/channels/{CHANNEL}/reconciliation");
+        let recovered = async || {
+            let (_, figures) = server.get(&path).await;
+            figures["listed_at"].is_string() && figures["recovered"] == count
+        };
+        until("reports are recovered", recovered).await;
     }
 
     fn put(&self, number: u64, status: &str) {
@@ -235,7 +274,7 @@ async fn refused_update_of_a_channel_leaves_its_account() {
     let shown = reconciled.figures();
     assert!(shown.contains(other) && shown.contains("Other"), "{shown}");
     installation.run(&format!("channel update {CHANNEL} --no-account"));
-    assert!(!reconciled.figures().contains("account"), "it is removed");
+    assert!(!reconciled.figures().contains(other), "it is removed");
 }
 
 #[rstest]
@@ -271,4 +310,73 @@ async fn server_recovers_reports_that_were_lost_while_it_was_stopped(#[case] eng
         assert_eq!(message["status"], "delivered");
     }
     assert!(server.metric("receiptd_recovered_reports_total").await >= 3.0);
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn messages_of_alerts_are_looked_up_within_seconds(#[case] engine: Engine) {
+    let reconciled = Reconciled::new(engine).await;
+    let sender = format!("channel update {CHANNEL} --sender whatsapp:+15550109999");
+    reconciled.installation.run(&sender);
+    let server = Server::start(reconciled.command("serve"));
+    reconciled.recovered(&server, 0).await;
+    assert_eq!(server.report(&twilio_sid(1), "sent").await, 204);
+    for number in 1..=2 {
+        reconciled.put(number, "delivered");
+    }
+    // No report of the second one arrived, and Twilio has deleted the third one.
+    reconciled.alert(1..=3).await;
+    reconciled.recovered(&server, 2).await;
+    for (number, provenances) in [(1, vec!["callback", "reconciled"]), (2, vec!["reconciled"])] {
+        let path = format!("/api/v1/messages/{CHANNEL}/{}", twilio_sid(number));
+        let (_, message) = server.get(&path).await;
+        assert_eq!(message["status"], "delivered");
+        let reports = message["reports"].as_array().unwrap().iter();
+        let found: Vec<_> = reports
+            .map(|it| it["provenance"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, provenances);
+    }
+    // The callback arrives after all.
+    assert_eq!(server.report(&twilio_sid(1), "delivered").await, 204);
+    let path = format!("/api/v1/messages/{CHANNEL}/{}", twilio_sid(1));
+    let (_, message) = server.get(&path).await;
+    assert_eq!(message["counters"]["duplicates"], 1);
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn one_of_two_servers_looks_up_each_message(#[case] engine: Engine) {
+    const MESSAGES: u64 = 60;
+    let reconciled = Reconciled::new(engine).await;
+    let sender = format!("channel update {CHANNEL} --sender whatsapp:+15550109999");
+    reconciled.installation.run(&sender);
+    let [one, other] = ["one", "other"].map(|name| {
+        let mut command = reconciled.command("serve");
+        let folder = reconciled.installation.folder.path().join(name);
+        command.env("RECEIPTD_DATA_DIR", folder);
+        Server::start(command)
+    });
+    reconciled.recovered(&one, 0).await;
+    for number in 1..=MESSAGES {
+        reconciled.put(number, "delivered");
+    }
+    for number in (1..=MESSAGES).step_by(5) {
+        reconciled.alert(number..=number + 4).await;
+    }
+    for server in [&one, &other] {
+        reconciled.recovered(server, MESSAGES).await;
+    }
+    let requests = reconciled.twilio.requests();
+    let lookups: Vec<_> = requests
+        .iter()
+        .filter(|it| it.contains("/Messages/"))
+        .collect();
+    let unique: HashSet<_> = lookups.iter().collect();
+    let count = usize::try_from(MESSAGES).unwrap();
+    assert_eq!((lookups.len(), unique.len()), (count, count));
 }

@@ -151,6 +151,8 @@ pub struct ReconciliationFigures {
     pub last_run_at: Option<Timestamp>,
     /// Why the last run stopped; `None` if it did not fail.
     pub last_error: Option<String>,
+    /// When the first run failed of those since which none succeeded; `None` if the last one did.
+    pub failing_since: Option<Timestamp>,
     /// Messages that were first reported before this time have been looked up, some of them several
     /// times.
     pub checked_through: Option<Timestamp>,
@@ -181,11 +183,44 @@ pub struct Reconciliation {
     pub figures: ReconciliationFigures,
 }
 
+/// Of what a step of reconciliation is part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReconciliationStep {
+    /// A run, which is repeated at an interval.
+    Run,
+    /// The end of the runs that were due, all of which succeeded.
+    Success,
+    /// A lookup of alerts, which postpones no run.
+    Alerts,
+}
+
+impl ReconciliationStep {
+    /// Returns whether it is part of a run.
+    #[must_use]
+    pub const fn is_of_run(self) -> bool {
+        match self {
+            Self::Run | Self::Success => true,
+            Self::Alerts => false,
+        }
+    }
+
+    /// Returns whether all runs that were due succeeded.
+    #[must_use]
+    pub const fn is_success(self) -> bool {
+        match self {
+            Self::Success => true,
+            Self::Run | Self::Alerts => false,
+        }
+    }
+}
+
 /// What one step of reconciliation did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReconciliationProgress {
     /// When.
     pub at: Timestamp,
+    /// Of what it is part.
+    pub step: ReconciliationStep,
     /// Messages compared.
     pub checked: u64,
     /// Reports recovered.

@@ -73,6 +73,7 @@ impl ReconciliationStore for MemoryStore {
             });
         stored.reconciliation.account = account.clone();
         stored.reconciliation.figures.last_error = None;
+        stored.reconciliation.figures.failing_since = None;
         Ok(true)
     }
 
@@ -111,7 +112,15 @@ impl ReconciliationStore for MemoryStore {
         let figures = &mut stored.reconciliation.figures;
         figures.checked += progress.checked;
         figures.recovered += progress.recovered;
-        figures.last_run_at = Some(progress.at);
+        if progress.step.is_of_run() {
+            figures.last_run_at = Some(progress.at);
+        }
+        if progress.step.is_success() {
+            figures.failing_since = None;
+        } else if progress.error.is_some() {
+            let since = figures.failing_since.unwrap_or(progress.at);
+            figures.failing_since = Some(since.min(progress.at));
+        }
         if progress.answered || progress.error.is_some() {
             figures.last_error.clone_from(&progress.error);
         }

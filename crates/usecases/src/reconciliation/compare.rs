@@ -17,9 +17,6 @@ const MAX_SINGLE_LOOKUPS: usize = 20;
 /// How many lookups a page of the list may stand for: a list that is longer than that is left.
 const LOOKUPS_PER_PAGE: usize = 10;
 
-/// How many records that cannot be read a run passes over. With more the API itself is suspect.
-const MAX_UNREADABLE_RECORDS: usize = 10;
-
 /// How long before its first report a message may have been sent, by the integrator's clock.
 const SENT_BEFORE_MICROS: i64 = 24 * 3_600 * 1_000_000;
 
@@ -68,12 +65,10 @@ fn to_report(key: MessageKey, record: &MessageRecord, now: Timestamp) -> Report 
 }
 
 /// Returns the records of messages. Messages that the integrator does not know are absent, and
-/// those whose record cannot be read, which are added to `unreadable`: one must not keep the others
-/// from being compared.
+/// those whose record cannot be read.
 pub(super) async fn records_of(
     messages: &[Message],
     requests: &mut PacedRequests,
-    unreadable: &mut Vec<RecordsError>,
 ) -> Result<HashMap<MessageSid, MessageRecord>, RecordsError> {
     let mut records = HashMap::with_capacity(messages.len());
     if messages.len() > MAX_SINGLE_LOOKUPS {
@@ -83,20 +78,10 @@ pub(super) async fn records_of(
     }
     for message in messages {
         let sid = &message.key.sid;
-        if records.contains_key(sid) {
-            continue;
-        }
-        match requests.find(sid).await {
-            Ok(Some(record)) => {
-                records.insert(sid.clone(), record);
-            }
-            Ok(None) => {}
-            Err(error @ RecordsError::Unreadable(_))
-                if unreadable.len() < MAX_UNREADABLE_RECORDS =>
-            {
-                unreadable.push(error);
-            }
-            Err(error) => return Err(error),
+        if !records.contains_key(sid)
+            && let Some(record) = requests.find(sid).await?
+        {
+            records.insert(sid.clone(), record);
         }
     }
     Ok(records)

@@ -54,7 +54,7 @@ pub(super) async fn compare_list(
             for records in records.chunks(MAX_COMPARED_RECORDS) {
                 let before = session.done;
                 session
-                    .compare_listed(records, period.expired_before)
+                    .compare_records(records, |record| !is_expired(record, period))
                     .await?;
                 session.note(before, None, None).await?;
             }
@@ -90,6 +90,12 @@ impl VisitedPages {
 
 fn is_settled(record: &MessageRecord, until: Timestamp) -> bool {
     record.updated_at.is_none_or(|at| at <= until)
+}
+
+fn is_expired(record: &MessageRecord, period: ListedPeriod) -> bool {
+    record
+        .updated_at
+        .is_some_and(|at| at < period.expired_before)
 }
 
 fn is_counted(record: &MessageRecord, period: ListedPeriod) -> bool {

@@ -6,8 +6,11 @@
 //! learns as a report, through the same store as any other. A report that arrived meanwhile is the
 //! same report: recording both is harmless. Events, state and statistics follow as always.
 
+mod alert_schedule;
+mod alerts;
 mod compare;
 mod due;
+mod leased_runs;
 mod listing;
 mod manage;
 mod requests;
@@ -15,9 +18,11 @@ mod run;
 mod schedule;
 mod session;
 
+pub use alert_schedule::LookUpAlerts;
+pub use leased_runs::ChannelRun;
 pub use manage::{AccountError, ManageReconciliation, NewAccount};
 pub use run::{
     Reconcile, ReconcileDependencies, ReconcileError, ReconcileRun, ReconcileScope,
     ReconcileSettings, Reconciled,
 };
-pub use schedule::{ChannelRun, ReconcileChannels};
+pub use schedule::ReconcileChannels;

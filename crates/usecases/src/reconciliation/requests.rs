@@ -20,6 +20,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// left.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
+/// How many records that cannot be read are passed over. With more the API itself is suspect.
+const MAX_UNREADABLE_RECORDS: usize = 10;
+
 /// Sends one request after the other.
 pub(super) struct PacedRequests {
     records: Arc<dyn MessageRecords>,
@@ -28,6 +31,8 @@ pub(super) struct PacedRequests {
     interval: Duration,
     next_at: Instant,
     has_answer: bool,
+    /// Why records of single messages could not be read.
+    unreadable: Vec<RecordsError>,
 }
 
 impl PacedRequests {
@@ -42,6 +47,7 @@ impl PacedRequests {
             interval,
             next_at: Instant::now(),
             has_answer: false,
+            unreadable: Vec::new(),
         }
     }
 
@@ -50,7 +56,14 @@ impl PacedRequests {
         self.has_answer
     }
 
-    /// Returns the record of a message; `None` if the integrator has none.
+    /// Removes and returns the last error of a record that could not be read; `None` if there is
+    /// none.
+    pub(super) fn take_unreadable(&mut self) -> Option<RecordsError> {
+        self.unreadable.pop()
+    }
+
+    /// Returns the record of a message; `None` if the integrator has none, or if it cannot be read:
+    /// one must not keep the others from being compared.
     pub(super) async fn find(
         &mut self,
         sid: &MessageSid,
@@ -62,6 +75,12 @@ impl PacedRequests {
                 Ok(record) => {
                     self.has_answer = true;
                     return Ok(record);
+                }
+                Err(error @ RecordsError::Unreadable(_))
+                    if self.unreadable.len() < MAX_UNREADABLE_RECORDS =>
+                {
+                    self.unreadable.push(error);
+                    return Ok(None);
                 }
                 Err(error) => failed = self.pause(failed, error)?,
             }

@@ -8,7 +8,7 @@ use domain::crypto::{ServerSecret, Unsealable};
 use domain::page::PageSize;
 use domain::reconciliation::{
     ApiKeySecret, InvalidApiKeySecret, Reconciliation, ReconciliationAccount,
-    ReconciliationProgress,
+    ReconciliationProgress, ReconciliationStep,
 };
 use domain::{Channel, ChannelId, RetentionDays, Timestamp};
 use ports::error::error_chain;
@@ -18,6 +18,7 @@ use ports::{
     StoreError,
 };
 
+use super::alerts::look_up_alerts;
 use super::due::{MAX_AGE_MICROS, due_periods, micros};
 use super::listing::{ListedPeriod, compare_list};
 use super::requests::PacedRequests;
@@ -81,6 +82,19 @@ pub enum ReconcileScope {
     Since(Timestamp),
     /// All that the integrator lists for the last 72 hours, also those of which no report arrived.
     Listed,
+    /// Those of which the integrator says that it could not hand over a report, and that were not
+    /// looked up since; a bounded number of them.
+    Alerts,
+}
+
+impl ReconcileScope {
+    /// Returns of what the steps of its runs are part.
+    const fn step(self) -> ReconciliationStep {
+        match self {
+            Self::Due | Self::Since(_) | Self::Listed => ReconciliationStep::Run,
+            Self::Alerts => ReconciliationStep::Alerts,
+        }
+    }
 }
 
 /// What to compare.
@@ -164,7 +178,7 @@ impl Reconcile {
             && !matches!(error, ReconcileError::Store(_))
         {
             // The error of the run matters more than one of noting it.
-            let _ = self.note_error(&run.channel, error).await;
+            let _ = self.note_error(run, error).await;
         }
         outcome
     }
@@ -193,8 +207,8 @@ impl Reconcile {
             channel: &run.channel,
             integrator: channel.integrator.clone(),
             dry_run: run.dry_run,
+            step: run.scope.step(),
             done: Reconciled::default(),
-            unreadable: Vec::new(),
         };
         let settle_time = dependencies.settings.settle_time;
         let now = dependencies.environment.now();
@@ -218,9 +232,14 @@ impl Reconcile {
                 let listed = compare_list(&mut session, channel, period, progress).await?;
                 session.note(session.done, None, Some(listed)).await?;
             }
+            ReconcileScope::Alerts => {
+                let expired_before = expired_before(channel, &dependencies.settings, now);
+                look_up_alerts(&mut session, channel, expired_before).await?;
+                progress(1.0, session.done);
+            }
         }
         // The others were compared; these are looked up again at a later age.
-        match session.unreadable.pop() {
+        match session.requests.take_unreadable() {
             Some(error) => Err(error.into()),
             None => Ok(session.done),
         }
@@ -239,18 +258,34 @@ impl Reconcile {
 
     async fn note_error(
         &self,
-        channel: &ChannelId,
+        run: &ReconcileRun,
         error: &ReconcileError,
     ) -> Result<(), StoreError> {
         self.dependencies.metrics.reconciliation_failed();
+        let error = Some(error_chain(error));
+        self.note(&run.channel, run.scope.step(), error).await
+    }
+
+    /// Notes that all runs of a channel that were due succeeded.
+    pub(super) async fn note_success(&self, channel: &ChannelId) -> Result<(), StoreError> {
+        self.note(channel, ReconciliationStep::Success, None).await
+    }
+
+    async fn note(
+        &self,
+        channel: &ChannelId,
+        step: ReconciliationStep,
+        error: Option<String>,
+    ) -> Result<(), StoreError> {
         let progress = ReconciliationProgress {
             at: self.dependencies.environment.now(),
+            step,
             checked: 0,
             recovered: 0,
             checked_through: None,
             listed: None,
             answered: false,
-            error: Some(error_chain(error)),
+            error,
         };
         let accounts = &self.dependencies.accounts;
         accounts

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use domain::reconciliation::ReconciliationProgress;
+use domain::reconciliation::{ReconciliationProgress, ReconciliationStep};
 use domain::{ChannelId, Effect, IntegratorName, Message, MessageKey, Report, Timestamp};
 use ports::StoreError;
 use ports::error::error_chain;
-use ports::message_records::{MessageRecord, RecordsError};
+use ports::message_records::MessageRecord;
 
 use super::compare::{first_report, missing_report, records_of};
 use super::requests::PacedRequests;
@@ -19,16 +19,16 @@ pub(super) struct Session<'a> {
     pub(super) channel: &'a ChannelId,
     pub(super) integrator: IntegratorName,
     pub(super) dry_run: bool,
+    /// Of what its steps are part.
+    pub(super) step: ReconciliationStep,
     pub(super) requests: PacedRequests,
     pub(super) done: Reconciled,
-    /// Why records of single messages could not be read.
-    pub(super) unreadable: Vec<RecordsError>,
 }
 
 impl Session<'_> {
     /// Looks up messages and records what they lack.
     pub(super) async fn compare(&mut self, messages: &[Message]) -> Result<(), ReconcileError> {
-        let records = records_of(messages, &mut self.requests, &mut self.unreadable).await?;
+        let records = records_of(messages, &mut self.requests).await?;
         let now = self.dependencies.environment.now();
         let mut missing = Vec::new();
         for message in messages {
@@ -41,13 +41,12 @@ impl Session<'_> {
         self.record(&missing).await
     }
 
-    /// Compares listed records with what is stored, and records what is missing, also of messages
-    /// that are not known, unless they changed last before `expired_before`: retention may have
-    /// removed those.
-    pub(super) async fn compare_listed(
+    /// Compares records with what is stored, and records what is missing, also the messages that
+    /// are not known if `is_accepted` is true for them.
+    pub(super) async fn compare_records(
         &mut self,
         records: &[MessageRecord],
-        expired_before: Timestamp,
+        is_accepted: impl Fn(&MessageRecord) -> bool,
     ) -> Result<(), ReconcileError> {
         let sids: Vec<_> = records.iter().map(|record| record.sid.clone()).collect();
         let accounts = &self.dependencies.accounts;
@@ -59,14 +58,14 @@ impl Session<'_> {
             self.done.checked += 1;
             missing.extend(match known.get(&record.sid) {
                 Some(message) => missing_report(message, record, now),
-                None if record.updated_at.is_some_and(|at| at < expired_before) => None,
-                None => {
+                None if is_accepted(record) => {
                     let key = MessageKey {
                         channel: self.channel.clone(),
                         sid: record.sid.clone(),
                     };
                     first_report(key, record, now)
                 }
+                None => None,
             });
         }
         self.record(&missing).await
@@ -114,6 +113,7 @@ impl Session<'_> {
         }
         let progress = ReconciliationProgress {
             at: self.dependencies.environment.now(),
+            step: self.step,
             checked: self.done.checked - before.checked,
             recovered: self.done.recovered - before.recovered,
             checked_through: checked_through.filter(|_| self.done.left == 0),

@@ -1,5 +1,6 @@
 //! Reconciliation with a fake of Twilio's API, on the memory store.
 
+mod alerts;
 mod listing;
 mod lookups;
 mod schedule;

@@ -25,7 +25,7 @@ impl Setup {
     }
 
     /// Returns what one process compared now.
-    async fn scopes(&self, holder: &str) -> Vec<ReconcileScope> {
+    pub(super) async fn scopes(&self, holder: &str) -> Vec<ReconcileScope> {
         let runs = self.channels(holder).run().await;
         let runs = runs.expect("the store is there").into_iter();
         runs.map(|run| run.scope).collect()

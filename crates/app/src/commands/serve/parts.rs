@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use domain::PublicUrl;
 use domain::access::ConsoleUrl;
 use domain::crypto::ServerSecret;
-use ports::WebhookSender;
+use ports::{Metrics, WebhookSender};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -249,11 +249,12 @@ impl ServerParts<'_> {
                 self.sink,
                 public_url,
             )?);
-            tasks.push(reconciliation::task(
+            let metrics: Arc<dyn Metrics> = self.metrics.clone();
+            tasks.extend(reconciliation::tasks(
                 &store,
                 self.settings,
-                self.secret.clone(),
-                self.metrics.clone(),
+                self.secret,
+                &metrics,
             )?);
         }
         Ok(tasks)

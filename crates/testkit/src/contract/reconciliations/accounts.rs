@@ -6,6 +6,7 @@ use domain::crypto::SealedSecret;
 use domain::page::PageSize;
 use domain::reconciliation::{
     AccountSid, ApiKeySid, ReconciliationAccount, ReconciliationFigures, ReconciliationProgress,
+    ReconciliationStep,
 };
 use domain::{Message, MessageSid, Report, Timestamp};
 use tokio::task::JoinSet;
@@ -28,6 +29,7 @@ fn account(digit: u8) -> ReconciliationAccount {
 fn progress(at: i64) -> ReconciliationProgress {
     ReconciliationProgress {
         at: time(at),
+        step: ReconciliationStep::Run,
         checked: 3,
         recovered: 1,
         checked_through: Some(time(at)),
@@ -91,8 +93,10 @@ pub async fn new_account_keeps_the_figures_and_removes_the_error(stores: Reconci
     let before = figures(&stores).await;
     assert_eq!(before.last_error, failed.error);
     assert!(set(&stores, 2).await);
+    assert_eq!(before.failing_since, Some(time(1_000_000)));
     let expected = ReconciliationFigures {
         last_error: None,
+        failing_since: None,
         ..before
     };
     assert_eq!(figures(&stores).await, expected);
@@ -167,6 +171,49 @@ pub async fn error_stays_until_the_integrator_answers(stores: Reconciled) {
         assert!(add(&stores, &progress).await);
         assert_eq!(figures(&stores).await.last_error, expected);
     }
+}
+
+pub async fn runs_fail_from_the_first_error_until_all_succeed(stores: Reconciled) {
+    with_account(&stores).await;
+    let step = |at, step, error: Option<&str>| ReconciliationProgress {
+        step,
+        error: error.map(str::to_owned),
+        ..progress(at)
+    };
+    let (run, success) = (ReconciliationStep::Run, ReconciliationStep::Success);
+    let error = Some("Twilio refuses the API key");
+    for (step, since) in [
+        (step(1, run, None), None),
+        (step(2, run, error), Some(2)),
+        (step(3, run, None), Some(2)),
+        (step(4, ReconciliationStep::Alerts, error), Some(2)),
+        (step(5, run, error), Some(2)),
+        (step(6, success, None), None),
+        (step(7, ReconciliationStep::Alerts, error), Some(7)),
+        // The clock was set back.
+        (step(3, run, error), Some(3)),
+        (step(4, success, None), None),
+    ] {
+        assert!(add(&stores, &step).await);
+        let found = figures(&stores).await.failing_since;
+        assert_eq!(found, since.map(time), "{step:?}");
+    }
+}
+
+pub async fn lookup_of_alerts_is_counted_and_postpones_no_run(stores: Reconciled) {
+    with_account(&stores).await;
+    let alerts = |at| ReconciliationProgress {
+        step: ReconciliationStep::Alerts,
+        checked_through: None,
+        ..progress(at)
+    };
+    assert!(add(&stores, &alerts(1)).await);
+    assert_eq!(figures(&stores).await.last_run_at, None);
+    assert!(add(&stores, &progress(2)).await);
+    assert!(add(&stores, &alerts(3)).await);
+    let figures = figures(&stores).await;
+    assert_eq!(figures.last_run_at, Some(time(2)));
+    assert_eq!((figures.checked, figures.recovered), (9, 3));
 }
 
 pub async fn list_counts_what_was_recovered_since_the_last_one(stores: Reconciled) {

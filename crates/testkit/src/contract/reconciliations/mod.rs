@@ -22,6 +22,8 @@ macro_rules! __reconciliations_contract {
             progress_is_added_and_checked_through_never_decreases
             checked_through_in_the_future_is_replaced
             error_stays_until_the_integrator_answers
+            runs_fail_from_the_first_error_until_all_succeed
+            lookup_of_alerts_is_counted_and_postpones_no_run
             list_counts_what_was_recovered_since_the_last_one
             progress_of_a_channel_without_account_changes_nothing
             one_of_many_racing_holders_leases_a_channel
