@@ -9,6 +9,8 @@ use ports::integrator::{AuthContext, AuthResult, Headers};
 
 use crate::basic::{self, Authorization};
 
+const AUTHORIZATION: &str = "Authorization";
+
 /// Authenticates a caller by a header whose whole value is the password, with no scheme: a
 /// password may begin with a word and a blank. A repeated header is no credential.
 pub(crate) fn authenticate_by_key(
@@ -30,9 +32,13 @@ pub(crate) fn authenticate_by_key(
     }
 }
 
-/// Authenticates a caller by user and password in `Authorization`.
+/// Authenticates a caller by user and password in `Authorization`. A repeated header is no
+/// credential.
 pub(crate) fn authenticate_by_pair(headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
-    let presented = match basic::parse(headers.get("Authorization")) {
+    if headers.get(AUTHORIZATION).is_some() && headers.get_only(AUTHORIZATION).is_none() {
+        return AuthResult::Denied;
+    }
+    let presented = match basic::parse(headers.get(AUTHORIZATION)) {
         Authorization::Absent => return AuthResult::Challenge,
         Authorization::Malformed => return AuthResult::Denied,
         Authorization::Basic(presented) => presented,

@@ -6,8 +6,9 @@
 //! The folder of 360dialog is `dialog360`, since a module cannot begin with a digit.
 //!
 //! Start reading at [`koomessage`], the smallest. To add an integrator, add a folder that
-//! implements [`ports::Integrator`], a line in [`all`], its samples in `tests/fixtures`, its error
-//! codes in `crates/domain/data/error_codes.tsv` and a page in `docs/integrators`.
+//! implements [`ports::Integrator`], a line in [`all`], its samples in `tests/fixtures`, its
+//! requests in `tests/conformance.rs`, its error codes in `crates/domain/data/error_codes.tsv` and
+//! a page in `docs/integrators`.
 
 pub mod basic;
 pub mod callback_url;

@@ -1,4 +1,4 @@
-//! Shared test support: the contract suites of the store ports, an in-memory store that passes
+//! Shared test support: the contract suites of the store ports, the conformance kit of integrators, an in-memory store that passes
 //! them, a settable clock, builders of valid values, a throw-away PostgreSQL server, a headless browser, a fake of
 //! Twilio's Messages API, and a counter of disk syncs.
 //!
@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod contract;
 pub mod discarding_store;
 pub mod fake_twilio;
+pub mod integrators;
 pub mod memory;
 mod packages;
 pub mod probe;

@@ -1,9 +1,10 @@
-//! Bodies that no integrator should send: an unusable element costs no other, nothing panics, and
-//! what is kept fits the stores.
+//! What single integrators may send and hardly do. The conformance kit checks what all have in
+//! common.
 
-use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use adapter_integrators::all;
+use domain::Alias;
 use ports::integrator::{Headers, Integrator, ParsedBody};
 use proptest::prelude::*;
 use rstest::rstest;
@@ -76,43 +77,6 @@ fn unusable_element_costs_no_other(#[case] element: &str) {
 }
 
 #[test]
-fn one_invalid_among_999_costs_no_other() {
-    let mut elements = vec![GOOD; 999];
-    elements[500] = "7";
-    let parsed = infobip(&format!(r#"{{"results":[{}]}}"#, elements.join(",")));
-    assert_eq!((parsed.reports.len(), parsed.invalid.len()), (998, 1));
-}
-
-#[test]
-fn hundred_thousand_elements_are_parsed() {
-    let mut body = r#"{"results":["#.to_owned();
-    for number in 0..100_000 {
-        let comma = if number == 0 { "" } else { "," };
-        write!(body, r#"{comma}{{"messageId":{number},"to":1,"seenAt":0}}"#).unwrap();
-    }
-    body.push_str("]}");
-    assert_eq!(infobip(&body).reports.len(), 100_000);
-}
-
-#[rstest]
-#[case(r#"{"results":[]}"#, true)]
-#[case(r#"{"results":{}}"#, false)]
-#[case(r#"{"results":"x"}"#, false)]
-#[case(r#"{"results":null}"#, false)]
-#[case("{}", false)]
-#[case("[]", false)]
-#[case("7", false)]
-fn list_that_is_none_is_invalid(#[case] body: &str, #[case] valid: bool) {
-    let parsed = with("infobip", |infobip| {
-        infobip.parse(infobip.report_endpoint(), &NoHeaders, body.as_bytes())
-    });
-    match parsed {
-        Ok(parsed) => assert!(valid && parsed == ParsedBody::default()),
-        Err(_) => assert!(!valid),
-    }
-}
-
-#[test]
 fn setting_the_url_in_version_3_is_ignored() {
     let body = br#"{"object":"whatsapp_business_account","gs_app_id":"x","entry":[{"changes":[
         {"field":"messages","value":{"statuses":[{"type":"set-callback"}]}}]}]}"#;
@@ -122,6 +86,24 @@ fn setting_the_url_in_version_3_is_ignored() {
     .unwrap();
     assert_eq!(parsed.ignored, ["set-callback"]);
     assert_eq!((parsed.reports.len(), parsed.invalid.len()), (0, 0));
+}
+
+#[rstest]
+#[case("enqueued", Some("wamid."))]
+#[case("delivered", Some("wamid."))]
+#[case("failed_before_sending", None)]
+#[case("read_after_a_week_without_gsid", None)]
+fn gupshup_names_both_ids_while_it_knows_them(#[case] name: &str, #[case] alias: Option<&str>) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let body = std::fs::read(folder.join(format!("gupshup/{name}.json"))).unwrap();
+    let parsed = adapter_integrators::gupshup::gupshup();
+    let parsed = parsed
+        .parse(parsed.report_endpoint(), &NoHeaders, &body)
+        .unwrap();
+    match (&parsed.reports[0].alias, alias) {
+        (Alias::Known(found), Some(prefix)) => assert!(found.as_str().starts_with(prefix)),
+        (found, expected) => assert_eq!((found, expected), (&Alias::Unknown, None)),
+    }
 }
 
 #[test]
@@ -136,14 +118,6 @@ fn redacted_fields_of_an_element_are_its_own() {
 }
 
 proptest! {
-    #[test]
-    fn no_body_panics(body: Vec<u8>, name in "infobip|gupshup|koomessage|360dialog|meta|twilio") {
-        with(&name, |integrator| {
-            let _ = integrator.parse(integrator.report_endpoint(), &NoHeaders, &body);
-            let _ = integrator.redacted_fields(integrator.report_endpoint(), &body, Some(0));
-        });
-    }
-
     #[test]
     fn no_json_panics(
         kind in "message-event|user-event|x",
