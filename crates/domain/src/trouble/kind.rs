@@ -38,14 +38,18 @@ pub enum TroubleKind {
     CredentialExpiring,
     /// The certificate of the public URL is about to expire, or has expired.
     CertificateExpiring,
+    /// The integrator says that it could not hand over reports.
+    CallbacksFailing,
+    /// No run of reconciliation of a channel succeeds.
+    ReconciliationFailing,
 }
 
 /// The text is not a kind of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a kind of trouble is silence, challenged_only, error_code, stuck_at_sent, \
-     subscription_stopped, subscription_lagging, journal_in_use, credential_expiring or \
-     certificate_expiring"
+     subscription_stopped, subscription_lagging, journal_in_use, credential_expiring, \
+     certificate_expiring, callbacks_failing or reconciliation_failing"
 )]
 pub struct InvalidTroubleKind;
 
@@ -55,7 +59,7 @@ const fn invalid_kind(_: &str) -> InvalidTroubleKind {
 
 impl TroubleKind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Silence,
         Self::ChallengedOnly,
         Self::ErrorCode,
@@ -65,6 +69,8 @@ impl TroubleKind {
         Self::JournalInUse,
         Self::CredentialExpiring,
         Self::CertificateExpiring,
+        Self::CallbacksFailing,
+        Self::ReconciliationFailing,
     ];
 
     /// Returns the name used in the API and in tables.
@@ -86,6 +92,8 @@ impl TroubleKind {
             Self::JournalInUse => "Reports wait in the journal",
             Self::CredentialExpiring => "A credential expires",
             Self::CertificateExpiring => "The certificate expires",
+            Self::CallbacksFailing => "Callbacks fail",
+            Self::ReconciliationFailing => "Reconciliation fails",
         }
     }
 
@@ -121,6 +129,15 @@ impl TroubleKind {
                  the old one when it is no longer used."
             }
             Self::CertificateExpiring => "Renew the certificate of the public URL.",
+            Self::CallbacksFailing => {
+                "Check that the callback URL can be reached from the internet: name resolution, \
+                 firewall and proxy, the certificate with its chain, user and password. Test the \
+                 channel. If it has an account for reconciliation, the messages are looked up."
+            }
+            Self::ReconciliationFailing => {
+                "Check the API key of the channel's account, and that the integrator's API can be \
+                 reached from here. Reports that do not arrive are not recovered meanwhile."
+            }
         }
     }
 
@@ -133,7 +150,9 @@ impl TroubleKind {
             | Self::ErrorCode
             | Self::StuckAtSent
             | Self::CredentialExpiring
-            | Self::CertificateExpiring => true,
+            | Self::CertificateExpiring
+            | Self::CallbacksFailing
+            | Self::ReconciliationFailing => true,
             Self::SubscriptionStopped | Self::SubscriptionLagging | Self::JournalInUse => false,
         }
     }

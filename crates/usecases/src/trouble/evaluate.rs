@@ -13,8 +13,8 @@ use domain::trouble::{
 use domain::{ChannelId, Credential, Timestamp};
 use ports::troubles::TroubleChanges;
 use ports::{
-    Calendar, ChannelStore, ChannelWithCredentials, Environment, EventLog, Statistics, StoreError,
-    SubscriptionStore, TroubleStore,
+    Calendar, ChannelStore, ChannelWithCredentials, Environment, EventLog, ReconciliationStore,
+    Statistics, StoreError, SubscriptionStore, TroubleStore,
 };
 use tokio::sync::Mutex;
 
@@ -24,8 +24,8 @@ use super::counted::{CountedEvidence, are_current};
 use super::event_body::event;
 use super::findings::{Findings, window};
 use super::notices::AllSettings;
-use super::subscriptions;
 use super::usual::Source;
+use super::{reconciliation, subscriptions};
 
 /// How many intervals the lease lasts: another process takes over after that.
 const LEASE_INTERVALS: u32 = 3;
@@ -51,6 +51,8 @@ pub struct EvaluationDependencies {
     pub log: Arc<dyn EventLog>,
     /// The subscriptions.
     pub subscriptions: Arc<dyn SubscriptionStore>,
+    /// Alerts of failed callbacks, and figures of reconciliation.
+    pub reconciliation: Arc<dyn ReconciliationStore>,
     /// Calls the public URLs.
     pub certificates: CertificateSource,
     /// The days of the installation's time zone.
@@ -159,6 +161,7 @@ impl EvaluateTroubles {
         self.judge_challenges(&mut state, &enabled, settings, now, &mut findings)
             .await?;
         judge_credentials(&enabled, settings, now, &mut findings);
+        reconciliation::judge(&*needs.reconciliation, &enabled, now, &mut findings).await?;
         let certificates = &mut state.certificates;
         certificates
             .judge(&needs.certificates, &enabled, now, &mut findings)

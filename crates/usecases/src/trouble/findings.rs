@@ -60,6 +60,8 @@ pub(super) fn window(kind: TroubleKind, now: Timestamp, interval_micros: i64) ->
         | TroubleKind::SubscriptionLagging
         | TroubleKind::JournalInUse
         | TroubleKind::CredentialExpiring
-        | TroubleKind::CertificateExpiring => Window::around(now, interval_micros),
+        | TroubleKind::CertificateExpiring
+        | TroubleKind::CallbacksFailing
+        | TroubleKind::ReconciliationFailing => Window::around(now, interval_micros),
     }
 }

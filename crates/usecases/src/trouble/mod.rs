@@ -15,6 +15,7 @@ mod findings;
 mod journal;
 mod manage;
 mod notices;
+mod reconciliation;
 mod subscriptions;
 mod usual;
 

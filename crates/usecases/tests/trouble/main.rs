@@ -4,6 +4,7 @@
 
 mod delivery;
 mod evaluation;
+mod reconciliation;
 mod statistics;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -175,7 +176,8 @@ pub(crate) fn evaluation(
         channels: shared.clone(),
         statistics: shared.clone(),
         log: shared.clone(),
-        subscriptions: shared,
+        subscriptions: shared.clone(),
+        reconciliation: shared,
         certificates: CertificateSource {
             probe: probe.clone(),
             public_url: PublicUrl::parse("https://reports.example.com").unwrap(),

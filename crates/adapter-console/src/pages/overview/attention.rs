@@ -119,7 +119,9 @@ fn is_known(troubles: &[Trouble], channel: &ChannelId) -> bool {
         | TroubleKind::SubscriptionStopped
         | TroubleKind::SubscriptionLagging
         | TroubleKind::JournalInUse
-        | TroubleKind::CertificateExpiring => false,
+        | TroubleKind::CertificateExpiring
+        | TroubleKind::CallbacksFailing
+        | TroubleKind::ReconciliationFailing => false,
     })
 }
 

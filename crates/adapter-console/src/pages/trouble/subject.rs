@@ -71,6 +71,14 @@ pub(super) fn path(kind: TroubleKind, subject: &TroubleSubject) -> String {
                 .with("status", Some("sent"));
             format!("/console/messages{}", query.query())
         }
+        TroubleSubject::Channel(channel)
+            if matches!(
+                kind,
+                TroubleKind::CallbacksFailing | TroubleKind::ReconciliationFailing
+            ) =>
+        {
+            format!("{}#reconciliation", channels::path(channel))
+        }
         TroubleSubject::Channel(channel) => channels::path(channel),
     }
 }

@@ -1,19 +1,23 @@
 //! The rules: what counts as trouble.
 
+mod callbacks;
 mod certificate;
 mod challenges;
 mod code;
 mod credential;
 mod journal;
+mod reconciliation;
 mod silence;
 mod stuck;
 mod subscription;
 
+pub use callbacks::{CALLBACK_WINDOW_MICROS, callbacks_failing};
 pub use certificate::certificate_expiring;
 pub use challenges::{CHALLENGE_WINDOW_MICROS, Challenges, challenged_only};
 pub use code::{CodeShare, error_code};
 pub use credential::credential_expiring;
 pub use journal::{JOURNAL_SHOWN_MICROS, JournalUse, journal_in_use};
+pub use reconciliation::reconciliation_failing;
 pub use silence::{Silence, silence};
 pub use stuck::{STUCK_AFTER_SECONDS, SentMessages, sent_messages, stuck_at_sent};
 pub use subscription::{SubscriptionLag, lagging, stopped};
