@@ -1,6 +1,9 @@
 //! The account of a channel for reconciliation.
 
-use testkit::builders::channel;
+use domain::ErrorCode;
+use domain::reconciliation::CallbackAlert;
+use ports::{Environment as _, ReconciliationStore as _};
+use testkit::builders::{channel, channel_id, key, twilio_sid};
 
 use crate::site;
 
@@ -58,6 +61,28 @@ async fn invalid_account_comes_back_without_its_secret() {
         answer.text
     );
     assert!(!answer.text.contains(ACCOUNT[2].1), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn reports_that_could_not_be_handed_over_are_counted() {
+    let site = site::local().await;
+    site.add_channel(&channel("1").build()).await;
+    let admin = site.admin().await;
+    let page = admin.get("/console/channels/1").await.page();
+    assert!(!page.contains("in the last 7 days"), "{page}");
+    let alert = |number| CallbackAlert {
+        channel: channel_id("1"),
+        sid: key(&twilio_sid(number)).sid,
+        code: ErrorCode::parse("11200").unwrap(),
+        alerted_at: site.clock.now(),
+    };
+    let added = site.store.add_callback_alerts(&[alert(1), alert(2)]).await;
+    added.unwrap();
+    let page = admin.get("/console/channels/1").await.page();
+    assert!(
+        page.contains("reports of 2 messages could not be handed over"),
+        "{page}"
+    );
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! The account of a channel for reconciliation.
 
-use domain::reconciliation::{ReconciliationAccount, ReconciliationProgress, ReconciliationStep};
+use domain::ErrorCode;
+use domain::reconciliation::{
+    CallbackAlert, ReconciliationAccount, ReconciliationProgress, ReconciliationStep,
+};
 use ports::ReconciliationStore as _;
 use serde_json::{Value, json};
-use testkit::builders::{channel_id, server_secret, time};
+use testkit::builders::{channel_id, key, server_secret, time, twilio_sid};
 
 use crate::fixture::on_memory;
 
@@ -41,6 +44,13 @@ async fn account_is_stored_sealed_and_shown_with_its_figures() {
     let id = channel_id("1");
     let added = store.add_reconciliation_progress(&id, &progress).await;
     assert!(added.unwrap());
+    let alert = CallbackAlert {
+        channel: id.clone(),
+        sid: key(&twilio_sid(1)).sid,
+        code: ErrorCode::parse("11200").unwrap(),
+        alerted_at: time(1_795_370_700_000_000),
+    };
+    store.add_callback_alerts(&[alert]).await.unwrap();
     let mut shown = running.shown(PATH).await;
     let changed_at = shown["changed_at"].take();
     assert!(changed_at.is_string());
@@ -50,6 +60,8 @@ async fn account_is_stored_sealed_and_shown_with_its_figures() {
         "last_error": "Twilio refuses the API key",
         "checked_through": progress.checked_through.map(|at| at.to_string()),
         "listed_at": progress.at.to_string(), "listed": 8, "lost": 2, "lost_share": 0.25,
+        "failing_since": progress.at.to_string(), "alerted": 1,
+        "last_alert_at": "2026-11-22T18:05:00.000000Z",
     });
     assert_eq!(shown, expected);
     let stored = store.reconciliation(&id).await.unwrap().unwrap();

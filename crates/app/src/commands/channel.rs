@@ -139,7 +139,8 @@ async fn show(
         for step in &view.setup_steps {
             output::line(output::wrapped(&format!("- {step}")));
         }
-        reconciliation_account::print(&stores.store(), &found.channel.id).await?;
+        let id = &found.channel.id;
+        reconciliation_account::print(&stores.store(), id, manage.now()).await?;
         for warning in &view.warnings {
             output::line(format!("Warning: {warning}."));
         }

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use domain::ChannelId;
 use domain::reconciliation::{AccountSid, ApiKeySecret, ApiKeySid};
+use domain::{ChannelId, Timestamp};
 use ports::Store;
 use usecases::ManageReconciliation;
-use usecases::reconciliation::NewAccount;
+use usecases::reconciliation::{AlertedMessages, NewAccount};
 
 use crate::cli::ChannelUpdateArgs;
 use crate::output;
@@ -64,8 +64,17 @@ fn secret(path: &Path) -> Result<ApiKeySecret> {
     ApiKeySecret::parse(text.trim_end()).context("--api-key-secret-file")
 }
 
-/// Prints what reconciliation of a channel did; nothing if it has no account.
-pub async fn print(store: &Arc<dyn Store>, channel: &ChannelId) -> Result<()> {
+/// Prints of how many messages the integrator could not hand over a report, and what reconciliation
+/// of a channel did; nothing if there were none and it has no account.
+pub async fn print(store: &Arc<dyn Store>, channel: &ChannelId, now: Timestamp) -> Result<()> {
+    let alerted = AlertedMessages::read(store.as_ref(), channel, now).await?;
+    if let Some(at) = alerted.last_at {
+        output::line(format!(
+            "\nTwilio could not hand over reports of {} messages in the last 7 days; the last one {}.",
+            alerted.count,
+            output::time(at.to_string())
+        ));
+    }
     let Some(found) = store.reconciliation(channel).await? else {
         return Ok(());
     };

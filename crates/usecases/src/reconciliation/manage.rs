@@ -9,6 +9,8 @@ use domain::reconciliation::{
 use domain::{ChannelId, IntegratorName};
 use ports::{ChannelStore, Environment, ReconciliationStore, StoreError};
 
+use super::alerted::AlertedMessages;
+
 /// The only integrator whose records can be read.
 const INTEGRATOR: &str = "twilio";
 
@@ -69,6 +71,13 @@ impl ManageReconciliation {
     pub async fn show(&self, channel: &ChannelId) -> Result<Option<Reconciliation>, AccountError> {
         self.require(channel).await?;
         Ok(self.accounts.reconciliation(channel).await?)
+    }
+
+    /// Counts the messages of a channel of which the integrator said that it could not hand over a
+    /// report, also without an account.
+    pub async fn alerted(&self, channel: &ChannelId) -> Result<AlertedMessages, AccountError> {
+        let now = self.environment.now();
+        Ok(AlertedMessages::read(&*self.accounts, channel, now).await?)
     }
 
     /// Checks that a channel can have an account.

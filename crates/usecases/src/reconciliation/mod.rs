@@ -7,6 +7,7 @@
 //! same report: recording both is harmless. Events, state and statistics follow as always.
 
 mod alert_schedule;
+mod alerted;
 mod alerts;
 mod compare;
 mod due;
@@ -19,6 +20,7 @@ mod schedule;
 mod session;
 
 pub use alert_schedule::LookUpAlerts;
+pub use alerted::AlertedMessages;
 pub use leased_runs::ChannelRun;
 pub use manage::{AccountError, ManageReconciliation, NewAccount};
 pub use run::{

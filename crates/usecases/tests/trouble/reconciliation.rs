@@ -96,7 +96,7 @@ async fn failing_reconciliation_opens_a_trouble_until_a_run_succeeds() {
     world.evaluate(2).await;
     let error = Some("Twilio refuses the API key (HTTP 401)");
     world.step(ReconciliationStep::Run, error).await;
-    world.evaluate(5).await;
+    world.evaluate(10).await;
     assert_eq!(world.troubles(TroubleKind::ReconciliationFailing).await, []);
     // A run that begins well has not succeeded.
     world.step(ReconciliationStep::Run, None).await;
@@ -124,7 +124,7 @@ async fn run_that_fails_between_two_that_succeed_is_no_trouble() {
     world.add_account().await;
     for _ in 0..4 {
         world.step(ReconciliationStep::Run, Some("HTTP 503")).await;
-        world.evaluate(5).await;
+        world.evaluate(9).await;
         world.step(ReconciliationStep::Success, None).await;
         world.evaluate(5).await;
     }

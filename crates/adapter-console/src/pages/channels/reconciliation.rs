@@ -29,6 +29,29 @@ pub(crate) struct Reconciled {
     pub(crate) error: Option<String>,
 }
 
+/// The messages of which Twilio could not hand over a report.
+pub(crate) struct Alerted {
+    pub(crate) messages: String,
+    pub(crate) last: Html,
+}
+
+impl Alerted {
+    /// Reads those of a channel; `None` if there are none.
+    pub(crate) async fn read(
+        console: &Console,
+        visit: &Visit,
+        id: &ChannelId,
+    ) -> Result<Option<Self>, PageError> {
+        let alerted = console
+            .run(console.state.reconciliation.alerted(id))
+            .await?;
+        Ok(alerted.last_at.map(|at| Self {
+            messages: count(alerted.count, "message", "messages"),
+            last: visit.times.relative(at),
+        }))
+    }
+}
+
 impl Reconciled {
     /// Reads the figures of a channel; `None` if it has no account.
     pub(crate) async fn read(

@@ -10,7 +10,7 @@ use ports::ChannelWithCredentials;
 
 use super::callback_url::Builder;
 use super::last_day::LastDay;
-use super::reconciliation::Reconciled;
+use super::reconciliation::{Alerted, Reconciled};
 use super::state::{Activity, ChannelState};
 use crate::console::Console;
 use crate::error::PageError;
@@ -69,6 +69,8 @@ struct ChannelPage {
     rules: &'static str,
     /// What reconciliation did; `None` without an account.
     reconciled: Option<Reconciled>,
+    /// Reports that Twilio could not hand over, if any.
+    alerted: Option<Alerted>,
     created: Html,
     updated: Html,
     calls: [String; 3],
@@ -137,6 +139,7 @@ pub(crate) async fn show(
         ),
         rules,
         reconciled: Reconciled::read(&console, &visit, &id).await?,
+        alerted: Alerted::read(&console, &visit, &id).await?,
         created: visit.times.minute(channel.created_at),
         updated: visit.times.minute(channel.updated_at),
         calls: [

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use domain::reconciliation::{AccountSid, ApiKeySecret, ApiKeySid, Reconciliation};
 use serde::{Deserialize, Serialize};
-use usecases::reconciliation::{AccountError, NewAccount};
+use usecases::reconciliation::{AccountError, AlertedMessages, NewAccount};
 use utoipa::ToSchema;
 
 use crate::api::error::{ApiError, ApiResult, valid};
@@ -33,6 +33,8 @@ pub struct ReconciliationView {
     pub last_run_at: Option<String>,
     /// Why the last run stopped; `null` if it did not fail.
     pub last_error: Option<String>,
+    /// When the first run failed of those since which none succeeded; `null` if the last one did.
+    pub failing_since: Option<String>,
     /// Messages that were first reported before this time have been compared.
     pub checked_through: Option<String>,
     /// When Twilio's whole list of the last 72 hours was last compared; `null` if it was not.
@@ -44,12 +46,17 @@ pub struct ReconciliationView {
     /// The share of messages whose last callback did not arrive, from 0 to 1: `lost` of `listed`;
     /// `null` without a list.
     pub lost_share: Option<f64>,
+    /// Of how many messages Twilio's Debugger said in the last seven days that a report could not be
+    /// handed over.
+    pub alerted: u64,
+    /// When it last said so; `null` if it did not.
+    pub last_alert_at: Option<String>,
 }
 
 impl ReconciliationView {
     /// Shows an account and its figures.
     #[must_use]
-    pub fn new(found: &Reconciliation) -> Self {
+    pub fn new(found: &Reconciliation, alerted: AlertedMessages) -> Self {
         let (account, figures) = (&found.account, &found.figures);
         Self {
             channel_id: account.channel.to_string(),
@@ -60,11 +67,14 @@ impl ReconciliationView {
             recovered: figures.recovered,
             last_run_at: figures.last_run_at.map(|at| at.to_string()),
             last_error: figures.last_error.clone(),
+            failing_since: figures.failing_since.map(|at| at.to_string()),
             checked_through: figures.checked_through.map(|at| at.to_string()),
             listed_at: figures.listed_at.map(|at| at.to_string()),
             listed: figures.listed,
             lost: figures.lost,
             lost_share: figures.lost_share(),
+            alerted: alerted.count,
+            last_alert_at: alerted.last_at.map(|at| at.to_string()),
         }
     }
 }
@@ -106,8 +116,10 @@ pub(crate) async fn show(operator: Data<Operator>, path: Path<String>) -> ApiRes
     let channel = channel_id(&path)?;
     let showing = operator.state.reconciliation.show(&channel);
     let found = operator.run(showing).await?;
-    let found = found.ok_or(AccountError::NoAccount(channel))?;
-    Ok(HttpResponse::Ok().json(ReconciliationView::new(&found)))
+    let found = found.ok_or_else(|| AccountError::NoAccount(channel.clone()))?;
+    let alerted = operator.state.reconciliation.alerted(&channel);
+    let alerted = operator.run(alerted).await?;
+    Ok(HttpResponse::Ok().json(ReconciliationView::new(&found, alerted)))
 }
 
 /// Give a channel an account, or replace it

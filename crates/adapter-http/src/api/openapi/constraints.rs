@@ -168,7 +168,8 @@ fn rule(owner: &str, name: &str, integrators: &[&str]) -> Option<Value> {
 const TIMES: &str = "created updated expires last_used first_reported_at last_reported_at \
     reported_at arrived_at asked_at finished_at since until inactive_since \
     previous_secret_expires last_delivered failing_since at next_attempt finished time revoked opened \
-    resolved last_notice snoozed_until";
+    resolved last_notice snoozed_until changed_at last_run_at checked_through listed_at \
+    last_alert_at";
 
 fn format_or_range(name: &str) -> Option<Value> {
     Some(match name {

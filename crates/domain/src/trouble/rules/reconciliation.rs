@@ -5,14 +5,14 @@ use crate::reconciliation::ReconciliationFigures;
 use crate::text::clipped;
 use crate::trouble::Finding;
 
-/// How long the runs must have failed: 5 minutes, so that one that fails between two that succeed is
-/// not found.
-const FAILING_MICROS: i64 = 5 * 60 * 1_000_000;
+/// How long the runs must have failed: 10 minutes, so that one that fails between two that succeed is
+/// not found at the default interval.
+const FAILING_MICROS: i64 = 10 * 60 * 1_000_000;
 
 /// How much of the error is shown.
 const ERROR_LENGTH_MAX: usize = 500;
 
-/// Finds a channel of which no run of reconciliation has succeeded for five minutes.
+/// Finds a channel of which no run of reconciliation has succeeded for ten minutes.
 #[must_use]
 pub fn reconciliation_failing(figures: &ReconciliationFigures, now: Timestamp) -> Option<Finding> {
     let since = figures.failing_since?;
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn reconciliation_fails_when_no_run_succeeded_for_five_minutes() {
+    fn reconciliation_fails_when_no_run_succeeded_for_ten_minutes() {
         let figures = |failing_since: Option<i64>, error: Option<&str>| ReconciliationFigures {
             failing_since: failing_since.map(at),
             last_error: error.map(str::to_owned),
@@ -51,17 +51,17 @@ mod tests {
         // The error is from a release that did not store since when.
         assert_eq!(reconciliation_failing(&figures(None, error), at(90)), None);
         assert_eq!(
-            reconciliation_failing(&figures(Some(0), error), at(4)),
+            reconciliation_failing(&figures(Some(0), error), at(9)),
             None
         );
-        let finding = reconciliation_failing(&figures(Some(0), error), at(5)).unwrap();
+        let finding = reconciliation_failing(&figures(Some(0), error), at(10)).unwrap();
         let seen = "No run of reconciliation succeeded since then. The last error: Twilio refuses \
                     the API key.";
         assert_eq!((finding.since, finding.seen.as_str()), (at(0), seen));
-        let answered = reconciliation_failing(&figures(Some(0), None), at(5)).unwrap();
+        let answered = reconciliation_failing(&figures(Some(0), None), at(10)).unwrap();
         assert!(!answered.seen.contains("error"), "{answered:?}");
         let long = "x".repeat(5_000);
-        let long = reconciliation_failing(&figures(Some(0), Some(&long)), at(5)).unwrap();
+        let long = reconciliation_failing(&figures(Some(0), Some(&long)), at(10)).unwrap();
         assert!(long.seen.len() < 600);
     }
 }
