@@ -106,6 +106,22 @@ impl Server {
             .map_or(0, |answer| answer.status().as_u16())
     }
 
+    /// Sends what Twilio's Debugger says about a failed callback of a message, and returns the
+    /// status code.
+    pub async fn debug(&self, sid: &str) -> u16 {
+        let url = self.report_url();
+        let payload = serde_json::json!({
+            "error_code": "11200", "resource_sid": sid, "webhook": {"request": {"url": url}},
+        });
+        let form = [("Sid", "NO1"), ("Payload", &payload.to_string())];
+        let request = client()
+            .post(url.replace("/report/", "/debugger/"))
+            .basic_auth(USER, Some(PASSWORD))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(serde_urlencoded::to_string(form).unwrap());
+        request.send().await.unwrap().status().as_u16()
+    }
+
     /// Sends a GET request to the operator's API.
     pub async fn get(&self, path: &str) -> (u16, Value) {
         let request = client()
