@@ -13,10 +13,10 @@ use usecases::access::AccessControl;
 use usecases::access::audit::Action;
 use usecases::channels::manage::ManageError;
 use usecases::{
-    AllowSender, ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages,
-    ListRejections, ManageChannels, ManageReconciliation, ManageSubscriptions, ManageTroubles,
-    ReadEvents, ReadStatistics, RecipientLinks, RuntimeHandle, SavedViews, ShowMessage,
-    TestChannel,
+    AllowSender, ChannelDirectory, CheckHealth, EraseRecipient, ForwardingFigures, ListErasures,
+    ListMessages, ListRejections, ManageChannels, ManageReconciliation, ManageSubscriptions,
+    ManageTroubles, ReadEvents, ReadStatistics, RecipientLinks, RuntimeHandle, SavedViews,
+    ShowMessage, TestChannel,
 };
 
 use crate::pages::about::Installation;
@@ -34,6 +34,8 @@ pub struct ConsoleState {
     pub channels: Arc<ManageChannels>,
     /// Manages the accounts of channels for reconciliation.
     pub reconciliation: Arc<ManageReconciliation>,
+    /// Counts the requests that wait to be forwarded.
+    pub forwarding: Arc<ForwardingFigures>,
     /// Sends test reports to channels.
     pub test_channel: Arc<TestChannel>,
     /// Refreshed after each change made here, so that this process applies it at once.

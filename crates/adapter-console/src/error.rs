@@ -230,6 +230,8 @@ impl From<ManageError> for PageError {
             | ManageError::ExpiryInThePast
             | ManageError::NoSignatures(_)
             | ManageError::SignatureRequired(_)
+            | ManageError::NothingToForward(_)
+            | ManageError::PrivateForwardUrl(_)
             | ManageError::OtherReportPath(_) => Self::Invalid(error.to_string()),
             ManageError::Store(error) => Self::Store(error),
         }

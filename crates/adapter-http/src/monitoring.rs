@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use usecases::{AuthenticateOperator, CheckHealth, SubscriptionStatistics, TroubleFigures};
+use usecases::{
+    AuthenticateOperator, CheckHealth, ForwardingFigures, SubscriptionStatistics, TroubleFigures,
+};
 
 use crate::auth_failure_throttle::AuthFailureThrottle;
 use crate::health_cache::HealthCache;
@@ -17,6 +19,8 @@ pub struct MonitoringState {
     pub statistics: Arc<SubscriptionStatistics>,
     /// Counts the open troubles.
     pub troubles: Arc<TroubleFigures>,
+    /// Counts the requests that wait to be forwarded.
+    pub forwarding: Arc<ForwardingFigures>,
     /// Checks the parts that the process depends on.
     pub health: Arc<CheckHealth>,
     /// The metrics of this process.

@@ -84,6 +84,7 @@ pub fn serve_operator(
     let monitoring = MonitoringState {
         troubles: Arc::clone(&state.trouble_figures),
         statistics: Arc::clone(&state.statistics),
+        forwarding: Arc::clone(&state.forwarding),
         health: Arc::clone(&state.health),
         metrics: Arc::clone(&state.metrics),
         authenticate: Arc::clone(&state.access.authenticate),

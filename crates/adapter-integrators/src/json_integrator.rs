@@ -58,6 +58,9 @@ pub struct JsonIntegrator {
     pub(crate) element: fn(&Value, usize) -> Option<&Value>,
     /// Builds the body that reports a message as delivered.
     pub(crate) test_body: fn(TestReport<'_>) -> Value,
+    /// The header lines of requests that hold something else than reports; see
+    /// [`Integrator::forwarded_headers`].
+    pub(crate) forwarded_headers: Option<&'static [&'static str]>,
     pub(crate) setup_steps: &'static [&'static str],
 }
 
@@ -144,6 +147,10 @@ impl Integrator for JsonIntegrator {
             headers: vec![("Content-Type", "application/json; charset=UTF-8".to_owned())],
             body: (self.test_body)(report).to_string().into_bytes(),
         }
+    }
+
+    fn forwarded_headers(&self) -> Option<&'static [&'static str]> {
+        self.forwarded_headers
     }
 
     fn setup_steps(&self) -> &'static [&'static str] {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::crypto::{CredentialHash, KeyId, SealedSecret};
+use domain::webhook::TargetUrl;
 use domain::{
     Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, PublicUrl,
     RetentionDays, Timestamp, WebhookUser,
@@ -65,6 +66,9 @@ struct SnapshotChannel {
     /// Missing in snapshots of earlier versions.
     #[serde(default)]
     keep_messages_days: Option<i64>,
+    /// Missing in snapshots of earlier versions.
+    #[serde(default)]
+    forward_url: Option<String>,
     created_at: i64,
     updated_at: i64,
     version: i64,
@@ -104,6 +108,10 @@ impl SnapshotChannel {
                 .as_ref()
                 .map(|sealed| STANDARD.encode(&sealed.0)),
             keep_messages_days: channel.keep_messages_days.map(|days| days.get().into()),
+            forward_url: channel
+                .forward_url
+                .as_ref()
+                .map(|url| url.reveal().to_owned()),
             created_at: channel.created_at.unix_micros(),
             updated_at: channel.updated_at.unix_micros(),
             version: channel.version,
@@ -147,6 +155,11 @@ impl SnapshotChannel {
             keep_messages_days: self
                 .keep_messages_days
                 .map(RetentionDays::new)
+                .transpose()?,
+            forward_url: self
+                .forward_url
+                .as_deref()
+                .map(TargetUrl::parse)
                 .transpose()?,
             created_at: Timestamp::from_unix_micros(self.created_at)?,
             updated_at: Timestamp::from_unix_micros(self.updated_at)?,

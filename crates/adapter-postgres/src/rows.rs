@@ -35,3 +35,4 @@ pub(crate) type ReconciliationRow = sql_rows::reconciliations::ReconciliationRow
 pub(crate) type CallbackAlertRow = sql_rows::callback_alerts::CallbackAlertRow<OffsetDateTime>;
 pub(crate) type CallbackAlertCountRow =
     sql_rows::callback_alerts::CallbackAlertCountRow<OffsetDateTime>;
+pub(crate) type WaitingRow = sql_rows::forwarding::WaitingRow<OffsetDateTime>;

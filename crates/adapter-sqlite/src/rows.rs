@@ -30,3 +30,4 @@ pub(crate) type PositionRow = sql_rows::troubles::PositionRow<i64>;
 pub(crate) type ReconciliationRow = sql_rows::reconciliations::ReconciliationRow<i64>;
 pub(crate) type CallbackAlertRow = sql_rows::callback_alerts::CallbackAlertRow<i64>;
 pub(crate) type CallbackAlertCountRow = sql_rows::callback_alerts::CallbackAlertCountRow<i64>;
+pub(crate) type WaitingRow = sql_rows::forwarding::WaitingRow<i64>;

@@ -1,4 +1,5 @@
-//! Sends one event to one subscriber over HTTP, signed by the Standard Webhooks convention.
+//! Sends one event to one subscriber over HTTP, signed by the Standard Webhooks convention, and
+//! forwards requests as they arrived.
 //!
 //! The caller decides what is sent, to which endpoint, in which order and when again: this crate
 //! stores no list, starts no task and logs nothing. Subscribers are not trusted, so no endpoint can

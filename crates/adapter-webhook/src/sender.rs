@@ -1,14 +1,16 @@
-//! Sends one event in one request.
+//! Sends one event, or one request that is forwarded, in one request.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use ports::Environment;
+use domain::ForwardedRequest;
+use domain::webhook::TargetUrl;
 use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender};
+use ports::{Environment, RequestForwarder};
 use reqwest::header::{CONNECTION, CONTENT_TYPE};
-use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response, StatusCode, redirect};
 
 use crate::allowed_addresses::{AddressNotAllowed, AllowedAddresses, Resolver};
 use crate::connected::{self, NoteConnections};
@@ -70,7 +72,49 @@ pub enum SetupError {
     Tls(#[source] reqwest::Error),
 }
 
-/// Sends events over HTTP/1.1 with pooled connections.
+/// What is sent.
+#[derive(Clone, Copy)]
+enum Outgoing<'a> {
+    /// An event, signed.
+    Event(&'a Target, &'a OutgoingEvent),
+    /// A request as it arrived.
+    Forwarded(&'a TargetUrl, &'a ForwardedRequest),
+}
+
+impl Outgoing<'_> {
+    fn url(&self) -> &TargetUrl {
+        match self {
+            Self::Event(target, _) => &target.url,
+            Self::Forwarded(url, _) => url,
+        }
+    }
+
+    /// Adds header lines and body. A signature expires within minutes, so each attempt has a new
+    /// one.
+    fn fill(&self, request: RequestBuilder, clock: &dyn Environment) -> RequestBuilder {
+        match self {
+            Self::Event(target, event) => {
+                let now = clock.now();
+                let signature = target.secrets.sign(&event.id, now, &event.body);
+                request
+                    .header(CONTENT_TYPE, MEDIA_TYPE)
+                    .header("webhook-id", event.id.as_str())
+                    .header("webhook-timestamp", now.unix_seconds())
+                    .header("webhook-signature", signature)
+                    .body(event.body.to_vec())
+            }
+            Self::Forwarded(_, forwarded) => {
+                let headers = forwarded.headers().iter();
+                let request = headers.fold(request, |request, (name, value)| {
+                    request.header(name, value.as_slice())
+                });
+                request.body(forwarded.body().to_vec())
+            }
+        }
+    }
+}
+
+/// Sends events and forwards requests over HTTP/1.1 with pooled connections.
 pub struct WebhookSink {
     client: Client,
     unpooled: OnceLock<Client>,
@@ -94,44 +138,32 @@ impl WebhookSink {
         })
     }
 
-    /// Sends one request. A signature expires within minutes, so each attempt has a new one.
     async fn send(
         &self,
         client: &Client,
-        target: &Target,
-        event: &OutgoingEvent,
+        outgoing: Outgoing<'_>,
         keep: bool,
         limit: Duration,
     ) -> Result<Response, reqwest::Error> {
-        let now = self.clock.now();
-        let signature = target.secrets.sign(&event.id, now, &event.body);
-        let mut request = client.post(target.url.url().clone());
+        let mut request = client.post(outgoing.url().url().clone());
         if !keep {
             request = request.header(CONNECTION, "close");
         }
-        request
-            .timeout(limit)
-            .header(CONTENT_TYPE, MEDIA_TYPE)
-            .header("webhook-id", event.id.as_str())
-            .header("webhook-timestamp", now.unix_seconds())
-            .header("webhook-signature", signature)
-            .body(event.body.to_vec())
-            .send()
-            .await
+        let request = outgoing.fill(request, &*self.clock);
+        request.timeout(limit).send().await
     }
 
-    /// Sends an event, and sends it again over a new connection if a pooled one turns out to be dead,
+    /// Sends something, and sends it again over a new connection if a pooled one turns out to be dead,
     /// since the server may have closed it before it received the event. Returns the response, and
     /// whether its connection may be kept.
     async fn send_alive(
         &self,
-        target: &Target,
-        event: &OutgoingEvent,
+        outgoing: Outgoing<'_>,
         keep: bool,
         begun: Instant,
     ) -> Result<(Response, bool), reqwest::Error> {
         let limit = self.settings.total_limit;
-        let sending = self.send(&self.client, target, event, keep, limit);
+        let sending = self.send(&self.client, outgoing, keep, limit);
         let (sent, connected) = connected::watch(sending).await;
         match sent {
             Ok(response) => Ok((response, keep)),
@@ -141,7 +173,7 @@ impl WebhookSink {
                     return Err(error);
                 };
                 let left = limit.saturating_sub(begun.elapsed());
-                let sent = self.send(client, target, event, false, left).await;
+                let sent = self.send(client, outgoing, false, left).await;
                 Ok((sent?, false))
             }
         }
@@ -157,21 +189,16 @@ impl WebhookSink {
         let client = client.build().ok()?;
         Some(self.unpooled.get_or_init(|| client))
     }
-}
 
-#[async_trait]
-impl WebhookSender for WebhookSink {
-    async fn deliver(
-        &self,
-        target: &Target,
-        event: &OutgoingEvent,
-    ) -> Result<Delivered, SendError> {
+    /// Makes one attempt and judges the response.
+    async fn attempt(&self, outgoing: Outgoing<'_>) -> Result<Delivered, SendError> {
+        let url = outgoing.url();
         allowed_addresses(&self.settings)
-            .check(&target.url)
+            .check(url)
             .map_err(refused)?;
         let begun = Instant::now();
-        let permit = self.budget.begin(target.url.url().authority(), begun);
-        let sent = self.send_alive(target, event, permit.is_some(), begun);
+        let permit = self.budget.begin(url.url().authority(), begun);
+        let sent = self.send_alive(outgoing, permit.is_some(), begun);
         let (response, keep) = match sent.await {
             Ok(answered) => answered,
             Err(error) => return Err(unanswered(error, begun.elapsed())),
@@ -199,6 +226,28 @@ impl WebhookSender for WebhookSink {
                 source: AttemptFailure::of_status(status).into(),
             })
         }
+    }
+}
+
+#[async_trait]
+impl WebhookSender for WebhookSink {
+    async fn deliver(
+        &self,
+        target: &Target,
+        event: &OutgoingEvent,
+    ) -> Result<Delivered, SendError> {
+        self.attempt(Outgoing::Event(target, event)).await
+    }
+}
+
+#[async_trait]
+impl RequestForwarder for WebhookSink {
+    async fn forward(
+        &self,
+        url: &TargetUrl,
+        request: &ForwardedRequest,
+    ) -> Result<Delivered, SendError> {
+        self.attempt(Outgoing::Forwarded(url, request)).await
     }
 }
 

@@ -204,16 +204,18 @@ pub fn integrators() -> Integrators {
 /// The use case behind everything that manages channels.
 pub fn manage_channels(
     stores: &Stores,
+    settings: &Settings,
     secret: ServerSecret,
     public_url: PublicUrl,
 ) -> ManageChannels {
-    ManageChannels::new(
+    let manage = ManageChannels::new(
         stores.store(),
         integrators(),
         secret,
         public_url,
         Arc::new(System),
-    )
+    );
+    manage.with_private_targets(settings.delivery.private_targets)
 }
 
 /// The use case that sends test reports to channels. `directory` is that of the server.

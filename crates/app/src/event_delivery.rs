@@ -1,4 +1,5 @@
-//! Runs the webhook dispatchers: one task per subscription that this process has leased.
+//! Runs the webhook dispatchers, one task per subscription that this process has leased, and
+//! forwards requests beside them.
 
 use std::io;
 use std::sync::Arc;
@@ -8,17 +9,18 @@ use ports::error::error_chain;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use usecases::DeliveryWorker;
+use usecases::{DeliveryWorker, ForwardingWorker};
 
 use crate::low_priority::lower_priority;
 
 /// How often the store is asked for subscriptions that no worker has leased.
 const CLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Delivers events on a low-priority thread until `stop` is cancelled. The returned receiver
+/// Delivers events and forwards requests on a low-priority thread until `stop` is cancelled. The returned receiver
 /// completes when the thread has stopped, and fails if it died.
 pub fn start_thread(
     worker: DeliveryWorker,
+    forwarding: ForwardingWorker,
     stop: CancellationToken,
 ) -> io::Result<oneshot::Receiver<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -29,16 +31,29 @@ pub fn start_thread(
         .name("delivery".to_owned())
         .spawn(move || {
             lower_priority();
-            runtime.block_on(run(Arc::new(worker), stop));
+            runtime.block_on(run(Arc::new(worker), forwarding, stop));
             // The receiver is gone if the shutdown ran out of time.
             let _ = stopped.send(());
         })?;
     Ok(receiver)
 }
 
+/// Delivers events and forwards requests until `stop` is cancelled, and the attempts in flight have
+/// ended.
+pub async fn run(
+    worker: Arc<DeliveryWorker>,
+    forwarding: ForwardingWorker,
+    stop: CancellationToken,
+) {
+    tokio::join!(
+        deliver(worker, stop.clone()),
+        forwarding.run(stop.cancelled())
+    );
+}
+
 /// Leases subscriptions and delivers their events until `stop` is cancelled; returns when all
 /// dispatchers have stopped.
-pub async fn run(worker: Arc<DeliveryWorker>, stop: CancellationToken) {
+async fn deliver(worker: Arc<DeliveryWorker>, stop: CancellationToken) {
     let mut dispatchers = JoinSet::new();
     let mut failing = false;
     while !stop.is_cancelled() {

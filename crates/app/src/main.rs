@@ -15,6 +15,7 @@ mod composition;
 mod config;
 mod degraded_mode;
 mod event_delivery;
+mod forwarding;
 mod layout;
 mod log_queue;
 mod low_priority;

@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files that are open besides connections of callers, to the database and to endpoints: listeners,
-/// journal files, name resolution, connections of operators.
+/// journal files, name resolution, connections of operators, 32 forwarded requests.
 const RESERVED: u64 = 128;
 
 /// Delivery attempts may use one in this many of the files that may be open.

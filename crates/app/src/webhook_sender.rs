@@ -1,4 +1,4 @@
-//! Creates the sender of webhook requests.
+//! Creates the sender of events and forwarded requests.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -6,9 +6,11 @@ use std::time::Duration;
 use adapter_webhook::{ProxyUrl, UrlProber, WebhookSettings, WebhookSink};
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
-use ports::WebhookSender;
+use domain::ForwardedRequest;
+use domain::webhook::TargetUrl;
 use ports::error::error_chain;
 use ports::webhook_sender::{Delivered, OutgoingEvent, SendError, Target};
+use ports::{RequestForwarder, WebhookSender};
 
 use crate::config::Settings;
 use crate::open_files;
@@ -16,7 +18,7 @@ use crate::system::System;
 
 /// Creates a sender that initialises itself when it sends the first event: the system's
 /// certificates are slow to read, and most commands send nothing.
-pub fn create(settings: &Settings) -> Result<Arc<dyn WebhookSender>> {
+pub fn create(settings: &Settings) -> Result<Arc<LazyWebhookSender>> {
     let options = options(settings)?;
     let Some(file) = &settings.delivery.ca_file else {
         return Ok(Arc::new(LazyWebhookSender {
@@ -31,8 +33,12 @@ pub fn create(settings: &Settings) -> Result<Arc<dyn WebhookSender>> {
         extra_roots: Some(extra_roots),
         ..options
     };
-    let sink = WebhookSink::new(options, Arc::new(System));
-    Ok(Arc::new(sink.with_context(named)?))
+    let sink = WebhookSink::new(options.clone(), Arc::new(System));
+    let sink = sink.with_context(named)?;
+    Ok(Arc::new(LazyWebhookSender {
+        settings: options,
+        sink: OnceLock::from(Ok(sink)),
+    }))
 }
 
 /// Creates the probe of public URLs. It trusts the same certificates as the sender.
@@ -57,9 +63,24 @@ pub fn options(settings: &Settings) -> Result<WebhookSettings> {
 }
 
 /// A sender that is created on first use. If that fails, every attempt fails with the reason.
-struct LazyWebhookSender {
+pub struct LazyWebhookSender {
     settings: WebhookSettings,
     sink: OnceLock<Result<WebhookSink, String>>,
+}
+
+impl LazyWebhookSender {
+    fn sink(&self) -> Result<&WebhookSink, SendError> {
+        let sink = self.sink.get_or_init(|| {
+            let sink = WebhookSink::new(self.settings.clone(), Arc::new(System));
+            sink.map_err(|error| error_chain(&error))
+        });
+        sink.as_ref().map_err(|error| SendError::Retry {
+            after: None,
+            answer: None,
+            took: Duration::ZERO,
+            source: error.clone().into(),
+        })
+    }
 }
 
 #[async_trait]
@@ -69,18 +90,17 @@ impl WebhookSender for LazyWebhookSender {
         target: &Target,
         event: &OutgoingEvent,
     ) -> Result<Delivered, SendError> {
-        let sink = self.sink.get_or_init(|| {
-            let sink = WebhookSink::new(self.settings.clone(), Arc::new(System));
-            sink.map_err(|error| error_chain(&error))
-        });
-        match sink {
-            Ok(sink) => sink.deliver(target, event).await,
-            Err(error) => Err(SendError::Retry {
-                after: None,
-                answer: None,
-                took: Duration::ZERO,
-                source: error.clone().into(),
-            }),
-        }
+        self.sink()?.deliver(target, event).await
+    }
+}
+
+#[async_trait]
+impl RequestForwarder for LazyWebhookSender {
+    async fn forward(
+        &self,
+        url: &TargetUrl,
+        request: &ForwardedRequest,
+    ) -> Result<Delivered, SendError> {
+        self.sink()?.forward(url, request).await
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::webhook::TargetUrl;
 use crate::{Address, IntegratorName, RetentionDays, Timestamp, crypto::SealedSecret};
 
 /// The id of a channel, an opaque text like `202105102694809992`. It is part of the report path, so
@@ -163,6 +164,8 @@ pub struct Channel {
     pub signing_token: Option<SealedSecret>,
     /// The retention of its messages, if it differs from that of the service.
     pub keep_messages_days: Option<RetentionDays>,
+    /// Where requests with something that is no report are forwarded to; `None` drops them.
+    pub forward_url: Option<TargetUrl>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.

@@ -54,10 +54,12 @@ pub trait ChannelStore: Send + Sync {
 
     /// Replaces a channel whose version is one less than that of `channel`. [`Change::Outdated`] if
     /// it has another version, [`Change::Absent`] if there is none. `created_at` and `integrator`
-    /// stay as they were.
+    /// stay as they were. Without a forward URL, the requests of the channel that wait to be
+    /// forwarded are removed.
     async fn update(&self, channel: &Channel) -> Result<Change, StoreError>;
 
-    /// Removes a channel and its credentials; [`Change::Absent`] if there is none.
+    /// Removes a channel with its credentials and the requests that wait to be forwarded;
+    /// [`Change::Absent`] if there is none.
     async fn remove(&self, id: &ChannelId) -> Result<Change, StoreError>;
 
     /// Adds a credential to its channel. [`Change::Full`] if the channel has

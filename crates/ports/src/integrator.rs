@@ -277,6 +277,13 @@ pub trait Integrator: Send + Sync {
         signed: Option<SignedRequest<'_>>,
     ) -> TestRequest;
 
+    /// Returns the names of the header lines that are forwarded with a request that holds something
+    /// else than reports, besides its media type: signatures, never credentials. `None` if all its
+    /// requests are reports.
+    fn forwarded_headers(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
     /// Returns what an operator does at the integrator so that its reports arrive, step by step.
     fn setup_steps(&self) -> &'static [&'static str];
 }

@@ -35,7 +35,7 @@ pub trait Metrics: Send + Sync {
     /// A report of an authenticated caller was refused.
     fn rejected(&self, reason: RejectionReason);
 
-    /// An element of a request was not a report but of this kind; it had no effect.
+    /// An element of a request was not a report but of this kind.
     fn ignored(&self, integrator: &IntegratorName, kind: &'static str) {
         let _ = (integrator, kind);
     }
@@ -61,6 +61,11 @@ pub trait Metrics: Send + Sync {
         let _ = reason;
     }
 
+    /// Requests that are not reports had this outcome.
+    fn forwarding(&self, outcome: ForwardOutcome, requests: u64) {
+        let _ = (outcome, requests);
+    }
+
     /// The channel directory holds this many channels.
     fn channels_known(&self, channels: usize);
 }
@@ -80,6 +85,39 @@ pub enum AttemptOutcome {
 impl AttemptOutcome {
     /// All variants.
     pub const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::GivenUp];
+
+    /// Returns the name used in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What happened to a request that is forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum ForwardOutcome {
+    /// It arrived and was stored.
+    Stored,
+    /// It arrived and was not stored, and was answered 503: too much waits, or the store failed.
+    Refused,
+    /// An attempt succeeded.
+    Forwarded,
+    /// An attempt failed.
+    Failed,
+    /// It was removed after three days.
+    Dropped,
+}
+
+impl ForwardOutcome {
+    /// All variants.
+    pub const ALL: [Self; 5] = [
+        Self::Stored,
+        Self::Refused,
+        Self::Forwarded,
+        Self::Failed,
+        Self::Dropped,
+    ];
 
     /// Returns the name used in metrics.
     #[must_use]

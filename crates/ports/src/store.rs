@@ -1,9 +1,9 @@
 //! All store ports in one.
 
 use crate::{
-    AccessStore, AuditLog, ChannelStore, DeliveryQueue, DeliveryStore, EventLog, Maintenance,
-    OperatorEvents, ReconciliationStore, RejectionStore, ReportStore, SavedViewStore, Statistics,
-    SubscriptionStore, TroubleStore,
+    AccessStore, AuditLog, ChannelStore, DeliveryQueue, DeliveryStore, EventLog,
+    ForwardedRequestStore, Maintenance, OperatorEvents, ReconciliationStore, RejectionStore,
+    ReportStore, SavedViewStore, Statistics, SubscriptionStore, TroubleStore,
 };
 
 /// A database: implements every store port.
@@ -15,6 +15,7 @@ pub trait Store:
     + EventLog
     + ChannelStore
     + RejectionStore
+    + ForwardedRequestStore
     + ReconciliationStore
     + SubscriptionStore
     + DeliveryQueue
@@ -34,6 +35,7 @@ impl<S> Store for S where
         + EventLog
         + ChannelStore
         + RejectionStore
+        + ForwardedRequestStore
         + ReconciliationStore
         + SubscriptionStore
         + DeliveryQueue

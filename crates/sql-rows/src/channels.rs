@@ -1,6 +1,7 @@
 //! Rows of channels, their credentials and their counters.
 
 use domain::crypto::{CredentialHash, KeyId, SealedSecret};
+use domain::webhook::TargetUrl;
 use domain::{
     Channel, ChannelCalls, ChannelId, ChannelName, Credential, CredentialId, IntegratorName,
     PublicUrl, RetentionDays, WebhookUser,
@@ -28,6 +29,7 @@ pub struct ChannelRow<T, L> {
     pub public_url: Option<String>,
     pub signing_token: Option<Vec<u8>>,
     pub keep_messages_days: Option<i64>,
+    pub forward_url: Option<String>,
     pub created_at: T,
     pub updated_at: T,
     pub version: i64,
@@ -69,6 +71,11 @@ impl<T: StoredTime, L: StoredList<String>> ChannelRow<T, L> {
         let senders = senders.map_err(corrupt(CHANNELS, "senders"))?;
         let senders = senders.iter().map(|it| address(it, CHANNELS, "senders"));
         let keep_messages_days = self.keep_messages_days.map(RetentionDays::new).transpose();
+        let forward_url = self
+            .forward_url
+            .as_deref()
+            .map(TargetUrl::parse)
+            .transpose();
         let public_url = self.public_url.as_deref().map(PublicUrl::parse).transpose();
         Ok(Channel {
             id: ChannelId::parse(&self.id).map_err(corrupt(CHANNELS, "id"))?,
@@ -81,6 +88,7 @@ impl<T: StoredTime, L: StoredList<String>> ChannelRow<T, L> {
             signing_token: self.signing_token.map(SealedSecret),
             keep_messages_days: keep_messages_days
                 .map_err(corrupt(CHANNELS, "keep_messages_days"))?,
+            forward_url: forward_url.map_err(corrupt(CHANNELS, "forward_url"))?,
             created_at: time(self.created_at, CHANNELS, "created_at")?,
             updated_at: time(self.updated_at, CHANNELS, "updated_at")?,
             version: self.version,

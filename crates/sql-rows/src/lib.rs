@@ -12,6 +12,7 @@ pub mod channels;
 pub mod deliveries;
 pub mod erasures;
 pub mod error;
+pub mod forwarding;
 pub mod log;
 pub mod messages;
 pub mod reconciliations;

@@ -24,6 +24,7 @@ testkit::contract_tests!(troubles, fresh);
 testkit::contract_tests!(access, fresh);
 testkit::contract_tests!(saved_views, fresh);
 testkit::contract_tests!(reconciliations, fresh);
+testkit::contract_tests!(forwarding, fresh);
 testkit::contract_tests!(subscriptions, fresh);
 testkit::contract_tests!(statistics, fresh);
 

@@ -2,7 +2,8 @@
 //!
 //! A use case takes domain values, calls ports and returns domain values. It knows neither HTTP
 //! nor SQL. The only tasks that this crate spawns are the group-commit writers of
-//! [`ingest::group_commit`] and the webhook dispatchers of [`delivery`].
+//! [`ingest::group_commit`], the webhook dispatchers of [`delivery`], and the attempts of both
+//! [`delivery`] and [`forwarding`].
 //!
 //! Start reading at [`ingest::receive`]: the path of a report from an authenticated caller to a
 //! durable row.
@@ -12,6 +13,7 @@ pub mod channels;
 pub mod delivery;
 pub mod erasure;
 pub mod events;
+pub mod forwarding;
 pub mod health;
 pub mod ingest;
 pub mod integrators;
@@ -43,6 +45,7 @@ pub use events::cursors::ManageCursors;
 pub use events::lag::Lag;
 pub use events::read::ReadEvents;
 pub use events::tail_cache::LogTailCache;
+pub use forwarding::{ForwardingFigures, ForwardingOutbox, ForwardingWorker};
 pub use health::CheckHealth;
 pub use ingest::authenticate::{AuthenticateCaller, AuthenticatedCaller, Authentication};
 pub use ingest::circuit_breaker::StoreCircuitBreaker;

@@ -161,6 +161,7 @@ fn channel(expires_at: Timestamp) -> NewChannel {
         public_url: None,
         signing_token: None,
         keep_messages_days: None,
+        forward_url: None,
         credential: NewCredential {
             user: WebhookUser::parse("user").unwrap(),
             password: Some(Password::parse("chosen password").unwrap()),

@@ -1,6 +1,7 @@
 //! The pages of channels.
 
-use domain::access::{AuditAction, AuditFilter};
+use domain::access::{AuditAction, AuditFilter, Rights, Role};
+use domain::crypto::SealedSecret;
 use domain::page::PageSize;
 use testkit::builders::channel;
 
@@ -190,4 +191,102 @@ async fn channel_that_is_off_is_not_tested() {
         admin.post("/console/channels/1/test", &[]).await.status,
         409
     );
+}
+
+#[tokio::test]
+async fn forward_url_is_set_shown_and_removed() {
+    const URL: &str = "https://inbox.example.com/a?token=secret";
+    let site = site::local().await;
+    let admin = site.admin().await;
+    let with_url =
+        |fields: &[(&'static str, &'static str)], url| [fields, &[("forward_url", url)]].concat();
+    let refused = admin
+        .post("/console/channels/new", &with_url(&NEW, URL))
+        .await;
+    assert_eq!(refused.status, 409, "Twilio sends reports only");
+    assert!(
+        refused.text.contains("href=\"#forward_url\""),
+        "{}",
+        refused.text
+    );
+
+    let stored = channel("1")
+        .integrator("meta")
+        .signing_token(SealedSecret(vec![1]))
+        .build();
+    site.add_channel(&stored).await;
+    let fields = [("version", "1"), ("name", "Service desk")];
+    let private = with_url(&fields, "http://10.0.0.1/");
+    let refused = admin.post("/console/channels/1/edit", &private).await;
+    assert_eq!(refused.status, 400);
+    assert!(
+        refused.text.contains("a private address"),
+        "{}",
+        refused.text
+    );
+    let changed = admin
+        .post("/console/channels/1/edit", &with_url(&fields, URL))
+        .await;
+    assert_eq!(
+        changed.location(),
+        "/console/channels/1?done=channel-changed"
+    );
+    assert_eq!(site.channel("1").await.forward_url.unwrap().reveal(), URL);
+    let page = admin.get("/console/channels/1").await.page();
+    assert!(page.contains("https://inbox.example.com/a?***"), "{page}");
+    assert!(
+        page.contains("0 requests") && !page.contains("token=secret"),
+        "{page}"
+    );
+
+    // A form that is saved without a URL keeps it.
+    let kept = [("version", "2"), ("name", "Renamed")];
+    admin
+        .post("/console/channels/1/edit", &kept)
+        .await
+        .location();
+    assert_eq!(site.channel("1").await.forward_url.unwrap().reveal(), URL);
+
+    // Without the right to reveal it can only be removed.
+    let token = site
+        .token("operator", Role::Operator, Rights::default())
+        .await;
+    let operator = site.signed_in(&token).await;
+    let form = operator.get("/console/channels/1/edit").await.page();
+    assert!(
+        !form.contains("name=\"forward_url\"") && form.contains("unforwarded"),
+        "{form}"
+    );
+    let forbidden = with_url(
+        &[("version", "3"), ("name", "Renamed")],
+        "https://b.example/",
+    );
+    let refused = operator.post("/console/channels/1/edit", &forbidden).await;
+    assert_eq!(refused.status, 403);
+    let refused = operator
+        .post("/console/channels/new", &with_url(&NEW, URL))
+        .await;
+    assert_eq!(refused.status, 403);
+    let removed = [("version", "3"), ("name", "Renamed"), ("unforwarded", "1")];
+    operator
+        .post("/console/channels/1/edit", &removed)
+        .await
+        .location();
+    assert_eq!(site.channel("1").await.forward_url, None);
+    let filter = AuditFilter {
+        action: Some(AuditAction::ChannelChange),
+        ..AuditFilter::default()
+    };
+    let entries = site
+        .access
+        .audit_log
+        .run(&filter, None, PageSize::MAX)
+        .await;
+    let details: Vec<_> = entries
+        .unwrap()
+        .items
+        .into_iter()
+        .map(|entry| entry.details.unwrap().as_str().to_owned())
+        .collect();
+    assert_eq!(details, ["forward URL", "name", "forward URL"]);
 }

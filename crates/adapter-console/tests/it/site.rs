@@ -30,8 +30,8 @@ use usecases::access::manage_tokens::NewToken;
 use usecases::channels::channel_test::TestDependencies;
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
-    AllowSender, ChannelDirectory, CheckHealth, EraseRecipient, Integrators, ListErasures,
-    ListMessages, ListRejections, LogTailCache, ManageChannels, ManageReconciliation,
+    AllowSender, ChannelDirectory, CheckHealth, EraseRecipient, ForwardingFigures, Integrators,
+    ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels, ManageReconciliation,
     ManageSubscriptions, ManageTroubles, ReadEvents, ReadStatistics, RecipientLinks, RuntimeHandle,
     SavedViews, ShowMessage, TestChannel,
 };
@@ -153,6 +153,7 @@ fn state(
             server_secret(),
             clock.clone(),
         )),
+        forwarding: Arc::new(ForwardingFigures::new(store.clone(), clock.clone())),
         allow_sender: Arc::new(AllowSender::new(store.clone(), manage, server_secret())),
         test_channel: Arc::new(TestChannel::new(TestDependencies {
             channels: store.clone(),

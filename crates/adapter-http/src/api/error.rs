@@ -69,6 +69,9 @@ impl From<ManageError> for ApiError {
                 return invalid("signing_token", error.to_string());
             }
             ManageError::OtherReportPath(_) => return invalid("public_url", error.to_string()),
+            ManageError::NothingToForward(_) | ManageError::PrivateForwardUrl(_) => {
+                return invalid("forward_url", error.to_string());
+            }
             ManageError::ExpiryInThePast => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "expiry_in_the_past")
             }

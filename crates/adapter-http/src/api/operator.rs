@@ -7,10 +7,10 @@ use ports::error::error_chain;
 use tokio::sync::Semaphore;
 use tokio::sync::watch::Receiver;
 use usecases::{
-    AccessControl, ChannelDirectory, CheckHealth, EraseRecipient, ListErasures, ListMessages,
-    ListRejections, ManageChannels, ManageCursors, ManageReconciliation, ManageSubscriptions,
-    ManageTroubles, ReadEvents, ReadStatistics, ShowMessage, SubscriptionStatistics, TestChannel,
-    TroubleFigures,
+    AccessControl, ChannelDirectory, CheckHealth, EraseRecipient, ForwardingFigures, ListErasures,
+    ListMessages, ListRejections, ManageChannels, ManageCursors, ManageReconciliation,
+    ManageSubscriptions, ManageTroubles, ReadEvents, ReadStatistics, ShowMessage,
+    SubscriptionStatistics, TestChannel, TroubleFigures,
 };
 
 use crate::api::authorize::RepeatedReveals;
@@ -26,6 +26,8 @@ pub struct OperatorState {
     pub manage: Arc<ManageChannels>,
     /// Manages the accounts of channels for reconciliation.
     pub reconciliation: Arc<ManageReconciliation>,
+    /// Counts the requests that wait to be forwarded.
+    pub forwarding: Arc<ForwardingFigures>,
     /// Sends test reports to channels.
     pub test_channel: Arc<TestChannel>,
     /// Shows a message.

@@ -4,6 +4,7 @@ use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::registry::StoredFigures;
 use super::text::{self, Format};
 use crate::monitoring::Monitoring;
 
@@ -23,13 +24,14 @@ use crate::monitoring::Monitoring;
     ),
 )]
 pub(crate) async fn show(monitoring: Data<Monitoring>, request: HttpRequest) -> HttpResponse {
-    let statistics = monitoring.run(monitoring.state.statistics.run()).await;
-    let troubles = monitoring.run(monitoring.state.troubles.run()).await;
+    let state = &monitoring.state;
+    let stored = StoredFigures {
+        subscriptions: monitoring.run(state.statistics.run()).await,
+        troubles: monitoring.run(state.troubles.run()).await,
+        forwarding: monitoring.run(state.forwarding.all()).await,
+    };
     let format = Format::requested(request.headers());
-    let metrics = monitoring
-        .state
-        .metrics
-        .encode(statistics.as_deref(), troubles.as_ref());
+    let metrics = state.metrics.encode(&stored);
     let text = match format {
         Format::OpenMetrics => metrics,
         Format::Classic => text::classic(&metrics),

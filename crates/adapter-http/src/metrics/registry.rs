@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::{Effect, IntegratorName, RejectionReason, ReportedStatus};
-use ports::metrics::{AttemptOutcome, StopReason};
+use ports::metrics::{AttemptOutcome, ForwardOutcome, StopReason};
 use ports::{Journal, Metrics};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -14,14 +14,16 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use usecases::forwarding::WaitingByChannel;
 use usecases::ingest::queue::QueueDepth;
-use usecases::subscriptions::statistics::SubscriptionFigures;
+use usecases::subscriptions::statistics::StatisticsReport;
 use usecases::trouble::OpenTroubles;
 use usecases::{Integrators, RetentionHolds};
 
+use super::counter_set::CounterSet;
 use super::reconciliation::ReconciliationCounters;
 use super::reports::ReportCounters;
-use super::{subscriptions, troubles};
+use super::{forwarding, subscriptions, troubles};
 use crate::connections::Connections;
 use crate::outcome::Outcome;
 
@@ -34,28 +36,11 @@ const DURATION_BUCKETS: [f64; 15] = [
 /// Upper bounds of the buckets of batch sizes.
 const BATCH_BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
-/// One counter for each value of a label.
-struct CounterSet<const N: usize> {
-    family: Family<[(&'static str, &'static str); 1], Counter>,
-    counters: [Counter; N],
-}
-
-impl<const N: usize> CounterSet<N> {
-    fn new(label: &'static str, values: [&'static str; N]) -> Self {
-        let family = Family::default();
-        let counter = |value| family.get_or_create_owned(&[(label, value)]);
-        Self {
-            counters: values.map(counter),
-            family,
-        }
-    }
-
-    /// Counts the value that was given to [`Self::new`] at `index`.
-    fn inc(&self, index: usize) {
-        if let Some(counter) = self.counters.get(index) {
-            counter.inc();
-        }
-    }
+/// Figures that come from the store; those that could not be read are `None`.
+pub(crate) struct StoredFigures {
+    pub(crate) subscriptions: Option<StatisticsReport>,
+    pub(crate) troubles: Option<OpenTroubles>,
+    pub(crate) forwarding: Option<WaitingByChannel>,
 }
 
 /// All metrics of this process.
@@ -74,6 +59,7 @@ pub struct MetricsRegistry {
     reconciled: ReconciliationCounters,
     journaled: Counter,
     drained: Counter,
+    forwarding: CounterSet<{ ForwardOutcome::ALL.len() }>,
     attempts: CounterSet<{ AttemptOutcome::ALL.len() }>,
     attempt_duration: Histogram,
     throttled_seconds: Counter<f64>,
@@ -106,6 +92,7 @@ impl MetricsRegistry {
             reconciled: ReconciliationCounters::default(),
             journaled: Counter::default(),
             drained: Counter::default(),
+            forwarding: CounterSet::new("outcome", ForwardOutcome::ALL.map(ForwardOutcome::as_str)),
             attempts: CounterSet::new("outcome", AttemptOutcome::ALL.map(AttemptOutcome::as_str)),
             attempt_duration: Histogram::new(DURATION_BUCKETS),
             throttled_seconds: Counter::default(),
@@ -146,22 +133,20 @@ impl MetricsRegistry {
         self.request_duration.observe(took.as_secs_f64());
     }
 
-    /// Encodes all metrics as OpenMetrics, with those of subscriptions and troubles
-    /// if they are known.
-    pub(crate) fn encode(
-        &self,
-        statistics: Option<&[SubscriptionFigures]>,
-        open: Option<&OpenTroubles>,
-    ) -> String {
+    /// Encodes all metrics as OpenMetrics, with those that come from the store if they are known.
+    pub(crate) fn encode(&self, stored: &StoredFigures) -> String {
         let mut registry = Registry::default();
         self.register_ingest(&mut registry);
         self.register_delivery(&mut registry);
         self.reconciled.register(&mut registry);
-        if let Some(statistics) = statistics {
+        if let Some(statistics) = &stored.subscriptions {
             subscriptions::register(&mut registry, statistics);
         }
-        if let Some(open) = open {
+        if let Some(open) = &stored.troubles {
             troubles::register(&mut registry, open);
+        }
+        if let Some(waiting) = &stored.forwarding {
+            forwarding::register(&mut registry, waiting);
         }
         self.register_process(&mut registry);
         let mut text = String::new();
@@ -172,6 +157,9 @@ impl MetricsRegistry {
     }
 
     fn register_ingest(&self, registry: &mut Registry) {
+        let help = "Requests that are not reports and are forwarded, by what happened to them";
+        let forwarding = self.forwarding.family.clone();
+        registry.register("receiptd_forwarded_requests", help, forwarding);
         let help = "Requests to the webhook, by outcome";
         registry.register("receiptd_requests", help, self.requests.family.clone());
         let help = "Duration of requests to the webhook";
@@ -357,6 +345,10 @@ impl Metrics for MetricsRegistry {
             .inc_by(messages);
     }
 
+    fn forwarding(&self, outcome: ForwardOutcome, requests: u64) {
+        self.forwarding.inc_by(outcome as usize, requests);
+    }
+
     fn pushed(&self, outcome: AttemptOutcome, took: Duration) {
         self.attempts.inc(outcome as usize);
         self.attempt_duration.observe(took.as_secs_f64());
@@ -388,6 +380,9 @@ mod tests {
     fn labels_are_in_the_order_of_declaration() {
         for (index, reason) in RejectionReason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, index);
+        }
+        for (index, outcome) in ForwardOutcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, index);
         }
         for (index, outcome) in AttemptOutcome::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, index);

@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use ports::integrator::{ValidationError, ValidationErrorKind};
 use usecases::ReceiveError;
+use usecases::forwarding::ForwardError;
 use usecases::ingest::queue::IngestError;
 
 use crate::outcome::Outcome;
@@ -59,8 +60,10 @@ impl WebhookError {
                 ReceiveError::Invalid(_) | ReceiveError::TooLarge(_) => Outcome::Invalid,
                 ReceiveError::SenderNotAllowed { .. } => Outcome::SenderNotAllowed,
                 ReceiveError::NotRecorded(IngestError::Refused(_)) => Outcome::RefusedByStore,
-                ReceiveError::NotRecorded(IngestError::Overloaded) => Outcome::Overloaded,
-                ReceiveError::NotRecorded(IngestError::Unavailable(_)) => Outcome::Unavailable,
+                ReceiveError::NotRecorded(IngestError::Overloaded)
+                | ReceiveError::NotForwarded(ForwardError::Full) => Outcome::Overloaded,
+                ReceiveError::NotRecorded(IngestError::Unavailable(_))
+                | ReceiveError::NotForwarded(ForwardError::Unavailable(_)) => Outcome::Unavailable,
             },
         }
     }
@@ -136,6 +139,18 @@ fn receive_error(error: ReceiveError) -> HttpResponse {
             return retry(
                 "overloaded",
                 "the ingest queue is full; send the report again",
+            );
+        }
+        ReceiveError::NotForwarded(ForwardError::Full) => {
+            return retry(
+                "forwarding_full",
+                "too many requests of the channel wait to be forwarded; send the request again",
+            );
+        }
+        ReceiveError::NotForwarded(ForwardError::Unavailable(_)) => {
+            return retry(
+                "store_unavailable",
+                "the store is unavailable; send the request again",
             );
         }
         ReceiveError::NotRecorded(IngestError::Unavailable(_)) => {

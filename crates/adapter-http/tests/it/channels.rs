@@ -59,6 +59,7 @@ async fn channel_is_created_with_its_first_credential() {
         "public_url": "https://***@other.example.com",
         "signature_required": true,
         "keep_messages_days": 30,
+        "forward_url": null,
         "created": "2026-11-22T18:06:17.000000Z",
         "updated": "2026-11-22T18:06:17.000000Z",
         "version": 1,
@@ -86,6 +87,7 @@ async fn channel_is_created_with_its_first_credential() {
             "last_authenticated_at": null,
         },
         "separate_messages": 0,
+        "forwarding": null,
         "warnings": [],
     });
     let shown = merged(&channel, &more);

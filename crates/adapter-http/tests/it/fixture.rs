@@ -24,10 +24,10 @@ use usecases::ingest::queue::IngestSettings;
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     AccessControl, AuthenticateCaller, ChannelDirectory, CheckHealth, EraseRecipient,
-    GroupCommitWriters, Integrators, ListErasures, ListMessages, ListRejections, LogTailCache,
-    ManageChannels, ManageCursors, ManageReconciliation, ManageSubscriptions, ManageTroubles,
-    ReadEvents, ReadStatistics, ReceiveReport, ShowMessage, SubscriptionStatistics, TestChannel,
-    TroubleFigures,
+    ForwardingFigures, ForwardingOutbox, GroupCommitWriters, IngestQueue, Integrators,
+    ListErasures, ListMessages, ListRejections, LogTailCache, ManageChannels, ManageCursors,
+    ManageReconciliation, ManageSubscriptions, ManageTroubles, ReadEvents, ReadStatistics,
+    ReceiveReport, ShowMessage, SubscriptionStatistics, TestChannel, TroubleFigures,
 };
 
 use crate::client::Request;
@@ -157,14 +157,7 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
             server_secret(),
             dyn_clock.clone(),
         )),
-        receive: Arc::new(ReceiveReport::new(
-            intake,
-            shared.clone(),
-            shared.clone(),
-            public_url.clone(),
-            dyn_clock.clone(),
-            observer,
-        )),
+        receive: Arc::new(receive(intake, &shared, &clock, observer)),
         metrics: metrics.clone(),
     };
     let operator = OperatorState {
@@ -176,6 +169,7 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
             dyn_clock,
         )),
         reconciliation: reconciliation(&shared, &clock),
+        forwarding: Arc::new(ForwardingFigures::new(shared.clone(), clock.clone())),
         test_channel: Arc::new(test_channel(&shared, &directory, &clock)),
         show: Arc::new(ShowMessage::new(shared.clone(), shared.clone())),
         list: Arc::new(list_messages(&shared)),
@@ -230,6 +224,32 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
         shutdown,
     };
     (running, store)
+}
+
+/// The use case that receives reports, and stores requests to forward.
+fn receive(
+    intake: IngestQueue,
+    store: &Arc<dyn Store>,
+    clock: &Arc<FixedClock>,
+    metrics: Arc<dyn Metrics>,
+) -> ReceiveReport {
+    let outbox = ForwardingOutbox::new(
+        store.clone(),
+        server_secret(),
+        clock.clone(),
+        metrics.clone(),
+        Arc::default(),
+    );
+    let public_url = PublicUrl::parse(PUBLIC_URL).unwrap();
+    let receive = ReceiveReport::new(
+        intake,
+        store.clone(),
+        store.clone(),
+        public_url,
+        clock.clone(),
+        metrics,
+    );
+    receive.forwarding(Arc::new(outbox))
 }
 
 /// The use case that tests channels, on a network without names.

@@ -24,6 +24,7 @@ mod erasures;
 mod event_schema;
 mod events;
 mod fixture;
+mod forwarding;
 mod json_bodies;
 mod limits;
 mod messages;

@@ -14,11 +14,12 @@ pub fn dialog360() -> JsonIntegrator {
         parse: meta_envelope::parse_unchanged,
         element: meta_envelope::element,
         test_body: meta_envelope::test_body,
+        forwarded_headers: Some(&["X-Hub-Signature-256"]),
         setup_steps: &[
             "Set the callback URL as the webhook URL of the number at 360dialog, with the header \
              Authorization: Basic and the base64 of USER:PASSWORD in its headers.",
-            "A number has one webhook URL. Use it here only if the number's incoming messages are \
-             not needed: they are acknowledged and ignored.",
+            "A number has one webhook URL, for incoming messages too. Set the forward URL of the \
+             channel to the URL that needs them; without one they are acknowledged and dropped.",
         ],
     }
 }

@@ -39,10 +39,11 @@ pub fn gupshup() -> JsonIntegrator {
                 },
             })
         },
+        forwarded_headers: Some(&[]),
         setup_steps: &[
             "Create a subscription of its own for reports at Gupshup, with the callback URL and \
-             the modes SENT, DELIVERED, READ, FAILED and ENQUEUED. The others are ignored here, \
-             incoming messages too: those need another subscription.",
+             the modes SENT, DELIVERED, READ, FAILED and ENQUEUED. Requests of other modes, like \
+             incoming messages, are dropped, or sent on to the forward URL of the channel.",
             "Set its meta to {\"headers\":{\"Authorization\":\"PASSWORD\"}}, with the password \
              in place of PASSWORD.",
             "If Gupshup cannot verify the URL, set doCheck to false: its check may lack the \

@@ -31,12 +31,14 @@ pub fn infobip() -> JsonIntegrator {
             }]})
         },
         element: |body, index| json::at(body, &["results"])?.get(index),
+        forwarded_headers: Some(&["X-Hub-Signature"]),
         setup_steps: &[
             "Create a subscription for delivery and seen reports of the WhatsApp channel at \
              Infobip, with the callback URL as its notification URL.",
             "Add the custom header AccountKey to its notification profile, with the password as \
              its value.",
-            "Send incoming messages to another URL: they are ignored here.",
+            "Send incoming messages to another URL, or set the forward URL of the channel to it: \
+             without one they are dropped here.",
         ],
     }
 }

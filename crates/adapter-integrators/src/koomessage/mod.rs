@@ -25,6 +25,7 @@ pub fn koomessage() -> JsonIntegrator {
                 "status": "delivered",
             })
         },
+        forwarded_headers: None,
         setup_steps: &[
             "Give KooMessage the callback URL as the address of delivery reports.",
             "Give it the password as the value of the header Authorization, without a scheme or \

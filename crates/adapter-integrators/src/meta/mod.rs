@@ -48,6 +48,7 @@ impl Meta {
                 parse: meta_envelope::parse_unchanged,
                 element: meta_envelope::element,
                 test_body: meta_envelope::test_body,
+                forwarded_headers: Some(&[signature::HEADER, "X-Hub-Signature"]),
                 setup_steps: &[
                     "Set the app secret of the Meta app (App settings, Basic) as the signing \
                      token of the channel. While it is replaced, set the old and the new one, \
@@ -55,10 +56,10 @@ impl Meta {
                     "In the app, under WhatsApp, Configuration, set the callback URL, and the \
                      password as the verify token; Verify and save succeeds at once.",
                     "Subscribe to the field messages, which contains the statuses.",
-                    "A Meta app has one callback URL, for incoming messages too, and these are \
-                     acknowledged and ignored here, not forwarded. Use it only if they are not \
-                     needed, or give numbers or business accounts that only send a callback URL \
-                     of their own (override_callback_uri).",
+                    "A Meta app has one callback URL, for incoming messages too. Set the forward URL \
+                     of the channel to the URL that needs them: it receives such requests as \
+                     they are, with Meta's signature. Without one they are acknowledged and \
+                     dropped.",
                 ],
             },
         }
@@ -179,6 +180,10 @@ impl Integrator for Meta {
         let line = signature.map(|signature| (signature::HEADER, signature));
         request.authorization.extend(line);
         request
+    }
+
+    fn forwarded_headers(&self) -> Option<&'static [&'static str]> {
+        self.json.forwarded_headers()
     }
 
     fn setup_steps(&self) -> &'static [&'static str] {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use domain::webhook::TargetUrl;
 use domain::{Channel, ChannelCalls, ChannelId, Credential, CredentialId, PublicUrl, Timestamp};
 use ports::StoreError;
 use ports::channels::{Change, ChannelStore, ChannelWithCredentials};
@@ -10,6 +11,7 @@ use sql_rows::channels::group;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::forwarding::remove_requests;
 use crate::PostgresStore;
 use crate::error::store_error;
 use crate::retry;
@@ -112,7 +114,8 @@ impl PostgresStore {
             ChannelRow,
             r#"select channel.id, channel.integrator, channel.name, channel.enabled,
                    channel.senders, channel.public_url, channel.signing_token,
-                   channel.keep_messages_days as "keep_messages_days: i64", channel.created_at, channel.updated_at,
+                   channel.keep_messages_days as "keep_messages_days: i64", channel.forward_url,
+                   channel.created_at, channel.updated_at,
                    channel.version, credential.id as "credential_id?",
                    credential.webhook_user as "webhook_user?", credential.hash as "hash?",
                    credential.key_id as "key_id?", credential.label,
@@ -137,9 +140,9 @@ impl PostgresStore {
         let added = sqlx::query!(
             "insert into channels (
                  id, integrator, name, enabled, senders, public_url, signing_token,
-                 keep_messages_days, created_at, updated_at, version
+                 keep_messages_days, forward_url, created_at, updated_at, version
              )
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
              on conflict (id) do nothing",
             channel.id.as_str(),
             channel.integrator.as_str(),
@@ -152,6 +155,7 @@ impl PostgresStore {
                 .as_ref()
                 .map(|token| token.0.as_slice()),
             channel.keep_messages_days.map(|days| i32::from(days.get())),
+            channel.forward_url.as_ref().map(TargetUrl::reveal),
             channel.created_at.to_date_time(),
             channel.updated_at.to_date_time(),
             channel.version,
@@ -185,7 +189,7 @@ impl PostgresStore {
         sqlx::query!(
             "update channels
              set name = $2, enabled = $3, senders = $4, public_url = $5, signing_token = $6,
-                 keep_messages_days = $7, updated_at = $8, version = $9
+                 keep_messages_days = $7, forward_url = $8, updated_at = $9, version = $10
              where id = $1",
             channel.id.as_str(),
             channel.name.as_str(),
@@ -197,11 +201,15 @@ impl PostgresStore {
                 .as_ref()
                 .map(|token| token.0.as_slice()),
             channel.keep_messages_days.map(|days| i32::from(days.get())),
+            channel.forward_url.as_ref().map(TargetUrl::reveal),
             channel.updated_at.to_date_time(),
             channel.version,
         )
         .execute(&mut *transaction)
         .await?;
+        if channel.forward_url.is_none() {
+            remove_requests(&mut transaction, &channel.id).await?;
+        }
         raise_revision(&mut transaction).await?;
         transaction.commit().await?;
         Ok(Change::Done)

@@ -1,6 +1,7 @@
 //! Channels, and the credentials that authenticate their callers.
 
 use async_trait::async_trait;
+use domain::webhook::TargetUrl;
 use domain::{
     Channel, ChannelCalls, ChannelId, Credential, CredentialId, PublicUrl, RetentionDays, Timestamp,
 };
@@ -107,7 +108,8 @@ impl SqliteStore {
             ChannelRow,
             r#"select channel.id, channel.integrator, channel.name,
                    channel.enabled as "enabled: bool", channel.senders, channel.public_url,
-                   channel.signing_token, channel.keep_messages_days, channel.created_at,
+                   channel.signing_token, channel.keep_messages_days, channel.forward_url,
+                   channel.created_at,
                    channel.updated_at, channel.version,
                    credential.id as "credential_id?: Uuid", credential.webhook_user as "webhook_user?",
                    credential.hash as "hash?", credential.key_id as "key_id?", credential.label,
@@ -133,9 +135,9 @@ impl SqliteStore {
         let added = sqlx::query!(
             "insert into channels (
                  id, integrator, name, enabled, senders, public_url, signing_token,
-                 keep_messages_days, created_at, updated_at, version
+                 keep_messages_days, forward_url, created_at, updated_at, version
              )
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              on conflict (id) do nothing",
             channel.id.as_str(),
             channel.integrator.as_str(),
@@ -145,6 +147,7 @@ impl SqliteStore {
             channel.public_url.as_ref().map(PublicUrl::reveal),
             signing_token.map(|token| token.0.as_slice()),
             channel.keep_messages_days.map(RetentionDays::get),
+            channel.forward_url.as_ref().map(TargetUrl::reveal),
             channel.created_at.unix_micros(),
             channel.updated_at.unix_micros(),
             channel.version,
@@ -175,7 +178,7 @@ impl SqliteStore {
         sqlx::query!(
             "update channels
              set name = ?, enabled = ?, senders = ?, public_url = ?, signing_token = ?,
-                 keep_messages_days = ?, updated_at = ?, version = ?
+                 keep_messages_days = ?, forward_url = ?, updated_at = ?, version = ?
              where id = ?",
             channel.name.as_str(),
             channel.enabled,
@@ -183,12 +186,18 @@ impl SqliteStore {
             channel.public_url.as_ref().map(PublicUrl::reveal),
             signing_token.map(|token| token.0.as_slice()),
             channel.keep_messages_days.map(RetentionDays::get),
+            channel.forward_url.as_ref().map(TargetUrl::reveal),
             channel.updated_at.unix_micros(),
             channel.version,
             id,
         )
         .execute(&mut *write)
         .await?;
+        if channel.forward_url.is_none() {
+            sqlx::query!("delete from forwarded_requests where channel_id = ?", id)
+                .execute(&mut *write)
+                .await?;
+        }
         changed(write).await
     }
 

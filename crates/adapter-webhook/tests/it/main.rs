@@ -3,6 +3,7 @@
 mod answers;
 mod delivering;
 mod faults;
+mod forwarding;
 mod probe;
 mod proxy;
 mod reach;

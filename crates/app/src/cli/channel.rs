@@ -74,6 +74,10 @@ pub struct ChannelAddArgs {
     /// RECEIPTD_KEEP_MESSAGES_DAYS
     #[arg(long, value_name = "DAYS")]
     pub keep_messages_days: Option<RetentionDays>,
+    /// Forward requests with something else than reports, like incoming messages, to this URL as
+    /// they are. Default: they are dropped
+    #[arg(long, value_name = "URL")]
+    pub forward_url: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -111,6 +115,13 @@ pub struct ChannelUpdateArgs {
     /// RECEIPTD_KEEP_MESSAGES_DAYS
     #[arg(long, value_name = "DAYS", value_parser = keep_days)]
     pub keep_messages_days: Option<OwnKeepDays>,
+    /// Forward requests with something else than reports, like incoming messages, to this URL as
+    /// they are
+    #[arg(long, value_name = "URL")]
+    pub forward_url: Option<String>,
+    /// Drop requests with something else than reports, and those that wait to be forwarded
+    #[arg(long, conflicts_with = "forward_url")]
+    pub no_forward_url: bool,
     /// Look up messages without a final status in this Twilio account, to recover lost reports
     #[arg(long, value_name = "SID", requires_all = ["api_key_sid", "api_key_secret_file"])]
     pub account_sid: Option<String>,

@@ -6,6 +6,7 @@ use std::path::Path;
 use adapter_http::wire::{ChannelCreatedView, ChannelList, ChannelView};
 use anyhow::{Context as _, Result};
 use domain::crypto::SigningTokens;
+use domain::webhook::TargetUrl;
 use domain::{Address, Channel, ChannelId, ChannelName, IntegratorName, PublicUrl, RetentionDays};
 use usecases::channels::manage::{ChannelChanges, NewChannel};
 use usecases::{ListRejections, ManageChannels, ManageReconciliation, ShowMessage};
@@ -17,7 +18,34 @@ use super::reconciliation_account::{self, AccountChange};
 use crate::cli::{ChannelAddArgs, ChannelCommand, ChannelUpdateArgs};
 use crate::composition::{self, Stores};
 use crate::config::Settings;
-use crate::{output, reconciliation, view};
+use crate::{forwarding, output, reconciliation, view};
+
+/// What `channel show` shows of every channel.
+const FIELDS: [view::Column; 15] = [
+    ("name", "name"),
+    ("integrator", "integrator"),
+    ("state", "enabled|enabled:disabled"),
+    ("callback URL", "callback_url"),
+    ("senders", "senders|any"),
+    ("signature", "signature_required|required:not required"),
+    ("credentials", "credentials"),
+    ("last authenticated", "calls.last_authenticated_at|never"),
+    ("challenges", "calls.challenged"),
+    ("wrong credentials", "calls.refused"),
+    ("last wrong", "calls.last_refused_at"),
+    ("rejected reports", "calls.rejected"),
+    ("separate messages", "separate_messages"),
+    ("created", "created"),
+    ("changed", "updated"),
+];
+
+/// What it shows besides of a channel with a forward URL.
+const FORWARDING: [view::Column; 4] = [
+    ("forward URL", "forward_url"),
+    ("waiting requests", "forwarding.waiting"),
+    ("oldest waiting", "forwarding.oldest_at|-"),
+    ("forward error", "forwarding.last_error|-"),
+];
 
 pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Result<()> {
     if matches!(command, ChannelCommand::Add(_)) {
@@ -27,7 +55,7 @@ pub async fn run(settings: &Settings, json: bool, command: ChannelCommand) -> Re
     }
     with_stores(settings, async |stores| {
         let secret = settings.server_secret()?;
-        let manage = composition::manage_channels(stores, secret, settings.public_url()?);
+        let manage = composition::manage_channels(stores, settings, secret, settings.public_url()?);
         match command {
             ChannelCommand::Add(args) => add(&manage, json, args).await,
             ChannelCommand::List => list(&manage, json).await,
@@ -56,6 +84,7 @@ async fn add(manage: &ManageChannels, json: bool, args: ChannelAddArgs) -> Resul
         public_url: public_url(args.public_url.as_deref())?,
         signing_token: signing_token.transpose()?,
         keep_messages_days: args.keep_messages_days,
+        forward_url: forward_url(args.forward_url.as_deref())?,
         credential: new_credential(args.credential)?,
     };
     let (channel, issued) = manage.add(new).await?;
@@ -107,31 +136,18 @@ async fn show(
     let view = ChannelView::new(&found, Some(setup), reveal);
     let messages = ShowMessage::new(stores.store(), stores.store());
     let separate = messages.separate(&found.channel.id).await?;
+    let waiting = forwarding::figures(stores.store());
+    let waiting = waiting.of(&found.channel.id).await?;
     let view = view
         .with_calls(&found, calls, warnings)
-        .with_separate_messages(separate);
-    view::show(
-        json,
-        &format!("Channel {id}"),
-        &view,
-        &[
-            ("name", "name"),
-            ("integrator", "integrator"),
-            ("state", "enabled|enabled:disabled"),
-            ("callback URL", "callback_url"),
-            ("senders", "senders|any"),
-            ("signature", "signature_required|required:not required"),
-            ("credentials", "credentials"),
-            ("last authenticated", "calls.last_authenticated_at|never"),
-            ("challenges", "calls.challenged"),
-            ("wrong credentials", "calls.refused"),
-            ("last wrong", "calls.last_refused_at"),
-            ("rejected reports", "calls.rejected"),
-            ("separate messages", "separate_messages"),
-            ("created", "created"),
-            ("changed", "updated"),
-        ],
-    )?;
+        .with_separate_messages(separate)
+        .with_forwarding(waiting);
+    let forwarding: &[view::Column] = match found.channel.forward_url {
+        Some(_) => &FORWARDING,
+        None => &[],
+    };
+    let fields = [&FIELDS, forwarding].concat();
+    view::show(json, &format!("Channel {id}"), &view, &fields)?;
     if !json {
         let kept = kept_for(found.channel.keep_messages_days);
         output::line(format!("Messages are kept {kept}."));
@@ -158,6 +174,7 @@ async fn update(
     let name = args.name.as_deref().map(ChannelName::parse).transpose();
     let token = args.signature_token_file.as_deref().map(signing_token);
     let (url, token) = (public_url(args.public_url.as_deref())?, token.transpose()?);
+    let forward_url = forward_url(args.forward_url.as_deref())?;
     let named = args.any_sender || !args.senders.is_empty();
     let changes = ChannelChanges {
         name: name.context("--name")?,
@@ -165,6 +182,7 @@ async fn update(
         public_url: (args.default_public_url || url.is_some()).then_some(url),
         signing_token: (args.no_signature || token.is_some()).then_some(token),
         keep_messages_days: args.keep_messages_days.map(|days| days.0),
+        forward_url: (args.no_forward_url || forward_url.is_some()).then_some(forward_url),
         ..ChannelChanges::default()
     };
     let id = ChannelId::parse(id)?;
@@ -192,6 +210,12 @@ fn public_url(text: Option<&str>) -> Result<Option<PublicUrl>> {
     text.map(PublicUrl::parse)
         .transpose()
         .context("--public-url")
+}
+
+fn forward_url(text: Option<&str>) -> Result<Option<TargetUrl>> {
+    text.map(TargetUrl::parse)
+        .transpose()
+        .context("--forward-url")
 }
 
 /// Reads the signing tokens from a file, separated by blanks or line ends.

@@ -21,7 +21,7 @@ pub async fn run(settings: &Settings, json: bool, command: CredentialCommand) ->
     }
     with_stores(settings, async |stores| {
         let secret = settings.server_secret()?;
-        let manage = composition::manage_channels(stores, secret, settings.public_url()?);
+        let manage = composition::manage_channels(stores, settings, secret, settings.public_url()?);
         match command {
             CredentialCommand::Add {
                 channel,

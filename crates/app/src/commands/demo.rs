@@ -83,6 +83,7 @@ fn demo_channel() -> Result<NewChannel> {
         public_url: None,
         signing_token: None,
         keep_messages_days: None,
+        forward_url: None,
         credential: NewCredential {
             user: WebhookUser::parse("demo")?,
             password: None,

@@ -97,7 +97,8 @@ const OUTSIDE_WINDOW: [Step; 2] = [
 pub async fn run(settings: &Settings) -> Result<()> {
     let stores = Stores::create(settings).await?;
     let secret = settings.server_secret()?;
-    let manage = composition::manage_channels(&stores, secret.clone(), settings.public_url()?);
+    let manage =
+        composition::manage_channels(&stores, settings, secret.clone(), settings.public_url()?);
     let calendar = &settings.statistics.time_zone;
     let added = add(&manage, &*stores.store(), &secret, calendar).await;
     stores.close().await;
@@ -204,6 +205,7 @@ async fn add_channel(
         public_url: None,
         signing_token: None,
         keep_messages_days: None,
+        forward_url: None,
         credential: NewCredential {
             user: WebhookUser::parse("demo")?,
             password: None,

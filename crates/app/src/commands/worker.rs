@@ -1,4 +1,4 @@
-//! Delivers events and runs maintenance, without receiving reports.
+//! Delivers events, forwards requests and runs maintenance, without receiving reports.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use actix_web::dev::ServerHandle;
 use adapter_http::{MetricsRegistry, MonitoringState};
 use anyhow::{Context as _, Result, anyhow};
 use domain::crypto::ServerSecret;
-use ports::{Metrics, WebhookSender};
+use ports::{Metrics, RequestForwarder, WebhookSender};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use usecases::delivery::DeliveryDependencies;
 use usecases::{
-    ChannelDirectory, CheckHealth, DeliveryWorker, LogTailCache, RetentionHolds,
+    ChannelDirectory, CheckHealth, DeliveryWorker, ForwardingWorker, LogTailCache, RetentionHolds,
     SubscriptionStatistics, TroubleFigures,
 };
 
@@ -21,6 +21,7 @@ use super::startup;
 use crate::background::{BackgroundTask, BackgroundTasks};
 use crate::composition::{self, Stores};
 use crate::config::Settings;
+use crate::forwarding::{self, ForwardingParts};
 use crate::system::{self, System};
 use crate::{
     event_delivery, open_files, reconciliation, shutdown, telemetry, trouble, webhook_sender,
@@ -67,13 +68,19 @@ pub async fn run(settings: &Settings) -> Result<()> {
     };
     let mut background = BackgroundTasks::start(parts.tasks()?, &stop);
     let listener = socket.map(|socket| parts.listen(socket)).transpose()?;
+    let sender = webhook_sender::create(settings)?;
+    let forwarding = parts.forwarding(sender.clone());
     let worker = DeliveryWorker::new(
-        parts.delivery(webhook_sender::create(settings)?),
+        parts.delivery(sender),
         settings.delivery.settings(),
         system::worker_name(),
     );
     #[expect(clippy::disallowed_methods, reason = "awaited when stopping")]
-    let mut delivery = tokio::spawn(event_delivery::run(Arc::new(worker), stop.clone()));
+    let mut delivery = tokio::spawn(event_delivery::run(
+        Arc::new(worker),
+        forwarding,
+        stop.clone(),
+    ));
     tracing::info!(database = %settings.storage.database()?, "working");
 
     let died = tokio::select! {
@@ -129,7 +136,7 @@ impl WorkerParts<'_> {
             // Never throttled: this process receives no reports.
             &Arc::default(),
         )?);
-        let sender = webhook_sender::create(settings)?;
+        let sender: Arc<dyn WebhookSender> = webhook_sender::create(settings)?;
         let url = settings.public_url()?;
         tasks.extend(trouble::tasks(
             &store,
@@ -146,6 +153,17 @@ impl WorkerParts<'_> {
             &metrics,
         )?);
         Ok(tasks)
+    }
+
+    fn forwarding(&self, forwarder: Arc<dyn RequestForwarder>) -> ForwardingWorker {
+        let parts = ForwardingParts {
+            store: self.stores.store(),
+            secret: self.secret.clone(),
+            metrics: self.metrics.clone(),
+            // Polled: this process receives no requests.
+            arrivals: Arc::default(),
+        };
+        parts.worker(Arc::clone(self.directory), forwarder)
     }
 
     fn delivery(&self, sender: Arc<dyn WebhookSender>) -> DeliveryDependencies {
@@ -173,6 +191,7 @@ impl WorkerParts<'_> {
                 Arc::clone(self.log),
                 Arc::new(System),
             )),
+            forwarding: Arc::new(forwarding::figures(self.stores.store())),
             troubles: Arc::new(TroubleFigures::new(self.stores.store(), Arc::new(System))),
             health: Arc::new(
                 health

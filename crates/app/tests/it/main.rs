@@ -22,6 +22,7 @@ mod console;
 mod embedded;
 mod erase;
 mod events;
+mod forwarding;
 mod operator;
 mod output;
 mod reconcile;

@@ -25,6 +25,7 @@ pub struct ServerSecret {
     hash_key: Zeroizing<[u8; 32]>,
     seal_key: Zeroizing<[u8; 32]>,
     recipient_key: Zeroizing<[u8; 32]>,
+    body_key: Zeroizing<[u8; 32]>,
     key_id: KeyId,
 }
 
@@ -50,6 +51,7 @@ impl ServerSecret {
             hash_key: Zeroizing::new(mac(&root, &[b"receiptd credential hash"])),
             seal_key: Zeroizing::new(mac(&root, &[b"receiptd seal"])),
             recipient_key: Zeroizing::new(mac(&root, &[b"receiptd recipient hash"])),
+            body_key: Zeroizing::new(mac(&root, &[b"receiptd body hash"])),
             key_id: KeyId(u32::from_be_bytes([a, b, c, d])),
         })
     }
@@ -89,16 +91,29 @@ impl ServerSecret {
         ))
     }
 
+    /// Returns the hash of the body of a request of a channel. It is keyed, so that it does not
+    /// confirm a guess of what the body contains.
+    #[must_use]
+    pub fn body_hash(&self, channel: &ChannelId, body: &[u8]) -> [u8; 32] {
+        mac(&self.body_key, &[channel.as_str().as_bytes(), body])
+    }
+
     /// Seals a text that must be readable again. It opens with the same `context` only. `nonce`
     /// must be random.
     #[must_use]
     pub fn seal(&self, text: &str, context: &str, nonce: [u8; 24]) -> SealedSecret {
+        self.seal_bytes(text.as_bytes(), context, nonce)
+    }
+
+    /// Seals bytes that must be readable again, like [`ServerSecret::seal`].
+    #[must_use]
+    pub fn seal_bytes(&self, bytes: &[u8], context: &str, nonce: [u8; 24]) -> SealedSecret {
         let cipher = XChaCha20Poly1305::new((&*self.seal_key).into());
         let payload = Payload {
-            msg: text.as_bytes(),
+            msg: bytes,
             aad: &self.bound_to(context),
         };
-        // Fails only for texts beyond 256 GiB; the stored value then never opens.
+        // Fails only for more than 256 GiB; the stored value then never opens.
         let sealed = cipher
             .encrypt(&XNonce::from(nonce), payload)
             .unwrap_or_default();
@@ -111,6 +126,18 @@ impl ServerSecret {
         sealed: &SealedSecret,
         context: &str,
     ) -> Result<Zeroizing<String>, Unsealable> {
+        let mut opened = self.open_bytes(sealed, context)?;
+        String::from_utf8(std::mem::take(&mut *opened))
+            .map(Zeroizing::new)
+            .map_err(|_| Unsealable)
+    }
+
+    /// Opens what [`ServerSecret::seal_bytes`] sealed.
+    pub fn open_bytes(
+        &self,
+        sealed: &SealedSecret,
+        context: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
         let (nonce, sealed) = sealed.0.split_first_chunk::<24>().ok_or(Unsealable)?;
         let cipher = XChaCha20Poly1305::new((&*self.seal_key).into());
         let payload = Payload {
@@ -120,9 +147,7 @@ impl ServerSecret {
         let opened = cipher
             .decrypt(&XNonce::from(*nonce), payload)
             .map_err(|_| Unsealable)?;
-        String::from_utf8(opened)
-            .map(Zeroizing::new)
-            .map_err(|_| Unsealable)
+        Ok(Zeroizing::new(opened))
     }
 
     fn bound_to(&self, context: &str) -> Vec<u8> {
@@ -217,6 +242,23 @@ mod tests {
             secret("a").open(&SealedSecret(vec![1; 10]), "channel/1"),
             Err(Unsealable)
         );
+    }
+
+    #[test]
+    fn sealed_bytes_open_and_texts_do_only_if_they_are_utf8() {
+        let sealed = secret("a").seal_bytes(&[0xff, 0], "x", [7; 24]);
+        assert_eq!(secret("a").open_bytes(&sealed, "x").unwrap()[..], [0xff, 0]);
+        assert_eq!(secret("a").open_bytes(&sealed, "y"), Err(Unsealable));
+        assert_eq!(secret("a").open(&sealed, "x"), Err(Unsealable));
+    }
+
+    #[test]
+    fn hash_of_a_body_depends_on_key_and_channel() {
+        let hash = secret("a").body_hash(&channel("1"), b"body");
+        assert_eq!(hash, secret("a").body_hash(&channel("1"), b"body"));
+        assert_ne!(hash, secret("a").body_hash(&channel("1"), b"bodY"));
+        assert_ne!(hash, secret("a").body_hash(&channel("2"), b"body"));
+        assert_ne!(hash, secret("b").body_hash(&channel("1"), b"body"));
     }
 
     #[test]

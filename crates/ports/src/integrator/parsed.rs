@@ -67,7 +67,8 @@ pub struct ParsedBody {
     /// Elements that are not valid reports.
     pub invalid: Vec<InvalidElement>,
     /// The kinds of the elements that are no reports at all, like incoming messages: counted, and
-    /// otherwise without effect. A kind is a word of a few, never content.
+    /// forwarded with the whole request if the channel has a forward URL. A kind is a word of a
+    /// few, never content.
     pub ignored: Vec<&'static str>,
     /// Reports that the integrator could not hand over.
     pub callback_failures: Vec<CallbackFailure>,

@@ -12,6 +12,7 @@ pub use subscriptions::{delivery, failed_attempt, subscription, subscription_id}
 
 use domain::crypto::{SealedSecret, ServerSecret};
 use domain::report::{ReportError, ReportFields};
+use domain::webhook::TargetUrl;
 use domain::{
     Address, Alias, Channel, ChannelId, ChannelName, CredentialId, DeliveryStatus, ErrorCode,
     ErrorText, IntegratorName, MessageKey, MessageSid, PublicUrl, Recipient, Report,
@@ -222,6 +223,7 @@ pub fn channel(id: &str) -> ChannelBuilder {
         public_url: None,
         signing_token: None,
         keep_messages_days: None,
+        forward_url: None,
         created_at: time(1_795_370_000_000_001),
         updated_at: time(1_795_370_000_000_001),
         version: 1,
@@ -279,6 +281,13 @@ impl ChannelBuilder {
     #[must_use]
     pub fn keep_messages_days(mut self, days: u16) -> Self {
         self.0.keep_messages_days = Some(keep_days(days));
+        self
+    }
+
+    /// Sets the URL that requests are forwarded to.
+    #[must_use]
+    pub fn forward_url(mut self, url: &str) -> Self {
+        self.0.forward_url = Some(TargetUrl::parse(url).expect("a URL"));
         self
     }
 

@@ -23,6 +23,11 @@ impl Channels {
         self.by_id.contains_key(id)
     }
 
+    pub(super) fn forwards(&self, id: &ChannelId) -> bool {
+        let found = self.by_id.get(id);
+        found.is_some_and(|kept| kept.channel.forward_url.is_some())
+    }
+
     /// Returns the channels with a retention of their own.
     pub(super) fn keep_messages_days(&self) -> BTreeMap<ChannelId, RetentionDays> {
         let all = self.by_id.iter();
@@ -60,7 +65,7 @@ impl ChannelStore for MemoryStore {
     }
 
     async fn update(&self, channel: &Channel) -> Result<Change, StoreError> {
-        self.change(|channels| match channels.get_mut(&channel.id) {
+        let updated = self.change(|channels| match channels.get_mut(&channel.id) {
             None => Change::Absent,
             Some(kept) if kept.channel.version.checked_add(1) != Some(channel.version) => {
                 Change::Outdated
@@ -73,7 +78,11 @@ impl ChannelStore for MemoryStore {
                 };
                 Change::Done
             }
-        })
+        })?;
+        if updated == Change::Done && channel.forward_url.is_none() {
+            self.open()?.forwarding.remove(&channel.id);
+        }
+        Ok(updated)
     }
 
     async fn remove(&self, id: &ChannelId) -> Result<Change, StoreError> {
@@ -84,6 +93,7 @@ impl ChannelStore for MemoryStore {
         self.open()?.channels.calls.remove(id);
         self.open()?.reconciliations.remove(id);
         self.open()?.callback_alerts.remove(id);
+        self.open()?.forwarding.remove(id);
         removed
     }
 

@@ -4,6 +4,7 @@ mod access;
 mod callback_alerts;
 mod channels;
 mod erasures;
+mod forwarding;
 mod journal;
 mod log;
 mod maintenance;
@@ -42,6 +43,7 @@ struct Data {
     channels: channels::Channels,
     cursors: BTreeMap<String, LogPosition>,
     erasures: BTreeMap<ErasureId, ErasureProgress>,
+    forwarding: forwarding::Forwarding,
     reconciliations: reconciliations::Reconciliations,
     callback_alerts: callback_alerts::CallbackAlerts,
     rejections: rejections::Rejections,

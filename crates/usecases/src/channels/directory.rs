@@ -36,6 +36,8 @@ struct LoadedChannels {
     revision: Option<i64>,
     loaded: bool,
     channels: HashMap<ChannelId, Arc<KnownChannel>>,
+    /// The channels with a forward URL.
+    forwarding: Arc<[ChannelId]>,
     foreign_credentials: usize,
 }
 
@@ -212,6 +214,12 @@ impl ChannelDirectory {
         self.channels.load().channels.get(id).cloned()
     }
 
+    /// Returns the channels that have a forward URL.
+    #[must_use]
+    pub fn forwarding_channels(&self) -> Arc<[ChannelId]> {
+        Arc::clone(&self.channels.load().forwarding)
+    }
+
     /// Returns where the channels in use come from.
     #[must_use]
     pub fn origin(&self) -> Origin {
@@ -324,7 +332,10 @@ impl ChannelDirectory {
     ) -> LoadedChannels {
         let credentials = channels.iter().flat_map(|channel| &channel.credentials);
         let key_id = self.secret.key_id();
+        let forwarding = channels.iter().map(|entry| &entry.channel);
+        let forwarding = forwarding.filter(|channel| channel.forward_url.is_some());
         LoadedChannels {
+            forwarding: forwarding.map(|channel| channel.id.clone()).collect(),
             revision,
             loaded: true,
             foreign_credentials: credentials.filter(|each| each.key_id != key_id).count(),

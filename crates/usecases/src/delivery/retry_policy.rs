@@ -19,7 +19,7 @@ const MAX_PROBE_DELAY: Duration = Duration::from_mins(1);
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// Longest `Retry-After` that delays all deliveries to the endpoint.
-pub(super) const MAX_COOLDOWN: Duration = Duration::from_hours(1);
+pub(crate) const MAX_COOLDOWN: Duration = Duration::from_hours(1);
 
 /// After this time a delivery that still fails becomes a dead letter.
 const GIVE_UP_AFTER: Duration = Duration::from_hours(72);
@@ -47,7 +47,7 @@ impl RetryPolicy {
     }
 
     /// Returns the delay before the next probe of an endpoint after so many failed ones.
-    pub(super) fn probe_delay(&mut self, failures: u32) -> Duration {
+    pub(crate) fn probe_delay(&mut self, failures: u32) -> Duration {
         jittered(backoff(failures).min(MAX_PROBE_DELAY), self.jitter.f64())
     }
 

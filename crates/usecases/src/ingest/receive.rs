@@ -12,6 +12,7 @@ use ports::integrator::{
 use ports::{Environment, Headers, Integrator, Metrics, ReconciliationStore, RejectionStore};
 
 use crate::channels::directory::KnownChannel;
+use crate::forwarding::{self, ForwardingOutbox};
 use crate::ingest::authenticate::AuthenticatedCaller;
 use crate::ingest::callback_failures::CallbackFailures;
 use crate::ingest::queue::IngestQueue;
@@ -35,6 +36,8 @@ pub struct ReceiveReport {
     metrics: Arc<dyn Metrics>,
     /// Seals senders that are not allowed.
     secret: Option<ServerSecret>,
+    /// Stores requests that are not reports; `None` drops them.
+    outbox: Option<Arc<ForwardingOutbox>>,
 }
 
 /// A request of an authenticated caller.
@@ -73,6 +76,16 @@ impl ReceiveReport {
             clock,
             metrics,
             secret: None,
+            outbox: None,
+        }
+    }
+
+    /// Forwards requests that are not reports.
+    #[must_use]
+    pub fn forwarding(self, outbox: Arc<ForwardingOutbox>) -> Self {
+        Self {
+            outbox: Some(outbox),
+            ..self
         }
     }
 
@@ -85,9 +98,9 @@ impl ReceiveReport {
         }
     }
 
-    /// Records the reports of a request; they are durable when this returns `Ok`. What is refused is
-    /// stored as rejections, an element of the body each. If a channel has many rejections per
-    /// second, the rest is only counted.
+    /// Records the reports of a request; they are durable when this returns `Ok`, and so is the whole
+    /// request if it is to be forwarded. What is refused is stored as rejections, an element of the
+    /// body each. If a channel has many rejections per second, the rest is only counted.
     ///
     /// If the integrator redelivers, reports that can never be recorded are no error: the caller
     /// could do nothing but send them again.
@@ -101,16 +114,24 @@ impl ReceiveReport {
                 return answer(&request, error);
             }
         };
+        let outbox = self.outbox.as_deref();
+        let outbox = outbox.filter(|_| !body.ignored.is_empty());
         for kind in body.ignored {
             self.metrics.ignored(request.integrator.name(), kind);
         }
-        let mut refused = self.record(&request, arrived_at, body.reports).await;
+        let (mut refused, stored) = tokio::join!(
+            self.record(&request, arrived_at, body.reports),
+            forwarding::store(outbox, &request, arrived_at),
+        );
         for invalid in body.invalid {
             refused.push((Some(invalid.index), ReceiveError::Invalid(invalid.error)));
         }
         let failures = body.callback_failures;
         if let Err(error) = self.callbacks.note(&request, arrived_at, failures).await {
             refused.push((None, error));
+        }
+        if let Err(error) = stored {
+            refused.push((None, error.into()));
         }
         let rejected: Vec<_> = refused
             .iter()

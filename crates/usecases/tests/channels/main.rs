@@ -158,6 +158,7 @@ pub(crate) fn new_channel(id: &str) -> NewChannel {
         public_url: None,
         signing_token: None,
         keep_messages_days: None,
+        forward_url: None,
         credential: new_credential(),
     }
 }

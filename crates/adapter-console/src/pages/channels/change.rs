@@ -6,6 +6,7 @@ use actix_web::web::{Data, Path};
 use askama::Template;
 use domain::access::{AuditAction, Permission};
 use domain::crypto::SigningTokens;
+use domain::webhook::TargetUrl;
 use domain::{Address, Channel, ChannelName, PublicUrl, RetentionDays};
 use usecases::channels::manage::{ChannelChanges, ManageError};
 
@@ -31,6 +32,10 @@ struct EditPage {
     name: String,
     senders: Vec<SenderRow>,
     signed: bool,
+    /// Where requests are forwarded to, if anywhere.
+    forward_url: Option<String>,
+    /// Whether the operator may decide where.
+    may_forward: bool,
     version: i64,
 }
 
@@ -71,6 +76,8 @@ fn edit_page(visit: &Visit, channel: &Channel, form: FormView) -> EditPage {
         name: channel.name.to_string(),
         senders: senders.map(row).collect(),
         signed: channel.signing_token.is_some(),
+        forward_url: channel.forward_url.as_ref().map(ToString::to_string),
+        may_forward: visit.viewer.may(Permission::Reveal),
         version: channel.version,
     }
 }
@@ -87,6 +94,10 @@ pub(crate) async fn change(
     let manage = &console.state.channels;
     let channel = console.run(manage.show(&id)).await?.channel;
     let mut form = FormView::with(form.0);
+    if form.fields.get("forward_url").is_some() {
+        // It decides who receives the messages of recipients.
+        visit.require(Permission::Reveal)?;
+    }
     let Some(changes) = parse(&mut form, &channel) else {
         let template = edit_page(&visit, &channel, form);
         return page::show_as(StatusCode::BAD_REQUEST, &template);
@@ -103,20 +114,27 @@ pub(crate) async fn change(
         }
         Err(
             error @ (ManageError::OtherReportPath(_)
+            | ManageError::NothingToForward(_)
+            | ManageError::PrivateForwardUrl(_)
             | ManageError::NoSignatures(_)
             | ManageError::SignatureRequired(_)),
         ) => {
-            let is_url = matches!(error, ManageError::OtherReportPath(_));
-            let field = if is_url {
-                "public_url"
-            } else {
-                "signing_token"
-            };
-            form.errors.add(field, error.to_string());
+            form.errors.add(field_of(&error), error.to_string());
             let template = edit_page(&visit, &channel, form);
             page::show_as(StatusCode::BAD_REQUEST, &template)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns the field whose value was refused.
+pub(super) const fn field_of(error: &ManageError) -> &'static str {
+    match error {
+        ManageError::ChannelExists(_) => "id",
+        ManageError::OtherReportPath(_) => "public_url",
+        ManageError::NothingToForward(_) | ManageError::PrivateForwardUrl(_) => "forward_url",
+        ManageError::NoSignatures(_) | ManageError::SignatureRequired(_) => "signing_token",
+        _ => "integrator",
     }
 }
 
@@ -147,6 +165,10 @@ fn parse(form: &mut FormView, channel: &Channel) -> Option<ChannelChanges> {
     // The form shows a stored URL without its credentials; it is changed only if the text is.
     let is_same = fields.get("public_url") == shown.as_deref();
     let keep = retention(fields, errors);
+    let forward_url = match forward_url(fields, errors) {
+        Some(url) => Some(Some(url)),
+        None => fields.ticked("unforwarded").then_some(None),
+    };
     let version = fields
         .get("version")
         .and_then(|version| version.parse().ok());
@@ -157,6 +179,7 @@ fn parse(form: &mut FormView, channel: &Channel) -> Option<ChannelChanges> {
         public_url: (!is_same).then_some(url),
         signing_token,
         keep_messages_days: Some(keep),
+        forward_url,
         version,
     };
     errors.is_empty().then_some(changes)
@@ -183,6 +206,13 @@ fn changed_fields(changes: &ChannelChanges, channel: &Channel) -> String {
             changes
                 .keep_messages_days
                 .is_some_and(|it| it != channel.keep_messages_days),
+        ),
+        (
+            "forward URL",
+            changes
+                .forward_url
+                .as_ref()
+                .is_some_and(|it| *it != channel.forward_url),
         ),
     ];
     let names: Vec<_> = differs
@@ -262,6 +292,12 @@ pub(super) fn senders(text: &str, errors: &mut FormErrors) -> Option<Vec<Address
 pub(super) fn optional_url(fields: &Fields, errors: &mut FormErrors) -> Option<PublicUrl> {
     let url = fields.get("public_url")?;
     errors.check("public_url", PublicUrl::parse(url))
+}
+
+/// Parses the forward URL, if one was entered.
+pub(super) fn forward_url(fields: &Fields, errors: &mut FormErrors) -> Option<TargetUrl> {
+    let url = fields.get("forward_url")?;
+    errors.check("forward_url", TargetUrl::parse(url.trim()))
 }
 
 /// Parses the signing tokens, if any were entered.

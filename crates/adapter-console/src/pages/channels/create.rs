@@ -8,7 +8,7 @@ use domain::access::{AuditAction, Permission};
 use domain::{Address, ChannelId, ChannelName, IntegratorName, WebhookUser};
 use usecases::channels::manage::{ManageError, NewChannel, NewCredential};
 
-use super::change::{optional_url, retention, senders, signing_token};
+use super::change::{field_of, forward_url, optional_url, retention, senders, signing_token};
 use super::credentials;
 use crate::console::Console;
 use crate::error::PageError;
@@ -23,6 +23,8 @@ struct NewChannelPage {
     page: Page,
     form: FormView,
     integrators: Vec<Choice>,
+    /// Whether the operator may decide where requests are forwarded to.
+    may_forward: bool,
 }
 
 /// Shows the form.
@@ -42,6 +44,7 @@ fn new_page(console: &Console, visit: &Visit, form: FormView) -> NewChannelPage 
     NewChannelPage {
         page: visit.page("New channel", Section::Channels),
         integrators: integrators.map(|each| choice(each.name())).collect(),
+        may_forward: visit.viewer.may(Permission::Reveal),
         form,
     }
 }
@@ -54,6 +57,9 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, PageError> {
     visit.require(Permission::Change)?;
     let mut form = FormView::with(form.0);
+    if form.fields.get("forward_url").is_some() {
+        visit.require(Permission::Reveal)?;
+    }
     let Some(new) = parse(&mut form) else {
         let template = new_page(&console, &visit, form);
         return page::show_as(StatusCode::BAD_REQUEST, &template);
@@ -69,13 +75,7 @@ pub(crate) async fn create(
         }
         Err(ManageError::Store(error)) => Err(error.into()),
         Err(error) => {
-            let field = match &error {
-                ManageError::ChannelExists(_) => "id",
-                ManageError::OtherReportPath(_) => "public_url",
-                ManageError::NoSignatures(_) | ManageError::SignatureRequired(_) => "signing_token",
-                _ => "integrator",
-            };
-            form.errors.add(field, error.to_string());
+            form.errors.add(field_of(&error), error.to_string());
             let template = new_page(&console, &visit, form);
             page::show_as(StatusCode::CONFLICT, &template)
         }
@@ -93,6 +93,7 @@ fn parse(form: &mut FormView) -> Option<NewChannel> {
     let public_url = optional_url(fields, errors);
     let token = signing_token(fields, errors);
     let keep = retention(fields, errors);
+    let forward_url = forward_url(fields, errors);
     let new = NewChannel {
         id: id?,
         integrator: integrator?,
@@ -101,6 +102,7 @@ fn parse(form: &mut FormView) -> Option<NewChannel> {
         public_url,
         signing_token: token,
         keep_messages_days: keep,
+        forward_url,
         credential: NewCredential {
             user: user?,
             password: None,

@@ -9,6 +9,7 @@ use domain::{Credential, RetentionDays};
 use ports::ChannelWithCredentials;
 
 use super::callback_url::Builder;
+use super::forwarding::Forwarding;
 use super::last_day::LastDay;
 use super::reconciliation::{Alerted, Reconciled};
 use super::state::{Activity, ChannelState};
@@ -71,6 +72,8 @@ struct ChannelPage {
     reconciled: Option<Reconciled>,
     /// Reports that Twilio could not hand over, if any.
     alerted: Option<Alerted>,
+    /// Where requests are forwarded to, and what waits; `None` without a forward URL.
+    forwarding: Option<Forwarding>,
     created: Html,
     updated: Html,
     calls: [String; 3],
@@ -140,6 +143,7 @@ pub(crate) async fn show(
         rules,
         reconciled: Reconciled::read(&console, &visit, &id).await?,
         alerted: Alerted::read(&console, &visit, &id).await?,
+        forwarding: Forwarding::read(&console, &visit, channel).await?,
         created: visit.times.minute(channel.created_at),
         updated: visit.times.minute(channel.updated_at),
         calls: [

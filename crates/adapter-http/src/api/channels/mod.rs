@@ -1,5 +1,6 @@
 //! Channels, through which integrators report.
 
+pub mod forwarding;
 pub mod reconciliation;
 pub mod request;
 pub mod test;
@@ -7,19 +8,23 @@ pub mod test;
 use actix_web::http::header;
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use domain::access::Permission;
+use domain::forwarding::WaitingRequests;
+use domain::webhook::TargetUrl;
 use domain::{Address, Channel, ChannelCalls, ChannelId, PublicUrl, RetentionDays};
 use ports::ChannelWithCredentials;
 use serde::{Deserialize, Serialize};
 use usecases::channels::manage::{IssuedCredential, Setup};
 use utoipa::ToSchema;
 
-use super::authorize::note_changed;
+use super::authorize::{Requester, note_changed, require};
 use super::credentials::{CredentialView, IssuedView};
 use super::error::ApiResult;
 use super::json_body::Body;
 use super::operator::Operator;
 use super::path::channel_id;
 use super::reveal::{reveal, shown};
+use forwarding::ForwardingView;
 use request::{ChannelPatch, ChannelRequest};
 
 /// A channel.
@@ -44,6 +49,9 @@ pub struct ChannelInfo {
     /// For how many days its messages are kept after their last report; `null` for the service's
     /// default.
     pub keep_messages_days: Option<u16>,
+    /// Where requests with something else than reports are forwarded to, without its query unless
+    /// revealed; `null` if they are dropped.
+    pub forward_url: Option<String>,
     /// When it was created.
     pub created: String,
     /// When it was last changed.
@@ -62,6 +70,13 @@ impl ChannelInfo {
                 url.to_string()
             }
         };
+        let forward_url = |url: &TargetUrl| {
+            if reveal {
+                url.reveal().to_owned()
+            } else {
+                url.to_string()
+            }
+        };
         Self {
             id: channel.id.to_string(),
             integrator: channel.integrator.to_string(),
@@ -71,6 +86,7 @@ impl ChannelInfo {
             public_url: channel.public_url.as_ref().map(public_url),
             signature_required: channel.signing_token.is_some(),
             keep_messages_days: channel.keep_messages_days.map(RetentionDays::get),
+            forward_url: channel.forward_url.as_ref().map(forward_url),
             created: channel.created_at.to_string(),
             updated: channel.updated_at.to_string(),
             version: channel.version,
@@ -96,6 +112,8 @@ pub struct ChannelView {
     /// Messages that are separate from the message whose alias their id is, because reports on the
     /// alias arrived before it was known; `null` in lists.
     pub separate_messages: Option<u64>,
+    /// The requests that wait to be forwarded; `null` in lists, and without a forward URL.
+    pub forwarding: Option<ForwardingView>,
     /// Settings that may lose it reports, and what to check; empty in lists.
     pub warnings: Vec<String>,
 }
@@ -127,6 +145,7 @@ impl ChannelView {
             credentials: found.credentials.iter().map(CredentialView::new).collect(),
             calls: None,
             separate_messages: None,
+            forwarding: None,
             warnings: Vec::new(),
         }
     }
@@ -135,6 +154,14 @@ impl ChannelView {
     #[must_use]
     pub const fn with_separate_messages(mut self, count: u64) -> Self {
         self.separate_messages = Some(count);
+        self
+    }
+
+    /// Adds what waits to be forwarded.
+    #[must_use]
+    pub fn with_forwarding(mut self, waiting: Option<WaitingRequests>) -> Self {
+        let is_forwarding = self.channel.forward_url.is_some();
+        self.forwarding = is_forwarding.then(|| ForwardingView::new(waiting));
         self
     }
 
@@ -205,7 +232,15 @@ pub struct ChannelQuery {
     request_body = ChannelRequest,
     responses((status = 201, body = ChannelCreatedView)),
 )]
-pub(crate) async fn add(operator: Data<Operator>, request: Body<ChannelRequest>) -> ApiResult {
+pub(crate) async fn add(
+    operator: Data<Operator>,
+    requester: Requester,
+    request: Body<ChannelRequest>,
+) -> ApiResult {
+    if request.forward_url.is_some() {
+        // It decides who receives the messages of recipients.
+        require(&requester, Permission::Reveal)?;
+    }
     let new = request.into_inner().0.parse()?;
     let (channel, issued) = operator.run(operator.state.manage.add(new)).await?;
     operator.channels_changed().await;
@@ -263,10 +298,14 @@ pub(crate) async fn show(
 pub(crate) async fn change(
     operator: Data<Operator>,
     http: HttpRequest,
+    requester: Requester,
     path: Path<String>,
     request: Body<ChannelPatch>,
 ) -> ApiResult {
     let id = channel_id(&path)?;
+    if matches!(request.forward_url, Some(Some(_))) {
+        require(&requester, Permission::Reveal)?;
+    }
     let changes = request.parse()?;
     note_changed(&http, &request.changed());
     operator
@@ -298,7 +337,10 @@ async fn answer(operator: &Operator, id: &ChannelId, reveal: bool) -> ApiResult 
     let warnings = operator.state.rejections.warnings(&found, manage.now());
     let warnings = operator.run(warnings).await?;
     let separate = operator.run(operator.state.show.separate(id)).await?;
+    let waiting = operator.run(operator.state.forwarding.of(id)).await?;
     let setup = manage.setup(&found.channel).ok();
-    let view = ChannelView::new(&found, setup, reveal).with_separate_messages(separate);
+    let view = ChannelView::new(&found, setup, reveal)
+        .with_separate_messages(separate)
+        .with_forwarding(waiting);
     Ok(HttpResponse::Ok().json(view.with_calls(&found, calls, warnings)))
 }

@@ -1,6 +1,7 @@
 //! The bodies of requests for channels.
 
 use domain::crypto::SigningTokens;
+use domain::webhook::TargetUrl;
 use domain::{Address, ChannelId, ChannelName, IntegratorName, PublicUrl, RetentionDays};
 use serde::Deserialize;
 use usecases::channels::manage::{ChannelChanges, NewChannel};
@@ -42,6 +43,10 @@ pub struct ChannelRequest {
     /// service's default.
     #[schema(value_type = Option<i64>, example = 30)]
     pub keep_messages_days: Option<Whole>,
+    /// The URL that requests with something else than reports, like incoming messages, are forwarded
+    /// to as they are; left out to drop them.
+    #[schema(example = "https://inbox.example.com/whatsapp")]
+    pub forward_url: Option<String>,
     /// A name of the credential for people.
     pub label: Option<String>,
     /// When the credential expires.
@@ -56,6 +61,11 @@ impl ChannelRequest {
         let days = self
             .keep_messages_days
             .map(|Whole(days)| RetentionDays::new(days));
+        let forward_url = self
+            .forward_url
+            .as_deref()
+            .map(TargetUrl::parse)
+            .transpose();
         Ok(NewChannel {
             id: valid("id", ChannelId::parse(&self.id))?,
             integrator: valid("integrator", IntegratorName::parse(&self.integrator))?,
@@ -64,6 +74,7 @@ impl ChannelRequest {
             public_url: valid("public_url", public_url)?,
             signing_token: valid("signing_token", token.transpose())?,
             keep_messages_days: valid("keep_messages_days", days.transpose())?,
+            forward_url: valid("forward_url", forward_url)?,
             credential: CredentialRequest {
                 user: self.user,
                 password: self.password,
@@ -99,6 +110,11 @@ pub struct ChannelPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>)]
     pub keep_messages_days: Option<Option<Whole>>,
+    /// The URL that requests with something else than reports are forwarded to; `null` to drop them
+    /// and those that wait.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub forward_url: Option<Option<String>>,
     /// The version to change; the request fails if it is not the current one.
     #[schema(value_type = Option<i64>)]
     pub version: Option<Whole>,
@@ -106,7 +122,7 @@ pub struct ChannelPatch {
 
 impl ChannelPatch {
     /// Returns the fields, and whether each is to be changed.
-    pub(super) fn changed(&self) -> [(&'static str, bool); 6] {
+    pub(super) fn changed(&self) -> [(&'static str, bool); 7] {
         [
             ("name", self.name.is_some()),
             ("enabled", self.enabled.is_some()),
@@ -114,6 +130,7 @@ impl ChannelPatch {
             ("public_url", self.public_url.is_some()),
             ("signing_token", self.signing_token.is_some()),
             ("keep_messages_days", self.keep_messages_days.is_some()),
+            ("forward_url", self.forward_url.is_some()),
         ]
     }
 
@@ -130,6 +147,10 @@ impl ChannelPatch {
             let days = days.map(|Whole(days)| RetentionDays::new(days)).transpose();
             valid("keep_messages_days", days)
         });
+        let forward_url = self.forward_url.as_ref().map(|url| {
+            let url = url.as_deref().map(TargetUrl::parse).transpose();
+            valid("forward_url", url)
+        });
         let name = self.name.as_deref().map(ChannelName::parse).transpose();
         Ok(ChannelChanges {
             name: valid("name", name)?,
@@ -138,6 +159,7 @@ impl ChannelPatch {
             public_url: public_url.transpose()?,
             signing_token: signing_token.transpose()?,
             keep_messages_days: days.transpose()?,
+            forward_url: forward_url.transpose()?,
             version: self.version.map(|Whole(version)| version),
         })
     }

@@ -283,7 +283,8 @@ fn text(owner: &str, name: &str) -> Option<Value> {
         (_, "signing_token") => {
             json!({"pattern": "^[!-~]{8,256}( [!-~]{8,256}){0,3}$", "maxLength": 1027})
         }
-        ("SubscriptionRequest" | "SubscriptionPatch", "url") => {
+        ("SubscriptionRequest" | "SubscriptionPatch", "url")
+        | ("ChannelRequest" | "ChannelPatch", "forward_url") => {
             // No regular expression describes the valid URLs.
             json!({"minLength": 1, "maxLength": 2048})
         }

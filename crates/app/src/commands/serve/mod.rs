@@ -14,9 +14,11 @@ use anyhow::{Context as _, Result};
 use database_start::Start;
 use graceful_stop::{Counters, RunningServer, ServerTasks};
 use parts::ServerParts;
+use ports::WebhookSender;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use usecases::forwarding::ForwardingArrivals;
 use usecases::{ChannelDirectory, LogTailCache, ManageChannels, RetentionHolds, Throttle};
 
 use super::demo::{self, Demo};
@@ -39,7 +41,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let public_url = settings.public_url_at(addresses.0)?;
 
     let secret = settings.server_secret()?;
-    let sink = webhook_sender::create(settings)?;
+    let sink: Arc<dyn WebhookSender> = webhook_sender::create(settings)?;
     let stores = Stores::connect(settings).await?;
     let degraded_mode = DegradedMode::prepare(settings)?;
     let holds = Arc::<RetentionHolds>::default();
@@ -47,7 +49,8 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     let directory = ChannelDirectory::new(stores.store(), secret.clone(), metrics.clone());
     let directory = Arc::new(degraded_mode.save_snapshots(directory));
     let start = database_start::start(&stores, &directory).await?;
-    let manage = composition::manage_channels(&stores, secret.clone(), public_url.clone());
+    let manage =
+        composition::manage_channels(&stores, settings, secret.clone(), public_url.clone());
     let demo = match start {
         Start::WithoutDatabase(_) => {
             degraded_mode.enter();
@@ -71,6 +74,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         throttle: &throttle,
         holds: &holds,
         sink: &sink,
+        arrivals: &ForwardingArrivals::default(),
     };
     let (queue, writers) = parts.start_writers(&degraded_mode);
     let (streams, streams_stop) = watch::channel(false);

@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use usecases::delivery::DeliveryDependencies;
+use usecases::forwarding::ForwardingArrivals;
 use usecases::ingest::group_commit::WriterDied;
 use usecases::statistics::CountRequests;
 use usecases::{
@@ -31,6 +32,7 @@ use crate::commands::startup;
 use crate::composition::{self, Stores};
 use crate::config::Settings;
 use crate::degraded_mode::DegradedMode;
+use crate::forwarding::{self, ForwardingParts};
 use crate::system::{self, System};
 use crate::{event_delivery, reconciliation, statistics, trouble, webhook_sender};
 
@@ -45,6 +47,7 @@ pub struct ServerParts<'a> {
     pub throttle: &'a Arc<Throttle>,
     pub holds: &'a Arc<RetentionHolds>,
     pub sink: &'a Arc<dyn WebhookSender>,
+    pub arrivals: &'a ForwardingArrivals,
 }
 
 impl ServerParts<'_> {
@@ -80,9 +83,19 @@ impl ServerParts<'_> {
                     Arc::new(System),
                     self.metrics.clone(),
                 )
-                .sealing_senders(self.secret.clone()),
+                .sealing_senders(self.secret.clone())
+                .forwarding(Arc::new(self.forwarding().outbox())),
             ),
             metrics: Arc::clone(self.metrics),
+        }
+    }
+
+    fn forwarding(&self) -> ForwardingParts {
+        ForwardingParts {
+            store: self.stores.store(),
+            secret: self.secret.clone(),
+            metrics: self.metrics.clone(),
+            arrivals: Arc::clone(self.arrivals),
         }
     }
 
@@ -112,6 +125,7 @@ impl ServerParts<'_> {
         Ok(OperatorState {
             manage: Arc::new(manage),
             reconciliation: Arc::new(reconciliation::manage(&stores.store(), self.secret.clone())),
+            forwarding: Arc::new(forwarding::figures(stores.store())),
             test_channel: Arc::new(test_channel?),
             show: Arc::new(ShowMessage::new(stores.store(), stores.store())),
             list: Arc::new(ListMessages::new(
@@ -177,6 +191,7 @@ impl ServerParts<'_> {
             url,
             channels: Arc::clone(&operator.manage),
             reconciliation: Arc::clone(&operator.reconciliation),
+            forwarding: Arc::clone(&operator.forwarding),
             test_channel: Arc::clone(&operator.test_channel),
             directory: Arc::clone(self.directory),
             views: Arc::new(SavedViews::new(self.stores.store(), Arc::new(System))),
@@ -201,14 +216,17 @@ impl ServerParts<'_> {
         })
     }
 
-    /// Starts the thread that delivers events; see [`event_delivery::start_thread`].
+    /// Starts the thread that delivers events and forwards requests; see [`event_delivery::start_thread`].
     pub fn start_delivery(&self, stop: &CancellationToken) -> Result<oneshot::Receiver<()>> {
+        // A sender of its own: connections to endpoints belong to the delivery thread.
+        let sender = webhook_sender::create(self.settings)?;
+        let directory = Arc::clone(self.directory);
+        let forwarding = self.forwarding().worker(directory, sender.clone());
         let parts = DeliveryDependencies {
             queue: self.stores.store(),
             log: Arc::clone(self.log),
             throttle: Arc::clone(self.throttle),
-            // A sender of its own: connections to endpoints belong to the delivery thread.
-            sender: webhook_sender::create(self.settings)?,
+            sender,
             directory: Arc::clone(self.directory),
             secret: self.secret.clone(),
             environment: Arc::new(System),
@@ -216,7 +234,8 @@ impl ServerParts<'_> {
         };
         let settings = self.settings.delivery.settings();
         let worker = DeliveryWorker::new(parts, settings, system::worker_name());
-        event_delivery::start_thread(worker, stop.clone()).context("cannot start event delivery")
+        event_delivery::start_thread(worker, forwarding, stop.clone())
+            .context("cannot start event delivery")
     }
 
     /// Returns the background tasks of a server; with `--no-workers` without maintenance.

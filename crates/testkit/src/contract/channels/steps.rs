@@ -53,6 +53,7 @@ pub(super) fn full_channel(id: &str) -> Channel {
         .public_url("https://user:p%40ss@reports.example.com:8443/a?b=c")
         .signing_token(SealedSecret((0..=255).collect()))
         .keep_messages_days(36_500)
+        .forward_url("https://inbox.example.com:8443/a%20b?token=c")
         .at(-1_234_567)
         .build()
 }

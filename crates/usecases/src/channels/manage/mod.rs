@@ -5,6 +5,7 @@ mod types;
 use std::sync::Arc;
 
 use domain::crypto::{SealedSecret, ServerSecret, SigningTokens};
+use domain::webhook::special_network;
 use domain::{
     Channel, ChannelCalls, ChannelId, Credential, CredentialId, Password, PublicUrl, Timestamp,
 };
@@ -24,6 +25,8 @@ pub struct ManageChannels {
     /// Public URL of channels that have none of their own.
     public_url: PublicUrl,
     environment: Arc<dyn Environment>,
+    /// Whether forward URLs may be on private networks.
+    private_targets: bool,
 }
 
 impl ManageChannels {
@@ -42,6 +45,16 @@ impl ManageChannels {
             secret,
             public_url,
             environment,
+            private_targets: false,
+        }
+    }
+
+    /// Sets whether forward URLs may be on private networks.
+    #[must_use]
+    pub fn with_private_targets(self, private_targets: bool) -> Self {
+        Self {
+            private_targets,
+            ..self
         }
     }
 
@@ -100,12 +113,14 @@ impl ManageChannels {
             senders: new.senders,
             public_url: new.public_url,
             keep_messages_days: new.keep_messages_days,
+            forward_url: new.forward_url,
             created_at: now,
             updated_at: now,
             version: 1,
         };
         self.check_public_url(&channel)?;
         self.check_signing_token(&channel)?;
+        self.check_forward_url(&channel)?;
         let issued = self.issue(&channel, new.credential, now)?;
         match self.store.add(&channel, &issued.credential).await? {
             Change::Done => Ok((channel, issued)),
@@ -133,6 +148,9 @@ impl ManageChannels {
             self.apply(&changes, &mut channel);
             if changes.public_url.is_some() {
                 self.check_public_url(&channel)?;
+            }
+            if changes.forward_url.is_some() {
+                self.check_forward_url(&channel)?;
             }
             self.check_signing_token(&channel)?;
             channel.version = channel.version.saturating_add(1);
@@ -246,6 +264,9 @@ impl ManageChannels {
         if let Some(days) = changes.keep_messages_days {
             channel.keep_messages_days = days;
         }
+        if let Some(url) = &changes.forward_url {
+            channel.forward_url.clone_from(url);
+        }
     }
 
     fn seal(&self, channel: &ChannelId, tokens: &SigningTokens) -> SealedSecret {
@@ -279,6 +300,22 @@ impl ManageChannels {
             return Err(ManageError::OtherReportPath(own));
         }
         Ok(())
+    }
+
+    /// Refuses a forward URL that nothing would be sent to.
+    fn check_forward_url(&self, channel: &Channel) -> Result<(), ManageError> {
+        let Some(url) = &channel.forward_url else {
+            return Ok(());
+        };
+        let integrator = self.integrators.find(&channel.integrator);
+        if integrator.is_some_and(|it| it.forwarded_headers().is_none()) {
+            return Err(ManageError::NothingToForward(channel.integrator.clone()));
+        }
+        let special = url.literal_address().and_then(special_network);
+        match special.filter(|_| !self.private_targets) {
+            Some(network) => Err(ManageError::PrivateForwardUrl(network)),
+            None => Ok(()),
+        }
     }
 
     fn callback_url_with(

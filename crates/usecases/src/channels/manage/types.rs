@@ -1,6 +1,7 @@
 //! What managing channels takes and returns.
 
 use domain::crypto::SigningTokens;
+use domain::webhook::{SpecialNetwork, TargetUrl};
 use domain::{
     Address, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, Password, PublicUrl,
     RetentionDays, Timestamp, WebhookUser,
@@ -33,6 +34,8 @@ pub struct NewChannel {
     pub signing_token: Option<SigningTokens>,
     /// Its retention of messages, if not the service's.
     pub keep_messages_days: Option<RetentionDays>,
+    /// Where requests with something that is no report are forwarded to.
+    pub forward_url: Option<TargetUrl>,
     /// Its first credential.
     pub credential: NewCredential,
 }
@@ -65,6 +68,8 @@ pub struct ChannelChanges {
     pub signing_token: Option<Option<SigningTokens>>,
     /// Retention of messages; `Some(None)` uses the service's.
     pub keep_messages_days: Option<Option<RetentionDays>>,
+    /// Forward URL; `Some(None)` stops forwarding and removes the requests that wait.
+    pub forward_url: Option<Option<TargetUrl>>,
     /// Version that the changes are based on; `None` overwrites any.
     pub version: Option<i64>,
 }
@@ -117,6 +122,15 @@ pub enum ManageError {
     /// The integrator sends no credentials, only signatures.
     #[error("{0} proves its requests with signatures alone; give its app secret as signing token")]
     SignatureRequired(IntegratorName),
+    /// All requests of the integrator are reports.
+    #[error("{0} sends reports only, so there is nothing to forward; leave the forward URL out")]
+    NothingToForward(IntegratorName),
+    /// The forward URL is in a private network.
+    #[error(
+        "requests may not be forwarded to {0} address; to allow it set \
+         RECEIPTD_PUSH_PRIVATE_TARGETS=true"
+    )]
+    PrivateForwardUrl(SpecialNetwork),
     /// The channel was changed concurrently.
     #[error("the channel was changed in the meantime; read it again")]
     Outdated,

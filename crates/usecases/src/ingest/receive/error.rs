@@ -4,6 +4,7 @@ use domain::{Address, RejectionReason};
 use ports::error::error_chain;
 use ports::integrator::ValidationError;
 
+use crate::forwarding::ForwardError;
 use crate::ingest::queue::IngestError;
 
 /// Why a request was refused.
@@ -30,6 +31,9 @@ pub enum ReceiveError {
     /// A report was not recorded.
     #[error(transparent)]
     NotRecorded(#[from] IngestError),
+    /// The request holds something else than reports, and was not stored to be forwarded.
+    #[error(transparent)]
+    NotForwarded(#[from] ForwardError),
 }
 
 impl ReceiveError {
@@ -38,6 +42,7 @@ impl ReceiveError {
         matches!(
             self,
             Self::NotRecorded(IngestError::Overloaded | IngestError::Unavailable(_))
+                | Self::NotForwarded(_)
         )
     }
 
@@ -48,7 +53,10 @@ impl ReceiveError {
             | Self::TooLarge(_)
             | Self::SenderNotAllowed { .. }
             | Self::NotRecorded(IngestError::Refused(_)) => true,
-            Self::ChannelDisabled | Self::SignatureMismatch | Self::NotRecorded(_) => false,
+            Self::ChannelDisabled
+            | Self::SignatureMismatch
+            | Self::NotRecorded(_)
+            | Self::NotForwarded(_) => false,
         }
     }
 
@@ -68,6 +76,7 @@ impl ReceiveError {
                 error_chain(refused.as_ref()),
             ),
             Self::TooLarge(_)
+            | Self::NotForwarded(_)
             | Self::NotRecorded(IngestError::Overloaded | IngestError::Unavailable(_)) => {
                 return None;
             }

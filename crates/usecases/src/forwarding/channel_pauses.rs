@@ -1,0 +1,175 @@
+//! Of which channels requests are claimed. Knows neither clock nor store.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use domain::ChannelId;
+
+/// How many requests of a channel are claimed at a time.
+pub(super) const CLAIMED_PER_CHANNEL: u16 = 4;
+
+/// The maximum number of requests in flight of a channel.
+const MAX_IN_FLIGHT: u16 = 2 * CLAIMED_PER_CHANNEL;
+
+/// Minimum time between two log lines about failed attempts of a channel.
+const LOG_INTERVAL: Duration = Duration::from_mins(1);
+
+/// What is in flight of each channel, and which channels are paused because their URL fails. Times
+/// are those of a monotonic clock.
+#[derive(Debug, Default)]
+pub(super) struct ChannelPauses {
+    channels: HashMap<ChannelId, ChannelState>,
+}
+
+#[derive(Debug, Default)]
+struct ChannelState {
+    in_flight: u16,
+    /// Attempts that failed since the last success.
+    failures: u32,
+    paused_until: Duration,
+    logged_at: Option<Duration>,
+}
+
+/// The channels to claim requests of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Claimable {
+    /// Up to [`CLAIMED_PER_CHANNEL`] of each.
+    pub(super) working: Vec<ChannelId>,
+    /// One of each: their URL fails.
+    pub(super) probed: Vec<ChannelId>,
+}
+
+impl ChannelPauses {
+    /// Returns the channels that have room.
+    pub(super) fn claimable(&self, channels: &[ChannelId], now: Duration) -> Claimable {
+        let mut claimable = Claimable {
+            working: Vec::new(),
+            probed: Vec::new(),
+        };
+        for channel in channels {
+            match self.channels.get(channel) {
+                Some(state) if state.failures > 0 => {
+                    if state.in_flight == 0 && state.paused_until <= now {
+                        claimable.probed.push(channel.clone());
+                    }
+                }
+                Some(state) if state.in_flight + CLAIMED_PER_CHANNEL > MAX_IN_FLIGHT => {}
+                _ => claimable.working.push(channel.clone()),
+            }
+        }
+        claimable
+    }
+
+    /// Notes that an attempt begins.
+    pub(super) fn begun(&mut self, channel: &ChannelId) {
+        let state = self.channels.entry(channel.clone()).or_default();
+        state.in_flight = state.in_flight.saturating_add(1);
+    }
+
+    /// Notes that an attempt ended which says nothing about the URL.
+    pub(super) fn ended(&mut self, channel: &ChannelId) {
+        if let Some(state) = self.channels.get_mut(channel) {
+            state.in_flight = state.in_flight.saturating_sub(1);
+            if state.in_flight == 0 && state.failures == 0 && state.logged_at.is_none() {
+                self.channels.remove(channel);
+            }
+        }
+    }
+
+    /// Notes that an attempt succeeded: the channel is not paused any more. Returns whether it was.
+    pub(super) fn succeeded(&mut self, channel: &ChannelId) -> bool {
+        let state = self.channels.get_mut(channel);
+        let failures = state.map(|state| std::mem::take(&mut state.failures));
+        self.ended(channel);
+        failures.is_some_and(|failures| failures > 0)
+    }
+
+    /// Notes that an attempt failed, and pauses the channel by the delay that `delay` returns for
+    /// so many failures in a row. Returns whether a line may be logged.
+    pub(super) fn failed(
+        &mut self,
+        channel: &ChannelId,
+        now: Duration,
+        delay: impl FnOnce(u32) -> Duration,
+    ) -> bool {
+        let state = self.channels.entry(channel.clone()).or_default();
+        state.failures = state.failures.saturating_add(1);
+        state.paused_until = state.paused_until.max(now + delay(state.failures));
+        let recently = |at| now.saturating_sub(at) < LOG_INTERVAL;
+        let is_logged = !state.logged_at.is_some_and(recently);
+        if is_logged {
+            state.logged_at = Some(now);
+        }
+        self.ended(channel);
+        is_logged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::builders::channel_id;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn claimable(pauses: &ChannelPauses, now: Duration) -> (usize, usize) {
+        let claimable = pauses.claimable(&[channel_id("1"), channel_id("2")], now);
+        (claimable.working.len(), claimable.probed.len())
+    }
+
+    #[test]
+    fn channel_has_a_limit_of_its_own() {
+        let mut pauses = ChannelPauses::default();
+        let one = channel_id("1");
+        for _ in 0..CLAIMED_PER_CHANNEL {
+            pauses.begun(&one);
+        }
+        assert_eq!(claimable(&pauses, SECOND), (2, 0));
+        pauses.begun(&one);
+        assert_eq!(claimable(&pauses, SECOND), (1, 0));
+        assert!(!pauses.succeeded(&one));
+        assert_eq!(claimable(&pauses, SECOND), (2, 0));
+    }
+
+    #[test]
+    fn failing_channel_is_probed_after_its_pause_with_one_request() {
+        let mut pauses = ChannelPauses::default();
+        let one = channel_id("1");
+        pauses.begun(&one);
+        pauses.begun(&one);
+        pauses.failed(&one, SECOND, |failures| SECOND * failures);
+        assert_eq!(claimable(&pauses, SECOND * 9), (1, 0), "one is in flight");
+        pauses.failed(&one, SECOND, |failures| SECOND * failures);
+        assert_eq!(claimable(&pauses, SECOND * 2), (1, 0));
+        assert_eq!(claimable(&pauses, SECOND * 3), (1, 1));
+        pauses.begun(&one);
+        assert_eq!(claimable(&pauses, SECOND * 3), (1, 0));
+        assert!(pauses.succeeded(&one));
+        assert_eq!(claimable(&pauses, SECOND * 3), (2, 0));
+    }
+
+    #[test]
+    fn attempt_that_says_nothing_about_the_url_does_not_pause() {
+        let mut pauses = ChannelPauses::default();
+        pauses.begun(&channel_id("1"));
+        pauses.ended(&channel_id("1"));
+        pauses.ended(&channel_id("1"));
+        assert_eq!(claimable(&pauses, SECOND), (2, 0));
+        assert!(pauses.channels.is_empty());
+    }
+
+    #[test]
+    fn one_line_per_channel_and_minute_is_logged() {
+        let mut pauses = ChannelPauses::default();
+        let mut failed = |id: &str, seconds: u32| {
+            let channel = channel_id(id);
+            pauses.begun(&channel);
+            pauses.failed(&channel, SECOND * seconds, |_| SECOND)
+        };
+        assert!(failed("1", 1));
+        assert!(!failed("1", 60));
+        assert!(failed("2", 60));
+        assert!(failed("1", 61));
+    }
+}

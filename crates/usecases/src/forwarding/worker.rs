@@ -1,0 +1,320 @@
+//! Forwards the requests that are due, until it is stopped.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::crypto::ServerSecret;
+use domain::forwarding::{FORWARDING_PERIOD, ForwardingFailure};
+use domain::{ChannelId, ForwardedRequestKey};
+use ports::error::error_chain;
+use ports::forwarding::{ClaimedRequest, PostponedRequest, RequestClaim};
+use ports::metrics::ForwardOutcome;
+use ports::{Environment, ForwardedRequestStore, Metrics, RequestForwarder, StoreError};
+use tokio::task::{Id, JoinError, JoinSet};
+
+use super::attempt::{self, Attempt, Failure};
+use super::channel_pauses::{CLAIMED_PER_CHANNEL, ChannelPauses};
+use super::outbox::ForwardingArrivals;
+use crate::channels::directory::ChannelDirectory;
+use crate::delivery::retry_policy::{MAX_COOLDOWN, MAX_RETRY_AFTER, RetryPolicy};
+
+/// The maximum number of requests in flight of a process.
+const MAX_IN_FLIGHT: u16 = 32;
+
+/// How long a claim lasts: longer than any attempt.
+const LEASE: Duration = Duration::from_mins(1);
+
+/// How often old requests are removed.
+const REMOVAL_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How long a stop waits for the attempts in flight.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Times of forwarding.
+#[derive(Clone, Copy, Debug)]
+pub struct ForwardingSettings {
+    /// How often the store is asked for requests that other processes have stored.
+    pub poll_interval: Duration,
+}
+
+impl Default for ForwardingSettings {
+    fn default() -> Self {
+        Self {
+            poll_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Ports and shared parts that forwarding uses.
+pub struct ForwardingDependencies {
+    /// Stores the requests.
+    pub store: Arc<dyn ForwardedRequestStore>,
+    /// Sends them.
+    pub forwarder: Arc<dyn RequestForwarder>,
+    /// Knows the forward URLs.
+    pub directory: Arc<ChannelDirectory>,
+    /// Opens the requests.
+    pub secret: ServerSecret,
+    /// The clock, and random numbers.
+    pub environment: Arc<dyn Environment>,
+    /// Counts attempts.
+    pub metrics: Arc<dyn Metrics>,
+    /// Tells that this process has stored a request.
+    pub arrivals: ForwardingArrivals,
+}
+
+/// Forwards requests. Any number of workers may run on one store.
+pub struct ForwardingWorker {
+    needs: Arc<ForwardingDependencies>,
+    settings: ForwardingSettings,
+}
+
+impl ForwardingWorker {
+    /// Creates a worker.
+    #[must_use]
+    pub fn new(needs: ForwardingDependencies, settings: ForwardingSettings) -> Self {
+        Self {
+            needs: Arc::new(needs),
+            settings,
+        }
+    }
+
+    /// Forwards requests until `stop` completes, and then waits a few seconds for the attempts in
+    /// flight. Requests whose attempts are cut off are sent again by the next worker.
+    pub async fn run(&self, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        let mut run = Run::new(&self.needs);
+        loop {
+            run.step().await;
+            tokio::select! {
+                () = &mut stop => break,
+                Some(ended) = run.attempts.join_next_with_id() => run.ended(ended),
+                () = self.needs.arrivals.notified(), if run.room() > 0 => {}
+                () = tokio::time::sleep(self.settings.poll_interval) => {}
+            }
+            while let Some(ended) = run.attempts.try_join_next_with_id() {
+                run.ended(ended);
+            }
+        }
+        // What is not recorded in time is sent again.
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, run.drain()).await;
+    }
+}
+
+/// The state of a running worker.
+struct Run<'a> {
+    needs: &'a Arc<ForwardingDependencies>,
+    attempts: JoinSet<Attempt>,
+    /// The channels of the attempts, for those that panic.
+    channels: HashMap<Id, ChannelId>,
+    pauses: ChannelPauses,
+    retry: RetryPolicy,
+    /// What is not recorded yet.
+    forwarded: Vec<ForwardedRequestKey>,
+    postponed: Vec<PostponedRequest>,
+    /// When old requests are removed next.
+    removal_at: Duration,
+    store_failing: bool,
+}
+
+type Ended = Result<(Id, Attempt), JoinError>;
+
+impl<'a> Run<'a> {
+    fn new(needs: &'a Arc<ForwardingDependencies>) -> Self {
+        let (seed, _) = needs.environment.uuid().as_u64_pair();
+        Self {
+            retry: RetryPolicy::new(seed, needs.environment.now()),
+            removal_at: needs.environment.monotonic(),
+            needs,
+            attempts: JoinSet::new(),
+            channels: HashMap::new(),
+            pauses: ChannelPauses::default(),
+            forwarded: Vec::new(),
+            postponed: Vec::new(),
+            store_failing: false,
+        }
+    }
+
+    /// Returns how many further attempts may be in flight.
+    fn room(&self) -> u16 {
+        let in_flight = u16::try_from(self.attempts.len()).unwrap_or(u16::MAX);
+        MAX_IN_FLIGHT.saturating_sub(in_flight)
+    }
+
+    /// Records outcomes, removes what is too old, and sends what is due.
+    async fn step(&mut self) {
+        let done = self.try_step().await;
+        match (done, self.store_failing) {
+            (Ok(()), true) => tracing::info!("forwarding of requests recovered"),
+            (Err(error), false) => {
+                let error = error_chain(&error);
+                tracing::warn!(error, "the store of requests to forward failed; retrying");
+                self.store_failing = true;
+                return;
+            }
+            (Err(_), true) => return,
+            (Ok(()), false) => {}
+        }
+        self.store_failing = false;
+    }
+
+    async fn try_step(&mut self) -> Result<(), StoreError> {
+        self.record().await?;
+        self.remove_old().await?;
+        let now = self.needs.environment.monotonic();
+        let channels = self.needs.directory.forwarding_channels();
+        let claimable = self.pauses.claimable(&channels, now);
+        self.start(&claimable.probed, 1).await?;
+        self.start(&claimable.working, CLAIMED_PER_CHANNEL).await
+    }
+
+    /// Claims requests of these channels and sends them.
+    async fn start(&mut self, channels: &[ChannelId], per_channel: u16) -> Result<(), StoreError> {
+        if channels.is_empty() || self.room() == 0 {
+            return Ok(());
+        }
+        let claim = RequestClaim {
+            channels,
+            per_channel,
+            total: self.room(),
+            now: self.needs.environment.now(),
+            lease: LEASE,
+        };
+        for claimed in self.needs.store.claim_requests(&claim).await? {
+            self.send(claimed);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, claimed: ClaimedRequest) {
+        let channel = claimed.key.channel.clone();
+        self.pauses.begun(&channel);
+        let needs = Arc::clone(self.needs);
+        let sending = async move { attempt::send(&needs, claimed).await };
+        let id = self.attempts.spawn(sending).id();
+        self.channels.insert(id, channel);
+    }
+
+    /// Notes the end of an attempt.
+    fn ended(&mut self, ended: Ended) {
+        match ended {
+            Ok((id, attempt)) => {
+                self.channels.remove(&id);
+                let key = &attempt.claimed.key;
+                match attempt.outcome {
+                    Ok(()) => {
+                        self.count(ForwardOutcome::Forwarded);
+                        if self.pauses.succeeded(&key.channel) {
+                            tracing::info!(
+                                channel = %key.channel,
+                                "the forward URL works again; forwarding the requests that waited"
+                            );
+                        }
+                        self.forwarded.push(attempt.claimed.key);
+                    }
+                    Err(failure) => self.failed(attempt.claimed, &failure),
+                }
+            }
+            Err(error) => {
+                // Its lease ends.
+                tracing::error!(%error, "an attempt to forward a request died; it is sent again");
+                if let Some(channel) = self.channels.remove(&error.id()) {
+                    self.pauses.ended(&channel);
+                }
+            }
+        }
+    }
+
+    fn failed(&mut self, claimed: ClaimedRequest, failure: &Failure) {
+        self.count(ForwardOutcome::Failed);
+        let environment = &self.needs.environment;
+        let (now, at) = (environment.monotonic(), environment.now());
+        let channel = &claimed.key.channel;
+        let retry_after = failure.retry_after.min(MAX_RETRY_AFTER);
+        let delay = self.retry.retry_delay(claimed.attempts, retry_after);
+        let cooldown = failure.retry_after.min(MAX_COOLDOWN);
+        let is_logged = if failure.of_url {
+            let retry = &mut self.retry;
+            let pause = |failures| retry.probe_delay(failures).max(cooldown);
+            self.pauses.failed(channel, now, pause)
+        } else {
+            self.pauses.ended(channel);
+            true
+        };
+        if is_logged {
+            tracing::warn!(
+                %channel,
+                error = %failure.error,
+                attempts = claimed.attempts,
+                "a request was not forwarded; it is sent again in {delay:.0?} or later"
+            );
+        }
+        let delay = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
+        self.postponed.push(PostponedRequest {
+            key: claimed.key,
+            attempts: claimed.attempts,
+            next_attempt_at: at.plus_micros(delay),
+            failure: ForwardingFailure {
+                at,
+                error: failure.error.as_str().to_owned(),
+            },
+        });
+    }
+
+    async fn record(&mut self) -> Result<(), StoreError> {
+        if self.forwarded.is_empty() && self.postponed.is_empty() {
+            return Ok(());
+        }
+        let store = &self.needs.store;
+        store
+            .record_forwarding(&self.forwarded, &self.postponed)
+            .await?;
+        self.forwarded.clear();
+        self.postponed.clear();
+        Ok(())
+    }
+
+    /// Removes requests that were not forwarded in time, once a minute.
+    async fn remove_old(&mut self) -> Result<(), StoreError> {
+        let environment = &self.needs.environment;
+        if environment.monotonic() < self.removal_at {
+            return Ok(());
+        }
+        let now = environment.now();
+        let period = i64::try_from(FORWARDING_PERIOD.as_micros()).unwrap_or(i64::MAX);
+        let old = now.plus_micros(period.saturating_neg());
+        let removed = self.needs.store.remove_old_requests(old, now).await?;
+        for (channel, requests) in removed {
+            let metrics = &self.needs.metrics;
+            metrics.forwarding(ForwardOutcome::Dropped, requests);
+            tracing::error!(
+                %channel,
+                requests,
+                "requests were not forwarded within three days and are removed; check the \
+                 channel's forward URL"
+            );
+        }
+        self.removal_at = self.needs.environment.monotonic() + REMOVAL_INTERVAL;
+        Ok(())
+    }
+
+    fn count(&self, outcome: ForwardOutcome) {
+        self.needs.metrics.forwarding(outcome, 1);
+    }
+
+    /// Waits for the attempts in flight and records their outcomes.
+    async fn drain(&mut self) {
+        while let Some(ended) = self.attempts.join_next_with_id().await {
+            self.ended(ended);
+        }
+        if let Err(error) = self.record().await {
+            let error = error_chain(&error);
+            tracing::warn!(
+                error,
+                "forwarded requests were not recorded; they are sent again"
+            );
+        }
+    }
+}
