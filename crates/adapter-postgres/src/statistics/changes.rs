@@ -16,8 +16,8 @@ impl PostgresStore {
     ) -> Result<Vec<ChangeRow>, sqlx::Error> {
         sqlx::query_as!(
             ChangeRow,
-            r#"select id, channel_id, sid, revision as "revision: i64", arrived_at, recipient,
-                   status, error_code
+            r#"select id, channel_id, sid, revision as "revision: i64", arrived_at, happened_at,
+                   recipient, status, error_code
                from reports
                where id > greatest($1, (select pruned_through from report_log))
                    and id < (select first_undecided_report_id(xact_offset) from report_log)

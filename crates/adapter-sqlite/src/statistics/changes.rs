@@ -17,7 +17,8 @@ impl SqliteStore {
     ) -> Result<Vec<ChangeRow>, sqlx::Error> {
         sqlx::query_as!(
             ChangeRow,
-            "select id, channel_id, sid, revision, arrived_at, recipient, status, error_code
+            "select id, channel_id, sid, revision, arrived_at, happened_at, recipient, status,
+                 error_code
              from reports
              where id > max(coalesce(?, 0), (select pruned_through from report_log))
              order by id

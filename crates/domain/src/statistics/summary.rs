@@ -19,6 +19,8 @@ pub struct StatusChange {
     pub revision: i64,
     /// When it arrived.
     pub arrived_at: Timestamp,
+    /// When it happened, by the integrator's clock.
+    pub happened_at: Option<Timestamp>,
     /// The recipient.
     pub recipient: Address,
     /// The reported status.
@@ -35,10 +37,27 @@ impl From<&LoggedReport> for StatusChange {
             key: report.key.clone(),
             revision: logged.revision,
             arrived_at: report.arrived_at,
+            happened_at: report.happened_at,
             recipient: report.recipient.clone(),
             status: report.status.clone(),
             error: report.error.as_ref().map(|error| error.code.clone()),
         }
+    }
+}
+
+/// How long before its arrival a report can have happened; integrators repeat a report for a week.
+const MAX_TRANSPORT_MICROS: i64 = 30 * 86_400 * 1_000_000;
+
+impl StatusChange {
+    /// Returns when it happened: by the integrator's clock, or when it arrived if the integrator
+    /// says nothing, or a time that cannot be.
+    #[must_use]
+    pub fn occurred_at(&self) -> Timestamp {
+        let arrived = self.arrived_at;
+        let possible = arrived.plus_micros(-MAX_TRANSPORT_MICROS)..=arrived;
+        self.happened_at
+            .filter(|at| possible.contains(at))
+            .unwrap_or(arrived)
     }
 }
 
@@ -48,6 +67,8 @@ impl From<&LoggedReport> for StatusChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageSummary {
     first_reported_at: Timestamp,
+    /// When the first report happened. The times to delivered and to read begin here.
+    began_at: Timestamp,
     status: Option<DeliveryStatus>,
     arrived: bool,
     failed: bool,
@@ -63,6 +84,7 @@ impl MessageSummary {
     pub fn begin(change: &StatusChange) -> Self {
         let mut summary = Self {
             first_reported_at: change.arrived_at,
+            began_at: change.occurred_at(),
             status: None,
             arrived: false,
             failed: false,
@@ -80,7 +102,8 @@ impl MessageSummary {
         Self::from_state(message.parties.first_reported_at, &message.state)
     }
 
-    /// Summarises a message by its state and the time of its first report.
+    /// Summarises a message by its state and the time of its first report. A stored message has
+    /// times of arrival only.
     #[must_use]
     pub fn from_state(first_reported_at: Timestamp, state: &MessageState) -> Self {
         let any =
@@ -88,6 +111,7 @@ impl MessageSummary {
         let error = state.error();
         Self {
             first_reported_at,
+            began_at: first_reported_at,
             status: state.status(),
             arrived: any(DeliveryStatus::is_arrival),
             failed: any(DeliveryStatus::is_failure),
@@ -101,6 +125,8 @@ impl MessageSummary {
     pub fn absorb(&mut self, change: &StatusChange) {
         let at = change.arrived_at;
         self.first_reported_at = self.first_reported_at.min(at);
+        let occurred_at = change.occurred_at();
+        self.began_at = self.began_at.min(occurred_at);
         let Some(status) = change.status.delivery() else {
             return;
         };
@@ -108,8 +134,8 @@ impl MessageSummary {
         self.arrived |= status.is_arrival();
         self.failed |= status.is_failure();
         match status {
-            DeliveryStatus::Delivered => note_first(&mut self.delivered_at, at),
-            DeliveryStatus::Read => note_first(&mut self.read_at, at),
+            DeliveryStatus::Delivered => note_first(&mut self.delivered_at, occurred_at),
+            DeliveryStatus::Read => note_first(&mut self.read_at, occurred_at),
             _ => {}
         }
         if let Some(code) = change.error.as_ref().filter(|_| status.is_failure()) {
@@ -132,6 +158,7 @@ impl MessageSummary {
     #[must_use]
     pub fn join(mut self, other: Self) -> Self {
         self.first_reported_at = self.first_reported_at.min(other.first_reported_at);
+        self.began_at = self.began_at.min(other.began_at);
         self.status = self.status.max(other.status);
         self.arrived |= other.arrived;
         self.failed |= other.failed;
@@ -191,9 +218,8 @@ impl MessageSummary {
         if let Some(code) = self.error_code() {
             add_count(&mut counts.errors, code, factor);
         }
-        let bucket = |at: Timestamp| {
-            Histogram::bucket_of(at.unix_micros() - self.first_reported_at.unix_micros())
-        };
+        let bucket =
+            |at: Timestamp| Histogram::bucket_of(at.unix_micros() - self.began_at.unix_micros());
         if let Some(at) = self.delivered_at {
             counts.time_to_delivered.add(bucket(at), factor);
         }
@@ -223,6 +249,7 @@ mod tests {
             },
             revision: 1,
             arrived_at: Timestamp::from_unix_micros(at).unwrap(),
+            happened_at: None,
             recipient: Address::parse("+15550100001").unwrap(),
             status: ReportedStatus::parse(word).unwrap(),
             error: code.map(|code| ErrorCode::parse(code).unwrap()),
@@ -259,10 +286,49 @@ mod tests {
         assert_eq!(contradicted.error_code().unwrap().as_str(), "63016");
     }
 
+    #[test]
+    fn times_are_those_of_the_integrator() {
+        const SECOND: i64 = 1_000_000;
+        let at = |seconds: i64| Timestamp::from_unix_micros(seconds * SECOND).unwrap();
+        let report = |arrived: i64, happened: i64, word: &str| StatusChange {
+            happened_at: Some(at(happened)),
+            ..change(arrived * SECOND, word, None)
+        };
+        let bucket_of = |changes: &[StatusChange]| {
+            let counts = summary(changes).counts();
+            let buckets: Vec<_> = counts.time_to_delivered.buckets().collect();
+            assert_eq!(buckets.len(), 1, "{buckets:?}");
+            buckets[0].0
+        };
+        let seconds = |seconds: i64| Histogram::bucket_of(seconds * SECOND);
+        let year = 365 * 86_400;
+        // Repeated for an hour, until it was accepted.
+        let late = [
+            report(year, year - 1, "sent"),
+            report(year + 3_600, year + 4, "delivered"),
+        ];
+        assert_eq!(bucket_of(&late), seconds(5));
+        // The first report was one of arrival alone.
+        let mixed = [
+            change(year * SECOND, "sent", None),
+            report(year + 9, year + 7, "delivered"),
+        ];
+        assert_eq!(bucket_of(&mixed), seconds(7));
+        // Times in the future, and of 1970, are none.
+        for wrong in [0, year + 10, 100 * year] {
+            let wrong = [
+                report(year, wrong, "sent"),
+                report(year + 9, year + 7, "delivered"),
+            ];
+            assert_eq!(bucket_of(&wrong), seconds(7), "{wrong:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn order_and_grouping_do_not_matter(
             reports in prop::collection::vec((0..50_i64, 0..12_usize, 0..3_usize), 1..8),
+            happened in prop::collection::vec(prop::option::of(0..50_i64), 8),
             cut in 0..8_usize,
         ) {
             let words = [
@@ -272,7 +338,11 @@ mod tests {
             let codes = [None, Some("1"), Some("2")];
             let mut changes: Vec<_> = reports
                 .iter()
-                .map(|(at, word, code)| change(*at, words[*word], codes[*code]))
+                .zip(&happened)
+                .map(|((at, word, code), happened)| StatusChange {
+                    happened_at: happened.map(|at| Timestamp::from_unix_micros(at).unwrap()),
+                    ..change(*at, words[*word], codes[*code])
+                })
                 .collect();
             let all = summary(&changes);
             let (one, other) = changes.split_at(cut % changes.len());

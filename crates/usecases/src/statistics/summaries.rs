@@ -94,6 +94,7 @@ mod tests {
             key: report.key,
             revision: 1,
             arrived_at: report.arrived_at,
+            happened_at: report.happened_at,
             recipient: report.recipient,
             status: report.status,
             error: None,

@@ -56,6 +56,8 @@ struct ChannelPage {
     evidence: Html,
     warnings: Vec<String>,
     builder: Option<Builder>,
+    /// What the integrator does after a report was refused.
+    after_refusal: &'static str,
     /// What to do at the integrator.
     steps: &'static [&'static str],
     credentials: Vec<CredentialRow>,
@@ -121,6 +123,11 @@ pub(crate) async fn show(
         evidence: state.evidence(&found, &activity, &visit.times),
         warnings,
         steps: setup.as_ref().map_or(&[], |setup| setup.steps),
+        after_refusal: if setup.as_ref().is_some_and(|setup| setup.redelivers) {
+            "sends them again for some time, so they arrive if the channel is switched on soon"
+        } else {
+            "does not send them again"
+        },
         builder: setup.map(|setup| Builder::new(&setup.callback_url, &visit.query)),
         credentials: found
             .credentials

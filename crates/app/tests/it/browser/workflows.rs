@@ -115,6 +115,49 @@ async fn test_report_of_a_new_channel_leads_to_its_message() {
 }
 
 #[tokio::test]
+async fn channel_of_meta_is_verified_and_receives_a_signed_test_report() {
+    let (_home, server, driver) = console().await;
+    let browser = Browser::open(&driver, "meta", &server).await;
+    browser.sign_in().await;
+    browser.visit("/channels/new").await;
+    browser.fill("name", "Cloud").await;
+    browser.fill("id", "cloud").await;
+    browser.fill("user", "verify").await;
+    browser
+        .run("document.getElementById('integrator').value = 'meta'")
+        .await;
+    browser
+        .find("form.form details > summary")
+        .await
+        .click()
+        .await
+        .unwrap();
+    browser.fill("signing_token", "0123456789abcdef").await;
+    browser.press("Create channel").await;
+    let page = browser.text().await;
+    assert!(page.contains("app secret"), "{page}");
+    let url = browser.find("#url").await.text().await.unwrap();
+    let token = browser.find("#password").await.text().await.unwrap();
+    // What Meta sends when an operator presses Verify and save.
+    let query = "hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token";
+    let handshake = client().get(format!("{url}?{query}={token}"));
+    let answer = handshake.send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    assert_eq!(answer.text().await.unwrap(), "1158201444");
+    browser.visit("/channels/cloud").await;
+    browser.press("Send a test report").await;
+    let page = browser.find("main").await.text().await.unwrap();
+    assert!(page.contains("Received"), "{page}");
+    browser.follow("a.button.primary").await;
+    let page = browser.find("main").await.text().await.unwrap();
+    assert!(
+        page.contains("the message of a test of the channel"),
+        "{page}"
+    );
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn filtered_list_is_saved_as_a_view() {
     let (_home, server, driver) = console().await;
     let browser = Browser::open(&driver, "views", &server).await;

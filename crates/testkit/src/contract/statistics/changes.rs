@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU16, NonZeroU32};
 
-use domain::statistics::{Counts, MessageSummary, StatusChange};
+use domain::statistics::{Counts, Histogram, MessageSummary, StatusChange};
 use domain::{LogPosition, MessageKey};
 use tokio::task::JoinSet;
 
@@ -68,6 +68,30 @@ pub async fn changes_are_read_once_in_the_order_of_the_log(stores: Counted) {
         assert_eq!(read, expected.collect::<Vec<_>>());
         assert!(all.is_sorted_by_key(|change| change.position));
     }
+}
+
+pub async fn times_of_the_integrator_are_read(stores: Counted) {
+    let step = |status: &str, at: i64| report("SM1").status(status).at(at);
+    let reports = [
+        step("sent", 10_000_000).happened_at(7_000_000).build(),
+        step("delivered", 30_000_000).happened_at(9_000_000).build(),
+        step("read", 40_000_000).build(),
+    ];
+    for report in &reports {
+        let recorded = stores.one.record(std::slice::from_ref(report)).await;
+        recorded.expect("the store is available");
+    }
+    let all = changes(&*stores.other, 100, 3).await;
+    let times = all
+        .iter()
+        .map(|change| (change.arrived_at, change.happened_at));
+    let expected = reports.iter().map(|it| (it.arrived_at, it.happened_at));
+    assert!(times.eq(expected), "{all:?}");
+    // Two seconds passed between the reports, by the integrator's clock.
+    let found = summary(&*stores.other, &all[2]).await.expect("it is known");
+    let bucket = Histogram::bucket_of(2_000_000);
+    let delivered = found.counts().time_to_delivered;
+    assert!(delivered.buckets().eq([(bucket, 1)]), "{delivered:?}");
 }
 
 pub async fn duplicates_are_no_changes(stores: Counted) {

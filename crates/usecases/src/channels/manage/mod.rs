@@ -330,9 +330,11 @@ impl ManageChannels {
 
     /// Returns what an operator does at the integrator so that its reports arrive.
     pub fn setup(&self, channel: &Channel) -> Result<Setup, ManageError> {
+        let integrator = self.integrator(channel)?;
         Ok(Setup {
             callback_url: self.callback_url(channel)?,
-            steps: self.integrator(channel)?.setup_steps(),
+            steps: integrator.setup_steps(),
+            redelivers: integrator.report_endpoint().answers.redelivers,
         })
     }
 

@@ -15,6 +15,8 @@ pub struct Setup {
     pub callback_url: String,
     /// What an operator does there, step by step.
     pub steps: &'static [&'static str],
+    /// Whether the integrator sends a refused report again for hours or days.
+    pub redelivers: bool,
 }
 
 /// A channel to add.

@@ -35,6 +35,7 @@ impl ScriptedLog {
             key: key("SM1"),
             revision,
             arrived_at: time(revision),
+            happened_at: None,
             recipient: Address::parse("+15550100001").unwrap(),
             status: status.into(),
             error: None,

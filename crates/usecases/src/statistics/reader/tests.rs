@@ -61,6 +61,7 @@ fn recount(reports: &[Report], start: impl Fn(Timestamp) -> Timestamp) -> Vec<St
             key: report.key.clone(),
             revision: 1,
             arrived_at: report.arrived_at,
+            happened_at: report.happened_at,
             recipient: report.recipient.clone(),
             status: report.status.clone(),
             error: report.error.as_ref().map(|error| error.code.clone()),
