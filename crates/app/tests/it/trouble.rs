@@ -170,3 +170,30 @@ async fn trouble_is_found_told_snoozed_and_resolved(
     let audit = home.json("audit list --action trouble.settings");
     assert_eq!(audit["items"].as_array().unwrap().len(), 2);
 }
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn callbacks_that_failed_are_trouble_and_are_counted_without_an_account(
+    #[case] engine: Engine,
+) {
+    let home = Installation::new(engine).await;
+    home.add_channel();
+    let server = serve(&home);
+    for number in 1..=3 {
+        assert_eq!(server.debug(&twilio_sid(number)).await, 204);
+    }
+    let found = async || {
+        let (_, troubles) = server.get("/api/v1/troubles?state=open").await;
+        let mut troubles = troubles["items"].as_array().unwrap().iter();
+        troubles.any(|trouble| {
+            let seen = trouble["seen"].as_str().unwrap();
+            trouble["kind"] == "callbacks_failing" && seen.contains("error 11200 (")
+        })
+    };
+    until("the trouble is open", found).await;
+    let shown = home.run(&format!("channel show {CHANNEL}"));
+    let expected = "could not hand over reports of 3 messages";
+    assert!(shown.contains(expected), "{shown}");
+}
