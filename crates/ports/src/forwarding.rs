@@ -22,7 +22,7 @@ pub struct NewForwardedRequest {
     pub arrived_at: Timestamp,
 }
 
-/// What became of a request to store.
+/// The result of storing a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoredRequest {
     /// It is stored and due.
@@ -47,7 +47,7 @@ pub struct RequestClaim<'a> {
     pub total: u16,
     /// The present time.
     pub now: Timestamp,
-    /// How long nobody else claims them.
+    /// How long other claims leave them out.
     pub lease: Duration,
 }
 
@@ -81,7 +81,7 @@ pub struct PostponedRequest {
 /// ([`ChannelStore::update`](crate::ChannelStore::update)).
 #[async_trait]
 pub trait ForwardedRequestStore: Send + Sync {
-    /// Stores requests that are due at once, and returns what became of each, in their order. Those
+    /// Stores requests that are due at once, and returns the result of each, in their order. Those
     /// that are stored are durable. Requests that other calls are storing at the same time may
     /// exceed the maximum by as much as they contain.
     async fn store_requests(

@@ -5,13 +5,14 @@ mod graceful_stop;
 mod installation;
 mod parts;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use actix_web::dev::Server;
 use adapter_http::{ListenerSettings, MetricsRegistry};
 use anyhow::{Context as _, Result};
 use database_start::Start;
+use domain::PublicUrl;
 use graceful_stop::{Counters, RunningServer, ServerTasks};
 use parts::ServerParts;
 use ports::WebhookSender;
@@ -76,24 +77,54 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
         sink: &sink,
         arrivals: &ForwardingArrivals::default(),
     };
-    let (queue, writers) = parts.start_writers(&degraded_mode);
+    let opened = Opened {
+        public,
+        operator,
+        addresses,
+        public_url,
+        degraded_mode,
+        manage,
+        start,
+        demo,
+    };
+    serve(&parts, opened, args).await
+}
+
+/// What was opened before the server starts.
+struct Opened {
+    public: TcpListener,
+    operator: TcpListener,
+    /// Those of the two listeners.
+    addresses: (SocketAddr, SocketAddr),
+    public_url: PublicUrl,
+    degraded_mode: DegradedMode,
+    manage: ManageChannels,
+    start: Start,
+    demo: Option<Demo>,
+}
+
+/// Starts everything, and stops it after a stop signal.
+async fn serve(parts: &ServerParts<'_>, opened: Opened, args: &ServeArgs) -> Result<()> {
+    let settings = parts.settings;
+    let (queue, writers) = parts.start_writers(&opened.degraded_mode);
     let (streams, streams_stop) = watch::channel(false);
     let stop_signal = shutdown::stop_signal()?;
-    let access = composition::access_control(&stores, &startup::admin_token(settings)?);
+    let access = composition::access_control(parts.stores, &startup::admin_token(settings)?);
     let sessions = Arc::clone(&access.sessions);
-    let operator_state = parts.operator_state(manage, &degraded_mode, streams_stop, access)?;
+    let operator_state =
+        parts.operator_state(opened.manage, &opened.degraded_mode, streams_stop, access)?;
 
-    let public_state = parts.public_state(queue, public_url.clone());
+    let public_state = parts.public_state(queue, opened.public_url.clone());
     let (public, drain) =
-        adapter_http::serve_public(public, public_state, public_settings(settings))?;
-    let console_url = settings.console_url_at(addresses.1)?;
-    let operator = parts.serve_operator(operator, operator_state, &console_url)?;
+        adapter_http::serve_public(opened.public, public_state, public_settings(settings))?;
+    let console_url = settings.console_url_at(opened.addresses.1)?;
+    let operator = parts.serve_operator(opened.operator, operator_state, &console_url)?;
     let (public_handle, operator_handle) = (public.handle(), operator.handle());
     let (public, operator) = (start_listener(public), start_listener(operator));
 
     let stop = CancellationToken::new();
-    let mut tasks = parts.background_tasks(&degraded_mode, args, &public_url)?;
-    tasks.extend(start.migrate_later(&stores));
+    let mut tasks = parts.background_tasks(&opened.degraded_mode, args, &opened.public_url)?;
+    tasks.extend(opened.start.migrate_later(parts.stores));
     let tasks = ServerTasks {
         public,
         operator,
@@ -104,10 +135,10 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
             .transpose()?,
     };
 
-    announce(settings, addresses)?;
+    announce(settings, opened.addresses)?;
     if args.demo {
         let link = adapter_console::sign_in_url(&console_url, &sessions.add_link());
-        print_demo(demo.as_ref(), settings, addresses.1, &link);
+        print_demo(opened.demo.as_ref(), settings, opened.addresses.1, &link);
     }
 
     let running = RunningServer {
@@ -121,8 +152,8 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<()> {
     wait_and_stop(
         running,
         stop_signal,
-        &stores,
-        &Counters(&directory, &requests),
+        parts.stores,
+        &Counters(parts.directory, parts.requests),
     )
     .await
 }
