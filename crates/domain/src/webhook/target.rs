@@ -26,7 +26,7 @@ pub enum InvalidTargetUrl {
     #[error("a target starts with https:// or http://")]
     Scheme,
     /// It has a user or a password.
-    #[error("a target has no user name and no password: events are proved by their signature")]
+    #[error("a target has no user name and no password; a token can be in its query")]
     Credentials,
     /// It has a fragment, which is never sent.
     #[error("a target has no fragment (the part after #)")]

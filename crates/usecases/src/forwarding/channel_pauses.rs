@@ -85,22 +85,27 @@ impl ChannelPauses {
     }
 
     /// Notes that an attempt failed, and pauses the channel by the delay that `delay` returns for
-    /// so many failures in a row. Returns whether a line may be logged.
+    /// so many failures in a row.
     pub(super) fn failed(
         &mut self,
         channel: &ChannelId,
         now: Duration,
         delay: impl FnOnce(u32) -> Duration,
-    ) -> bool {
+    ) {
         let state = self.channels.entry(channel.clone()).or_default();
         state.failures = state.failures.saturating_add(1);
         state.paused_until = state.paused_until.max(now + delay(state.failures));
+        self.ended(channel);
+    }
+
+    /// Returns whether a line about a failed attempt may be logged: one per channel and minute.
+    pub(super) fn may_log(&mut self, channel: &ChannelId, now: Duration) -> bool {
+        let state = self.channels.entry(channel.clone()).or_default();
         let recently = |at| now.saturating_sub(at) < LOG_INTERVAL;
         let is_logged = !state.logged_at.is_some_and(recently);
         if is_logged {
             state.logged_at = Some(now);
         }
-        self.ended(channel);
         is_logged
     }
 }
@@ -162,14 +167,16 @@ mod tests {
     #[test]
     fn one_line_per_channel_and_minute_is_logged() {
         let mut pauses = ChannelPauses::default();
-        let mut failed = |id: &str, seconds: u32| {
+        let mut logged = |id: &str, seconds: u32| {
             let channel = channel_id(id);
             pauses.begun(&channel);
-            pauses.failed(&channel, SECOND * seconds, |_| SECOND)
+            let logged = pauses.may_log(&channel, SECOND * seconds);
+            pauses.ended(&channel);
+            logged
         };
-        assert!(failed("1", 1));
-        assert!(!failed("1", 60));
-        assert!(failed("2", 60));
-        assert!(failed("1", 61));
+        assert!(logged("1", 1));
+        assert!(!logged("1", 60));
+        assert!(logged("2", 60));
+        assert!(logged("1", 61));
     }
 }

@@ -235,15 +235,14 @@ impl<'a> Run<'a> {
         let retry_after = failure.retry_after.min(MAX_RETRY_AFTER);
         let delay = self.retry.retry_delay(claimed.attempts, retry_after);
         let cooldown = failure.retry_after.min(MAX_COOLDOWN);
-        let is_logged = if failure.of_url {
+        if failure.of_url {
             let retry = &mut self.retry;
             let pause = |failures| retry.probe_delay(failures).max(cooldown);
-            self.pauses.failed(channel, now, pause)
+            self.pauses.failed(channel, now, pause);
         } else {
             self.pauses.ended(channel);
-            true
-        };
-        if is_logged {
+        }
+        if self.pauses.may_log(channel, now) {
             tracing::warn!(
                 %channel,
                 error = %failure.error,
