@@ -93,7 +93,7 @@ pub struct BacklogRow {
     pub bytes: i64,
 }
 
-/// Decides what becomes of requests, in their order. `backlogs` are those of all their channels that
+/// Decides which requests are stored, in their order. `backlogs` are those of all their channels that
 /// have a forward URL; `waiting` are the requests among them that are stored already, as channel id
 /// and hash.
 pub fn admit(

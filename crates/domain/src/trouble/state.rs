@@ -282,7 +282,7 @@ impl Trouble {
     }
 
     /// Returns the notice that is due. While it is snoozed, or in quiet hours, none is due that
-    /// says that it is open. The end is told at once, if its beginning was.
+    /// says that it is open. The end is reported at once, if its beginning was.
     #[must_use]
     pub fn due_notice(&self, now: Timestamp, is_quiet: bool) -> Option<Notice> {
         match self.state {

@@ -16,9 +16,6 @@ const STEP_ALERTS: NonZeroU16 = NonZeroU16::new(20).unwrap();
 /// up the rest.
 const MAX_STEPS: usize = 10;
 
-/// What the sender of a message on WhatsApp begins with.
-const WHATSAPP: &str = "whatsapp:";
-
 /// Looks up the messages of alerts, the oldest first, and records what is missing. An alert whose
 /// message cannot be recorded, or cannot be looked up because the integrator's API fails, stays due.
 ///
@@ -87,12 +84,11 @@ async fn find_all(
 
 /// Returns whether a message was sent on WhatsApp by a sender that the channel lists.
 fn is_sent_by(channel: &Channel, record: &MessageRecord) -> bool {
-    let Some(sender) = &record.sender else {
-        return false;
-    };
-    let scheme = sender.reveal().get(..WHATSAPP.len());
-    let is_whatsapp = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(WHATSAPP));
-    is_whatsapp && !channel.senders.is_empty() && channel.allows(Some(sender))
+    !channel.senders.is_empty()
+        && record
+            .sender
+            .as_ref()
+            .is_some_and(|sender| sender.is_whatsapp() && channel.allows(Some(sender)))
 }
 
 #[cfg(test)]

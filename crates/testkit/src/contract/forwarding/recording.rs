@@ -1,4 +1,4 @@
-//! What becomes of claimed requests.
+//! Recording the outcomes of claimed requests.
 
 use std::collections::HashSet;
 
