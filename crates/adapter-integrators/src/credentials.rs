@@ -35,10 +35,11 @@ pub(crate) fn authenticate_by_key(
 /// Authenticates a caller by user and password in `Authorization`. A repeated header is no
 /// credential.
 pub(crate) fn authenticate_by_pair(headers: &dyn Headers, context: AuthContext<'_>) -> AuthResult {
-    if headers.get(AUTHORIZATION).is_some() && headers.get_only(AUTHORIZATION).is_none() {
+    let only = headers.get_only(AUTHORIZATION);
+    if only.is_none() && headers.get(AUTHORIZATION).is_some() {
         return AuthResult::Denied;
     }
-    let presented = match basic::parse(headers.get(AUTHORIZATION)) {
+    let presented = match basic::parse(only) {
         Authorization::Absent => return AuthResult::Challenge,
         Authorization::Malformed => return AuthResult::Denied,
         Authorization::Basic(presented) => presented,

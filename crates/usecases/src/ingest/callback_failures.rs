@@ -28,6 +28,9 @@ impl CallbackFailures {
         arrived_at: Timestamp,
         failures: Vec<CallbackFailure>,
     ) -> Result<(), ReceiveError> {
+        if failures.is_empty() {
+            return Ok(());
+        }
         let channel = &request.caller.channel.channel.id;
         let integrator = request.integrator.name();
         let path = report_path(request.integrator, channel);
