@@ -5,17 +5,10 @@ use std::path::PathBuf;
 
 use adapter_integrators::all;
 use domain::Alias;
-use ports::integrator::{Headers, Integrator, ParsedBody};
+use ports::integrator::{Integrator, ParsedBody};
 use proptest::prelude::*;
 use rstest::rstest;
-
-struct NoHeaders;
-
-impl Headers for NoHeaders {
-    fn get(&self, _: &str) -> Option<&[u8]> {
-        None
-    }
-}
+use testkit::integrators::Lines;
 
 /// Runs a check with the integrator of a name.
 fn with<T>(name: &str, check: impl FnOnce(&dyn Integrator) -> T) -> T {
@@ -26,7 +19,11 @@ fn with<T>(name: &str, check: impl FnOnce(&dyn Integrator) -> T) -> T {
 
 fn infobip(body: &str) -> ParsedBody {
     let parsed = with("infobip", |infobip| {
-        infobip.parse(infobip.report_endpoint(), &NoHeaders, body.as_bytes())
+        infobip.parse(
+            infobip.report_endpoint(),
+            &Lines::default(),
+            body.as_bytes(),
+        )
     });
     parsed.unwrap_or_else(|error| panic!("{error:?}: {body}"))
 }
@@ -81,7 +78,7 @@ fn setting_the_url_in_version_3_is_ignored() {
     let body = br#"{"object":"whatsapp_business_account","gs_app_id":"x","entry":[{"changes":[
         {"field":"messages","value":{"statuses":[{"type":"set-callback"}]}}]}]}"#;
     let parsed = with("gupshup", |gupshup| {
-        gupshup.parse(gupshup.report_endpoint(), &NoHeaders, body)
+        gupshup.parse(gupshup.report_endpoint(), &Lines::default(), body)
     })
     .unwrap();
     assert_eq!(parsed.ignored, ["set-callback"]);
@@ -98,7 +95,7 @@ fn gupshup_names_both_ids_while_it_knows_them(#[case] name: &str, #[case] alias:
     let body = std::fs::read(folder.join(format!("gupshup/{name}.json"))).unwrap();
     let parsed = adapter_integrators::gupshup::gupshup();
     let parsed = parsed
-        .parse(parsed.report_endpoint(), &NoHeaders, &body)
+        .parse(parsed.report_endpoint(), &Lines::default(), &body)
         .unwrap();
     match (&parsed.reports[0].alias, alias) {
         (Alias::Known(found), Some(prefix)) => assert!(found.as_str().starts_with(prefix)),
@@ -132,7 +129,7 @@ proptest! {
             r#"{{"type":"{kind}","payload":{payload},"results":[{payload}],"message_id":{value},"entry":{value}}}"#
         );
         with(&name, |integrator| {
-            if let Ok(parsed) = integrator.parse(integrator.report_endpoint(), &NoHeaders, body.as_bytes()) {
+            if let Ok(parsed) = integrator.parse(integrator.report_endpoint(), &Lines::default(), body.as_bytes()) {
                 for report in parsed.reports {
                     prop_assert!(!report.fields.are_too_long());
                 }

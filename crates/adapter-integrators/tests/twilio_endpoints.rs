@@ -3,24 +3,15 @@
 use adapter_integrators::twilio::Twilio;
 use domain::ReportedStatus;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use ports::integrator::{
-    Headers, Integrator, ParseError, ParsedBody, ValidationErrorKind, endpoint,
-};
+use ports::integrator::{Integrator, ParseError, ParsedBody, ValidationErrorKind, endpoint};
 use rstest::rstest;
 use serde_json::{Value, json};
-
-struct NoHeaders;
-
-impl Headers for NoHeaders {
-    fn get(&self, _: &str) -> Option<&[u8]> {
-        None
-    }
-}
+use testkit::integrators::Lines;
 
 fn parse(word: &str, body: &[u8]) -> Result<ParsedBody, ParseError> {
     let twilio = Twilio::new();
     let endpoint = endpoint(&twilio, word).expect("it has this endpoint");
-    twilio.parse(endpoint, &NoHeaders, body)
+    twilio.parse(endpoint, &Lines::default(), body)
 }
 
 fn events(events: &Value) -> ParsedBody {

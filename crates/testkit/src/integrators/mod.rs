@@ -32,7 +32,8 @@ pub struct EndpointUnderTest<'a> {
 }
 
 /// The lines of a request's head.
-pub(crate) struct Lines(pub(crate) Vec<(&'static str, String)>);
+#[derive(Clone, Debug, Default)]
+pub struct Lines(pub Vec<(&'static str, String)>);
 
 impl Headers for Lines {
     fn get(&self, name: &str) -> Option<&[u8]> {
