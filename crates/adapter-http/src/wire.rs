@@ -27,8 +27,8 @@ pub use crate::api::statistics::{CountsView, StatisticsView};
 pub use crate::api::statistics_csv::StatisticsLines;
 pub use crate::api::subscriptions::deliveries::{DeliveryList, RetryView};
 pub use crate::api::subscriptions::view::{
-    AttemptView, DeliveryView, IssuedSubscriptionView, RateView, RatesView, SubscriptionDetailView,
-    SubscriptionView, TestView,
+    AttemptView, DeliveryView, IssuedSubscriptionView, OperatorEventsView, RateView, RatesView,
+    SubscriptionDetailView, SubscriptionView, TestView,
 };
 pub use crate::api::subscriptions::{ReplayView, SubscriptionList};
 pub use crate::api::tokens::{IssuedTokenView, TokenList, TokenView};

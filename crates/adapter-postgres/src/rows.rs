@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 pub(crate) type MessageRow = sql_rows::messages::MessageRow<OffsetDateTime, Vec<i64>>;
+pub(crate) type PageRows = sql_rows::messages::PageRows<OffsetDateTime, Vec<i64>>;
 pub(crate) type ReportRow = sql_rows::messages::ReportRow<OffsetDateTime>;
 pub(crate) type LogRow = sql_rows::log::LogRow<OffsetDateTime, Vec<i64>>;
 pub(crate) type RemainingRow = sql_rows::log::RemainingRow<OffsetDateTime>;

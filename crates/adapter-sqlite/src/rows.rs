@@ -1,6 +1,8 @@
 //! The shared rows, with SQLite's types of columns.
 
 pub(crate) type MessageRow = sql_rows::messages::MessageRow<i64, String>;
+pub(crate) type PageRows = sql_rows::messages::PageRows<i64, String>;
+pub(crate) type PlaceRow = sql_rows::messages::PlaceRow<i64>;
 pub(crate) type ReportRow = sql_rows::messages::ReportRow<i64>;
 pub(crate) type LogRow = sql_rows::log::LogRow<i64, String>;
 pub(crate) type RemainingRow = sql_rows::log::RemainingRow<i64>;

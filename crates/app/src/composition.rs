@@ -256,6 +256,7 @@ pub fn manage_subscriptions(
     ManageSubscriptions::new(SubscriptionDependencies {
         store: stores.store(),
         deliveries: stores.store(),
+        operator_events: stores.store(),
         log,
         reports: stores.store(),
         sender: sink,

@@ -70,6 +70,7 @@ fn evaluating(
         log: Arc::clone(store) as _,
         subscriptions: Arc::clone(store) as _,
         reconciliation: Arc::clone(store) as _,
+        forwarding: Arc::clone(store) as _,
         certificates: CertificateSource {
             probe: Arc::new(webhook_sender::create_probe(settings)?),
             public_url: public_url.clone(),

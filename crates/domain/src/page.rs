@@ -1,6 +1,8 @@
 //! Pages of long lists, by key and not by offset.
 
-use crate::{ChannelId, DeliveryStatus, ErrorCode, MessageKey, Recipient, Timestamp};
+use std::num::NonZeroU32;
+
+use crate::{ChannelId, DeliveryStatus, ErrorCode, Message, MessageKey, Recipient, Timestamp};
 
 /// How many items one page holds: 1 to 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,22 @@ impl Default for PageSize {
     }
 }
 
+/// How many messages are examined for one page at most, so that a filter that few messages pass need
+/// not read all of them. A page that ends there has fewer items than its size, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanLimit(pub NonZeroU32);
+
+impl ScanLimit {
+    /// Without a limit in practice.
+    pub const MAX: Self = Self(NonZeroU32::MAX);
+
+    /// Returns the number of messages.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
 /// One page and the cursor of the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<Item, Cursor> {
@@ -57,6 +75,13 @@ impl<Item, Cursor> Page<Item, Cursor> {
         items.truncate(size);
         let next = items.last().filter(|_| more).map(cursor);
         Self { items, next }
+    }
+}
+
+impl Page<Message, MessageCursor> {
+    /// Returns a page of messages, as [`cut`](Self::cut) does.
+    pub fn of_messages(messages: Vec<Message>, size: PageSize) -> Self {
+        Self::cut(messages, size, MessageCursor::of)
     }
 }
 
@@ -99,4 +124,15 @@ pub struct MessageCursor {
     pub first_reported_at: Timestamp,
     /// Its key.
     pub key: MessageKey,
+}
+
+impl MessageCursor {
+    /// Returns the cursor of the page after a message.
+    #[must_use]
+    pub fn of(message: &Message) -> Self {
+        Self {
+            first_reported_at: message.parties.first_reported_at,
+            key: message.key.clone(),
+        }
+    }
 }

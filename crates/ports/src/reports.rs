@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::{
     ChannelId, Effect, LoggedReport, Message, MessageKey, MessageSid, Report,
-    page::{MessageCursor, MessageFilter, Page, PageSize},
+    page::{MessageCursor, MessageFilter, Page, PageSize, ScanLimit},
 };
 
 use crate::StoreError;
@@ -42,11 +42,15 @@ pub trait ReportStore: Send + Sync {
     /// Returns a page of the messages that match a filter, the most recently first reported one
     /// first; those of the same microsecond by key, descending: channel first, then sid in its
     /// compact form.
+    ///
+    /// Examines no more than `scan` messages. If these have fewer than `size` matches, the page ends
+    /// after them, and its `next` is the last one examined.
     async fn messages(
         &self,
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
+        scan: ScanLimit,
     ) -> Result<Page<Message, MessageCursor>, StoreError>;
 
     /// Returns how many messages of a channel are separate: reports on an alias of another message

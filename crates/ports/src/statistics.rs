@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::crypto::{RecipientHash, ServerSecret};
-use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize, ScanLimit};
 use domain::statistics::{Counts, Interval, MessageCell, MessageSummary, StatusChange};
 use domain::{
     Address, ChannelId, ErrorCode, LogPosition, Message, MessageKey, Recipient, Timestamp,
@@ -94,7 +94,7 @@ pub trait Statistics: Send + Sync {
 
     /// Returns one page of the messages that `filter` selects, the newest first, like
     /// [`ReportStore::messages`](crate::ReportStore::messages), and reads only the list of problems
-    /// and the messages of the page. `filter` must be one that
+    /// and their messages, `scan` at most. `filter` must be one that
     /// [selects problems](MessageFilter::selects_problems). A message that has changed since its
     /// entry was made may be missing. The entry of a message is removed with it.
     async fn problem_messages(
@@ -102,6 +102,7 @@ pub trait Statistics: Send + Sync {
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
+        scan: ScanLimit,
     ) -> Result<Page<Message, MessageCursor>, StoreError>;
 
     /// Adds messages to the index of recipients. An entry that exists stays; one of a message that is

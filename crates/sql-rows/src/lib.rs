@@ -1,5 +1,6 @@
 //! What the stores on PostgreSQL and SQLite share: rows and their conversion into domain
-//! values, errors, and the logic of scans. The statements are the adapters' own.
+//! values, errors, the logic of scans, and parts of the statements that list messages. The other
+//! statements are the adapters' own.
 //!
 //! Both engines use the same tables and columns. Where their column types differ, rows are
 //! generic: `T` is a time ([`StoredTime`]), `L` a list ([`StoredList`]).
@@ -13,6 +14,7 @@ pub mod deliveries;
 pub mod erasures;
 pub mod error;
 pub mod forwarding;
+pub mod lists;
 pub mod log;
 pub mod messages;
 pub mod reconciliations;

@@ -1,6 +1,7 @@
 //! Rows of messages and of the report log.
 
 use domain::message::{MessageError, Parties, Timeline};
+use domain::page::{MessageCursor, Page, PageSize};
 use domain::report::{ReportError, ReportFields};
 use domain::seen_reports::SeenReports;
 use domain::{
@@ -68,6 +69,47 @@ impl<T: StoredTime, L: StoredList<i64> + Clone> MessageRow<T, L> {
             alias_of: alias_of.map(message_sid).transpose()?,
             reports: reports.collect::<Result<_, _>>()?,
         })
+    }
+}
+
+/// The place of a message in the list.
+#[derive(Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "columns of the table")]
+pub struct PlaceRow<T> {
+    pub first_reported_at: T,
+    pub channel_id: String,
+    pub sid: Vec<u8>,
+}
+
+impl<T: StoredTime> TryFrom<PlaceRow<T>> for MessageCursor {
+    type Error = StoreError;
+
+    fn try_from(row: PlaceRow<T>) -> Result<Self, StoreError> {
+        Ok(Self {
+            first_reported_at: time(row.first_reported_at, MESSAGES, "first_reported_at")?,
+            key: key(&row.channel_id, &row.sid, MESSAGES)?,
+        })
+    }
+}
+
+/// What was read for a page of messages.
+#[derive(Debug)]
+pub struct PageRows<T, L> {
+    /// The messages that match: one more than the page has, if there are as many.
+    pub rows: Vec<MessageRow<T, L>>,
+    /// The last message examined, if the limit ended the scan before the page was full.
+    pub scan_end: Option<PlaceRow<T>>,
+}
+
+impl<T: StoredTime, L: StoredList<i64>> PageRows<T, L> {
+    /// Returns the page.
+    pub fn into_page(self, size: PageSize) -> Result<Page<Message, MessageCursor>, StoreError> {
+        let messages = self.rows.into_iter().map(Message::try_from);
+        let mut page = Page::of_messages(messages.collect::<Result<_, _>>()?, size);
+        if page.next.is_none() {
+            page.next = self.scan_end.map(MessageCursor::try_from).transpose()?;
+        }
+        Ok(page)
     }
 }
 

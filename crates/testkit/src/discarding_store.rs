@@ -1,7 +1,7 @@
 //! A store that accepts all reports and records none, to measure what comes before the store.
 
 use async_trait::async_trait;
-use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize, ScanLimit};
 use domain::{ChannelId, Effect, Message, MessageKey, Report};
 use ports::reports::MessageWithReports;
 use ports::{ReportStore, StoreError};
@@ -25,6 +25,7 @@ impl ReportStore for DiscardingStore {
         _: &MessageFilter,
         _: Option<&MessageCursor>,
         _: PageSize,
+        _: ScanLimit,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
         Ok(Page {
             items: Vec::new(),

@@ -101,6 +101,27 @@ async fn long_list_has_pages_without_gaps_or_repetitions() {
 }
 
 #[tokio::test]
+async fn page_that_ends_without_a_match_offers_older_messages() {
+    let site = site::local().await;
+    site.add_channel(&channel(CHANNEL).build()).await;
+    let old = report("old").status("read").at(NOW - 2_000_000).build();
+    let newer = (0..20_000).map(|number| {
+        let report = report(&twilio_sid(number)).status("sent");
+        report.at(NOW - 1_000_000).build()
+    });
+    let reports: Vec<_> = [old].into_iter().chain(newer).collect();
+    site.record(&reports).await;
+    let admin = site.admin().await;
+    let page = admin.get("/console/messages?status=read").await.page();
+    assert!(page.contains("No match so far"), "{page}");
+    let (before, _) = page.split_once("\" rel=\"next\"").unwrap();
+    let older = before.rsplit('"').next().unwrap().replace("&amp;", "&");
+    let page = admin.get(&older).await.page();
+    assert!(page.contains(">old<"), "{page}");
+    assert!(!page.contains("rel=\"next\""));
+}
+
+#[tokio::test]
 async fn search_never_puts_a_number_into_a_url() {
     let site = with_messages().await;
     site.count().await;

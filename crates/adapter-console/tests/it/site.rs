@@ -179,6 +179,7 @@ fn state(
         subscriptions: Arc::new(ManageSubscriptions::new(SubscriptionDependencies {
             store: store.clone(),
             deliveries: store.clone(),
+            operator_events: store.clone(),
             log: log.clone(),
             reports: store.clone(),
             sender: Arc::new(AcceptingEndpoint),

@@ -177,6 +177,7 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
         subscriptions: Arc::new(ManageSubscriptions::new(SubscriptionDependencies {
             store: shared.clone(),
             deliveries: shared.clone(),
+            operator_events: shared.clone(),
             log: log.clone(),
             reports: shared.clone(),
             sender: Arc::new(AcceptingEndpoint),

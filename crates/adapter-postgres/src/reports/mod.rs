@@ -3,6 +3,7 @@
 pub(crate) mod aliases;
 pub(crate) mod batch;
 pub(crate) mod ids;
+pub(crate) mod list;
 pub(crate) mod locks;
 pub(crate) mod record;
 pub(crate) mod store;

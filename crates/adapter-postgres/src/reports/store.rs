@@ -5,12 +5,11 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::crypto::RecipientHash;
-use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize, ScanLimit};
 use domain::{ChannelId, Effect, Message, MessageKey, MessageSid, Report};
 use ports::reports::{MessageWithReports, ReportStore};
 use ports::{StoreError, error::Source};
-use sqlx::{PgConnection, Postgres, QueryBuilder};
+use sqlx::PgConnection;
 
 use crate::PostgresStore;
 use crate::error::{cause, is_locked, store_error};
@@ -75,18 +74,11 @@ impl ReportStore for PostgresStore {
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
+        scan: ScanLimit,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
-        let rows: Vec<MessageRow> = page_of_messages(filter, after, size)
-            .build_query_as()
-            .fetch_all(&self.pool)
-            .run(&self.runtime, "list messages", MESSAGES)
-            .await?;
-        let messages = rows.into_iter().map(Message::try_from);
-        let messages = messages.collect::<Result<_, _>>()?;
-        Ok(Page::cut(messages, size, |message| MessageCursor {
-            first_reported_at: message.parties.first_reported_at,
-            key: message.key.clone(),
-        }))
+        let page = self.try_messages(filter, after, size, scan);
+        let page = page.run(&self.runtime, "list messages", MESSAGES).await?;
+        page.into_page(size)
     }
 
     async fn separate_messages(&self, channel: &ChannelId) -> Result<u64, StoreError> {
@@ -217,109 +209,4 @@ impl PostgresStore {
         .fetch_all(&self.pool)
         .await
     }
-}
-
-fn page_of_messages(
-    filter: &MessageFilter,
-    after: Option<&MessageCursor>,
-    size: PageSize,
-) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new(MESSAGE_COLUMNS);
-    query.push(" from messages where true");
-    push_page(&mut query, filter, after, size);
-    query
-}
-
-/// The same for the messages that are listed with a hash.
-pub(crate) fn page_of_messages_to(
-    hash: RecipientHash,
-    filter: &MessageFilter,
-    after: Option<&MessageCursor>,
-    size: PageSize,
-) -> QueryBuilder<Postgres> {
-    // Materialized, so that the planner does not search along the order of the list.
-    let mut query = QueryBuilder::new(
-        "with found as materialized (
-             select message.*
-             from message_recipients
-             join messages as message using (channel_id, sid)
-             where recipient_hash = ",
-    );
-    query
-        .push_bind(hash.0)
-        .push(") ")
-        .push(MESSAGE_COLUMNS)
-        .push(" from found where true");
-    push_page(&mut query, filter, after, size);
-    query
-}
-
-const MESSAGE_COLUMNS: &str = "
-    select channel_id, sid, recipient, sender, first_reported_at, last_reported_at, duplicates,
-        seen_mask::bigint, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
-        partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at, read_at,
-        report_ids, seen_fingerprints, error_at, error_code, error_text";
-
-fn push_page(
-    query: &mut QueryBuilder<Postgres>,
-    filter: &MessageFilter,
-    after: Option<&MessageCursor>,
-    size: PageSize,
-) {
-    if let Some(channel) = &filter.channel {
-        query
-            .push(" and channel_id = ")
-            .push_bind(channel.as_str().to_owned());
-    }
-    if let Some(status) = filter.status {
-        query
-            .push(" and status_rank = ")
-            .push_bind(i16::from(status.rank()));
-    }
-    if let Some(contradicted) = filter.contradicted {
-        query
-            .push(
-                " and ((delivered_at is not null or read_at is not null)
-                  and (failed_at is not null or undelivered_at is not null)) = ",
-            )
-            .push_bind(contradicted);
-    }
-    if let Some(recipient) = &filter.recipient {
-        match recipient.key() {
-            Some(key) => query
-                .push(" and recipient_key(recipient) = ")
-                .push_bind(key),
-            None => query
-                .push(" and canonical_recipient(recipient) = ")
-                .push_bind(recipient.exactly().unwrap_or_default().to_owned()),
-        };
-    }
-    if let Some(code) = &filter.error_code {
-        query
-            .push(" and error_code = ")
-            .push_bind(code.as_str().to_owned());
-    }
-    if let Some(since) = filter.since {
-        query
-            .push(" and first_reported_at >= ")
-            .push_bind(since.to_date_time());
-    }
-    if let Some(until) = filter.until {
-        query
-            .push(" and first_reported_at < ")
-            .push_bind(until.to_date_time());
-    }
-    if let Some(after) = after {
-        query
-            .push(" and (first_reported_at, channel_id, sid) < (")
-            .push_bind(after.first_reported_at.to_date_time())
-            .push(", ")
-            .push_bind(after.key.channel.as_str().to_owned())
-            .push(", ")
-            .push_bind(after.key.sid.to_compact())
-            .push(")");
-    }
-    query
-        .push(" order by first_reported_at desc, channel_id desc, sid desc limit ")
-        .push_bind(i64::from(size.get()) + 1);
 }

@@ -1,12 +1,13 @@
 //! The list of messages that failed.
 
-use domain::DeliveryStatus;
-use domain::page::{MessageCursor, MessageFilter, PageSize};
+use domain::Timestamp;
+use domain::page::{MessageCursor, MessageFilter, PageSize, ScanLimit};
 use ports::statistics::ProblemMessage;
+use sql_rows::lists::{push_indexed_problems, push_problems, push_times};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::PostgresStore;
-use crate::rows::MessageRow;
+use crate::rows::PageRows;
 
 impl PostgresStore {
     pub(super) async fn try_list_problems(
@@ -17,16 +18,15 @@ impl PostgresStore {
         list_problems(&mut connection, problems).await
     }
 
-    /// Returns one row more than a page has, if there are as many.
     pub(super) async fn problem_rows(
         &self,
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
-    ) -> Result<Vec<MessageRow>, sqlx::Error> {
-        page_of_problems(filter, after, size)
-            .build_query_as()
-            .fetch_all(&self.pool)
+        scan: ScanLimit,
+    ) -> Result<PageRows, sqlx::Error> {
+        let page = page_of_problems(filter, after, size, scan);
+        self.read_page(page, scan_end(filter, after, scan), size)
             .await
     }
 }
@@ -81,18 +81,29 @@ pub(super) async fn list_problems(
     .map(drop)
 }
 
+const NEWEST_FIRST: &str = " order by reported_at desc, channel_id desc, sid desc";
+
 /// Reads entries along the index of the filter, and their messages. A message that has changed
 /// since its entry was made is left out until its change is counted.
 fn page_of_problems(
     filter: &MessageFilter,
     after: Option<&MessageCursor>,
     size: PageSize,
+    scan: ScanLimit,
 ) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         // With a limit of its own the inner part is read for one entry after the other, in the order
         // of the index, until the page is full. A plain join is read whole.
         "select channel_id, sid, message.*
-         from problem_messages as problem
+         from (select * from problem_messages where true",
+    );
+    push_examined(&mut query, filter, after);
+    query
+        .push(NEWEST_FIRST)
+        .push(" limit ")
+        .push_bind(i64::from(scan.get()))
+        .push(
+            ") as problem
          cross join lateral (
              select recipient, sender, first_reported_at, last_reported_at, duplicates,
                  seen_mask::bigint, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
@@ -106,51 +117,40 @@ fn page_of_problems(
              limit 1
          ) as message
          where true",
-    );
-    if let Some(channel) = &filter.channel {
-        query
-            .push(" and channel_id = ")
-            .push_bind(channel.as_str().to_owned());
-    }
-    if let Some(status) = filter.status.map(DeliveryStatus::rank) {
-        query.push(" and rank = ").push_bind(i16::from(status));
-    }
-    match filter.contradicted {
-        Some(true) => {
-            query.push(" and contradicted");
-        }
-        Some(false) => {
-            query.push(" and not contradicted");
-        }
-        None => {}
-    }
-    if let Some(code) = &filter.error_code {
-        query
-            .push(" and code = ")
-            .push_bind(code.as_str().to_owned());
-    }
-    if let Some(since) = filter.since {
-        query
-            .push(" and reported_at >= ")
-            .push_bind(since.to_date_time());
-    }
-    if let Some(until) = filter.until {
-        query
-            .push(" and reported_at < ")
-            .push_bind(until.to_date_time());
-    }
-    if let Some(after) = after {
-        query
-            .push(" and (reported_at, channel_id, sid) < (")
-            .push_bind(after.first_reported_at.to_date_time())
-            .push(", ")
-            .push_bind(after.key.channel.as_str().to_owned())
-            .push(", ")
-            .push_bind(after.key.sid.to_compact())
-            .push(")");
-    }
+        );
+    push_problems(&mut query, filter);
     query
-        .push(" order by reported_at desc, channel_id desc, sid desc limit ")
+        .push(NEWEST_FIRST)
+        .push(" limit ")
         .push_bind(i64::from(size.get()) + 1);
     query
+}
+
+/// Selects the entry at which the scan ends, if there are so many.
+fn scan_end(
+    filter: &MessageFilter,
+    after: Option<&MessageCursor>,
+    scan: ScanLimit,
+) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new(
+        "select reported_at as first_reported_at, channel_id, sid
+         from problem_messages
+         where true",
+    );
+    push_examined(&mut query, filter, after);
+    query
+        .push(NEWEST_FIRST)
+        .push(" limit 1 offset ")
+        .push_bind(i64::from(scan.get()) - 1);
+    query
+}
+
+/// The part of one index that is examined.
+fn push_examined(
+    query: &mut QueryBuilder<Postgres>,
+    filter: &MessageFilter,
+    after: Option<&MessageCursor>,
+) {
+    push_indexed_problems(query, filter);
+    push_times(query, "reported_at", Timestamp::to_date_time, filter, after);
 }

@@ -6,7 +6,7 @@ use ports::statistics::RecipientEntry;
 use sqlx::PgConnection;
 
 use crate::PostgresStore;
-use crate::reports::store::page_of_messages_to;
+use crate::reports::list::page_of_messages_to;
 use crate::rows::MessageRow;
 
 impl PostgresStore {

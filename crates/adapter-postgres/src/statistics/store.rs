@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::crypto::RecipientHash;
-use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize, ScanLimit};
 use domain::statistics::{Interval, MessageSummary, StatusChange};
 use domain::{ChannelId, LogPosition, Message, MessageKey, Timestamp};
 use ports::statistics::{
@@ -18,7 +18,7 @@ use sql_rows::statistics::{arrivals, change_page, days, summaries};
 use sql_rows::values::optional_time;
 
 use crate::PostgresStore;
-use crate::rows::MessageRow;
+use crate::rows::PageRows;
 use crate::runtime::Query as _;
 
 const STATISTICS: &str = "statistics";
@@ -133,12 +133,13 @@ impl Statistics for PostgresStore {
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
+        scan: ScanLimit,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
-        let rows = self.problem_rows(filter, after, size);
-        let rows = rows
+        let page = self.problem_rows(filter, after, size, scan);
+        let page = page
             .run(&self.runtime, "read list of problems", PROBLEMS)
             .await?;
-        message_page(rows, size)
+        page.into_page(size)
     }
 
     async fn list_recipients(&self, entries: &[RecipientEntry]) -> Result<(), StoreError> {
@@ -159,7 +160,8 @@ impl Statistics for PostgresStore {
         let rows = rows
             .run(&self.runtime, "read messages of a recipient", RECIPIENTS)
             .await?;
-        message_page(rows, size)
+        let scan_end = None;
+        PageRows { rows, scan_end }.into_page(size)
     }
 
     async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError> {
@@ -196,17 +198,4 @@ impl Statistics for PostgresStore {
             .run(&self.runtime, "prune statistics", STATISTICS)
             .await
     }
-}
-
-/// Converts the rows of a page of messages and the one after it.
-fn message_page(
-    rows: Vec<MessageRow>,
-    size: PageSize,
-) -> Result<Page<Message, MessageCursor>, StoreError> {
-    let messages = rows.into_iter().map(Message::try_from);
-    let messages = messages.collect::<Result<_, _>>()?;
-    Ok(Page::cut(messages, size, |message| MessageCursor {
-        first_reported_at: message.parties.first_reported_at,
-        key: message.key.clone(),
-    }))
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod aliases;
 pub(crate) mod batch;
+pub(crate) mod list;
 pub(crate) mod record;
 pub(crate) mod store;
 pub(crate) mod write;

@@ -1,9 +1,8 @@
 //! The report log and the messages derived from it.
 
 use async_trait::async_trait;
-use domain::crypto::RecipientHash;
-use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
-use domain::{ChannelId, Effect, ErrorCode, Message, MessageKey, Recipient, Report, Timestamp};
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize, ScanLimit};
+use domain::{ChannelId, Effect, Message, MessageKey, Report};
 use ports::StoreError;
 use ports::reports::{MessageWithReports, ReportStore};
 use uuid::Uuid;
@@ -16,75 +15,6 @@ use crate::rows::{MessageRow, ReportRow};
 use crate::runtime::{Query as _, traced};
 
 const MESSAGES: &str = "messages";
-
-/// Asks for one row more than a page has.
-///
-/// One statement for all filters: the list is read along its one index in any case, and an absent
-/// filter costs a comparison with null.
-macro_rules! page_of_rows {
-    (from $from:tt, $filter:ident, $after:ident, $size:ident $(, $hash:expr)?) => {{
-        // One range for both the filter and the cursor, so that the index begins at the page.
-        let oldest = $filter.since.map_or(i64::MIN, Timestamp::unix_micros);
-        let before = $filter.until.map_or(i64::MAX, Timestamp::unix_micros);
-        let after_time = $after.map_or(i64::MAX, |after: &MessageCursor| after.first_reported_at.unix_micros());
-        let newest = before.saturating_sub(1).min(after_time);
-        sqlx::query_as!(
-            MessageRow,
-            "select channel_id, sid, recipient, sender, first_reported_at, last_reported_at,
-                 duplicates, seen_mask, accepted_at, scheduled_at, queued_at, sending_at, sent_at,
-                 partially_delivered_at, canceled_at, failed_at, undelivered_at, delivered_at,
-                 read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
-             from "
-                + $from
-                + " where first_reported_at between ?1 and ?2
-                 and (?4 is null or first_reported_at < ?3 or (channel_id, sid) < (?4, ?5))
-                 and (?6 is null or channel_id = ?6)
-                 and (?7 is null or status_rank = ?7)
-                 and (
-                     ?8 is null
-                     or ?8 = (
-                         (delivered_at is not null or read_at is not null)
-                         and (failed_at is not null or undelivered_at is not null)
-                     )
-                 )
-                 -- As `Recipient::is`: either the number without its separators,
-                 and (
-                     ?9 is null
-                     or ?9 = replace(replace(replace(replace(replace(replace(replace(replace(
-                         substr(recipient, instr(recipient, ':') + 1),
-                         ' ', ''), '+', ''), '-', ''), '(', ''), ')', ''), '.', ''), '/', ''),
-                         char(160), '')
-                 )
-                 -- or the canonical form.
-                 and (
-                     ?10 is null
-                     or ?10 = lower(trim(
-                         substr(recipient, 1, instr(recipient, ':') - 1), ' ' || char(160)
-                     ))
-                     || substr(':', 1, instr(recipient, ':'))
-                     || trim(
-                         substr(recipient, instr(recipient, ':') + 1), ' ' || char(160)
-                     )
-                 )
-                 and (?11 is null or error_code = ?11)
-             order by first_reported_at desc, channel_id desc, sid desc
-             limit ?12",
-            oldest,
-            newest,
-            after_time,
-            $after.map(|after: &MessageCursor| after.key.channel.as_str()),
-            $after.map(|after: &MessageCursor| after.key.sid.to_compact()),
-            $filter.channel.as_ref().map(ChannelId::as_str),
-            $filter.status.map(|status| i64::from(status.rank())),
-            $filter.contradicted,
-            $filter.recipient.as_ref().and_then(Recipient::key),
-            $filter.recipient.as_ref().and_then(Recipient::exactly),
-            $filter.error_code.as_ref().map(ErrorCode::as_str),
-            i64::from($size.get()) + 1,
-            $($hash)?
-        )
-    }};
-}
 
 #[async_trait]
 impl ReportStore for SqliteStore {
@@ -117,15 +47,11 @@ impl ReportStore for SqliteStore {
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
+        scan: ScanLimit,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
-        let rows = self.page_of_rows(filter, after, size);
-        let rows = rows.run(&self.runtime, "list messages", MESSAGES).await?;
-        let messages = rows.into_iter().map(Message::try_from);
-        let messages = messages.collect::<Result<_, _>>()?;
-        Ok(Page::cut(messages, size, |message| MessageCursor {
-            first_reported_at: message.parties.first_reported_at,
-            key: message.key.clone(),
-        }))
+        let page = self.try_messages(filter, after, size, scan);
+        let page = page.run(&self.runtime, "list messages", MESSAGES).await?;
+        page.into_page(size)
     }
 
     async fn separate_messages(&self, channel: &ChannelId) -> Result<u64, StoreError> {
@@ -215,44 +141,6 @@ impl SqliteStore {
                cross join reports as report on report.id = place.value
                order by place.key"#,
             ids,
-        )
-        .fetch_all(&self.readers)
-        .await
-    }
-
-    /// Returns one row more than a page has, if there are as many.
-    async fn page_of_rows(
-        &self,
-        filter: &MessageFilter,
-        after: Option<&MessageCursor>,
-        size: PageSize,
-    ) -> Result<Vec<MessageRow>, sqlx::Error> {
-        page_of_rows!(from "messages", filter, after, size)
-            .fetch_all(&self.readers)
-            .await
-    }
-
-    /// The same for the messages that are listed with a hash.
-    pub(crate) async fn rows_of_recipient(
-        &self,
-        hash: RecipientHash,
-        filter: &MessageFilter,
-        after: Option<&MessageCursor>,
-        size: PageSize,
-    ) -> Result<Vec<MessageRow>, sqlx::Error> {
-        // Reads the messages of the hash first, and sorts them.
-        page_of_rows!(
-            from "(
-                select message.*
-                from message_recipients as entry
-                cross join messages as message
-                    on message.channel_id = entry.channel_id and message.sid = entry.sid
-                where entry.recipient_hash = ?13
-            )",
-            filter,
-            after,
-            size,
-            hash.0
         )
         .fetch_all(&self.readers)
         .await

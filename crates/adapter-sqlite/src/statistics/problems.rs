@@ -1,13 +1,14 @@
 //! The list of messages that failed.
 
-use domain::page::{MessageCursor, MessageFilter, PageSize};
-use domain::{DeliveryStatus, ErrorCode};
+use domain::page::{MessageCursor, MessageFilter, PageSize, ScanLimit};
+use domain::{DeliveryStatus, ErrorCode, Timestamp};
 use ports::statistics::ProblemMessage;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sql_rows::lists::{push_indexed_problems, push_problems, push_times};
+use sqlx::{Connection as _, QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::SqliteStore;
 use crate::json;
-use crate::rows::MessageRow;
+use crate::rows::PageRows;
 
 impl SqliteStore {
     pub(super) async fn try_list_problems(
@@ -19,17 +20,27 @@ impl SqliteStore {
         write.commit().await
     }
 
-    /// Returns one row more than a page has, if there are as many.
+    /// Reads a page, and the end of its scan if it is not full. Both statements see the same
+    /// entries; otherwise the next page could repeat messages of this one.
     pub(super) async fn problem_rows(
         &self,
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
-    ) -> Result<Vec<MessageRow>, sqlx::Error> {
-        page_of_problems(filter, after, size)
-            .build_query_as()
-            .fetch_all(&self.readers)
-            .await
+        scan: ScanLimit,
+    ) -> Result<PageRows, sqlx::Error> {
+        let mut reader = self.readers.acquire().await?;
+        let mut snapshot = reader.begin().await?;
+        let mut page = page_of_problems(filter, after, size, scan);
+        let rows: Vec<_> = page.build_query_as().fetch_all(&mut *snapshot).await?;
+        let scan_end = if rows.len() > usize::from(size.get()) {
+            None
+        } else {
+            let mut end = scan_end(filter, after, scan);
+            end.build_query_as().fetch_optional(&mut *snapshot).await?
+        };
+        snapshot.commit().await?;
+        Ok(PageRows { rows, scan_end })
     }
 }
 
@@ -70,67 +81,67 @@ pub(super) async fn list_problems(
     .map(drop)
 }
 
+const NEWEST_FIRST: &str = " order by reported_at desc, channel_id desc, sid desc";
+
 /// Reads entries along the index of the filter, and their messages. A message that has changed
 /// since its entry was made is left out until its change is counted.
 fn page_of_problems(
     filter: &MessageFilter,
     after: Option<&MessageCursor>,
     size: PageSize,
+    scan: ScanLimit,
 ) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(
         "select message.channel_id, message.sid, recipient, sender, first_reported_at,
              last_reported_at, duplicates, seen_mask, accepted_at, scheduled_at, queued_at,
              sending_at, sent_at, partially_delivered_at, canceled_at, failed_at, undelivered_at,
              delivered_at, read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
-         from problem_messages as problem
-         cross join messages as message
-             on message.channel_id = problem.channel_id and message.sid = problem.sid
-         where first_reported_at = reported_at and status_rank is rank and error_code is code",
+         from (select * from problem_messages where true",
     );
-    if let Some(channel) = &filter.channel {
-        query
-            .push(" and problem.channel_id = ")
-            .push_bind(channel.as_str().to_owned());
-    }
-    if let Some(status) = filter.status.map(DeliveryStatus::rank) {
-        query.push(" and rank = ").push_bind(i64::from(status));
-    }
-    match filter.contradicted {
-        Some(true) => {
-            query.push(" and contradicted");
-        }
-        Some(false) => {
-            query.push(" and not contradicted");
-        }
-        None => {}
-    }
-    if let Some(code) = &filter.error_code {
-        query
-            .push(" and code = ")
-            .push_bind(code.as_str().to_owned());
-    }
-    if let Some(since) = filter.since {
-        query
-            .push(" and reported_at >= ")
-            .push_bind(since.unix_micros());
-    }
-    if let Some(until) = filter.until {
-        query
-            .push(" and reported_at < ")
-            .push_bind(until.unix_micros());
-    }
-    if let Some(after) = after {
-        query
-            .push(" and (reported_at, problem.channel_id, problem.sid) < (")
-            .push_bind(after.first_reported_at.unix_micros())
-            .push(", ")
-            .push_bind(after.key.channel.as_str().to_owned())
-            .push(", ")
-            .push_bind(after.key.sid.to_compact())
-            .push(")");
-    }
+    push_examined(&mut query, filter, after);
+    query
+        .push(NEWEST_FIRST)
+        .push(" limit ")
+        .push_bind(i64::from(scan.get()))
+        .push(
+            ") as problem
+             cross join messages as message
+                 on message.channel_id = problem.channel_id and message.sid = problem.sid
+             where first_reported_at = reported_at and status_rank is rank
+                 and error_code is code",
+        );
+    push_problems(&mut query, filter);
     query
         .push(" order by reported_at desc, problem.channel_id desc, problem.sid desc limit ")
         .push_bind(i64::from(size.get()) + 1);
     query
+}
+
+/// Selects the entry at which the scan ends, if there are so many.
+fn scan_end(
+    filter: &MessageFilter,
+    after: Option<&MessageCursor>,
+    scan: ScanLimit,
+) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(
+        "select reported_at as first_reported_at, channel_id, sid
+         from problem_messages
+         where true",
+    );
+    push_examined(&mut query, filter, after);
+    query
+        .push(NEWEST_FIRST)
+        .push(" limit 1 offset ")
+        .push_bind(i64::from(scan.get()) - 1);
+    query
+}
+
+/// The part of one index that is examined.
+fn push_examined(
+    query: &mut QueryBuilder<Sqlite>,
+    filter: &MessageFilter,
+    after: Option<&MessageCursor>,
+) {
+    push_indexed_problems(query, filter);
+    push_times(query, "reported_at", Timestamp::unix_micros, filter, after);
 }

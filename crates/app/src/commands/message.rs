@@ -107,9 +107,12 @@ async fn list(
         until: time("--until", args.until.as_deref())?,
     };
     let (size, after) = page::parse(&args.page, wire::next_message)?;
-    let found = ListMessages::new(stores.store(), stores.store(), secret)
-        .run(&filter, after.as_ref(), size)
-        .await?;
+    let list = ListMessages::new(stores.store(), stores.store(), secret);
+    let mut found = list.run(&filter, after.as_ref(), size).await?;
+    // A page without a match is not the last while it has a next one.
+    while let (true, Some(next)) = (found.items.is_empty(), &found.next) {
+        found = list.run(&filter, Some(next), size).await?;
+    }
     let integrators = integrators(stores).await?;
     let integrator = |channel: &ChannelId| integrators.get(channel).cloned();
     view::list(

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use domain::page::{MessageFilter, PageSize};
+use domain::page::{MessageFilter, PageSize, ScanLimit};
 use domain::statistics::{
     Counts, Histogram, Interval, MessageSummary, StatusChange, StatusLabel, quarter_hour,
 };
@@ -88,7 +88,7 @@ async fn recount(store: &Arc<dyn Store>) -> Result<IntervalCounts> {
     let mut after = None;
     loop {
         let filter = MessageFilter::default();
-        let page = store.messages(&filter, after.as_ref(), PageSize::MAX);
+        let page = store.messages(&filter, after.as_ref(), PageSize::MAX, ScanLimit::MAX);
         let page = page.await?;
         for message in &page.items {
             let summary = logged.get(&message.key);

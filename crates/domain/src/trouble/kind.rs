@@ -42,6 +42,8 @@ pub enum TroubleKind {
     CallbacksFailing,
     /// No run of reconciliation of a channel succeeds.
     ReconciliationFailing,
+    /// Requests of a channel are not forwarded.
+    ForwardingFailing,
 }
 
 /// The text is not a kind of trouble.
@@ -49,7 +51,8 @@ pub enum TroubleKind {
 #[error(
     "a kind of trouble is silence, challenged_only, error_code, stuck_at_sent, \
      subscription_stopped, subscription_lagging, journal_in_use, credential_expiring, \
-     certificate_expiring, callbacks_failing or reconciliation_failing"
+     certificate_expiring, callbacks_failing, reconciliation_failing or \
+     forwarding_failing"
 )]
 pub struct InvalidTroubleKind;
 
@@ -59,7 +62,7 @@ const fn invalid_kind(_: &str) -> InvalidTroubleKind {
 
 impl TroubleKind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Silence,
         Self::ChallengedOnly,
         Self::ErrorCode,
@@ -71,6 +74,7 @@ impl TroubleKind {
         Self::CertificateExpiring,
         Self::CallbacksFailing,
         Self::ReconciliationFailing,
+        Self::ForwardingFailing,
     ];
 
     /// Returns the name used in the API and in tables.
@@ -94,6 +98,7 @@ impl TroubleKind {
             Self::CertificateExpiring => "The certificate expires",
             Self::CallbacksFailing => "Callbacks fail",
             Self::ReconciliationFailing => "Reconciliation fails",
+            Self::ForwardingFailing => "Requests are not forwarded",
         }
     }
 
@@ -138,6 +143,10 @@ impl TroubleKind {
                 "Check the API key of the channel's account, and that the integrator's API can be \
                  reached from here. Reports that do not arrive are not recovered meanwhile."
             }
+            Self::ForwardingFailing => {
+                "Check that the channel's forward URL can be reached from here and answers with a \
+                 status of 2xx. Requests that wait for three days are removed."
+            }
         }
     }
 
@@ -152,7 +161,8 @@ impl TroubleKind {
             | Self::CredentialExpiring
             | Self::CertificateExpiring
             | Self::CallbacksFailing
-            | Self::ReconciliationFailing => true,
+            | Self::ReconciliationFailing
+            | Self::ForwardingFailing => true,
             Self::SubscriptionStopped | Self::SubscriptionLagging | Self::JournalInUse => false,
         }
     }

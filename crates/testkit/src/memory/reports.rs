@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use domain::alias;
-use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize, ScanLimit};
 use domain::{ChannelId, Effect, LoggedReport, Message, MessageKey, MessageSid, Report, Timestamp};
 use ports::reports::MessageWithReports;
 use ports::{ReportStore, StoreError};
@@ -136,10 +136,9 @@ fn passes(message: &Message, filter: &MessageFilter) -> bool {
         contradicted,
         recipient,
         error_code,
-        since,
-        until,
+        since: _,
+        until: _,
     } = filter;
-    let first = message.parties.first_reported_at;
     let code = message.state.error().map(|error| &error.error.code);
     channel
         .as_ref()
@@ -150,8 +149,12 @@ fn passes(message: &Message, filter: &MessageFilter) -> bool {
             .as_ref()
             .is_none_or(|to| to.is(message.parties.recipient.reveal()))
         && error_code.as_ref().is_none_or(|it| code == Some(it))
-        && since.is_none_or(|since| first >= since)
-        && until.is_none_or(|until| first < until)
+}
+
+fn in_time(message: &Message, filter: &MessageFilter) -> bool {
+    let first = message.parties.first_reported_at;
+    filter.since.is_none_or(|since| first >= since)
+        && filter.until.is_none_or(|until| first < until)
 }
 
 #[async_trait]
@@ -195,8 +198,10 @@ impl ReportStore for MemoryStore {
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
+        scan: ScanLimit,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
-        Ok(self.open()?.reports.page(filter, after, size, |_| true))
+        let reports = &self.open()?.reports;
+        Ok(reports.page(filter, after, size, scan, |_| true))
     }
 
     async fn separate_messages(&self, channel: &ChannelId) -> Result<u64, StoreError> {
@@ -223,12 +228,13 @@ impl Reports {
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
+        scan: ScanLimit,
         is_listed: impl Fn(&Message) -> bool,
     ) -> Page<Message, MessageCursor> {
         let after = after.map(|cursor| place(cursor.first_reported_at, &cursor.key));
         let messages = self.messages.values().map(|kept| &kept.message);
-        let mut listed: Vec<_> = messages
-            .filter(|message| passes(message, filter) && is_listed(message))
+        let mut examined: Vec<_> = messages
+            .filter(|message| in_time(message, filter) && is_listed(message))
             .map(|message| {
                 (
                     place(message.parties.first_reported_at, &message.key),
@@ -237,12 +243,16 @@ impl Reports {
             })
             .filter(|(place, _)| after.as_ref().is_none_or(|after| place < after))
             .collect();
-        listed.sort_by(|(a, _), (b, _)| Reverse(a).cmp(&Reverse(b)));
-        let listed = listed.into_iter().take(usize::from(size.get()) + 1);
-        let items = listed.map(|(_, message)| message.clone()).collect();
-        Page::cut(items, size, |message| MessageCursor {
-            first_reported_at: message.parties.first_reported_at,
-            key: message.key.clone(),
-        })
+        examined.sort_by(|(a, _), (b, _)| Reverse(a).cmp(&Reverse(b)));
+        let limit = usize::try_from(scan.get()).unwrap_or(usize::MAX);
+        examined.truncate(limit);
+        let last = examined.get(limit - 1);
+        let end = last.map(|(_, message)| MessageCursor::of(message));
+        let listed = examined.into_iter().map(|(_, message)| message);
+        let listed = listed.filter(|message| passes(message, filter));
+        let listed = listed.take(usize::from(size.get()) + 1);
+        let mut page = Page::of_messages(listed.cloned().collect(), size);
+        page.next = page.next.or(end);
+        page
     }
 }

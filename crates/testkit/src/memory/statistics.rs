@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::crypto::RecipientHash;
-use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize, ScanLimit};
 use domain::statistics::{Counts, Interval, MessageSummary, StatusChange};
 use domain::{ChannelId, LogPosition, Message, MessageKey, Timestamp};
 use ports::statistics::{
@@ -251,6 +251,7 @@ impl Statistics for MemoryStore {
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
+        scan: ScanLimit,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
         let data = self.open()?;
         let problems = &data.statistics.problems;
@@ -258,7 +259,7 @@ impl Statistics for MemoryStore {
             let entry = ProblemMessage::of(&message.key, &MessageSummary::of(message));
             entry.is_some() && entry.as_ref() == problems.get(&message.key)
         };
-        Ok(data.reports.page(filter, after, size, is_listed))
+        Ok(data.reports.page(filter, after, size, scan, is_listed))
     }
 
     async fn list_recipients(&self, entries: &[RecipientEntry]) -> Result<(), StoreError> {
@@ -280,7 +281,8 @@ impl Statistics for MemoryStore {
         let listed = &mut data.statistics.recipients;
         data.reports.list_recipients(listed, &[]);
         let is_listed = |message: &Message| listed.contains(&(hash, message.key.clone()));
-        Ok(data.reports.page(filter, after, size, is_listed))
+        let scan = ScanLimit::MAX;
+        Ok(data.reports.page(filter, after, size, scan, is_listed))
     }
 
     async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::Message;
 use domain::crypto::ServerSecret;
-use domain::page::{MessageCursor, MessageFilter, PageSize};
+use domain::page::{MessageCursor, MessageFilter, PageSize, ScanLimit};
 use domain::statistics::{MessageSummary, StatusChange, quarter_hour};
 use ports::statistics::{IntervalCounts, LogBegins, ProblemMessage, RecipientEntry};
 use ports::{Calendar, Maintenance, ReportStore, Statistics, StoreError};
@@ -71,9 +71,9 @@ impl RebuildStatistics {
         let (mut messages, mut added) = (0, 0);
         let mut after: Option<MessageCursor> = None;
         loop {
-            let page = self
-                .reports
-                .messages(&filter, after.as_ref(), PageSize::MAX);
+            let page =
+                self.reports
+                    .messages(&filter, after.as_ref(), PageSize::MAX, ScanLimit::MAX);
             let page = page.await?;
             let mut tally = Tally::new(&*self.calendar);
             for message in page.items.iter().filter(|it| !it.key.sid.is_test()) {

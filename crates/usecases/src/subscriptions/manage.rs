@@ -13,7 +13,9 @@ use domain::{
 use ports::event_log::LogRead;
 use ports::subscriptions::{RecentAttempts, SubscriptionStatus};
 use ports::webhook_sender::WebhookSender;
-use ports::{DeliveryStore, Environment, ReportStore, StoreError, SubscriptionStore};
+use ports::{
+    DeliveryStore, Environment, OperatorEvents, ReportStore, StoreError, SubscriptionStore,
+};
 
 use crate::channels::directory::ChannelDirectory;
 use crate::events::lag::Lag;
@@ -36,6 +38,8 @@ pub struct SubscriptionDependencies {
     pub store: Arc<dyn SubscriptionStore>,
     /// Stores deliveries.
     pub deliveries: Arc<dyn DeliveryStore>,
+    /// The operator events, and how far they were sent.
+    pub operator_events: Arc<dyn OperatorEvents>,
     /// The log that subscriptions read.
     pub log: Arc<LogTailCache>,
     /// Returns the reports of one message.

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod manage;
+mod operator_events;
 mod secrets;
 pub mod statistics;
 
@@ -10,4 +11,5 @@ pub use manage::{
     ManageSubscriptions, NewSubscription, Rates, Resumed, SubscriptionChanges,
     SubscriptionDependencies, SubscriptionError,
 };
+pub use operator_events::OperatorEventProgress;
 pub use secrets::DEFAULT_OVERLAP;

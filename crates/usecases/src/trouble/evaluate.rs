@@ -13,8 +13,8 @@ use domain::trouble::{
 use domain::{ChannelId, Credential, Timestamp};
 use ports::troubles::TroubleChanges;
 use ports::{
-    Calendar, ChannelStore, ChannelWithCredentials, Environment, EventLog, ReconciliationStore,
-    Statistics, StoreError, SubscriptionStore, TroubleStore,
+    Calendar, ChannelStore, ChannelWithCredentials, Environment, EventLog, ForwardedRequestStore,
+    ReconciliationStore, Statistics, StoreError, SubscriptionStore, TroubleStore,
 };
 use tokio::sync::Mutex;
 
@@ -25,7 +25,7 @@ use super::event_body::event;
 use super::findings::{Findings, window};
 use super::notices::AllSettings;
 use super::usual::Source;
-use super::{reconciliation, subscriptions};
+use super::{forwarding, reconciliation, subscriptions};
 
 /// How many intervals the lease lasts: another process takes over after that.
 const LEASE_INTERVALS: u32 = 3;
@@ -53,6 +53,8 @@ pub struct EvaluationDependencies {
     pub subscriptions: Arc<dyn SubscriptionStore>,
     /// Alerts of failed callbacks, and figures of reconciliation.
     pub reconciliation: Arc<dyn ReconciliationStore>,
+    /// Requests that wait to be forwarded.
+    pub forwarding: Arc<dyn ForwardedRequestStore>,
     /// Calls the public URLs.
     pub certificates: CertificateSource,
     /// The days of the installation's time zone.
@@ -162,6 +164,7 @@ impl EvaluateTroubles {
             .await?;
         judge_credentials(&enabled, settings, now, &mut findings);
         reconciliation::judge(&*needs.reconciliation, &enabled, now, &mut findings).await?;
+        forwarding::judge(&*needs.forwarding, &enabled, now, &mut findings).await?;
         let certificates = &mut state.certificates;
         certificates
             .judge(&needs.certificates, &enabled, now, &mut findings)

@@ -62,6 +62,7 @@ pub(super) fn window(kind: TroubleKind, now: Timestamp, interval_micros: i64) ->
         | TroubleKind::CredentialExpiring
         | TroubleKind::CertificateExpiring
         | TroubleKind::CallbacksFailing
-        | TroubleKind::ReconciliationFailing => Window::around(now, interval_micros),
+        | TroubleKind::ReconciliationFailing
+        | TroubleKind::ForwardingFailing => Window::around(now, interval_micros),
     }
 }

@@ -12,6 +12,7 @@ mod evaluate;
 mod event_body;
 mod figures;
 mod findings;
+mod forwarding;
 mod journal;
 mod manage;
 mod notices;

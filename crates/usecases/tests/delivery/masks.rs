@@ -29,6 +29,7 @@ fn manage(world: &World) -> ManageSubscriptions {
     ManageSubscriptions::new(SubscriptionDependencies {
         store: store.clone(),
         deliveries: store.clone(),
+        operator_events: store.clone(),
         log: world.log.clone(),
         reports: store,
         sender: world.sink.clone(),

@@ -10,7 +10,7 @@ use domain::{EventFilter, LogPosition, Subscription};
 use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target};
 use ports::{SubscriptionStore, TroubleStore as _, WebhookSender};
 use testkit::builders::{server_secret, subscription, time};
-use usecases::subscriptions::{NewSubscription, SubscriptionDependencies};
+use usecases::subscriptions::{NewSubscription, OperatorEventProgress, SubscriptionDependencies};
 use usecases::trouble::{DeliverOperatorEvents, OperatorEventDependencies};
 use usecases::{ChannelDirectory, LogTailCache, ManageSubscriptions};
 
@@ -91,12 +91,12 @@ impl Delivery {
         }
     }
 
-    /// Adds a subscription to these types of events.
-    async fn subscribe(&self, types: &[&str]) -> Subscription {
+    fn manage(&self) -> ManageSubscriptions {
         let shared = Arc::new(self.world.store.clone());
-        let manage = ManageSubscriptions::new(SubscriptionDependencies {
+        ManageSubscriptions::new(SubscriptionDependencies {
             store: shared.clone(),
             deliveries: shared.clone(),
+            operator_events: shared.clone(),
             log: Arc::new(LogTailCache::new(shared.clone())),
             reports: shared.clone(),
             sender: self.endpoint.clone(),
@@ -108,7 +108,11 @@ impl Delivery {
             secret: server_secret(),
             environment: self.world.clock.clone(),
             private_targets: false,
-        });
+        })
+    }
+
+    /// Adds a subscription to these types of events.
+    async fn subscribe(&self, types: &[&str]) -> Subscription {
         let mut filter = EventFilter::default();
         filter.set_types(types.iter().copied()).unwrap();
         let new = NewSubscription {
@@ -119,7 +123,7 @@ impl Delivery {
             secret: None,
             from: None,
         };
-        manage.add(new).await.unwrap().0
+        self.manage().add(new).await.unwrap().0
     }
 
     /// Makes a trouble: a subscription that was paused.
@@ -186,6 +190,33 @@ async fn failed_event_is_sent_again_with_the_same_id() {
     let received = delivery.endpoint.received.lock().unwrap().clone();
     assert_eq!(received.len(), 3);
     assert!(received.iter().all(|event| *event == received[0]));
+}
+
+#[tokio::test]
+async fn subscription_tells_which_operator_events_wait() {
+    let delivery = Delivery::new().await;
+    let subscription = delivery.subscribe(&[OPENED]).await;
+    let progress = async || {
+        let manage = delivery.manage();
+        let progress = manage.operator_events(&subscription).await.unwrap();
+        progress.unwrap()
+    };
+    assert_eq!(progress().await, OperatorEventProgress::default());
+    *delivery.endpoint.statuses.lock().unwrap() = vec![503];
+    delivery.pause_another(90).await;
+    delivery.pause_another(91).await;
+    assert_eq!(progress().await.waiting, 2);
+    delivery.run().await;
+    let failing = progress().await;
+    assert_eq!(failing.waiting, 2);
+    assert_eq!(failing.failing_since, Some(delivery.world.now()));
+    assert!(failing.retry_at > failing.failing_since);
+    delivery.world.clock.advance(Duration::from_mins(2));
+    delivery.run().await;
+    assert_eq!(progress().await, OperatorEventProgress::default());
+    let without = delivery.subscribe(&["message.delivered"]).await;
+    let progress = delivery.manage().operator_events(&without).await;
+    assert_eq!(progress.unwrap(), None);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod delivery;
 mod evaluation;
+mod forwarding;
 mod reconciliation;
 mod statistics;
 
@@ -177,7 +178,8 @@ pub(crate) fn evaluation(
         statistics: shared.clone(),
         log: shared.clone(),
         subscriptions: shared.clone(),
-        reconciliation: shared,
+        reconciliation: shared.clone(),
+        forwarding: shared,
         certificates: CertificateSource {
             probe: probe.clone(),
             public_url: PublicUrl::parse("https://reports.example.com").unwrap(),

@@ -88,6 +88,8 @@ struct MessagesPage {
     kept: Vec<(&'static str, String)>,
     csv: String,
     next: Option<String>,
+    /// How far back the page was searched, if it ended before it was full.
+    searched_to: Option<Html>,
     first: Option<String>,
     narrow: bool,
     /// The times of the filter, if it has no range.
@@ -110,7 +112,11 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
         Ok(_) => StatusCode::OK,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let next = found.as_ref().ok().and_then(|found| found.next.as_ref());
+    let page = found.as_ref().ok();
+    let next = page.and_then(|page| page.next.as_ref());
+    let is_short = page.is_some_and(|page| page.items.len() < usize::from(size.get()));
+    let searched_to = next.filter(|_| is_short);
+    let searched_to = searched_to.map(|end| visit.times.clock(end.first_reported_at));
     let query = &visit.query;
     let next = next.map(|next| list_path(&query.with("after", Some(&cursor_text(next)))));
     let unpaged = query.with("after", None);
@@ -145,6 +151,7 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
             .collect(),
         csv,
         next,
+        searched_to,
         first: filter.after.is_some().then(|| list_path(&unpaged)),
         narrow: filter.is_narrow(),
         times: filter.range.is_none().then(|| times(&visit, &filter)),

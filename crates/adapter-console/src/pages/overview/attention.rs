@@ -121,7 +121,8 @@ fn is_known(troubles: &[Trouble], channel: &ChannelId) -> bool {
         | TroubleKind::JournalInUse
         | TroubleKind::CertificateExpiring
         | TroubleKind::CallbacksFailing
-        | TroubleKind::ReconciliationFailing => false,
+        | TroubleKind::ReconciliationFailing
+        | TroubleKind::ForwardingFailing => false,
     })
 }
 

@@ -8,6 +8,7 @@ use domain::delivery::DeliveryFilter;
 use domain::page::PageSize;
 use domain::subscription::SubscriptionState;
 use domain::{ChannelId, DeliveryKey, DeliveryState, EventType, Subscription};
+use usecases::subscriptions::OperatorEventProgress;
 
 use super::condition;
 use super::deliveries::{self, DeliveryRow};
@@ -33,6 +34,8 @@ struct SubscriptionPage {
     lag: String,
     pending: String,
     rates: String,
+    /// Which events of troubles wait, if it asks for them.
+    troubles: Option<Html>,
     dead: String,
     /// How many dead letters the filter of the list passes, if there are any.
     retriable: Option<String>,
@@ -61,6 +64,8 @@ pub(crate) async fn show(
     let status = console.run(subscriptions.find(id)).await?;
     let lag = console.run(subscriptions.lag(&status)).await?;
     let rates = console.run(subscriptions.rates(id)).await?;
+    let troubles = subscriptions.operator_events(&status.subscription);
+    let troubles = console.run(troubles).await?;
     let filter = deliveries::filter(id, &visit.query)?;
     let after = visit.query.get("after").map(str::parse::<DeliveryKey>);
     let invalid = |_| PageError::Invalid("this page of the list is not valid".to_owned());
@@ -99,6 +104,7 @@ pub(crate) async fn show(
             "{} delivered, {} failed",
             rates.hour.delivered, rates.hour.failed
         ),
+        troubles: troubles.map(|progress| waiting_troubles(&visit, &progress)),
         dead: count(status.dead, "dead letter", "dead letters"),
         retriable,
         types: types(filter.event_type),
@@ -123,6 +129,23 @@ pub(crate) async fn show(
         may_change,
         path,
     })
+}
+
+fn waiting_troubles(visit: &Visit, progress: &OperatorEventProgress) -> Html {
+    let waiting = match progress.waiting {
+        0 => "none wait".to_owned(),
+        1 => "1 waits".to_owned(),
+        waiting => format!("{waiting} wait"),
+    };
+    match (progress.failing_since, progress.retry_at) {
+        (Some(since), Some(retry_at)) => {
+            let (since, retry_at) = (visit.times.relative(since), visit.times.clock(retry_at));
+            Html::trusted(format!(
+                "{waiting}; attempts fail since {since}, the next one is at {retry_at}"
+            ))
+        }
+        _ => Html::trusted(waiting),
+    }
 }
 
 fn types(chosen: Option<EventType>) -> Vec<Choice> {

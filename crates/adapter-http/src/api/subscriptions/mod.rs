@@ -125,7 +125,10 @@ pub(crate) async fn show(operator: Data<Operator>, path: Path<String>) -> ApiRes
     let status = operator.run(subscriptions.find(id)).await?;
     let lag = operator.run(subscriptions.lag(&status)).await?;
     let rates = operator.run(subscriptions.rates(id)).await?;
-    Ok(HttpResponse::Ok().json(SubscriptionDetailView::new(&status, &lag, &rates)))
+    let events = subscriptions.operator_events(&status.subscription);
+    let events = operator.run(events).await?;
+    let view = SubscriptionDetailView::new(&status, &lag, &rates, events.as_ref());
+    Ok(HttpResponse::Ok().json(view))
 }
 
 /// Change a subscription

@@ -10,7 +10,7 @@ use ports::subscriptions::{RecentAttempts, SubscriptionStatus};
 use ports::webhook_sender::{Delivered, SendError};
 use serde::{Deserialize, Serialize};
 use usecases::Lag;
-use usecases::subscriptions::Rates;
+use usecases::subscriptions::{OperatorEventProgress, Rates};
 use utoipa::ToSchema;
 
 use crate::api::lag::LagView;
@@ -146,12 +146,19 @@ pub struct SubscriptionDetailView {
     pub failing_since: Option<String>,
     /// The worker that holds its lease.
     pub leased_by: Option<String>,
+    /// The operator events that it has not received; `null` if it asks for none.
+    pub operator_events: Option<OperatorEventsView>,
 }
 
 impl SubscriptionDetailView {
     /// Shows a subscription with its progress and statistics.
     #[must_use]
-    pub fn new(status: &SubscriptionStatus, lag: &Lag, rates: &Rates) -> Self {
+    pub fn new(
+        status: &SubscriptionStatus,
+        lag: &Lag,
+        rates: &Rates,
+        operator_events: Option<&OperatorEventProgress>,
+    ) -> Self {
         Self {
             subscription: SubscriptionView::of_status(status),
             position: position_text(status.position),
@@ -166,6 +173,28 @@ impl SubscriptionDetailView {
             last_error: status.last_error.as_ref().map(AttemptView::new),
             failing_since: status.failing_since.map(|time| time.to_string()),
             leased_by: status.leased_by.clone(),
+            operator_events: operator_events.map(OperatorEventsView::new),
+        }
+    }
+}
+
+/// What a subscription has not received of the operator events that it asks for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OperatorEventsView {
+    /// How many wait, 500 at most.
+    pub waiting: usize,
+    /// Since when attempts to send the next one fail.
+    pub failing_since: Option<String>,
+    /// When it is sent again, if an attempt failed.
+    pub next_attempt: Option<String>,
+}
+
+impl OperatorEventsView {
+    fn new(progress: &OperatorEventProgress) -> Self {
+        Self {
+            waiting: progress.waiting,
+            failing_since: progress.failing_since.map(|time| time.to_string()),
+            next_attempt: progress.retry_at.map(|time| time.to_string()),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Shows subscriptions.
 
-use adapter_http::wire::{RateView, SubscriptionDetailView, SubscriptionList, SubscriptionView};
+use adapter_http::wire::{
+    OperatorEventsView, RateView, SubscriptionDetailView, SubscriptionList, SubscriptionView,
+};
 use anyhow::Result;
 use domain::SubscriptionId;
 use ports::subscriptions::SubscriptionStatus;
@@ -44,7 +46,8 @@ pub async fn show(manage: &ManageSubscriptions, json: bool, id: SubscriptionId) 
     let status = manage.find(id).await?;
     let lag = manage.lag(&status).await?;
     let rates = manage.rates(id).await?;
-    let view = SubscriptionDetailView::new(&status, &lag, &rates);
+    let events = manage.operator_events(&status.subscription).await?;
+    let view = SubscriptionDetailView::new(&status, &lag, &rates, events.as_ref());
     if json {
         return output::json(&view);
     }
@@ -70,10 +73,25 @@ pub async fn show(manage: &ManageSubscriptions, json: bool, id: SubscriptionId) 
             ("attempts", attempts("minute", &view.rates.minute)),
             ("", attempts("hour", &view.rates.hour)),
             ("last error", error.unwrap_or_default()),
+            (
+                "operator events",
+                view.operator_events
+                    .as_ref()
+                    .map(operator_events)
+                    .unwrap_or_default(),
+            ),
             ("worker", view.leased_by.clone().unwrap_or_default()),
         ],
     );
     Ok(())
+}
+
+fn operator_events(progress: &OperatorEventsView) -> String {
+    let waiting = format!("{} waiting", progress.waiting);
+    match &progress.failing_since {
+        Some(since) => format!("{waiting}, failing since {}", output::time(since)),
+        None => waiting,
+    }
 }
 
 fn state(status: &SubscriptionStatus) -> String {

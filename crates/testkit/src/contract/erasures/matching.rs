@@ -1,7 +1,7 @@
 //! What an erasure removes, and what it leaves unchanged.
 
 use domain::erasure::{ErasureReason, RequestedVia};
-use domain::page::{MessageFilter, PageSize};
+use domain::page::{MessageFilter, PageSize, ScanLimit};
 use domain::{Delivery, DeliveryState, Erasure, LogPosition, Report};
 use ports::subscriptions::{Progress, Renewal};
 use ports::{DeliveryQueue, SubscriptionStore};
@@ -52,7 +52,7 @@ pub async fn an_erased_recipient_is_not_found(stores: Erasing) {
         };
         let listed = stores
             .one
-            .messages(&filter, None, PageSize::default())
+            .messages(&filter, None, PageSize::default(), ScanLimit::MAX)
             .await;
         assert_eq!(listed.expect("it can be read").items, []);
     }

@@ -1,6 +1,8 @@
 //! Listing messages in pages.
 
-use domain::page::{MessageFilter, PageSize};
+use std::num::NonZeroU32;
+
+use domain::page::{MessageFilter, PageSize, ScanLimit};
 use domain::{DeliveryStatus, ErrorCode, Message, Report};
 use ports::ReportStore;
 
@@ -107,17 +109,90 @@ pub async fn a_full_page_without_successor_is_the_last(stores: Reports) {
         let size = PageSize::new(size).expect("1 to 500");
         let page = stores
             .one
-            .messages(&MessageFilter::default(), None, size)
+            .messages(&MessageFilter::default(), None, size, ScanLimit::MAX)
             .await;
         let page = page.expect("a page can be read");
         assert_eq!((page.items.len(), page.next.is_some()), (items, more));
     }
 }
 
+pub async fn a_page_ends_where_its_scan_does(stores: Reports) {
+    let reports = (1..=7).map(|at| {
+        let status = if at == 2 { "read" } else { "sent" };
+        report(&format!("SM{at}")).status(status).at(at).build()
+    });
+    record(&*stores.one, &reports.collect::<Vec<_>>()).await;
+    let filter = MessageFilter {
+        status: Some(DeliveryStatus::Read),
+        ..MessageFilter::default()
+    };
+    let mut after = None;
+    for (found, last_examined) in [(vec![], "SM5"), (vec!["SM2"], "SM2")] {
+        let page = stores
+            .one
+            .messages(&filter, after.as_ref(), PageSize::MAX, scan(3))
+            .await;
+        let page = page.expect("a page can be read");
+        let sids = page.items.iter().map(|message| message.key.sid.as_str());
+        assert_eq!(sids.collect::<Vec<_>>(), found);
+        let next = page.next.expect("the scan ended the page");
+        assert_eq!(next.key.sid.as_str(), last_examined);
+        after = Some(next);
+    }
+    let page = stores
+        .one
+        .messages(&filter, after.as_ref(), PageSize::MAX, scan(3))
+        .await;
+    let page = page.expect("a page can be read");
+    assert_eq!((page.items, page.next), (vec![], None));
+}
+
+pub async fn pages_of_short_scans_have_no_gaps_or_repetitions(stores: Reports) {
+    let all = recorded_traffic(&*stores.one).await;
+    for status in [DeliveryStatus::Sent, DeliveryStatus::Delivered] {
+        let filter = MessageFilter {
+            status: Some(status),
+            since: Some(time(1_002)),
+            ..MessageFilter::default()
+        };
+        let matching = all.iter().filter(|message| {
+            message.state.status() == Some(status)
+                && message.parties.first_reported_at >= time(1_002)
+        });
+        let expected: Vec<_> = matching.cloned().collect();
+        for (size, limit) in [(1, 1), (2, 5), (3, 50), (500, 7), (500, 224), (500, 225)] {
+            let size = PageSize::new(size).expect("1 to 500");
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = stores
+                    .one
+                    .messages(&filter, after.as_ref(), size, scan(limit))
+                    .await;
+                let page = page.expect("a page can be read");
+                found.extend(page.items);
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, expected, "pages of {size:?}, scans of {limit}");
+        }
+    }
+}
+
+fn scan(messages: u32) -> ScanLimit {
+    ScanLimit(NonZeroU32::new(messages).expect("more than none"))
+}
+
 pub async fn an_empty_store_lists_nothing(stores: Reports) {
     let page = stores
         .one
-        .messages(&MessageFilter::default(), None, PageSize::default())
+        .messages(
+            &MessageFilter::default(),
+            None,
+            PageSize::default(),
+            ScanLimit::MAX,
+        )
         .await;
     let page = page.expect("a page can be read");
     assert_eq!((page.items, page.next), (vec![], None));

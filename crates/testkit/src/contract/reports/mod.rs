@@ -55,6 +55,8 @@ macro_rules! __reports_contract {
             messages_are_listed_newest_first
             messages_of_one_microsecond_are_listed_by_key_descending
             pages_of_messages_have_no_gaps_or_repetitions
+            a_page_ends_where_its_scan_does
+            pages_of_short_scans_have_no_gaps_or_repetitions
             a_full_page_without_successor_is_the_last
             an_empty_store_lists_nothing
             every_message_filter_selects_matching_messages

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use domain::page::{MessageFilter, PageSize};
+use domain::page::{MessageFilter, PageSize, ScanLimit};
 use domain::{Effect, Message, MessageKey, Report};
 use ports::ReportStore;
 
@@ -93,7 +93,7 @@ pub(super) async fn list(
     let mut after = None;
     loop {
         let page = store
-            .messages(filter, after.as_ref(), size)
+            .messages(filter, after.as_ref(), size, ScanLimit::MAX)
             .await
             .expect("a page can be read");
         assert!(

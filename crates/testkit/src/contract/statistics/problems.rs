@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use domain::page::{MessageFilter, Page, PageSize};
+use domain::page::{MessageFilter, Page, PageSize, ScanLimit};
 use domain::statistics::MessageSummary;
 use domain::{DeliveryStatus, ErrorCode, LogPosition, Message, RetentionDays};
 use ports::statistics::{IntervalCounts, ProblemMessage, StatisticsStep};
@@ -29,12 +29,23 @@ fn entries(messages: &[Message]) -> Vec<ProblemMessage> {
 
 /// Reads all pages of a list.
 async fn listed(store: &dyn CountedStore, filter: &MessageFilter, size: u16) -> Vec<Message> {
+    listed_by(store, filter, size, ScanLimit::MAX).await
+}
+
+async fn listed_by(
+    store: &dyn CountedStore,
+    filter: &MessageFilter,
+    size: u16,
+    scan: ScanLimit,
+) -> Vec<Message> {
     assert!(filter.selects_problems());
     let size = PageSize::new(size).expect("1 to 500");
     let mut all = Vec::new();
     let mut after = None;
     loop {
-        let page = store.problem_messages(filter, after.as_ref(), size).await;
+        let page = store
+            .problem_messages(filter, after.as_ref(), size, scan)
+            .await;
         let Page { items, next } = page.expect("a page can be read");
         all.extend(items);
         after = next;
@@ -89,13 +100,56 @@ pub async fn problems_are_listed_as_among_all_messages(stores: Counted) {
         added.expect("the store is available");
     }
     for filter in filters() {
-        let page = stores.other.messages(&filter, None, PageSize::MAX).await;
+        let page = stores
+            .other
+            .messages(&filter, None, PageSize::MAX, ScanLimit::MAX)
+            .await;
         let expected = page.expect("a page can be read").items;
         for size in [1, 7, 500] {
             let found = listed(&*stores.other, &filter, size).await;
             assert_eq!(found, expected, "{filter:?}");
         }
+        for (size, scan) in [(1, 1), (3, 2), (500, 10)] {
+            let scan = ScanLimit(NonZeroU32::new(scan).expect("more than none"));
+            let found = listed_by(&*stores.other, &filter, size, scan).await;
+            assert_eq!(found, expected, "{filter:?}, {scan:?}");
+        }
     }
+}
+
+pub async fn page_of_problems_ends_where_its_scan_does(stores: Counted) {
+    let reports = (1..=5).map(|at| {
+        let failed = report(&format!("SM{at}")).status("failed").error("63016");
+        let channel = if at == 1 { "other" } else { "busy" };
+        failed.channel(channel).at(at).build()
+    });
+    record(&*stores.one, &reports.collect::<Vec<_>>()).await;
+    let all = MessageFilter::default();
+    let page = stores
+        .one
+        .messages(&all, None, PageSize::MAX, ScanLimit::MAX)
+        .await;
+    let problems = entries(&page.expect("a page can be read").items);
+    let added = stores.one.list_problems(&problems).await;
+    added.expect("the store is available");
+    let filter = MessageFilter {
+        channel: Some(channel_id("other")),
+        error_code: Some(code("63016")),
+        ..all
+    };
+    let scan = ScanLimit(NonZeroU32::new(3).expect("more than none"));
+    let page = stores
+        .one
+        .problem_messages(&filter, None, PageSize::MAX, scan);
+    let page = page.await.expect("a page can be read");
+    assert_eq!(page.items, []);
+    let next = page.next.expect("the scan ended the page");
+    assert_eq!(next.key.sid.as_str(), "SM3");
+    let page = stores
+        .one
+        .problem_messages(&filter, Some(&next), PageSize::MAX, scan);
+    let page = page.await.expect("a page can be read");
+    assert_eq!((page.items.len(), page.next), (1, None));
 }
 
 pub async fn problem_is_listed_with_its_step_until_it_changes(stores: Counted) {
@@ -137,7 +191,9 @@ pub async fn problem_is_removed_with_its_message(stores: Counted) {
     let failed = report("SM1").status("failed").error("63016").at(1).build();
     record(&*stores.one, std::slice::from_ref(&failed)).await;
     let all = MessageFilter::default();
-    let page = stores.one.messages(&all, None, PageSize::MAX);
+    let page = stores
+        .one
+        .messages(&all, None, PageSize::MAX, ScanLimit::MAX);
     let problems = entries(&page.await.expect("a page can be read").items);
     let add = async || {
         let added = stores.one.list_problems(&problems).await;

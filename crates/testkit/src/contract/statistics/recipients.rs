@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use domain::erasure::RequestedVia;
-use domain::page::{MessageFilter, PageSize};
+use domain::page::{MessageFilter, PageSize, ScanLimit};
 use domain::{ErasureId, LogPosition, Message, Recipient, RetentionDays};
 use ports::maintenance::ErasureOrder;
 use ports::statistics::{IntervalCounts, RecipientEntry, StatisticsStep};
@@ -33,7 +33,9 @@ fn entries(messages: &[Message]) -> Vec<RecipientEntry> {
 
 async fn all(store: &dyn CountedStore) -> Vec<Message> {
     let filter = MessageFilter::default();
-    let page = store.messages(&filter, None, PageSize::MAX).await;
+    let page = store
+        .messages(&filter, None, PageSize::MAX, ScanLimit::MAX)
+        .await;
     page.expect("a page can be read").items
 }
 
@@ -84,7 +86,10 @@ pub async fn recipients_are_found_as_among_all_messages(stores: Counted) {
                 since,
                 ..MessageFilter::default()
             };
-            let page = stores.other.messages(&filter, None, PageSize::MAX).await;
+            let page = stores
+                .other
+                .messages(&filter, None, PageSize::MAX, ScanLimit::MAX)
+                .await;
             let expected = page.expect("a page can be read").items;
             found_any += expected.len();
             for size in [1, 3, 500] {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use domain::crypto::RecipientHash;
-use domain::page::{MessageCursor, MessageFilter, Page, PageSize};
+use domain::page::{MessageCursor, MessageFilter, Page, PageSize, ScanLimit};
 use domain::statistics::{Interval, MessageSummary, StatusChange};
 use domain::{Address, ChannelId, DeliveryStatus, LogPosition, Message, MessageKey, Timestamp};
 use ports::statistics::{
@@ -146,8 +146,9 @@ impl Statistics for ScriptedLog {
         filter: &MessageFilter,
         after: Option<&MessageCursor>,
         size: PageSize,
+        scan: ScanLimit,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
-        self.store.problem_messages(filter, after, size).await
+        self.store.problem_messages(filter, after, size, scan).await
     }
 
     async fn list_recipients(&self, entries: &[RecipientEntry]) -> Result<(), StoreError> {
