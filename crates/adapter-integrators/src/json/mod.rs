@@ -1,6 +1,8 @@
 //! Reading JSON bodies: numbers may come as texts and texts as numbers, `null` is absence, and one
 //! unusable element costs no other.
 
+mod flatten;
+
 use std::fmt::Display;
 
 use domain::rejection::MaskedFields;
@@ -10,18 +12,7 @@ use ports::integrator::{ParseError, ValidationError, ValidationErrorKind};
 use serde_json::Value;
 
 use crate::redaction::{is_word, length, masked_address, masked_name};
-
-/// Fields of an element that are kept; real ones have about twenty.
-const MAX_FIELDS: usize = 100;
-
-/// Levels of nesting whose fields are kept; real elements have four.
-const MAX_DEPTH: usize = 8;
-
-/// Characters of a value that are kept.
-const MAX_VALUE_CHARS: usize = 1_000;
-
-/// Fields that hold the text of a message. They are never kept.
-const MESSAGE_TEXT: [&str; 5] = ["body", "caption", "content", "message", "text"];
+use flatten::{FlatField, flattened};
 
 /// Fields that hold an address.
 const ADDRESSES: [&str; 10] = [
@@ -151,67 +142,34 @@ pub(crate) fn iso_time(value: &Value, path: &[&str]) -> Option<Timestamp> {
 }
 
 /// Returns all fields but those of `read`, which were interpreted: names joined by dots, values as
-/// texts. The text of a message is left out.
+/// texts. The text of a message is left out, and so is what exceeds the limits of [`flatten`].
 pub(crate) fn fields(value: &Value, read: &[&str]) -> ReportFields {
-    let kept: Vec<(String, String)> = flattened(value)
-        .into_iter()
-        .filter(|(name, _)| !read.contains(&name.as_str()))
-        .map(|(name, value)| (name, clipped(&value)))
+    let fields = flattened(value, read);
+    let kept: Vec<_> = fields
+        .iter()
+        .map(|field| (field.name.as_str(), field.clipped()))
         .collect();
     ReportFields::new(&kept)
 }
 
 /// Returns the fields with every value that may be personal masked.
 pub(crate) fn redacted(value: &Value) -> MaskedFields {
-    MaskedFields::new(flattened(value).into_iter().map(|(name, value)| {
-        let last = name.rsplit('.').next().unwrap_or_default();
-        let is_number = value.len() < 7 && value.bytes().all(|byte| byte.is_ascii_digit());
-        let shown = if ADDRESSES.contains(&last) {
-            masked_address(&value)
-        } else if is_number || (WORDS.contains(&last) && is_word(&value)) {
-            value
-        } else {
-            length(value.as_bytes())
-        };
-        (masked_name(name.as_bytes()), shown)
-    }))
-}
-
-fn clipped(value: &str) -> String {
-    value.chars().take(MAX_VALUE_CHARS).collect()
-}
-
-fn flattened(value: &Value) -> Vec<(String, String)> {
-    let mut fields = Vec::new();
-    flatten(value, "", 0, &mut fields);
-    fields
-}
-
-fn flatten(value: &Value, name: &str, depth: usize, fields: &mut Vec<(String, String)>) {
-    if depth > MAX_DEPTH || fields.len() >= MAX_FIELDS {
-        return;
-    }
-    let below = |part: &str| match name {
-        "" => part.to_owned(),
-        name => format!("{name}.{part}"),
-    };
-    match value {
-        Value::Object(object) => {
-            for (part, value) in object {
-                if !MESSAGE_TEXT.contains(&part.as_str()) {
-                    flatten(value, &below(part), depth + 1, fields);
-                }
-            }
-        }
-        Value::Array(values) => {
-            for (place, value) in values.iter().enumerate() {
-                flatten(value, &below(&place.to_string()), depth + 1, fields);
-            }
-        }
-        Value::Null => {}
-        Value::String(text) => fields.push((name.to_owned(), text.clone())),
-        Value::Bool(_) | Value::Number(_) => fields.push((name.to_owned(), value.to_string())),
-    }
+    MaskedFields::new(
+        flattened(value, &[])
+            .into_iter()
+            .map(|FlatField { name, value }| {
+                let last = name.rsplit('.').next().unwrap_or_default();
+                let is_number = value.len() < 7 && value.bytes().all(|byte| byte.is_ascii_digit());
+                let shown = if ADDRESSES.contains(&last) {
+                    masked_address(&value)
+                } else if is_number || (WORDS.contains(&last) && is_word(&value)) {
+                    value.into_owned()
+                } else {
+                    length(value.as_bytes())
+                };
+                (masked_name(name.as_bytes()), shown)
+            }),
+    )
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::json;
 
+use super::flatten::{MAX_BYTES, MAX_FIELDS, MAX_NAME_BYTES, MAX_VALUE_CHARS};
 use super::*;
 
 #[rstest]
@@ -68,6 +69,59 @@ fn many_deep_and_long_fields_are_cut() {
     assert_eq!(fields(&deep, &[]).to_pairs(), []);
     let long = fields(&json!({ "a": "é".repeat(5_000) }), &[]);
     assert_eq!(long.to_pairs()[0].1.chars().count(), MAX_VALUE_CHARS);
+}
+
+/// An object whose only member has a long name and holds `value`.
+fn under_long_name(bytes: usize, value: Value) -> Value {
+    Value::Object([("n".repeat(bytes), value)].into_iter().collect())
+}
+
+#[rstest]
+#[case::over_an_array(under_long_name(2_000_000, vec![1; 1_000_000].into()))]
+#[case::over_an_object(under_long_name(
+    2_000_000,
+    (0..100).map(|number| (number.to_string(), json!("x"))).collect::<serde_json::Map<_, _>>().into(),
+))]
+#[case::joined(under_long_name(250, json!({ "letters": "x", "y": { "zzzzz": "x" } })))]
+fn fields_with_long_names_are_left_out(#[case] long: Value) {
+    let mut element = long;
+    element["ok"] = "kept".into();
+    assert_eq!(fields(&element, &[]).as_json(), r#"{"ok":"kept"}"#);
+    let masked = redacted(&element);
+    assert_eq!(masked.iter().collect::<Vec<_>>(), [("ok", "*** (4 bytes)")]);
+}
+
+#[test]
+fn longest_name_is_kept() {
+    let element = under_long_name(MAX_NAME_BYTES - 2, json!({ "a": "x", "bc": "y" }));
+    let names: Vec<_> = fields(&element, &[]).to_pairs();
+    assert_eq!(names.len(), 1);
+    assert_eq!(names[0].0.len(), MAX_NAME_BYTES);
+}
+
+#[rstest]
+#[case::escaped("\u{1}")]
+#[case::quotes("\"")]
+#[case::four_bytes("👍")]
+fn element_with_many_long_values_is_cut_to_what_stores_accept(#[case] character: &str) {
+    let value = character.repeat(2 * MAX_VALUE_CHARS);
+    let element = Value::Array(vec![value.into(); 2 * MAX_FIELDS]);
+    let kept = fields(&element, &[]);
+    assert!(!kept.are_too_long());
+    let kept = kept.to_pairs();
+    let bytes = kept.iter().map(|(name, value)| name.len() + value.len());
+    let bytes = bytes.sum::<usize>();
+    // The next value does not fit, or there are as many fields as are kept.
+    let next = character.len() * MAX_VALUE_CHARS + 3;
+    assert!(bytes <= MAX_BYTES, "{bytes} bytes");
+    assert!(bytes + next > MAX_BYTES || kept.len() == MAX_FIELDS);
+}
+
+#[test]
+fn interpreted_fields_count_for_no_limit() {
+    let mut element = Value::Array(vec![json!("x"); MAX_FIELDS + 1]);
+    element[0] = "y".repeat(2 * MAX_BYTES).into();
+    assert_eq!(fields(&element, &["0"]).to_pairs().len(), MAX_FIELDS);
 }
 
 #[test]
