@@ -16,10 +16,12 @@ use crate::error::Source;
 /// [`JournalError::TooSlow`] the step may or may not have been done.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// Appends entries atomically. They are durable when this returns `Ok`. Appending none tests
-    /// whether the journal has room for as many bytes as it refused the last time
+    /// Appends entries atomically. They are durable when this returns `Ok`, except those at the
+    /// returned indexes: they are too long for the journal, which takes every report whose fields
+    /// are at most [`FIELDS_LENGTH_MAX`](domain::report::FIELDS_LENGTH_MAX) bytes long. Appending
+    /// none tests whether the journal has room for as many bytes as it refused the last time
     /// ([`JournalUsage::refusing`]), or for one entry.
-    async fn append(&self, entries: &[JournalEntry]) -> Result<(), JournalError>;
+    async fn append(&self, entries: &[JournalEntry]) -> Result<Vec<usize>, JournalError>;
 
     /// Returns the oldest entries, at most `max`, in the order in which they were appended, and the
     /// mark to [`remove`](Self::remove) them by. Repeating the call returns the same entries until

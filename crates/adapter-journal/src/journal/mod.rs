@@ -111,17 +111,16 @@ impl FileJournal {
 
 #[async_trait]
 impl Journal for FileJournal {
-    async fn append(&self, entries: &[JournalEntry]) -> Result<(), JournalError> {
+    async fn append(&self, entries: &[JournalEntry]) -> Result<Vec<usize>, JournalError> {
         let mut buffer = Vec::with_capacity(entries.len().saturating_mul(640));
-        for entry in entries {
+        let mut too_long = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
             let payload = entry::encode(entry).map_err(failed)?;
             if !record::write(&mut buffer, &payload) {
-                return Err(failed(io::Error::other(
-                    "an entry is too long for the journal",
-                )));
+                too_long.push(index);
             }
         }
-        let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        let count = u64::try_from(entries.len() - too_long.len()).unwrap_or(u64::MAX);
         let outcome = self
             .run(move |segments| match count {
                 0 => segments.probe(),
@@ -129,7 +128,7 @@ impl Journal for FileJournal {
             })
             .await;
         self.record_outcome(&outcome);
-        outcome
+        outcome.map(|()| too_long)
     }
 
     async fn oldest(&self, max: usize) -> Result<(Vec<JournalEntry>, JournalMark), JournalError> {

@@ -63,7 +63,7 @@ impl MemoryJournal {
 
 #[async_trait]
 impl Journal for MemoryJournal {
-    async fn append(&self, entries: &[JournalEntry]) -> Result<(), JournalError> {
+    async fn append(&self, entries: &[JournalEntry]) -> Result<Vec<usize>, JournalError> {
         let mut data = self.lock();
         let asked = match data.refused {
             Some((refused, _)) if entries.is_empty() => refused,
@@ -76,8 +76,15 @@ impl Journal for MemoryJournal {
             return Err(JournalError::Full);
         }
         data.refused = None;
-        data.entries.extend_from_slice(entries);
-        Ok(())
+        let mut too_long = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            if entry.report.fields.are_too_long() {
+                too_long.push(index);
+            } else {
+                data.entries.push(entry.clone());
+            }
+        }
+        Ok(too_long)
     }
 
     async fn oldest(&self, max: usize) -> Result<(Vec<JournalEntry>, JournalMark), JournalError> {

@@ -267,7 +267,8 @@ impl GroupCommitWriters {
     }
 
     /// Appends a batch to the journal. The store may have committed it all the same, after the
-    /// deadline: recording a report twice is harmless.
+    /// deadline: recording a report twice is harmless. Reports that are too long for the journal are
+    /// refused alone.
     async fn spill(&self, reports: Vec<Report>, callers: Vec<Caller>, failure: BatchFailure) {
         let count = reports.len();
         let (integrators, answers): (Vec<_>, Vec<_>) = callers.into_iter().unzip();
@@ -283,10 +284,10 @@ impl GroupCommitWriters {
                 appended.map_err(BatchFailure::Journal)
             }
         };
-        let outcome = match outcome {
-            Ok(()) => {
-                self.metrics.journaled(count);
-                Ok(RecordedIn::Journal)
+        let (outcome, too_long) = match outcome {
+            Ok(too_long) => {
+                self.metrics.journaled(count - too_long.len());
+                (Ok(RecordedIn::Journal), too_long)
             }
             Err(error) => {
                 if let Some(left_out) = self.refusal_lines.allow(Instant::now()) {
@@ -297,11 +298,16 @@ impl GroupCommitWriters {
                         "reports were refused: neither the store nor the journal recorded them"
                     );
                 }
-                Err(IngestError::Unavailable(Arc::new(error)))
+                (Err(IngestError::Unavailable(Arc::new(error))), Vec::new())
             }
         };
-        for answer in answers {
-            let _ = answer.send(outcome.clone());
+        for (index, answer) in answers.into_iter().enumerate() {
+            let is_too_long = too_long.binary_search(&index).is_ok();
+            let _ = answer.send(if is_too_long {
+                Err(too_long_for_the_journal())
+            } else {
+                outcome.clone()
+            });
         }
     }
 }
@@ -310,6 +316,14 @@ type Caller = (
     IntegratorName,
     oneshot::Sender<Result<RecordedIn, IngestError>>,
 );
+
+/// Returns the error of a report that no store accepts either, because it is too long.
+fn too_long_for_the_journal() -> IngestError {
+    IngestError::Refused(Arc::new(StoreError::Rejected {
+        what: "report",
+        source: "it is too long for the journal".into(),
+    }))
+}
 
 /// Returns the error of a store that refused all of these reports.
 pub(crate) fn suspect(outcomes: &[Recorded]) -> StoreError {

@@ -265,7 +265,7 @@ mod tests {
 
     #[async_trait]
     impl Journal for DamagedAtFront {
-        async fn append(&self, _: &[JournalEntry]) -> Result<(), JournalError> {
+        async fn append(&self, _: &[JournalEntry]) -> Result<Vec<usize>, JournalError> {
             Err(JournalError::Full)
         }
 

@@ -124,7 +124,7 @@ struct Stalled;
 
 #[async_trait]
 impl Journal for Stalled {
-    async fn append(&self, _: &[JournalEntry]) -> Result<(), JournalError> {
+    async fn append(&self, _: &[JournalEntry]) -> Result<Vec<usize>, JournalError> {
         Err(JournalError::TooSlow)
     }
 

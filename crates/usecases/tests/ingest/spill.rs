@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use domain::Effect;
+use domain::report::FIELDS_LENGTH_MAX;
+use ports::error::error_chain;
 use ports::{RejectionStore as _, ReportStore as _};
-use testkit::builders::twilio_sid;
+use testkit::builders::{report, twilio_sid};
 use usecases::ingest::journal_replay::{ReplayError, Replayed};
 use usecases::ingest::queue::{IngestError, RecordedIn};
 
-use crate::{HASTY, Running, SETTINGS, numbered, submit_together};
+use crate::{HASTY, Running, SETTINGS, numbered, submit_together, twilio};
 
 const fn replayed(moved: usize, more: bool) -> Replayed {
     Replayed { moved, more }
@@ -75,6 +77,24 @@ async fn unavailable_store_spills_to_the_journal_which_is_replayed() {
     assert_eq!(replay.run().await.unwrap(), replayed(2, false));
     assert_eq!(replay.run().await.unwrap(), replayed(0, false));
     assert_eq!(running.store.logged_reports(), 11);
+}
+
+#[tokio::test]
+async fn report_that_is_too_long_for_the_journal_is_refused_alone() {
+    let running = Running::start(SETTINGS, true);
+    running.store.set_unavailable(true);
+    let value = "x".repeat(FIELDS_LENGTH_MAX);
+    let long = report(&twilio_sid(1)).fields([("long", &*value)]).build();
+    let reports = vec![numbered(0), long, numbered(2)];
+    let recorded = running.queue.record_all(&twilio(), reports).await;
+    let [Ok(first), Err(IngestError::Refused(refusal)), Ok(last)] = recorded.as_slice() else {
+        panic!("{recorded:?}")
+    };
+    assert_eq!([first, last], [&RecordedIn::Journal; 2]);
+    assert!(error_chain(refusal.as_ref()).contains("too long"));
+    let kept: Vec<_> = running.journal.entries();
+    let kept = kept.iter().map(|entry| entry.report.clone());
+    assert_eq!(kept.collect::<Vec<_>>(), [numbered(0), numbered(2)]);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ pub use room::*;
 use std::sync::Arc;
 
 use domain::IntegratorName;
+use domain::report::FIELDS_LENGTH_MAX;
 use ports::Journal;
 use ports::journal::JournalEntry;
 use tokio::task::JoinSet;
@@ -24,6 +25,8 @@ macro_rules! __journal_contract {
             entries_are_read_in_the_order_they_were_appended
             entries_survive_reopening
             every_value_is_read_as_it_was_appended
+            the_longest_fields_are_accepted
+            an_entry_that_is_too_long_is_left_out_of_its_batch
             appending_an_empty_batch_has_no_effect
             entries_are_read_again_until_they_are_removed
             no_more_entries_are_read_than_requested
@@ -76,7 +79,7 @@ fn twilio() -> IntegratorName {
 
 async fn append(journal: &dyn Journal, entries: &[JournalEntry]) {
     let appended = journal.append(entries).await;
-    appended.expect("the journal takes entries");
+    assert_eq!(appended.expect("the journal takes entries"), [0; 0]);
 }
 
 /// All that is in it.
@@ -154,6 +157,37 @@ pub async fn every_value_is_read_as_it_was_appended(places: Places) {
     assert_eq!(all(&*journal).await, appended);
     drop(journal);
     assert_eq!(all(&*places.one.open(ROOMY)).await, appended);
+}
+
+/// An entry with fields of this length as JSON, made of characters that JSON escapes.
+fn with_long_fields(bytes: usize) -> JournalEntry {
+    let value = "\"".repeat((bytes - r#"{"":""}"#.len()) / 2);
+    JournalEntry {
+        integrator: twilio(),
+        report: report("SM1").fields([("", &*value)]).build(),
+    }
+}
+
+pub async fn the_longest_fields_are_accepted(places: Places) {
+    let journal = places.one.open(ROOMY);
+    let longest = [with_long_fields(FIELDS_LENGTH_MAX - 1)];
+    append(&*journal, &longest).await;
+    assert_eq!(all(&*journal).await, longest);
+}
+
+pub async fn an_entry_that_is_too_long_is_left_out_of_its_batch(places: Places) {
+    let journal = places.one.open(ROOMY);
+    let long = with_long_fields(8 * FIELDS_LENGTH_MAX);
+    let mut batch = entries(0..3);
+    batch.insert(1, long.clone());
+    batch.push(long.clone());
+    let left_out = journal.append(&batch).await;
+    assert_eq!(left_out.expect("the journal takes the others"), [1, 4]);
+    let left_out = journal.append(std::slice::from_ref(&long)).await;
+    assert_eq!(left_out.expect("the journal is not at fault"), [0]);
+    assert_eq!(journal.usage().refusing, None);
+    drop(journal);
+    assert_eq!(all(&*places.one.open(ROOMY)).await, entries(0..3));
 }
 
 pub async fn appending_an_empty_batch_has_no_effect(places: Places) {

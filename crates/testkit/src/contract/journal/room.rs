@@ -12,7 +12,7 @@ const NARROW: u64 = 16 * 1024;
 async fn fill(journal: &dyn Journal) -> u64 {
     for number in 0..NARROW {
         match journal.append(&entries(number..number + 1)).await {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(JournalError::Full) => return number,
             Err(error) => panic!("{error}"),
         }
