@@ -3,9 +3,7 @@
 use domain::report::ReportError;
 use domain::status::InvalidStatus;
 use domain::{Address, Alias, DeliveryStatus, ErrorCode, ErrorText, MessageSid, ReportedStatus};
-use ports::integrator::{
-    InvalidElement, ParseError, ParsedBody, ParsedReport, TestReport, ValidationError,
-};
+use ports::integrator::{ParseError, ParsedBody, ParsedReport, TestReport, ValidationError};
 use serde_json::{Value, json};
 
 use crate::json;
@@ -82,7 +80,7 @@ pub(crate) fn parse(body: &Value, ids: &[&'static str]) -> Result<ParsedBody, Pa
             }
             match report(status, index, ids, sender.clone()) {
                 Ok(report) => parsed.reports.push(report),
-                Err(error) => parsed.invalid.push(InvalidElement { index, error }),
+                Err(error) => parsed.add_invalid(index, error),
             }
             index += 1;
         }

@@ -18,8 +18,8 @@ use domain::{Address, ChannelId, CredentialId, IntegratorName, MessageSid, Publi
 
 pub use endpoint::{AnswerPolicy, Endpoint, EndpointScope, endpoint, endpoint_path, report_path};
 pub use parsed::{
-    CallbackFailure, InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError,
-    ValidationErrorKind,
+    CallbackFailure, InvalidElement, MAX_INVALID_ELEMENTS, ParseError, ParsedBody, ParsedReport,
+    ValidationError, ValidationErrorKind,
 };
 
 mod endpoint;

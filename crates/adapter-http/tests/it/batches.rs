@@ -1,5 +1,6 @@
 //! Integrators that send a key and batches, and repeat what is not answered with success.
 
+use ports::integrator::MAX_INVALID_ELEMENTS;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Request};
@@ -94,6 +95,27 @@ async fn integrator_that_redelivers_gets_success_for_what_is_never_valid() {
     // An operator can change this, so the report is wanted later.
     let body = json!({ "results": [element("a", None)] });
     assert_eq!(send(&running, &channel, &body).await.status, 403);
+}
+
+#[tokio::test]
+async fn elements_beyond_those_described_become_one_rejection() {
+    let (running, _) = on_memory().await;
+    let channel = channel(&running, "infobip", json!({})).await;
+    let mut elements = vec![json!(1); MAX_INVALID_ELEMENTS + 3];
+    elements.push(element("good", None));
+    let body = json!({ "results": elements });
+    assert_eq!(send(&running, &channel, &body).await.status, 200);
+    let messages = running.shown("/api/v1/messages").await;
+    assert_eq!(messages["items"][0]["message_sid"], "good");
+    let rejections = running.shown("/api/v1/rejections").await;
+    let rejections = rejections["items"].as_array().unwrap();
+    let details: Vec<_> = rejections.iter().map(|each| &each["detail"]).collect();
+    let summary = "body: at most 10000 elements that are not reports; there are at least 3 more";
+    assert!(details.contains(&&json!(summary)), "{details:?}");
+    assert!(
+        details.contains(&&json!("element 0: results: a JSON object in UTF-8")),
+        "{details:?}"
+    );
 }
 
 #[tokio::test]

@@ -7,8 +7,7 @@
 use domain::report::ReportError;
 use domain::{Address, Alias, DeliveryStatus, ErrorCode, ErrorText, MessageSid};
 use ports::integrator::{
-    Endpoint, InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError,
-    ValidationErrorKind,
+    Endpoint, ParseError, ParsedBody, ParsedReport, ValidationError, ValidationErrorKind,
 };
 use serde_json::{Value, json};
 
@@ -83,10 +82,9 @@ fn element(body: &Value, index: usize) -> Option<&Value> {
 }
 
 fn invalid(error: ValidationError) -> ParsedBody {
-    ParsedBody {
-        invalid: vec![InvalidElement { index: 0, error }],
-        ..ParsedBody::default()
-    }
+    let mut parsed = ParsedBody::default();
+    parsed.add_invalid(0, error);
+    parsed
 }
 
 fn missing(field: &'static str) -> ValidationError {

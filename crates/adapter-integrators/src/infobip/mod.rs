@@ -6,7 +6,7 @@ mod status;
 use domain::report::ReportError;
 use domain::{Address, Alias, DeliveryStatus, ErrorCode, ErrorText, ReportedStatus};
 use ports::integrator::{
-    InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError, ValidationErrorKind,
+    ParseError, ParsedBody, ParsedReport, ValidationError, ValidationErrorKind,
 };
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ fn parse(body: &Value) -> Result<ParsedBody, ParseError> {
         }
         match report(element, index) {
             Ok(report) => parsed.reports.push(report),
-            Err(error) => parsed.invalid.push(InvalidElement { index, error }),
+            Err(error) => parsed.add_invalid(index, error),
         }
     }
     Ok(parsed)

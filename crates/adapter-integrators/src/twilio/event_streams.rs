@@ -7,7 +7,7 @@
 use domain::report::ReportError;
 use domain::{Address, Alias, ErrorCode, ErrorText, ReportedStatus};
 use ports::integrator::{
-    InvalidElement, ParseError, ParsedBody, ParsedReport, ValidationError, ValidationErrorKind,
+    ParseError, ParsedBody, ParsedReport, ValidationError, ValidationErrorKind,
 };
 use serde_json::Value;
 
@@ -38,17 +38,17 @@ pub(super) fn parse(events: &Value) -> Result<ParsedBody, ParseError> {
             Some(kind) if kind.starts_with(MESSAGE) => match report(data(event), index) {
                 Ok(Some(report)) => parsed.reports.push(report),
                 Ok(None) => parsed.ignored.push("not-whatsapp"),
-                Err(error) => parsed.invalid.push(InvalidElement { index, error }),
+                Err(error) => parsed.add_invalid(index, error),
             },
             Some(_) => parsed.ignored.push("other"),
-            None => parsed.invalid.push(InvalidElement {
-                index,
-                error: ValidationError {
+            None => {
+                let error = ValidationError {
                     field: "type",
                     kind: ValidationErrorKind::Missing,
                     expected: "type is missing".to_owned(),
-                },
-            }),
+                };
+                parsed.add_invalid(index, error);
+            }
         }
     }
     Ok(parsed)

@@ -59,19 +59,37 @@ impl ParsedReport {
     }
 }
 
+/// How many invalid elements of a body are described. More than any real batch has, in which every
+/// element may be invalid.
+pub const MAX_INVALID_ELEMENTS: usize = 10_000;
+
 /// What a body contains.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParsedBody {
     /// Its reports, in their order.
     pub reports: Vec<ParsedReport>,
-    /// Elements that are not valid reports.
+    /// Elements that are not valid reports, the first [`MAX_INVALID_ELEMENTS`] of them.
     pub invalid: Vec<InvalidElement>,
+    /// How many more elements are not valid reports.
+    pub more_invalid: usize,
     /// The kinds of the elements that are no reports at all, like incoming messages: counted, and
     /// forwarded with the whole request if the channel has a forward URL. A kind is a word of a
     /// few, never content.
     pub ignored: Vec<&'static str>,
     /// Reports that the integrator could not hand over.
     pub callback_failures: Vec<CallbackFailure>,
+}
+
+impl ParsedBody {
+    /// Adds an element that is not a valid report. Beyond [`MAX_INVALID_ELEMENTS`] it is only
+    /// counted: a body of a few megabytes may have millions.
+    pub fn add_invalid(&mut self, index: usize, error: ValidationError) {
+        if self.invalid.len() < MAX_INVALID_ELEMENTS {
+            self.invalid.push(InvalidElement { index, error });
+        } else {
+            self.more_invalid += 1;
+        }
+    }
 }
 
 impl From<ParsedReport> for ParsedBody {

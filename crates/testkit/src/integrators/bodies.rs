@@ -1,5 +1,6 @@
 //! Bodies: what is no list of reports is refused, and nothing panics.
 
+use ports::integrator::MAX_INVALID_ELEMENTS;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ pub(super) fn check(endpoint: EndpointUnderTest<'_>) {
     repeated_keys_and_deep_nesting(endpoint);
     if endpoint.batches {
         many_elements_are_parsed(endpoint);
+        many_invalid_elements_are_counted(endpoint);
         list_that_is_none_is_refused(endpoint);
     }
 }
@@ -107,6 +109,17 @@ fn many_elements_are_parsed(endpoint: EndpointUnderTest<'_>) {
     let elements = (0..MANY).map(|number| endpoint.valid(&number.to_string()));
     let parsed = endpoint.parse_elements(elements.collect());
     assert_eq!(parsed.map(|parsed| parsed.reports.len()), Ok(MANY));
+}
+
+fn many_invalid_elements_are_counted(endpoint: EndpointUnderTest<'_>) {
+    let mut elements = vec![json!(1); MANY];
+    elements.push(endpoint.valid("a"));
+    let parsed = endpoint.parse_elements(elements);
+    let parsed = parsed.expect("unusable elements cost no other");
+    let reports: Vec<_> = parsed.reports.iter().map(|report| report.index).collect();
+    assert_eq!(reports, [MANY]);
+    assert_eq!(parsed.invalid.len(), MAX_INVALID_ELEMENTS);
+    assert_eq!(parsed.invalid.len() + parsed.more_invalid, MANY);
 }
 
 fn list_that_is_none_is_refused(endpoint: EndpointUnderTest<'_>) {

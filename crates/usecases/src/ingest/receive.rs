@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use domain::crypto::{SealedSecret, ServerSecret, SigningTokens};
 use domain::{ChannelId, MessageSid, PublicUrl, Rejection, Timestamp, mask_numbers};
 use ports::integrator::{
-    Endpoint, EndpointScope, ParseError, ParsedBody, ParsedReport, SignedRequest, ValidationError,
-    ValidationErrorKind, endpoint_path,
+    Endpoint, EndpointScope, InvalidElement, ParseError, ParsedBody, ParsedReport, SignedRequest,
+    ValidationError, ValidationErrorKind, endpoint_path,
 };
 use ports::{Environment, Headers, Integrator, Metrics, ReconciliationStore, RejectionStore};
 
@@ -123,9 +123,7 @@ impl ReceiveReport {
             self.record(&request, arrived_at, body.reports),
             forwarding::store(outbox, &request, arrived_at),
         );
-        for invalid in body.invalid {
-            refused.push((Some(invalid.index), ReceiveError::Invalid(invalid.error)));
-        }
+        refused.extend(invalid_elements(body.invalid, body.more_invalid));
         let failures = body.callback_failures;
         if let Err(error) = self.callbacks.note(&request, arrived_at, failures).await {
             refused.push((None, error));
@@ -308,6 +306,31 @@ impl ReceiveReport {
             tracing::warn!(%channel, "rejections were not stored in time; they may be lost");
         }
     }
+}
+
+/// Returns the errors of elements that are not valid reports, by their index in the body. Of `more`
+/// there is one, the first, because few rejections of a request are stored.
+fn invalid_elements(
+    invalid: Vec<InvalidElement>,
+    more: usize,
+) -> impl Iterator<Item = (Option<usize>, ReceiveError)> {
+    let summary = (more > 0).then(|| {
+        let described = invalid.len();
+        // A longer number would be masked like a phone number.
+        let more = more.min(999_999);
+        let error = ValidationError {
+            field: "body",
+            kind: ValidationErrorKind::Invalid,
+            expected: format!(
+                "at most {described} elements that are not reports; there are at least {more} more"
+            ),
+        };
+        (None, ReceiveError::Invalid(error))
+    });
+    let each = invalid
+        .into_iter()
+        .map(|invalid| (Some(invalid.index), ReceiveError::Invalid(invalid.error)));
+    summary.into_iter().chain(each)
 }
 
 /// Returns whether a report is one of another channel of the account.
