@@ -226,6 +226,7 @@ impl From<ManageError> for PageError {
             ManageError::ChannelExists(_)
             | ManageError::TooManyCredentials
             | ManageError::Outdated => Self::Conflict(error.to_string()),
+            ManageError::RevealRequired => Self::Forbidden(Permission::Reveal),
             ManageError::UnknownIntegrator { .. }
             | ManageError::ExpiryInThePast
             | ManageError::NoSignatures(_)

@@ -127,6 +127,13 @@ impl FormView {
     }
 }
 
+/// Returns the names of the settings that differ, for the audit log.
+pub(crate) fn changed_names(differs: &[(&str, bool)]) -> String {
+    let names = differs.iter().filter(|(_, differs)| *differs);
+    let names: Vec<_> = names.map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

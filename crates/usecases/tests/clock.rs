@@ -168,6 +168,7 @@ fn channel(expires_at: Timestamp) -> NewChannel {
             label: None,
             expires_at: Some(expires_at),
         },
+        may_reveal: false,
     }
 }
 

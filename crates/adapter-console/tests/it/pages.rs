@@ -214,6 +214,28 @@ async fn full_numbers_require_the_right_to_reveal() {
     let fields = [&SUBSCRIPTION[..], &[("reveal", "1")]].concat();
     let refused = operator.post("/console/subscriptions/new", &fields).await;
     assert_eq!(refused.status, 403);
+
+    let admin = site.admin().await;
+    admin.post("/console/subscriptions/new", &fields).await;
+    let edit = format!("{}/edit", subscription(&admin).await);
+    let own = ("url", "https://own.example.com/");
+    let revealing = ("reveal", "1");
+    for (browser, fields, status) in [
+        (&operator, &[own, revealing][..], 403),
+        (&operator, &[("description", "Renamed"), revealing], 303),
+        (&admin, &[own, revealing], 303),
+        (&operator, &[("description", "Renamed")], 303),
+        (&operator, &[own], 303),
+        (&operator, &[revealing], 403),
+        (&admin, &[revealing], 303),
+    ] {
+        let answer = browser.post(&edit, fields).await;
+        assert_eq!(answer.status, status, "{fields:?}");
+    }
+    let page = admin.get("/console/audit").await.page();
+    for changed in ["types, description", "url, description", ">reveal<"] {
+        assert!(page.contains(changed), "{changed} in {page}");
+    }
 }
 
 #[tokio::test]

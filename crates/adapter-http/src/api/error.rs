@@ -72,6 +72,7 @@ impl From<ManageError> for ApiError {
             ManageError::NothingToForward(_) | ManageError::PrivateForwardUrl(_) => {
                 return invalid("forward_url", error.to_string());
             }
+            ManageError::RevealRequired => (StatusCode::FORBIDDEN, "forbidden"),
             ManageError::ExpiryInThePast => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "expiry_in_the_past")
             }
@@ -146,6 +147,7 @@ impl From<SubscriptionError> for ApiError {
                 let problem = Problem::new(private, "private_target", detail);
                 return problem.of("url").into();
             }
+            SubscriptionError::RevealRequired => (StatusCode::FORBIDDEN, "forbidden"),
             SubscriptionError::Outdated => (StatusCode::CONFLICT, "outdated"),
             SubscriptionError::BeyondEnd => return beyond_the_end("after"),
             SubscriptionError::NotRetriable => (StatusCode::CONFLICT, "not_retriable"),

@@ -86,6 +86,7 @@ async fn add(manage: &ManageChannels, json: bool, args: ChannelAddArgs) -> Resul
         keep_messages_days: args.keep_messages_days,
         forward_url: forward_url(args.forward_url.as_deref())?,
         credential: new_credential(args.credential)?,
+        may_reveal: true,
     };
     let (channel, issued) = manage.add(new).await?;
     if json {
@@ -183,6 +184,7 @@ async fn update(
         signing_token: (args.no_signature || token.is_some()).then_some(token),
         keep_messages_days: args.keep_messages_days.map(|days| days.0),
         forward_url: (args.no_forward_url || forward_url.is_some()).then_some(forward_url),
+        may_reveal: true,
         ..ChannelChanges::default()
     };
     let id = ChannelId::parse(id)?;

@@ -90,6 +90,7 @@ fn demo_channel() -> Result<NewChannel> {
             label: Some("demo".to_owned()),
             expires_at: None,
         },
+        may_reveal: true,
     })
 }
 

@@ -212,6 +212,7 @@ async fn add_channel(
             label: Some("demo".to_owned()),
             expires_at: None,
         },
+        may_reveal: true,
     };
     let (channel, issued) = manage.add(new).await?;
     Ok((channel.id, issued.credential.id))

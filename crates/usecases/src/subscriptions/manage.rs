@@ -3,6 +3,7 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use domain::access::Permission;
 use domain::crypto::ServerSecret;
 use domain::crypto::SigningSecret;
 use domain::subscription::{Description, PauseReason, SubscriptionState};
@@ -74,6 +75,8 @@ pub struct NewSubscription {
     pub secret: Option<SigningSecret>,
     /// Send events after this position; `None`: after the end of the log.
     pub from: Option<LogPosition>,
+    /// Whether the operator may have unmasked data sent.
+    pub may_reveal: bool,
 }
 
 /// Changes of a subscription; `None` leaves a field as it is.
@@ -89,6 +92,34 @@ pub struct SubscriptionChanges {
     pub description: Option<Description>,
     /// Version that the changes are based on; `None` overwrites any.
     pub version: Option<i64>,
+    /// Whether the operator may decide where unmasked data is sent.
+    pub may_reveal: bool,
+}
+
+impl SubscriptionChanges {
+    /// Binds the changes to the version that they were derived from. Fails if they are meant for
+    /// another version.
+    pub fn based_on(self, before: &Subscription) -> Result<Self, SubscriptionError> {
+        match self.version {
+            Some(version) if version != before.version => Err(SubscriptionError::Outdated),
+            _ => Ok(Self {
+                version: Some(before.version),
+                ..self
+            }),
+        }
+    }
+
+    /// Fails if the changes have unmasked data sent where it was not sent before, and the operator
+    /// may not decide that. Entering the present URL again counts as a new one; otherwise the answer
+    /// would tell whether the hidden part of the URL was guessed.
+    fn check_reveal(&self, before: &Subscription) -> Result<(), SubscriptionError> {
+        let reveals = self.reveal.unwrap_or(before.reveal);
+        let is_new = !before.reveal || self.url.is_some();
+        if reveals && is_new && !self.may_reveal {
+            return Err(SubscriptionError::RevealRequired);
+        }
+        Ok(())
+    }
 }
 
 /// A resumed subscription.
@@ -113,6 +144,9 @@ pub enum SubscriptionError {
     /// There are no reports of the message, or retention removed them.
     #[error("there are no events of message {} on channel {}", .0.sid, .0.channel)]
     NoSuchMessage(MessageKey),
+    /// The operator may not decide where unmasked data is sent.
+    #[error("this needs {}", Permission::Reveal.requirement())]
+    RevealRequired,
     /// The endpoint is in a private network.
     #[error("events may not go to {0} address")]
     PrivateTarget(SpecialNetwork),
@@ -157,6 +191,9 @@ impl ManageSubscriptions {
         &self,
         new: NewSubscription,
     ) -> Result<(Subscription, SigningSecret), SubscriptionError> {
+        if new.reveal && !new.may_reveal {
+            return Err(SubscriptionError::RevealRequired);
+        }
         self.check_target(&new.url)?;
         let from = match new.from {
             Some(position) => self.check_reached(position).await?,
@@ -227,18 +264,21 @@ impl ManageSubscriptions {
         }
         let (version, masks) = (changes.version, changes.reveal == Some(false));
         let update = self.update(id, version, |subscription| {
+            changes.check_reveal(subscription)?;
             let SubscriptionChanges {
                 url,
                 filter,
                 reveal,
                 description,
                 version: _,
+                may_reveal: _,
             } = changes;
             subscription.url = url.unwrap_or_else(|| subscription.url.clone());
             subscription.filter = filter.unwrap_or_else(|| subscription.filter.clone());
             subscription.reveal = reveal.unwrap_or(subscription.reveal);
             subscription.description =
                 description.unwrap_or_else(|| subscription.description.clone());
+            Ok(())
         });
         let subscription = update.await?;
         if masks {
@@ -255,6 +295,7 @@ impl ManageSubscriptions {
                 let reason = PauseReason::Operator;
                 subscription.state = SubscriptionState::Paused { reason, since };
             }
+            Ok(())
         })
         .await
     }
@@ -270,6 +311,7 @@ impl ManageSubscriptions {
         }
         let resumed = self.update(id, None, |subscription| {
             subscription.state = SubscriptionState::Active;
+            Ok(())
         });
         Ok(Resumed {
             subscription: resumed.await?,
@@ -286,18 +328,19 @@ impl ManageSubscriptions {
         }
     }
 
-    /// Changes a subscription if it has the expected version, if one is given.
+    /// Changes a subscription if it has the expected version, if one is given, and `change` accepts
+    /// that version.
     pub(super) async fn update(
         &self,
         id: SubscriptionId,
         version: Option<i64>,
-        change: impl FnOnce(&mut Subscription),
+        change: impl FnOnce(&mut Subscription) -> Result<(), SubscriptionError>,
     ) -> Result<Subscription, SubscriptionError> {
         let mut subscription = self.find(id).await?.subscription;
         if version.is_some_and(|version| version != subscription.version) {
             return Err(SubscriptionError::Outdated);
         }
-        change(&mut subscription);
+        change(&mut subscription)?;
         subscription.version = subscription.version.saturating_add(1);
         subscription.updated_at = self.0.environment.now();
         if self.0.store.change(&subscription).await? {

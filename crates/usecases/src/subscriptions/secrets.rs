@@ -44,6 +44,7 @@ impl ManageSubscriptions {
         let changed = self.update(id, Some(before.version), |subscription| {
             let before = subscription.secrets.clone();
             subscription.secrets = before.replaced_by(sealed, expires_at);
+            Ok(())
         });
         Ok((changed.await?, secret))
     }

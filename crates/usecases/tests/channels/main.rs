@@ -160,5 +160,6 @@ pub(crate) fn new_channel(id: &str) -> NewChannel {
         keep_messages_days: None,
         forward_url: None,
         credential: new_credential(),
+        may_reveal: false,
     }
 }

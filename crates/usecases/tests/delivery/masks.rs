@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::webhook::TargetUrl;
 use domain::{Subscription, SubscriptionId};
 use ports::SubscriptionStore as _;
 use testkit::builders::server_secret;
 use usecases::ManageSubscriptions;
-use usecases::subscriptions::{SubscriptionChanges, SubscriptionDependencies};
+use usecases::subscriptions::{SubscriptionChanges, SubscriptionDependencies, SubscriptionError};
 
 use crate::world::{World, until};
 
@@ -82,6 +83,7 @@ async fn stored_events_are_masked_when_reveal_is_switched_off() {
     let (world, id) = world_in_plain().await;
     let changes = |reveal| SubscriptionChanges {
         reveal: Some(reveal),
+        may_reveal: true,
         ..SubscriptionChanges::default()
     };
     // The second change has nothing to mask.
@@ -120,4 +122,46 @@ async fn unmasked_stored_events_are_masked_before_sending() {
     .await;
     assert!(shown(&world).iter().all(|to| to == MASK));
     world.end([worker]).await;
+}
+
+#[tokio::test]
+async fn unmasked_data_is_sent_only_where_an_operator_who_may_reveal_says() {
+    let world = World::new(|_, _| 200);
+    let id = world.subscribe(1).await;
+    let url = || Some(TargetUrl::parse("https://own.example.com/").unwrap());
+    let change = async |reveal, url, may_reveal| {
+        let changes = SubscriptionChanges {
+            reveal,
+            url,
+            may_reveal,
+            ..SubscriptionChanges::default()
+        };
+        manage(&world).change(id, changes).await
+    };
+    let refused = |result| matches!(result, Err(SubscriptionError::RevealRequired));
+    assert!(change(None, url(), false).await.is_ok());
+    assert!(refused(change(Some(true), None, false).await));
+    assert!(change(Some(true), None, true).await.is_ok());
+    assert!(refused(change(None, url(), false).await));
+    assert!(refused(change(Some(true), url(), false).await));
+    assert!(change(Some(true), None, false).await.is_ok(), "no change");
+    assert!(change(Some(true), url(), true).await.is_ok());
+    assert!(change(Some(false), url(), false).await.is_ok());
+}
+
+#[tokio::test]
+async fn changes_are_bound_to_the_version_they_were_derived_from() {
+    let world = World::new(|_, _| 200);
+    let id = world.subscribe(1).await;
+    let before = world.status(id).await.subscription;
+    let changes = |version| SubscriptionChanges {
+        version,
+        ..SubscriptionChanges::default()
+    };
+    let other = changes(Some(before.version + 1)).based_on(&before);
+    assert!(matches!(other, Err(SubscriptionError::Outdated)));
+    let bound = changes(None).based_on(&before).unwrap();
+    reveal(&world, id, true).await;
+    let outdated = manage(&world).change(id, bound).await;
+    assert!(matches!(outdated, Err(SubscriptionError::Outdated)));
 }

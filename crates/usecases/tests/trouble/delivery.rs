@@ -122,6 +122,7 @@ impl Delivery {
             description: subscription(7).description,
             secret: None,
             from: None,
+            may_reveal: false,
         };
         self.manage().add(new).await.unwrap().0
     }

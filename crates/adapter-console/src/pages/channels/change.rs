@@ -13,7 +13,7 @@ use usecases::channels::manage::{ChannelChanges, ManageError};
 use crate::console::Console;
 use crate::error::PageError;
 use crate::fields::{Fields, Form, FormErrors};
-use crate::form::FormView;
+use crate::form::{FormView, changed_names};
 use crate::page::{self, Page, Section};
 use crate::visit::Visit;
 
@@ -94,14 +94,13 @@ pub(crate) async fn change(
     let manage = &console.state.channels;
     let channel = console.run(manage.show(&id)).await?.channel;
     let mut form = FormView::with(form.0);
-    if form.fields.get("forward_url").is_some() {
-        // It decides who receives the messages of recipients.
-        visit.require(Permission::Reveal)?;
-    }
-    let Some(changes) = parse(&mut form, &channel) else {
+    let may_reveal = visit.viewer.may(Permission::Reveal);
+    let Some(changes) = parse(&mut form, &channel, may_reveal) else {
         let template = edit_page(&visit, &channel, form);
         return page::show_as(StatusCode::BAD_REQUEST, &template);
     };
+    // The senders combine the form with the version that was just read.
+    let changes = changes.based_on(&channel)?;
     let details = changed_fields(&changes, &channel);
     match console.run(manage.update(&id, changes)).await {
         Ok(_) => {
@@ -138,7 +137,7 @@ pub(super) const fn field_of(error: &ManageError) -> &'static str {
     }
 }
 
-fn parse(form: &mut FormView, channel: &Channel) -> Option<ChannelChanges> {
+fn parse(form: &mut FormView, channel: &Channel, may_reveal: bool) -> Option<ChannelChanges> {
     let FormView { fields, errors } = form;
     let name = errors.check("name", ChannelName::parse(fields.text("name").trim()));
     let added = senders(fields.text("senders"), errors);
@@ -181,6 +180,7 @@ fn parse(form: &mut FormView, channel: &Channel) -> Option<ChannelChanges> {
         keep_messages_days: Some(keep),
         forward_url,
         version,
+        may_reveal,
     };
     errors.is_empty().then_some(changes)
 }
@@ -215,12 +215,7 @@ fn changed_fields(changes: &ChannelChanges, channel: &Channel) -> String {
                 .is_some_and(|it| *it != channel.forward_url),
         ),
     ];
-    let names: Vec<_> = differs
-        .into_iter()
-        .filter(|(_, differs)| *differs)
-        .map(|(name, _)| name)
-        .collect();
-    names.join(", ")
+    changed_names(&differs)
 }
 
 /// Switches a channel on.

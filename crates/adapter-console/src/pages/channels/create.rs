@@ -57,10 +57,8 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, PageError> {
     visit.require(Permission::Change)?;
     let mut form = FormView::with(form.0);
-    if form.fields.get("forward_url").is_some() {
-        visit.require(Permission::Reveal)?;
-    }
-    let Some(new) = parse(&mut form) else {
+    let may_reveal = visit.viewer.may(Permission::Reveal);
+    let Some(new) = parse(&mut form, may_reveal) else {
         let template = new_page(&console, &visit, form);
         return page::show_as(StatusCode::BAD_REQUEST, &template);
     };
@@ -73,7 +71,7 @@ pub(crate) async fn create(
                 .await;
             credentials::show_issued(&visit, &channel, &issued, true)
         }
-        Err(ManageError::Store(error)) => Err(error.into()),
+        Err(error @ (ManageError::Store(_) | ManageError::RevealRequired)) => Err(error.into()),
         Err(error) => {
             form.errors.add(field_of(&error), error.to_string());
             let template = new_page(&console, &visit, form);
@@ -82,7 +80,7 @@ pub(crate) async fn create(
     }
 }
 
-fn parse(form: &mut FormView) -> Option<NewChannel> {
+fn parse(form: &mut FormView, may_reveal: bool) -> Option<NewChannel> {
     let FormView { fields, errors } = form;
     let id = errors.check("id", ChannelId::parse(fields.text("id").trim()));
     let name = errors.check("name", ChannelName::parse(fields.text("name").trim()));
@@ -109,6 +107,7 @@ fn parse(form: &mut FormView) -> Option<NewChannel> {
             label: Some("first".to_owned()),
             expires_at: None,
         },
+        may_reveal,
     };
     errors.is_empty().then_some(new)
 }

@@ -56,11 +56,9 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, PageError> {
     visit.require(Permission::Change)?;
     let mut form = FormView::with(form.0);
-    if form.fields.ticked("reveal") {
-        visit.require(Permission::Reveal)?;
-    }
     let channels = console.channels().await?;
-    let Some(new) = parse(&mut form) else {
+    let may_reveal = visit.viewer.may(Permission::Reveal);
+    let Some(new) = parse(&mut form, may_reveal) else {
         let template = new_page(&visit, &channels, form);
         return page::show_as(StatusCode::BAD_REQUEST, &template);
     };
@@ -82,7 +80,7 @@ pub(crate) async fn create(
     }
 }
 
-fn parse(form: &mut FormView) -> Option<NewSubscription> {
+fn parse(form: &mut FormView, may_reveal: bool) -> Option<NewSubscription> {
     let FormView { fields, errors } = form;
     let url = errors.check("url", TargetUrl::parse(fields.text("url").trim()));
     let description = Description::parse(fields.text("description").trim());
@@ -95,6 +93,7 @@ fn parse(form: &mut FormView) -> Option<NewSubscription> {
         description: description?,
         secret: None,
         from: None,
+        may_reveal,
     })
 }
 

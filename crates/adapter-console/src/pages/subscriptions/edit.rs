@@ -15,7 +15,7 @@ use super::create::{channel_choices, filter, private_target, type_choices};
 use crate::console::Console;
 use crate::error::PageError;
 use crate::fields::{Fields, Form};
-use crate::form::FormView;
+use crate::form::{FormView, changed_names};
 use crate::page::{self, Choice, Page, Section};
 use crate::visit::Visit;
 
@@ -87,19 +87,19 @@ pub(crate) async fn change(
     let subscriptions = &console.state.subscriptions;
     let subscription = console.run(subscriptions.find(id)).await?.subscription;
     let mut form = FormView::with(form.0);
-    if form.fields.ticked("reveal") && !subscription.reveal {
-        visit.require(Permission::Reveal)?;
-    }
     let channels = console.channels().await?;
-    let Some(changes) = parse(&mut form) else {
+    let may_reveal = visit.viewer.may(Permission::Reveal);
+    let Some(changes) = parse(&mut form, may_reveal) else {
         let template = edit_page(&visit, &subscription, &channels, form);
         return page::show_as(StatusCode::BAD_REQUEST, &template);
     };
+    let changes = changes.based_on(&subscription)?;
+    let details = changed_fields(&changes, &subscription);
     match console.run(subscriptions.change(id, changes)).await {
         Ok(_) => {
             let object = id.to_string();
             console
-                .audit(&visit, AuditAction::SubscriptionChange, &object, "")
+                .audit(&visit, AuditAction::SubscriptionChange, &object, &details)
                 .await;
             let path = super::path(id);
             Ok(page::redirect(&format!("{path}?done=subscription-changed")))
@@ -113,7 +113,7 @@ pub(crate) async fn change(
     }
 }
 
-fn parse(form: &mut FormView) -> Option<SubscriptionChanges> {
+fn parse(form: &mut FormView, may_reveal: bool) -> Option<SubscriptionChanges> {
     let FormView { fields, errors } = form;
     let url = fields.get("url").map(TargetUrl::parse).transpose();
     let url = errors.check("url", url).flatten();
@@ -128,6 +128,38 @@ fn parse(form: &mut FormView) -> Option<SubscriptionChanges> {
         version: fields
             .get("version")
             .and_then(|version| version.parse().ok()),
+        may_reveal,
     };
     errors.is_empty().then_some(changes)
+}
+
+/// Returns the names of the settings that differ, for the audit log.
+fn changed_fields(changes: &SubscriptionChanges, before: &Subscription) -> String {
+    let filter = changes.filter.as_ref();
+    let differs = [
+        (
+            "url",
+            changes.url.as_ref().is_some_and(|it| *it != before.url),
+        ),
+        (
+            "channels",
+            filter.is_some_and(|it| it.channels != before.filter.channels),
+        ),
+        (
+            "types",
+            filter.is_some_and(|it| it.type_names() != before.filter.type_names()),
+        ),
+        (
+            "reveal",
+            changes.reveal.is_some_and(|it| it != before.reveal),
+        ),
+        (
+            "description",
+            changes
+                .description
+                .as_ref()
+                .is_some_and(|it| *it != before.description),
+        ),
+    ];
+    changed_names(&differs)
 }

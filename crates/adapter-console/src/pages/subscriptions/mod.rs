@@ -9,6 +9,7 @@ pub(crate) mod list;
 pub(crate) mod secrets;
 pub(crate) mod show;
 
+use domain::access::Permission;
 use domain::{Subscription, SubscriptionId};
 use usecases::subscriptions::SubscriptionError;
 
@@ -46,6 +47,7 @@ impl From<SubscriptionError> for PageError {
                 "event of message {} on channel {}",
                 key.sid, key.channel
             )),
+            SubscriptionError::RevealRequired => Self::Forbidden(Permission::Reveal),
             SubscriptionError::PrivateTarget(_) | SubscriptionError::BeyondEnd => {
                 Self::Invalid(error.to_string())
             }

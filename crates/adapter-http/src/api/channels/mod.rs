@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use usecases::channels::manage::{IssuedCredential, Setup};
 use utoipa::ToSchema;
 
-use super::authorize::{Requester, note_changed, require};
+use super::authorize::{Requester, note_changed};
 use super::credentials::{CredentialView, IssuedView};
 use super::error::ApiResult;
 use super::json_body::Body;
@@ -237,11 +237,8 @@ pub(crate) async fn add(
     requester: Requester,
     request: Body<ChannelRequest>,
 ) -> ApiResult {
-    if request.forward_url.is_some() {
-        // It decides who receives the messages of recipients.
-        require(&requester, Permission::Reveal)?;
-    }
-    let new = request.into_inner().0.parse()?;
+    let may_reveal = requester.may(Permission::Reveal);
+    let new = request.into_inner().0.parse(may_reveal)?;
     let (channel, issued) = operator.run(operator.state.manage.add(new)).await?;
     operator.channels_changed().await;
     let location = format!("/api/v1/channels/{}", channel.id);
@@ -303,10 +300,7 @@ pub(crate) async fn change(
     request: Body<ChannelPatch>,
 ) -> ApiResult {
     let id = channel_id(&path)?;
-    if matches!(request.forward_url, Some(Some(_))) {
-        require(&requester, Permission::Reveal)?;
-    }
-    let changes = request.parse()?;
+    let changes = request.parse(requester.may(Permission::Reveal))?;
     note_changed(&http, &request.changed());
     operator
         .run(operator.state.manage.update(&id, changes))

@@ -55,7 +55,8 @@ pub struct ChannelRequest {
 }
 
 impl ChannelRequest {
-    pub(super) fn parse(self) -> Result<NewChannel, ApiError> {
+    /// Parses the fields. `may_reveal`: whether the requester may see unmasked data.
+    pub(super) fn parse(self, may_reveal: bool) -> Result<NewChannel, ApiError> {
         let public_url = self.public_url.as_deref().map(PublicUrl::parse).transpose();
         let token = self.signing_token.as_deref().map(SigningTokens::parse);
         let days = self
@@ -82,6 +83,7 @@ impl ChannelRequest {
                 expires: self.expires,
             }
             .parse()?,
+            may_reveal,
         })
     }
 }
@@ -134,7 +136,8 @@ impl ChannelPatch {
         ]
     }
 
-    pub(super) fn parse(&self) -> Result<ChannelChanges, ApiError> {
+    /// Parses the fields. `may_reveal`: whether the requester may see unmasked data.
+    pub(super) fn parse(&self, may_reveal: bool) -> Result<ChannelChanges, ApiError> {
         let public_url = self.public_url.as_ref().map(|url| {
             let url = url.as_deref().map(PublicUrl::parse).transpose();
             valid("public_url", url)
@@ -161,6 +164,7 @@ impl ChannelPatch {
             keep_messages_days: days.transpose()?,
             forward_url: forward_url.transpose()?,
             version: self.version.map(|Whole(version)| version),
+            may_reveal,
         })
     }
 }

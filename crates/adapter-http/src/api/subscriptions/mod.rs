@@ -18,7 +18,7 @@ use serde::Serialize;
 use usecases::subscriptions::{DEFAULT_OVERLAP, NewSubscription, ReplayFrom, SubscriptionChanges};
 use utoipa::ToSchema;
 
-use super::authorize::{Requester, note_changed, require};
+use super::authorize::{Requester, note_changed};
 use super::error::{ApiResult, invalid, valid};
 use super::json_body::{Body, Whole};
 use super::operator::Operator;
@@ -74,9 +74,6 @@ pub(crate) async fn add(
     requester: Requester,
     request: Body<SubscriptionRequest>,
 ) -> ApiResult {
-    if request.reveal {
-        require(&requester, Permission::Reveal)?;
-    }
     let description = Description::parse(request.description.as_deref().unwrap_or_default());
     let (after, since) = (request.after.as_deref(), request.since.as_deref());
     let mut filter = EventFilter {
@@ -91,6 +88,7 @@ pub(crate) async fn add(
         description: valid("description", description)?,
         secret: secret(request.secret.as_deref())?,
         from: start_position(&operator, after, since).await?,
+        may_reveal: requester.may(Permission::Reveal),
     };
     let (subscription, secret) = operator.run(operator.state.subscriptions.add(new)).await?;
     let location = format!("/api/v1/subscriptions/{}", subscription.id);
@@ -149,13 +147,9 @@ pub(crate) async fn change(
 ) -> ApiResult {
     let id = subscription_id(&path)?;
     let before = operator.run(operator.state.subscriptions.find(id)).await?;
-    let reveals = wanted.reveal.unwrap_or(before.subscription.reveal);
-    if reveals && (wanted.reveal.is_some() || wanted.url.is_some()) {
-        // Otherwise an operator could have unmasked data sent to an endpoint of their own.
-        require(&requester, Permission::Reveal)?;
-    }
+    let before = before.subscription;
     note_changed(&http, &wanted.changed());
-    let mut filter = before.subscription.filter;
+    let mut filter = before.filter.clone();
     if wanted.channels.is_some() {
         filter.channels = channels(wanted.channels.as_deref())?;
     }
@@ -169,12 +163,11 @@ pub(crate) async fn change(
         filter: Some(filter),
         reveal: wanted.reveal,
         description: valid("description", description.transpose())?,
-        // The filter combines the request with the version that was just read.
-        version: wanted
-            .version
-            .map(|Whole(version)| version)
-            .or(Some(before.subscription.version)),
+        version: wanted.version.map(|Whole(version)| version),
+        may_reveal: requester.may(Permission::Reveal),
     };
+    // The filter combines the request with the version that was just read.
+    let changes = changes.based_on(&before)?;
     let change = operator.state.subscriptions.change(id, changes);
     operator.run(change).await?;
     let after = operator.run(operator.state.subscriptions.find(id)).await?;

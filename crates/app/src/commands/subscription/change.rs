@@ -29,6 +29,7 @@ pub async fn add(
         description: Description::parse(args.description.as_deref().unwrap_or_default())?,
         secret: secret(args.secret_stdin)?,
         from,
+        may_reveal: true,
     };
     let added = manage.add(new).await.map_err(name_setting);
     let (subscription, secret) = added?;
@@ -61,6 +62,7 @@ pub async fn update(
         description: description.transpose().context("--description")?,
         // The new filter is derived from the version that was read.
         version: Some(before.version),
+        may_reveal: true,
     };
     manage.change(id, changes).await.map_err(name_setting)?;
     let view = SubscriptionView::of_status(&manage.find(id).await?);

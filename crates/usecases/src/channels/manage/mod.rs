@@ -5,7 +5,7 @@ mod types;
 use std::sync::Arc;
 
 use domain::crypto::{SealedSecret, ServerSecret, SigningTokens};
-use domain::webhook::special_network;
+use domain::webhook::{TargetUrl, special_network};
 use domain::{
     Channel, ChannelCalls, ChannelId, Credential, CredentialId, Password, PublicUrl, Timestamp,
 };
@@ -103,6 +103,7 @@ impl ManageChannels {
 
     /// Adds a channel with its first credential.
     pub async fn add(&self, new: NewChannel) -> Result<(Channel, IssuedCredential), ManageError> {
+        check_reveal(new.forward_url.as_ref(), new.may_reveal)?;
         let now = self.environment.now();
         let channel = Channel {
             signing_token: new.signing_token.map(|token| self.seal(&new.id, &token)),
@@ -136,6 +137,10 @@ impl ManageChannels {
         id: &ChannelId,
         changes: ChannelChanges,
     ) -> Result<Channel, ManageError> {
+        check_reveal(
+            changes.forward_url.iter().flatten().next(),
+            changes.may_reveal,
+        )?;
         // Without a version, concurrent changes are retried.
         for _ in 0..16 {
             let mut channel = self.show(id).await?.channel;
@@ -346,6 +351,15 @@ impl ManageChannels {
         })?;
         Ok(found.as_ref())
     }
+}
+
+/// Fails if a forward URL is given that the operator may not set: it decides who receives the
+/// messages of recipients.
+fn check_reveal(forward_url: Option<&TargetUrl>, may_reveal: bool) -> Result<(), ManageError> {
+    if forward_url.is_some() && !may_reveal {
+        return Err(ManageError::RevealRequired);
+    }
+    Ok(())
 }
 
 fn remove_test_credentials(found: &mut ChannelWithCredentials) {

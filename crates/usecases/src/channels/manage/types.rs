@@ -1,10 +1,11 @@
 //! What managing channels takes and returns.
 
+use domain::access::Permission;
 use domain::crypto::SigningTokens;
 use domain::webhook::{SpecialNetwork, TargetUrl};
 use domain::{
-    Address, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, Password, PublicUrl,
-    RetentionDays, Timestamp, WebhookUser,
+    Address, Channel, ChannelId, ChannelName, Credential, CredentialId, IntegratorName, Password,
+    PublicUrl, RetentionDays, Timestamp, WebhookUser,
 };
 use ports::StoreError;
 
@@ -40,6 +41,8 @@ pub struct NewChannel {
     pub forward_url: Option<TargetUrl>,
     /// Its first credential.
     pub credential: NewCredential,
+    /// Whether the operator may decide where unmasked data is sent.
+    pub may_reveal: bool,
 }
 
 /// A credential to add.
@@ -74,6 +77,22 @@ pub struct ChannelChanges {
     pub forward_url: Option<Option<TargetUrl>>,
     /// Version that the changes are based on; `None` overwrites any.
     pub version: Option<i64>,
+    /// Whether the operator may decide where unmasked data is sent.
+    pub may_reveal: bool,
+}
+
+impl ChannelChanges {
+    /// Binds the changes to the version that they were derived from. Fails if they are meant for
+    /// another version.
+    pub fn based_on(self, before: &Channel) -> Result<Self, ManageError> {
+        match self.version {
+            Some(version) if version != before.version => Err(ManageError::Outdated),
+            _ => Ok(Self {
+                version: Some(before.version),
+                ..self
+            }),
+        }
+    }
 }
 
 /// A new credential with its password, which is shown only once.
@@ -127,6 +146,9 @@ pub enum ManageError {
     /// All requests of the integrator are reports.
     #[error("{0} sends reports only, so there is nothing to forward; leave the forward URL out")]
     NothingToForward(IntegratorName),
+    /// The operator may not decide where unmasked data is sent.
+    #[error("this needs {}", Permission::Reveal.requirement())]
+    RevealRequired,
     /// The forward URL is in a private network.
     #[error(
         "requests may not be forwarded to {0} address; to allow it set \
