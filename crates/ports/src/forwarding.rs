@@ -97,7 +97,7 @@ pub trait ForwardedRequestStore: Send + Sync {
         claim: &RequestClaim<'_>,
     ) -> Result<Vec<ClaimedRequest>, StoreError>;
 
-    /// Removes requests that were forwarded, and postpones others, in one step. Those that are no
+    /// Removes requests that were forwarded or given up, and postpones others, in one step. Those that are no
     /// longer stored change nothing.
     async fn record_forwarding(
         &self,

@@ -107,16 +107,19 @@ pub enum ForwardOutcome {
     Failed,
     /// It was removed after three days.
     Dropped,
+    /// It was removed, because the target refused it again and again.
+    GivenUp,
 }
 
 impl ForwardOutcome {
     /// All variants.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Stored,
         Self::Refused,
         Self::Forwarded,
         Self::Failed,
         Self::Dropped,
+        Self::GivenUp,
     ];
 
     /// Returns the name used in metrics.

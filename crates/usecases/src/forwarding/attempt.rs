@@ -22,8 +22,30 @@ pub(super) struct Failure {
     pub(super) error: AttemptError,
     /// The `Retry-After` of the response.
     pub(super) retry_after: Duration,
-    /// Whether the URL is at fault. Otherwise it is this request.
-    pub(super) of_url: bool,
+    pub(super) fault: Fault,
+}
+
+/// What is at fault when a request is not forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The URL: other requests would fail as well.
+    Url,
+    /// The request: the target answers, and refuses it.
+    Request,
+    /// This process: it has no URL for the request, or cannot open it.
+    Process,
+}
+
+impl Fault {
+    /// Judges an answer other than 2xx. A client error means that the target refuses this request,
+    /// unless it is about the URL, the credentials in it, or the rate of requests.
+    const fn of_status(status: u16) -> Self {
+        match status {
+            401 | 403 | 404 | 405 | 407 | 408 | 410 | 421 | 425 | 426 | 429 => Self::Url,
+            400..=499 => Self::Request,
+            _ => Self::Url,
+        }
+    }
 }
 
 /// Sends a request once.
@@ -51,7 +73,7 @@ fn unusable(error: &str) -> Failure {
     Failure {
         error: AttemptError::new(error),
         retry_after: Duration::ZERO,
-        of_url: false,
+        fault: Fault::Process,
     }
 }
 
@@ -61,9 +83,25 @@ fn failed(error: &SendError) -> Failure {
         SendError::Gone { .. } => ("the target answered 410 Gone".to_owned(), None),
         SendError::Refused { .. } => (error_chain(error), None),
     };
+    let answer = error.answer();
     Failure {
         error: AttemptError::new(&text),
         retry_after: retry_after.unwrap_or_default(),
-        of_url: true,
+        fault: answer.map_or(Fault::Url, |answer| Fault::of_status(answer.status)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_errors_are_the_fault_of_the_request_unless_they_are_about_the_url() {
+        for status in [400, 409, 413, 415, 422, 451] {
+            assert_eq!(Fault::of_status(status), Fault::Request, "{status}");
+        }
+        for status in [302, 401, 403, 404, 405, 408, 410, 425, 429, 500, 503] {
+            assert_eq!(Fault::of_status(status), Fault::Url, "{status}");
+        }
     }
 }

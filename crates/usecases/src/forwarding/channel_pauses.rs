@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::ChannelId;
+use domain::{ChannelId, ForwardedRequestKey};
 
 /// How many requests of a channel are claimed at a time.
 pub(super) const CLAIMED_PER_CHANNEL: u16 = 4;
 
 /// The maximum number of requests in flight of a channel.
 const MAX_IN_FLIGHT: u16 = 2 * CLAIMED_PER_CHANNEL;
+
+/// After this many different requests failed in a row, the URL fails and the channel is paused.
+const PAUSE_AFTER: usize = 3;
 
 /// Minimum time between two log lines about failed attempts of a channel.
 const LOG_INTERVAL: Duration = Duration::from_mins(1);
@@ -24,10 +27,20 @@ pub(super) struct ChannelPauses {
 #[derive(Debug, Default)]
 struct ChannelState {
     in_flight: u16,
-    /// Attempts that failed since the last success.
+    /// Attempts that failed since the last answer that shows that the URL works.
     failures: u32,
+    /// The requests of these attempts, by their hashes: the first [`PAUSE_AFTER`].
+    failed: Vec<[u8; 32]>,
+    /// Nothing is claimed until then.
     paused_until: Duration,
     logged_at: Option<Duration>,
+}
+
+impl ChannelState {
+    /// Returns whether the URL fails. One request that fails again and again does not show that.
+    const fn is_failing(&self) -> bool {
+        self.failed.len() >= PAUSE_AFTER
+    }
 }
 
 /// The channels to claim requests of.
@@ -48,8 +61,9 @@ impl ChannelPauses {
         };
         for channel in channels {
             match self.channels.get(channel) {
-                Some(state) if state.failures > 0 => {
-                    if state.in_flight == 0 && state.paused_until <= now {
+                Some(state) if now < state.paused_until => {}
+                Some(state) if state.is_failing() => {
+                    if state.in_flight == 0 {
                         claimable.probed.push(channel.clone());
                     }
                 }
@@ -76,26 +90,40 @@ impl ChannelPauses {
         }
     }
 
-    /// Notes that an attempt succeeded: the channel is not paused any more. Returns whether it was.
-    pub(super) fn succeeded(&mut self, channel: &ChannelId) -> bool {
-        let state = self.channels.get_mut(channel);
-        let failures = state.map(|state| std::mem::take(&mut state.failures));
+    /// Notes that an attempt was answered in a way that shows that the URL works: the channel is
+    /// not paused any more. Returns whether the URL failed before.
+    pub(super) fn answered(&mut self, channel: &ChannelId) -> bool {
+        let mut was_failing = false;
+        if let Some(state) = self.channels.get_mut(channel) {
+            was_failing = state.is_failing();
+            (state.failures, state.paused_until) = (0, Duration::ZERO);
+            state.failed.clear();
+        }
         self.ended(channel);
-        failures.is_some_and(|failures| failures > 0)
+        was_failing
     }
 
-    /// Notes that an attempt failed, and pauses the channel by the delay that `delay` returns for
-    /// so many failures in a row.
+    /// Notes that an attempt failed. Pauses the channel by `cooldown`, and if its URL fails, by no
+    /// less than the delay that `delay` returns for so many failures in a row.
     pub(super) fn failed(
         &mut self,
-        channel: &ChannelId,
+        key: &ForwardedRequestKey,
         now: Duration,
+        cooldown: Duration,
         delay: impl FnOnce(u32) -> Duration,
     ) {
-        let state = self.channels.entry(channel.clone()).or_default();
+        let state = self.channels.entry(key.channel.clone()).or_default();
         state.failures = state.failures.saturating_add(1);
-        state.paused_until = state.paused_until.max(now + delay(state.failures));
-        self.ended(channel);
+        if !state.is_failing() && !state.failed.contains(&key.body_hash) {
+            state.failed.push(key.body_hash);
+        }
+        let pause = if state.is_failing() {
+            delay(state.failures).max(cooldown)
+        } else {
+            cooldown
+        };
+        state.paused_until = state.paused_until.max(now + pause);
+        self.ended(&key.channel);
     }
 
     /// Returns whether a line about a failed attempt may be logged: one per channel and minute.
@@ -133,25 +161,48 @@ mod tests {
         assert_eq!(claimable(&pauses, SECOND), (2, 0));
         pauses.begun(&one);
         assert_eq!(claimable(&pauses, SECOND), (1, 0));
-        assert!(!pauses.succeeded(&one));
+        assert!(!pauses.answered(&one));
         assert_eq!(claimable(&pauses, SECOND), (2, 0));
+    }
+
+    fn fail(pauses: &mut ChannelPauses, number: u8, cooldown: Duration) {
+        let key = ForwardedRequestKey {
+            channel: channel_id("1"),
+            body_hash: [number; 32],
+        };
+        pauses.failed(&key, SECOND, cooldown, |failures| SECOND * failures);
     }
 
     #[test]
     fn failing_channel_is_probed_after_its_pause_with_one_request() {
         let mut pauses = ChannelPauses::default();
         let one = channel_id("1");
-        pauses.begun(&one);
-        pauses.begun(&one);
-        pauses.failed(&one, SECOND, |failures| SECOND * failures);
+        for _ in 0..4 {
+            pauses.begun(&one);
+        }
+        for number in 0..3 {
+            fail(&mut pauses, number, Duration::ZERO);
+        }
         assert_eq!(claimable(&pauses, SECOND * 9), (1, 0), "one is in flight");
-        pauses.failed(&one, SECOND, |failures| SECOND * failures);
-        assert_eq!(claimable(&pauses, SECOND * 2), (1, 0));
-        assert_eq!(claimable(&pauses, SECOND * 3), (1, 1));
+        fail(&mut pauses, 3, Duration::ZERO);
+        assert_eq!(claimable(&pauses, SECOND * 4), (1, 0));
+        assert_eq!(claimable(&pauses, SECOND * 5), (1, 1));
         pauses.begun(&one);
-        assert_eq!(claimable(&pauses, SECOND * 3), (1, 0));
-        assert!(pauses.succeeded(&one));
-        assert_eq!(claimable(&pauses, SECOND * 3), (2, 0));
+        assert_eq!(claimable(&pauses, SECOND * 5), (1, 0));
+        assert!(pauses.answered(&one));
+        assert_eq!(claimable(&pauses, SECOND * 5), (2, 0));
+    }
+
+    #[test]
+    fn one_failing_request_does_not_pause_its_channel_unless_the_target_asks_for_it() {
+        let mut pauses = ChannelPauses::default();
+        for number in [0, 0, 0, 1, 0, 1] {
+            fail(&mut pauses, number, Duration::ZERO);
+            assert_eq!(claimable(&pauses, SECOND), (2, 0));
+        }
+        fail(&mut pauses, 1, SECOND * 5);
+        assert_eq!(claimable(&pauses, SECOND * 5), (1, 0));
+        assert_eq!(claimable(&pauses, SECOND * 6), (2, 0));
     }
 
     #[test]

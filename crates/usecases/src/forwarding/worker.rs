@@ -14,7 +14,7 @@ use ports::metrics::ForwardOutcome;
 use ports::{Environment, ForwardedRequestStore, Metrics, RequestForwarder, StoreError};
 use tokio::task::{Id, JoinError, JoinSet};
 
-use super::attempt::{self, Attempt, Failure};
+use super::attempt::{self, Attempt, Failure, Fault};
 use super::channel_pauses::{CLAIMED_PER_CHANNEL, ChannelPauses};
 use super::outbox::ForwardingArrivals;
 use crate::channels::directory::ChannelDirectory;
@@ -25,6 +25,10 @@ const MAX_IN_FLIGHT: u16 = 32;
 
 /// How long a claim lasts: longer than any attempt.
 const LEASE: Duration = Duration::from_mins(1);
+
+/// A request that the target refuses is given up when it was tried this often: one to three hours
+/// after the first attempt.
+const MAX_REFUSED_ATTEMPTS: u32 = 12;
 
 /// How often old requests are removed.
 const REMOVAL_INTERVAL: Duration = Duration::from_mins(1);
@@ -111,8 +115,8 @@ struct Run<'a> {
     channels: HashMap<Id, ChannelId>,
     pauses: ChannelPauses,
     retry: RetryPolicy,
-    /// What is not recorded yet.
-    forwarded: Vec<ForwardedRequestKey>,
+    /// What is not recorded yet: requests to remove, since they were forwarded or given up.
+    finished: Vec<ForwardedRequestKey>,
     postponed: Vec<PostponedRequest>,
     /// When old requests are removed next.
     removal_at: Duration,
@@ -131,7 +135,7 @@ impl<'a> Run<'a> {
             attempts: JoinSet::new(),
             channels: HashMap::new(),
             pauses: ChannelPauses::default(),
-            forwarded: Vec::new(),
+            finished: Vec::new(),
             postponed: Vec::new(),
             store_failing: false,
         }
@@ -206,13 +210,8 @@ impl<'a> Run<'a> {
                 match attempt.outcome {
                     Ok(()) => {
                         self.count(ForwardOutcome::Forwarded);
-                        if self.pauses.succeeded(&key.channel) {
-                            tracing::info!(
-                                channel = %key.channel,
-                                "the forward URL works again; forwarding the requests that waited"
-                            );
-                        }
-                        self.forwarded.push(attempt.claimed.key);
+                        self.answered(&key.channel);
+                        self.finished.push(attempt.claimed.key);
                     }
                     Err(failure) => self.failed(attempt.claimed, &failure),
                 }
@@ -227,21 +226,64 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Notes that the target of a channel answered as one does that works.
+    fn answered(&mut self, channel: &ChannelId) {
+        if self.pauses.answered(channel) {
+            tracing::info!(
+                %channel,
+                "the forward URL works again; forwarding the requests that waited"
+            );
+        }
+    }
+
     fn failed(&mut self, claimed: ClaimedRequest, failure: &Failure) {
         self.count(ForwardOutcome::Failed);
+        let now = self.needs.environment.monotonic();
+        let channel = &claimed.key.channel;
+        match failure.fault {
+            Fault::Url => {
+                let cooldown = failure.retry_after.min(MAX_COOLDOWN);
+                let retry = &mut self.retry;
+                let delay = |failures| retry.probe_delay(failures);
+                self.pauses.failed(&claimed.key, now, cooldown, delay);
+            }
+            Fault::Request => {
+                self.answered(channel);
+                if claimed.attempts >= MAX_REFUSED_ATTEMPTS {
+                    self.give_up(claimed, failure);
+                    return;
+                }
+            }
+            Fault::Process => self.pauses.ended(channel),
+        }
+        self.postpone(claimed, failure);
+    }
+
+    /// Removes a request that the target refuses.
+    fn give_up(&mut self, claimed: ClaimedRequest, failure: &Failure) {
+        self.count(ForwardOutcome::GivenUp);
+        let channel = &claimed.key.channel;
+        if self
+            .pauses
+            .may_log(channel, self.needs.environment.monotonic())
+        {
+            tracing::error!(
+                %channel,
+                error = %failure.error,
+                attempts = claimed.attempts,
+                "the forward URL refuses a request again and again; it is removed. Let the target \
+                 accept with 2xx what it does not need"
+            );
+        }
+        self.finished.push(claimed.key);
+    }
+
+    fn postpone(&mut self, claimed: ClaimedRequest, failure: &Failure) {
         let environment = &self.needs.environment;
         let (now, at) = (environment.monotonic(), environment.now());
         let channel = &claimed.key.channel;
         let retry_after = failure.retry_after.min(MAX_RETRY_AFTER);
         let delay = self.retry.retry_delay(claimed.attempts, retry_after);
-        let cooldown = failure.retry_after.min(MAX_COOLDOWN);
-        if failure.of_url {
-            let retry = &mut self.retry;
-            let pause = |failures| retry.probe_delay(failures).max(cooldown);
-            self.pauses.failed(channel, now, pause);
-        } else {
-            self.pauses.ended(channel);
-        }
         if self.pauses.may_log(channel, now) {
             tracing::warn!(
                 %channel,
@@ -263,14 +305,14 @@ impl<'a> Run<'a> {
     }
 
     async fn record(&mut self) -> Result<(), StoreError> {
-        if self.forwarded.is_empty() && self.postponed.is_empty() {
+        if self.finished.is_empty() && self.postponed.is_empty() {
             return Ok(());
         }
         let store = &self.needs.store;
         store
-            .record_forwarding(&self.forwarded, &self.postponed)
+            .record_forwarding(&self.finished, &self.postponed)
             .await?;
-        self.forwarded.clear();
+        self.finished.clear();
         self.postponed.clear();
         Ok(())
     }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::crypto::ServerSecret;
-use ports::ChannelStore as _;
 use ports::metrics::ForwardOutcome;
+use ports::{ChannelStore as _, Environment as _};
 use testkit::builders::channel_id;
 
 use super::world::{World, message, until};
@@ -167,6 +167,58 @@ async fn request_is_dropped_and_counted_after_three_days() {
     assert_eq!(world.counter.of(ForwardOutcome::Dropped), 3);
     let attempts = world.targets.attempts().len();
     assert!((9..=150).contains(&attempts), "{attempts} attempts");
+    world.stop(worker).await;
+}
+
+#[tokio::test]
+async fn refused_requests_hold_up_no_others_and_are_given_up() {
+    let world = World::new(&[("1", Some(GOOD))]).await;
+    for number in 0..5 {
+        world.targets.answers_to(message(number), 422);
+    }
+    world.receive_messages("1", 0..40).await;
+    let worker = world.work();
+    until(
+        "the others are forwarded without time passing",
+        async || world.waits("1").await == 5,
+    )
+    .await;
+    let began = world.clock.monotonic();
+    until("they are given up", async || {
+        world.clock.advance(MINUTE);
+        world.waits("1").await == 0
+    })
+    .await;
+    assert!(world.clock.monotonic() < began + Duration::from_hours(4));
+    for number in 0..5 {
+        assert_eq!(world.targets.attempts_of(&message(number)), 12);
+    }
+    assert_eq!(world.counter.of(ForwardOutcome::GivenUp), 5);
+    assert_eq!(world.counter.of(ForwardOutcome::Forwarded), 35);
+    assert_eq!(world.counter.of(ForwardOutcome::Dropped), 0);
+    world.stop(worker).await;
+}
+
+#[tokio::test]
+async fn two_requests_that_fail_do_not_pause_their_channel() {
+    let world = World::new(&[("1", Some(GOOD))]).await;
+    for number in 0..2 {
+        world.targets.answers_to(message(number), 500);
+    }
+    world.receive_messages("1", 0..40).await;
+    let worker = world.work();
+    until(
+        "the others are forwarded without time passing",
+        async || world.waits("1").await == 2,
+    )
+    .await;
+    world.clock.advance(Duration::from_hours(48));
+    world.receive_messages("1", 40..80).await;
+    until("the others are forwarded", async || {
+        world.waits("1").await == 2
+    })
+    .await;
+    assert_eq!(world.counter.of(ForwardOutcome::GivenUp), 0);
     world.stop(worker).await;
 }
 

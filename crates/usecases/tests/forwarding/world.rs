@@ -38,6 +38,8 @@ pub(crate) type Behaviour = dyn Fn(&str) -> Option<(u16, Option<Duration>)> + Se
 /// The URLs that requests are forwarded to.
 pub(crate) struct MemoryTargets {
     behaviour: Mutex<Arc<Behaviour>>,
+    /// Requests that are answered with a status of their own, by their bodies.
+    own_answers: Mutex<HashMap<Vec<u8>, u16>>,
     /// All attempts in their order: the URL and the request.
     attempts: Mutex<Vec<(String, ForwardedRequest)>>,
     /// Whether all attempts wait.
@@ -47,6 +49,17 @@ pub(crate) struct MemoryTargets {
 impl MemoryTargets {
     pub(crate) fn answers(&self, status: u16) {
         self.behaves(move |_| Some((status, None)));
+    }
+
+    /// Answers a request with a status, whatever the URL does.
+    pub(crate) fn answers_to(&self, body: Vec<u8>, status: u16) {
+        self.own_answers.lock().unwrap().insert(body, status);
+    }
+
+    /// Returns how often a request was sent.
+    pub(crate) fn attempts_of(&self, body: &[u8]) -> usize {
+        let attempts = self.attempts();
+        attempts.iter().filter(|(_, it)| it.body() == body).count()
     }
 
     pub(crate) fn behaves(
@@ -78,7 +91,14 @@ impl RequestForwarder for MemoryTargets {
         self.attempts.lock().unwrap().push(attempt);
         let mut held = self.held.subscribe();
         held.wait_for(|held| !held).await.unwrap();
-        let Some((status, after)) = behaviour(url.reveal()) else {
+        let own = self
+            .own_answers
+            .lock()
+            .unwrap()
+            .get(request.body())
+            .copied();
+        let answer = own.map(|status| (status, None));
+        let Some((status, after)) = answer.or_else(|| behaviour(url.reveal())) else {
             return std::future::pending().await;
         };
         let excerpt = AnswerExcerpt::default();
@@ -178,6 +198,7 @@ impl World {
             )),
             targets: Arc::new(MemoryTargets {
                 behaviour: Mutex::new(Arc::new(|_: &str| Some((200, None)))),
+                own_answers: Mutex::default(),
                 attempts: Mutex::default(),
                 held: watch::Sender::new(false),
             }),
