@@ -6,7 +6,10 @@
 //! This follows from the message row alone, whose list of ids only grows at its end, so every
 //! reader sees the same order.
 
-use std::collections::HashMap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU16;
 
 use domain::{LogEntry, LogPosition, LoggedReport, Message, MessageKey, MessageState};
@@ -17,6 +20,12 @@ use uuid::Uuid;
 use crate::error::corrupt;
 use crate::messages::ReportRow;
 use crate::values::{StoredList, StoredTime, optional_time};
+
+/// How many reports that are not on a page are looked up, for each row that the page may have.
+const MAX_LOOKUPS_PER_ROW: usize = 16;
+
+/// How many reports are looked up for a page of any size, and in one statement.
+pub(crate) const MAX_LOOKUPS: usize = 20_000;
 
 /// A row of `reports`, and of its message what decides where it is returned.
 #[derive(Debug)]
@@ -43,7 +52,7 @@ pub struct LogRow<T, L> {
     pub last_reported_at: Option<T>,
 }
 
-/// A report to look up that is not on the page.
+/// A report to look up.
 #[derive(Clone, Copy, Debug)]
 #[expect(
     missing_docs,
@@ -53,11 +62,14 @@ pub struct WantedReport<T> {
     pub id: i64,
     pub since: T,
     pub until: T,
+    /// Whether its fields are needed. The state of its message does not depend on them.
+    pub with_fields: bool,
 }
 
 /// Where [`page`] looks up what the rows of a page lack.
 pub trait LogSource<T>: Sync {
-    /// Returns those of the reports that are still stored.
+    /// Returns those of the reports that are still stored, in any order. Fields that are not needed
+    /// are left out.
     fn reports(
         &self,
         wanted: Vec<WantedReport<T>>,
@@ -143,8 +155,11 @@ pub async fn page<T: StoredTime, L: StoredList<i64>>(
     after: Option<LogPosition>,
     limit: NonZeroU16,
 ) -> Result<LogRead, StoreError> {
-    let complete = rows.len() < usize::from(limit.get());
-    let last = rows.last().map(|row| LogPosition(row.id));
+    let limit = usize::from(limit.get());
+    let all_read = rows.len() < limit;
+    let max_lookups = (limit * MAX_LOOKUPS_PER_ROW).min(MAX_LOOKUPS);
+    let rows = PlacedRows::place(rows, max_lookups)?;
+    let (last, complete) = (rows.last, all_read && rows.complete);
     let entries = entries(source, rows).await?;
     // Asked after the reports were read: what is pruned from now on is not missing above.
     let oldest = source.pruned_through().await?;
@@ -158,21 +173,88 @@ pub async fn page<T: StoredTime, L: StoredList<i64>>(
     }))
 }
 
-/// Returns the entries at the ids of the rows.
-async fn entries<T: StoredTime, L: StoredList<i64>>(
-    source: &impl LogSource<T>,
-    rows: Vec<LogRow<T, L>>,
-) -> Result<Vec<LogEntry>, StoreError> {
-    let mut placements = Vec::with_capacity(rows.len());
-    let mut reports = HashMap::with_capacity(rows.len());
-    for mut row in rows {
-        let placement = row.placement()?;
-        placements.extend(placement.map(|placement| (row.id, placement)));
-        reports.insert(row.id, row.into_report()?);
+/// The rows of a page, and what they lack.
+struct PlacedRows<T> {
+    /// By the ids of the rows.
+    placements: Vec<(i64, Placement<T>)>,
+    /// The reports of the rows by id.
+    reports: HashMap<i64, LoggedReport>,
+    /// Reports that the placements name and the rows do not have, by id, each once.
+    wanted: BTreeMap<i64, WantedReport<T>>,
+    last: Option<LogPosition>,
+    /// Whether no row was left out.
+    complete: bool,
+}
+
+impl<T: StoredTime> PlacedRows<T> {
+    /// Places rows until they need more than `max_lookups` other reports; the next page begins with
+    /// the row that does. One row is always placed: its message has a limited number of reports.
+    fn place<L: StoredList<i64>>(
+        rows: Vec<LogRow<T, L>>,
+        max_lookups: usize,
+    ) -> Result<Self, StoreError> {
+        let mut placed = Self {
+            placements: Vec::with_capacity(rows.len()),
+            reports: HashMap::with_capacity(rows.len()),
+            wanted: BTreeMap::new(),
+            last: None,
+            complete: true,
+        };
+        for mut row in rows {
+            let placement = row.placement()?;
+            let needed = placement.as_ref().map_or(0, |it| placed.needed(row.id, it));
+            if placed.last.is_some() && placed.wanted.len() + needed > max_lookups {
+                placed.complete = false;
+                break;
+            }
+            placed.last = Some(LogPosition(row.id));
+            if let Some(placement) = placement {
+                placed.want(row.id, &placement);
+                placed.placements.push((row.id, placement));
+            }
+            placed.reports.insert(row.id, row.into_report()?);
+        }
+        Ok(placed)
     }
-    let wanted = missing(&placements, &reports);
+
+    /// Returns how many more reports a placement needs.
+    fn needed(&self, row: i64, placement: &Placement<T>) -> usize {
+        let ids = placement.ids.iter();
+        let missing = ids.filter(|id| **id != row && !self.reports.contains_key(*id));
+        missing.filter(|id| !self.wanted.contains_key(*id)).count()
+    }
+
+    /// Adds what a placement needs. All of it has lower ids than its row, so the rows before have
+    /// been added.
+    fn want(&mut self, row: i64, placement: &Placement<T>) {
+        for (place, id) in placement.ids.iter().enumerate() {
+            if *id == row || self.reports.contains_key(id) {
+                continue;
+            }
+            let wanted = self.wanted.entry(*id).or_insert(WantedReport {
+                id: *id,
+                since: placement.since,
+                until: placement.until,
+                with_fields: false,
+            });
+            wanted.with_fields |= place >= placement.before;
+        }
+    }
+}
+
+/// Returns the entries at the ids of the rows.
+async fn entries<T: StoredTime>(
+    source: &impl LogSource<T>,
+    rows: PlacedRows<T>,
+) -> Result<Vec<LogEntry>, StoreError> {
+    let PlacedRows {
+        placements,
+        mut reports,
+        wanted,
+        ..
+    } = rows;
     if !wanted.is_empty() {
-        for row in source.reports(wanted).await? {
+        for row in source.reports(wanted.into_values().collect()).await? {
             reports.insert(row.id, row.try_into()?);
         }
     }
@@ -198,24 +280,6 @@ async fn entries<T: StoredTime, L: StoredList<i64>>(
         }
     }
     Ok(entries)
-}
-
-/// Returns the reports that the placements name and the page does not have.
-fn missing<T: StoredTime>(
-    placements: &[(i64, Placement<T>)],
-    reports: &HashMap<i64, LoggedReport>,
-) -> Vec<WantedReport<T>> {
-    let placements = placements.iter().map(|(_, placement)| placement);
-    let wanted = placements.flat_map(|placement| {
-        placement.ids.iter().map(|id| WantedReport {
-            id: *id,
-            since: placement.since,
-            until: placement.until,
-        })
-    });
-    wanted
-        .filter(|wanted| !reports.contains_key(&wanted.id))
-        .collect()
 }
 
 /// Returns the state of a message before a report some of whose predecessors were pruned.

@@ -12,7 +12,7 @@ use ports::statistics::{ChangePage, IntervalCounts, MadeDay, StatisticsDays, Sta
 pub use counts::{from_json, to_json};
 
 use crate::error::corrupt;
-use crate::log::{LogSource, WantedReport};
+use crate::log::{LogSource, MAX_LOOKUPS, WantedReport};
 use crate::values::{StoredList, StoredTime, key, optional_time, time};
 
 mod counts;
@@ -125,14 +125,15 @@ pub async fn summaries<T: StoredTime, L: StoredList<i64>>(
             id: *id,
             since: row.first_reported_at,
             until: row.last_reported_at,
+            with_fields: false,
         }));
         if !ids.is_empty() {
             earlier.insert(key, ids);
         }
     }
     let mut known: HashMap<MessageKey, (usize, MessageSummary)> = HashMap::new();
-    if !wanted.is_empty() {
-        for row in source.reports(wanted).await? {
+    for some in wanted.chunks(MAX_LOOKUPS) {
+        for row in source.reports(some.to_vec()).await? {
             let change = StatusChange::from(&LoggedReport::try_from(row)?);
             if let Some((count, summary)) = known.get_mut(&change.key) {
                 *count += 1;

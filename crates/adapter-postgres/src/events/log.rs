@@ -104,6 +104,7 @@ impl LogSource<OffsetDateTime> for PostgresStore {
         let ids: Vec<_> = wanted.iter().map(|wanted| wanted.id).collect();
         let since: Vec<_> = wanted.iter().map(|wanted| wanted.since).collect();
         let until: Vec<_> = wanted.iter().map(|wanted| wanted.until).collect();
+        let with_fields: Vec<_> = wanted.iter().map(|wanted| wanted.with_fields).collect();
         // The limit keeps the planner from joining whole partitions.
         sqlx::query_as!(
             ReportRow,
@@ -111,9 +112,10 @@ impl LogSource<OffsetDateTime> for PostgresStore {
                    report.revision as "revision: i64", report.channel_id, report.sid,
                    report.status, report.effect, report.recipient, report.sender,
                    report.error_code, report.error_text, report.idempotency_token, report.happened_at,
-                   report.fields::text as "fields!"
-               from unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[])
-                   as wanted (id, since, until)
+                   -- Fields may be long, and the state of a message does not depend on them.
+                   case when wanted.with_fields then report.fields::text else '{}' end as "fields!"
+               from unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::boolean[])
+                   as wanted (id, since, until, with_fields)
                cross join lateral (
                    select id, arrived_at, credential_id, revision, channel_id, sid, status, effect,
                        recipient, sender, error_code, error_text, idempotency_token, happened_at,
@@ -125,6 +127,7 @@ impl LogSource<OffsetDateTime> for PostgresStore {
             &ids,
             &since,
             &until,
+            &with_fields,
         )
         .fetch_all(&self.pool)
         .run(&self.runtime, "read reports by id", REPORTS)

@@ -107,8 +107,8 @@ impl EventLog for SqliteStore {
 
 impl LogSource<i64> for SqliteStore {
     async fn reports(&self, wanted: Vec<WantedReport<i64>>) -> Result<Vec<ReportRow>, StoreError> {
-        let ids = json::array(wanted.iter().map(|wanted| wanted.id));
-        let rows = self.report_rows(&ids);
+        let wanted = json::array(wanted.iter().map(|wanted| (wanted.id, wanted.with_fields)));
+        let rows = self.wanted_rows(&wanted);
         rows.run(&self.runtime, "read reports by id", REPORTS).await
     }
 
@@ -127,6 +127,25 @@ impl LogSource<i64> for SqliteStore {
 }
 
 impl SqliteStore {
+    /// Returns the reports of a JSON array of ids, each with whether its fields are needed.
+    async fn wanted_rows(&self, wanted: &str) -> Result<Vec<ReportRow>, sqlx::Error> {
+        sqlx::query_as!(
+            ReportRow,
+            r#"select report.id, report.channel_id, report.sid, report.revision, report.effect,
+                   report.status, report.recipient, report.sender, report.arrived_at,
+                   report.credential_id as "credential_id: Uuid", report.error_code,
+                   report.error_text, report.idempotency_token, report.happened_at,
+                   -- Fields may be long, and the state of a message does not depend on them.
+                   case when wanted.value ->> 1 then report.fields else '{}' end
+                       as "fields!: String"
+               from json_each(?) as wanted
+               cross join reports as report on report.id = wanted.value ->> 0"#,
+            wanted,
+        )
+        .fetch_all(&self.readers)
+        .await
+    }
+
     async fn log_rows(
         &self,
         after: Option<LogPosition>,

@@ -26,6 +26,7 @@ macro_rules! __log_contract {
             pages_of_every_size_return_the_same_log
             the_reports_of_a_message_are_read_by_revision
             reading_again_returns_the_same_entries
+            pages_of_long_histories_have_no_gaps_or_repetitions
             duplicates_are_not_read
             an_empty_log_is_complete_and_does_not_advance_its_reader
             a_page_says_whether_there_is_more

@@ -96,6 +96,37 @@ pub async fn reading_again_returns_the_same_entries(stores: Logs) {
     }
 }
 
+pub async fn pages_of_long_histories_have_no_gaps_or_repetitions(stores: Logs) {
+    let sids: Vec<_> = (0..6).map(twilio_sid).collect();
+    let mut count = 0;
+    for code in 0..60 {
+        let failed = |sid: &String| report(sid).status("failed").error(&format!("C{code}"));
+        let batch: Vec<_> = sids.iter().map(|sid| failed(sid).build()).collect();
+        record(&*stores.one, &batch).await;
+        count += batch.len();
+    }
+    let read = |sid: &String| report(sid).status("read").build();
+    record(&*stores.one, &sids.iter().map(read).collect::<Vec<_>>()).await;
+    let all = Reader::read(&*stores.one, count + sids.len(), 1_000).await;
+    let last = all.entries[count - 1].position;
+    for limit in [1, 2, 6, 50] {
+        let reader = Reader::read(&*stores.one, all.entries.len(), limit).await;
+        assert_eq!(reader.entries, all.entries, "limit {limit}");
+        // Every report here has sixty earlier ones that are not on the page.
+        let mut after = last;
+        let mut found = Vec::new();
+        loop {
+            let page = page(&*stores.one, Some(after), limit).await;
+            found.extend(page.entries);
+            after = page.next;
+            if page.complete {
+                break;
+            }
+        }
+        assert_eq!(found, all.entries[count..], "limit {limit}");
+    }
+}
+
 pub async fn duplicates_are_not_read(stores: Logs) {
     let sent = report("SM1").status("sent").build();
     let read = report("SM1").status("read").build();
