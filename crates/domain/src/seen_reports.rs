@@ -7,7 +7,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{InboundStatus, Report, ReportedStatus};
 
-/// Returns the identity of a report.
+/// How many fingerprints a message has. Status and error code are free text, so a caller could
+/// invent any number of them, and a reader of the log looks up all earlier reports of a message.
+/// Real messages have fewer than ten.
+pub const MAX_FINGERPRINTS: u16 = 100;
+
+/// The identity of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReportIdentity {
     /// A known status without an error code: one bit of the mask. Nearly every report is one.
@@ -57,9 +62,12 @@ impl SeenReports {
         Self { mask, fingerprints }
     }
 
-    /// Adds a report. Returns `false` if it was there already.
+    /// Adds a report. Returns `false` if it was there already, or if it has a fingerprint and there
+    /// are [`MAX_FINGERPRINTS`]: it counts as a duplicate then.
     pub fn insert(&mut self, identity: ReportIdentity) -> bool {
-        let new = !self.contains(identity);
+        let is_full = matches!(identity, ReportIdentity::Fingerprint(_))
+            && self.fingerprints.len() >= usize::from(MAX_FINGERPRINTS);
+        let new = !is_full && !self.contains(identity);
         if new {
             match identity {
                 ReportIdentity::Plain(bit) => self.mask |= bit,
@@ -95,5 +103,27 @@ impl SeenReports {
     pub fn count(&self) -> u64 {
         u64::from(self.mask.count_ones())
             .saturating_add(u64::try_from(self.fingerprints.len()).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_beyond_the_limit_are_duplicates() {
+        let mut seen = SeenReports::default();
+        let prints = 0..i64::from(MAX_FINGERPRINTS);
+        for print in prints.clone() {
+            assert!(seen.insert(ReportIdentity::Fingerprint(print)));
+        }
+        for print in prints.start..=prints.end {
+            assert!(!seen.insert(ReportIdentity::Fingerprint(print)));
+        }
+        assert_eq!(seen.fingerprints().len(), usize::from(MAX_FINGERPRINTS));
+        // A status without error code needs no fingerprint.
+        assert!(seen.insert(ReportIdentity::Plain(1)));
+        assert!(!seen.insert(ReportIdentity::Plain(1)));
+        assert_eq!(seen.count(), 101);
     }
 }

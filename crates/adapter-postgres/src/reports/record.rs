@@ -1,5 +1,6 @@
 //! Recording a batch: one statement, which is one transaction and one round trip.
 
+use domain::seen_reports::MAX_FINGERPRINTS;
 use domain::{Effect, Report};
 use sqlx::PgConnection;
 
@@ -160,14 +161,20 @@ upserted as (
         end,
         first_reported_at = least(stored.first_reported_at, excluded.first_reported_at),
         last_reported_at = greatest(stored.last_reported_at, excluded.last_reported_at),
-        -- Duplicates within the batch, and reports of the batch that were seen before.
+        -- Duplicates within the batch, and reports of the batch that were seen before or exceed
+        -- the number of fingerprints.
         duplicates = stored.duplicates + excluded.duplicates
             + bit_count((stored.seen_mask & excluded.seen_mask)::bit(32))
             + case
                 when stored.seen_fingerprints && excluded.seen_fingerprints
-                then (
-                    select count(*) from unnest(excluded.seen_fingerprints) as fingerprint
-                    where fingerprint = any (stored.seen_fingerprints)
+                    or cardinality(stored.seen_fingerprints)
+                        + cardinality(excluded.seen_fingerprints) > $42::integer
+                then cardinality(excluded.seen_fingerprints) - least(
+                    (
+                        select count(*) from unnest(excluded.seen_fingerprints) as fingerprint
+                        where fingerprint <> all (stored.seen_fingerprints)
+                    ),
+                    greatest($42::integer - cardinality(stored.seen_fingerprints), 0)
                 )
                 else 0
             end,
@@ -194,33 +201,46 @@ upserted as (
         undelivered_at = least(stored.undelivered_at, excluded.undelivered_at),
         delivered_at = least(stored.delivered_at, excluded.delivered_at),
         read_at = least(stored.read_at, excluded.read_at),
-        -- Appends the ids of the reports that were not seen before: of all in the common case.
+        -- Appends the ids of the reports that were not seen before and do not exceed the number of
+        -- fingerprints: of all in the common case.
         report_ids = stored.report_ids || case
             when stored.seen_mask & excluded.seen_mask = 0
                 and (stored.seen_fingerprints && excluded.seen_fingerprints) is not true
+                and (
+                    cardinality(stored.seen_fingerprints)
+                        + cardinality(excluded.seen_fingerprints) > $42::integer
+                ) is not true
             then excluded.report_ids
             else array(
                 select id
                 from (
-                    select (excluded.report_ids[1] - first_id)::integer as index from block
-                ) as first,
-                unnest(
-                    excluded.report_ids,
-                    ($1::integer[])[index + 1 : index + cardinality(excluded.report_ids)],
-                    ($2::bigint[])[index + 1 : index + cardinality(excluded.report_ids)]
-                ) as report (id, seen_bit, fingerprint)
-                where seen_bit & stored.seen_mask = 0
-                    and (fingerprint = any (stored.seen_fingerprints)) is not true
+                    select id, fingerprint, count(fingerprint) over (order by id) as nth
+                    from (
+                        select (excluded.report_ids[1] - first_id)::integer as index from block
+                    ) as first,
+                    unnest(
+                        excluded.report_ids,
+                        ($1::integer[])[index + 1 : index + cardinality(excluded.report_ids)],
+                        ($2::bigint[])[index + 1 : index + cardinality(excluded.report_ids)]
+                    ) as report (id, seen_bit, fingerprint)
+                    where seen_bit & stored.seen_mask = 0
+                        and (fingerprint = any (stored.seen_fingerprints)) is not true
+                ) as new
+                where fingerprint is null
+                    or nth + coalesce(cardinality(stored.seen_fingerprints), 0) <= $42::integer
                 order by id
             )
         end,
         seen_fingerprints = case
             when stored.seen_fingerprints && excluded.seen_fingerprints
+                or cardinality(stored.seen_fingerprints)
+                    + cardinality(excluded.seen_fingerprints) > $42::integer
             then stored.seen_fingerprints || array(
                 select fingerprint
                 from unnest(excluded.seen_fingerprints) with ordinality as seen (fingerprint, nth)
                 where fingerprint <> all (stored.seen_fingerprints)
                 order by nth
+                limit greatest($42::integer - cardinality(stored.seen_fingerprints), 0)
             )
             else stored.seen_fingerprints || excluded.seen_fingerprints
         end,
@@ -320,6 +340,7 @@ from logged, block
         &reports.fields as _,
         first_index,
         INDEX_BITS,
+        i32::from(MAX_FINGERPRINTS),
     )
     .fetch_all(connection)
     .await

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::seen_reports::MAX_FINGERPRINTS;
 use domain::{Effect, Report};
 use ports::ReportStore;
 use proptest::prelude::*;
@@ -123,6 +124,47 @@ pub async fn a_duplicate_is_counted_and_not_logged_again(stores: Reports) {
         "a duplicate is heard of too"
     );
     model.assert_is_in(&*stores.one).await;
+}
+
+/// Failed reports of `SM1` with these error codes, and now and then one without a code.
+fn many_codes(codes: std::ops::Range<usize>) -> Vec<Report> {
+    let plain = ["sent", "delivered", "read", "queued", "accepted"];
+    codes
+        .map(|code| {
+            let at = 1_000 + i64::try_from(code).expect("small");
+            let report = report("SM1").at(at);
+            if code % 37 == 5 {
+                report.status(plain[code / 37 % plain.len()]).build()
+            } else {
+                report.status("failed").error(&format!("C{code}")).build()
+            }
+        })
+        .collect()
+}
+
+pub async fn different_reports_beyond_the_limit_are_counted_as_duplicates(stores: Reports) {
+    let max = usize::from(MAX_FINGERPRINTS);
+    // In parts that reach the limit in the midst of a batch, that repeat what was seen and what was
+    // not, and in one batch.
+    let histories = [
+        vec![0..max / 2, max / 4..max + 9, max - 9..2 * max, 0..max],
+        vec![0..1, 0..max, 0..3 * max],
+        vec![0..3 * max, 0..1],
+    ];
+    for (channel, batches) in ["1", "2", "3"].into_iter().zip(histories) {
+        let mut model = Model::default();
+        for codes in batches {
+            let mut batch = many_codes(codes);
+            for report in &mut batch {
+                report.key = key_on(channel, "SM1");
+            }
+            let effects = record(&*stores.one, &batch).await;
+            assert_eq!(effects, model.record(&batch));
+        }
+        let message = message(&*stores.one, &key_on(channel, "SM1")).await;
+        assert_eq!(message.seen.fingerprints().len(), max);
+        assert_eq!(vec![message], model.messages());
+    }
 }
 
 pub async fn recording_a_batch_is_idempotent(stores: Reports) {

@@ -29,6 +29,7 @@ macro_rules! __reports_contract {
             random_histories_lead_to_the_state_of_the_domain
             a_batch_may_have_several_reports_of_one_message
             a_duplicate_is_counted_and_not_logged_again
+            different_reports_beyond_the_limit_are_counted_as_duplicates
             recording_a_batch_is_idempotent
             the_same_sid_on_another_channel_is_another_message
             an_earlier_report_recorded_later_sets_first_times_and_parties
@@ -55,9 +56,9 @@ macro_rules! __reports_contract {
             messages_are_listed_newest_first
             messages_of_one_microsecond_are_listed_by_key_descending
             pages_of_messages_have_no_gaps_or_repetitions
+            a_full_page_without_successor_is_the_last
             a_page_ends_where_its_scan_does
             pages_of_short_scans_have_no_gaps_or_repetitions
-            a_full_page_without_successor_is_the_last
             an_empty_store_lists_nothing
             every_message_filter_selects_matching_messages
             a_recipient_is_found_in_every_spelling
