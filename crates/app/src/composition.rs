@@ -293,8 +293,8 @@ fn pruning_sessions(stores: &Stores) -> BackgroundTask {
 }
 
 /// The use case that erases a recipient.
-pub fn erase_recipient(stores: &Stores) -> EraseRecipient {
-    EraseRecipient::new(stores.store(), Arc::new(System))
+pub fn erase_recipient(stores: &Stores, secret: ServerSecret) -> EraseRecipient {
+    EraseRecipient::new(stores.store(), secret, Arc::new(System))
 }
 
 /// A worker that finishes erasures that were begun anywhere.
@@ -333,7 +333,7 @@ pub fn clearing_up(
     secret: &ServerSecret,
     throttle: &Arc<Throttle>,
 ) -> Result<Vec<BackgroundTask>> {
-    let erase = erase_recipient(stores).invalidating(Arc::clone(log));
+    let erase = erase_recipient(stores, secret.clone()).invalidating(Arc::clone(log));
     let prune = Arc::new(prune(stores, settings, Arc::clone(holds)));
     let partitions = {
         let prune = Arc::clone(&prune);

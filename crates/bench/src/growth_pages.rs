@@ -237,14 +237,15 @@ async fn list_recipients(database: &Database<'_>) -> Result<()> {
              where first_reported_at = (select min(first_reported_at) from messages)"
         ),
         format!(
-            "insert into message_recipients (recipient_hash, channel_id, sid)
+            "insert into recipients_by_day (day, recipient_hash, channel_id, sid)
              select
+                 floor(extract(epoch from first_reported_at) / 86400)::integer,
                  case when recipient = '{RECIPIENT}' then {hash}
                      else hashtextextended(encode(sid, 'hex'), 0) end,
                  channel_id, sid
              from messages"
         ),
-        "vacuum (analyze) message_recipients".to_owned(),
+        "vacuum (analyze) recipients_by_day".to_owned(),
     ] {
         connection.execute(AssertSqlSafe(statement)).await?;
     }

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
+use domain::crypto::RecipientHash;
 use domain::erasure::{ErasureReason, RequestedVia};
 use domain::page::{Page, PageSize};
 use domain::{Erasure, ErasureId, MessageKey, Recipient, RetentionDays, Timestamp};
@@ -230,4 +231,7 @@ pub struct ErasureOrder {
     pub through: RequestedVia,
     /// The reason, if one was given.
     pub reason: Option<ErasureReason>,
+    /// The hash of the recipient: the end of the erasure removes its entries from the index of
+    /// recipients.
+    pub recipient_hash: RecipientHash,
 }

@@ -14,6 +14,8 @@ use uuid::Uuid;
 
 use crate::StoreError;
 
+const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+
 /// Stores statistics, and reads from the log what they are made from.
 ///
 /// Several processes may maintain the statistics at once: each step names the position that it
@@ -69,10 +71,13 @@ pub trait Statistics: Send + Sync {
         interval: Interval,
     ) -> Result<Option<(Timestamp, Timestamp)>, StoreError>;
 
-    /// Adds a step to the counts, replaces the last arrivals of its channels, lists its problems and its
-    /// recipients, and
-    /// moves the position from `from` to `step.position`, all or nothing. Returns `false` and changes nothing if the position is not `from`, because another process
-    /// has applied a step, or if days of another time zone are counted, or days are being made.
+    /// Adds a step to the counts, replaces the last arrivals of its channels, lists its problems and
+    /// its recipients, and moves the position from `from` to `step.position`, all or nothing. Returns
+    /// `false` and changes nothing
+    ///
+    /// - if the position is not `from`, because another process has applied a step,
+    /// - if days of another time zone are counted, or days are being made,
+    /// - if an erasure has finished since the page was read: the step could list its recipient.
     async fn apply_statistics(
         &self,
         from: Option<LogPosition>,
@@ -106,13 +111,13 @@ pub trait Statistics: Send + Sync {
     ) -> Result<Page<Message, MessageCursor>, StoreError>;
 
     /// Adds messages to the index of recipients. An entry that exists stays; one of a message that is
-    /// not stored, or whose recipient is erased, is left out.
+    /// not stored, or whose recipient is erased, is left out. The end of an erasure removes the
+    /// entries of its recipient.
     async fn list_recipients(&self, entries: &[RecipientEntry]) -> Result<(), StoreError>;
 
     /// Returns one page of the messages that `filter` selects, the newest first, like
     /// [`ReportStore::messages`](crate::ReportStore::messages), and reads only those that are listed
     /// with `hash`. If `filter` selects by recipient, it decides about those that share the hash.
-    /// The entries of a message are removed with it, and when its recipient is erased.
     async fn messages_to(
         &self,
         hash: RecipientHash,
@@ -120,6 +125,10 @@ pub trait Statistics: Send + Sync {
         after: Option<&MessageCursor>,
         size: PageSize,
     ) -> Result<Page<Message, MessageCursor>, StoreError>;
+
+    /// Removes at most about `limit` entries of the index of recipients: those of days before that of
+    /// the oldest message. Returns how many; 0 if there are no more.
+    async fn prune_recipients(&self, limit: NonZeroU16) -> Result<u64, StoreError>;
 
     /// Removes what the log and the messages can tell again, the position and the last arrivals, in
     /// one step: the counts of messages, and those of reports and of the gaps between them in the
@@ -156,6 +165,8 @@ pub struct ChangePage {
     /// Whether retention has removed reports after the position that was asked for. Then the page
     /// starts at the oldest report.
     pub pruned: bool,
+    /// How many erasures had finished before it was read.
+    pub erasures: i64,
 }
 
 /// Changes of counts by the length of the interval, its start and the channel.
@@ -220,6 +231,8 @@ pub struct StatisticsStep {
     pub problems: Vec<ProblemMessage>,
     /// The recipients of the messages that begin in this part.
     pub recipients: Vec<RecipientEntry>,
+    /// [`ChangePage::erasures`] of the page that it was made from.
+    pub erasures: i64,
 }
 
 /// An entry of the index of recipients.
@@ -229,16 +242,26 @@ pub struct RecipientEntry {
     pub key: MessageKey,
     /// The hash of its recipient.
     pub hash: RecipientHash,
+    /// The day of its first report, in days since 1970 (UTC). Entries lie by day in the index.
+    pub day: i32,
 }
 
 impl RecipientEntry {
-    /// Returns the entry of a message; `None` if its recipient is erased, or cannot be searched for.
+    /// Returns the entry of a message whose first report arrived `at`; `None` if its recipient is
+    /// erased, or cannot be searched for.
     #[must_use]
-    pub fn of(key: &MessageKey, recipient: &Address, secret: &ServerSecret) -> Option<Self> {
+    pub fn of(
+        key: &MessageKey,
+        recipient: &Address,
+        at: Timestamp,
+        secret: &ServerSecret,
+    ) -> Option<Self> {
+        let day = at.unix_micros().div_euclid(DAY_MICROS);
         let recipient = Recipient::parse(recipient.reveal()).ok()?;
         Some(Self {
             key: key.clone(),
             hash: secret.recipient_hash(&recipient),
+            day: i32::try_from(day).ok()?,
         })
     }
 }

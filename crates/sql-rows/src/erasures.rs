@@ -59,6 +59,7 @@ pub struct ErasureScan<T> {
     pub recipient: Option<String>,
     /// Null when the log is done.
     pub log_after: Option<i64>,
+    pub recipient_hash: Option<i64>,
     pub before_first_reported_at: Option<T>,
     pub before_channel_id: Option<String>,
     pub before_sid: Option<Vec<u8>>,

@@ -65,12 +65,14 @@ impl<T: StoredTime> TryFrom<ChangeRow<T>> for StatusChange {
 }
 
 /// Converts `rows`, read after a position, into a page. `limit` rows were asked for, and reports
-/// up to `pruned_through` had been removed when that was asked after reading.
+/// up to `pruned_through` had been removed when that was asked after reading. `erasures` had
+/// finished before.
 pub fn change_page<T: StoredTime>(
     rows: Vec<ChangeRow<T>>,
     after: Option<LogPosition>,
     limit: u16,
     pruned_through: LogPosition,
+    erasures: i64,
 ) -> Result<ChangePage, StoreError> {
     let complete = rows.len() < usize::from(limit);
     let changes = rows.into_iter().map(StatusChange::try_from);
@@ -83,6 +85,7 @@ pub fn change_page<T: StoredTime>(
             .max(pruned_through),
         complete,
         pruned: after.is_some_and(|after| after < pruned_through),
+        erasures,
         changes,
     })
 }

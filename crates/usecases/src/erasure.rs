@@ -1,9 +1,10 @@
-//! Erases a recipient who asks for it.
+//! Erases a recipient's data.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::crypto::ServerSecret;
 use domain::erasure::{ErasureReason, RequestedVia};
 use domain::page::{Page, PageSize};
 use domain::{Erasure, ErasureId, Recipient};
@@ -19,6 +20,7 @@ const STEP_SIZE: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
 /// Erases recipients, and resumes unfinished erasures.
 pub struct EraseRecipient {
     erasures: Arc<dyn Maintenance>,
+    secret: ServerSecret,
     environment: Arc<dyn Environment>,
     log: Option<Arc<LogTailCache>>,
 }
@@ -46,11 +48,17 @@ pub enum EraseError {
 }
 
 impl EraseRecipient {
-    /// Erases recipients in a store.
+    /// Erases recipients in a store, whose index of recipients has hashes made with the server
+    /// secret.
     #[must_use]
-    pub fn new(erasures: Arc<dyn Maintenance>, environment: Arc<dyn Environment>) -> Self {
+    pub fn new(
+        erasures: Arc<dyn Maintenance>,
+        secret: ServerSecret,
+        environment: Arc<dyn Environment>,
+    ) -> Self {
         Self {
             erasures,
+            secret,
             environment,
             log: None,
         }
@@ -82,6 +90,7 @@ impl EraseRecipient {
             at: self.environment.now(),
             through: request.via,
             reason: request.reason.clone(),
+            recipient_hash: self.secret.recipient_hash(&request.recipient),
         };
         self.erasures
             .begin_erasure(id, &order, &request.recipient)

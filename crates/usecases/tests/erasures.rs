@@ -11,7 +11,7 @@ use domain::page::PageSize;
 use domain::{LogPosition, Recipient, Report};
 use ports::ReportStore as _;
 use ports::event_log::LogRead;
-use testkit::builders::{report, twilio_sid};
+use testkit::builders::{report, server_secret, twilio_sid};
 use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
 use usecases::erasure::{EraseError, EraseRequest};
@@ -28,7 +28,11 @@ fn request(reason: Option<&str>) -> EraseRequest {
 }
 
 fn erasing(store: &MemoryStore) -> EraseRecipient {
-    EraseRecipient::new(Arc::new(store.clone()), Arc::new(FixedClock::default()))
+    EraseRecipient::new(
+        Arc::new(store.clone()),
+        server_secret(),
+        Arc::new(FixedClock::default()),
+    )
 }
 
 async fn finish(store: &MemoryStore) {

@@ -202,7 +202,11 @@ fn state(
         )),
         events: Arc::new(ReadEvents::new(log)),
         stop: watch::channel(false).1,
-        erase: Arc::new(EraseRecipient::new(store.clone(), clock.clone())),
+        erase: Arc::new(EraseRecipient::new(
+            store.clone(),
+            server_secret(),
+            clock.clone(),
+        )),
         erasures: Arc::new(ListErasures::new(store.clone())),
         health: Arc::new(CheckHealth::new(store.clone(), directory.clone())),
         installation: Installation {

@@ -200,7 +200,8 @@ pub async fn start(size: &Size, integrators: Vec<Arc<dyn Integrator>>) -> (Runni
         troubles: troubles(&shared, &clock),
         trouble_figures: Arc::new(TroubleFigures::new(shared.clone(), clock.clone())),
         erase: Arc::new(
-            EraseRecipient::new(shared.clone(), clock.clone()).invalidating(log.clone()),
+            EraseRecipient::new(shared.clone(), server_secret(), clock.clone())
+                .invalidating(log.clone()),
         ),
         erasures: Arc::new(ListErasures::new(shared.clone())),
         events: Arc::new(ReadEvents::new(log)),

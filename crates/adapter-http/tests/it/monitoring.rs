@@ -116,7 +116,7 @@ receiptd_connections_allowed 1
 receiptd_drained_reports_total 1
 receiptd_forwarded_requests_total{outcome} 6
 receiptd_journaled_reports_total 1
-receiptd_open_troubles{kind} 11
+receiptd_open_troubles{kind} 12
 receiptd_push_duration_seconds_bucket{le} 16
 receiptd_push_duration_seconds_count 1
 receiptd_push_duration_seconds_sum 1

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use domain::crypto::RecipientHash;
 use domain::{ErasureId, MessageKey, Recipient, Timestamp};
 use ports::StoreError;
 use sql_rows::erasures::{ERASURES, ErasedRows, ErasureStatements, step};
@@ -64,7 +65,8 @@ impl PostgresStore {
         // A concurrent step waits here.
         let scan = sqlx::query_as!(
             ErasureScan,
-            "select recipient, log_after, before_first_reported_at, before_channel_id, before_sid
+            "select recipient, recipient_hash, log_after, before_first_reported_at,
+                 before_channel_id, before_sid
              from erasures
              where id = $1
              for update",
@@ -85,7 +87,8 @@ impl PostgresStore {
              set log_after = $2, before_first_reported_at = $3, before_channel_id = $4,
                  before_sid = $5, examined = examined + $6, messages = messages + $7,
                  reports = reports + $8, deliveries = deliveries + $9, finished_at = $10,
-                 recipient = case when $10::timestamptz is null then recipient end
+                 recipient = case when $10::timestamptz is null then recipient end,
+                 recipient_hash = case when $10::timestamptz is null then recipient_hash end
              where id = $1",
             id.0,
             scan.log_after,
@@ -100,6 +103,9 @@ impl PostgresStore {
         )
         .execute(&mut *transaction)
         .await?;
+        if let (Some(_), Some(hash)) = (done.finished_at, scan.recipient_hash) {
+            recipients::remove(&mut transaction, RecipientHash(hash)).await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -248,7 +254,6 @@ impl ErasureStatements for Statements<'_> {
         if found.sids.is_empty() {
             return Ok(ErasedRows::default());
         }
-        recipients::lock(&mut *self.0).await?;
         let locked = sqlx::query!(
             "select channel_id, sid, report_ids, first_reported_at, last_reported_at
              from messages
@@ -275,7 +280,6 @@ impl ErasureStatements for Statements<'_> {
         )
         .execute(&mut *self.0)
         .await?;
-        recipients::remove(&mut *self.0, &found.channel_ids, &found.sids).await?;
         aliases::remove(&mut *self.0, &found.channel_ids, &found.sids).await?;
         let (mut ids, mut times) = (found.report_ids, found.times);
         let mut keys: Vec<MessageKey> = Vec::with_capacity(locked.len());

@@ -18,9 +18,9 @@ impl PostgresStore {
     ) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "insert into erasures (
-                 id, requested_at, requested_via, reason, masked, recipient, log_after
+                 id, requested_at, requested_via, reason, masked, recipient, recipient_hash, log_after
              )
-             values ($1, $2, $3, $4, $5, $6, 0)
+             values ($1, $2, $3, $4, $5, $6, $7, 0)
              on conflict (id) do nothing",
             id.0,
             order.at.to_date_time(),
@@ -28,6 +28,7 @@ impl PostgresStore {
             order.reason.as_ref().map(ErasureReason::as_str),
             recipient.to_string(),
             recipient.address().reveal(),
+            order.recipient_hash.0,
         )
         .execute(&self.pool)
         .await

@@ -99,15 +99,29 @@ pub(crate) fn page_of_messages_to(
 ) -> QueryBuilder<Postgres> {
     // Materialized, so that the planner does not search along the order of the list.
     let mut query = QueryBuilder::new(
-        "with found as materialized (
-             select message.*
-             from message_recipients
-             join messages as message using (channel_id, sid)
+        "with recursive
+         days (day) as (
+             select min(day) from recipients_by_day
+             union all
+             select (select min(entry.day) from recipients_by_day as entry where entry.day > days.day)
+             from days
+             where days.day is not null
+         ),
+         -- A message whose first report arrived late has two entries.
+         entries as (
+             select distinct channel_id, sid
+             from days
+             join recipients_by_day using (day)
              where recipient_hash = ",
     );
     query
         .push_bind(hash.0)
-        .push(") ")
+        .push(
+            "),
+             found as materialized (
+                 select message.* from entries join messages as message using (channel_id, sid)
+             ) ",
+        )
         .push(MESSAGE_COLUMNS)
         .push(" from found where true");
     push_times(&mut query, TIME, Timestamp::to_date_time, filter, after);

@@ -21,7 +21,7 @@ use crate::statistics::recipients::list_recipients;
 
 const STATISTICS: &str = "statistics";
 const PROBLEMS: &str = "problem_messages";
-const RECIPIENTS: &str = "message_recipients";
+const RECIPIENTS: &str = "recipients_by_day";
 const ARRIVALS: &str = "statistics_arrivals";
 
 impl PostgresStore {
@@ -158,10 +158,11 @@ impl PostgresStore {
             "update statistics_position
              set position = $2
              where position is not distinct from $1 and coalesce(zone, $3) = $3
-                 and next_day is null",
+                 and next_day is null and erasures = $4",
             from.map(|from| from.0),
             step.position.0,
             step.zone,
+            step.erasures,
         )
         .execute(&mut *transaction)
         .await

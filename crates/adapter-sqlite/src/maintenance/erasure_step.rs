@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use domain::crypto::RecipientHash;
 use domain::{ErasureId, MessageKey, Recipient, Timestamp};
 use ports::StoreError;
 use sql_rows::erasures::{ERASURES, ErasedRows, ErasureStatements, step};
@@ -14,6 +15,7 @@ use crate::json;
 use crate::maintenance::delivery_retention::erase_deliveries;
 use crate::reports::aliases;
 use crate::rows::ErasureScan;
+use crate::statistics::recipients;
 
 impl SqliteStore {
     pub(crate) async fn try_erasure_step(
@@ -25,7 +27,8 @@ impl SqliteStore {
         let mut write = self.begin().await.map_err(store_error(ERASURES))?;
         let scan = sqlx::query_as!(
             ErasureScan,
-            "select recipient, log_after, before_first_reported_at, before_channel_id, before_sid
+            "select recipient, recipient_hash, log_after, before_first_reported_at,
+                 before_channel_id, before_sid
              from erasures
              where id = ?",
             id.0,
@@ -48,7 +51,8 @@ impl SqliteStore {
              set log_after = ?2, before_first_reported_at = ?3, before_channel_id = ?4,
                  before_sid = ?5, examined = examined + ?6, messages = messages + ?7,
                  reports = reports + ?8, deliveries = deliveries + ?9, finished_at = ?10,
-                 recipient = case when ?10 is null then recipient end
+                 recipient = case when ?10 is null then recipient end,
+                 recipient_hash = case when ?10 is null then recipient_hash end
              where id = ?1",
             id.0,
             scan.log_after,
@@ -64,6 +68,10 @@ impl SqliteStore {
         .execute(&mut *write)
         .await
         .map_err(store_error(ERASURES))?;
+        if let (Some(_), Some(hash)) = (done.finished_at, scan.recipient_hash) {
+            let removed = recipients::remove(&mut write, RecipientHash(hash)).await;
+            removed.map_err(store_error(ERASURES))?;
+        }
         write.commit().await.map_err(store_error(ERASURES))
     }
 }
@@ -180,15 +188,6 @@ async fn erase(
              cross join messages as message
                  on message.channel_id = wanted.value ->> 0
                  and message.sid = unhex(wanted.value ->> 1)
-         )",
-        keys,
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!(
-        "delete from message_recipients
-         where (channel_id, sid) in (
-             select value ->> 0, unhex(value ->> 1) from jsonb_each(?)
          )",
         keys,
     )

@@ -19,9 +19,9 @@ impl SqliteStore {
         let mut write = self.begin().await?;
         sqlx::query!(
             "insert into erasures (
-                 id, requested_at, requested_via, reason, masked, recipient, log_after
+                 id, requested_at, requested_via, reason, masked, recipient, recipient_hash, log_after
              )
-             values (?, ?, ?, ?, ?, ?, 0)
+             values (?, ?, ?, ?, ?, ?, ?, 0)
              on conflict (id) do nothing",
             id.0,
             order.at.unix_micros(),
@@ -29,6 +29,7 @@ impl SqliteStore {
             order.reason.as_ref().map(ErasureReason::as_str),
             recipient.to_string(),
             recipient.address().reveal(),
+            order.recipient_hash.0,
         )
         .execute(&mut *write)
         .await?;

@@ -158,11 +158,28 @@ impl SqliteStore {
         // Reads the messages of the hash first, and sorts them.
         page_of_rows!(
             from "(
+                with recursive
+                days (day) as (
+                    select min(day) from recipients_by_day
+                    union all
+                    select (
+                        select min(entry.day) from recipients_by_day as entry
+                        where entry.day > days.day
+                    )
+                    from days
+                    where days.day is not null
+                ),
+                -- A message whose first report arrived late has two entries.
+                entries as (
+                    select distinct entry.channel_id, entry.sid
+                    from days
+                    cross join recipients_by_day as entry
+                        on entry.day = days.day and entry.recipient_hash = ?13
+                )
                 select message.*
-                from message_recipients as entry
+                from entries
                 cross join messages as message
-                    on message.channel_id = entry.channel_id and message.sid = entry.sid
-                where entry.recipient_hash = ?13
+                    on message.channel_id = entries.channel_id and message.sid = entries.sid
             )",
             filter,
             after,

@@ -3,6 +3,6 @@
 mod changes;
 mod days;
 mod problems;
-mod recipients;
+pub(crate) mod recipients;
 mod store;
 mod write;

@@ -23,7 +23,7 @@ use crate::runtime::Query as _;
 
 const STATISTICS: &str = "statistics";
 const PROBLEMS: &str = "problem_messages";
-const RECIPIENTS: &str = "message_recipients";
+const RECIPIENTS: &str = "recipients_by_day";
 const ARRIVALS: &str = "statistics_arrivals";
 const POSITION: &str = "statistics_position";
 
@@ -34,11 +34,16 @@ impl Statistics for SqliteStore {
         after: Option<LogPosition>,
         limit: NonZeroU16,
     ) -> Result<ChangePage, StoreError> {
+        // Asked before the reports are read: what is erased from now on is noticed.
+        let erasures = self.finished_erasures();
+        let erasures = erasures
+            .run(&self.runtime, "count erasures", STATISTICS)
+            .await?;
         let rows = self.change_rows(after, limit);
         let rows = rows.run(&self.runtime, "read changes", "reports").await?;
         // Asked after the reports were read: what is pruned from now on is not missing above.
         let pruned_through = self.pruned_through().await?;
-        change_page(rows, after, limit.get(), pruned_through)
+        change_page(rows, after, limit.get(), pruned_through, erasures)
     }
 
     async fn summaries(
@@ -171,6 +176,13 @@ impl Statistics for SqliteStore {
             .await?;
         let scan_end = None;
         PageRows { rows, scan_end }.into_page(size)
+    }
+
+    async fn prune_recipients(&self, limit: NonZeroU16) -> Result<u64, StoreError> {
+        let pruned = self.try_prune_recipients(limit);
+        pruned
+            .run(&self.runtime, "prune recipients", RECIPIENTS)
+            .await
     }
 
     async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ use adapter_http::wire::ErasureView;
 use anyhow::{Context as _, Result, ensure};
 use domain::erasure::{ErasureReason, RequestedVia};
 use domain::{Erasure, Recipient};
+use usecases::EraseRecipient;
 use usecases::erasure::EraseRequest;
 
 use super::audit_trail;
@@ -43,7 +44,8 @@ pub async fn run(settings: &Settings, json: bool, args: EraseArgs) -> Result<()>
         );
     }
     drop(input);
-    let erasure = erase(&stores, &request).await;
+    let erase = composition::erase_recipient(&stores, settings.server_secret()?);
+    let erasure = erase_all(&erase, &request).await;
     stores.close().await;
     let erasure = erasure?;
     audit_trail::note(&erasure.id.to_string(), None);
@@ -87,8 +89,7 @@ fn interpretation(recipient: &Recipient, unmasked: bool) -> String {
     }
 }
 
-async fn erase(stores: &Stores, request: &EraseRequest) -> Result<Erasure> {
-    let erase = composition::erase_recipient(stores);
+async fn erase_all(erase: &EraseRecipient, request: &EraseRequest) -> Result<Erasure> {
     let mut erasure = erase.run(request, PROGRESS_INTERVAL).await?;
     let mut reported = Instant::now();
     while erasure.finished_at.is_none() {

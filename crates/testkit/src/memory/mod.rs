@@ -63,6 +63,14 @@ struct Data {
     store_rejection_calls: usize,
 }
 
+impl Data {
+    fn finished_erasures(&self) -> i64 {
+        let erasures = self.erasures.values();
+        let finished = erasures.filter(|it| it.erasure.finished_at.is_some());
+        i64::try_from(finished.count()).unwrap_or(i64::MAX)
+    }
+}
+
 impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()

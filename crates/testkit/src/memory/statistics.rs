@@ -116,6 +116,7 @@ impl Statistics for MemoryStore {
             next: changes.last().map_or(from, |last| last.position),
             complete: next.next().is_none(),
             pruned: after.is_some_and(|after| after < oldest),
+            erasures: data.finished_erasures(),
             changes,
         })
     }
@@ -200,10 +201,11 @@ impl Statistics for MemoryStore {
         step: &StatisticsStep,
     ) -> Result<bool, StoreError> {
         let data = &mut *self.open()?;
+        let erased = data.finished_erasures() != step.erasures;
         let statistics = &mut data.statistics;
         let days = statistics.days.as_ref();
         let other = days.is_some_and(|days| days.zone != step.zone || days.next.is_some());
-        if statistics.position != from || other {
+        if statistics.position != from || other || erased {
             return Ok(false);
         }
         data.reports
@@ -283,6 +285,14 @@ impl Statistics for MemoryStore {
         let is_listed = |message: &Message| listed.contains(&(hash, message.key.clone()));
         let scan = ScanLimit::MAX;
         Ok(data.reports.page(filter, after, size, scan, is_listed))
+    }
+
+    async fn prune_recipients(&self, _: NonZeroU16) -> Result<u64, StoreError> {
+        let data = &mut *self.open()?;
+        let listed = &mut data.statistics.recipients;
+        let before = listed.len();
+        data.reports.list_recipients(listed, &[]);
+        Ok(u64::try_from(before - listed.len()).unwrap_or(u64::MAX))
     }
 
     async fn reset_statistics(&self, log_begins: Option<LogBegins>) -> Result<(), StoreError> {

@@ -129,6 +129,8 @@ impl Prune {
             .await?
             > 0
         {}
+        let messages = kind == RetentionKind::Messages;
+        while messages && self.statistics.prune_recipients(STATISTICS_ROWS).await? > 0 {}
         Ok(())
     }
 

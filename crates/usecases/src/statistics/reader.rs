@@ -160,6 +160,7 @@ impl StatisticsReader {
             last_arrivals: arrivals.collect(),
             problems: problems.into_values().collect(),
             recipients,
+            erasures: page.erasures,
             counts: tally.into_counts(),
         };
         if !self.store.apply_statistics(from, &step).await? {
@@ -174,7 +175,12 @@ impl StatisticsReader {
     }
 
     fn recipient(&self, change: &StatusChange) -> Option<RecipientEntry> {
-        RecipientEntry::of(&change.key, &change.recipient, &self.secret)
+        RecipientEntry::of(
+            &change.key,
+            &change.recipient,
+            change.arrived_at,
+            &self.secret,
+        )
     }
 
     /// Reads when the last report of those channels arrived that this reader does not remember.

@@ -101,9 +101,11 @@ impl RebuildStatistics {
             .filter_map(|it| ProblemMessage::of(&it.key, &MessageSummary::of(it)));
         let problems: Vec<_> = problems.collect();
         self.statistics.list_problems(&problems).await?;
-        let recipients = messages
-            .iter()
-            .filter_map(|it| RecipientEntry::of(&it.key, &it.parties.recipient, &self.secret));
+        let recipients = messages.iter().filter_map(|message| {
+            let parties = &message.parties;
+            let at = parties.first_reported_at;
+            RecipientEntry::of(&message.key, &parties.recipient, at, &self.secret)
+        });
         let recipients: Vec<_> = recipients.collect();
         self.statistics.list_recipients(&recipients).await
     }

@@ -28,6 +28,7 @@ use domain::erasure::RequestedVia;
 use domain::page::PageSize;
 use domain::{DeliveryState, LogPosition, Recipient};
 use ports::{DeliveryStore as _, EventLog as _};
+use testkit::builders::server_secret;
 use usecases::EraseRecipient;
 use usecases::erasure::EraseRequest;
 
@@ -265,7 +266,11 @@ async fn events_of_an_erased_recipient_are_neither_stored_nor_sent() {
         bodies().await.iter().any(|body| body.contains("***0001"))
     })
     .await;
-    let erase = EraseRecipient::new(Arc::new(world.store.clone()), world.clock.clone());
+    let erase = EraseRecipient::new(
+        Arc::new(world.store.clone()),
+        server_secret(),
+        world.clock.clone(),
+    );
     let request = EraseRequest {
         recipient: Recipient::parse("+15550100001").unwrap(),
         reason: None,

@@ -147,7 +147,8 @@ impl ServerParts<'_> {
             trouble_figures: Arc::new(TroubleFigures::new(stores.store(), Arc::new(System))),
             stop,
             erase: Arc::new(
-                composition::erase_recipient(stores).invalidating(Arc::clone(self.log)),
+                composition::erase_recipient(stores, self.secret.clone())
+                    .invalidating(Arc::clone(self.log)),
             ),
             erasures: Arc::new(ListErasures::new(stores.store())),
             rejections: Arc::new(ListRejections::new(stores.store())),

@@ -8,7 +8,7 @@ use ports::maintenance::ErasureOrder;
 use uuid::Uuid;
 
 use super::ErasingStore;
-use crate::builders::{key, report, time};
+use crate::builders::{key, report, server_secret, time};
 use crate::contract::Stores;
 use crate::contract::log::Reader;
 
@@ -29,6 +29,7 @@ pub(super) async fn begin(store: &dyn ErasingStore, number: u128) {
         at: time(100),
         through: RequestedVia::Api,
         reason: ErasureReason::parse("ticket 4711").ok(),
+        recipient_hash: server_secret().recipient_hash(&recipient()),
     };
     let begun = store.begin_erasure(id(number), &order, &recipient()).await;
     begun.expect("the store is there");

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::Reconciled;
 use crate::builders::{
-    CHANNEL, channel, channel_id, credential, recipient, report, time, twilio_sid,
+    CHANNEL, channel, channel_id, credential, recipient, report, server_secret, time, twilio_sid,
 };
 
 const OTHER_CHANNEL: &str = "other";
@@ -344,6 +344,7 @@ pub async fn alerts_survive_the_erasure_of_a_recipient(stores: Reconciled) {
         at: time(100),
         through: RequestedVia::Api,
         reason: None,
+        recipient_hash: server_secret().recipient_hash(&recipient(number)),
     };
     let begun = stores
         .one

@@ -33,6 +33,7 @@ fn step(position: i64, counts: IntervalCounts) -> StatisticsStep {
         last_arrivals: BTreeMap::new(),
         problems: Vec::new(),
         recipients: Vec::new(),
+        erasures: 0,
     }
 }
 

@@ -118,6 +118,7 @@ pub async fn steps_of_other_days_are_refused(stores: Counted) {
             last_arrivals: [].into(),
             problems: Vec::new(),
             recipients: Vec::new(),
+            erasures: 0,
         };
         let applied = stores.one.apply_statistics(from.map(LogPosition), &step);
         applied.await.expect("the store is available")

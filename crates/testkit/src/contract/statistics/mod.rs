@@ -41,7 +41,9 @@ macro_rules! __statistics_contract {
             recipients_are_found_as_among_all_messages
             recipient_with_the_hash_of_another_is_left_out
             recipient_is_listed_with_its_step
-            recipient_is_removed_with_its_message
+            message_with_entries_of_two_days_is_found_once
+            recipients_are_removed_with_the_messages_of_their_day
+            step_that_was_read_before_an_erasure_is_refused
             erased_recipient_is_not_listed
             recipient_erased_while_it_is_listed_is_not_listed
             day_is_made_from_its_quarters

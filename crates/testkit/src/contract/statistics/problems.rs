@@ -164,6 +164,7 @@ pub async fn problem_is_listed_with_its_step_until_it_changes(stores: Counted) {
         last_arrivals: [].into(),
         problems: entries(std::slice::from_ref(&found.message)),
         recipients: Vec::new(),
+        erasures: 0,
     };
     let filter = MessageFilter {
         error_code: Some(code("63016")),

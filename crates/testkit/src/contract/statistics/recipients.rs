@@ -1,6 +1,6 @@
 //! The index of recipients.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use domain::erasure::RequestedVia;
 use domain::page::{MessageFilter, PageSize, ScanLimit};
@@ -25,10 +25,12 @@ fn budget(rows: u32) -> NonZeroU32 {
 
 fn entries(messages: &[Message]) -> Vec<RecipientEntry> {
     let secret = server_secret();
-    let messages = messages.iter();
-    messages
-        .filter_map(|it| RecipientEntry::of(&it.key, &it.parties.recipient, &secret))
-        .collect()
+    let entry = |message: &Message| {
+        let parties = &message.parties;
+        let at = parties.first_reported_at;
+        RecipientEntry::of(&message.key, &parties.recipient, at, &secret)
+    };
+    messages.iter().filter_map(entry).collect()
 }
 
 async fn all(store: &dyn CountedStore) -> Vec<Message> {
@@ -111,7 +113,8 @@ pub async fn recipient_with_the_hash_of_another_is_left_out(stores: Counted) {
     let to = recipient("+1 (555) 010-0002");
     let hash = server_secret().recipient_hash(&to);
     let keys = ["SM1", "SM2"].map(key);
-    let shared = keys.map(|key| RecipientEntry { key, hash });
+    let day = 0;
+    let shared = keys.map(|key| RecipientEntry { key, hash, day });
     list(&*stores.one, &shared).await;
     let filter = MessageFilter {
         recipient: Some(to.clone()),
@@ -132,6 +135,7 @@ pub async fn recipient_is_listed_with_its_step(stores: Counted) {
         last_arrivals: [].into(),
         problems: Vec::new(),
         recipients: entries(&all(&*stores.one).await),
+        erasures: 0,
     };
     let refused = stores.one.apply_statistics(Some(LogPosition(1)), &step);
     assert!(!refused.await.expect("the store is available"));
@@ -141,16 +145,30 @@ pub async fn recipient_is_listed_with_its_step(stores: Counted) {
     assert_eq!(count(&*stores.other, RECIPIENT).await, 1);
 }
 
-pub async fn recipient_is_removed_with_its_message(stores: Counted) {
-    let sent = report("SM1").to(RECIPIENT).status("sent").at(1).build();
-    record(&*stores.one, std::slice::from_ref(&sent)).await;
-    let recipients = entries(&all(&*stores.one).await);
-    list(&*stores.one, &recipients).await;
-    assert_eq!(count(&*stores.other, RECIPIENT).await, 1);
-    // Retention removes only reports that others follow.
-    let later = report("SM2").status("sent").at(8 * DAY).build();
-    record(&*stores.one, &[later]).await;
-    changes(&*stores.one, 100, 2).await;
+pub async fn message_with_entries_of_two_days_is_found_once(stores: Counted) {
+    let late = report("SM1").to(RECIPIENT).status("read").at(3 * DAY);
+    record(&*stores.one, &[late.build()]).await;
+    list(&*stores.one, &entries(&all(&*stores.one).await)).await;
+    let first = report("SM1").to(RECIPIENT).status("sent").at(DAY);
+    let other = report("SM2").to(RECIPIENT).status("sent").at(2 * DAY);
+    record(&*stores.one, &[first.build(), other.build()]).await;
+    list(&*stores.one, &entries(&all(&*stores.one).await)).await;
+    let filter = MessageFilter::default();
+    let found = listed(&*stores.other, &recipient(RECIPIENT), &filter, 1).await;
+    let found: Vec<_> = found.into_iter().map(|message| message.key).collect();
+    assert_eq!(found, [key("SM2"), key("SM1")]);
+}
+
+pub async fn recipients_are_removed_with_the_messages_of_their_day(stores: Counted) {
+    let sent = |sid: &str, at| report(sid).to(RECIPIENT).status("sent").at(at).build();
+    let old: Vec<_> = (1..=5).map(|n| sent(&format!("SM{n}"), n)).collect();
+    record(&*stores.one, &old).await;
+    let kept = sent("SM6", 8 * DAY + 7);
+    record(&*stores.one, std::slice::from_ref(&kept)).await;
+    list(&*stores.one, &entries(&all(&*stores.one).await)).await;
+    assert_eq!(prune(&*stores.one).await, 0);
+    assert_eq!(count(&*stores.other, RECIPIENT).await, 6);
+    changes(&*stores.one, 100, 6).await;
     prune_before(&*stores.one, 5 * DAY).await;
     let keep = RetentionDays::new(1).expect("a day");
     for _ in 0..3 {
@@ -159,10 +177,59 @@ pub async fn recipient_is_removed_with_its_message(stores: Counted) {
     }
     let found = stores.one.message(&key("SM1")).await;
     assert_eq!(found.expect("it can be read"), None);
-    // An entry of a message that is gone is not made.
-    list(&*stores.one, &recipients).await;
-    record(&*stores.one, &[sent]).await;
+    prune(&*stores.one).await;
+    // They would be found if their entries were still there.
+    let again: Vec<_> = (1..=5)
+        .map(|n| sent(&format!("SM{n}"), 8 * DAY + n))
+        .collect();
+    record(&*stores.one, &again).await;
+    assert_eq!(count(&*stores.other, RECIPIENT).await, 1);
+}
+
+/// Removes entries of the index as retention does. Returns how many.
+async fn prune(store: &dyn CountedStore) -> u64 {
+    let limit = NonZeroU16::new(2).expect("more than none");
+    let mut all = 0;
+    loop {
+        let pruned = store.prune_recipients(limit).await;
+        match pruned.expect("the store is available") {
+            0 => return all,
+            pruned => all += pruned,
+        }
+    }
+}
+
+pub async fn step_that_was_read_before_an_erasure_is_refused(stores: Counted) {
+    record(&*stores.one, &[report("SM1").to(RECIPIENT).build()]).await;
+    let limit = NonZeroU16::new(100).expect("more than none");
+    let page = stores.one.changes(None, limit).await;
+    let page = page.expect("the log can be read");
+    let step = |erasures| StatisticsStep {
+        position: page.next,
+        zone: "UTC".to_owned(),
+        counts: IntervalCounts::new(),
+        last_arrivals: [].into(),
+        problems: Vec::new(),
+        recipients: Vec::new(),
+        erasures,
+    };
+    let stale = StatisticsStep {
+        recipients: entries(&all(&*stores.one).await),
+        ..step(page.erasures)
+    };
+    erase(&*stores.one, RECIPIENT, ErasureId(uuid::Uuid::from_u128(1))).await;
+    let refused = stores.other.apply_statistics(None, &stale).await;
+    assert!(!refused.expect("the store is available"));
     assert_eq!(count(&*stores.other, RECIPIENT).await, 0);
+    let position = stores.one.statistics_position().await;
+    assert_eq!(position.expect("it can be read"), None);
+    let page = stores.one.changes(None, limit).await;
+    let page = page.expect("the log can be read");
+    let applied = stores
+        .one
+        .apply_statistics(None, &step(page.erasures))
+        .await;
+    assert!(applied.expect("the store is available"));
 }
 
 async fn erase(store: &dyn CountedStore, to: &str, id: ErasureId) {
@@ -170,6 +237,7 @@ async fn erase(store: &dyn CountedStore, to: &str, id: ErasureId) {
         at: time(100),
         through: RequestedVia::Api,
         reason: None,
+        recipient_hash: server_secret().recipient_hash(&recipient(to)),
     };
     let begun = store.begin_erasure(id, &order, &recipient(to)).await;
     begun.expect("the store is available");

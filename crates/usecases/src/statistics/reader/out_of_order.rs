@@ -70,6 +70,7 @@ impl Statistics for ScriptedLog {
             next: next.unwrap_or(LogPosition::START),
             complete: true,
             pruned: false,
+            erasures: 0,
         })
     }
 
@@ -153,6 +154,10 @@ impl Statistics for ScriptedLog {
 
     async fn list_recipients(&self, entries: &[RecipientEntry]) -> Result<(), StoreError> {
         self.store.list_recipients(entries).await
+    }
+
+    async fn prune_recipients(&self, limit: NonZeroU16) -> Result<u64, StoreError> {
+        self.store.prune_recipients(limit).await
     }
 
     async fn messages_to(
