@@ -47,8 +47,8 @@
 //! ```
 //!
 //! When all suites pass, choose the store by the scheme of its URL in
-//! `crates/app/src/composition.rs` and add its name to the picture in `docs/architecture.md` (a
-//! test compares the two).
+//! `crates/app/src/composition.rs`, and add its name to the pictures in `docs/architecture.md` and
+//! `crates/app/tests/architecture.rs`, which checks the dependencies.
 
 pub mod access;
 pub mod audit;

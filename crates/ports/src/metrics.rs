@@ -40,7 +40,7 @@ pub trait Metrics: Send + Sync {
         let _ = (integrator, kind);
     }
 
-    /// The integrator said that it could not hand over so many reports.
+    /// The integrator said that it could not deliver so many reports.
     fn callbacks_failed(&self, integrator: &IntegratorName, messages: usize) {
         let _ = (integrator, messages);
     }

@@ -7,7 +7,7 @@ use ports::StoreError;
 use crate::error::corrupt;
 use crate::values::{StoredTime, count, key, time};
 
-/// The table of alerts that a report could not be handed over.
+/// The table of alerts that a report could not be delivered.
 pub const CALLBACK_ALERTS: &str = "callback_alerts";
 
 /// A row of `callback_alerts`.

@@ -2,8 +2,8 @@
 //!
 //! A use case takes domain values, calls ports and returns domain values. It knows neither HTTP
 //! nor SQL. The only tasks that this crate spawns are the group-commit writers of
-//! [`ingest::group_commit`], the webhook dispatchers of [`delivery`], and the attempts of both
-//! [`delivery`] and [`forwarding`].
+//! [`ingest::group_commit`], the webhook dispatchers of [`delivery`], the attempts of both
+//! [`delivery`] and [`forwarding`], and the runs of [`reconciliation`].
 //!
 //! Start reading at [`ingest::receive`]: the path of a report from an authenticated caller to a
 //! durable row.

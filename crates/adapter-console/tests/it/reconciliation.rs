@@ -80,7 +80,7 @@ async fn reports_that_could_not_be_handed_over_are_counted() {
     added.unwrap();
     let page = admin.get("/console/channels/1").await.page();
     assert!(
-        page.contains("reports of 2 messages could not be handed over"),
+        page.contains("reports of 2 messages could not be delivered"),
         "{page}"
     );
 }

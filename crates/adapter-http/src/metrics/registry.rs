@@ -174,7 +174,7 @@ impl MetricsRegistry {
         registry.register("receiptd_rejections", help, self.rejections.family.clone());
         let help = "Elements of requests that were no reports, by integrator and kind";
         registry.register("receiptd_ignored_elements", help, self.ignored.clone());
-        let help = "Reports that the integrator could not hand over, as it says, by integrator";
+        let help = "Reports that the integrator could not deliver, as it says, by integrator";
         let failed = self.failed_callbacks.clone();
         registry.register("receiptd_failed_callbacks", help, failed);
         let help = "Time the store took to record a batch";

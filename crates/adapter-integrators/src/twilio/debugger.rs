@@ -1,5 +1,5 @@
 //! The Debugger: errors and warnings of an account. Those about a status callback that failed name
-//! the message whose report could not be handed over; the others are ignored.
+//! the message whose report could not be delivered; the others are ignored.
 
 use domain::{ErrorCode, MessageSid};
 use ports::integrator::{

@@ -5,7 +5,7 @@
 //! is configured with.
 //!
 //! Two further endpoints are optional: [`event_streams`] is a second way in for reports, and
-//! [`debugger`] says which reports could not be handed over.
+//! [`debugger`] says which reports could not be delivered.
 
 mod debugger;
 mod event_streams;
@@ -211,12 +211,12 @@ impl Integrator for Twilio {
              the WhatsApp sender or messaging service in Twilio's console, or as `StatusCallback` \
              of every message that is sent.",
             "Keep the fragment `#rc=5&rp=ct,rt,5xx` of the URL: with it Twilio repeats a report \
-             that could not be handed over.",
+             that could not be delivered.",
             "Optional: create an Event Streams sink of the type webhook with the same URL, but \
              with `/events/` in place of `/report/` and without the fragment, and subscribe it to \
              the events of messages. Twilio repeats these for four hours.",
             "Optional: set the same URL with `/debugger/` in place of `/report/` as the webhook of \
-             the Debugger. A report that could not be handed over is then looked up within \
+             the Debugger. A report that could not be delivered is then looked up within \
              seconds, if the channel has an account for reconciliation.",
         ]
     }

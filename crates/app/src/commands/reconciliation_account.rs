@@ -64,13 +64,13 @@ fn secret(path: &Path) -> Result<ApiKeySecret> {
     ApiKeySecret::parse(text.trim_end()).context("--api-key-secret-file")
 }
 
-/// Prints of how many messages the integrator could not hand over a report, and what reconciliation
+/// Prints of how many messages the integrator could not deliver a report, and what reconciliation
 /// of a channel did; nothing if there were none and it has no account.
 pub async fn print(store: &Arc<dyn Store>, channel: &ChannelId, now: Timestamp) -> Result<()> {
     let alerted = AlertedMessages::read(store.as_ref(), channel, now).await?;
     if let Some(at) = alerted.last_at {
         output::line(format!(
-            "\nTwilio could not hand over reports of {} messages in the last 7 days; the last one {}.",
+            "\nTwilio could not deliver reports of {} messages in the last 7 days; the last one {}.",
             alerted.count,
             output::time(at.to_string())
         ));

@@ -332,7 +332,7 @@ async fn messages_of_alerts_are_looked_up_within_seconds(#[case] engine: Engine)
     }
     reconciled.recovered(&server, 2).await;
     let shown = reconciled.figures();
-    let expected = "could not hand over reports of 3 messages";
+    let expected = "could not deliver reports of 3 messages";
     assert!(shown.contains(expected), "{shown}");
     for (number, provenances) in [(1, vec!["callback", "reconciled"]), (2, vec!["reconciled"])] {
         let path = format!("/api/v1/messages/{CHANNEL}/{}", twilio_sid(number));

@@ -194,6 +194,6 @@ async fn callbacks_that_failed_are_trouble_and_are_counted_without_an_account(
     };
     until("the trouble is open", found).await;
     let shown = home.run(&format!("channel show {CHANNEL}"));
-    let expected = "could not hand over reports of 3 messages";
+    let expected = "could not deliver reports of 3 messages";
     assert!(shown.contains(expected), "{shown}");
 }

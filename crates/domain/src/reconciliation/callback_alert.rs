@@ -1,4 +1,4 @@
-//! Alerts of the integrator that it could not hand over a report.
+//! Alerts of the integrator that it could not deliver a report.
 
 use crate::{ChannelId, ErrorCode, MessageSid, Timestamp};
 
@@ -8,7 +8,7 @@ pub const CALLBACK_ALERTS_KEPT: u32 = 10_000;
 /// How long an alert is kept: 7 days.
 pub const CALLBACK_ALERT_RETENTION_MICROS: i64 = 7 * 86_400 * 1_000_000;
 
-/// The integrator says that it could not hand over a report of a message.
+/// The integrator says that it could not deliver a report of a message.
 ///
 /// It contains no address, so it stays when a recipient is erased: a report that its lookup finds is
 /// stored in erased form, like any other of an erased message.
@@ -18,7 +18,7 @@ pub struct CallbackAlert {
     pub channel: ChannelId,
     /// The message.
     pub sid: MessageSid,
-    /// Why the report could not be handed over, like `11200`.
+    /// Why the report could not be delivered, like `11200`.
     pub code: ErrorCode,
     /// When the alert arrived, by the receiver's clock.
     pub alerted_at: Timestamp,

@@ -38,7 +38,7 @@ pub enum TroubleKind {
     CredentialExpiring,
     /// The certificate of the public URL is about to expire, or has expired.
     CertificateExpiring,
-    /// The integrator says that it could not hand over reports.
+    /// The integrator says that it could not deliver reports.
     CallbacksFailing,
     /// No run of reconciliation of a channel succeeds.
     ReconciliationFailing,

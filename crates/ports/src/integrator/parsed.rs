@@ -76,7 +76,7 @@ pub struct ParsedBody {
     /// forwarded with the whole request if the channel has a forward URL. A kind is a word of a
     /// few, never content.
     pub ignored: Vec<&'static str>,
-    /// Reports that the integrator could not hand over.
+    /// Reports that the integrator could not deliver.
     pub callback_failures: Vec<CallbackFailure>,
 }
 
@@ -101,7 +101,7 @@ impl From<ParsedReport> for ParsedBody {
     }
 }
 
-/// The integrator says that it could not hand over a report of a message.
+/// The integrator says that it could not deliver a report of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallbackFailure {
     /// The id of the message.

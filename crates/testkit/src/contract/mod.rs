@@ -1,8 +1,9 @@
 //! The contract suites: what every store must do, as tests that every store passes.
 //!
 //! Each documented promise of a store port is a function in this module, named for the behaviour
-//! that holds when it passes. The suites run on the in-memory store, on SQLite and on PostgreSQL, so
-//! use cases that are tested in memory behave the same on a real engine.
+//! that holds when it passes. The suites of stores run on the in-memory store, on SQLite and on
+//! PostgreSQL, so use cases that are tested in memory behave the same on a real engine; the suite
+//! `journal` runs on the journals in memory and in files.
 //!
 //! # How an adapter runs the suites
 //!
@@ -18,7 +19,6 @@
 //! testkit::contract_tests!(log, fresh);
 //! testkit::contract_tests!(cursors, fresh);
 //! testkit::contract_tests!(subscriptions, fresh);
-//! testkit::contract_tests!(journal, fresh);
 //! testkit::contract_tests!(retention, fresh);
 //! testkit::contract_tests!(erasures, fresh);
 //! testkit::contract_tests!(statistics, fresh);
@@ -35,9 +35,9 @@
 //! # How to add a promise
 //!
 //! 1. Write it into the documentation of the port's method.
-//! 2. Write a `pub async fn` in the suite's folder that takes `Stores<dyn Port>`. Its two stores
+//! 2. Write a `pub async fn` in the suite's module that takes `Stores<dyn Port>`. Its two stores
 //!    share their data: use `store.one` alone for a sequential promise, both for a race.
-//! 3. Add its name to the list in the suite's `mod.rs`. A test in `tests.rs` fails if a function is
+//! 3. Add its name to the list in the suite's module. A test in `tests.rs` fails if a function is
 //!    missing from its list.
 //! 4. Run it on all engines: `make test ARGS='name_of_the_function'`.
 //!
@@ -52,8 +52,9 @@
 //! # How to add a suite
 //!
 //! Create a module with a `macro_rules! __<suite>_contract` that lists its functions (copy the
-//! shortest one, `cursors.rs`), add an arm to [`contract_tests!`](crate::contract_tests) and a line to
-//! every adapter's `tests/contract.rs`.
+//! shortest one, `saved_views.rs`), add an arm to [`contract_tests!`](crate::contract_tests), the
+//! suite to the test in `tests.rs`, and a line to the `tests/contract.rs` of this crate and of every
+//! adapter.
 
 #![expect(
     missing_docs,
@@ -130,10 +131,8 @@ pub async fn in_time(test: impl Future<Output = ()>) {
         .expect("the test ends within two minutes");
 }
 
-/// Makes a `#[tokio::test]` of every function of an area (`reports`, `channels`, `rejections`,
-/// `forwarding`, `log`, `cursors`, `retention`, `erasures`, `access`, `subscriptions`, `statistics`,
-/// `troubles` or `journal`), in a module of that name. The second argument is an `async fn() -> Fresh<S>`, called
-/// once for each test.
+/// Turns every function of a suite (each has an arm below) into a `#[tokio::test]`, in a module of
+/// its name. The second argument is an `async fn() -> Fresh<S>`, called once for each test.
 #[macro_export]
 macro_rules! contract_tests {
     (reports, $fresh:path) => {

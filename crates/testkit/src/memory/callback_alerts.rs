@@ -1,4 +1,4 @@
-//! Alerts of the integrator that it could not hand over a report.
+//! Alerts of the integrator that it could not deliver a report.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! When the certificates of public URLs expire.
+//! Checks the certificates of all public URLs on request.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

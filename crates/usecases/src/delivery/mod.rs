@@ -48,7 +48,7 @@
 //! | `ProgressTracker` | what is written to the store, and when |
 //! | `LeaseHolder` | until when the subscription is held; every write under the lease |
 //! | `LogFollower` | which part of the log is read next |
-//! | `SubscriptionShare`, `Turns` | how much of the process's limits it may use |
+//! | `SubscriptionShare`, `ThrottleTokens` | how much of the process's limits it may use |
 
 mod attempt;
 mod context;

@@ -1,4 +1,4 @@
-//! Times that corrections of the system's clock do not move.
+//! Monotonic times, which changes of the clock do not affect.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -23,7 +23,7 @@ use super::message_queue::{PerMessageQueue, QueuedDelivery};
 use super::monotonic::{MonotonicTimeline, elapsed, plus};
 use super::progress::ProgressTracker;
 use super::retry_policy::{MAX_COOLDOWN, MAX_RETRY_AFTER, RetryPolicy};
-use super::throttle::{Throttle, Turns};
+use super::throttle::{Throttle, ThrottleTokens};
 use crate::channels::directory::ChannelDirectory;
 
 /// How often to look for a free slot while other subscriptions use all of them.
@@ -46,7 +46,7 @@ pub(super) struct DispatcherState {
     endpoint: Endpoint,
     pub(super) progress: ProgressTracker,
     pub(super) share: SubscriptionShare,
-    turns: Turns,
+    turns: ThrottleTokens,
     /// The time that `queue` and `endpoint` use.
     timeline: MonotonicTimeline,
     /// The last restored delivery, if the store has more pending ones.

@@ -53,8 +53,8 @@ impl Throttle {
     }
 
     /// Adds a subscription to those that take turns.
-    pub(super) const fn turns(throttle: Arc<Self>) -> Turns {
-        Turns {
+    pub(super) const fn turns(throttle: Arc<Self>) -> ThrottleTokens {
+        ThrottleTokens {
             throttle,
             left: 0,
             next: None,
@@ -83,7 +83,7 @@ impl Throttle {
 
 /// The turns of one subscription.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct ThrottleTokens {
     throttle: Arc<Throttle>,
     /// Attempts that the current turn still allows.
     left: u32,
@@ -91,7 +91,7 @@ pub(super) struct Turns {
     next: Option<Instant>,
 }
 
-impl Turns {
+impl ThrottleTokens {
     /// Returns whether an attempt may begin now; if not, a turn is reserved. Call it only when
     /// there is an event to send.
     pub(super) fn may_send(&mut self, now: Instant) -> bool {

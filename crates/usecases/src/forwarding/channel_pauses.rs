@@ -1,4 +1,4 @@
-//! Of which channels requests are claimed. Knows neither clock nor store.
+//! Selects the channels whose requests are claimed.
 
 use std::collections::HashMap;
 use std::time::Duration;

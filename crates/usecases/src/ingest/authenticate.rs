@@ -25,7 +25,7 @@ pub struct AuthenticateCaller {
 
 /// The result of authenticating a caller.
 pub enum Authentication {
-    /// The caller may hand over its report.
+    /// The caller may send its report.
     AuthenticatedCaller(AuthenticatedCaller),
     /// The body authenticates the caller, see [`AuthenticateCaller::verify_body`].
     SignedBody(SigningCaller),

@@ -1,4 +1,4 @@
-//! What an integrator says about reports that it could not hand over.
+//! What an integrator says about reports that it could not deliver.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The ingest queue: requests hand over their reports here and wait until they are durable.
+//! The ingest queue: requests put their reports here and wait until they are durable.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Looks up the messages of which the integrator says that it could not hand over a report, soon
+//! Looks up the messages of which the integrator says that it could not deliver a report, soon
 //! after it says so.
 
 use std::collections::HashMap;

@@ -5,7 +5,7 @@ use domain::{ChannelId, Timestamp};
 use ports::{ReconciliationStore, StoreError};
 
 /// The messages of a channel of which the integrator said in the last seven days that it could not
-/// hand over a report.
+/// deliver a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AlertedMessages {
     /// How many.

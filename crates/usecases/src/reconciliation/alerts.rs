@@ -1,4 +1,4 @@
-//! Looks up messages of which the integrator says that it could not hand over a report.
+//! Looks up messages of which the integrator says that it could not deliver a report.
 
 use std::num::NonZeroU16;
 

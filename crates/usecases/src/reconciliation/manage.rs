@@ -73,7 +73,7 @@ impl ManageReconciliation {
         Ok(self.accounts.reconciliation(channel).await?)
     }
 
-    /// Counts the messages of a channel of which the integrator said that it could not hand over a
+    /// Counts the messages of a channel of which the integrator said that it could not deliver a
     /// report, also without an account.
     pub async fn alerted(&self, channel: &ChannelId) -> Result<AlertedMessages, AccountError> {
         let now = self.environment.now();

@@ -1,7 +1,7 @@
 //! Reconciliation: compares messages with the integrator's own records, and records the reports
 //! that never arrived.
 //!
-//! An integrator gives up on a report after a few seconds. [`Reconcile`] finds messages that have
+//! Twilio gives up on a report after 15 seconds. [`Reconcile`] finds messages that have
 //! not reached a final status, asks the integrator for them at a bounded rate, and records what it
 //! learns as a report, through the same store as any other. A report that arrived meanwhile is the
 //! same report: recording both is harmless. Events, state and statistics follow as always.

@@ -82,7 +82,7 @@ pub enum ReconcileScope {
     Since(Timestamp),
     /// All that the integrator lists for the last 72 hours, also those of which no report arrived.
     Listed,
-    /// Those of which the integrator says that it could not hand over a report, and that were not
+    /// Those of which the integrator says that it could not deliver a report, and that were not
     /// looked up since; a bounded number of them.
     Alerts,
 }

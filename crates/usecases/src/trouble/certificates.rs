@@ -1,4 +1,4 @@
-//! When the certificates of the public URLs expire.
+//! Finds certificates that expire, for the rules.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -12,8 +12,8 @@ use domain::{ChannelId, LogPosition, Timestamp};
 use ports::statistics::{StatisticsRange, StatisticsRow};
 use ports::{ChannelWithCredentials, EventLog, StoreError};
 
+use super::all_settings::AllSettings;
 use super::findings::Findings;
-use super::notices::AllSettings;
 use super::usual::{KnownChannel, Source, UsualHours};
 
 const DAY_MICROS: i64 = 86_400 * 1_000_000;

@@ -18,12 +18,12 @@ use ports::{
 };
 use tokio::sync::Mutex;
 
+use super::all_settings::AllSettings;
 use super::certificates::{CertificateSource, Certificates};
 use super::challenges::ChallengeSamples;
 use super::counted::{CountedEvidence, are_current};
 use super::event_body::event;
 use super::findings::{Findings, window};
-use super::notices::AllSettings;
 use super::usual::Source;
 use super::{forwarding, reconciliation, subscriptions};
 

@@ -1,4 +1,4 @@
-//! What operators see of troubles and do about them.
+//! Lists, snoozes and configures troubles.
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@
 //! applies the rules of [`domain::trouble::rules`] to it, and saves which troubles opened or
 //! resolved, together with their events.
 
+mod all_settings;
 mod certificates;
 mod challenges;
 mod counted;
@@ -15,7 +16,6 @@ mod findings;
 mod forwarding;
 mod journal;
 mod manage;
-mod notices;
 mod reconciliation;
 mod subscriptions;
 mod usual;

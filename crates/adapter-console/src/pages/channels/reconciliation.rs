@@ -29,7 +29,7 @@ pub(crate) struct Reconciled {
     pub(crate) error: Option<String>,
 }
 
-/// The messages of which Twilio could not hand over a report.
+/// The messages of which Twilio could not deliver a report.
 pub(crate) struct Alerted {
     pub(crate) messages: String,
     pub(crate) last: Html,

@@ -72,7 +72,7 @@ struct ChannelPage {
     rules: &'static str,
     /// What reconciliation did; `None` without an account.
     reconciled: Option<Reconciled>,
-    /// Reports that Twilio could not hand over, if any.
+    /// Reports that Twilio could not deliver, if any.
     alerted: Option<Alerted>,
     /// Where requests are forwarded to, and what waits; `None` without a forward URL.
     forwarding: Option<Forwarding>,

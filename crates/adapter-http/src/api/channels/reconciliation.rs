@@ -47,7 +47,7 @@ pub struct ReconciliationView {
     /// `null` without a list.
     pub lost_share: Option<f64>,
     /// Of how many messages Twilio's Debugger said in the last seven days that a report could not be
-    /// handed over.
+    /// delivered.
     pub alerted: u64,
     /// When it last said so; `null` if it did not.
     pub last_alert_at: Option<String>,

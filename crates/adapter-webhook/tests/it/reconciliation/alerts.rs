@@ -1,4 +1,4 @@
-//! Messages of which Twilio says that it could not hand over a report are looked up.
+//! Messages of which Twilio says that it could not deliver a report are looked up.
 
 use std::collections::HashSet;
 use std::num::NonZeroU16;

@@ -1,4 +1,4 @@
-//! Reports that the integrator says it could not hand over.
+//! Reports that the integrator says it could not deliver.
 
 use crate::Timestamp;
 use crate::reconciliation::CallbackAlertCount;
@@ -11,7 +11,7 @@ pub const CALLBACK_WINDOW_MICROS: i64 = 10 * 60 * 1_000_000;
 /// no operator.
 const MIN_ALERTED: u64 = 3;
 
-/// Finds a channel of which the integrator says that it could not hand over reports of several
+/// Finds a channel of which the integrator says that it could not deliver reports of several
 /// messages. `counts` are the alerts of the last [`CALLBACK_WINDOW_MICROS`], the most frequent code
 /// first.
 #[must_use]
@@ -34,7 +34,7 @@ pub fn callbacks_failing(counts: &[CallbackAlertCount]) -> Option<Finding> {
         "most with"
     };
     let seen = format!(
-        "The integrator could not hand over reports of {messages} messages in 10 minutes, {with} \
+        "The integrator could not deliver reports of {messages} messages in 10 minutes, {with} \
          {code}. The newest is {}.",
         newest.newest
     );
@@ -93,13 +93,13 @@ mod tests {
     fn failed_callbacks_are_found_with_the_most_frequent_code_and_the_newest_message() {
         let finding = callbacks_failing(&[count("11237", 3, 5, 9)]).unwrap();
         assert_eq!(finding.since.unix_micros(), 5);
-        let seen = "The integrator could not hand over reports of 3 messages in 10 minutes, with \
+        let seen = "The integrator could not deliver reports of 3 messages in 10 minutes, with \
                     error 11237 (the certificate chain is incomplete). The newest is SM9.";
         assert_eq!(finding.seen, seen);
         let several = [count("99999", 12, 6, 7), count("11200", 1, 4, 8)];
         let finding = callbacks_failing(&several).unwrap();
         assert_eq!(finding.since.unix_micros(), 4);
-        let seen = "The integrator could not hand over reports of 13 messages in 10 minutes, most \
+        let seen = "The integrator could not deliver reports of 13 messages in 10 minutes, most \
                     with error 99999. The newest is SM8.";
         assert_eq!(finding.seen, seen);
     }

@@ -1,4 +1,4 @@
-//! What managing channels takes and returns.
+//! Inputs and results of channel management.
 
 use domain::access::Permission;
 use domain::crypto::SigningTokens;

@@ -1,4 +1,4 @@
-//! Which notices are sent now.
+//! The settings of the rules by channel, and quiet hours.
 
 use std::collections::BTreeMap;
 
