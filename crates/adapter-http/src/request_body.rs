@@ -92,13 +92,20 @@ impl RequestBody {
         headers: &HeaderMap,
         deadline: Instant,
     ) -> Result<Bytes, BodyError> {
-        if announced_length(headers).is_some_and(|length| length > self.max) {
-            return Err(BodyError::TooLarge(self.max));
-        }
-        match tokio::time::timeout_at(deadline.into(), self.collect()).await {
-            Ok(read) => read,
-            Err(_elapsed) => Err(BodyError::TooSlow),
-        }
+        self.check_announced(headers)?;
+        let read = tokio::time::timeout_at(deadline.into(), self.collect()).await;
+        read.unwrap_or(Err(BodyError::TooSlow))
+    }
+
+    /// Reads the body to its end without keeping it, and returns its length.
+    pub(crate) async fn skip(
+        &mut self,
+        headers: &HeaderMap,
+        deadline: Instant,
+    ) -> Result<usize, BodyError> {
+        self.check_announced(headers)?;
+        let skipped = tokio::time::timeout_at(deadline.into(), self.discard()).await;
+        skipped.unwrap_or(Err(BodyError::TooSlow))
     }
 
     /// Drops the body as it arrives, so that the connection can carry another request. Stops
@@ -130,6 +137,13 @@ impl RequestBody {
         })
     }
 
+    fn check_announced(&self, headers: &HeaderMap) -> Result<(), BodyError> {
+        if announced_length(headers).is_some_and(|length| length > self.max) {
+            return Err(BodyError::TooLarge(self.max));
+        }
+        Ok(())
+    }
+
     async fn collect(&mut self) -> Result<Bytes, BodyError> {
         // Nearly every body arrives in one chunk, which need not be copied.
         let Some(first) = self.next().await? else {
@@ -157,14 +171,15 @@ impl RequestBody {
         }
     }
 
-    async fn discard(&mut self) {
+    async fn discard(&mut self) -> Result<usize, BodyError> {
         let mut length = 0;
-        while let Ok(Some(chunk)) = self.next().await {
+        while let Some(chunk) = self.next().await? {
             length += chunk.len();
             if length > self.max {
-                return;
+                return Err(BodyError::TooLarge(self.max));
             }
         }
+        Ok(length)
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
-use crate::client::{Answer, Request};
+use crate::client::{Answer, Connection, Request};
 use crate::fixture::{Running, on_memory};
 use crate::service::MadeChannel;
 
@@ -150,6 +151,52 @@ async fn large_body_is_read_up_to_the_limit_before_it_is_verified() {
     assert_eq!(verified.status, 401);
     let beyond = signed(4 * 1_048_576 + 1).send(running.public).await;
     assert_eq!(beyond.status, 413);
+}
+
+/// Sends the heads of five requests with large bodies that do not arrive, and returns the first
+/// answer. The requests that are not answered go on in `waiting`.
+async fn first_of_five(running: &Running, path: &str, waiting: &mut JoinSet<Answer>) -> Answer {
+    let head = sample("delivered.json").path(path).body(vec![b' '; 65_537]);
+    let mut five = JoinSet::new();
+    for _ in 0..5 {
+        let (head, public) = (head.head(), running.public);
+        five.spawn(async move {
+            let mut connection = Connection::open(public).await;
+            connection.write(&head).await;
+            connection.answer().await
+        });
+    }
+    let first = five.join_next().await.unwrap().unwrap();
+    waiting.spawn(async move { five.join_next().await.unwrap().unwrap() });
+    first
+}
+
+#[tokio::test]
+async fn large_bodies_of_one_url_do_not_block_other_channels() {
+    let (running, _) = on_memory().await;
+    channel(&running).await;
+    let mut waiting = JoinSet::new();
+    let refused = first_of_five(&running, PATH, &mut waiting).await;
+    assert_eq!(refused.status, 503);
+    let refused = told(refused);
+    // Of channels that do not exist as many are read, and they take no place from the others.
+    for number in 2..8 {
+        let path = format!("/social/on/whatsapp/meta/report/{number}");
+        let nowhere = first_of_five(&running, &path, &mut waiting).await;
+        assert_eq!(told(nowhere), refused);
+    }
+    let fields = json!({ "integrator": "meta", "signing_token": APP_SECRET });
+    running.add_channel("9", fields).await;
+    let path = "/social/on/whatsapp/meta/report/9";
+    let large = sample("delivered.json").path(path);
+    let large = large.body(vec![b' '; 3_000_000]);
+    assert_eq!(large.send(running.public).await.status, 401);
+    let unknown = large.clone().path("/social/on/whatsapp/meta/report/10");
+    assert_eq!(unknown.send(running.public).await.status, 401);
+    assert!(
+        waiting.try_join_next().is_none(),
+        "they were read all the time"
+    );
 }
 
 #[tokio::test]

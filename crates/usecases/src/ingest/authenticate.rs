@@ -141,6 +141,18 @@ impl AuthenticateCaller {
         }
     }
 
+    /// Returns whether a body can authenticate a caller at all: its channel exists, has a signing
+    /// token, and has a credential that has not expired.
+    #[must_use]
+    pub fn may_be_verified(&self, SigningCaller(known): &SigningCaller) -> bool {
+        let now = self.clock.now();
+        known.as_ref().is_some_and(|known| {
+            let tokens = known.signing_tokens.as_ref();
+            tokens.is_some_and(|tokens| !tokens.is_empty())
+                && known.newest_credential(now).is_some()
+        })
+    }
+
     /// Authenticates a caller by the signature of its body. Its reports count as use of the newest
     /// live credential of the channel; without one it is refused.
     #[must_use]
