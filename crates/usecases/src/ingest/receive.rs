@@ -303,7 +303,7 @@ impl ReceiveReport {
             .await
             .is_err()
         {
-            tracing::warn!(%channel, "rejections were not stored in time; they may be lost");
+            tracing::warn!(%channel, "rejections are not stored yet; the answer does not wait for them any longer");
         }
     }
 }

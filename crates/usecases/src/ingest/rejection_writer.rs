@@ -7,6 +7,8 @@ use std::time::Duration;
 use domain::Rejection;
 use ports::error::error_chain;
 use ports::{RejectionStore, StoreError};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Minimum time between two batches.
@@ -15,60 +17,115 @@ const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
 /// Rejections that may be queued; further ones are dropped.
 const MAX_QUEUED: usize = 1_000;
 
-/// Writes rejections in batches.
+/// Writes rejections in batches. The callers only wait: a batch is neither aborted nor written twice
+/// when one of them is cancelled.
 pub(crate) struct RejectionWriter {
+    batches: Arc<Batches>,
+    /// At most one task, which ends when nothing is queued. Aborted with the writer.
+    task: Mutex<JoinSet<()>>,
+}
+
+struct Batches {
     store: Arc<dyn RejectionStore>,
     queue: Mutex<Queue>,
-    /// When the last batch began. The request that holds the lock writes all queued rejections.
-    last_batch: tokio::sync::Mutex<Option<Instant>>,
+    /// How many rejections were written, or logged as lost.
+    done: watch::Sender<usize>,
 }
 
 #[derive(Default)]
 struct Queue {
     rejections: Vec<Rejection>,
-    /// Rejections that have left the queue, written or not.
-    dequeued: usize,
+    /// How many rejections have left the queue.
+    taken: usize,
+    /// Whether a task writes what is queued.
+    is_written: bool,
+    /// When the last batch began.
+    last_batch: Option<Instant>,
 }
 
 impl RejectionWriter {
     pub(crate) fn new(store: Arc<dyn RejectionStore>) -> Self {
-        Self {
+        let batches = Batches {
             store,
             queue: Mutex::default(),
-            last_batch: tokio::sync::Mutex::default(),
+            done: watch::Sender::default(),
+        };
+        Self {
+            batches: Arc::new(batches),
+            task: Mutex::default(),
         }
     }
 
-    /// Queues rejections, and returns when they are stored, or logged as lost. If the caller is
-    /// cancelled, the next one writes them.
+    /// Queues rejections, and returns when they are stored, or logged as lost. They are stored even
+    /// if the caller is cancelled.
     pub(crate) async fn write(&self, rejections: Vec<Rejection>) {
-        let number = {
-            let mut queue = self.queue();
-            for rejection in rejections {
-                if queue.rejections.len() < MAX_QUEUED {
-                    queue.rejections.push(rejection);
-                } else {
-                    tracing::warn!(
-                        channel = %rejection.channel,
-                        "a rejection was dropped: too many wait for the store"
-                    );
-                }
+        let mut done = self.batches.done.subscribe();
+        let number = self.batches.enqueue(rejections);
+        self.start_task();
+        // Never fails: the sender lives as long as this writer.
+        let _ = done.wait_for(|done| *done >= number).await;
+    }
+
+    /// Starts the task that writes the queue, if there is none.
+    fn start_task(&self) {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(ended) = task.try_join_next() {
+            // A task that panicked could not say that it ended.
+            if ended.is_err() {
+                self.batches.queue().is_written = false;
             }
-            queue.dequeued + queue.rejections.len()
-        };
-        let mut last_batch = self.last_batch.lock().await;
-        if self.queue().dequeued >= number {
-            return;
         }
-        if let Some(last) = *last_batch {
-            tokio::time::sleep_until(last + COMMIT_INTERVAL).await;
+        if !std::mem::replace(&mut self.batches.queue().is_written, true) {
+            let batches = Arc::clone(&self.batches);
+            task.spawn(async move { batches.write_all().await });
         }
-        *last_batch = Some(Instant::now());
-        let batch = self.queue().rejections.clone();
-        self.write_batch(&batch).await;
+    }
+}
+
+impl Batches {
+    /// Adds rejections to the queue. Returns the number of the last one.
+    fn enqueue(&self, rejections: Vec<Rejection>) -> usize {
         let mut queue = self.queue();
-        queue.rejections.drain(..batch.len());
-        queue.dequeued += batch.len();
+        for rejection in rejections {
+            if queue.rejections.len() < MAX_QUEUED {
+                queue.rejections.push(rejection);
+            } else {
+                tracing::warn!(
+                    channel = %rejection.channel,
+                    "a rejection was dropped: too many wait for the store"
+                );
+            }
+        }
+        queue.taken + queue.rejections.len()
+    }
+
+    /// Writes until nothing is queued.
+    async fn write_all(&self) {
+        while let Some(begin) = self.next_batch() {
+            tokio::time::sleep_until(begin).await;
+            let (batch, taken) = self.take();
+            self.write_batch(&batch).await;
+            self.done.send_replace(taken);
+        }
+    }
+
+    /// Returns when the next batch begins; `None` ends the task.
+    fn next_batch(&self) -> Option<Instant> {
+        let mut queue = self.queue();
+        if queue.rejections.is_empty() {
+            queue.is_written = false;
+            return None;
+        }
+        let last = queue.last_batch;
+        Some(last.map_or_else(Instant::now, |last| last + COMMIT_INTERVAL))
+    }
+
+    /// Takes all queued rejections. Returns them and the number of the last one.
+    fn take(&self) -> (Vec<Rejection>, usize) {
+        let mut queue = self.queue();
+        queue.last_batch = Some(Instant::now());
+        queue.taken += queue.rejections.len();
+        (std::mem::take(&mut queue.rejections), queue.taken)
     }
 
     async fn write_batch(&self, batch: &[Rejection]) {
@@ -106,39 +163,4 @@ impl RejectionWriter {
 }
 
 #[cfg(test)]
-mod tests {
-    use domain::page::PageSize;
-    use domain::rejection::MaskedFields;
-    use domain::{IntegratorName, RejectionReason};
-    use testkit::builders::{channel_id, time};
-    use testkit::memory::MemoryStore;
-    use tokio::task::JoinSet;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn many_rejections_are_written_in_few_batches() {
-        let store = MemoryStore::new();
-        let writer = Arc::new(RejectionWriter::new(Arc::new(store.clone())));
-        let mut callers = JoinSet::new();
-        for number in 0..300 {
-            let writer = Arc::clone(&writer);
-            callers.spawn(async move {
-                let rejection = Rejection {
-                    arrived_at: time(number),
-                    channel: channel_id("1"),
-                    integrator: IntegratorName::parse("twilio").unwrap(),
-                    reason: RejectionReason::ChannelDisabled,
-                    detail: String::new(),
-                    fields: MaskedFields::default(),
-                    sender: None,
-                };
-                writer.write(vec![rejection]).await;
-            });
-        }
-        callers.join_all().await;
-        assert!(store.store_rejection_calls() <= 3);
-        let stored = store.list(None, None, PageSize::new(500).unwrap()).await;
-        assert_eq!(stored.unwrap().items.len(), 300);
-    }
-}
+mod tests;
