@@ -35,9 +35,9 @@ macro_rules! __statistics_contract {
             summary_of_pruned_reports_comes_from_their_message
             changes_add_up_to_the_messages
             problems_are_listed_as_among_all_messages
+            page_of_problems_ends_where_its_scan_does
             problem_is_listed_with_its_step_until_it_changes
             problem_is_removed_with_its_message
-            page_of_problems_ends_where_its_scan_does
             recipients_are_found_as_among_all_messages
             recipient_with_the_hash_of_another_is_left_out
             recipient_is_listed_with_its_step
