@@ -1,6 +1,7 @@
 //! Sends operator events to the subscriptions that ask for them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,8 +59,8 @@ pub struct DeliverOperatorEvents {
 
 struct State {
     retry: RetryPolicy,
-    /// The last event when nothing was to be sent, and until when that is believed.
-    idle: Option<(i64, Timestamp)>,
+    /// The last event when nothing was to be sent, and how long that is believed.
+    idle: Option<(i64, Range<Timestamp>)>,
 }
 
 impl DeliverOperatorEvents {
@@ -81,8 +82,10 @@ impl DeliverOperatorEvents {
         let (needs, now) = (&self.needs, self.needs.environment.now());
         let end_of_time = now.plus_micros(i64::MAX);
         let last = needs.events.last_operator_event(end_of_time).await?;
-        if let Some((seen, until)) = state.idle
-            && (seen, true) == (last, now < until)
+        // Before the range, the clock was set back since.
+        if let Some((seen, times)) = &state.idle
+            && *seen == last
+            && times.contains(&now)
         {
             return Ok(());
         }
@@ -105,7 +108,7 @@ impl DeliverOperatorEvents {
                 }
             }
         }
-        state.idle = Some((last, next));
+        state.idle = Some((last, now..next));
         Ok(())
     }
 
@@ -126,8 +129,12 @@ impl DeliverOperatorEvents {
         if subscription.state != SubscriptionState::Active {
             return Ok(None);
         }
-        if position.retry_at.is_some_and(|retry_at| now < retry_at) {
-            return Ok(position.retry_at);
+        // A later time is from before the clock was set back.
+        let longest = i64::try_from(MAX_RETRY_AFTER.as_micros()).unwrap_or(i64::MAX);
+        let latest = now.plus_micros(longest);
+        let waits = |retry_at: &Timestamp| now < *retry_at && *retry_at <= latest;
+        if let Some(retry_at) = position.retry_at.filter(waits) {
+            return Ok(Some(retry_at));
         }
         // Health says so.
         let Some(secrets) = Secrets::open(&subscription, &needs.secret) else {

@@ -221,6 +221,20 @@ async fn subscription_tells_which_operator_events_wait() {
 }
 
 #[tokio::test]
+async fn clock_that_is_set_back_delays_no_event() {
+    let delivery = Delivery::new().await;
+    delivery.subscribe(&[OPENED]).await;
+    *delivery.endpoint.statuses.lock().unwrap() = vec![503];
+    delivery.pause_another(90).await;
+    delivery.world.clock.advance(Duration::from_hours(100));
+    delivery.run().await;
+    assert_eq!(delivery.endpoint.received.lock().unwrap().len(), 1);
+    delivery.world.clock.turn_back(Duration::from_hours(100));
+    delivery.run().await;
+    assert_eq!(delivery.endpoint.received.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn event_is_given_up_after_three_days() {
     let delivery = Delivery::new().await;
     delivery.subscribe(&[OPENED]).await;
