@@ -312,6 +312,21 @@ async fn failed_attempts_to_sign_in_are_limited_by_source() {
 }
 
 #[tokio::test]
+async fn outage_of_the_store_is_no_failed_attempt_to_sign_in() {
+    let world = world();
+    let issued = world.add("anna", Role::Viewer, None).await;
+    let sessions = &world.access.sessions;
+    let token = issued.text.reveal();
+    let attempt = async || sessions.sign_in(token, source("192.0.2.1"), None).await;
+    world.store.set_unavailable(true);
+    for _ in 0..200 {
+        assert!(matches!(attempt().await, Err(SignInError::Store(_))));
+    }
+    world.store.set_unavailable(false);
+    attempt().await.unwrap();
+}
+
+#[tokio::test]
 async fn sign_in_link_works_once_and_from_this_machine_only() {
     let world = world();
     let sessions = &world.access.sessions;

@@ -97,11 +97,14 @@ impl Sessions {
         previous: Option<&str>,
     ) -> Result<SignedIn, SignInError> {
         self.begin_attempt(source)?;
-        let Some(operator) = self.authenticate.run(token.as_bytes()).await? else {
+        let authenticated = self.authenticate.run(token.as_bytes()).await;
+        if let Ok(None) = authenticated {
             tracing::info!(%source, "refused to sign in: the token is not valid");
             return Err(SignInError::InvalidToken);
-        };
-        self.limit.succeed(source);
+        }
+        // Neither a valid token counts, nor one that could not be looked up.
+        self.limit.uncount(source);
+        let operator = authenticated?.ok_or(SignInError::InvalidToken)?;
         self.start(operator, source, previous, "with a token").await
     }
 
@@ -129,7 +132,7 @@ impl Sessions {
             tracing::info!(%source, "refused to sign in: the link is not valid");
             return Err(SignInError::InvalidLink);
         }
-        self.limit.succeed(source);
+        self.limit.uncount(source);
         let operator = self.authenticate.bootstrap_operator();
         self.start(operator, source, previous, "with a sign-in link")
             .await

@@ -50,8 +50,8 @@ impl SignInLimit {
         Ok(())
     }
 
-    /// Uncounts an attempt that succeeded.
-    pub(crate) fn succeed(&self, source: IpAddr) {
+    /// Uncounts an attempt that succeeded, or did not because the store failed.
+    pub(crate) fn uncount(&self, source: IpAddr) {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         window.overall = window.overall.saturating_sub(1);
         if let Some(count) = window.of_sources.get_mut(&network(source)) {
@@ -101,7 +101,7 @@ mod tests {
         let source = address("192.0.2.1");
         for _ in 0..MAX_OVERALL * 2 {
             limit.begin(source, Duration::ZERO).unwrap();
-            limit.succeed(source);
+            limit.uncount(source);
         }
     }
 
