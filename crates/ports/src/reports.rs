@@ -1,5 +1,7 @@
 //! The log of reports and the messages that follow from it.
 
+use std::num::NonZeroU16;
+
 use async_trait::async_trait;
 use domain::{
     ChannelId, Effect, LoggedReport, Message, MessageKey, MessageSid, Report,
@@ -54,8 +56,13 @@ pub trait ReportStore: Send + Sync {
     ) -> Result<Page<Message, MessageCursor>, StoreError>;
 
     /// Returns how many messages of a channel are separate: reports on an alias of another message
-    /// arrived before the alias was known.
-    async fn separate_messages(&self, channel: &ChannelId) -> Result<u64, StoreError>;
+    /// arrived before the alias was known. Examines at most `aliases` of the channel's aliases, in
+    /// any order, so the number is a minimum if there are more.
+    async fn separate_messages(
+        &self,
+        channel: &ChannelId,
+        aliases: NonZeroU16,
+    ) -> Result<u64, StoreError>;
 
     /// Returns `Ok` if the store could record a report now.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -1,5 +1,7 @@
 //! A store that accepts all reports and records none, to measure what comes before the store.
 
+use std::num::NonZeroU16;
+
 use async_trait::async_trait;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize, ScanLimit};
 use domain::{ChannelId, Effect, Message, MessageKey, Report};
@@ -33,7 +35,7 @@ impl ReportStore for DiscardingStore {
         })
     }
 
-    async fn separate_messages(&self, _: &ChannelId) -> Result<u64, StoreError> {
+    async fn separate_messages(&self, _: &ChannelId, _: NonZeroU16) -> Result<u64, StoreError> {
         Ok(0)
     }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 
 use domain::alias::{self, JoinedBatch};
 use domain::{ChannelId, MessageKey, MessageSid, Report};
@@ -58,14 +59,21 @@ impl PostgresStore {
     pub(crate) async fn count_separate_messages(
         &self,
         channel: &ChannelId,
+        aliases: NonZeroU16,
     ) -> Result<i64, sqlx::Error> {
         sqlx::query_scalar!(
             r#"select count(*) as "count!"
-               from message_aliases as other
+               from (
+                   select channel_id, alias
+                   from message_aliases
+                   where channel_id = $1
+                   -- Bounded: a channel has as many aliases as messages.
+                   limit $2
+               ) as other
                join messages as message
-                   on message.channel_id = other.channel_id and message.sid = other.alias
-               where other.channel_id = $1"#,
+                   on message.channel_id = other.channel_id and message.sid = other.alias"#,
             channel.as_str(),
+            i64::from(aliases.get()),
         )
         .fetch_one(&self.pool)
         .await

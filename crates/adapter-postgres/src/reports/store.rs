@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -81,8 +82,12 @@ impl ReportStore for PostgresStore {
         page.into_page(size)
     }
 
-    async fn separate_messages(&self, channel: &ChannelId) -> Result<u64, StoreError> {
-        let count = self.count_separate_messages(channel);
+    async fn separate_messages(
+        &self,
+        channel: &ChannelId,
+        aliases: NonZeroU16,
+    ) -> Result<u64, StoreError> {
+        let count = self.count_separate_messages(channel, aliases);
         let count = count
             .run(&self.runtime, "count separate messages", MESSAGE_ALIASES)
             .await?;

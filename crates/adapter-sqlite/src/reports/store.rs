@@ -1,5 +1,7 @@
 //! The report log and the messages derived from it.
 
+use std::num::NonZeroU16;
+
 use async_trait::async_trait;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize, ScanLimit};
 use domain::{ChannelId, Effect, Message, MessageKey, Report};
@@ -54,8 +56,12 @@ impl ReportStore for SqliteStore {
         page.into_page(size)
     }
 
-    async fn separate_messages(&self, channel: &ChannelId) -> Result<u64, StoreError> {
-        let count = self.count_separate_messages(channel);
+    async fn separate_messages(
+        &self,
+        channel: &ChannelId,
+        aliases: NonZeroU16,
+    ) -> Result<u64, StoreError> {
+        let count = self.count_separate_messages(channel, aliases);
         let count = count
             .run(&self.runtime, "count separate messages", MESSAGE_ALIASES)
             .await?;

@@ -136,7 +136,7 @@ async fn show(
     let setup = manage.setup(&found.channel)?;
     let view = ChannelView::new(&found, Some(setup), reveal);
     let messages = ShowMessage::new(stores.store(), stores.store());
-    let separate = messages.separate(&found.channel.id).await?;
+    let separate = messages.separate(&found.channel.id).await;
     let waiting = forwarding::figures(stores.store());
     let waiting = waiting.of(&found.channel.id).await?;
     let view = view

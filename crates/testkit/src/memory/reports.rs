@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU16;
 
 use async_trait::async_trait;
 use domain::alias;
@@ -204,11 +205,16 @@ impl ReportStore for MemoryStore {
         Ok(reports.page(filter, after, size, scan, |_| true))
     }
 
-    async fn separate_messages(&self, channel: &ChannelId) -> Result<u64, StoreError> {
+    async fn separate_messages(
+        &self,
+        channel: &ChannelId,
+        aliases: NonZeroU16,
+    ) -> Result<u64, StoreError> {
         let data = self.open()?;
-        let aliases = data.reports.aliases.keys();
-        let separate =
-            aliases.filter(|id| id.channel == *channel && data.reports.messages.contains_key(*id));
+        let all = data.reports.aliases.keys();
+        let examined = all.filter(|id| id.channel == *channel);
+        let examined = examined.take(aliases.get().into());
+        let separate = examined.filter(|id| data.reports.messages.contains_key(*id));
         Ok(u64::try_from(separate.count()).unwrap_or(u64::MAX))
     }
 

@@ -1,11 +1,16 @@
 //! Shows a message with its reports.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use domain::error_code::{ErrorExplanation, explain};
 use domain::{ChannelId, IntegratorName, MessageKey};
+use ports::error::error_chain;
 use ports::reports::MessageWithReports;
 use ports::{ChannelStore, ReportStore, StoreError};
+
+/// The maximum number of aliases that are examined to count separate messages.
+const MAX_ALIASES: NonZeroU16 = NonZeroU16::new(1_000).unwrap();
 
 /// Shows a message.
 pub struct ShowMessage {
@@ -44,9 +49,18 @@ impl ShowMessage {
         Self { store, channels }
     }
 
-    /// Returns how many messages of a channel are separate: see [`domain::alias`].
-    pub async fn separate(&self, channel: &ChannelId) -> Result<u64, StoreError> {
-        self.store.separate_messages(channel).await
+    /// Returns how many messages of a channel are separate: see [`domain::alias`]. It is counted
+    /// over at most 1,000 aliases, so it is a minimum. `None` if the store fails, which is logged:
+    /// everything else about the channel can be shown.
+    pub async fn separate(&self, channel: &ChannelId) -> Option<u64> {
+        match self.store.separate_messages(channel, MAX_ALIASES).await {
+            Ok(count) => Some(count),
+            Err(error) => {
+                let error = error_chain(&error);
+                tracing::warn!(%channel, error, "separate messages were not counted");
+                None
+            }
+        }
     }
 
     /// Returns the message of a key, also after its channel was removed.

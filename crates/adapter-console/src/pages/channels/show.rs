@@ -112,7 +112,7 @@ pub(crate) async fn show(
     } else {
         "those of all channels"
     };
-    let separate = console.run(console.state.show.separate(&id)).await?;
+    let separate = console.run(console.state.show.separate(&id)).await;
     let setup = manage.setup(channel).ok();
     let public_url = channel.public_url.as_ref().unwrap_or(manage.public_url());
     let template = ChannelPage {
@@ -158,9 +158,9 @@ pub(crate) async fn show(
             count(calls.refused, "request", "requests"),
             count(calls.rejected, "report", "reports"),
         ],
-        separate: Some(separate)
+        separate: separate
             .filter(|number| *number > 0)
-            .map(|number| count(number, "message", "messages")),
+            .map(|number| format!("at least {}", count(number, "message", "messages"))),
         requests: day
             .requests(&id)
             .map(|requests| requests.map(|number| count(number, "request", "requests"))),

@@ -110,7 +110,8 @@ pub struct ChannelView {
     /// Counts of unsuccessful requests; `null` in lists.
     pub calls: Option<CallsView>,
     /// Messages that are separate from the message whose alias their id is, because reports on the
-    /// alias arrived before it was known; `null` in lists.
+    /// alias arrived before it was known, counted over at most 1,000 aliases; `null` in lists, and
+    /// if they could not be counted.
     pub separate_messages: Option<u64>,
     /// The requests that wait to be forwarded; `null` in lists, and without a forward URL.
     pub forwarding: Option<ForwardingView>,
@@ -150,10 +151,10 @@ impl ChannelView {
         }
     }
 
-    /// Adds the number of its separate messages.
+    /// Adds the number of its separate messages, if it could be counted.
     #[must_use]
-    pub const fn with_separate_messages(mut self, count: u64) -> Self {
-        self.separate_messages = Some(count);
+    pub const fn with_separate_messages(mut self, count: Option<u64>) -> Self {
+        self.separate_messages = count;
         self
     }
 
@@ -330,7 +331,7 @@ async fn answer(operator: &Operator, id: &ChannelId, reveal: bool) -> ApiResult 
     let calls = operator.run(manage.calls(id)).await?;
     let warnings = operator.state.rejections.warnings(&found, manage.now());
     let warnings = operator.run(warnings).await?;
-    let separate = operator.run(operator.state.show.separate(id)).await?;
+    let separate = operator.run(operator.state.show.separate(id)).await;
     let waiting = operator.run(operator.state.forwarding.of(id)).await?;
     let setup = manage.setup(&found.channel).ok();
     let view = ChannelView::new(&found, setup, reveal)

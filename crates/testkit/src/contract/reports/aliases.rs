@@ -1,5 +1,7 @@
 //! Messages that are known by two ids.
 
+use std::num::NonZeroU16;
+
 use domain::{Effect, MessageSid};
 use ports::ReportStore;
 use tokio::task::JoinSet;
@@ -13,7 +15,13 @@ type Reports = Stores<dyn ReportStore>;
 const CHANNEL: &str = crate::builders::CHANNEL;
 
 async fn separate(store: &dyn ReportStore, channel: &str) -> u64 {
-    let count = store.separate_messages(&channel_id(channel)).await;
+    separate_within(store, channel, 100).await
+}
+
+/// Examines so many aliases.
+async fn separate_within(store: &dyn ReportStore, channel: &str, aliases: u16) -> u64 {
+    let aliases = NonZeroU16::new(aliases).expect("not zero");
+    let count = store.separate_messages(&channel_id(channel), aliases).await;
     count.expect("it can be counted")
 }
 
@@ -59,6 +67,15 @@ pub async fn two_messages_of_an_alias_are_never_merged(stores: Reports) {
     assert_eq!(second, Some((1, Some("gs-1".to_owned()))));
     assert_eq!(separate(&*stores.one, CHANNEL).await, 1);
     assert_eq!(separate(&*stores.one, "other").await, 0);
+    for number in 2..5 {
+        let (own, alias) = (format!("gs-{number}"), format!("wamid.{number}"));
+        let sent = report(&alias).maybe_alias().status("sent").build();
+        record(&*stores.one, &[sent]).await;
+        let delivered = report(&own).alias(&alias).status("delivered").build();
+        record(&*stores.one, &[delivered]).await;
+    }
+    assert_eq!(separate(&*stores.one, CHANNEL).await, 4);
+    assert_eq!(separate_within(&*stores.one, CHANNEL, 3).await, 3);
 }
 
 pub async fn an_alias_keeps_its_first_message_on_its_channel(stores: Reports) {
