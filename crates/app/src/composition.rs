@@ -11,9 +11,10 @@ use domain::PublicUrl;
 use domain::access::TokenHash;
 use domain::crypto::ServerSecret;
 use ports::maintenance::RetentionKind;
-use ports::{Environment as _, EventLog as _, Store, StoreError, WebhookSender};
+use ports::{Environment as _, EventLog as _, Metrics, Store, StoreError, WebhookSender};
 use usecases::access::PruneSessions;
 use usecases::channels::channel_test::TestDependencies;
+use usecases::forwarding::ForwardingExpiry;
 use usecases::subscriptions::SubscriptionDependencies;
 use usecases::{
     AccessControl, ChannelDirectory, EraseRecipient, Integrators, LogTailCache, ManageChannels,
@@ -312,10 +313,16 @@ fn erasing(erase: Arc<EraseRecipient>) -> BackgroundTask {
 }
 
 /// The use case that removes what is too old.
-pub fn prune(stores: &Stores, settings: &Settings, holds: Arc<RetentionHolds>) -> Prune {
+pub fn prune(
+    stores: &Stores,
+    settings: &Settings,
+    holds: Arc<RetentionHolds>,
+    metrics: Arc<dyn Metrics>,
+) -> Prune {
     Prune::new(
         stores.store(),
         stores.store(),
+        ForwardingExpiry::new(stores.store(), metrics),
         Arc::new(System),
         settings.retention.keep_for(),
         holds,
@@ -324,7 +331,8 @@ pub fn prune(stores: &Stores, settings: &Settings, holds: Arc<RetentionHolds>) -
 
 /// Returns the background tasks that create partitions, remove expired data, erase recipients and
 /// count statistics.
-/// `holds` tells which kinds of data retention holds back, `throttle` whether ingest is saturated.
+/// `metrics` counts requests that are dropped, `holds` tells which kinds of data retention holds
+/// back, `throttle` whether ingest is saturated.
 pub fn clearing_up(
     stores: &Stores,
     settings: &Settings,
@@ -332,9 +340,10 @@ pub fn clearing_up(
     holds: &Arc<RetentionHolds>,
     secret: &ServerSecret,
     throttle: &Arc<Throttle>,
+    metrics: Arc<dyn Metrics>,
 ) -> Result<Vec<BackgroundTask>> {
     let erase = erase_recipient(stores, secret.clone()).invalidating(Arc::clone(log));
-    let prune = Arc::new(prune(stores, settings, Arc::clone(holds)));
+    let prune = Arc::new(prune(stores, settings, Arc::clone(holds), metrics));
     let partitions = {
         let prune = Arc::clone(&prune);
         BackgroundTask::new("partitions", Duration::from_hours(1), move || {
@@ -365,6 +374,7 @@ fn pruning(kind: RetentionKind, prune: Arc<Prune>) -> BackgroundTask {
         RetentionKind::Messages => "prune messages",
         RetentionKind::Deliveries => "prune deliveries",
         RetentionKind::Audit => "prune audit log",
+        RetentionKind::ForwardedRequests => "prune forwarded requests",
     };
     BackgroundTask::new(name, Duration::from_mins(1), move || {
         let prune = Arc::clone(&prune);

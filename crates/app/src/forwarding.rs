@@ -40,6 +40,7 @@ impl ForwardingParts {
         forwarder: Arc<dyn RequestForwarder>,
     ) -> ForwardingWorker {
         let needs = ForwardingDependencies {
+            maintenance: Arc::clone(&self.store) as _,
             store: self.store,
             forwarder,
             directory,

@@ -36,11 +36,20 @@ pub enum StoredRequest {
     NotForwarding,
 }
 
+/// A channel to claim requests of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimableChannel {
+    /// Its id.
+    pub id: ChannelId,
+    /// How many of its requests the caller is sending.
+    pub in_flight: u16,
+}
+
 /// Which requests to claim.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestClaim<'a> {
     /// Requests of these channels.
-    pub channels: &'a [ChannelId],
+    pub channels: &'a [ClaimableChannel],
     /// The maximum number of requests of each channel.
     pub per_channel: u16,
     /// The maximum number of requests of all channels.
@@ -89,8 +98,10 @@ pub trait ForwardedRequestStore: Send + Sync {
         requests: &[NewForwardedRequest],
     ) -> Result<Vec<StoredRequest>, StoreError>;
 
-    /// Returns requests that are due, and postpones them by the lease; those that are due for the
-    /// longest time first. Of many concurrent claims no two get the same request. A request that is
+    /// Returns requests that are due, and postpones them by the lease. Of each channel, those that
+    /// are due for the longest time come first. Channels share `total` equally, requests in flight
+    /// included: a request comes before those of other channels that would then have more in
+    /// flight, and before equal ones that are due later. Of many concurrent claims no two get the same request. A request that is
     /// neither removed nor postponed until its lease ends is due again.
     async fn claim_requests(
         &self,
@@ -104,6 +115,11 @@ pub trait ForwardedRequestStore: Send + Sync {
         forwarded: &[ForwardedRequestKey],
         postponed: &[PostponedRequest],
     ) -> Result<(), StoreError>;
+
+    /// Makes requests due that a wrong clock postponed, and returns how many: those that are due
+    /// more than 25 hours after `now`, and those never claimed that are due more than an hour after
+    /// `now`.
+    async fn restore_due_times(&self, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Removes requests that arrived before `arrived_before`, at most 1,000, the oldest first, and
     /// returns how many of which channel, by channel id. Requests that arrived more than an hour

@@ -117,8 +117,9 @@ pub trait Maintenance: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Returns whether any data of a kind is dated before `before`: a report by its arrival, a
-    /// message by its first report, a delivery by its completion, an audit entry by its time. Messages of a channel with a
-    /// shorter retention of its own count by that and `now`.
+    /// message by its first report, a delivery by its completion, an audit entry by its time, a
+    /// request that waits to be forwarded by its arrival. Messages of a channel with a shorter
+    /// retention of its own count by that and `now`.
     async fn has_older(
         &self,
         kind: RetentionKind,
@@ -179,11 +180,19 @@ pub enum RetentionKind {
     Deliveries,
     /// Entries of the audit log.
     Audit,
+    /// Requests that wait to be forwarded.
+    ForwardedRequests,
 }
 
 impl RetentionKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Reports, Self::Messages, Self::Deliveries, Self::Audit];
+    pub const ALL: [Self; 5] = [
+        Self::Reports,
+        Self::Messages,
+        Self::Deliveries,
+        Self::Audit,
+        Self::ForwardedRequests,
+    ];
 
     /// Returns the name used in output, metrics and tables.
     #[must_use]

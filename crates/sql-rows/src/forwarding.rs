@@ -21,6 +21,10 @@ pub const MAX_REMOVED: i64 = 1_000;
 /// clock was set back.
 pub const FUTURE_MICROS: i64 = 3_600_000_000;
 
+/// Requests that are due later than this many microseconds after the present were postponed by a
+/// wrong clock: the longest delay is 24 hours.
+pub const LONGEST_DELAY_MICROS: i64 = 25 * 3_600_000_000;
+
 /// A claimed row of `forwarded_requests`.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "columns of the table")]

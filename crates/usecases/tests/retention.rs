@@ -9,6 +9,7 @@ use std::time::Duration;
 use domain::statistics::{Counts, Interval, StatusLabel};
 use domain::{DeliveryState, LogPosition};
 use ports::maintenance::{RetentionKind, RetentionRun};
+use ports::metrics::NoMetrics;
 use ports::statistics::StatisticsRange;
 use ports::subscriptions::Progress;
 use ports::{
@@ -18,6 +19,7 @@ use ports::{
 use testkit::builders::{delivery, keep_days, key, report, subscription, subscription_id, time};
 use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
+use usecases::forwarding::ForwardingExpiry;
 use usecases::retention::prune::KeepFor;
 use usecases::{Prune, RetentionHolds};
 
@@ -76,6 +78,7 @@ impl Service {
         let prune = Prune::new(
             Arc::new(store.clone()),
             Arc::new(store.clone()),
+            ForwardingExpiry::new(Arc::new(store.clone()), Arc::new(NoMetrics)),
             clock.clone(),
             keep_for,
             Arc::clone(&holds),
@@ -162,9 +165,9 @@ async fn clock_jump_stops_retention_until_corrected_or_released() {
     service.clock.advance(DAY * 3);
     assert_eq!(service.run().await, (1, 2));
     service.clock.turn_back(DAY * 3);
-    // The runs of deliveries and of the audit log, of which nothing had expired, were stored with
-    // the wrong clock.
-    assert_eq!(service.run().await, (1, 2));
+    // The runs of deliveries, of the audit log and of requests to forward, of which nothing had
+    // expired, were stored with the wrong clock.
+    assert_eq!(service.run().await, (1, 3));
     service.clock.advance(DAY * 3);
     assert_eq!(service.run().await, (1, 2));
     // A restart does not end the hold.
@@ -235,6 +238,7 @@ async fn hold_on_reports_does_not_stop_other_kinds() {
         RetentionKind::Messages,
         RetentionKind::Deliveries,
         RetentionKind::Audit,
+        RetentionKind::ForwardedRequests,
     ];
     assert_eq!(done, others);
     assert!(store.message(&key("SM1")).await.unwrap().is_none());

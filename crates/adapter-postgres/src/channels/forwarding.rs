@@ -9,8 +9,8 @@ use ports::forwarding::{
     StoredRequest,
 };
 use sql_rows::forwarding::{
-    BacklogRow, ClaimedRow, FORWARDED_REQUESTS, FUTURE_MICROS, MAX_REMOVED, admit, admitted,
-    removed_by_channel,
+    BacklogRow, ClaimedRow, FORWARDED_REQUESTS, FUTURE_MICROS, LONGEST_DELAY_MICROS, MAX_REMOVED,
+    admit, admitted, removed_by_channel,
 };
 use sqlx::PgConnection;
 
@@ -58,6 +58,14 @@ impl ForwardedRequestStore for PostgresStore {
                 .in_time(&self.runtime, "record forwarded requests")
         });
         recorded.await.map_err(store_error(FORWARDED_REQUESTS))
+    }
+
+    async fn restore_due_times(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let restored = retry::again(|| {
+            self.try_restore_due_times(now)
+                .in_time(&self.runtime, "restore due times")
+        });
+        restored.await.map_err(store_error(FORWARDED_REQUESTS))
     }
 
     async fn remove_old_requests(
@@ -111,13 +119,14 @@ impl PostgresStore {
         claim: &RequestClaim<'_>,
     ) -> Result<Vec<ClaimedRow>, sqlx::Error> {
         let lease = i64::try_from(claim.lease.as_micros()).unwrap_or(i64::MAX);
+        let in_flight = claim.channels.iter().map(|it| i32::from(it.in_flight));
         sqlx::query_as!(
             ClaimedRow,
             r#"with due as (
                  -- Of each channel, the requests that are due for the longest time and that no
                  -- other process claims at this moment.
                  select of_channel.channel_id, of_channel.body_hash
-                 from unnest($1::text[]) as channel (id)
+                 from unnest($1::text[], $6::integer[]) as channel (id, in_flight)
                  cross join lateral (
                      select channel_id, body_hash, next_attempt_at
                      from forwarded_requests
@@ -126,7 +135,10 @@ impl PostgresStore {
                      limit $3
                      for update skip locked
                  ) as of_channel
-                 order by of_channel.next_attempt_at
+                 -- Channels share the limit equally, with what is in flight.
+                 order by channel.in_flight + row_number() over (
+                     partition by of_channel.channel_id order by of_channel.next_attempt_at
+                 ), of_channel.next_attempt_at
                  limit $4
              )
              update forwarded_requests as claimed
@@ -135,11 +147,12 @@ impl PostgresStore {
              where claimed.channel_id = due.channel_id and claimed.body_hash = due.body_hash
              returning claimed.channel_id, claimed.body_hash, claimed.request,
                  claimed.attempts::bigint as "attempts!""#,
-            &texts(claim.channels.iter()),
+            &texts(claim.channels.iter().map(|channel| &channel.id)),
             claim.now.to_date_time(),
             i64::from(claim.per_channel),
             i64::from(claim.total),
             claim.now.plus_micros(lease).to_date_time(),
+            &in_flight.collect::<Vec<_>>(),
         )
         .fetch_all(&self.pool)
         .await
@@ -191,6 +204,29 @@ impl PostgresStore {
             .await?;
         }
         transaction.commit().await
+    }
+
+    async fn try_restore_due_times(&self, now: Timestamp) -> Result<u64, sqlx::Error> {
+        let restored = sqlx::query!(
+            "with postponed as (
+                 -- Without those that another process claims or records.
+                 select channel_id, body_hash
+                 from forwarded_requests
+                 where next_attempt_at > $2 or (attempts = 0 and next_attempt_at > $3)
+                 for update skip locked
+             )
+             update forwarded_requests as stored
+             set next_attempt_at = $1
+             from postponed
+             where stored.channel_id = postponed.channel_id
+                 and stored.body_hash = postponed.body_hash",
+            now.to_date_time(),
+            now.plus_micros(LONGEST_DELAY_MICROS).to_date_time(),
+            now.plus_micros(FUTURE_MICROS).to_date_time(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(restored.rows_affected())
     }
 
     async fn try_remove_old_requests(

@@ -100,6 +100,16 @@ impl PostgresStore {
                 .fetch_one(&self.pool)
                 .await
             }
+            RetentionKind::ForwardedRequests => {
+                sqlx::query_scalar!(
+                    r#"select exists (
+                           select from forwarded_requests where arrived_at < $1
+                       ) as "older!""#,
+                    before,
+                )
+                .fetch_one(&self.pool)
+                .await
+            }
         }
     }
 

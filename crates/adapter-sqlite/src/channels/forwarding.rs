@@ -9,8 +9,8 @@ use ports::forwarding::{
     StoredRequest,
 };
 use sql_rows::forwarding::{
-    BacklogRow, ClaimedRow, FORWARDED_REQUESTS, FUTURE_MICROS, MAX_REMOVED, admit, admitted,
-    removed_by_channel,
+    BacklogRow, ClaimedRow, FORWARDED_REQUESTS, FUTURE_MICROS, LONGEST_DELAY_MICROS, MAX_REMOVED,
+    admit, admitted, removed_by_channel,
 };
 use sqlx::SqliteConnection;
 
@@ -62,6 +62,13 @@ impl ForwardedRequestStore for SqliteStore {
                 "record forwarded requests",
                 FORWARDED_REQUESTS,
             )
+            .await
+    }
+
+    async fn restore_due_times(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let restored = self.try_restore_due_times(now);
+        restored
+            .run(&self.runtime, "restore due times", FORWARDED_REQUESTS)
             .await
     }
 
@@ -129,14 +136,15 @@ impl SqliteStore {
         &self,
         claim: &RequestClaim<'_>,
     ) -> Result<Vec<ClaimedRow>, sqlx::Error> {
-        let channels = channels(claim.channels.iter());
+        let channels = claim.channels.iter();
+        let channels = json::array(channels.map(|it| (it.id.as_str(), it.in_flight)));
         let now = claim.now.unix_micros();
         // Claims are frequent, and most find nothing: the writer is not needed for these.
         let is_due = sqlx::query_scalar!(
             r#"select exists (
                    select 1 from jsonb_each(?1) as channel
                    join forwarded_requests as due
-                       on due.channel_id = channel.value and due.next_attempt_at <= ?2
+                       on due.channel_id = channel.value ->> 0 and due.next_attempt_at <= ?2
                ) as "is_due!: bool""#,
             channels,
             now,
@@ -158,11 +166,14 @@ impl SqliteStore {
                  join forwarded_requests as claimed on claimed.rowid in (
                      -- Of each channel, the requests that are due for the longest time.
                      select due.rowid from forwarded_requests as due
-                     where due.channel_id = channel.value and due.next_attempt_at <= ?2
+                     where due.channel_id = channel.value ->> 0 and due.next_attempt_at <= ?2
                      order by due.next_attempt_at
                      limit ?3
                  )
-                 order by claimed.next_attempt_at
+                 -- Channels share the limit equally, with what is in flight.
+                 order by (channel.value ->> 1) + row_number() over (
+                     partition by claimed.channel_id order by claimed.next_attempt_at
+                 ), claimed.next_attempt_at
                  limit ?4
              )
              returning channel_id, body_hash, request, attempts",
@@ -209,6 +220,38 @@ impl SqliteStore {
             .await?;
         }
         write.commit().await
+    }
+
+    async fn try_restore_due_times(&self, now: Timestamp) -> Result<u64, sqlx::Error> {
+        let longest = now.plus_micros(LONGEST_DELAY_MICROS).unix_micros();
+        let future = now.plus_micros(FUTURE_MICROS).unix_micros();
+        // Most calls find nothing: the writer is not needed for these.
+        let is_postponed = sqlx::query_scalar!(
+            r#"select exists (
+                   select 1 from forwarded_requests
+                   where next_attempt_at > ?1 or (attempts = 0 and next_attempt_at > ?2)
+               ) as "is_postponed!: bool""#,
+            longest,
+            future,
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        if !is_postponed {
+            return Ok(0);
+        }
+        let mut write = self.begin().await?;
+        let restored = sqlx::query!(
+            "update forwarded_requests
+             set next_attempt_at = ?1
+             where next_attempt_at > ?2 or (attempts = 0 and next_attempt_at > ?3)",
+            now.unix_micros(),
+            longest,
+            future,
+        )
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(restored.rows_affected())
     }
 
     async fn try_remove_old_requests(

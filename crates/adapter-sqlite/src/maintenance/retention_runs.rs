@@ -99,6 +99,16 @@ impl SqliteStore {
                 .fetch_one(&self.readers)
                 .await
             }
+            RetentionKind::ForwardedRequests => {
+                sqlx::query_scalar!(
+                    r#"select exists (
+                           select 1 from forwarded_requests where arrived_at < ?
+                       ) as "older!: bool""#,
+                    before,
+                )
+                .fetch_one(&self.readers)
+                .await
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use ports::maintenance::RetentionKind;
+use ports::metrics::NoMetrics;
 use serde::Serialize;
 use usecases::Prune;
 
@@ -15,7 +16,7 @@ use crate::{output, view};
 
 pub async fn run(settings: &Settings, json: bool, command: RetentionCommand) -> Result<()> {
     with_stores(settings, async |stores| {
-        let prune = composition::prune(stores, settings, Arc::default());
+        let prune = composition::prune(stores, settings, Arc::default(), Arc::new(NoMetrics));
         if let RetentionCommand::Release = command {
             let now = output::time(prune.release().await?);
             output::hint(format!(

@@ -135,6 +135,7 @@ impl WorkerParts<'_> {
             self.secret,
             // Never throttled: this process receives no reports.
             &Arc::default(),
+            self.metrics.clone(),
         )?);
         let sender: Arc<dyn WebhookSender> = webhook_sender::create(settings)?;
         let url = settings.public_url()?;

@@ -14,6 +14,7 @@ use ports::forwarding::{
 use super::MemoryStore;
 
 const FUTURE_MICROS: i64 = 3_600_000_000;
+const LONGEST_DELAY_MICROS: i64 = 25 * 3_600_000_000;
 const MAX_REMOVED: usize = 1_000;
 
 #[derive(Debug, Default)]
@@ -69,6 +70,11 @@ impl Forwarding {
         StoredRequest::Stored
     }
 
+    pub(super) fn has_arrived_before(&self, before: Timestamp) -> bool {
+        let mut all = self.waiting.values();
+        all.any(|waiting| waiting.request.arrived_at < before)
+    }
+
     fn status(&self, channel: &ChannelId) -> Option<WaitingRequests> {
         let failures = self.of(channel).filter_map(|it| it.failure.clone());
         Some(WaitingRequests {
@@ -111,22 +117,23 @@ impl ForwardedRequestStore for MemoryStore {
         claim: &RequestClaim<'_>,
     ) -> Result<Vec<ClaimedRequest>, StoreError> {
         let mut data = self.open()?;
-        let mut due: Vec<(Timestamp, ForwardedRequestKey)> = Vec::new();
+        let mut due: Vec<(u16, Timestamp, ForwardedRequestKey)> = Vec::new();
         for channel in claim.channels {
-            let waiting = data.forwarding.of(channel);
+            let waiting = data.forwarding.of(&channel.id);
             let waiting = waiting.filter(|it| it.next_attempt_at <= claim.now);
             let mut of_channel: Vec<_> = waiting
                 .map(|it| (it.next_attempt_at, it.request.key.clone()))
                 .collect();
             of_channel.sort();
             of_channel.truncate(claim.per_channel.into());
-            due.extend(of_channel);
+            let ranked = (channel.in_flight..).zip(of_channel);
+            due.extend(ranked.map(|(rank, (due_at, key))| (rank, due_at, key)));
         }
         due.sort();
         due.truncate(claim.total.into());
         let lease = i64::try_from(claim.lease.as_micros()).unwrap_or(i64::MAX);
         let mut claimed = Vec::new();
-        for (_, key) in due {
+        for (_, _, key) in due {
             if let Some(waiting) = data.forwarding.waiting.get_mut(&key) {
                 waiting.next_attempt_at = claim.now.plus_micros(lease);
                 waiting.attempts += 1;
@@ -157,6 +164,21 @@ impl ForwardedRequestStore for MemoryStore {
             }
         }
         Ok(())
+    }
+
+    async fn restore_due_times(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut data = self.open()?;
+        let longest = now.plus_micros(LONGEST_DELAY_MICROS);
+        let future = now.plus_micros(FUTURE_MICROS);
+        let mut restored = 0;
+        for waiting in data.forwarding.waiting.values_mut() {
+            let due_at = waiting.next_attempt_at;
+            if due_at > longest || (waiting.attempts == 0 && due_at > future) {
+                waiting.next_attempt_at = now;
+                restored += 1;
+            }
+        }
+        Ok(restored)
     }
 
     async fn remove_old_requests(

@@ -113,6 +113,7 @@ impl Maintenance for MemoryStore {
             RetentionKind::Messages => data.has_older_messages(before, now),
             RetentionKind::Deliveries => data.subscriptions.has_finished_before(before),
             RetentionKind::Audit => data.access.has_audit_before(before),
+            RetentionKind::ForwardedRequests => data.forwarding.has_arrived_before(before),
         })
     }
 

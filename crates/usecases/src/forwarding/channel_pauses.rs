@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::{ChannelId, ForwardedRequestKey};
+use ports::forwarding::ClaimableChannel;
 
 /// How many requests of a channel are claimed at a time.
 pub(super) const CLAIMED_PER_CHANNEL: u16 = 4;
@@ -47,9 +48,9 @@ impl ChannelState {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Claimable {
     /// Up to [`CLAIMED_PER_CHANNEL`] of each.
-    pub(super) working: Vec<ChannelId>,
+    pub(super) working: Vec<ClaimableChannel>,
     /// One of each: their URL fails.
-    pub(super) probed: Vec<ChannelId>,
+    pub(super) probed: Vec<ClaimableChannel>,
 }
 
 impl ChannelPauses {
@@ -60,15 +61,20 @@ impl ChannelPauses {
             probed: Vec::new(),
         };
         for channel in channels {
-            match self.channels.get(channel) {
+            let state = self.channels.get(channel);
+            let entry = ClaimableChannel {
+                id: channel.clone(),
+                in_flight: state.map_or(0, |state| state.in_flight),
+            };
+            match state {
                 Some(state) if now < state.paused_until => {}
                 Some(state) if state.is_failing() => {
                     if state.in_flight == 0 {
-                        claimable.probed.push(channel.clone());
+                        claimable.probed.push(entry);
                     }
                 }
                 Some(state) if state.in_flight + CLAIMED_PER_CHANNEL > MAX_IN_FLIGHT => {}
-                _ => claimable.working.push(channel.clone()),
+                _ => claimable.working.push(entry),
             }
         }
         claimable

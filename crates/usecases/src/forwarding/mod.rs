@@ -3,7 +3,8 @@
 //! A channel may have a forward URL. A request of such a channel with something else than reports
 //! is stored, sealed, before it is answered ([`ForwardingOutbox`]). A [`ForwardingWorker`] of any
 //! process claims it, sends its exact bytes to the URL, and removes it. Each request is sent at
-//! least once, and their order is not kept. What was not forwarded within three days is removed.
+//! least once, and their order is not kept. What was not forwarded within three days is removed
+//! by retention ([`ForwardingExpiry`]).
 //!
 //! | part | decides |
 //! |---|---|
@@ -13,11 +14,13 @@
 
 mod attempt;
 mod channel_pauses;
+mod expiry;
 mod figures;
 mod outbox;
 mod outbox_writer;
 mod worker;
 
+pub use expiry::ForwardingExpiry;
 pub use figures::{ForwardingFigures, WaitingByChannel};
 pub(crate) use outbox::store;
 pub use outbox::{ForwardError, ForwardingArrivals, ForwardingOutbox};

@@ -178,6 +178,10 @@ mod tests {
             Ok(())
         }
 
+        async fn restore_due_times(&self, _: Timestamp) -> Result<u64, StoreError> {
+            Ok(0)
+        }
+
         async fn remove_old_requests(
             &self,
             _: Timestamp,

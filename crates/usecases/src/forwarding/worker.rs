@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::crypto::ServerSecret;
-use domain::forwarding::{FORWARDING_PERIOD, ForwardingFailure};
+use domain::forwarding::ForwardingFailure;
 use domain::{ChannelId, ForwardedRequestKey};
 use ports::error::error_chain;
-use ports::forwarding::{ClaimedRequest, PostponedRequest, RequestClaim};
+use ports::forwarding::{ClaimableChannel, ClaimedRequest, PostponedRequest, RequestClaim};
+use ports::maintenance::RetentionKind;
 use ports::metrics::ForwardOutcome;
-use ports::{Environment, ForwardedRequestStore, Metrics, RequestForwarder, StoreError};
+use ports::{
+    Environment, ForwardedRequestStore, Maintenance, Metrics, RequestForwarder, StoreError,
+};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::attempt::{self, Attempt, Failure, Fault};
@@ -30,8 +33,8 @@ const LEASE: Duration = Duration::from_mins(1);
 /// after the first attempt.
 const MAX_REFUSED_ATTEMPTS: u32 = 12;
 
-/// How often old requests are removed.
-const REMOVAL_INTERVAL: Duration = Duration::from_mins(1);
+/// How often due times that a wrong clock set are restored.
+const RESTORE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How long a stop waits for the attempts in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
@@ -55,6 +58,8 @@ impl Default for ForwardingSettings {
 pub struct ForwardingDependencies {
     /// Stores the requests.
     pub store: Arc<dyn ForwardedRequestStore>,
+    /// Knows the time of the store.
+    pub maintenance: Arc<dyn Maintenance>,
     /// Sends them.
     pub forwarder: Arc<dyn RequestForwarder>,
     /// Knows the forward URLs.
@@ -118,8 +123,8 @@ struct Run<'a> {
     /// What is not recorded yet: requests to remove, since they were forwarded or given up.
     finished: Vec<ForwardedRequestKey>,
     postponed: Vec<PostponedRequest>,
-    /// When old requests are removed next.
-    removal_at: Duration,
+    /// When due times are restored next.
+    restore_at: Duration,
     store_failing: bool,
 }
 
@@ -130,7 +135,7 @@ impl<'a> Run<'a> {
         let (seed, _) = needs.environment.uuid().as_u64_pair();
         Self {
             retry: RetryPolicy::new(seed, needs.environment.now()),
-            removal_at: needs.environment.monotonic(),
+            restore_at: needs.environment.monotonic(),
             needs,
             attempts: JoinSet::new(),
             channels: HashMap::new(),
@@ -147,7 +152,7 @@ impl<'a> Run<'a> {
         MAX_IN_FLIGHT.saturating_sub(in_flight)
     }
 
-    /// Records outcomes, removes what is too old, and sends what is due.
+    /// Records outcomes, restores due times, and sends what is due.
     async fn step(&mut self) {
         let done = self.try_step().await;
         match (done, self.store_failing) {
@@ -166,7 +171,7 @@ impl<'a> Run<'a> {
 
     async fn try_step(&mut self) -> Result<(), StoreError> {
         self.record().await?;
-        self.remove_old().await?;
+        self.restore().await?;
         let now = self.needs.environment.monotonic();
         let channels = self.needs.directory.forwarding_channels();
         let claimable = self.pauses.claimable(&channels, now);
@@ -175,7 +180,11 @@ impl<'a> Run<'a> {
     }
 
     /// Claims requests of these channels and sends them.
-    async fn start(&mut self, channels: &[ChannelId], per_channel: u16) -> Result<(), StoreError> {
+    async fn start(
+        &mut self,
+        channels: &[ClaimableChannel],
+        per_channel: u16,
+    ) -> Result<(), StoreError> {
         if channels.is_empty() || self.room() == 0 {
             return Ok(());
         }
@@ -317,27 +326,27 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Removes requests that were not forwarded in time, once a minute.
-    async fn remove_old(&mut self) -> Result<(), StoreError> {
+    /// Makes requests due that a wrong clock postponed, once a minute.
+    async fn restore(&mut self) -> Result<(), StoreError> {
         let environment = &self.needs.environment;
-        if environment.monotonic() < self.removal_at {
+        if environment.monotonic() < self.restore_at {
             return Ok(());
         }
-        let now = environment.now();
-        let period = i64::try_from(FORWARDING_PERIOD.as_micros()).unwrap_or(i64::MAX);
-        let old = now.plus_micros(period.saturating_neg());
-        let removed = self.needs.store.remove_old_requests(old, now).await?;
-        for (channel, requests) in removed {
-            let metrics = &self.needs.metrics;
-            metrics.forwarding(ForwardOutcome::Dropped, requests);
-            tracing::error!(
-                %channel,
-                requests,
-                "requests were not forwarded within three days and are removed; check the \
-                 channel's forward URL"
+        // On PostgreSQL the time of the server: this process may be the one with the wrong clock.
+        let kind = RetentionKind::ForwardedRequests;
+        let clock = self
+            .needs
+            .maintenance
+            .retention_clock(kind, environment.now());
+        let now = clock.await?.now;
+        let restored = self.needs.store.restore_due_times(now).await?;
+        if restored > 0 {
+            tracing::warn!(
+                requests = restored,
+                "requests to forward were postponed by a wrong clock; sending them now"
             );
         }
-        self.removal_at = self.needs.environment.monotonic() + REMOVAL_INTERVAL;
+        self.restore_at = environment.monotonic() + RESTORE_INTERVAL;
         Ok(())
     }
 

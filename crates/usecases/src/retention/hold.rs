@@ -18,8 +18,17 @@ const CLOCK_TOLERANCE_MICROS: i64 = HOUR_MICROS;
 /// A run is stored if the last stored one is older than this.
 const STORE_INTERVAL_MICROS: i64 = HOUR_MICROS;
 
-/// One run may remove what expired in this time; more needs an operator.
-const MAX_RUN_MICROS: i64 = 7 * DAY_MICROS;
+/// Returns how much time one run may cover; to remove what expired in more needs an operator.
+/// Requests to forward expire after three days: in this time all of them would.
+const fn max_run_micros(kind: RetentionKind) -> i64 {
+    match kind {
+        RetentionKind::ForwardedRequests => DAY_MICROS,
+        RetentionKind::Reports
+        | RetentionKind::Messages
+        | RetentionKind::Deliveries
+        | RetentionKind::Audit => 7 * DAY_MICROS,
+    }
+}
 
 const HOUR_MICROS: i64 = 60 * 60 * 1_000_000;
 
@@ -36,7 +45,8 @@ pub enum Hold {
         /// The last run.
         last_run: Timestamp,
     },
-    /// One run would remove what expired in more than seven days.
+    /// One run would remove what expired in more than seven days, or one day for requests that wait
+    /// to be forwarded.
     TooMuchAtOnce {
         /// The last run.
         last_run: Timestamp,
@@ -64,7 +74,7 @@ impl fmt::Display for Hold {
             )?,
             Self::TooMuchAtOnce { last_run } => write!(
                 f,
-                "the last run was more than seven days ago ({last_run}): check the clock"
+                "the last run was too long ago ({last_run}): check the clock"
             )?,
             Self::NeverRan => write!(
                 f,
@@ -135,6 +145,7 @@ impl Anchor {
 /// Returns why the clock may be wrong, if it may. `NeverRan`, `ClockJumped` and `TooMuchAtOnce`
 /// matter only if there is expired data.
 pub(crate) fn clock_doubt(
+    kind: RetentionKind,
     clock: &RetentionClock,
     anchor: Option<Anchor>,
     instant: Instant,
@@ -150,7 +161,7 @@ pub(crate) fn clock_doubt(
     if elapsed <= STORE_INTERVAL_MICROS + CLOCK_TOLERANCE_MICROS && !last.held_back {
         return None;
     }
-    if elapsed > MAX_RUN_MICROS {
+    if elapsed > max_run_micros(kind) {
         return Some(Hold::TooMuchAtOnce { last_run });
     }
     // A process that has just started relies on the stored run.
@@ -183,6 +194,7 @@ mod tests {
     use super::*;
 
     const HOUR: Duration = Duration::from_hours(1);
+    const KIND: RetentionKind = RetentionKind::Reports;
 
     fn clock(now: i64, last: i64, held_back: bool) -> RetentionClock {
         let time = |hours: i64| Timestamp::EPOCH.plus_micros(hours * HOUR_MICROS);
@@ -201,15 +213,15 @@ mod tests {
         let at = Timestamp::EPOCH;
         let anchor = Some(Anchor { at, instant: began });
         assert_eq!(
-            clock_doubt(&clock(72, 0, false), anchor, began + HOUR * 72),
+            clock_doubt(KIND, &clock(72, 0, false), anchor, began + HOUR * 72),
             None
         );
-        assert_eq!(clock_doubt(&clock(2, 0, false), anchor, began), None);
-        let jumped = clock_doubt(&clock(72, 0, false), anchor, began + HOUR * 3);
+        assert_eq!(clock_doubt(KIND, &clock(2, 0, false), anchor, began), None);
+        let jumped = clock_doubt(KIND, &clock(72, 0, false), anchor, began + HOUR * 3);
         assert_eq!(jumped, Some(Hold::ClockJumped { last_run: at }));
         // It continues once the clock is corrected.
         assert_eq!(
-            clock_doubt(&clock(3, 0, true), anchor, began + HOUR * 3),
+            clock_doubt(KIND, &clock(3, 0, true), anchor, began + HOUR * 3),
             None
         );
     }
@@ -218,14 +230,20 @@ mod tests {
     fn new_process_relies_on_the_last_run() {
         let now = Instant::now();
         let last_run = Timestamp::EPOCH;
-        assert_eq!(clock_doubt(&clock(72, 0, false), None, now), None);
+        assert_eq!(clock_doubt(KIND, &clock(72, 0, false), None, now), None);
         let held = Some(Hold::ClockJumped { last_run });
-        assert_eq!(clock_doubt(&clock(72, 0, true), None, now), held);
+        assert_eq!(clock_doubt(KIND, &clock(72, 0, true), None, now), held);
         let long = Some(Hold::TooMuchAtOnce { last_run });
-        assert_eq!(clock_doubt(&clock(7 * 24 + 1, 0, false), None, now), long);
-        assert_eq!(clock_doubt(&clock(7 * 24, 0, false), None, now), None);
+        assert_eq!(
+            clock_doubt(KIND, &clock(7 * 24 + 1, 0, false), None, now),
+            long
+        );
+        assert_eq!(clock_doubt(KIND, &clock(7 * 24, 0, false), None, now), None);
+        let forwarding = RetentionKind::ForwardedRequests;
+        let doubt = |hours| clock_doubt(forwarding, &clock(hours, 0, false), None, now);
+        assert_eq!((doubt(24), doubt(25)), (None, long));
         let behind = Some(Hold::ClockBehind { last_run });
-        assert_eq!(clock_doubt(&clock(-2, 0, false), None, now), behind);
-        assert_eq!(clock_doubt(&clock(-1, 0, false), None, now), None);
+        assert_eq!(clock_doubt(KIND, &clock(-2, 0, false), None, now), behind);
+        assert_eq!(clock_doubt(KIND, &clock(-1, 0, false), None, now), None);
     }
 }

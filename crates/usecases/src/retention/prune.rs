@@ -4,11 +4,13 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use domain::forwarding::FORWARDING_PERIOD;
 use domain::statistics::Interval;
 use domain::{RetentionDays, Timestamp};
 use ports::maintenance::{Pruning, RetentionClock, RetentionKind, RetentionRun};
 use ports::{Environment, Maintenance, Statistics, StoreError};
 
+use crate::forwarding::ForwardingExpiry;
 use crate::retention::hold::{self, Anchor, Hold, RetentionHolds};
 
 /// How long statistics are kept by quarters of an hour. Those by days are kept as long as messages.
@@ -40,6 +42,7 @@ pub struct Prune {
     keep_for: KeepFor,
     holds: Arc<RetentionHolds>,
     statistics: Arc<dyn Statistics>,
+    forwarding: ForwardingExpiry,
     anchors: Mutex<[Option<Anchor>; RetentionKind::ALL.len()]>,
 }
 
@@ -60,6 +63,7 @@ impl Prune {
     pub fn new(
         store: Arc<dyn Maintenance>,
         statistics: Arc<dyn Statistics>,
+        forwarding: ForwardingExpiry,
         clock: Arc<dyn Environment>,
         keep_for: KeepFor,
         holds: Arc<RetentionHolds>,
@@ -70,6 +74,7 @@ impl Prune {
             keep_for,
             holds,
             statistics,
+            forwarding,
             anchors: Mutex::default(),
         }
     }
@@ -101,6 +106,7 @@ impl Prune {
             }
             RetentionKind::Deliveries => store.prune_deliveries(before, STEP_ROWS).await?,
             RetentionKind::Audit => store.prune_audit(before, STEP_ROWS).await?,
+            RetentionKind::ForwardedRequests => self.forwarding.run(before, clock.now).await?,
         };
         if pruned.done {
             self.prune_statistics(kind, clock.now).await?;
@@ -121,7 +127,9 @@ impl Prune {
                 now.plus_micros(-KEEP_QUARTERS_MICROS),
             ),
             RetentionKind::Messages => (Interval::Day, self.keep_for.messages.cut(now)),
-            RetentionKind::Deliveries | RetentionKind::Audit => return Ok(()),
+            RetentionKind::Deliveries | RetentionKind::Audit | RetentionKind::ForwardedRequests => {
+                return Ok(());
+            }
         };
         while self
             .statistics
@@ -174,6 +182,7 @@ impl Prune {
             RetentionKind::Messages => return self.keep_for.messages.cut(now),
             RetentionKind::Deliveries => self.keep_for.deliveries,
             RetentionKind::Audit => self.keep_for.audit,
+            RetentionKind::ForwardedRequests => FORWARDING_PERIOD,
         };
         let micros = i64::try_from(kept_for.as_micros()).unwrap_or(i64::MAX);
         now.plus_micros(micros.saturating_neg())
@@ -186,7 +195,7 @@ impl Prune {
         clock: &RetentionClock,
     ) -> Result<Option<Hold>, StoreError> {
         let anchor = self.anchor(kind);
-        let Some(hold) = hold::clock_doubt(clock, anchor, Instant::now()) else {
+        let Some(hold) = hold::clock_doubt(kind, clock, anchor, Instant::now()) else {
             return Ok(None);
         };
         if matches!(hold, Hold::ClockBehind { .. }) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::forwarding::MAX_WAITING_REQUESTS;
 use domain::{ForwardedRequest, ForwardedRequestKey};
 use ports::ForwardedRequestStore as _;
-use ports::forwarding::{NewForwardedRequest, RequestClaim, StoredRequest};
+use ports::forwarding::{ClaimableChannel, NewForwardedRequest, RequestClaim, StoredRequest};
 use ports::metrics::ForwardOutcome;
 use ports::{Environment as _, ReportStore as _};
 use testkit::builders::{channel_id, key_on, server_secret};
@@ -31,7 +31,10 @@ async fn mixed_request_is_recorded_and_stored_whole() {
     assert!(is_recorded(&world, 1).await);
     assert_eq!(world.waits("1").await, 1);
 
-    let channels = [channel_id("1")];
+    let channels = [ClaimableChannel {
+        id: channel_id("1"),
+        in_flight: 0,
+    }];
     let claim = RequestClaim {
         channels: &channels,
         per_channel: 1,

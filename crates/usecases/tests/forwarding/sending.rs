@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::crypto::ServerSecret;
+use ports::maintenance::RetentionKind;
 use ports::metrics::ForwardOutcome;
 use ports::{ChannelStore as _, Environment as _};
 use testkit::builders::channel_id;
@@ -149,12 +150,17 @@ async fn request_is_dropped_and_counted_after_three_days() {
     world.targets.answers(500);
     world.receive_messages("1", 0..3).await;
     let worker = world.work();
+    let retention = world.retention();
     let mut hours = 0;
     while world.waits("1").await > 0 {
+        retention
+            .run(RetentionKind::ForwardedRequests)
+            .await
+            .unwrap();
         let before = world.targets.attempts().len();
         world.clock.advance(Duration::from_hours(1));
         hours += 1;
-        assert!(hours <= 72, "kept longer than three days");
+        assert!(hours <= 73, "kept longer than three days");
         until("it is tried or dropped", async || {
             let tried = world.targets.attempts().len() > before;
             world.clock.advance(Duration::from_millis(1));
@@ -163,7 +169,7 @@ async fn request_is_dropped_and_counted_after_three_days() {
         .await;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(hours, 72);
+    assert_eq!(hours, 73, "removed by the first run after 72 hours");
     assert_eq!(world.counter.of(ForwardOutcome::Dropped), 3);
     let attempts = world.targets.attempts().len();
     assert!((9..=150).contains(&attempts), "{attempts} attempts");
@@ -219,6 +225,37 @@ async fn two_requests_that_fail_do_not_pause_their_channel() {
     })
     .await;
     assert_eq!(world.counter.of(ForwardOutcome::GivenUp), 0);
+    world.stop(worker).await;
+}
+
+#[tokio::test]
+async fn clock_that_is_ahead_removes_nothing_and_postpones_nothing_for_long() {
+    let world = World::new(&[("1", Some(BAD))]).await;
+    world.targets.answers(500);
+    let retention = world.retention();
+    let run = async || {
+        retention
+            .run(RetentionKind::ForwardedRequests)
+            .await
+            .unwrap()
+    };
+    run().await;
+    world.receive("1", &message(1)).await.unwrap();
+    let right = world.clock.now();
+    world.clock.set(right.plus_micros(4 * 24 * 3_600_000_000));
+    let worker = world.work();
+    until("it fails", async || {
+        world.counter.of(ForwardOutcome::Failed) == 1
+    })
+    .await;
+    world.stop(worker).await;
+    run().await;
+    assert_eq!(world.waits("1").await, 1);
+    world.clock.set(right);
+    world.targets.answers(200);
+    let worker = world.work();
+    until("it is sent at once", async || world.waits("1").await == 0).await;
+    assert_eq!(world.counter.of(ForwardOutcome::Dropped), 0);
     world.stop(worker).await;
 }
 

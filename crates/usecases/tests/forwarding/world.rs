@@ -16,19 +16,20 @@ use ports::metrics::{ForwardOutcome, NoMetrics};
 use ports::webhook_sender::{Answer, Delivered, SendError};
 use ports::{ChannelStore as _, Headers, Metrics};
 use serde_json::json;
-use testkit::builders::{channel, channel_id, credential, server_secret};
+use testkit::builders::{channel, channel_id, credential, keep_days, server_secret};
 use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use usecases::forwarding::{
-    ForwardingArrivals, ForwardingDependencies, ForwardingFigures, ForwardingOutbox,
-    ForwardingSettings, ForwardingWorker,
+    ForwardingArrivals, ForwardingDependencies, ForwardingExpiry, ForwardingFigures,
+    ForwardingOutbox, ForwardingSettings, ForwardingWorker,
 };
 use usecases::ingest::queue::IngestSettings;
 use usecases::ingest::receive::ReportRequest;
+use usecases::retention::prune::KeepFor;
 use usecases::{
-    AuthenticatedCaller, ChannelDirectory, GroupCommitWriters, Integrators, ReceiveError,
+    AuthenticatedCaller, ChannelDirectory, GroupCommitWriters, Integrators, Prune, ReceiveError,
     ReceiveReport,
 };
 
@@ -268,6 +269,7 @@ impl World {
     pub(crate) fn work_with(&self, secret: domain::crypto::ServerSecret) -> JoinHandle<()> {
         let needs = ForwardingDependencies {
             store: Arc::new(self.store.clone()),
+            maintenance: Arc::new(self.store.clone()),
             forwarder: self.targets.clone(),
             directory: Arc::clone(&self.directory),
             secret,
@@ -287,6 +289,25 @@ impl World {
             };
             worker.run(stop).await;
         })
+    }
+
+    /// Creates retention, which removes what was not forwarded in time.
+    pub(crate) fn retention(&self) -> Prune {
+        let keep_for = KeepFor {
+            reports: Duration::MAX,
+            messages: keep_days(3_650),
+            deliveries: Duration::MAX,
+            audit: Duration::MAX,
+        };
+        let store = Arc::new(self.store.clone());
+        Prune::new(
+            store.clone(),
+            store.clone(),
+            ForwardingExpiry::new(store, self.counter.clone()),
+            self.clock.clone(),
+            keep_for,
+            Arc::default(),
+        )
     }
 
     pub(crate) fn begin_stop(&self) {

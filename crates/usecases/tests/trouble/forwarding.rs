@@ -4,7 +4,9 @@ use domain::ForwardedRequestKey;
 use domain::crypto::SealedSecret;
 use domain::forwarding::ForwardingFailure;
 use domain::trouble::{TroubleKind, TroubleSubject};
-use ports::forwarding::{NewForwardedRequest, PostponedRequest, RequestClaim, StoredRequest};
+use ports::forwarding::{
+    ClaimableChannel, NewForwardedRequest, PostponedRequest, RequestClaim, StoredRequest,
+};
 use ports::{ChannelStore as _, ForwardedRequestStore as _};
 use testkit::builders::{channel, channel_id, credential, time};
 
@@ -31,8 +33,12 @@ async fn requests_that_are_not_forwarded_open_a_trouble_until_they_are() {
     };
     let stored = world.store.store_requests(&[request]).await.unwrap();
     assert_eq!(stored, [StoredRequest::Stored]);
+    let channel = ClaimableChannel {
+        id: key.channel.clone(),
+        in_flight: 0,
+    };
     let claim = RequestClaim {
-        channels: std::slice::from_ref(&key.channel),
+        channels: std::slice::from_ref(&channel),
         per_channel: 1,
         total: 1,
         now: world.now(),

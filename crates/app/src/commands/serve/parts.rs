@@ -260,6 +260,7 @@ impl ServerParts<'_> {
                 self.holds,
                 self.secret,
                 self.throttle,
+                self.metrics.clone(),
             )?);
             let store = self.stores.store();
             tasks.extend(trouble::tasks(

@@ -14,13 +14,14 @@ use domain::{IntegratorName, PublicUrl, RetentionDays, Timestamp};
 use ports::maintenance::RetentionKind;
 use ports::metrics::NoMetrics;
 use ports::{
-    ChannelStore, Headers, Maintenance, ReconciliationStore, RejectionStore, ReportStore,
-    Statistics,
+    ChannelStore, ForwardedRequestStore, Headers, Maintenance, ReconciliationStore, RejectionStore,
+    ReportStore, Statistics,
 };
 use testkit::clock::FixedClock;
 use tokio::task::{JoinSet, LocalSet};
 use traffic::integrator::Integrator;
 use traffic::request::authorization;
+use usecases::forwarding::ForwardingExpiry;
 use usecases::ingest::queue::IngestSettings;
 use usecases::ingest::receive::ReportRequest;
 use usecases::retention::prune::KeepFor;
@@ -100,7 +101,7 @@ fn now() -> Result<Timestamp> {
 /// Runs retention by this clock. Returns whether it was held back.
 async fn remove_old<S>(store: Arc<S>, clock: FixedClock) -> Result<bool>
 where
-    S: Maintenance + Statistics + 'static,
+    S: Maintenance + Statistics + ForwardedRequestStore + 'static,
 {
     let holds = Arc::<RetentionHolds>::default();
     let keep_for = KeepFor {
@@ -111,7 +112,8 @@ where
     };
     let prune = Prune::new(
         Arc::clone(&store) as _,
-        store,
+        Arc::clone(&store) as _,
+        ForwardingExpiry::new(store, Arc::new(NoMetrics)),
         Arc::new(clock),
         keep_for,
         Arc::clone(&holds),

@@ -6,9 +6,10 @@ use ports::forwarding::RequestClaim;
 use tokio::task::JoinSet;
 
 use super::{
-    Forwarding, LEASE, NOW, OTHER, add_channel, claim, claim_of, key, keys, request, store,
+    Forwarding, LEASE, NOW, OTHER, add_channel, claim, claim_beside, claim_of, claimable, key,
+    keys, request, store,
 };
-use crate::builders::{CHANNEL, channel_id, time};
+use crate::builders::{CHANNEL, time};
 
 pub async fn racing_claims_get_different_requests(stores: Forwarding) {
     add_channel(&stores, CHANNEL).await;
@@ -20,7 +21,7 @@ pub async fn racing_claims_get_different_requests(stores: Forwarding) {
     for racer in 0..16 {
         let store = stores.nth(racer);
         racers.spawn(async move {
-            let channels = [channel_id(CHANNEL)];
+            let channels = [claimable(CHANNEL, 0)];
             let claim = RequestClaim {
                 channels: &channels,
                 per_channel: 7,
@@ -83,4 +84,29 @@ pub async fn claim_takes_the_longest_due_and_so_many_of_each_channel(stores: For
     let third = claim_of(&stores, &[CHANNEL, OTHER], (9, 4), now).await;
     let expected = [6, 5, 4, 3].map(|number| key(CHANNEL, number));
     assert_eq!(keys(&third), HashSet::from(expected));
+}
+
+pub async fn channels_with_fewer_requests_in_flight_are_claimed_first(stores: Forwarding) {
+    add_channel(&stores, CHANNEL).await;
+    add_channel(&stores, OTHER).await;
+    let mut requests: Vec<_> = (0..9)
+        .map(|number| request(CHANNEL, number, NOW + i64::from(number)))
+        .collect();
+    requests.extend((0..9).map(|number| request(OTHER, number, NOW + 50 + i64::from(number))));
+    store(&stores, &requests).await;
+    let claim = async |in_flight: (u16, u16), total| {
+        let channels = [
+            claimable(CHANNEL, in_flight.0),
+            claimable(OTHER, in_flight.1),
+        ];
+        keys(&claim_beside(&stores, &channels, (4, total), NOW + 100).await)
+    };
+    let first = claim((4, 0), 1).await;
+    assert_eq!(first, HashSet::from([key(OTHER, 0)]));
+    let even = claim((4, 1), 4).await;
+    let expected = [key(OTHER, 1), key(OTHER, 2), key(OTHER, 3), key(CHANNEL, 0)];
+    assert_eq!(even, HashSet::from(expected));
+    let both = claim((0, 0), 3).await;
+    let expected = [key(CHANNEL, 1), key(OTHER, 4), key(CHANNEL, 2)];
+    assert_eq!(both, HashSet::from(expected));
 }

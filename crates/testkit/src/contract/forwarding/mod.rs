@@ -18,9 +18,10 @@ use domain::forwarding::{ForwardingFailure, WaitingRequests};
 use domain::{ChannelId, ForwardedRequestKey};
 use ports::channels::Change;
 use ports::forwarding::{
-    ClaimedRequest, NewForwardedRequest, PostponedRequest, RequestClaim, StoredRequest,
+    ClaimableChannel, ClaimedRequest, NewForwardedRequest, PostponedRequest, RequestClaim,
+    StoredRequest,
 };
-use ports::{ChannelStore, ForwardedRequestStore};
+use ports::{ChannelStore, ForwardedRequestStore, Maintenance};
 
 use crate::builders::{CHANNEL, channel, channel_id, credential, time};
 use crate::contract::Stores;
@@ -39,11 +40,14 @@ macro_rules! __forwarding_contract {
             racing_claims_get_different_requests
             request_is_due_again_after_its_lease
             claim_takes_the_longest_due_and_so_many_of_each_channel
+            channels_with_fewer_requests_in_flight_are_claimed_first
             postponed_request_is_due_at_its_time_with_its_error
             late_record_of_an_earlier_claim_changes_nothing
             forwarded_request_is_removed
             old_requests_are_removed_and_counted_by_channel
             request_from_the_future_counts_as_arrived_now
+            requests_that_a_wrong_clock_postponed_become_due
+            old_requests_are_known_to_retention
             removing_the_forward_url_removes_what_waits
             removing_the_channel_removes_what_waits
         }
@@ -51,8 +55,8 @@ macro_rules! __forwarding_contract {
 }
 
 /// The ports that forwarding needs.
-pub trait ForwardingStore: ForwardedRequestStore + ChannelStore {}
-impl<S: ForwardedRequestStore + ChannelStore> ForwardingStore for S {}
+pub trait ForwardingStore: ForwardedRequestStore + ChannelStore + Maintenance {}
+impl<S: ForwardedRequestStore + ChannelStore + Maintenance> ForwardingStore for S {}
 
 pub(super) type Forwarding = Stores<dyn ForwardingStore>;
 
@@ -97,12 +101,28 @@ pub(super) async fn store(
 pub(super) async fn claim_of(
     stores: &Forwarding,
     channels: &[&str],
+    limits: (u16, u16),
+    now: i64,
+) -> Vec<ClaimedRequest> {
+    let channels: Vec<_> = channels.iter().map(|id| claimable(id, 0)).collect();
+    claim_beside(stores, &channels, limits, now).await
+}
+
+pub(super) fn claimable(id: &str, in_flight: u16) -> ClaimableChannel {
+    ClaimableChannel {
+        id: channel_id(id),
+        in_flight,
+    }
+}
+
+pub(super) async fn claim_beside(
+    stores: &Forwarding,
+    channels: &[ClaimableChannel],
     (per_channel, total): (u16, u16),
     now: i64,
 ) -> Vec<ClaimedRequest> {
-    let channels: Vec<ChannelId> = channels.iter().map(|id| channel_id(id)).collect();
     let claim = RequestClaim {
-        channels: &channels,
+        channels,
         per_channel,
         total,
         now: time(now),

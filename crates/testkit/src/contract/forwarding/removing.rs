@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use domain::webhook::TargetUrl;
 use ports::channels::Change;
 use ports::forwarding::StoredRequest;
+use ports::maintenance::RetentionKind;
 
 use super::{
-    Forwarding, NOW, OTHER, URL, add_channel, claim, key, keys, remove_old, request, store, waiting,
+    Forwarding, NOW, OTHER, URL, add_channel, claim, key, keys, postponed, record, remove_old,
+    request, store, waiting,
 };
 use crate::builders::{CHANNEL, channel_id, time};
 
@@ -44,6 +46,51 @@ pub async fn request_from_the_future_counts_as_arrived_now(stores: Forwarding) {
     assert_eq!(keys(&due), HashSet::from([key(CHANNEL, 2)]));
     let oldest = waiting(&stores).await.map(|it| it.oldest_at);
     assert_eq!(oldest, Some(time(NOW)));
+}
+
+pub async fn requests_that_a_wrong_clock_postponed_become_due(stores: Forwarding) {
+    const HOUR: i64 = 3_600_000_000;
+    add_channel(&stores, CHANNEL).await;
+    let requests = [
+        request(CHANNEL, 1, NOW),
+        request(CHANNEL, 2, NOW),
+        request(CHANNEL, 3, NOW + HOUR),
+        request(CHANNEL, 4, NOW + 48 * HOUR),
+    ];
+    store(&stores, &requests).await;
+    for (claimed, until) in claim(&stores, NOW).await.iter().zip([25, 26]) {
+        let until = NOW + until * HOUR;
+        record(&stores, &[], &[postponed(claimed, until, "failed")]).await;
+    }
+    assert_eq!(claim(&stores, NOW).await, []);
+    let restored = stores.other.restore_due_times(time(NOW)).await;
+    assert_eq!(restored.expect("the store is there"), 2);
+    let restored = stores.one.restore_due_times(time(NOW)).await;
+    assert_eq!(restored.expect("the store is there"), 0);
+    let due = claim(&stores, NOW).await;
+    assert_eq!(due.len(), 2);
+    assert!(
+        keys(&due).contains(&key(CHANNEL, 4)),
+        "it arrived with a wrong clock"
+    );
+    let later = claim(&stores, NOW + HOUR).await;
+    assert!(
+        keys(&later).contains(&key(CHANNEL, 3)),
+        "it was left as it is"
+    );
+}
+
+pub async fn old_requests_are_known_to_retention(stores: Forwarding) {
+    let older = async |before| {
+        let kind = RetentionKind::ForwardedRequests;
+        let older = stores.other.has_older(kind, time(before), time(NOW)).await;
+        older.expect("the store is there")
+    };
+    add_channel(&stores, CHANNEL).await;
+    assert!(!older(NOW + 1).await);
+    store(&stores, &[request(CHANNEL, 1, NOW)]).await;
+    assert!(!older(NOW).await);
+    assert!(older(NOW + 1).await);
 }
 
 pub async fn removing_the_forward_url_removes_what_waits(stores: Forwarding) {
