@@ -171,3 +171,13 @@ fn samples_are_parsed_as_expected(#[case] name: &str, #[case] count: usize) {
     let checked = samples::check(integrator.unwrap().as_ref(), &folder, path_word);
     assert_eq!(checked, count);
 }
+
+#[test]
+fn each_integrator_has_a_title_for_people() {
+    for integrator in all() {
+        let name = integrator.name();
+        assert_eq!(name.title().to_ascii_lowercase(), name.as_str());
+        let begins = name.title().starts_with(|c: char| !c.is_ascii_lowercase());
+        assert!(begins, "`IntegratorName::title` does not know {name}");
+    }
+}

@@ -31,6 +31,19 @@ impl IntegratorName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the name as the integrator itself writes it, for people; the name if it is not known.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        match self.as_str() {
+            "twilio" => "Twilio",
+            "infobip" => "Infobip",
+            "gupshup" => "Gupshup",
+            "koomessage" => "KooMessage",
+            "meta" => "Meta",
+            other => other,
+        }
+    }
 }
 
 impl fmt::Display for IntegratorName {

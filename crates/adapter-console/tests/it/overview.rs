@@ -127,7 +127,7 @@ async fn challenged_channel_says_how_often_and_since_when() {
     for path in ["/console/channels", "/console/channels/1"] {
         let page = admin.get(path).await.page();
         assert!(
-            page.contains("twilio asked 412 times since <time"),
+            page.contains("Twilio asked 412 times since <time"),
             "{page}"
         );
         assert!(page.contains("never came back with valid credentials"));

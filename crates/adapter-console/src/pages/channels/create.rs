@@ -38,7 +38,7 @@ fn new_page(console: &Console, visit: &Visit, form: FormView) -> NewChannelPage 
     let integrators = console.state.channels.integrators().iter();
     let choice = |name: &IntegratorName| Choice {
         value: name.to_string(),
-        word: name.to_string(),
+        word: name.title().to_owned(),
         chosen: chosen.as_deref() == Some(name.as_str()),
     };
     NewChannelPage {

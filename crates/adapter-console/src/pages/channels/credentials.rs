@@ -46,7 +46,7 @@ pub(super) fn show_issued(
         },
         path,
         name: channel.name.to_string(),
-        integrator: channel.integrator.to_string(),
+        integrator: channel.integrator.title().to_owned(),
         user: issued.credential.user.to_string(),
         password: issued.password.reveal().to_owned(),
         callback_url: issued.callback_url.clone(),

@@ -59,7 +59,7 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
             failed: day.failed(&channel.id),
             name: channel.name.to_string(),
             id: channel.id.to_string(),
-            integrator: channel.integrator.to_string(),
+            integrator: channel.integrator.title().to_owned(),
             state: state.look().chip(),
             evidence: state.evidence(found, &activity, &visit.times),
             rejected: grouped(calls.rejected),

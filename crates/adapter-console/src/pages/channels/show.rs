@@ -118,7 +118,7 @@ pub(crate) async fn show(
     let template = ChannelPage {
         name: channel.name.to_string(),
         path: super::path(&id),
-        integrator: channel.integrator.to_string(),
+        integrator: channel.integrator.title().to_owned(),
         look: state.look(),
         evidence: state.evidence(&found, &activity, &visit.times),
         warnings,

@@ -148,7 +148,7 @@ impl ChannelState {
         times: &Times,
     ) -> Html {
         let calls = &activity.calls;
-        let integrator = found.channel.integrator.as_str();
+        let integrator = found.channel.integrator.title();
         if self == Self::ChallengedOnly
             && let Some((requests, since)) = activity.challenges
         {
