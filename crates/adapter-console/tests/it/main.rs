@@ -11,5 +11,6 @@ mod reconciliation;
 mod security;
 mod sessions;
 mod site;
+mod subscriptions;
 mod trouble;
 mod views;
