@@ -2,11 +2,13 @@
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::ErrorInternalServerError;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tracing::Instrument as _;
 
 use super::{cookie, origin};
 use crate::console::Console;
@@ -88,7 +90,17 @@ pub(crate) async fn require_session(
         console.now(),
     );
     request.extensions_mut().insert(visit);
-    Ok(next.call(request).await?.map_into_boxed_body())
+    if request.method().is_safe() {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
+    // Goes on if the browser disconnects, so that no change is made without its audit entry.
+    let changing = async move {
+        next.call(request)
+            .await
+            .map(ServiceResponse::map_into_boxed_body)
+    };
+    let ended = actix_web::rt::spawn(changing.in_current_span()).await;
+    ended.map_err(ErrorInternalServerError)?
 }
 
 /// Returns who is signed in with the cookie of a request.

@@ -1,6 +1,8 @@
 //! What each form requires: the role of its operator, and the token of its session.
 
-use domain::access::{Rights, Role};
+use domain::access::{AuditAction, AuditFilter, Rights, Role};
+use domain::page::PageSize;
+use futures_util::FutureExt as _;
 use testkit::builders::{channel, report};
 
 use crate::site;
@@ -127,4 +129,30 @@ async fn form_needs_the_token_of_its_session_and_the_site_of_the_console() {
         200,
         "the session goes on"
     );
+}
+
+#[tokio::test]
+async fn change_is_audited_although_the_browser_disconnects() {
+    let site = site::local().await;
+    let admin = site.admin().await;
+    let fields = [("url", "https://crm.example.com/hook")];
+    admin.post("/console/subscriptions/new", &fields).await;
+    let list = admin.get("/console/subscriptions").await.page();
+    let id = site::value_after(&list, "href=\"/console/subscriptions/0");
+    let test = format!("/console/subscriptions/0{id}/test");
+    // Polled once: the endpoint has not answered yet.
+    assert!(admin.post(&test, &[]).now_or_never().is_none());
+    site.tasks
+        .run_until(async {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    let filter = AuditFilter {
+        action: Some(AuditAction::SubscriptionTest),
+        ..AuditFilter::default()
+    };
+    let entries = site.access.audit_log.run(&filter, None, PageSize::MAX);
+    assert_eq!(entries.await.unwrap().items.len(), 1);
 }

@@ -25,6 +25,7 @@ use testkit::clock::{FixedClock, UtcDays};
 use testkit::memory::MemoryStore;
 use testkit::probe::UnresolvedHost;
 use tokio::sync::watch;
+use tokio::task::LocalSet;
 use usecases::access::AccessControl;
 use usecases::access::manage_tokens::NewToken;
 use usecases::channels::channel_test::TestDependencies;
@@ -48,6 +49,8 @@ struct AcceptingEndpoint;
 #[async_trait]
 impl WebhookSender for AcceptingEndpoint {
     async fn deliver(&self, _: &Target, _: &OutgoingEvent) -> Result<Delivered, SendError> {
+        // The answer arrives later.
+        tokio::task::yield_now().await;
         Ok(Delivered {
             answer: Answer {
                 status: 202,
@@ -88,6 +91,8 @@ type Call = Rc<dyn Fn(Request) -> LocalBoxFuture<'static, ServiceResponse>>;
 
 /// A console.
 pub(crate) struct Site {
+    /// The tasks that requests have started.
+    pub(crate) tasks: Rc<LocalSet>,
     call: Call,
     pub(crate) store: MemoryStore,
     pub(crate) clock: Arc<FixedClock>,
@@ -105,11 +110,17 @@ pub(crate) async fn at(url: &str) -> Site {
     let console = adapter_console::configure(state, runtime);
     let app = App::new().service(web::scope("/console").configure(console));
     let app = Rc::new(test::init_service(app).await);
-    let call: Call = Rc::new(move |request| {
-        let app = Rc::clone(&app);
-        Box::pin(async move { test::call_service(&*app, request).await })
-    });
+    let tasks = Rc::new(LocalSet::new());
+    let call: Call = {
+        let tasks = Rc::clone(&tasks);
+        Rc::new(move |request| {
+            let (app, tasks) = (Rc::clone(&app), Rc::clone(&tasks));
+            let answer = async move { test::call_service(&*app, request).await };
+            Box::pin(async move { tasks.run_until(answer).await })
+        })
+    };
     Site {
+        tasks,
         call,
         store,
         clock,

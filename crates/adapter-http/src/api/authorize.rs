@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::ErrorInternalServerError;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::web::{Data, Query, ReqData};
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _};
 use domain::access::{self, AuditAction, OperatorTokenId, Permission};
+use tracing::Instrument as _;
 use usecases::access::Actor;
 use usecases::access::audit::Action;
 
@@ -40,6 +42,28 @@ pub(crate) fn note(request: &HttpRequest, text: String) {
     request.extensions_mut().insert(AuditNote(text));
 }
 
+/// The change that a request makes, as an extension of the request until it is recorded.
+struct UnrecordedChange {
+    actor: Actor,
+    action: AuditAction,
+}
+
+/// Records the change that a request has made. Called by handlers that read something for the
+/// answer afterwards, which may fail; other changes are recorded when the handler has succeeded.
+pub(crate) async fn record_change(operator: &Operator, request: &HttpRequest) {
+    record(operator, request, None).await;
+}
+
+/// Records the change of a request unless that was done. `created` is the id of what was created.
+async fn record(operator: &Operator, request: &HttpRequest, created: Option<&str>) {
+    let change = request.extensions_mut().remove::<UnrecordedChange>();
+    if let Some(UnrecordedChange { actor, action }) = change {
+        let action = change_of(request, created, action);
+        let audit = &operator.state.access.audit;
+        operator.run(audit.after(&actor, action)).await;
+    }
+}
+
 /// Fails with 403 unless the operator has a permission.
 pub(crate) fn require(operator: &access::Operator, permission: Permission) -> Result<(), ApiError> {
     if operator.may(permission) {
@@ -50,7 +74,8 @@ pub(crate) fn require(operator: &access::Operator, permission: Permission) -> Re
 }
 
 /// Passes a request on if its operator may do what its route does, and answers 403 otherwise. A
-/// reveal is recorded before the request is passed on, a change after it succeeded.
+/// reveal is recorded before the request is passed on, a change after it succeeded: both in a task
+/// that goes on if the client disconnects, so that no change is made without its entry.
 pub(crate) async fn authorize(
     operator: Data<Operator>,
     requester: Requester,
@@ -69,6 +94,22 @@ pub(crate) async fn authorize(
     if let Err(error) = admit(&operator, &requester, &actor, route.permission, &request).await {
         return Ok(request.error_response(error).map_into_boxed_body());
     }
+    if let Some(action) = route.audit {
+        request
+            .extensions_mut()
+            .insert(UnrecordedChange { actor, action });
+        let changing = async move {
+            let response = next.call(request).await?.map_into_boxed_body();
+            if response.status().is_success() {
+                let created = response.headers().get(header::LOCATION);
+                let created = created.and_then(|url| url.to_str().ok()?.rsplit('/').next());
+                record(&operator, response.request(), created).await;
+            }
+            Ok(response)
+        };
+        let ended = actix_web::rt::spawn(changing.in_current_span()).await;
+        return ended.map_err(ErrorInternalServerError)?;
+    }
     let (started, is_read) = (Instant::now(), request.method().is_safe());
     let response = next.call(request).await?.map_into_boxed_body();
     if is_read && started.elapsed() >= operator.state.streams.token_check {
@@ -82,13 +123,6 @@ pub(crate) async fn authorize(
                 return Ok(response.into_response(answer));
             }
         }
-    }
-    if let Some(action) = route.audit
-        && response.status().is_success()
-    {
-        let audit = &operator.state.access.audit;
-        let action = change_of(&response, action);
-        operator.run(audit.after(&actor, action)).await;
     }
     Ok(response)
 }
@@ -132,12 +166,9 @@ fn asks_to_reveal(query: &str) -> bool {
     })
 }
 
-/// Returns the audited action of a successful request. Its object consists of the ids in the path,
-/// and of that of what was created.
-fn change_of(response: &ServiceResponse, action: AuditAction) -> Action {
-    let request = response.request();
-    let created = response.headers().get(header::LOCATION);
-    let created = created.and_then(|location| location.to_str().ok()?.rsplit('/').next());
+/// Returns the audited action of a request. Its object consists of the ids in the path, and of that
+/// of what was created.
+fn change_of(request: &HttpRequest, created: Option<&str>, action: AuditAction) -> Action {
     let ids: Vec<_> = request
         .match_info()
         .iter()

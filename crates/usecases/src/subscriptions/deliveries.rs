@@ -7,6 +7,7 @@ use domain::{
     Delivery, DeliveryKey, DeliveryState, LogEntry, LogPosition, MessageKey, MessageState,
     SubscriptionId, Timestamp,
 };
+use ports::StoreError;
 
 use crate::events::cloud_event::CloudEvent;
 use crate::subscriptions::manage::{ManageSubscriptions, SubscriptionError};
@@ -100,7 +101,7 @@ impl ManageSubscriptions {
 
     /// Masks the addresses in stored events. Dispatchers mask them too before sending; but operators
     /// see dead letters.
-    pub(super) async fn mask_bodies(&self, id: SubscriptionId) -> Result<(), SubscriptionError> {
+    pub(super) async fn mask_bodies(&self, id: SubscriptionId) -> Result<(), StoreError> {
         let states = DeliveryState::ALL.into_iter();
         for state in states.filter(|state| *state != DeliveryState::Delivered) {
             let filter = DeliveryFilter {

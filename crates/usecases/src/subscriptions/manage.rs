@@ -122,6 +122,16 @@ impl SubscriptionChanges {
     }
 }
 
+/// A changed subscription.
+#[derive(Debug)]
+pub struct ChangedSubscription {
+    /// The subscription.
+    pub subscription: Subscription,
+    /// Whether its stored events were masked, if they had to be. If not, workers mask them before
+    /// they send them, and the same change masks them.
+    pub masked: Result<(), StoreError>,
+}
+
 /// A resumed subscription.
 #[derive(Debug)]
 pub struct Resumed {
@@ -258,7 +268,7 @@ impl ManageSubscriptions {
         &self,
         id: SubscriptionId,
         changes: SubscriptionChanges,
-    ) -> Result<Subscription, SubscriptionError> {
+    ) -> Result<ChangedSubscription, SubscriptionError> {
         if let Some(url) = &changes.url {
             self.check_target(url)?;
         }
@@ -281,10 +291,15 @@ impl ManageSubscriptions {
             Ok(())
         });
         let subscription = update.await?;
-        if masks {
-            self.mask_bodies(id).await?;
-        }
-        Ok(subscription)
+        let masked = if masks {
+            self.mask_bodies(id).await
+        } else {
+            Ok(())
+        };
+        Ok(ChangedSubscription {
+            subscription,
+            masked,
+        })
     }
 
     /// Pauses a subscription; its events stay in the log.

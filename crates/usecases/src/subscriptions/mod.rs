@@ -8,7 +8,7 @@ pub mod statistics;
 
 pub use deliveries::ReplayFrom;
 pub use manage::{
-    ManageSubscriptions, NewSubscription, Rates, Resumed, SubscriptionChanges,
+    ChangedSubscription, ManageSubscriptions, NewSubscription, Rates, Resumed, SubscriptionChanges,
     SubscriptionDependencies, SubscriptionError,
 };
 pub use operator_events::OperatorEventProgress;

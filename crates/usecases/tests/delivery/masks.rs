@@ -88,7 +88,8 @@ async fn stored_events_are_masked_when_reveal_is_switched_off() {
     };
     // The second change has nothing to mask.
     for _ in 0..2 {
-        manage(&world).change(id, changes(false)).await.unwrap();
+        let outcome = manage(&world).change(id, changes(false)).await.unwrap();
+        outcome.masked.unwrap();
         for body in bodies(&world, id).await {
             assert!(body.contains(MASK) && !body.contains("15550"), "{body}");
         }

@@ -96,11 +96,12 @@ pub(crate) async fn change(
     let changes = changes.based_on(&subscription)?;
     let details = changed_fields(&changes, &subscription);
     match console.run(subscriptions.change(id, changes)).await {
-        Ok(_) => {
+        Ok(outcome) => {
             let object = id.to_string();
             console
                 .audit(&visit, AuditAction::SubscriptionChange, &object, &details)
                 .await;
+            outcome.masked?;
             let path = super::path(id);
             Ok(page::redirect(&format!("{path}?done=subscription-changed")))
         }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use usecases::channels::manage::{IssuedCredential, Setup};
 use utoipa::ToSchema;
 
-use super::authorize::{Requester, note_changed};
+use super::authorize::{Requester, note_changed, record_change};
 use super::credentials::{CredentialView, IssuedView};
 use super::error::ApiResult;
 use super::json_body::Body;
@@ -306,6 +306,7 @@ pub(crate) async fn change(
     operator
         .run(operator.state.manage.update(&id, changes))
         .await?;
+    record_change(&operator, &http).await;
     operator.channels_changed().await;
     answer(&operator, &id, false).await
 }

@@ -1,12 +1,13 @@
 //! The account of a channel for reconciliation, and what reconciliation did.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use domain::reconciliation::{AccountSid, ApiKeySecret, ApiKeySid, Reconciliation};
 use serde::{Deserialize, Serialize};
 use usecases::reconciliation::{AccountError, AlertedMessages, NewAccount};
 use utoipa::ToSchema;
 
+use crate::api::authorize::record_change;
 use crate::api::error::{ApiError, ApiResult, valid};
 use crate::api::json_body::Body;
 use crate::api::operator::Operator;
@@ -136,6 +137,7 @@ pub(crate) async fn show(operator: Data<Operator>, path: Path<String>) -> ApiRes
 )]
 pub(crate) async fn put(
     operator: Data<Operator>,
+    http: HttpRequest,
     path: Path<String>,
     request: Body<ReconciliationRequest>,
 ) -> ApiResult {
@@ -143,6 +145,7 @@ pub(crate) async fn put(
     let new = request.parse()?;
     let reconciliation = &operator.state.reconciliation;
     operator.run(reconciliation.set(&channel, &new)).await?;
+    record_change(&operator, &http).await;
     show(operator, path).await
 }
 

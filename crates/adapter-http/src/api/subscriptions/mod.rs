@@ -18,7 +18,7 @@ use serde::Serialize;
 use usecases::subscriptions::{DEFAULT_OVERLAP, NewSubscription, ReplayFrom, SubscriptionChanges};
 use utoipa::ToSchema;
 
-use super::authorize::{Requester, note_changed};
+use super::authorize::{Requester, note_changed, record_change};
 use super::error::{ApiResult, invalid, valid};
 use super::json_body::{Body, Whole};
 use super::operator::Operator;
@@ -169,7 +169,9 @@ pub(crate) async fn change(
     // The filter combines the request with the version that was just read.
     let changes = changes.based_on(&before)?;
     let change = operator.state.subscriptions.change(id, changes);
-    operator.run(change).await?;
+    let outcome = operator.run(change).await?;
+    record_change(&operator, &http).await;
+    outcome.masked?;
     let after = operator.run(operator.state.subscriptions.find(id)).await?;
     Ok(HttpResponse::Ok().json(SubscriptionView::of_status(&after)))
 }

@@ -64,7 +64,10 @@ pub async fn update(
         version: Some(before.version),
         may_reveal: true,
     };
-    manage.change(id, changes).await.map_err(name_setting)?;
+    let outcome = manage.change(id, changes).await.map_err(name_setting)?;
+    outcome.masked.context(
+        "the subscription was changed, but its stored events were not masked; repeat this",
+    )?;
     let view = SubscriptionView::of_status(&manage.find(id).await?);
     print_changed(json, &view, &format!("Subscription {id} changed."))
 }
