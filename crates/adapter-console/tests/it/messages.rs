@@ -105,7 +105,7 @@ async fn page_that_ends_without_a_match_offers_older_messages() {
     let site = site::local().await;
     site.add_channel(&channel(CHANNEL).build()).await;
     let old = report("old").status("read").at(NOW - 2_000_000).build();
-    let newer = (0..20_000).map(|number| {
+    let newer = (0..10_000).map(|number| {
         let report = report(&twilio_sid(number)).status("sent");
         report.at(NOW - 1_000_000).build()
     });

@@ -8,8 +8,9 @@ use domain::crypto::ServerSecret;
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize, ScanLimit};
 use ports::{ReportStore, Statistics, StoreError};
 
-/// How many messages one page examines. PostgreSQL reads so many in less than a tenth of a second.
-const SCAN: ScanLimit = ScanLimit(NonZeroU32::new(20_000).unwrap());
+/// How many messages one page examines. PostgreSQL reads so many in about a tenth of a second when
+/// they are not in memory.
+const SCAN: ScanLimit = ScanLimit(NonZeroU32::new(10_000).unwrap());
 
 /// Lists messages.
 pub struct ListMessages {
@@ -37,7 +38,7 @@ impl ListMessages {
     /// are selected by failure from the list that the statistics maintain, and those of a recipient
     /// from the index of recipients: one that failed, or began, a moment ago may be missing.
     ///
-    /// A page ends after 20,000 messages that were examined, unless it selects by recipient: it may
+    /// A page ends after 10,000 messages that were examined, unless it selects by recipient: it may
     /// have fewer items than `size`, or none, and still have a next page.
     pub async fn run(
         &self,
