@@ -64,7 +64,7 @@ async fn invalid_account_comes_back_without_its_secret() {
 }
 
 #[tokio::test]
-async fn reports_that_could_not_be_handed_over_are_counted() {
+async fn reports_that_could_not_be_delivered_are_counted() {
     let site = site::local().await;
     site.add_channel(&channel("1").build()).await;
     let admin = site.admin().await;

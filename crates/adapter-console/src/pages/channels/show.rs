@@ -5,7 +5,7 @@ use actix_web::web::{Data, Path};
 use askama::Template;
 use domain::access::Permission;
 use domain::credential::LIVE_CREDENTIALS_MAX;
-use domain::{Credential, RetentionDays};
+use domain::{Credential, IntegratorName, RetentionDays};
 use ports::ChannelWithCredentials;
 
 use super::callback_url::Builder;
@@ -51,7 +51,7 @@ struct ChannelPage {
     id: String,
     name: String,
     path: String,
-    integrator: String,
+    integrator: IntegratorName,
     look: StatusLook,
     evidence: Html,
     warnings: Vec<String>,
@@ -118,7 +118,7 @@ pub(crate) async fn show(
     let template = ChannelPage {
         name: channel.name.to_string(),
         path: super::path(&id),
-        integrator: channel.integrator.title().to_owned(),
+        integrator: channel.integrator.clone(),
         look: state.look(),
         evidence: state.evidence(&found, &activity, &visit.times),
         warnings,
