@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod channels;
+mod endpoint;
 mod headers;
 mod messages;
 mod overview;

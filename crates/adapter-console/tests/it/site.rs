@@ -11,14 +11,11 @@ use actix_web::http::StatusCode;
 use actix_web::test::{self, TestRequest};
 use actix_web::{App, web};
 use adapter_console::{ConsoleState, Installation, SettingRow};
-use async_trait::async_trait;
 use domain::access::{ConsoleUrl, OperatorName, Rights, Role, TokenHash};
 use domain::statistics::{Counts, Interval, RequestOutcome, quarter_hour};
-use domain::webhook::AnswerExcerpt;
 use domain::{Channel, ChannelCalls, Credential, PublicUrl, Report};
 use futures_util::future::LocalBoxFuture;
 use ports::channels::Change;
-use ports::webhook_sender::{Answer, Delivered, OutgoingEvent, SendError, Target, WebhookSender};
 use ports::{ChannelStore, ReportStore as _, Statistics as _, Store};
 use testkit::builders::{channel_id, credential, server_secret, time};
 use testkit::clock::{FixedClock, UtcDays};
@@ -37,29 +34,13 @@ use usecases::{
     SavedViews, ShowMessage, TestChannel,
 };
 
+use crate::endpoint::AcceptingEndpoint;
+
 /// The bootstrap token.
 pub(crate) const ADMIN_TOKEN: &str = "the-admin-token-of-tests";
 
 /// The public URL of the receiver.
 pub(crate) const PUBLIC_URL: &str = "https://reports.example.com";
-
-/// An endpoint that accepts every event.
-struct AcceptingEndpoint;
-
-#[async_trait]
-impl WebhookSender for AcceptingEndpoint {
-    async fn deliver(&self, _: &Target, _: &OutgoingEvent) -> Result<Delivered, SendError> {
-        // The answer arrives later.
-        tokio::task::yield_now().await;
-        Ok(Delivered {
-            answer: Answer {
-                status: 202,
-                excerpt: AnswerExcerpt::of(b"thank you"),
-            },
-            took: std::time::Duration::from_millis(1),
-        })
-    }
-}
 
 /// An answer, read to its end.
 pub(crate) struct Answered {
