@@ -101,15 +101,16 @@ pub trait ForwardedRequestStore: Send + Sync {
     /// Returns requests that are due, and postpones them by the lease. Of each channel, those that
     /// are due for the longest time come first. Channels share `total` equally, requests in flight
     /// included: a request comes before those of other channels that would then have more in
-    /// flight, and before equal ones that are due later. Of many concurrent claims no two get the same request. A request that is
-    /// neither removed nor postponed until its lease ends is due again.
+    /// flight, and before equal ones that are due later. Of many concurrent claims no two get the
+    /// same request. A request that is neither removed nor postponed until its lease ends is due
+    /// again.
     async fn claim_requests(
         &self,
         claim: &RequestClaim<'_>,
     ) -> Result<Vec<ClaimedRequest>, StoreError>;
 
-    /// Removes requests that were forwarded or given up, and postpones others, in one step. Those that are no
-    /// longer stored change nothing.
+    /// Removes requests that were forwarded or given up, and postpones others, in one step. Those
+    /// that are no longer stored change nothing.
     async fn record_forwarding(
         &self,
         forwarded: &[ForwardedRequestKey],

@@ -6,6 +6,7 @@ use std::num::NonZeroU16;
 use async_trait::async_trait;
 use domain::crypto::{RecipientHash, ServerSecret};
 use domain::page::{MessageCursor, MessageFilter, Page, PageSize, ScanLimit};
+use domain::retention_days::DAY_MICROS;
 use domain::statistics::{Counts, Interval, MessageCell, MessageSummary, StatusChange};
 use domain::{
     Address, ChannelId, ErrorCode, LogPosition, Message, MessageKey, Recipient, Timestamp,
@@ -13,8 +14,6 @@ use domain::{
 use uuid::Uuid;
 
 use crate::StoreError;
-
-const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// Stores statistics, and reads from the log what they are made from.
 ///
