@@ -108,7 +108,7 @@ async fn assert_nothing_is_lost(cluster: &Cluster, positions: &[LogPosition]) {
     store.close().await;
 }
 
-/// The procedure of `docs/operating.md`.
+/// The procedure of `docs/operating/backup.md`.
 fn back_up_and_restore(old: &Cluster, new: &Cluster) {
     let file = old.socket_dir().join("receipts.dump");
     let file = file.to_string_lossy();

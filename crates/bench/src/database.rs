@@ -14,8 +14,8 @@ use tokio::runtime::Runtime;
 
 use crate::process::{self, Usage};
 
-/// What differs from PostgreSQL's defaults: memory, and what `docs/operating.md` recommends for
-/// the WAL. No checkpoint happens during a measurement of a few seconds.
+/// What differs from PostgreSQL's defaults: memory, and what `docs/operating/install.md` recommends
+/// for the WAL. No checkpoint happens during a measurement of a few seconds.
 const SETTINGS: [&str; 4] = [
     "shared_buffers=512MB",
     "max_wal_size=8GB",

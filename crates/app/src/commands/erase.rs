@@ -125,6 +125,6 @@ fn print(erasure: &Erasure) {
     );
     output::hint(
         "Done. Journals of servers, backups and logs of other programs were not searched; \
-         docs/operating.md says what to do about them.",
+         docs/operating/security.md says what to do about them.",
     );
 }

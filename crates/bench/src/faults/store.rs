@@ -268,7 +268,7 @@ impl DurableServer {
         Ok(self.cluster.promote()?)
     }
 
-    /// Backs the database up and restores it on a new server, as `docs/operating.md` says.
+    /// Backs the database up and restores it on a new server, as `docs/operating/backup.md` says.
     pub fn restore_elsewhere(&self) -> Result<Self> {
         let file = self.cluster.socket_dir().join("receipts.dump");
         let file = file.to_string_lossy();
