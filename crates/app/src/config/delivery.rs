@@ -14,20 +14,22 @@ use crate::open_files;
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Event delivery")]
 pub struct DeliveryOptions {
-    /// Whether to deliver events to private, loopback and link-local addresses too
+    /// Whether events, forwarded requests and tests of channels may reach private, loopback and
+    /// link-local addresses
     #[arg(long = "push-private-targets", env = "RECEIPTD_PUSH_PRIVATE_TARGETS",
           value_parser = BoolishValueParser::new(), num_args = 0..=1, default_value = "false",
           default_missing_value = "true")]
     pub private_targets: bool,
-    /// File of PEM certificates to trust in addition to the system's. Default: none
+    /// File of PEM certificates to trust in addition to the system's for events, forwarded requests
+    /// and tests of channels. Default: none
     #[arg(
         long = "push-ca-file",
         env = "RECEIPTD_PUSH_CA_FILE",
         value_name = "FILE"
     )]
     pub ca_file: Option<PathBuf>,
-    /// HTTP proxy for events, like http://proxy.example.com:3128. The proxy itself must refuse
-    /// private networks. Default: none
+    /// HTTP proxy for events, forwarded requests and reconciliation, like
+    /// http://proxy.example.com:3128. The proxy itself must refuse private networks. Default: none
     #[arg(
         long = "push-proxy",
         env = "RECEIPTD_PUSH_PROXY",
