@@ -1,4 +1,4 @@
-//! What the pages need.
+//! State that all page handlers share: the use cases, settings and limits of the console.
 
 use std::collections::HashMap;
 use std::sync::Arc;

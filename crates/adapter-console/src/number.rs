@@ -1,4 +1,4 @@
-//! Numbers for people.
+//! Formats numbers for pages: with nouns, thousands separators, percent.
 
 /// Returns a number with its noun.
 pub(crate) fn count(number: u64, one: &str, many: &str) -> String {

@@ -1,4 +1,5 @@
-//! What health and metrics need, on the operator's listener and on that of a worker.
+//! State that the health and metrics handlers share, on the operator's listener and on that of a
+//! worker.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Opens and serves the listeners, with limits on what a client may hold.
+//! Opens and serves the listeners, with limits on the resources of each client.
 
 use std::future::ready;
 use std::io;

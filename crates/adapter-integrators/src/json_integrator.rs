@@ -1,4 +1,5 @@
-//! What integrators have in common that send their credentials unasked, and JSON.
+//! [`JsonIntegrator`]: the common part of integrators that send JSON and credentials without a
+//! challenge.
 
 use domain::rejection::MaskedFields;
 use domain::{ChannelId, IntegratorName, PublicUrl};

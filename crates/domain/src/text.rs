@@ -1,4 +1,4 @@
-//! Checks of text types.
+//! Checks that several text types share.
 
 /// Returns whether `text` has 1 to `max` characters, is not blank and contains no control
 /// characters.

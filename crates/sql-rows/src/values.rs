@@ -1,4 +1,4 @@
-//! Columns that both engines store, in types of their own.
+//! Conversions of columns whose types differ between the engines: times, lists, keys, numbers.
 
 use domain::{Address, ChannelId, MessageKey, MessageSid, Timestamp};
 use ports::StoreError;

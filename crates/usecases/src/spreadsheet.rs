@@ -1,4 +1,4 @@
-//! Cells of lists that spreadsheet programs open.
+//! Escapes CSV cells, so that spreadsheet programs do not evaluate them as formulas.
 
 use std::borrow::Cow;
 

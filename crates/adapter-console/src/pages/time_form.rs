@@ -1,4 +1,4 @@
-//! The form for a time of one's own, which several pages have.
+//! The form for a custom time range, which several pages have.
 
 use domain::Timestamp;
 

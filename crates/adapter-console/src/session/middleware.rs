@@ -1,4 +1,5 @@
-//! What every request to the console passes.
+//! Middleware of all routes: adds security headers, turns errors into pages, and requires a
+//! session.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};

@@ -1,4 +1,4 @@
-//! What the operator's handlers need.
+//! State that all API handlers share: the use cases and limits of the operator's listener.
 
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Valid spellings of the `Authorization` header, and malformed ones.
+
 use base64::engine::general_purpose::STANDARD as PADDED;
 use proptest::prelude::*;
 use rstest::rstest;

@@ -1,3 +1,5 @@
+//! The variants of the callback URL that a signature may cover.
+
 use rstest::rstest;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Odd values, long names and deep nesting in JSON bodies.
+
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::json;

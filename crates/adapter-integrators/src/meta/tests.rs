@@ -1,3 +1,5 @@
+//! Signatures of samples, and the verification of the callback URL.
+
 use std::path::PathBuf;
 
 use domain::crypto::ServerSecret;

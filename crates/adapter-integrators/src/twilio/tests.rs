@@ -1,3 +1,5 @@
+//! Authentication, the callback URL, and test requests.
+
 use crate::credentials::matching;
 use domain::CredentialId;
 use domain::crypto::{CredentialHash, ServerSecret, SigningTokens};

@@ -1,4 +1,4 @@
-//! The report log and the messages derived from it.
+//! The port `ReportStore`; its statements are in the other modules.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,4 +1,4 @@
-//! What the reader of statistics needs of the log.
+//! Reads the log for the reader of statistics.
 
 use std::num::NonZeroU16;
 

@@ -1,4 +1,5 @@
-//! Whose days are counted, and days made from quarters of an hour.
+//! Statements about the days of statistics: their time zone, and days computed from quarters of an
+//! hour.
 
 use domain::Timestamp;
 use domain::statistics::Interval;

@@ -1,4 +1,4 @@
-//! The installation that a command works on.
+//! Opens the database of an existing installation for a command.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What `serve` and `worker` do before they start.
+//! Steps that `serve` and `worker` have in common before they start.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Numbers in settings.
+//! Parsing and conversion of numeric settings.
 
 use std::ops::RangeBounds;
 

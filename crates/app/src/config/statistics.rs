@@ -1,4 +1,4 @@
-//! Statistics.
+//! Settings of statistics.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! Trouble.
+//! Settings of the rules that find trouble.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The environment variables: their help, mistyped names, and who gave a value.
+//! The environment variables: their help, unknown names, and which variable set a value.
 
 use std::fmt::Write as _;
 

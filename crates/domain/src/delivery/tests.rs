@@ -1,3 +1,5 @@
+//! Keys and states of deliveries, their attempts and retries.
+
 use rstest::rstest;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Which events follow from a report, and that their ids never change.
+
 use proptest::prelude::*;
 use uuid::Uuid;
 

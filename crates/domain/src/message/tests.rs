@@ -1,3 +1,5 @@
+//! The state of a message does not depend on order, duplicates and grouping of its reports.
+
 use proptest::prelude::*;
 use uuid::Uuid;
 

@@ -1,4 +1,4 @@
-//! What is counted.
+//! The counts of one channel and interval: messages by status, reports, error codes, requests.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What statistics need to know of a message.
+//! The part of a message's history that statistics count.
 
 use crate::{
     Address, DeliveryStatus, ErrorCode, LogPosition, LoggedReport, Message, MessageKey,

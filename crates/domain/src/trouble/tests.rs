@@ -1,3 +1,5 @@
+//! How findings open and resolve a trouble, and when notices are sent.
+
 use proptest::prelude::*;
 use uuid::Uuid;
 

@@ -1,4 +1,4 @@
-//! What the rows of a page look up.
+//! Which earlier reports a page of the log looks up.
 
 use super::*;
 

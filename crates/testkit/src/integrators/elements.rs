@@ -1,4 +1,4 @@
-//! Elements: each is judged alone, and odd values cost no report.
+//! Elements of a batch: each is validated separately, and an odd value does not cost the report.
 
 use domain::ReportFields;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! What is written to the store of one subscription, and when.
+//! Batches of deliveries and the position of one subscription: what is written to the store, and
+//! when.
 
 use std::time::Duration;
 

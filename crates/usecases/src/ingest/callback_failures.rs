@@ -1,4 +1,5 @@
-//! What an integrator says about reports that it could not deliver.
+//! Stores callback alerts: messages of which the integrator says that it could not deliver a
+//! report.
 
 use std::sync::Arc;
 

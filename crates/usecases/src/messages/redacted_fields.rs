@@ -1,4 +1,4 @@
-//! The other fields of a report as operators see them.
+//! Masks the additional fields of a report, those without a column of their own.
 
 use domain::{ReportFields, mask_numbers};
 

@@ -1,4 +1,4 @@
-//! How many messages have an alert, for people.
+//! Counts the messages of a channel that have a callback alert.
 
 use domain::reconciliation::CALLBACK_ALERT_RETENTION_MICROS;
 use domain::{ChannelId, Timestamp};

@@ -1,4 +1,4 @@
-//! Makes the days anew when the time zone of the installation has changed.
+//! Counts days again when the time zone of the installation has changed.
 
 use domain::Timestamp;
 use domain::statistics::Interval;

@@ -1,4 +1,4 @@
-//! Makes the statistics anew from the messages and the log.
+//! Recomputes the statistics from the messages and the log.
 
 use std::sync::Arc;
 

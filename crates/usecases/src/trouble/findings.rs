@@ -1,4 +1,4 @@
-//! What an evaluation found.
+//! Collects what the rules found in one evaluation, and which kinds could not be judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 

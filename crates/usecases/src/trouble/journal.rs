@@ -1,4 +1,5 @@
-//! Says in the store that this receiver's journal is in use.
+//! Records in the store that the journal of this process is in use, for the process that evaluates
+//! the rules.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,4 +1,5 @@
-//! What is usual at an hour of the week.
+//! Baselines for the silence rule: how many reports, and which gaps, a channel usually has at an
+//! hour of the week.
 
 use std::collections::BTreeMap;
 

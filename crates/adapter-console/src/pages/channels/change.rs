@@ -1,4 +1,4 @@
-//! The form that changes a channel, and switching it on, off and away.
+//! The form that changes a channel, and enabling, disabling and removing it.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;

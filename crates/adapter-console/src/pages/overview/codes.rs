@@ -1,4 +1,4 @@
-//! The error codes of a time.
+//! Overview: the error codes of the chosen period.
 
 use domain::error_code::{ErrorExplanation, explain};
 use domain::page::{MessageFilter, PageSize};

@@ -1,4 +1,4 @@
-//! How long messages took to be delivered and read.
+//! Overview: how long messages took to be delivered and read.
 
 use domain::statistics::{Counts, Histogram};
 use usecases::statistics::StatisticsReport;

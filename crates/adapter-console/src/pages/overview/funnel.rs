@@ -1,4 +1,4 @@
-//! Outcomes of the messages of a period.
+//! Overview: outcomes of the messages of the chosen period, compared with the one before.
 
 use domain::statistics::{Counts, Outcome};
 

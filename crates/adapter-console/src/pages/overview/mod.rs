@@ -1,4 +1,4 @@
-//! The overview: what needs attention, and the numbers of a time.
+//! The overview: what needs attention, and the numbers of the chosen period.
 
 mod attention;
 mod codes;

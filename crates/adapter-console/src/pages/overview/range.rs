@@ -1,4 +1,4 @@
-//! The time that the overview is about.
+//! The period that the overview shows, parsed from the query.
 
 use domain::statistics::{QUARTER_HOUR_MICROS, quarter_hour};
 use domain::{ChannelId, Timestamp};

@@ -1,3 +1,5 @@
+//! Every operation of the OpenAPI document has an id, descriptions, statuses and problem codes.
+
 use std::collections::BTreeSet;
 
 use domain::PublicUrl;

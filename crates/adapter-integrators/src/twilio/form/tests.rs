@@ -1,3 +1,5 @@
+//! Valid, malformed and hostile forms.
+
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use proptest::prelude::*;
 use rstest::rstest;

@@ -1,3 +1,5 @@
+//! Values that may be personal data are not kept.
+
 use proptest::prelude::*;
 use rstest::rstest;
 

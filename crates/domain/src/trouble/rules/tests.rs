@@ -1,3 +1,5 @@
+//! The thresholds of each rule.
+
 use super::*;
 use crate::crypto::{CredentialHash, KeyId};
 use crate::statistics::{Counts, Histogram, MessageCell};

@@ -1,3 +1,5 @@
+//! Rejections are stored once and in batches, even by a slow store.
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;

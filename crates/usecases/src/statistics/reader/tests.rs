@@ -1,3 +1,5 @@
+//! Counts equal a recount of the log, with several readers, failures and late reports.
+
 use domain::statistics::{Counts, Histogram, Interval, MessageSummary, StatusLabel};
 use domain::{ChannelId, Effect, MessageSid, Report, Timestamp};
 use ports::ReportStore as _;
