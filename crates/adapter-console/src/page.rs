@@ -162,7 +162,7 @@ pub(crate) struct Page {
     pub(crate) other_zone: Choice,
     /// The path and query to return to after a preference was changed.
     pub(crate) back: String,
-    /// What every form contains, so that it can be told from one of another site.
+    /// The token that every form contains, so that forms of other sites are refused.
     pub(crate) csrf: String,
 }
 

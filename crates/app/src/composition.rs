@@ -27,7 +27,7 @@ use crate::config::{DatabaseUrl, Settings};
 use crate::system::System;
 use crate::{statistics, webhook_sender};
 
-/// How long the schema waits for a lock where nothing can be done without it.
+/// How long a migration waits for a lock if the command needs the current schema.
 pub const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The configured database.
@@ -64,7 +64,7 @@ fn postgres(settings: &Settings, text: &str, url: &DatabaseUrl) -> Result<Postgr
 }
 
 impl Stores {
-    /// Whether there is a database to open. One on a server is taken to be there.
+    /// Returns whether the database exists. One on a PostgreSQL server is assumed to exist.
     pub fn is_there(settings: &Settings) -> Result<bool> {
         let url = settings.storage.database()?;
         match &url {
@@ -75,8 +75,8 @@ impl Stores {
         }
     }
 
-    /// Opens the database of an installation that is there. A command in the wrong folder
-    /// must not make a new one and say that all is well.
+    /// Opens an existing database with the current schema. It creates none: a command in the
+    /// wrong folder must not succeed on an empty database.
     pub async fn open(settings: &Settings) -> Result<Self> {
         let stores = Self::open_as_is(settings).await?;
         ensure!(
@@ -87,7 +87,7 @@ impl Stores {
         Ok(stores)
     }
 
-    /// The same, whatever schema it has.
+    /// Opens an existing database of any schema.
     pub async fn open_as_is(settings: &Settings) -> Result<Self> {
         let url = settings.storage.database()?;
         let engine = match &url {
@@ -100,7 +100,7 @@ impl Stores {
         Ok(Self { engine, url })
     }
 
-    /// Whether the database has this version's schema, or a later one.
+    /// Returns whether the database has the schema of this version, or a later one.
     pub async fn has_current_schema(&self) -> Result<bool> {
         let current = match &self.engine {
             Engine::Sqlite(store) => store.has_current_schema().await,
@@ -109,8 +109,8 @@ impl Stores {
         current.with_context(|| unusable(&self.url))
     }
 
-    /// Opens the configured database, makes it if it is a file, and brings it to this
-    /// version's schema.
+    /// Opens the configured database and brings it to the schema of this version. Creates the
+    /// file on SQLite.
     pub async fn create(settings: &Settings) -> Result<Self> {
         let stores = Self::connect(settings).await?;
         let migrated = stores.migrate(MIGRATION_LOCK_TIMEOUT).await;
@@ -118,8 +118,8 @@ impl Stores {
         Ok(stores)
     }
 
-    /// Opens the configured database as it is, and makes it if it is a file. PostgreSQL may be
-    /// away.
+    /// Opens the configured database without a migration. Creates the file on SQLite; PostgreSQL
+    /// may be unavailable.
     pub async fn connect(settings: &Settings) -> Result<Self> {
         let url = settings.storage.database()?;
         let engine = match &url {
@@ -152,7 +152,7 @@ impl Stores {
         }
     }
 
-    /// What the engine wants done while the server runs.
+    /// Returns the background tasks of the engine.
     pub fn workers(&self) -> Vec<BackgroundTask> {
         match &self.engine {
             Engine::Sqlite(store) => {
@@ -183,13 +183,13 @@ impl Stores {
         }
     }
 
-    /// Closes every connection; nothing is written afterwards.
+    /// Closes every connection. Nothing is written afterwards.
     pub async fn close(&self) {
         match &self.engine {
             Engine::Sqlite(store) => {
-                // Everything is committed; the next one to open it tidies up.
+                // Everything is committed; SQLite recovers when the file is opened next.
                 if let Err(error) = store.close().await {
-                    tracing::warn!(%error, "the database was not closed well");
+                    tracing::warn!(%error, "the database was not closed cleanly; it recovers when it is opened next");
                 }
             }
             Engine::Postgres(store) => store.close().await,
@@ -197,12 +197,12 @@ impl Stores {
     }
 }
 
-/// The integrators that are built in.
+/// Returns the built-in integrators.
 pub fn integrators() -> Integrators {
     Integrators::new(adapter_integrators::all())
 }
 
-/// The use case behind everything that manages channels.
+/// Returns the use case that manages channels.
 pub fn manage_channels(
     stores: &Stores,
     settings: &Settings,
@@ -219,7 +219,7 @@ pub fn manage_channels(
     manage.with_private_targets(settings.delivery.private_targets)
 }
 
-/// The use case that sends test reports to channels. `directory` is that of the server.
+/// Returns the use case that sends test reports to channels. `directory` is that of the server.
 pub fn test_channel(
     stores: &Stores,
     settings: &Settings,
@@ -240,12 +240,12 @@ pub fn test_channel(
     }))
 }
 
-/// The use case behind everything that manages cursors.
+/// Returns the use case that manages cursors.
 pub fn manage_cursors(stores: &Stores, log: Arc<LogTailCache>) -> ManageCursors {
     ManageCursors::new(stores.store(), log, Arc::new(System))
 }
 
-/// The use case behind everything that manages subscriptions.
+/// Returns the use case that manages subscriptions.
 pub fn manage_subscriptions(
     stores: &Stores,
     settings: &Settings,
@@ -268,23 +268,23 @@ pub fn manage_subscriptions(
     })
 }
 
-/// The use cases of operators' access. `bootstrap` is the configured token.
+/// Returns the use cases of operators' access. `bootstrap` is the configured token.
 pub fn access_control(stores: &Stores, bootstrap: &str) -> AccessControl {
     let hash = TokenHash::of(bootstrap.as_bytes());
     AccessControl::new(stores.store(), stores.store(), hash, Arc::new(System))
 }
 
-/// The use case that manages the tokens of operators.
+/// Returns the use case that manages the tokens of operators.
 pub fn manage_tokens(stores: &Stores) -> ManageTokens {
     ManageTokens::new(stores.store(), Arc::new(System))
 }
 
-/// The use case that adds entries to the audit log.
+/// Returns the use case that adds entries to the audit log.
 pub fn record_audit(stores: &Stores) -> RecordAudit {
     RecordAudit::new(stores.store(), Arc::new(System))
 }
 
-/// A worker that removes sessions that have ended.
+/// Returns the background task that removes sessions that have ended.
 fn pruning_sessions(stores: &Stores) -> BackgroundTask {
     let prune = Arc::new(PruneSessions::new(stores.store(), Arc::new(System)));
     BackgroundTask::new("prune sessions", Duration::from_mins(1), move || {
@@ -293,12 +293,12 @@ fn pruning_sessions(stores: &Stores) -> BackgroundTask {
     })
 }
 
-/// The use case that erases a recipient.
+/// Returns the use case that erases a recipient.
 pub fn erase_recipient(stores: &Stores, secret: ServerSecret) -> EraseRecipient {
     EraseRecipient::new(stores.store(), secret, Arc::new(System))
 }
 
-/// A worker that finishes erasures that were begun anywhere.
+/// Returns the background task that continues unfinished erasures, of any process.
 fn erasing(erase: Arc<EraseRecipient>) -> BackgroundTask {
     BackgroundTask::new("erase", Duration::from_secs(2), move || {
         let erase = Arc::clone(&erase);
@@ -312,7 +312,7 @@ fn erasing(erase: Arc<EraseRecipient>) -> BackgroundTask {
     })
 }
 
-/// The use case that removes what is too old.
+/// Returns the use case that removes expired data.
 pub fn prune(
     stores: &Stores,
     settings: &Settings,
@@ -351,7 +351,7 @@ pub fn clearing_up(
             async move {
                 let days = prune.make_partitions().await?;
                 if days > 0 {
-                    tracing::info!(days, "made room for the reports of days to come");
+                    tracing::info!(days, "created partitions for the coming days");
                 }
                 Ok(())
             }
@@ -367,7 +367,7 @@ pub fn clearing_up(
     Ok(workers)
 }
 
-/// A worker that removes what is too old of a kind.
+/// Returns the background task that removes expired data of a kind.
 fn pruning(kind: RetentionKind, prune: Arc<Prune>) -> BackgroundTask {
     let name = match kind {
         RetentionKind::Reports => "prune reports",
@@ -383,7 +383,7 @@ fn pruning(kind: RetentionKind, prune: Arc<Prune>) -> BackgroundTask {
                 let pruned = prune.run(kind).await?;
                 let (rows, days) = (pruned.rows, pruned.days);
                 if rows > 0 || days > 0 {
-                    tracing::info!(worker = name, rows, days, "removed what was too old");
+                    tracing::info!(worker = name, rows, days, "removed expired data");
                 }
                 if pruned.done {
                     return Ok(());

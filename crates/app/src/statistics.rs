@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::low_priority::LowPriorityThread;
 use crate::system::System;
 
-/// Returns the use case that makes the statistics anew.
+/// Returns the use case that recomputes the statistics.
 pub fn rebuild(
     store: &Arc<dyn Store>,
     settings: &Settings,

@@ -33,8 +33,7 @@ impl Environment for System {
     }
 }
 
-/// What this process is called where work is handed out: the machine and the
-/// process, for people who look who does it.
+/// Returns the name of this process as a holder of leases: machine and process id.
 pub fn worker_name() -> String {
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let machine = machine.trim();

@@ -23,7 +23,7 @@ use crate::webhook_sender;
 /// How often operator events are sent.
 const SEND_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How often what is too old is removed.
+/// How often expired troubles and events are removed.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 
 /// How long resolved troubles and operator events are kept: 30 days.
@@ -32,7 +32,7 @@ const KEPT_MICROS: i64 = 30 * 86_400 * 1_000_000;
 /// How much is removed at a time.
 const PRUNED_AT_ONCE: NonZeroU16 = NonZeroU16::new(1_000).unwrap();
 
-/// Returns the use case behind everything that operators do about troubles.
+/// Returns the use case that lists, snoozes and configures troubles.
 pub fn manage(store: &Arc<dyn Store>) -> ManageTroubles {
     ManageTroubles::new(
         Arc::clone(store) as _,

@@ -77,7 +77,7 @@ pub enum RecordsError {
         /// The requested pause.
         after: Option<Duration>,
     },
-    /// It is away, too slow or failing. The request may be repeated.
+    /// It is unavailable, too slow or failing. The request may be repeated.
     #[error("Twilio's API is unavailable")]
     Unavailable(#[source] Source),
     /// Its record of this message cannot be read. Those of other messages may be readable.

@@ -49,7 +49,7 @@ pub struct Delivered {
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// Retry later. The subscriber may have received the event all the same.
-    #[error("the event was not taken")]
+    #[error("the event was not accepted")]
     Retry {
         /// The `Retry-After` of the response.
         after: Option<Duration>,

@@ -67,7 +67,7 @@ pub struct ComponentHealth {
     pub condition: Condition,
     /// The problem; `None` if there is none.
     pub detail: Option<String>,
-    /// The problem without ids, for callers without the admin token.
+    /// The problem without ids, for callers without a token.
     pub summary: Option<String>,
 }
 
@@ -86,7 +86,7 @@ impl ComponentHealth {
         }
     }
 
-    /// Sets another text for callers without the admin token.
+    /// Sets another text for callers without a token.
     fn summarized(self, summary: String) -> Self {
         Self {
             summary: self.detail.is_some().then_some(summary),
@@ -210,7 +210,7 @@ impl CheckHealth {
         ))
     }
 
-    /// Returns `None` if no setting seems to cost reports.
+    /// Returns `None` if no setting seems to lose reports.
     fn rejections_part(&self) -> Option<ComponentHealth> {
         let problems = self.directory.problems();
         let shown = problems
@@ -218,7 +218,7 @@ impl CheckHealth {
             .take(MAX_PROBLEMS_SHOWN)
             .map(|(id, problem, count)| {
                 format!(
-                    "channel {id}: calls refused lately: {count}; {}",
+                    "channel {id}: requests refused recently: {count}; {}",
                     problem.advice()
                 )
             });
@@ -231,8 +231,7 @@ impl CheckHealth {
             shown.push(format!("and {more} more"));
         }
         let summary = format!(
-            "settings of channels seem to cost reports, {} in all; with the admin token it says \
-             which",
+            "settings of channels seem to lose reports, {} in all; send a token to see which",
             problems.len()
         );
         let wrong = Some(shown.join("; "));
@@ -277,7 +276,7 @@ impl CheckHealth {
                     match status.failing_since {
                         Some(since) => Some(format!("{id} is failing since {since}")),
                         None if full => Some(format!(
-                            "{id} is read no further: {pending} deliveries are pending"
+                            "no further events are read for {id}: {pending} deliveries are pending"
                         )),
                         None => None,
                     }
@@ -292,10 +291,7 @@ impl CheckHealth {
             }
         });
         let wrong: Vec<_> = wrong.collect();
-        let summary = format!(
-            "{} need attention; with the admin token it says which",
-            wrong.len()
-        );
+        let summary = format!("{} need attention; send a token to see which", wrong.len());
         let wrong = (!wrong.is_empty()).then(|| wrong.join("; "));
         Some(ComponentHealth::new("subscriptions", wrong, Condition::Degraded).summarized(summary))
     }

@@ -21,7 +21,7 @@ impl ListRejections {
         Self { store }
     }
 
-    /// Returns warnings about settings of a channel that seem to cost it reports at `now`, from its
+    /// Returns warnings about settings of a channel that seem to lose reports at `now`, from its
     /// last rejections.
     pub async fn warnings(
         &self,

@@ -231,7 +231,7 @@ impl MetricsRegistry {
         let (open, limit) = self.connections.usage();
         let open_help = "Connections of the public listener";
         gauge("receiptd_connections", open_help, whole(open));
-        let limit_help = "Greatest number of connections of the public listener";
+        let limit_help = "Maximum number of connections of the public listener";
         gauge("receiptd_connections_allowed", limit_help, whole(limit));
         let queue = self.queue.get().map(QueueDepth::usage);
         let (depth, capacity) = queue.unwrap_or_default();
@@ -258,7 +258,7 @@ impl MetricsRegistry {
             gauge("receiptd_journal_entries", entries, usage.entries);
             let bytes = "Size of the journal on disk";
             gauge("receiptd_journal_bytes", bytes, usage.bytes);
-            let capacity = "Greatest size of the journal on disk";
+            let capacity = "Maximum size of the journal on disk";
             gauge("receiptd_journal_capacity_bytes", capacity, usage.capacity);
             let set_aside = "Damaged files of the journal that were set aside";
             gauge(

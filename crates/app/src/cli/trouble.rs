@@ -38,7 +38,7 @@ pub enum TroubleCommand {
         #[arg(long, value_name = "ID")]
         channel: String,
     },
-    /// List the events that tell of troubles, oldest first
+    /// List operator events, the notices of troubles, oldest first
     Events {
         /// Only events after this sequence
         #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]

@@ -18,7 +18,7 @@ use crate::{output, system};
 
 /// Why no demo channel is shown.
 pub const NO_CHANNEL_MADE: &str = "--demo: no channel was made, since there are channels already \
-    or the database is away; `receiptd channel list` shows them";
+    or the database is unavailable; `receiptd channel list` shows them";
 
 /// How to reach the demo channel. Saved in the data folder, so that a later start can print it.
 #[derive(Serialize, Deserialize)]

@@ -152,7 +152,7 @@ async fn trouble_is_found_told_snoozed_and_resolved(
     home.run(&format!("trouble unsnooze {id}"));
 
     assert_eq!(server.report(&twilio_sid(1), "sent").await, 204);
-    until("the end is told", async || {
+    until("the end is notified", async || {
         subscriber.types() == ["receiptd.trouble.opened", "receiptd.trouble.resolved"]
     })
     .await;

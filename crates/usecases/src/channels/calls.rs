@@ -25,7 +25,7 @@ pub enum ChannelProblem {
     NoLiveCredential,
     /// Signatures are wrong for the configured URL and token.
     SignatureMismatch,
-    /// The channel is switched off.
+    /// The channel is disabled.
     Disabled,
     /// The sender list does not have the sender.
     SenderNotAllowed,
@@ -64,7 +64,9 @@ impl ChannelProblem {
             Self::SignatureMismatch => {
                 "the signature does not fit; check the signing token and the public URL"
             }
-            Self::Disabled => "the channel is disabled; enable it or take its callback URL away",
+            Self::Disabled => {
+                "the channel is disabled; enable it or remove its callback URL at the integrator"
+            }
             Self::SenderNotAllowed => "the sender is not on the channel's list; check the senders",
             Self::MissingCredentials => {
                 "requests came without the header that holds the key; set it at the integrator"

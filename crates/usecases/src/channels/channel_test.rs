@@ -76,7 +76,7 @@ pub enum TestError {
     #[error("there is no channel {0}")]
     NoSuchChannel(ChannelId),
     /// The channel refuses all reports.
-    #[error("the channel is switched off and refuses all reports; enable it first")]
+    #[error("the channel is disabled and refuses all reports; enable it first")]
     Disabled,
     /// Another test of the channel has not ended.
     #[error("another test of this channel is running; try again in a minute")]

@@ -1,4 +1,4 @@
-//! Warns about settings of a channel that seem to cost it reports.
+//! Warns about settings of a channel that seem to lose reports.
 
 use std::time::Duration;
 

@@ -23,7 +23,8 @@ pub struct DeliverySettings {
     pub max_in_flight_total: usize,
     /// Events in memory over all subscriptions, besides a few of each.
     pub max_buffered_total: usize,
-    /// Pending deliveries in the store per subscription, before its log is read no further.
+    /// Maximum number of pending deliveries of a subscription. At the maximum no further events are
+    /// read for it.
     pub max_pending: usize,
     /// How long a lease lasts. It is renewed after a third of it.
     pub lease: Duration,

@@ -318,12 +318,12 @@ impl Dispatcher {
                 event = "subscription_full",
                 subscription = %id,
                 open = self.state.queue.stored(),
-                "subscription has too many pending deliveries; its log is read no further until \
+                "subscription has too many pending deliveries; no further events are read until \
                  some are delivered or given up"
             ),
             Some(false) => tracing::info!(
                 subscription = %id,
-                "subscription has room for pending deliveries again; its log is read on"
+                "subscription has room for pending deliveries again; events are read again"
             ),
             None => {}
         }

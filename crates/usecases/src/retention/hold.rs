@@ -1,8 +1,10 @@
 //! Stops retention while the clock may be wrong.
 //!
-//! Which data is too old depends on the clock. So each run compares the clock with the last run,
+//! Which data has expired depends on the clock. So each run compares the clock with the last run,
 //! which is stored, and with the monotonic clock of this process. If they disagree, nothing is
-//! removed until the clock is right again, or an operator confirms it ([`Prune::release`](crate::retention::prune::Prune::release)).
+//! removed until the clock is right again, or an operator confirms it ([`Prune::release`]).
+//!
+//! [`Prune::release`]: crate::retention::prune::Prune::release
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -66,7 +68,7 @@ impl fmt::Display for Hold {
         match self {
             Self::ClockBehind { last_run } => write!(
                 f,
-                "the clock is behind that of the last run ({last_run}): set the clock"
+                "the clock is earlier than at the last run ({last_run}): set the clock"
             )?,
             Self::ClockJumped { last_run } => write!(
                 f,
@@ -78,7 +80,7 @@ impl fmt::Display for Hold {
             )?,
             Self::NeverRan => write!(
                 f,
-                "there is data that is too old although retention never ran: check the clock"
+                "there is expired data although retention never ran: check the clock"
             )?,
             Self::FutureReports { first } => write!(
                 f,

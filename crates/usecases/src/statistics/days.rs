@@ -10,16 +10,15 @@ const HOUR_MICROS: i64 = 60 * 60 * 1_000_000;
 /// The longest day: when clocks are set back.
 const LONGEST_DAY_MICROS: i64 = 25 * HOUR_MICROS;
 
-/// Makes days from the quarters of an hour that exist, a day per transaction.
+/// Computes days from the quarters of an hour that exist, a day per transaction.
 pub(super) struct MakeDays<'a> {
     pub(super) store: &'a dyn Statistics,
     pub(super) calendar: &'a dyn Calendar,
 }
 
 impl MakeDays<'_> {
-    /// Makes all days those of the calendar. Returns `false` if another process does something
-    /// about days at the same time; call it again then. An interrupted call is resumed by the next
-    /// one.
+    /// Makes all days those of the calendar. Returns `false` if another process changes days at
+    /// the same time; call it again then. An interrupted call is resumed by the next one.
     pub(super) async fn run(&self) -> Result<bool, StoreError> {
         let stored = self.store.statistics_days().await?;
         let mut days = match stored {
@@ -60,7 +59,7 @@ impl MakeDays<'_> {
         Ok(true)
     }
 
-    /// Makes a day anew from its quarters of an hour, if they are all there.
+    /// Counts a day again from its quarters of an hour, if all of them exist.
     pub(super) async fn make_again(&self, day: Timestamp) -> Result<(), StoreError> {
         let days = self.store.statistics_days().await?;
         let bounds = self.store.interval_bounds(Interval::QuarterHour).await?;

@@ -12,7 +12,7 @@ use ports::{Calendar, Maintenance, ReportStore, Statistics, StoreError};
 use super::days::MakeDays;
 use super::tally::Tally;
 
-/// Makes the statistics anew.
+/// Recomputes the statistics.
 ///
 /// Resetting the position makes the readers count the whole log again. What the log no longer has
 /// is added here: for each message that lost reports to retention, the state that they led to. Both

@@ -169,8 +169,8 @@ async fn expired_credentials_degrade_a_channel_once_it_is_called() {
     assert_eq!(
         part.detail.as_deref(),
         Some(
-            "channel 1: calls refused lately: 1; every credential has expired; add one and update \
-             the callback URL"
+            "channel 1: requests refused recently: 1; every credential has expired; add one and \
+             update the callback URL"
         )
     );
 }

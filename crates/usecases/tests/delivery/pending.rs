@@ -33,7 +33,7 @@ async fn too_many_pending_deliveries_stop_reading_and_are_reported() {
     assert_eq!(
         reported,
         Some(format!(
-            "{id} is read no further: 20 deliveries are pending"
+            "no further events are read for {id}: 20 deliveries are pending"
         ))
     );
     // A read was pending already.

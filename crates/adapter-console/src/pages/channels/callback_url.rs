@@ -1,6 +1,6 @@
 //! The callback URL with the overrides of Twilio's connection settings.
 //!
-//! They stand in the fragment, which Twilio reads and does not send. Everything before it comes
+//! They are in the fragment, which Twilio reads and does not send. Everything before it comes
 //! from the integrator's adapter.
 
 use crate::fields::Fields;

@@ -1,4 +1,4 @@
-//! Troubles, and the events that tell of them.
+//! Troubles, and operator events, which are the notices of troubles.
 
 pub mod settings;
 pub mod view;
@@ -156,7 +156,7 @@ pub struct OperatorEventQuery {
 
 /// List operator events, oldest first
 ///
-/// These are the events that tell of troubles, with a sequence of their own. They are kept for 30
+/// These are the notices of troubles, with a sequence of their own. They are kept for 30
 /// days. Continue with `after` set to the `next` of the previous page.
 #[utoipa::path(
     get, path = "/api/v1/operator-events",

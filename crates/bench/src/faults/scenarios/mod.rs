@@ -75,7 +75,7 @@ pub static SCENARIOS: [Scenario; 51] = [
         let outage = Outage::of(DatabaseFault::Silent);
         Outage { settings: FEW_CONNECTIONS, uses_journal: false, ..outage }.run(options)
     }).waiting(),
-    scenario("forgotten", "connections silent for good", SERVER, NONE, |options| {
+    scenario("forgotten", "connections silent forever", SERVER, NONE, |options| {
         let outage = Outage { readers: true, ..Outage::of(DatabaseFault::Abandoned) };
         Outage { settings: FEW_CONNECTIONS, uses_journal: false, ..outage }.run(options)
     }).waiting(),
@@ -92,7 +92,7 @@ pub static SCENARIOS: [Scenario; 51] = [
         database::old_primary_read_only).waiting(),
     scenario("restored", "database restored on another server", SERVER, NONE,
         events::restored).waiting(),
-    scenario("crowd", "tables locked, 3,000 reports a second whatever comes of them", SERVER, NONE,
+    scenario("crowd", "tables locked, 3,000 reports a second at a fixed rate", SERVER, NONE,
         database::locked_under_open_load),
     scenario("restart-late", "restarted, database 3 s late", SERVER, NONE, |options| {
         database::receiver_restarted(options, DatabaseFault::Late)

@@ -3,8 +3,8 @@
 use crate::Timestamp;
 use crate::trouble::Finding;
 
-/// How long a journal that was in use is found: 5 minutes. Nothing can be found while the database
-/// is away, so what receivers say afterwards counts.
+/// How long a journal is found after its last use: 5 minutes. While the database is unavailable
+/// nothing can be found, so receivers report the use afterwards.
 pub const JOURNAL_SHOWN_MICROS: i64 = 5 * 60 * 1_000_000;
 
 /// The use of the journal of one receiver, as it says itself.

@@ -132,16 +132,20 @@ pub enum ManageError {
     #[error("the channel has two live credentials already; remove one first")]
     TooManyCredentials,
     /// The expiry is in the past.
-    #[error("the expiry lies in the past")]
+    #[error("the expiry is in the past")]
     ExpiryInThePast,
     /// The public URL is the callback URL of another channel or integrator.
-    #[error("the public URL holds another report path; give the base, or the URL that ends in {0}")]
+    #[error(
+        "the public URL contains another report path; give the base, or the URL that ends in {0}"
+    )]
     OtherReportPath(String),
     /// The integrator signs nothing.
     #[error("{0} does not sign its requests; leave the signing token out")]
     NoSignatures(IntegratorName),
     /// The integrator sends no credentials, only signatures.
-    #[error("{0} proves its requests with signatures alone; give its app secret as signing token")]
+    #[error(
+        "{0} authenticates its requests by signature only; give its app secret as signing token"
+    )]
     SignatureRequired(IntegratorName),
     /// All requests of the integrator are reports.
     #[error("{0} sends reports only, so there is nothing to forward; leave the forward URL out")]

@@ -11,7 +11,7 @@ use crate::ingest::queue::IngestError;
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError {
     /// The channel is disabled.
-    #[error("the channel is switched off")]
+    #[error("the channel is disabled")]
     ChannelDisabled,
     /// The channel requires a signature, and it is missing or wrong.
     #[error("the signature is missing or wrong")]
