@@ -1,5 +1,5 @@
-//! What a report and a delivery cost the server. A change that breaks one of these has made the hot path
-//! dearer: measure before you raise a bound.
+//! What a report and a delivery cost the server. A change that breaks one of these has made the hot
+//! path dearer: measure before you raise a bound.
 
 mod database;
 

@@ -153,9 +153,9 @@ impl WebhookSink {
         request.timeout(limit).send().await
     }
 
-    /// Sends something, and sends it again over a new connection if a pooled one turns out to be dead,
-    /// since the server may have closed it before it received the event. Returns the response, and
-    /// whether its connection may be kept.
+    /// Sends something, and sends it again over a new connection if a pooled one turns out to be
+    /// dead, since the server may have closed it before it received the event. Returns the
+    /// response, and whether its connection may be kept.
     async fn send_alive(
         &self,
         outgoing: Outgoing<'_>,

@@ -189,7 +189,7 @@ impl Stores {
             Engine::Sqlite(store) => {
                 // Everything is committed; SQLite recovers when the file is opened next.
                 if let Err(error) = store.close().await {
-                    tracing::warn!(%error, "the database was not closed cleanly; it recovers when it is opened next");
+                    tracing::warn!(%error, "the database was not closed cleanly; nothing is lost");
                 }
             }
             Engine::Postgres(store) => store.close().await,

@@ -16,8 +16,8 @@ use crate::low_priority::lower_priority;
 /// How often the store is asked for subscriptions that no worker has leased.
 const CLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Delivers events and forwards requests on a low-priority thread until `stop` is cancelled. The returned receiver
-/// completes when the thread has stopped, and fails if it died.
+/// Delivers events and forwards requests on a low-priority thread until `stop` is cancelled. The
+/// returned receiver completes when the thread has stopped, and fails if it died.
 pub fn start_thread(
     worker: DeliveryWorker,
     forwarding: ForwardingWorker,

@@ -66,8 +66,8 @@ pub fn reconcile(
     }))
 }
 
-/// Returns the tasks that reconcile all channels that have an account, look up alerts and remove old
-/// ones. Of several processes one works on a channel at a time.
+/// Returns the tasks that reconcile all channels that have an account, look up alerts and remove
+/// old ones. Of several processes one works on a channel at a time.
 pub fn tasks(
     store: &Arc<dyn Store>,
     settings: &Settings,

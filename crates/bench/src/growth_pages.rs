@@ -45,7 +45,8 @@ const INTERVALS_PER_BATCH: usize = 200;
 /// Of so many messages, one failed.
 const FAILED_EACH: u64 = 20;
 
-/// The pages; `{channel}`, `{sid}` and `{to}` stand for the channel, an old message and a recipient.
+/// The pages; `{channel}`, `{sid}` and `{to}` stand for the channel, an old message and a
+/// recipient.
 const PAGES: &[&str] = &[
     "/console/",
     "/console/?range=1h",

@@ -30,7 +30,8 @@ pub enum Mode {
     AtOnce,
     /// Without credentials: 401, and again with credentials: 204. This is what Twilio does.
     TwoSteps,
-    /// [`BATCH_REPORTS`](batch_load::BATCH_REPORTS) reports of Infobip's per request, with credentials: 200.
+    /// [`BATCH_REPORTS`](batch_load::BATCH_REPORTS) reports of Infobip's per request, with
+    /// credentials: 200.
     Batches,
     /// Without credentials: 401.
     ChallengeOnly,

@@ -159,8 +159,8 @@ pub struct Channel {
     pub senders: Vec<Address>,
     /// The public URL of this channel, if it differs from that of the service.
     pub public_url: Option<PublicUrl>,
-    /// The integrator's [signing tokens](crate::crypto::SigningTokens), sealed. If set, every report
-    /// must be signed with one.
+    /// The integrator's [signing tokens](crate::crypto::SigningTokens), sealed. If set, every
+    /// report must be signed with one.
     pub signing_token: Option<SealedSecret>,
     /// The retention of its messages, if it differs from that of the service.
     pub keep_messages_days: Option<RetentionDays>,

@@ -1,4 +1,5 @@
-//! Forwarding: requests that are not reports, like incoming messages, are passed on as they arrived.
+//! Forwarding: requests that are not reports, like incoming messages, are passed on as they
+//! arrived.
 
 use std::fmt;
 use std::time::Duration;
@@ -123,8 +124,8 @@ fn take(bytes: &[u8], length: usize) -> Result<(&[u8], &[u8]), InvalidForwardedR
         .ok_or(InvalidForwardedRequest)
 }
 
-/// Identifies a request that waits to be forwarded: the same for the same bytes on the same channel,
-/// so that a redelivered request is stored once.
+/// Identifies a request that waits to be forwarded: the same for the same bytes on the same
+/// channel, so that a redelivered request is stored once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ForwardedRequestKey {
     /// The channel.

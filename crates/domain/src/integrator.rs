@@ -32,7 +32,8 @@ impl IntegratorName {
         &self.0
     }
 
-    /// Returns the name as the integrator itself writes it, for people; the name if it is not known.
+    /// Returns the name as the integrator itself writes it, for people; the name if it is not
+    /// known.
     #[must_use]
     pub fn title(&self) -> &str {
         match self.as_str() {

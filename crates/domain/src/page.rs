@@ -42,8 +42,8 @@ impl Default for PageSize {
     }
 }
 
-/// How many messages are examined for one page at most, so that a filter that few messages pass need
-/// not read all of them. A page that ends there has fewer items than its size, or none.
+/// How many messages are examined for one page at most, so that a filter that few messages pass
+/// need not read all of them. A page that ends there has fewer items than its size, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanLimit(pub NonZeroU32);
 

@@ -225,7 +225,8 @@ pub trait Integrator: Send + Sync {
     fn signatures(&self) -> Signatures;
 
     /// Returns whether the head of a request has a signature of these bytes with one of the tokens.
-    /// Called after [`AuthResult::SignedBody`]. Takes the same time whether there is a token or not.
+    /// Called after [`AuthResult::SignedBody`]. Takes the same time whether there is a token or
+    /// not.
     fn body_is_signed(
         &self,
         _headers: &dyn Headers,

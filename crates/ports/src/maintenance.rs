@@ -22,8 +22,8 @@ use crate::StoreError;
 ///   its reports in the log;
 /// - the fields of its reports and the texts of their errors are removed, as
 ///   [`Report::erase`](domain::Report::erase) specifies;
-/// - its pending deliveries are given up, as [`erase_deliveries`](Self::erase_deliveries) specifies, and
-///   every worker loses its lease;
+/// - its pending deliveries are given up, as [`erase_deliveries`](Self::erase_deliveries)
+///   specifies, and every worker loses its lease;
 /// - everything else stays: statuses, times, error codes, counts, positions.
 ///
 /// Later reports of such a message are erased before they are stored. Messages first reported

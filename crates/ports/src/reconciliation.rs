@@ -61,8 +61,8 @@ pub trait ReconciliationStore: Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// Returns a page of the messages of a channel that were first reported within a period and
-    /// have no final status ([`domain::DeliveryStatus::is_final`]), the earliest first; those of the
-    /// same microsecond by sid in its compact form.
+    /// have no final status ([`domain::DeliveryStatus::is_final`]), the earliest first; those of
+    /// the same microsecond by sid in its compact form.
     async fn unfinished_messages(
         &self,
         channel: &ChannelId,
@@ -78,12 +78,12 @@ pub trait ReconciliationStore: Send + Sync {
         sids: &[MessageSid],
     ) -> Result<Vec<Message>, StoreError>;
 
-    /// Stores alerts, one for each message, and makes their messages due to be looked up. Of several
-    /// alerts of a message the code and time of the latest stay; an earlier or repeated one makes the
-    /// message due again all the same. Alerts of unknown channels are ignored. Removes those of these
-    /// channels beyond the newest [`domain::reconciliation::CALLBACK_ALERTS_KEPT`]; of racing calls
-    /// the last one does. Racing calls lose nothing. Removing the channel removes its alerts, erasing
-    /// a recipient does not.
+    /// Stores alerts, one for each message, and makes their messages due to be looked up. Of
+    /// several alerts of a message the code and time of the latest stay; an earlier or repeated one
+    /// makes the message due again all the same. Alerts of unknown channels are ignored. Removes
+    /// those of these channels beyond the newest [`domain::reconciliation::CALLBACK_ALERTS_KEPT`];
+    /// of racing calls the last one does. Racing calls lose nothing. Removing the channel removes
+    /// its alerts, erasing a recipient does not.
     async fn add_callback_alerts(&self, alerts: &[CallbackAlert]) -> Result<(), StoreError>;
 
     /// Returns the channels that have an account and an alert that is due, by id.
@@ -110,8 +110,8 @@ pub trait ReconciliationStore: Send + Sync {
         since: Timestamp,
     ) -> Result<Vec<CallbackAlertCount>, StoreError>;
 
-    /// Removes up to `limit` alerts that arrived before a time. Returns how many. Fewer than `limit`
-    /// may also mean that racing calls remove others.
+    /// Removes up to `limit` alerts that arrived before a time. Returns how many. Fewer than
+    /// `limit` may also mean that racing calls remove others.
     async fn prune_callback_alerts(
         &self,
         before: Timestamp,

@@ -45,8 +45,8 @@ pub trait ReportStore: Send + Sync {
     /// first; those of the same microsecond by key, descending: channel first, then sid in its
     /// compact form.
     ///
-    /// Examines no more than `scan` messages. If these have fewer than `size` matches, the page ends
-    /// after them, and its `next` is the last one examined.
+    /// Examines no more than `scan` messages. If these have fewer than `size` matches, the page
+    /// ends after them, and its `next` is the last one examined.
     async fn messages(
         &self,
         filter: &MessageFilter,

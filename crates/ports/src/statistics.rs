@@ -70,9 +70,9 @@ pub trait Statistics: Send + Sync {
         interval: Interval,
     ) -> Result<Option<(Timestamp, Timestamp)>, StoreError>;
 
-    /// Adds a step to the counts, replaces the last arrivals of its channels, lists its problems and
-    /// its recipients, and moves the position from `from` to `step.position`, all or nothing. Returns
-    /// `false` and changes nothing
+    /// Adds a step to the counts, replaces the last arrivals of its channels, lists its problems
+    /// and its recipients, and moves the position from `from` to `step.position`, all or nothing.
+    /// Returns `false` and changes nothing
     ///
     /// - if the position is not `from`, because another process has applied a step,
     /// - if days of another time zone are counted, or days are being made,
@@ -109,14 +109,15 @@ pub trait Statistics: Send + Sync {
         scan: ScanLimit,
     ) -> Result<Page<Message, MessageCursor>, StoreError>;
 
-    /// Adds messages to the index of recipients. An entry that exists stays; one of a message that is
-    /// not stored, or whose recipient is erased, is left out. The end of an erasure removes the
+    /// Adds messages to the index of recipients. An entry that exists stays; one of a message that
+    /// is not stored, or whose recipient is erased, is left out. The end of an erasure removes the
     /// entries of its recipient.
     async fn list_recipients(&self, entries: &[RecipientEntry]) -> Result<(), StoreError>;
 
     /// Returns one page of the messages that `filter` selects, the newest first, like
-    /// [`ReportStore::messages`](crate::ReportStore::messages), and reads only those that are listed
-    /// with `hash`. If `filter` selects by recipient, it decides about those that share the hash.
+    /// [`ReportStore::messages`](crate::ReportStore::messages), and reads only those that are
+    /// listed with `hash`. If `filter` selects by recipient, it decides about those that share the
+    /// hash.
     async fn messages_to(
         &self,
         hash: RecipientHash,
@@ -125,8 +126,8 @@ pub trait Statistics: Send + Sync {
         size: PageSize,
     ) -> Result<Page<Message, MessageCursor>, StoreError>;
 
-    /// Removes at most about `limit` entries of the index of recipients: those of days before that of
-    /// the oldest message. Returns how many; 0 if there are no more.
+    /// Removes at most about `limit` entries of the index of recipients: those of days before that
+    /// of the oldest message. Returns how many; 0 if there are no more.
     async fn prune_recipients(&self, limit: NonZeroU16) -> Result<u64, StoreError>;
 
     /// Removes what the log and the messages can tell again, the position and the last arrivals, in
@@ -199,8 +200,8 @@ pub struct StatisticsDays {
     pub zone: String,
     /// Earlier days are those of another time zone; `None` if all are those of this one.
     pub since: Option<Timestamp>,
-    /// The next day to make from its quarters of an hour; `None` if all are made. Until then no step
-    /// is applied.
+    /// The next day to make from its quarters of an hour; `None` if all are made. Until then no
+    /// step is applied.
     pub next: Option<Timestamp>,
 }
 

@@ -272,8 +272,8 @@ pub trait DeliveryStore: Send + Sync {
     /// store them ([`Attempts::last`]). Zero if there is no such subscription.
     ///
     /// It examines the last [`MAX_RECENT`] completed deliveries of all subscriptions, and the first
-    /// [`MAX_PENDING`] pending ones of this subscription. If more were completed since, it counts from
-    /// a later time, which it returns in [`RecentAttempts::since`].
+    /// [`MAX_PENDING`] pending ones of this subscription. If more were completed since, it counts
+    /// from a later time, which it returns in [`RecentAttempts::since`].
     async fn attempts(
         &self,
         subscription: SubscriptionId,

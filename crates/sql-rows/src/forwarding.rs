@@ -97,9 +97,9 @@ pub struct BacklogRow {
     pub bytes: i64,
 }
 
-/// Decides which requests are stored, in their order. `backlogs` are those of all their channels that
-/// have a forward URL; `waiting` are the requests among them that are stored already, as channel id
-/// and hash.
+/// Decides which requests are stored, in their order. `backlogs` are those of all their channels
+/// that have a forward URL; `waiting` are the requests among them that are stored already, as
+/// channel id and hash.
 pub fn admit(
     requests: &[NewForwardedRequest],
     backlogs: Vec<BacklogRow>,

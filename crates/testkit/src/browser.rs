@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use crate::packages;
 
-/// The arguments of a browser that runs without a display, as any user, and makes no network calls of its own.
+/// The arguments of a browser that runs without a display, as any user, and makes no network calls
+/// of its own.
 pub const ARGUMENTS: [&str; 7] = [
     "--headless=new",
     "--no-sandbox",

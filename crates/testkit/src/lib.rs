@@ -1,6 +1,7 @@
-//! Shared test support: the contract suites of the store ports, the conformance kit of integrators, an in-memory store that passes
-//! them, a settable clock, builders of valid values, a throw-away PostgreSQL server, a headless browser, a fake of
-//! Twilio's Messages API, and a counter of disk syncs.
+//! Shared test support: the contract suites of the store ports, the conformance kit of integrators,
+//! an in-memory store that passes them, a settable clock, builders of valid values, a throw-away
+//! PostgreSQL server, a headless browser, a fake of Twilio's Messages API, and a counter of disk
+//! syncs.
 //!
 //! It depends on no other store: an adapter passes its own to [`contract_tests!`]. It is a
 //! dev-dependency only.

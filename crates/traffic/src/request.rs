@@ -35,7 +35,8 @@ pub struct RequestHead {
     pub integrator: Integrator,
     /// See [`callback_path`].
     pub path: String,
-    /// See [`Integrator::credentials`]; not of one that signs bodies. `None` sends requests without credentials.
+    /// See [`Integrator::credentials`]; not of one that signs bodies. `None` sends requests without
+    /// credentials.
     pub credentials: Option<(&'static str, String)>,
 }
 

@@ -1,7 +1,7 @@
 //! Reports as they come: a page with the newest, and a stream that its script follows.
 //!
-//! A browser has one stream for all its pages, of all channels: they share its events, and each page
-//! shows those of its channel that come after its own.
+//! A browser has one stream for all its pages, of all channels: they share its events, and each
+//! page shows those of its channel that come after its own.
 
 use std::fmt::Write as _;
 use std::num::NonZeroU16;

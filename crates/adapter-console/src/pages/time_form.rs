@@ -20,8 +20,8 @@ pub(crate) struct TimeForm {
 }
 
 impl TimeForm {
-    /// Returns the form of a page. `chosen` is the time that the page is about if it was typed or is
-    /// part of a link; `shown` is the time that the form proposes otherwise.
+    /// Returns the form of a page. `chosen` is the time that the page is about if it was typed or
+    /// is part of a link; `shown` is the time that the form proposes otherwise.
     pub(crate) fn new(
         visit: &Visit,
         action: &'static str,

@@ -1,5 +1,5 @@
-//! Event Streams: an account's events in batches, as a JSON list of `CloudEvents`. Those of WhatsApp
-//! messages are reports; the others are ignored.
+//! Event Streams: an account's events in batches, as a JSON list of `CloudEvents`. Those of
+//! WhatsApp messages are reports; the others are ignored.
 //!
 //! An event and the status callback of the same step are two reports of one status. The message
 //! state absorbs the second one, so both ways in can be used together.

@@ -1,8 +1,8 @@
 //! Twilio: Basic authentication, an optional signature, and a form with one report.
 //!
 //! Twilio sends every report twice: first without credentials, and again with credentials after
-//! a 401 with a challenge. [`form`] parses a report; [`callback_url`](crate::callback_url) builds the URL that Twilio
-//! is configured with.
+//! a 401 with a challenge. [`form`] parses a report; [`callback_url`](crate::callback_url) builds
+//! the URL that Twilio is configured with.
 //!
 //! Two further endpoints are optional: [`event_streams`] is a second way in for reports, and
 //! [`debugger`] says which reports could not be delivered.

@@ -1,5 +1,5 @@
-//! `X-Twilio-Signature`: an HMAC over the callback URL and the fields. Its key is the account's auth
-//! token, or the shared key that `X-Twilio-Webhooks-Signature-Settings` names.
+//! `X-Twilio-Signature`: an HMAC over the callback URL and the fields. Its key is the account's
+//! auth token, or the shared key that `X-Twilio-Webhooks-Signature-Settings` names.
 //!
 //! A body that is no form is not signed itself: its hash is in the query of the URL.
 

@@ -92,8 +92,8 @@ fn page_of_problems(
     scan: ScanLimit,
 ) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
-        // With a limit of its own the inner part is read for one entry after the other, in the order
-        // of the index, until the page is full. A plain join is read whole.
+        // With a limit of its own the inner part is read for one entry after the other, in the
+        // order of the index, until the page is full. A plain join is read whole.
         "select channel_id, sid, message.*
          from (select * from problem_messages where true",
     );

@@ -95,7 +95,8 @@ fn demo_channel() -> Result<NewChannel> {
 }
 
 impl Demo {
-    /// Prints how to send a first report and where to see it. `operator` is the operator's listener.
+    /// Prints how to send a first report and where to see it. `operator` is the operator's
+    /// listener.
     pub fn print(&self, settings: &Settings, operator: SocketAddr) {
         let Self {
             channel,

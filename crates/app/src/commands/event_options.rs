@@ -58,8 +58,8 @@ pub fn filter(channels: &[String], types: &[String]) -> Result<EventFilter> {
     })
 }
 
-/// Returns the filter of a subscription by `--channel` and `--type`; without them all message events
-/// pass.
+/// Returns the filter of a subscription by `--channel` and `--type`; without them all message
+/// events pass.
 pub fn subscription_filter(channels: &[String], types: &[String]) -> Result<EventFilter> {
     let mut filter = filter(channels, &[])?;
     if !types.is_empty() {

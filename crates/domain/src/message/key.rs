@@ -48,7 +48,8 @@ impl MessageSid {
         Self(format!("{TEST_PREFIX}{}", credential.0.simple()).into())
     }
 
-    /// Returns whether it is the id of a test message: it counts in no statistics and has no events.
+    /// Returns whether it is the id of a test message: it counts in no statistics and has no
+    /// events.
     #[must_use]
     pub fn is_test(&self) -> bool {
         self.0.starts_with(TEST_PREFIX)

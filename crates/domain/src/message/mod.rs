@@ -20,8 +20,8 @@ pub enum Effect {
     /// Its status is not higher than that of the message. It may have added to the timeline.
     Late,
     /// A report with the same status and error code came before, or the message has more different
-    /// ones than are kept ([`MAX_FINGERPRINTS`](crate::seen_reports::MAX_FINGERPRINTS)). It was only
-    /// counted.
+    /// ones than are kept ([`MAX_FINGERPRINTS`](crate::seen_reports::MAX_FINGERPRINTS)). It was
+    /// only counted.
     Duplicate,
     /// Its status is unknown. It was stored and changed no state.
     UnknownStatus,
@@ -81,7 +81,8 @@ impl Parties {
 }
 
 /// A message: a pure function of the set of its reports, except for `duplicates`, which counts
-/// them, and for erasure. Of more different reports than are kept, `seen` has those that came first.
+/// them, and for erasure. Of more different reports than are kept, `seen` has those that came
+/// first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Channel and message id.

@@ -10,8 +10,8 @@ pub const CALLBACK_ALERT_RETENTION_MICROS: i64 = 7 * 86_400 * 1_000_000;
 
 /// The integrator says that it could not deliver a report of a message.
 ///
-/// It contains no address, so it stays when a recipient is erased: a report that its lookup finds is
-/// stored in erased form, like any other of an erased message.
+/// It contains no address, so it stays when a recipient is erased: a report that its lookup finds
+/// is stored in erased form, like any other of an erased message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallbackAlert {
     /// The channel whose callback URL failed.

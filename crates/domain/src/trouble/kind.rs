@@ -126,8 +126,8 @@ impl TroubleKind {
                 "Check that the endpoint answers quickly and with a status of 2xx."
             }
             Self::JournalInUse => {
-                "Check the database: receivers write to the journal while it is unavailable or slow, \
-                 and record these reports when it is available again."
+                "Check the database: receivers write to the journal while it is unavailable or \
+                 slow, and record these reports when it is available again."
             }
             Self::CredentialExpiring => {
                 "Make a new credential, set it in the callback URL at the integrator, and remove \

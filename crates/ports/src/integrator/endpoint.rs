@@ -37,9 +37,9 @@ pub enum EndpointScope {
 pub struct AnswerPolicy {
     /// The HTTP status of success.
     pub success: u16,
-    /// Whether the integrator sends a request again, for hours or days, until it is answered with success.
-    /// Then reports that can never be recorded are kept as rejections and acknowledged; a refusal
-    /// would repeat the request for ever, with all the valid reports in it.
+    /// Whether the integrator sends a request again, for hours or days, until it is answered with
+    /// success. Then reports that can never be recorded are kept as rejections and acknowledged; a
+    /// refusal would repeat the request for ever, with all the valid reports in it.
     pub redelivers: bool,
 }
 

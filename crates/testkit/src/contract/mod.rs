@@ -53,8 +53,8 @@
 //!
 //! Create a module with a `macro_rules! __<suite>_contract` that lists its functions (copy the
 //! shortest one, `saved_views.rs`), add an arm to [`contract_tests!`](crate::contract_tests), the
-//! suite to the test in `tests.rs`, and a line to the `tests/contract.rs` of this crate and of every
-//! adapter.
+//! suite to the test in `tests.rs`, and a line to the `tests/contract.rs` of this crate and of
+//! every adapter.
 
 #![expect(
     missing_docs,

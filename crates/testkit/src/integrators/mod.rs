@@ -1,9 +1,9 @@
 //! The conformance kit of integrators: what every adapter does, whatever its integrator sends.
 //!
-//! An adapter describes each of its endpoints as an [`EndpointUnderTest`] and calls [`check`], which
-//! sends it valid, odd and hostile bodies. [`samples::check`] compares a folder of real requests
-//! with what a correct receiver concludes. `crates/adapter-integrators/tests/conformance.rs` does
-//! both for all integrators.
+//! An adapter describes each of its endpoints as an [`EndpointUnderTest`] and calls [`check`],
+//! which sends it valid, odd and hostile bodies. [`samples::check`] compares a folder of real
+//! requests with what a correct receiver concludes.
+//! `crates/adapter-integrators/tests/conformance.rs` does both for all integrators.
 
 mod authentication;
 mod bodies;

@@ -228,7 +228,8 @@ impl ReportStore for MemoryStore {
 }
 
 impl Reports {
-    /// Returns one page of the messages that a filter passes and that `is_listed`, the newest first.
+    /// Returns one page of the messages that a filter passes and that `is_listed`, the newest
+    /// first.
     pub(super) fn page(
         &self,
         filter: &MessageFilter,

@@ -1,7 +1,8 @@
 //! How each integrator sends reports: its words, its bodies and its credentials.
 //!
 //! The steps of a history have the words with which a receiver shows them; each module here writes
-//! them as its integrator does. It shares no code with the receiver, so that the two check each other.
+//! them as its integrator does. It shares no code with the receiver, so that the two check each
+//! other.
 
 mod gupshup;
 mod infobip;

@@ -27,8 +27,8 @@ const CREDENTIAL_LIFETIME_MICROS: i64 = 90_000_000;
 /// their next look at the channels.
 const CREDENTIAL_SPREADS: Duration = Duration::from_secs(5);
 
-/// The pause before it is sent again: longer than servers take between two looks at the channels, so
-/// that they count hardly any wrong credentials.
+/// The pause before it is sent again: longer than servers take between two looks at the channels,
+/// so that they count hardly any wrong credentials.
 const RETRY_PAUSE: Duration = Duration::from_millis(1_500);
 
 /// How long the message may take to be visible.

@@ -56,8 +56,8 @@ pub enum Origin {
 pub struct KnownChannel {
     /// The channel.
     pub channel: Channel,
-    /// Its signing tokens in the clear, if it requires signatures. None if they cannot be opened; no
-    /// signature matches then.
+    /// Its signing tokens in the clear, if it requires signatures. None if they cannot be opened;
+    /// no signature matches then.
     pub signing_tokens: Option<SigningTokens>,
     credentials: Vec<KnownCredential>,
     pub(crate) calls: Arc<CallCounters>,

@@ -139,8 +139,8 @@ impl DispatcherState {
         self.progress.add(delivery, Instant::now());
     }
 
-    /// Returns the next delivery to send besides `in_flight` ones. A failing endpoint gets one probe
-    /// at a time.
+    /// Returns the next delivery to send besides `in_flight` ones. A failing endpoint gets one
+    /// probe at a time.
     pub(super) fn take_next(&mut self, in_flight: usize) -> Option<QueuedDelivery> {
         let now = self.timeline.now();
         if self.endpoint.ready_at() > now {

@@ -94,8 +94,8 @@ pub struct StepData {
 }
 
 impl CloudEvent {
-    /// Converts an event. Its error is explained if the integrator is known; phone numbers are masked
-    /// unless `reveal` is set.
+    /// Converts an event. Its error is explained if the integrator is known; phone numbers are
+    /// masked unless `reveal` is set.
     #[must_use]
     pub fn new(event: &MessageEvent, integrator: Option<&IntegratorName>, reveal: bool) -> Self {
         Self {

@@ -41,8 +41,8 @@ impl ForwardingFigures {
         Ok(waiting.pop().map(|(_, waiting)| waiting))
     }
 
-    /// Returns what waits of all channels, at most ten seconds old, within about two seconds. `None`
-    /// if the store failed. Concurrent calls cause one read.
+    /// Returns what waits of all channels, at most ten seconds old, within about two seconds.
+    /// `None` if the store failed. Concurrent calls cause one read.
     pub async fn all(&self) -> Option<WaitingByChannel> {
         let mut last = self.last.lock().await;
         let now = self.clock.now();

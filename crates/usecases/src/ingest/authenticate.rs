@@ -1,6 +1,6 @@
 //! Authenticates callers from the head of a request alone, so that a request without valid
-//! credentials costs next to nothing. A caller that signs the body instead is authenticated once the
-//! body is read.
+//! credentials costs next to nothing. A caller that signs the body instead is authenticated once
+//! the body is read.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -113,7 +113,8 @@ impl AuthenticateCaller {
             }
             (AuthResult::SignedBody, known) => Authentication::SignedBody(SigningCaller(known)),
             (AuthResult::Challenge, known) => {
-                // A test of the channel begins without credentials; this is not the integrator's call.
+                // A test of the channel begins without credentials; this is not the integrator's
+                // call.
                 if let Some(known) = known.filter(|known| !known.is_tested(now)) {
                     known.calls.challenged();
                 }
@@ -216,7 +217,8 @@ impl AuthenticateCaller {
         verified.map(|verified| verified.answer)
     }
 
-    /// Returns the id that a path names, if it is one, and its channel, if that is of the integrator.
+    /// Returns the id that a path names, if it is one, and its channel, if that is of the
+    /// integrator.
     fn find(
         &self,
         integrator: &dyn Integrator,

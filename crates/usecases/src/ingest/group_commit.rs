@@ -267,8 +267,8 @@ impl GroupCommitWriters {
     }
 
     /// Appends a batch to the journal. The store may have committed it all the same, after the
-    /// deadline: recording a report twice is harmless. Reports that are too long for the journal are
-    /// refused alone.
+    /// deadline: recording a report twice is harmless. Reports that are too long for the journal
+    /// are refused alone.
     async fn spill(&self, reports: Vec<Report>, callers: Vec<Caller>, failure: BatchFailure) {
         let count = reports.len();
         let (integrators, answers): (Vec<_>, Vec<_>) = callers.into_iter().unzip();

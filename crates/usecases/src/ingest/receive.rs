@@ -98,9 +98,9 @@ impl ReceiveReport {
         }
     }
 
-    /// Records the reports of a request; they are durable when this returns `Ok`, and so is the whole
-    /// request if it is to be forwarded. What is refused is stored as rejections, an element of the
-    /// body each. If a channel has many rejections per second, the rest is only counted.
+    /// Records the reports of a request; they are durable when this returns `Ok`, and so is the
+    /// whole request if it is to be forwarded. What is refused is stored as rejections, an element
+    /// of the body each. If a channel has many rejections per second, the rest is only counted.
     ///
     /// If the integrator redelivers, reports that can never be recorded are no error: the caller
     /// could do nothing but send them again.

@@ -17,8 +17,8 @@ const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
 /// Rejections that may be queued; further ones are dropped.
 const MAX_QUEUED: usize = 1_000;
 
-/// Writes rejections in batches. The callers only wait: a batch is neither aborted nor written twice
-/// when one of them is cancelled.
+/// Writes rejections in batches. The callers only wait: a batch is neither aborted nor written
+/// twice when one of them is cancelled.
 pub(crate) struct RejectionWriter {
     batches: Arc<Batches>,
     /// At most one task, which ends when nothing is queued. Aborted with the writer.

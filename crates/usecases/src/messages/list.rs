@@ -34,9 +34,10 @@ impl ListMessages {
         }
     }
 
-    /// Returns one page of the messages that `filter` passes, the newest first. Messages that failed
-    /// are selected by failure from the list that the statistics maintain, and those of a recipient
-    /// from the index of recipients: one that failed, or began, a moment ago may be missing.
+    /// Returns one page of the messages that `filter` passes, the newest first. Messages that
+    /// failed are selected by failure from the list that the statistics maintain, and those of a
+    /// recipient from the index of recipients: one that failed, or began, a moment ago may be
+    /// missing.
     ///
     /// A page ends after 10,000 messages that were examined, unless it selects by recipient: it may
     /// have fewer items than `size`, or none, and still have a next page.

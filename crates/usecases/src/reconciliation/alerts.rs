@@ -17,11 +17,13 @@ const STEP_ALERTS: NonZeroU16 = NonZeroU16::new(20).unwrap();
 const MAX_STEPS: usize = 10;
 
 /// Looks up the messages of alerts, the oldest first, and records what is missing. An alert whose
-/// message cannot be recorded, or cannot be looked up because the integrator's API fails, stays due.
+/// message cannot be recorded, or cannot be looked up because the integrator's API fails, stays
+/// due.
 ///
 /// Messages that are not known are recorded only if their sender is one that the channel lists: the
-/// account may also belong to other channels, and sends other messages than those of WhatsApp. Those
-/// that changed last before `expired_before` are not recorded: retention may have removed them.
+/// account may also belong to other channels, and sends other messages than those of WhatsApp.
+/// Those that changed last before `expired_before` are not recorded: retention may have removed
+/// them.
 pub(super) async fn look_up_alerts(
     session: &mut Session<'_>,
     channel: &Channel,

@@ -75,8 +75,8 @@ pub struct ReconcileDependencies {
 /// Which messages are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReconcileScope {
-    /// Those of the last 72 hours that have no final status and are due: each is looked up after the
-    /// settle time, and again at twice that age, at four times that age and so on.
+    /// Those of the last 72 hours that have no final status and are due: each is looked up after
+    /// the settle time, and again at twice that age, at four times that age and so on.
     Due,
     /// Those without a final status that were first reported at this time or later.
     Since(Timestamp),

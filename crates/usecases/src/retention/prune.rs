@@ -156,8 +156,8 @@ impl Prune {
         })
     }
 
-    /// Confirms that the store's clock is right: retention of every kind continues, and reports with
-    /// a time in the future no longer stop it. Returns the current time.
+    /// Confirms that the store's clock is right: retention of every kind continues, and reports
+    /// with a time in the future no longer stop it. Returns the current time.
     pub async fn release(&self) -> Result<Timestamp, StoreError> {
         let now = self.store_clock(RetentionKind::Reports).await?.now;
         self.store.release_reports_after(now).await?;

@@ -195,7 +195,8 @@ impl ReadStatistics {
         }
     }
 
-    /// Returns since when the days are those of the present time zone, if some after `from` are not.
+    /// Returns since when the days are those of the present time zone, if some after `from` are
+    /// not.
     async fn days_since(
         &self,
         interval: Interval,

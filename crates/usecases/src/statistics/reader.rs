@@ -87,8 +87,8 @@ impl StatisticsReader {
         let mut state = self.state.lock().await;
         let progress = self.try_step(&mut state).await;
         if !matches!(progress, Ok(Progress::More | Progress::UpToDate)) {
-            // What this reader remembers may not be what the store has counted. Another one may have
-            // counted a report of a message before the first one, so it starts afresh.
+            // What this reader remembers may not be what the store has counted. Another one may
+            // have counted a report of a message before the first one, so it starts afresh.
             *state = State::default();
         }
         progress

@@ -99,8 +99,8 @@ impl ManageSubscriptions {
         Ok(deliveries.len())
     }
 
-    /// Masks the addresses in stored events. Dispatchers mask them too before sending; but operators
-    /// see dead letters.
+    /// Masks the addresses in stored events. Dispatchers mask them too before sending; but
+    /// operators see dead letters.
     pub(super) async fn mask_bodies(&self, id: SubscriptionId) -> Result<(), StoreError> {
         let states = DeliveryState::ALL.into_iter();
         for state in states.filter(|state| *state != DeliveryState::Delivered) {

@@ -110,8 +110,8 @@ impl SubscriptionChanges {
     }
 
     /// Fails if the changes have unmasked data sent where it was not sent before, and the operator
-    /// may not decide that. Entering the present URL again counts as a new one; otherwise the answer
-    /// would tell whether the hidden part of the URL was guessed.
+    /// may not decide that. Entering the present URL again counts as a new one; otherwise the
+    /// answer would tell whether the hidden part of the URL was guessed.
     fn check_reveal(&self, before: &Subscription) -> Result<(), SubscriptionError> {
         let reveals = self.reveal.unwrap_or(before.reveal);
         let is_new = !before.reveal || self.url.is_some();

@@ -292,7 +292,8 @@ fn add(
     findings.add(key, finding.filter(|_| is_on));
 }
 
-/// Returns the credentials of a channel without those of tests, which cause no trouble and end none.
+/// Returns the credentials of a channel without those of tests, which cause no trouble and end
+/// none.
 fn credentials(found: &ChannelWithCredentials) -> impl Iterator<Item = &Credential> {
     found.credentials.iter().filter(|it| !it.is_test)
 }

@@ -1,8 +1,8 @@
 //! Trouble: evaluating the rules, telling operators, and what operators do about it.
 //!
-//! One process at a time holds the lease of the evaluation. Once in an interval it gathers evidence,
-//! applies the rules of [`domain::trouble::rules`] to it, and saves which troubles opened or
-//! resolved, together with their events.
+//! One process at a time holds the lease of the evaluation. Once in an interval it gathers
+//! evidence, applies the rules of [`domain::trouble::rules`] to it, and saves which troubles opened
+//! or resolved, together with their events.
 
 mod all_settings;
 mod certificates;

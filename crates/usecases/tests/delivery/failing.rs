@@ -96,8 +96,9 @@ async fn many_refused_events_are_not_retried_more_often_for_the_others() {
         world.record(&sid, &["sent"]).await;
         until("later ones arrive at once", async || world.has(&sid)).await;
     }
-    // Each of the 50 later ones would cause a retry if it had an effect. The pauses are random: about
-    // six tries are usual, and 17 are likelier by a fault than by chance, even in a quarter of an hour.
+    // Each of the 50 later ones would cause a retry if it had an effect. The pauses are random:
+    // about six tries are usual, and 17 are likelier by a fault than by chance, even in a quarter
+    // of an hour.
     let most = world.sink.tries.lock().unwrap().values().copied().max();
     assert!(most.unwrap() <= 16, "{most:?}");
     let status = world.status(id).await;

@@ -239,7 +239,8 @@ impl World {
         })
     }
 
-    /// Saturates ingest until [`relieve_ingest`](Self::relieve_ingest), however busy the machine is.
+    /// Saturates ingest until [`relieve_ingest`](Self::relieve_ingest), however busy the machine
+    /// is.
     pub(crate) fn saturate_ingest(&self) {
         let until = Instant::now() + Duration::from_hours(1);
         self.throttle.batch_taken(256, 256, until);

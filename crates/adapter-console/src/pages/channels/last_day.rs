@@ -42,8 +42,8 @@ impl LastDay {
         last.map(|(start, _)| *start)
     }
 
-    /// Returns how many requests without credentials reached a channel, and about since when; `None`
-    /// if there were none.
+    /// Returns how many requests without credentials reached a channel, and about since when;
+    /// `None` if there were none.
     pub(crate) fn challenges(&self, id: &ChannelId) -> Option<(u64, Timestamp)> {
         let counted = self.of(id)?;
         let requests = counted.total.requests_with(RequestOutcome::Challenged);

@@ -77,8 +77,8 @@ pub(super) fn codes(
         .collect()
 }
 
-/// Adds the newest message of each code, if one page of the list has it. Without the store the codes
-/// are shown without them.
+/// Adds the newest message of each code, if one page of the list has it. Without the store the
+/// codes are shown without them.
 pub(super) async fn with_newest(
     console: &Console,
     visit: &Visit,

@@ -124,7 +124,8 @@ pub struct ChannelView {
 pub struct CallsView {
     /// Requests without credentials, answered 401. Half of Twilio's valid requests begin so.
     pub challenged: u64,
-    /// Requests with wrong credentials, or with a wrong signature where that replaces them, answered
+    /// Requests with wrong credentials, or with a wrong signature where that replaces them,
+    /// answered
     /// 401.
     pub refused: u64,
     /// When credentials were last wrong.

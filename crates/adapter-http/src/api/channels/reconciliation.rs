@@ -47,8 +47,8 @@ pub struct ReconciliationView {
     /// The share of messages whose last callback did not arrive, from 0 to 1: `lost` of `listed`;
     /// `null` without a list.
     pub lost_share: Option<f64>,
-    /// Of how many messages Twilio's Debugger said in the last seven days that a report could not be
-    /// delivered.
+    /// Of how many messages Twilio's Debugger said in the last seven days that a report could not
+    /// be delivered.
     pub alerted: u64,
     /// When it last said so; `null` if it did not.
     pub last_alert_at: Option<String>,

@@ -43,8 +43,8 @@ pub struct ChannelRequest {
     /// service's default.
     #[schema(value_type = Option<i64>, example = 30)]
     pub keep_messages_days: Option<Whole>,
-    /// The URL that requests with something else than reports, like incoming messages, are forwarded
-    /// to as they are; left out to drop them.
+    /// The URL that requests with something else than reports, like incoming messages, are
+    /// forwarded to as they are; left out to drop them.
     #[schema(example = "https://inbox.example.com/whatsapp")]
     pub forward_url: Option<String>,
     /// A name of the credential for people.

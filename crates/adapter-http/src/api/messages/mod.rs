@@ -22,8 +22,9 @@ use view::{MessageDetailView, MessageView};
 /// A page of messages.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MessageList {
-    /// The messages, newest first by their first report. A page ends after 10,000 messages that were
-    /// examined: with a filter it may have fewer than `limit`, or none, and still have a `next`.
+    /// The messages, newest first by their first report. A page ends after 10,000 messages that
+    /// were examined: with a filter it may have fewer than `limit`, or none, and still have a
+    /// `next`.
     pub items: Vec<MessageView>,
     /// The `cursor` of the next page; `null` on the last one.
     pub next: Option<String>,

@@ -217,7 +217,8 @@ impl ServerParts<'_> {
         })
     }
 
-    /// Starts the thread that delivers events and forwards requests; see [`event_delivery::start_thread`].
+    /// Starts the thread that delivers events and forwards requests; see
+    /// [`event_delivery::start_thread`].
     pub fn start_delivery(&self, stop: &CancellationToken) -> Result<oneshot::Receiver<()>> {
         // A sender of its own: connections to endpoints belong to the delivery thread.
         let sender = webhook_sender::create(self.settings)?;

@@ -1,5 +1,5 @@
-//! Sends reports as their integrator does: Twilio first without credentials, and after the challenge
-//! with them; the others at once, several reports together.
+//! Sends reports as their integrator does: Twilio first without credentials, and after the
+//! challenge with them; the others at once, several reports together.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,8 +5,8 @@ use crate::reconciliation::ReconciliationFigures;
 use crate::text::clipped;
 use crate::trouble::Finding;
 
-/// How long the runs must have failed: 10 minutes, so that one that fails between two that succeed is
-/// not found at the default interval.
+/// How long the runs must have failed: 10 minutes, so that one that fails between two that succeed
+/// is not found at the default interval.
 const FAILING_MICROS: i64 = 10 * 60 * 1_000_000;
 
 /// How much of the error is shown.

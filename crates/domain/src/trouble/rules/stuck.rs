@@ -49,8 +49,8 @@ pub fn sent_messages(counts: &Counts) -> SentMessages {
     }
 }
 
-/// Finds a channel in which twice as many messages as usual are stuck, if something is usual. `recent` are messages that
-/// were first reported more than an hour ago, from `since` on.
+/// Finds a channel in which twice as many messages as usual are stuck, if something is usual.
+/// `recent` are messages that were first reported more than an hour ago, from `since` on.
 #[must_use]
 pub fn stuck_at_sent(
     recent: SentMessages,

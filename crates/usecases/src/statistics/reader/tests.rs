@@ -52,7 +52,8 @@ async fn rows(store: &MemoryStore, interval: Interval) -> Vec<StatisticsRow> {
     store.read_statistics(&range).await.unwrap()
 }
 
-/// Counts reports that were not duplicates, the gaps between them, and their messages, the slow way.
+/// Counts reports that were not duplicates, the gaps between them, and their messages, the slow
+/// way.
 fn recount(reports: &[Report], start: impl Fn(Timestamp) -> Timestamp) -> Vec<StatisticsRow> {
     let mut sums = BTreeMap::<(Timestamp, ChannelId), Counts>::new();
     let mut messages = HashMap::new();
