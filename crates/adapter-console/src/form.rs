@@ -15,7 +15,7 @@ pub(crate) struct FormView {
 }
 
 impl FormView {
-    /// A form with these values.
+    /// Returns a form with these values.
     pub(crate) fn with(fields: Fields) -> Self {
         Self {
             fields,

@@ -105,7 +105,7 @@ impl ResponseError for Problem {
     }
 }
 
-/// The problem of a path without a route.
+/// Returns the problem of a path without a route.
 pub(crate) fn not_found() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,

@@ -11,7 +11,7 @@ pub(crate) fn get() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
-/// A resource that answers 405 to methods it has no route for.
+/// Returns a resource that answers 405 to methods it has no route for.
 pub(crate) fn resource(path: &str, methods: &'static str) -> Resource {
     web::resource(path).default_service(web::to(move || async move { not_allowed(methods) }))
 }

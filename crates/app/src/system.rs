@@ -45,8 +45,8 @@ pub fn worker_name() -> String {
     format!("{machine}/{}", std::process::id())
 }
 
-/// The name of the user who runs this process, or its number if it has no name. Taken from the
-/// system and not from the environment, which the user can change.
+/// Returns the name of the user who runs this process, or its number if it has no name. Taken from
+/// the system and not from the environment, which the user can change.
 pub fn user_name() -> String {
     let id = rustix::process::getuid().as_raw().to_string();
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();

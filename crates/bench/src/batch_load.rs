@@ -55,7 +55,7 @@ pub(crate) async fn run_connection(shared: Arc<SharedLoad>) -> Result<LoadResult
     Ok(result)
 }
 
-/// The steps of a batch that begins with the step of this position.
+/// Returns the steps of a batch that begins with the step of this position.
 fn steps_from(first: usize) -> Vec<Step> {
     let steps = ORDERLY.iter().cycle().skip(first).copied();
     steps

@@ -185,7 +185,7 @@ fn measure(options: BenchOptions) -> Result<()> {
     results.check()
 }
 
-/// The rows of both tables that the options select.
+/// Returns the rows of both tables that the options select.
 fn selected_rows(compare: Option<Compare>, only: Option<&str>) -> Result<Vec<Row>> {
     if let Some(Compare::Writers) = compare {
         return Ok(suite::writers());

@@ -39,7 +39,7 @@ impl LoadConnection {
         })
     }
 
-    /// Whether the receiver has closed the connection.
+    /// Returns whether the receiver has closed the connection.
     pub fn is_closed(&self) -> bool {
         let read = self.stream.try_read(&mut [0]);
         !matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)

@@ -79,7 +79,7 @@ impl Postgres {
         })
     }
 
-    /// What all its processes have used; `None` if they are on another machine.
+    /// Returns what all its processes have used; `None` if they are on another machine.
     pub fn usage(&self) -> Option<Usage> {
         Usage::of_tree(self.postmaster?).ok()
     }
@@ -89,7 +89,7 @@ impl Postgres {
         self.execute("checkpoint".to_owned())
     }
 
-    /// An empty database, with nothing left to be written from earlier ones.
+    /// Creates an empty database, with nothing left to be written from earlier ones.
     pub fn fresh(&self) -> Result<Database<'_>> {
         let number = self.databases.get() + 1;
         self.databases.set(number);
@@ -113,7 +113,7 @@ impl Postgres {
     }
 }
 
-/// The only row of a query.
+/// Returns the only row of a query.
 fn fetch<T>(runtime: &Runtime, options: &PgConnectOptions, query: &'static str) -> Result<T>
 where
     T: Send + Unpin + for<'r> FromRow<'r, PgRow>,
@@ -132,12 +132,12 @@ impl Database<'_> {
         self.options.to_url_lossy().to_string()
     }
 
-    /// The size of the WAL so far: bytes, and full pages.
+    /// Returns the size of the WAL so far: bytes, and full pages.
     pub fn wal_written(&self) -> Result<(i64, i64)> {
         fetch(&self.postgres.runtime, &self.options, WAL_WRITTEN)
     }
 
-    /// The reports in the log, and the duplicates that were counted.
+    /// Returns the reports in the log, and the duplicates that were counted.
     pub fn reports(&self) -> Result<(i64, i64)> {
         fetch(&self.postgres.runtime, &self.options, COUNT)
     }

@@ -164,7 +164,7 @@ impl ReportSource {
         self.make(report.sid, report.step, micros)
     }
 
-    /// A report that arrives so many microseconds after the first one.
+    /// Returns a report that arrives so many microseconds after the first one.
     pub fn make(&self, sid: Sid, step: Step, micros: i64) -> Result<Report> {
         let read = self.parsed.iter().find(|(parsed, _)| *parsed == step);
         let (_, mut read) = read.context("no such step")?.clone();

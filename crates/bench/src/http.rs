@@ -10,12 +10,12 @@ use crate::ADMIN_TOKEN;
 
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The status and body of a GET from the operator's listener.
+/// Returns the status and body of a GET from the operator's listener.
 pub fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
     exchange(address, &format!("GET {path}"), "")
 }
 
-/// The status and body of a POST of JSON to the operator's listener.
+/// Returns the status and body of a POST of JSON to the operator's listener.
 pub fn post(address: SocketAddr, path: &str, body: &str) -> Result<(u16, String)> {
     exchange(address, &format!("POST {path}"), body)
 }
@@ -34,7 +34,7 @@ pub fn sign_in(address: SocketAddr) -> Result<String> {
     Ok(cookie.context("signing in sets no cookie")?.to_owned())
 }
 
-/// The status and the text of a page of the console.
+/// Returns the status and the text of a page of the console.
 pub fn page(address: SocketAddr, path: &str, cookie: &str) -> Result<(u16, String)> {
     let lines = format!("Cookie: {cookie}");
     let (status, _, body) = send(address, &format!("GET {path}"), &lines, "")?;
@@ -67,7 +67,7 @@ fn send(address: SocketAddr, line: &str, lines: &str, body: &str) -> Result<(u16
     Ok((status, head.to_owned(), body.to_owned()))
 }
 
-/// The value of a metric without labels; zero if it does not exist.
+/// Returns the value of a metric without labels; zero if it does not exist.
 pub fn metric(text: &str, name: &str) -> f64 {
     let mut values = text
         .lines()

@@ -14,7 +14,7 @@ pub struct HttpHead<'a> {
 }
 
 impl<'a> HttpHead<'a> {
-    /// The head of the first message in `bytes`; `None` until its whole body has arrived.
+    /// Parses the head of the first message in `bytes`; `None` until its whole body has arrived.
     pub fn parse(bytes: &'a [u8]) -> io::Result<Option<Self>> {
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(None);
@@ -41,7 +41,7 @@ impl<'a> HttpHead<'a> {
         })
     }
 
-    /// The status of a response.
+    /// Returns the status of a response.
     pub fn status(&self) -> io::Result<u16> {
         let status = self.text.get(9..12).and_then(|digits| digits.parse().ok());
         status.ok_or_else(|| io::Error::other("a response has no status"))

@@ -122,7 +122,7 @@ impl Installation {
         Ok(())
     }
 
-    /// A receiver that is not started yet.
+    /// Returns a receiver that is not started yet.
     pub fn receiver(self: &Arc<Self>, arguments: &'static [&'static str]) -> Receiver {
         Receiver::new(Arc::clone(self), arguments)
     }
@@ -151,7 +151,7 @@ impl Installation {
         child.with_context(|| format!("{} does not start", self.program.display()))
     }
 
-    /// What all processes have logged.
+    /// Returns what all processes have logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
@@ -163,12 +163,12 @@ impl Installation {
         end.unwrap_or_default().join("\n")
     }
 
-    /// The SQLite file that is used without a database URL.
+    /// Returns the SQLite file that is used without a database URL.
     pub fn sqlite_file(&self) -> PathBuf {
         self.data.join("receiptd.db")
     }
 
-    /// The files of the journal, oldest first, without quarantined ones.
+    /// Returns the files of the journal, oldest first, without quarantined ones.
     pub fn journal(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.data.join("journal")) else {
             return Vec::new();
@@ -186,7 +186,7 @@ impl Installation {
         metadata.flatten().map(|file| file.len()).sum()
     }
 
-    /// The program with these settings only, and none from this environment.
+    /// Returns the program with these settings only, and none from this environment.
     fn command(&self) -> Command {
         let mut command = match &self.forbids_writes {
             None => Command::new(&self.program),
@@ -229,7 +229,7 @@ pub fn temporary_folder() -> Result<TempDir> {
     Ok(builder.prefix("receiptd-bench-").tempdir()?)
 }
 
-/// The program that was built together with this one.
+/// Returns the program that was built together with this one.
 pub fn program_beside_us() -> Result<PathBuf> {
     let program = std::env::current_exe()?.with_file_name("receiptd");
     ensure!(
@@ -240,7 +240,8 @@ pub fn program_beside_us() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// An unused address below the ports of outgoing connections, which could take it otherwise.
+/// Returns an unused address below the ports of outgoing connections, which could take it
+/// otherwise.
 pub fn free_address() -> Result<SocketAddr> {
     static TRIED: AtomicU16 = AtomicU16::new(0);
     // Programs that run at the same time begin far apart.

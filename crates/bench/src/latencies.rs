@@ -31,12 +31,13 @@ impl Latencies {
         let _ = self.0.add(&other.0);
     }
 
-    /// How many were counted.
+    /// Returns how many were counted.
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The latency that a fraction (0 to 1) of all did not exceed; zero if nothing was counted.
+    /// Returns the latency that a fraction (0 to 1) of all did not exceed; zero if nothing was
+    /// counted.
     pub fn quantile(&self, fraction: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_quantile(fraction))
     }

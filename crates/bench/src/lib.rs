@@ -46,12 +46,12 @@ use traffic::request::{RequestHead, callback_path};
 pub use cli::main as bench;
 pub use faults::main as faults;
 
-/// The head of Twilio's reports with this password, or without credentials.
+/// Returns the head of Twilio's reports with this password, or without credentials.
 fn report_head(host: SocketAddr, password: Option<&str>) -> RequestHead {
     head_of(Integrator::Twilio, host, password)
 }
 
-/// The head of an integrator's reports with this password, or without credentials.
+/// Returns the head of an integrator's reports with this password, or without credentials.
 fn head_of(integrator: Integrator, host: SocketAddr, password: Option<&str>) -> RequestHead {
     RequestHead {
         host,

@@ -89,7 +89,8 @@ pub(crate) struct SharedLoad {
 }
 
 impl Load {
-    /// A load at saturation from 256 connections, measured from its start for ten minutes at most.
+    /// Returns a load at saturation from 256 connections, measured from its start for ten minutes
+    /// at most.
     pub const fn new(address: SocketAddr, stream: u64) -> Self {
         Self {
             address,
@@ -264,7 +265,7 @@ impl SharedLoad {
         self.phase.load(Ordering::Relaxed) == MEASURED
     }
 
-    /// When the `own`th report of a connection is due, if there is a rate.
+    /// Returns when the `own`th report of a connection is due, if there is a rate.
     fn due(&self, index: usize, own: u64) -> Option<Instant> {
         let rate = u64::from(self.load.rate?.max(1));
         let connections = u64::try_from(self.load.connections).unwrap_or(u64::MAX);

@@ -85,7 +85,7 @@ impl Machine {
         }
     }
 
-    /// Whether other processes make the results unreliable.
+    /// Returns whether other processes make the results unreliable.
     pub const fn is_busy(&self) -> bool {
         self.load_before > 1.0
     }

@@ -130,7 +130,7 @@ impl Bench {
         Ok(start)
     }
 
-    /// An empty PostgreSQL database, or none.
+    /// Returns an empty PostgreSQL database, or none.
     pub fn database(&self, on_postgres: bool) -> Result<Option<Database<'_>>> {
         on_postgres.then(|| self.postgres.fresh()).transpose()
     }
@@ -178,7 +178,7 @@ impl Bench {
         self.loaded(receiver, database.as_ref(), load)
     }
 
-    /// A receiver with a channel of Infobip's.
+    /// Returns a receiver with a channel of Infobip's.
     fn of_infobip(&self, load: impl Fn(SocketAddr) -> Load, on_postgres: bool) -> Result<Measured> {
         let database = self.database(on_postgres)?;
         let installation = self.installation(database.as_ref())?;

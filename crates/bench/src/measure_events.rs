@@ -161,7 +161,7 @@ impl EventBench<'_> {
         Ok(subscribers)
     }
 
-    /// All arrivals, when every event was delivered.
+    /// Returns all arrivals, when every event was delivered.
     fn until_delivered(&self, subscriber: &Subscriber) -> Result<Vec<Arrival>> {
         let events = feed::read_all(self.operator())?;
         let began = Instant::now();
@@ -180,7 +180,8 @@ impl EventBench<'_> {
     }
 }
 
-/// The times from the answer to each report until its event arrived; zero if it arrived earlier.
+/// Returns the times from the answer to each report until its event arrived; zero if it arrived
+/// earlier.
 fn delays(result: &LoadResult, arrivals: &[Arrival]) -> Latencies {
     let mut arrived: HashMap<(&str, &str), Instant> = HashMap::new();
     for Arrival { event, at, .. } in arrivals {

@@ -50,14 +50,14 @@ impl Usage {
     }
 }
 
-/// The parent of a process, if both have this name.
+/// Returns the parent of a process, if both have this name.
 pub fn parent_of_same_name(pid: u32, name: &str) -> Option<u32> {
     let child = stat(pid)?;
     let parent = stat(child.parent)?;
     (child.name == name && parent.name == name).then_some(parent.pid)
 }
 
-/// What this process has used so far, without its children.
+/// Returns what this process has used so far, without its children.
 pub fn own() -> Result<Usage> {
     let pid = std::process::id();
     let stat = stat(pid).context("this process is not in /proc")?;

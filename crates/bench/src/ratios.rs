@@ -14,7 +14,7 @@ pub struct Ratio {
     pub value: Option<f64>,
 }
 
-/// All ratios of the medians whose rows were measured.
+/// Returns all ratios of the medians whose rows were measured.
 pub fn of(results: &Results) -> Vec<Ratio> {
     let reports = of_reports(results).into_iter().chain(of_guessing(results));
     let reports = reports.chain(of_costs(results));
@@ -98,7 +98,7 @@ fn of_reports(results: &Results) -> Vec<(&'static str, Option<f64>)> {
     ]
 }
 
-/// What guessing passwords costs the others.
+/// Returns what guessing passwords costs the others.
 fn of_guessing(results: &Results) -> Vec<(&'static str, Option<f64>)> {
     let find = |row| find(results, row);
     let guesses = find(suite::PASSWORD_GUESSING);
@@ -150,7 +150,7 @@ fn of_costs(results: &Results) -> Vec<(&'static str, Option<f64>)> {
     ]
 }
 
-/// What a report costs in a batch of Infobip's, compared with a single one of Twilio's.
+/// Returns what a report costs in a batch of Infobip's, compared with a single one of Twilio's.
 fn of_batches(results: &Results, on_postgres: bool) -> Vec<(&'static str, Option<f64>)> {
     let batches = find(results, suite::infobip(on_postgres));
     let subject = if on_postgres {

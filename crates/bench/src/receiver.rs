@@ -65,7 +65,7 @@ impl Receiver {
         Ok(())
     }
 
-    /// Where reports are sent.
+    /// Returns where reports are sent.
     pub fn public(&self) -> SocketAddr {
         self.installation.public
     }
@@ -74,7 +74,7 @@ impl Receiver {
         self.child.as_ref().map_or(0, Child::id)
     }
 
-    /// The status of `/readyz`, and its JSON.
+    /// Returns the status of `/readyz`, and its JSON.
     pub fn health(&self) -> Result<(u16, Value)> {
         let (status, text) = http::get(self.installation.operator, "/readyz")?;
         Ok((status, serde_json::from_str(&text)?))
@@ -86,7 +86,7 @@ impl Receiver {
         Ok(text)
     }
 
-    /// The value of a metric without labels.
+    /// Returns the value of a metric without labels.
     pub fn metric(&self, name: &str) -> Result<f64> {
         Ok(http::metric(&self.metrics()?, name))
     }
@@ -95,7 +95,7 @@ impl Receiver {
         self.metric("receiptd_journaled_reports_total")
     }
 
-    /// The memory of the process in bytes.
+    /// Returns the memory of the process in bytes.
     pub fn memory(&self) -> Result<u64> {
         Ok(Usage::of_tree(self.pid())?.memory)
     }
@@ -210,7 +210,7 @@ impl Drop for Receiver {
     }
 }
 
-/// Whether `/readyz` reports this condition of a part.
+/// Returns whether `/readyz` reports this condition of a part.
 fn has_part(health: &Value, name: &str, condition: &str) -> bool {
     let parts = health.get("parts").and_then(Value::as_array);
     parts.into_iter().flatten().any(|part| {

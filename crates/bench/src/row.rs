@@ -71,7 +71,7 @@ impl Row {
         }
     }
 
-    /// Whether it belongs to the table of events.
+    /// Returns whether it belongs to the table of events.
     pub const fn is_about_events(self) -> bool {
         matches!(
             self.subject,
@@ -200,7 +200,7 @@ pub const EVENT_COLUMNS: &[Column] = &[
 ];
 
 impl Measured {
-    /// The medians of several rounds, each value for itself.
+    /// Returns the medians of several rounds, each value for itself.
     pub fn medians(rounds: &[Self]) -> Self {
         let of =
             |field: fn(&Self) -> Option<f64>| median(rounds.iter().filter_map(field).collect());

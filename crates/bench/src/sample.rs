@@ -52,7 +52,7 @@ impl UsageSample {
     }
 }
 
-/// What a load measured between two samples.
+/// Returns what a load measured between two samples.
 pub fn measured(load: &LoadResult, before: &UsageSample, after: &UsageSample) -> Measured {
     let costs = costs(before, after, load.requests, load.window);
     let receiver = costs.receiver_cpu;
@@ -74,7 +74,7 @@ pub fn measured(load: &LoadResult, before: &UsageSample, after: &UsageSample) ->
     }
 }
 
-/// What each of `count` things cost between two samples.
+/// Returns what each of `count` things cost between two samples.
 pub fn costs(before: &UsageSample, after: &UsageSample, count: u64, window: Duration) -> Measured {
     Measured {
         receiver_cpu: cpu_each(Some(before.receiver), Some(after.receiver), count),
@@ -109,19 +109,19 @@ pub fn rounded(size: f64) -> usize {
     (size.round() as usize).max(1)
 }
 
-/// The growth of the receiver's memory, in MiB.
+/// Returns the growth of the receiver's memory, in MiB.
 pub fn memory_grown(before: &UsageSample, after: &UsageSample) -> f64 {
     mebibytes(after.receiver.memory) - mebibytes(before.receiver.memory)
 }
 
-/// The processor time of each of `count` things, in microseconds.
+/// Returns the processor time of each of `count` things, in microseconds.
 #[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^52")]
 pub fn cpu_each(before: Option<Usage>, after: Option<Usage>, count: u64) -> Option<f64> {
     let used = after?.cpu.saturating_sub(before?.cpu);
     (count > 0).then(|| used.as_secs_f64() * 1e6 / count as f64)
 }
 
-/// The number of busy processors.
+/// Returns the number of busy processors.
 pub fn processors(before: Usage, after: Usage, window: Duration) -> f64 {
     let used = after.cpu.saturating_sub(before.cpu);
     used.as_secs_f64() / window.as_secs_f64().max(f64::EPSILON)

@@ -99,7 +99,7 @@ async fn send_message_ids(connection: &mut PgConnection, messages: u64) -> Resul
     Ok(())
 }
 
-/// The statement that creates the partitions for the days of all reports.
+/// Returns the statement that creates the partitions for the days of all reports.
 fn partitions(messages: u64) -> String {
     format!(
         "select reports_make_partition(day::date) from
@@ -112,7 +112,7 @@ fn partitions(messages: u64) -> String {
     )
 }
 
-/// The statement that copies the rows of a table for all other messages.
+/// Returns the statement that copies the rows of a table for all other messages.
 async fn copies(connection: &mut PgConnection, table: &str) -> Result<String> {
     let columns = sqlx::query(COLUMNS).bind(table);
     let columns = columns.fetch_all(connection).await?;

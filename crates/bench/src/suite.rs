@@ -51,7 +51,7 @@ pub const fn infobip(on_postgres: bool) -> Row {
 /// At which rate the delay of events is measured.
 pub const DELAY_RATE: u32 = 1_000;
 
-/// All rows. One that needs another's result follows it.
+/// Returns all rows. One that needs another's result follows it.
 pub fn rows() -> Vec<Row> {
     let peaks = |subject| {
         let connections = [1, 64, 256, 1024].into_iter();
@@ -128,7 +128,7 @@ pub fn writers() -> Vec<Row> {
     [64, 256].into_iter().flat_map(of).collect()
 }
 
-/// The row whose result this one needs.
+/// Returns the row whose result this one needs.
 fn dependency(row: &Row) -> Option<Row> {
     match row.subject {
         Subject::Subscriptions { on_postgres, .. } if row.rate == Rate::HalfOfPeak => {
@@ -211,13 +211,13 @@ impl Results {
         results
     }
 
-    /// The rows of one of the tables.
+    /// Returns the rows of one of the tables.
     pub fn table(&self, of_events: bool) -> impl Iterator<Item = &(Row, Vec<Measured>)> {
         let rows = self.rows.iter();
         rows.filter(move |(row, _)| row.is_about_events() == of_events)
     }
 
-    /// An error that names every failed measurement; `Ok` if there was none.
+    /// Fails with the names of all failed measurements, if there are any.
     pub fn check(self) -> Result<()> {
         self.failures.check()
     }

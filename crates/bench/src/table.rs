@@ -1,6 +1,6 @@
 //! Tables in Markdown, medians, and numbers with suitable digits.
 
-/// The median; `None` of nothing.
+/// Returns the median; `None` of nothing.
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;
@@ -42,7 +42,7 @@ pub fn table(header: &[&str], text: &[usize], rows: &[impl AsRef<[String]>]) -> 
     lines.concat()
 }
 
-/// A number with as many digits as it deserves; a dash for none.
+/// Returns a number with as many digits as it deserves; a dash for none.
 pub fn number(value: Option<f64>) -> String {
     match value {
         None => "–".to_owned(),
@@ -53,7 +53,7 @@ pub fn number(value: Option<f64>) -> String {
     }
 }
 
-/// A number of things.
+/// Returns a number of things.
 pub fn count(count: u64) -> String {
     thousands(&count.to_string())
 }

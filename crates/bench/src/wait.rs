@@ -18,7 +18,7 @@ pub fn until(limit: Duration, interval: Duration, mut holds: impl FnMut() -> boo
     true
 }
 
-/// A runtime on the calling thread.
+/// Creates a runtime on the calling thread.
 pub fn runtime() -> Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }

@@ -124,7 +124,7 @@ impl Address {
     }
 }
 
-/// The scheme and the name of an address, without the blanks around either.
+/// Returns the scheme and the name of an address, without the blanks around either.
 pub(crate) fn split(address: &str) -> (Option<&str>, &str) {
     match address.split_once(':') {
         Some((scheme, name)) => (Some(scheme.trim_matches(BLANKS)), name.trim_matches(BLANKS)),
@@ -138,7 +138,7 @@ pub(crate) fn is_number(name: &str) -> bool {
     name.contains(|it: char| it.is_ascii_digit()) && name.chars().all(is_part)
 }
 
-/// The digits of a number.
+/// Returns the digits of a number.
 pub(crate) fn digits(number: &str) -> impl Iterator<Item = char> {
     number.chars().filter(char::is_ascii_digit)
 }

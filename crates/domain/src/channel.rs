@@ -197,7 +197,7 @@ impl Channel {
         self.senders.is_empty() || sender.is_none_or(is_listed)
     }
 
-    /// The text that a sealed signing token is bound to, so that it opens for
+    /// Returns the text that a sealed signing token is bound to, so that it opens for
     /// this channel only.
     #[must_use]
     pub fn signing_token_context(id: &ChannelId) -> String {

@@ -71,7 +71,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// The text that a sealed sender is bound to, so that it opens for this channel only.
+    /// Returns the text that a sealed sender is bound to, so that it opens for this channel only.
     #[must_use]
     pub fn sender_context(channel: &ChannelId) -> String {
         format!("channel/{channel}/rejected-sender")

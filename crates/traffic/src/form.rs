@@ -23,7 +23,7 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// A message from [`SENDER`] to [`RECIPIENT`].
+    /// Returns a message from [`SENDER`] to [`RECIPIENT`].
     #[must_use]
     pub const fn new(sid: &'a str) -> Self {
         Self {
@@ -34,7 +34,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// The fields that a report needs to be accepted.
+/// Returns the fields that a report needs to be accepted.
 #[must_use]
 pub const fn required_fields<'a>(sid: &'a str, status: &'a str) -> [(&'static str, &'a str); 4] {
     [
@@ -52,7 +52,7 @@ pub fn encode(fields: &[(&str, &str)]) -> String {
     serde_urlencoded::to_string(fields).expect("pairs of texts can always be encoded")
 }
 
-/// The whole body of a report on `subject`.
+/// Returns the whole body of a report on `subject`.
 #[must_use]
 pub fn body(subject: Subject<'_>, step: Step) -> String {
     let Subject {
@@ -96,7 +96,7 @@ pub fn body(subject: Subject<'_>, step: Step) -> String {
     encode(&fields)
 }
 
-/// The recipient as `ChannelToAddress` shows it.
+/// Returns the recipient as `ChannelToAddress` shows it.
 fn masked(recipient: &str) -> String {
     let name = recipient.strip_prefix("whatsapp:").unwrap_or(recipient);
     let shown = name.len().saturating_sub(4);

@@ -82,7 +82,7 @@ pub(crate) const DISORDERLY: [[Step; 3]; 8] = [
     ],
 ];
 
-/// A report of `status` without an error.
+/// Returns a report of `status` without an error.
 #[must_use]
 pub const fn step(status: &'static str) -> Step {
     Step {
@@ -91,7 +91,7 @@ pub const fn step(status: &'static str) -> Step {
     }
 }
 
-/// A report of `status` with an error.
+/// Returns a report of `status` with an error.
 #[must_use]
 pub const fn failure(status: &'static str, code: &'static str, text: &'static str) -> Step {
     Step {

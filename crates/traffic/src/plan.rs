@@ -17,7 +17,7 @@ use crate::integrator::Integrator;
 pub struct RunId(u64);
 
 impl RunId {
-    /// A run id from random bytes.
+    /// Returns a run id from random bytes.
     #[must_use]
     pub fn from_random(bytes: &[u8; 32]) -> Self {
         Self(
@@ -57,7 +57,7 @@ pub struct PlannedMessage {
 }
 
 impl PlannedMessage {
-    /// The message as forms describe it.
+    /// Returns the message as forms describe it.
     #[must_use]
     pub fn subject(&self) -> Subject<'_> {
         Subject {
@@ -180,8 +180,8 @@ fn a_message(integrator: Integrator, traffic: &mut StdRng, ids: &mut StdRng) -> 
     }
 }
 
-/// When the reports of one message arrive: in order except for jitter that sometimes swaps two;
-/// a few arrive much later, some twice.
+/// Returns when the reports of one message arrive: in order except for jitter that sometimes swaps
+/// two; a few arrive much later, some twice.
 fn arrivals(begins: u64, steps: &[Step], traffic: &mut StdRng) -> Vec<(u64, Step)> {
     let mut happens = begins;
     let mut arrivals = Vec::with_capacity(steps.len() + 1);

@@ -12,14 +12,14 @@ use crate::history::Step;
 use crate::integrator::{Integrator, ReportTime, ReportedStep};
 use crate::stream::Sid;
 
-/// The `Authorization` header of a user.
+/// Returns the `Authorization` header of a user.
 #[must_use]
 pub fn authorization(user: &str, password: &str) -> String {
     let pair = STANDARD.encode(format!("{user}:{password}"));
     format!("Basic {pair}")
 }
 
-/// The path that an integrator's reports of a channel are sent to.
+/// Returns the path that an integrator's reports of a channel are sent to.
 #[must_use]
 pub fn callback_path(integrator: Integrator, channel: &str) -> String {
     let (name, word) = (integrator.name(), integrator.path_word());
@@ -41,8 +41,8 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
-    /// The text of the head for a body of this length. `more` are further header lines, each
-    /// with its line end.
+    /// Returns the text of the head for a body of this length. `more` are further header lines,
+    /// each with its line end.
     #[must_use]
     pub fn text(&self, content_length: usize, more: &str) -> String {
         let Self { host, path, .. } = self;
@@ -57,7 +57,7 @@ impl RequestHead {
         )
     }
 
-    /// A whole request.
+    /// Returns a whole request.
     #[must_use]
     pub fn with_body(&self, body: &str) -> Vec<u8> {
         (self.text(body.len(), "") + body).into_bytes()
@@ -86,7 +86,7 @@ impl Template {
         }
     }
 
-    /// The request that reports on this message.
+    /// Returns the request that reports on this message.
     pub fn fill(&mut self, sid: Sid) -> &[u8] {
         let digits = sid.digits();
         for at in &self.places {
@@ -107,7 +107,7 @@ pub struct BatchTemplate {
 }
 
 impl BatchTemplate {
-    /// A request with a report of each step.
+    /// Returns a request with a report of each step.
     #[must_use]
     pub fn new(head: &RequestHead, steps: &[Step], time: &ReportTime) -> Self {
         let nil = Uuid::nil().to_string();
@@ -127,7 +127,7 @@ impl BatchTemplate {
         }
     }
 
-    /// The request that reports on these messages.
+    /// Returns the request that reports on these messages.
     pub fn fill(&mut self, sids: impl Iterator<Item = Sid>) -> &[u8] {
         for (at, sid) in self.places.iter().zip(sids) {
             if let Some(place) = self.bytes.get_mut(*at..*at + Hyphenated::LENGTH) {

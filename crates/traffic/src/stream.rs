@@ -61,7 +61,7 @@ const DISORDERLY_DISTANCE: u64 = 24;
 const STRIDE: u64 = 2_654_435_761;
 
 impl Stream {
-    /// The report of this number.
+    /// Returns the report of this number.
     #[must_use]
     pub fn report(&self, number: u64) -> StreamReport {
         match self.pattern {
@@ -93,7 +93,7 @@ impl Stream {
     }
 }
 
-/// The message of a report, and its position in the history of the message.
+/// Returns the message of a report, and its position in the history of the message.
 const fn place(number: u64, distance: u64) -> (u64, usize) {
     let message = number / 3;
     match number % 3 {
@@ -117,7 +117,7 @@ fn report(sid: Sid, history: [Step; 3], position: usize) -> StreamReport {
     }
 }
 
-/// The message of this number among those that are stored before a measurement.
+/// Returns the message of this number among those that are stored before a measurement.
 #[must_use]
 pub const fn stored_message(number: u64) -> Sid {
     Sid::new(u64::MAX, number)
@@ -147,7 +147,7 @@ impl Sid {
         Uuid::from_u128(self.digits)
     }
 
-    /// The hex digits as bytes.
+    /// Returns the hex digits as bytes.
     #[must_use]
     pub fn digits(self) -> [u8; Self::DIGITS] {
         const HEX: [u8; 16] = *b"0123456789abcdef";
@@ -168,7 +168,7 @@ impl fmt::Display for Sid {
     }
 }
 
-/// A permutation of all numbers that looks random (splitmix64).
+/// Returns a permutation of all numbers that looks random (splitmix64).
 #[must_use]
 pub const fn scramble(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);

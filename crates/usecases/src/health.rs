@@ -50,7 +50,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// The word for people and programs.
+    /// Returns the word for people and programs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()

@@ -61,7 +61,7 @@ fn salvage(
     Ok(Salvaged { bytes, whole })
 }
 
-/// Whether a retry is useless.
+/// Returns whether a retry is useless.
 fn is_lost(error: &io::Error) -> bool {
     let gone = [
         ErrorKind::NotFound,

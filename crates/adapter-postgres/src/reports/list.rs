@@ -90,7 +90,7 @@ fn scan_end(
     query
 }
 
-/// The page of the messages that are listed with a hash.
+/// Returns the page of the messages that are listed with a hash.
 pub(crate) fn page_of_messages_to(
     hash: RecipientHash,
     filter: &MessageFilter,
@@ -130,7 +130,7 @@ pub(crate) fn page_of_messages_to(
     query
 }
 
-/// The conditions that no index helps with.
+/// Adds the conditions that no index helps with.
 fn push_conditions(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter) {
     if let Some(channel) = &filter.channel {
         query

@@ -260,7 +260,7 @@ impl Statements<'_> {
         })
     }
 
-    /// The same for the messages of one channel, by message id.
+    /// Does the same for the messages of one channel, by message id.
     async fn prune_channel(
         &mut self,
         step: ScanStep,

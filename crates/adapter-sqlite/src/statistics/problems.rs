@@ -136,7 +136,7 @@ fn scan_end(
     query
 }
 
-/// The part of one index that is examined.
+/// Adds the part of one index that is examined.
 fn push_examined(
     query: &mut QueryBuilder<Sqlite>,
     filter: &MessageFilter,

@@ -63,7 +63,7 @@ impl DeliveryCheck {
         self.unknown += other.unknown;
     }
 
-    /// Whether exactly the expected events arrived, in order. Repetitions are allowed.
+    /// Returns whether exactly the expected events arrived, in order. Repetitions are allowed.
     pub const fn is_good(&self) -> bool {
         self.lost == 0 && self.out_of_order == 0 && self.unknown == 0
     }

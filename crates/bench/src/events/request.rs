@@ -29,7 +29,7 @@ impl EventRequests {
         }
     }
 
-    /// The next request; `None` when the connection is closed.
+    /// Reads the next request; `None` when the connection is closed.
     pub(super) async fn next(
         &mut self,
         stream: &mut TcpStream,

@@ -62,12 +62,12 @@ struct Received {
 }
 
 impl Subscriber {
-    /// A subscriber that records all arrivals.
+    /// Starts a subscriber that records all arrivals.
     pub fn start() -> Result<Self> {
         Self::with(true)
     }
 
-    /// A subscriber that only counts, for a third of the cost.
+    /// Starts a subscriber that only counts, for a third of the cost.
     pub fn counting() -> Result<Self> {
         Self::with(false)
     }
@@ -97,7 +97,7 @@ impl Subscriber {
         })
     }
 
-    /// The URL that events are sent to.
+    /// Returns the URL that events are sent to.
     pub fn url(&self) -> String {
         format!("http://{}/events", self.address)
     }
@@ -108,17 +108,18 @@ impl Subscriber {
         }
     }
 
-    /// The number of events it has accepted, with repetitions.
+    /// Returns the number of events it has accepted, with repetitions.
     pub fn accepted(&self) -> u64 {
         self.received.accepted.load(Ordering::Relaxed)
     }
 
-    /// The number of requests that were no event, or whose `webhook-id` was another event's.
+    /// Returns the number of requests that were no event, or whose `webhook-id` was another
+    /// event's.
     pub fn invalid(&self) -> u64 {
         self.received.invalid.load(Ordering::Relaxed)
     }
 
-    /// All arrivals so far, in order.
+    /// Returns all arrivals so far, in order.
     pub fn arrivals(&self) -> Vec<Arrival> {
         self.received.lock().clone()
     }

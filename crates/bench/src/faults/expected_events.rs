@@ -8,8 +8,8 @@ use super::store::StoredData;
 use crate::CHANNEL;
 use crate::events::Event;
 
-/// All events of the stored reports: one whenever a message advances, and one when it is known to
-/// have both arrived and failed.
+/// Returns all events of the stored reports: one whenever a message advances, and one when it is
+/// known to have both arrived and failed.
 pub fn expected_events(stored: &StoredData) -> Result<Vec<Event>> {
     let channel = ChannelId::parse(CHANNEL)?;
     let mut events = Vec::new();

@@ -41,12 +41,12 @@ impl Ledger {
         self.exchanges.extend(other.exchanges);
     }
 
-    /// The reports that were answered 204.
+    /// Returns the reports that were answered 204.
     pub fn acknowledged(&self) -> HashSet<Report> {
         self.answered(204).map(Exchange::report).collect()
     }
 
-    /// All reports that were sent.
+    /// Returns all reports that were sent.
     pub fn sent(&self) -> HashSet<Report> {
         self.exchanges.iter().map(Exchange::report).collect()
     }
@@ -69,7 +69,7 @@ impl Ledger {
         exchanges.filter(|exchange| exchange.status.is_none())
     }
 
-    /// The reports of which no request was answered.
+    /// Returns the reports of which no request was answered.
     pub fn unanswered_reports(&self) -> HashSet<Report> {
         let answered = self.exchanges.iter().filter(|it| it.status.is_some());
         let answered: HashSet<_> = answered.map(Exchange::report).collect();
@@ -83,7 +83,8 @@ impl Ledger {
         slowest(&mut self.exchanges.iter())
     }
 
-    /// The median latency of requests that were sent in a part of the load and answered 204.
+    /// Returns the median latency of requests that were sent in a part of the load and answered
+    /// 204.
     pub fn median(&self, window: &Range<Duration>) -> Duration {
         let mut latencies = Latencies::default();
         for exchange in self.accepted_in(window) {
@@ -105,7 +106,7 @@ impl Ledger {
     }
 }
 
-/// The longest time that any of these took.
+/// Returns the longest time that any of these took.
 pub fn slowest(exchanges: &mut dyn Iterator<Item = &Exchange>) -> Duration {
     exchanges
         .map(|exchange| exchange.took)

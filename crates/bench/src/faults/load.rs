@@ -124,12 +124,12 @@ impl RunningLoad {
         self.shared.began.elapsed()
     }
 
-    /// Whether all reports were sent.
+    /// Returns whether all reports were sent.
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }
 
-    /// The number of requests that were accepted so far.
+    /// Returns the number of requests that were accepted so far.
     pub fn acknowledged(&self) -> u64 {
         self.shared.acknowledged.load(Ordering::Relaxed)
     }
@@ -248,7 +248,7 @@ async fn connection(shared: Arc<Shared>, index: usize) -> Vec<Exchange> {
 }
 
 impl RecordedLoad {
-    /// The time between two reports of one connection.
+    /// Returns the time between two reports of one connection.
     fn interval(&self) -> Option<Duration> {
         let connections = u32::try_from(self.connections).unwrap_or(u32::MAX);
         Some(Duration::from_secs(1) * connections / self.rate?.max(1))

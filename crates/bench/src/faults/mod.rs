@@ -133,7 +133,7 @@ struct CompletedRun {
     good: bool,
 }
 
-/// The runs that the options select.
+/// Returns the runs that the options select.
 fn schedule(cli: &FaultsCli) -> Vec<ScheduledRun> {
     let is_selected = |scenario: &Scenario, engine| {
         if cli.only.is_empty() {

@@ -16,7 +16,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of this number in a stream of an integrator.
+    /// Returns the report of this number in a stream of an integrator.
     pub fn nth(integrator: Integrator, stream: u64, number: u64) -> Self {
         let report = generate(integrator, stream, number);
         Self {
@@ -27,13 +27,13 @@ impl Report {
     }
 }
 
-/// The body of a report of Twilio's.
+/// Returns the body of a report of Twilio's.
 pub fn body(stream: u64, number: u64) -> String {
     let report = generate(Integrator::Twilio, stream, number);
     form::body(Subject::new(&report.sid.to_string()), report.step)
 }
 
-/// The body of a request of an integrator with several reports.
+/// Returns the body of a request of an integrator with several reports.
 pub fn batch(integrator: Integrator, stream: u64, numbers: Range<u64>) -> String {
     let time = ReportTime {
         unix_seconds: 1_795_166_142,

@@ -108,7 +108,7 @@ impl ScenarioStore {
         }
     }
 
-    /// The PostgreSQL server; an error on SQLite.
+    /// Returns the PostgreSQL server; an error on SQLite.
     pub fn server(&self) -> Result<&DurableServer> {
         match self {
             Self::Server(server) => Ok(server),
@@ -163,7 +163,7 @@ macro_rules! read_all {
 }
 
 impl StoredData {
-    /// What the database of a URL contains.
+    /// Returns what the database of a URL contains.
     pub fn of(url: &str) -> Result<Self> {
         runtime()?.block_on(async {
             if url.starts_with("sqlite:") {
@@ -219,7 +219,7 @@ impl DurableServer {
         self.cluster.url(DATABASE)
     }
 
-    /// The URL of the database through a proxy.
+    /// Returns the URL of the database through a proxy.
     pub fn url_through(proxy: SocketAddr) -> String {
         format!("postgres://postgres@{proxy}/{DATABASE}")
     }
@@ -242,7 +242,7 @@ impl DurableServer {
         execute(&self.url(), statement)
     }
 
-    /// The text that a query returns.
+    /// Returns the text that a query returns.
     pub fn query(&self, query: &str) -> Result<String> {
         let query = AssertSqlSafe(query.to_owned());
         runtime()?.block_on(async {

@@ -148,7 +148,7 @@ impl Trial {
         RecordedLoad::on(self.installation.public)
     }
 
-    /// A load of batches of Infobip's.
+    /// Returns a load of batches of Infobip's.
     pub fn batch_load(&self) -> RecordedLoad {
         RecordedLoad::of_batches(self.installation.public)
     }
@@ -219,7 +219,7 @@ impl DatabaseFault {
     }
 }
 
-/// An installation whose receiver logs at level `info`.
+/// Returns an installation whose receiver logs at level `info`.
 pub fn install(options: &TrialOptions, url: &str) -> Result<Installation> {
     let installation = Installation::new(&options.program, Some(url))?;
     Ok(installation.with(&[("RECEIPTD_LOG", "info")]))

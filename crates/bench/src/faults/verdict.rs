@@ -150,7 +150,7 @@ impl Verdict {
         self.notes.push(note.into());
     }
 
-    /// Whether nothing was lost or doubled, every event was delivered in order, and all
+    /// Returns whether nothing was lost or doubled, every event was delivered in order, and all
     /// expectations were met.
     pub fn is_good(&self) -> bool {
         let deliveries = self.deliveries.as_ref();
@@ -160,7 +160,7 @@ impl Verdict {
             && self.failures.is_empty()
     }
 
-    /// The cells of the scenario's row after scenario and engine.
+    /// Returns the cells of the scenario's row after scenario and engine.
     pub fn cells(&self) -> [String; 11] {
         let size = |size: usize| count(u64::try_from(size).unwrap_or(u64::MAX));
         let mut result = vec![if self.is_good() { "good" } else { "FAILED" }.to_owned()];
@@ -188,7 +188,7 @@ impl Verdict {
     }
 }
 
-/// The number of messages whose status is not the highest one in the log.
+/// Returns the number of messages whose status is not the highest one in the log.
 fn wrong_states(stored: &StoredData) -> usize {
     let mut highest: HashMap<&str, Option<i64>> = HashMap::new();
     for report in stored.reports.keys() {

@@ -117,7 +117,7 @@ mod tests {
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 
-    /// The example of the Standard Webhooks specification.
+    /// Returns the example of the Standard Webhooks specification.
     fn example() -> (WebhookId, Timestamp, &'static [u8]) {
         (
             WebhookId::parse("msg_p5jXN8AQM9LWM0D4loKWxJek").unwrap(),

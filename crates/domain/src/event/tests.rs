@@ -34,7 +34,7 @@ fn report(status: &str, code: Option<&str>, at: i64) -> Report {
     }
 }
 
-/// The log that these reports of one message make, recorded in this order.
+/// Returns the log that these reports of one message make, recorded in this order.
 fn log(reports: &[Report]) -> Vec<LogEntry> {
     let mut message: Option<Message> = None;
     let mut before = MessageState::default();

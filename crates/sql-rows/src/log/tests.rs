@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A row of the message whose reports have these ids.
+/// Returns a row of the message whose reports have these ids.
 fn row(sid: &str, ids: &[i64], id: i64) -> LogRow<i64, Vec<i64>> {
     let place = ids.iter().position(|each| *each == id).unwrap();
     LogRow {
@@ -27,7 +27,7 @@ fn row(sid: &str, ids: &[i64], id: i64) -> LogRow<i64, Vec<i64>> {
     }
 }
 
-/// The rows of one message with the last `count` of its ids.
+/// Returns the rows of one message with the last `count` of its ids.
 fn last_rows(sid: &str, ids: &[i64], count: usize) -> Vec<LogRow<i64, Vec<i64>>> {
     let last = ids.iter().skip(ids.len() - count);
     last.map(|id| row(sid, ids, *id)).collect()

@@ -50,7 +50,7 @@ async fn store(log: &dyn RejectionStore, rejection: &Rejection) {
     stored.expect("the store is there");
 }
 
-/// All rejections, read in pages of `size`.
+/// Returns all rejections, read in pages of `size`.
 async fn list(log: &dyn RejectionStore, channel: Option<&str>, size: u16) -> Vec<StoredRejection> {
     let channel: Option<ChannelId> = channel.map(channel_id);
     let size = PageSize::new(size).expect("1 to 500");
@@ -69,7 +69,7 @@ async fn list(log: &dyn RejectionStore, channel: Option<&str>, size: u16) -> Vec
     }
 }
 
-/// The numbers of the rejections, as listed.
+/// Returns the numbers of the rejections, as listed.
 async fn numbers(log: &dyn RejectionStore, channel: Option<&str>, size: u16) -> Vec<i64> {
     let stored = list(log, channel, size).await;
     assert!(

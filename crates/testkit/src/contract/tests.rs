@@ -6,7 +6,7 @@ macro_rules! names {
     };
 }
 
-/// The public functions of a source file, in order.
+/// Returns the public functions of a source file, in order.
 fn functions(source: &str) -> Vec<&str> {
     let lines = source.lines();
     lines

@@ -27,7 +27,7 @@ pub struct Action {
 }
 
 impl Action {
-    /// An action.
+    /// Creates an action.
     #[must_use]
     pub const fn new(kind: AuditAction) -> Self {
         Self {

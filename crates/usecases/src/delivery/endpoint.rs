@@ -97,7 +97,7 @@ impl Endpoint {
     }
 }
 
-/// Whether the endpoint refuses events for the time being, whichever they are.
+/// Returns whether the endpoint refuses events for the time being, whichever they are.
 fn is_rate_limit(error: &SendError) -> bool {
     let status = error.answer().map(|answer| answer.status);
     matches!(status, Some(429 | 503))

@@ -56,12 +56,12 @@ mod tests {
     const MINUTE: i64 = 60 * 1_000_000;
     const SETTLE: Duration = Duration::from_mins(15);
 
-    /// A time some minutes after the first one.
+    /// Returns a time some minutes after the first one.
     fn minute(minutes: i64) -> Timestamp {
         time(1_795_370_000_000_000 + minutes * MINUTE)
     }
 
-    /// The periods in minutes before `now`.
+    /// Returns the periods in minutes before `now`.
     fn due(through: Option<i64>, now: i64) -> Vec<(i64, i64)> {
         let ago = |at: Timestamp| (minute(now).unix_micros() - at.unix_micros()) / MINUTE;
         let periods = due_periods(through.map(minute), SETTLE, minute(now));

@@ -188,7 +188,7 @@ fn format_or_range(name: &str) -> Option<Value> {
     })
 }
 
-/// The lists in the parameters of events.
+/// Returns the lists in the parameters of events.
 fn of_events(owner: &str, name: &str) -> Option<Value> {
     match (owner, name) {
         ("pull_events" | "stream_events", "channel") => {
@@ -218,7 +218,7 @@ fn id(owner: &str, name: &str) -> Option<Value> {
     })
 }
 
-/// The fields that have one of a few words.
+/// Returns the constraint of fields that have one of a few words.
 fn word(owner: &str, name: &str, integrators: &[&str]) -> Option<Value> {
     Some(match (owner, name) {
         (_, "status" | "previous_status") => {

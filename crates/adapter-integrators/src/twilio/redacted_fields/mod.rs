@@ -41,7 +41,7 @@ fn masked_value(name: &[u8], value: &[u8]) -> String {
     }
 }
 
-/// Whether a text is two capital letters and 32 hex digits.
+/// Returns whether a text is two capital letters and 32 hex digits.
 fn is_sid(text: &str) -> bool {
     let (kind, digits) = text.as_bytes().split_at_checked(2).unwrap_or_default();
     digits.len() == 32

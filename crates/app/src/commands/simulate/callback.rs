@@ -27,18 +27,18 @@ impl CallbackTarget {
         Ok(Self { configured, target })
     }
 
-    /// The URL without credentials and fragment.
+    /// Returns the URL without credentials and fragment.
     pub const fn target(&self) -> &Url {
         &self.target
     }
 
-    /// The webhook user and password in the URL.
+    /// Returns the webhook user and password in the URL.
     pub fn credentials(&self) -> Option<(String, String)> {
         let password = self.configured.password()?;
         Some((decoded(self.configured.username())?, decoded(password)?))
     }
 
-    /// The channel: the last part of the path.
+    /// Returns the channel: the last part of the path.
     pub fn channel(&self) -> Result<ChannelId> {
         let last = self
             .configured
@@ -48,7 +48,7 @@ impl CallbackTarget {
             .context("--url ends in a channel id, like /social/on/whatsapp/twilio/report/ID")
     }
 
-    /// The integrator: the part of the path before the word and the channel id.
+    /// Returns the integrator: the part of the path before the word and the channel id.
     pub fn integrator(&self) -> Result<Integrator> {
         let parts = self.configured.path_segments();
         let name = parts.and_then(|parts| parts.rev().nth(2));

@@ -284,7 +284,7 @@ impl FailedCall {
     }
 }
 
-/// When the report of this index is sent.
+/// Returns when the report of this index is sent.
 fn due(index: u32, rate: u32) -> Duration {
     Duration::from_micros(u64::from(index) * 1_000_000 / u64::from(rate.max(1)))
 }

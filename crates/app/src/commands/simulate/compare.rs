@@ -98,7 +98,8 @@ impl ShownCount {
     }
 }
 
-/// All differences of a message. Up to `maybe_recorded` more duplicates than planned are allowed.
+/// Returns all differences of a message. Up to `maybe_recorded` more duplicates than planned are
+/// allowed.
 pub fn differences(
     expected: &Message,
     shown: Option<&ShownMessage>,

@@ -9,8 +9,8 @@ use domain::{
 use traffic::plan::{Plan, PlannedMessage, PlannedReport};
 use uuid::Uuid;
 
-/// The messages of a plan after all its reports, in the plan's order. Their times are the indices
-/// of the reports.
+/// Returns the messages of a plan after all its reports, in the plan's order. Their times are the
+/// indices of the reports.
 pub fn of(plan: &Plan, channel: &ChannelId) -> Result<Vec<Message>> {
     let mut messages: Vec<Option<Message>> = vec![None; plan.messages.len()];
     for (planned, time) in plan.reports.iter().zip(0..) {

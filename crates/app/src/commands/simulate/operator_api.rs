@@ -142,7 +142,7 @@ impl OperatorApi {
     }
 }
 
-/// The indices of the messages that differ.
+/// Returns the indices of the messages that differ.
 fn differing(
     expected: &[Message],
     shown_messages: &ShownMessages,

@@ -62,7 +62,7 @@ impl CallRetries {
         }
     }
 
-    /// The pause before the next call after `calls` failed; `None` if there is none.
+    /// Returns the pause before the next call after `calls` failed; `None` if there is none.
     pub fn pause(self, failure: CallFailure, calls: u32) -> Option<Duration> {
         let [connection, timeout, client_error, server_error] = self.on;
         let again = match failure {

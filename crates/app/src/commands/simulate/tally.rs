@@ -61,7 +61,7 @@ impl Tally {
         self.took = self.took.max(other.took);
     }
 
-    /// The number of reports that were accepted in the end.
+    /// Returns the number of reports that were accepted in the end.
     pub const fn reports_accepted(&self) -> usize {
         self.latencies.len()
     }
@@ -76,7 +76,7 @@ impl Tally {
         f64::from(reports) / self.took.as_secs_f64().max(f64::EPSILON)
     }
 
-    /// The latency that this many of 1,000 reports did not exceed, in milliseconds.
+    /// Returns the latency that this many of 1,000 reports did not exceed, in milliseconds.
     pub fn latency(&self, per_mille: usize) -> Option<f64> {
         let mut sorted = self.latencies.clone();
         sorted.sort_unstable();

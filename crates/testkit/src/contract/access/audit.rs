@@ -26,7 +26,7 @@ async fn append(store: &dyn OperatorStore, entry: &AuditEntry) {
     store.append(entry).await.expect(UNAVAILABLE);
 }
 
-/// All entries that match, read in pages of `size`.
+/// Returns all entries that match, read in pages of `size`.
 async fn list(store: &dyn OperatorStore, filter: &AuditFilter, size: u16) -> Vec<AuditEntry> {
     let size = PageSize::new(size).expect("1 to 500");
     let (mut entries, mut after) = (Vec::new(), None);

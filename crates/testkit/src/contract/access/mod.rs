@@ -75,7 +75,7 @@ fn session_hash(number: u8) -> SessionHash {
     SessionHash([number; 32])
 }
 
-/// A token of this name with the hash of the same number.
+/// Returns a token of this name with the hash of the same number.
 fn token(number: u8, name: &str) -> OperatorToken {
     OperatorToken {
         id: token_id(number),

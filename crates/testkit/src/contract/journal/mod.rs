@@ -82,7 +82,7 @@ async fn append(journal: &dyn Journal, entries: &[JournalEntry]) {
     assert_eq!(appended.expect("the journal takes entries"), [0; 0]);
 }
 
-/// All that is in it.
+/// Returns all that is in it.
 async fn all(journal: &dyn Journal) -> Vec<JournalEntry> {
     let (entries, _) = journal.oldest(usize::MAX).await.expect("it can be read");
     entries
@@ -159,7 +159,7 @@ pub async fn every_value_is_read_as_it_was_appended(places: Places) {
     assert_eq!(all(&*places.one.open(ROOMY)).await, appended);
 }
 
-/// An entry with fields of this length as JSON, made of characters that JSON escapes.
+/// Returns an entry with fields of this length as JSON, made of characters that JSON escapes.
 fn with_long_fields(bytes: usize) -> JournalEntry {
     let value = "\"".repeat((bytes - r#"{"":""}"#.len()) / 2);
     JournalEntry {

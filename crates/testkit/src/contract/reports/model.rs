@@ -82,7 +82,7 @@ impl Model {
     }
 }
 
-/// All messages that a filter lets through, read in pages of `size`.
+/// Returns all messages that a filter lets through, read in pages of `size`.
 pub(super) async fn list(
     store: &dyn ReportStore,
     filter: &MessageFilter,
@@ -115,7 +115,7 @@ pub(in crate::contract) async fn record(store: &dyn ReportStore, batch: &[Report
     effects
 }
 
-/// A message that must be there, alone.
+/// Returns a message that must be there, alone.
 pub(super) async fn message(store: &dyn ReportStore, key: &MessageKey) -> Message {
     let found = store.message(key).await.expect("a message can be read");
     found.expect("the message is there").message

@@ -10,7 +10,7 @@ use crate::contract::Stores;
 
 type Reports = Stores<dyn ReportStore>;
 
-/// A report whose fields take this many bytes as JSON.
+/// Returns a report whose fields take this many bytes as JSON.
 fn report_with_fields_of(sid: &str, bytes: usize) -> Report {
     let around = r#"{"Body":""}"#.len();
     let report = report(sid)

@@ -16,7 +16,7 @@ use super::steps::{
 };
 use crate::builders::{channel_id, failed_attempt, subscription, subscription_id, time};
 
-/// A subscription that uses everything a subscription can have.
+/// Returns a subscription that uses everything a subscription can have.
 fn full(number: u128) -> Subscription {
     let secret = |byte, at| SubscriptionSecret {
         sealed: SealedSecret(vec![byte; 90]),

@@ -12,7 +12,7 @@ use super::steps::{
 };
 use crate::builders::{delivery, failed_attempt, key_on, subscription, subscription_id, time};
 
-/// A delivery that uses everything a delivery can have.
+/// Returns a delivery that uses everything a delivery can have.
 fn full(report_id: i64) -> Delivery {
     let mut full = Delivery {
         position: LogPosition(i64::MAX),

@@ -19,7 +19,7 @@ pub(super) type EventDelivery = Stores<dyn EventDeliveryStore>;
 /// Longer than any test.
 pub(in crate::contract) const LONG: Duration = Duration::from_mins(10);
 
-/// The subscription used by most tests.
+/// Returns the subscription used by most tests.
 pub(super) fn id() -> SubscriptionId {
     subscription_id(1)
 }

@@ -63,7 +63,7 @@ fn id(number: u128) -> TroubleId {
     TroubleId(Uuid::from_u128(number))
 }
 
-/// A trouble of channel `channel` that was found at second 1.
+/// Returns a trouble of channel `channel` that was found at second 1.
 fn pending(number: u128, channel: &str) -> Trouble {
     let key = TroubleKey {
         kind: TroubleKind::Silence,
