@@ -42,7 +42,7 @@ pub enum EraseError {
     /// The reason is stored, so it must not name the recipient.
     #[error("the reason is kept, so it must not contain the recipient")]
     ReasonNamesRecipient,
-    /// The store failed. An erasure that has begun is resumed.
+    /// The store failed, and the erasure has not begun.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -74,7 +74,7 @@ impl EraseRecipient {
     }
 
     /// Begins an erasure and continues until it is finished, or for about `within`;
-    /// [`EraseRecipient::resume`] does the rest.
+    /// [`EraseRecipient::resume`] does the rest, also after a step that failed.
     pub async fn run(
         &self,
         request: &EraseRequest,
@@ -96,8 +96,26 @@ impl EraseRecipient {
             .begin_erasure(id, &order, &request.recipient)
             .await?;
         tracing::info!(erasure = %id, recipient = %request.recipient, "erasing a recipient");
+        let mut erasure = Erasure {
+            id,
+            asked_at: order.at,
+            asked_through: order.through,
+            reason: order.reason,
+            masked: request.recipient.to_string(),
+            looked_at: 0,
+            messages: 0,
+            reports: 0,
+            deliveries: 0,
+            finished_at: None,
+        };
         loop {
-            let erasure = self.step(id).await?;
+            match self.step(id).await {
+                Ok(continued) => erasure = continued,
+                Err(error) => {
+                    tracing::warn!(erasure = %id, %error, "an erasure is interrupted");
+                    return Ok(erasure);
+                }
+            }
             if erasure.finished_at.is_some() || Instant::now() >= until {
                 return Ok(erasure);
             }

@@ -4,18 +4,20 @@
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use domain::erasure::{ErasureReason, RequestedVia};
 use domain::page::PageSize;
-use domain::{LogPosition, Recipient, Report};
-use ports::ReportStore as _;
+use domain::{LogPosition, Recipient, Report, Timestamp};
 use ports::event_log::LogRead;
+use ports::{Environment, ReportStore as _};
 use testkit::builders::{report, server_secret, twilio_sid};
 use testkit::clock::FixedClock;
 use testkit::memory::MemoryStore;
 use usecases::erasure::{EraseError, EraseRequest};
 use usecases::{EraseRecipient, ListErasures, LogTailCache};
+use uuid::Uuid;
 
 const NUMBER: &str = "+15550107777";
 
@@ -91,6 +93,49 @@ async fn unfinished_erasure_is_resumed_by_any_process() {
     let listed = ListErasures::new(Arc::new(store.clone()));
     let listed = listed.run(None, PageSize::default()).await.unwrap();
     assert_eq!(listed.items, [last]);
+}
+
+/// A clock whose second reading takes the store away: that of the first step.
+struct StoreFailsAtFirstStep {
+    store: MemoryStore,
+    readings: AtomicU32,
+    clock: FixedClock,
+}
+
+impl Environment for StoreFailsAtFirstStep {
+    fn now(&self) -> Timestamp {
+        let earlier = self.readings.fetch_add(1, Ordering::SeqCst);
+        self.store.set_unavailable(earlier > 0);
+        self.clock.now()
+    }
+
+    fn uuid(&self) -> Uuid {
+        self.clock.uuid()
+    }
+
+    fn secret_bytes(&self) -> [u8; 32] {
+        self.clock.secret_bytes()
+    }
+}
+
+#[tokio::test]
+async fn erasure_that_has_begun_is_returned_when_its_first_step_fails() {
+    let store = MemoryStore::new();
+    store.record(&many()).await.unwrap();
+    let clock = Arc::new(StoreFailsAtFirstStep {
+        store: store.clone(),
+        readings: AtomicU32::new(0),
+        clock: FixedClock::default(),
+    });
+    let erase = EraseRecipient::new(Arc::new(store.clone()), server_secret(), clock);
+    let request = request(Some("ticket 1"));
+    let begun = erase.run(&request, Duration::from_mins(1)).await.unwrap();
+    assert_eq!((begun.finished_at, begun.looked_at), (None, 0));
+    store.set_unavailable(false);
+    let listed = ListErasures::new(Arc::new(store.clone()));
+    assert_eq!(listed.find(begun.id).await.unwrap(), Some(begun));
+    let resumed = erasing(&store).resume().await.unwrap().unwrap();
+    assert_eq!(resumed.messages, 2_000);
 }
 
 #[tokio::test]
