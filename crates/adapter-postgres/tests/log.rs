@@ -10,7 +10,7 @@ use std::time::Duration;
 use adapter_postgres::{Options, PostgresStore};
 use database::Database;
 use domain::{Effect, LogPosition};
-use ports::ReportStore as _;
+use ports::{EventLog as _, ReportStore as _, Statistics as _};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use testkit::builders::{key, report, twilio_sid};
 use testkit::contract::in_time;
@@ -83,7 +83,10 @@ async fn nothing_appears_before_position_of_reader() {
         until_waiting(&mut observer, 1).await;
         store.record(&[report("SM2").build()]).await.unwrap();
         // The report of SM2 is committed while a transaction with a lower id is running.
-        assert!(store.message(&key("SM2")).await.unwrap().is_some());
+        let late = store.message(&key("SM2")).await.unwrap().unwrap();
+        let late = LogPosition(late.reports[0].id);
+        assert!(store.head().await.unwrap() < late);
+        assert!(store.log_end().await.unwrap() >= late);
         assert!(reader.step(&store, 10).await);
         assert_eq!(reader.entries.len(), 1);
 

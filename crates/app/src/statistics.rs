@@ -37,12 +37,7 @@ pub fn reader(
     secret: &ServerSecret,
 ) -> StatisticsReader {
     let calendar = settings.statistics.time_zone.clone();
-    StatisticsReader::new(
-        Arc::clone(store) as _,
-        Arc::clone(store) as _,
-        Arc::new(calendar),
-        secret.clone(),
-    )
+    StatisticsReader::new(Arc::clone(store) as _, Arc::new(calendar), secret.clone())
 }
 
 /// Returns the use case that reads statistics.

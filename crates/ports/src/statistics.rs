@@ -51,6 +51,11 @@ pub trait Statistics: Send + Sync {
     /// Returns up to where statistics were applied; `None` if never.
     async fn statistics_position(&self) -> Result<Option<LogPosition>, StoreError>;
 
+    /// Returns a position that no report recorded so far is after. Unlike
+    /// [`head`](crate::EventLog::head), reports up to it may have to wait for others before they are
+    /// read.
+    async fn log_end(&self) -> Result<LogPosition, StoreError>;
+
     /// Returns whose days are counted; `None` if that was never set.
     async fn statistics_days(&self) -> Result<Option<StatisticsDays>, StoreError>;
 

@@ -238,12 +238,7 @@ impl Site {
     /// Counts what was reported so far.
     pub(crate) async fn count(&self) {
         let store: Arc<dyn Store> = Arc::new(self.store.clone());
-        let reader = usecases::StatisticsReader::new(
-            store.clone(),
-            store,
-            Arc::new(UtcDays),
-            server_secret(),
-        );
+        let reader = usecases::StatisticsReader::new(store, Arc::new(UtcDays), server_secret());
         reader.step().await.unwrap();
     }
 

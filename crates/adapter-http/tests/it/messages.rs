@@ -177,7 +177,7 @@ async fn messages_are_filtered() {
     elsewhere[2].1 = "whatsapp:US.13491208655302741918";
     report(&running, &second, &elsewhere).await;
     let store = Arc::new(store);
-    let reader = StatisticsReader::new(store.clone(), store, Arc::new(UtcDays), server_secret());
+    let reader = StatisticsReader::new(store, Arc::new(UtcDays), server_secret());
     reader.step().await.unwrap();
 
     for (query, found) in [

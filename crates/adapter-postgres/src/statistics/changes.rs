@@ -30,6 +30,16 @@ impl PostgresStore {
         .await
     }
 
+    pub(super) async fn try_log_end(&self) -> Result<LogPosition, sqlx::Error> {
+        // Every transaction that has committed is before the first one that has not begun.
+        let end = sqlx::query_scalar!(
+            r#"select first_report_id(pg_snapshot_xmax(pg_current_snapshot()), xact_offset) - 1
+                   as "end!"
+               from report_log"#
+        );
+        end.fetch_one(&self.pool).await.map(LogPosition)
+    }
+
     pub(super) async fn message_reports(
         &self,
         changes: &[StatusChange],

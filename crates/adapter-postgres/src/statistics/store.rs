@@ -26,6 +26,7 @@ const PROBLEMS: &str = "problem_messages";
 const RECIPIENTS: &str = "recipients_by_day";
 const ARRIVALS: &str = "statistics_arrivals";
 const POSITION: &str = "statistics_position";
+const REPORT_LOG: &str = "report_log";
 
 #[async_trait]
 impl Statistics for PostgresStore {
@@ -73,6 +74,11 @@ impl Statistics for PostgresStore {
         position
             .run(&self.runtime, "read position of statistics", POSITION)
             .await
+    }
+
+    async fn log_end(&self) -> Result<LogPosition, StoreError> {
+        let end = self.try_log_end();
+        end.run(&self.runtime, "find end of log", REPORT_LOG).await
     }
 
     async fn statistics_days(&self) -> Result<Option<StatisticsDays>, StoreError> {

@@ -12,7 +12,7 @@ use ports::statistics::{
     ChangePage, CountedBatch, IntervalCounts, LogBegins, MadeDay, ProblemMessage, RecipientEntry,
     StatisticsDays, StatisticsRange, StatisticsRow, StatisticsStep,
 };
-use ports::{Statistics, StoreError};
+use ports::{EventLog as _, Statistics, StoreError};
 use sql_rows::log::LogSource as _;
 use sql_rows::statistics::{arrivals, change_page, days, summaries};
 use sql_rows::values::optional_time;
@@ -73,6 +73,10 @@ impl Statistics for SqliteStore {
         position
             .run(&self.runtime, "read position of statistics", POSITION)
             .await
+    }
+
+    async fn log_end(&self) -> Result<LogPosition, StoreError> {
+        self.head().await
     }
 
     async fn statistics_days(&self) -> Result<Option<StatisticsDays>, StoreError> {

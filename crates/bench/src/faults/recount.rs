@@ -42,12 +42,7 @@ pub fn wrong_rows(engine: DatabaseEngine, url: &str) -> Result<usize> {
 }
 
 async fn catch_up(store: &Arc<dyn Store>) -> Result<()> {
-    let reader = StatisticsReader::new(
-        Arc::clone(store) as _,
-        Arc::clone(store) as _,
-        Arc::new(UtcDays),
-        server_secret(),
-    );
+    let reader = StatisticsReader::new(Arc::clone(store) as _, Arc::new(UtcDays), server_secret());
     for _ in 0..MAX_STEPS {
         match reader.step().await? {
             Progress::UpToDate => return Ok(()),

@@ -12,7 +12,7 @@ use ports::statistics::{
     ChangePage, CountedBatch, IntervalCounts, LogBegins, MadeDay, ProblemMessage, RecipientEntry,
     StatisticsDays, StatisticsRange, StatisticsRow, StatisticsStep,
 };
-use ports::{Statistics, StoreError};
+use ports::{EventLog as _, Statistics, StoreError};
 use uuid::Uuid;
 
 use super::MemoryStore;
@@ -147,6 +147,10 @@ impl Statistics for MemoryStore {
 
     async fn statistics_position(&self) -> Result<Option<LogPosition>, StoreError> {
         Ok(self.open()?.statistics.position)
+    }
+
+    async fn log_end(&self) -> Result<LogPosition, StoreError> {
+        self.head().await
     }
 
     async fn statistics_days(&self) -> Result<Option<StatisticsDays>, StoreError> {

@@ -94,7 +94,7 @@ mod tests {
         let store = MemoryStore::new();
         let shared = Arc::new(store.clone());
         let calendar = Arc::new(UtcDays);
-        let reader = StatisticsReader::new(shared.clone(), shared, calendar, server_secret());
+        let reader = StatisticsReader::new(shared, calendar, server_secret());
         let throttle = Arc::<Throttle>::default();
         let count = CountReports::new(reader, Arc::clone(&throttle));
         (store, throttle, count)

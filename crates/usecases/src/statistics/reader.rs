@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU16;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use domain::crypto::ServerSecret;
 use domain::statistics::{MessageSummary, StatusChange};
 use domain::{ChannelId, LogPosition, MessageKey, Timestamp};
 use ports::statistics::{ProblemMessage, RecipientEntry, StatisticsStep};
-use ports::{Calendar, EventLog, Statistics, StoreError};
+use ports::{Calendar, Statistics, StoreError};
 use tokio::sync::Mutex;
 
 use super::days::MakeDays;
@@ -19,17 +18,12 @@ use super::tally::Tally;
 /// Reports per step: enough that the cost of a transaction does not matter.
 const STEP_REPORTS: NonZeroU16 = NonZeroU16::new(5_000).unwrap();
 
-/// Longer than any transaction that records reports takes. While one that began before another
-/// reader's last step has not ended, the reports after it cannot be read.
-const TAKE_OVER_TIME: Duration = Duration::from_mins(1);
-
 /// Channels whose last arrival is remembered.
 const MAX_REMEMBERED_CHANNELS: usize = 10_000;
 
 /// Keeps the statistics current, a step at a time. Several processes may do so at once.
 pub struct StatisticsReader {
     store: Arc<dyn Statistics>,
-    log: Arc<dyn EventLog>,
     calendar: Arc<dyn Calendar>,
     secret: ServerSecret,
     state: Mutex<State>,
@@ -37,17 +31,22 @@ pub struct StatisticsReader {
 
 #[derive(Default)]
 struct State {
-    /// The end of the log when this reader started to count, or started again after another one
-    /// had counted; `None` before it has.
-    started_at: Option<LogPosition>,
-    /// The position after the last step that was applied here; `None`: ask the store.
-    position: Option<LogPosition>,
-    /// Until when another reader may have counted a report that was recorded after the first one
-    /// of its message, and stands before it in the log.
-    takes_over_until: Option<Instant>,
+    /// `None`: ask the store.
+    place: Option<Place>,
     recent: RecentSummaries,
     /// When the last report of channels arrived.
     last_arrivals: BTreeMap<ChannelId, Timestamp>,
+}
+
+/// Where a reader is in the log.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Up to where the log is counted; `None`: nothing is.
+    position: Option<LogPosition>,
+    /// The end of the log after this reader had asked the store for the position. Another reader may
+    /// have counted a later report of a message whose first one is between the two, since the order
+    /// of the log is not always that of recording.
+    taken_over_at: LogPosition,
 }
 
 /// What a step did.
@@ -69,13 +68,11 @@ impl StatisticsReader {
     #[must_use]
     pub fn new(
         store: Arc<dyn Statistics>,
-        log: Arc<dyn EventLog>,
         calendar: Arc<dyn Calendar>,
         secret: ServerSecret,
     ) -> Self {
         Self {
             store,
-            log,
             calendar,
             secret,
             state: Mutex::default(),
@@ -95,8 +92,8 @@ impl StatisticsReader {
     }
 
     async fn try_step(&self, state: &mut State) -> Result<Progress, StoreError> {
-        let started_at = if let Some(position) = state.started_at {
-            position
+        let place = if let Some(place) = state.place {
+            place
         } else {
             let days = MakeDays {
                 store: &*self.store,
@@ -105,14 +102,13 @@ impl StatisticsReader {
             if !days.run().await? {
                 return Ok(Progress::LeftToAnother);
             }
-            *state.started_at.insert(self.log.head().await?)
+            *state.place.insert(Place {
+                position: self.store.statistics_position().await?,
+                // Asked for afterwards, so that it is behind all that was counted.
+                taken_over_at: self.store.log_end().await?,
+            })
         };
-        let from = if let Some(position) = state.position {
-            Some(position)
-        } else {
-            state.takes_over_until = Some(Instant::now() + TAKE_OVER_TIME);
-            self.store.statistics_position().await?
-        };
+        let from = place.position;
         let page = self.store.changes(from, STEP_REPORTS).await?;
         if page.changes.is_empty() && !page.pruned {
             // A rebuild may have reset the position that is remembered here.
@@ -127,7 +123,7 @@ impl StatisticsReader {
         let tests = changes.iter().filter(|change| change.key.sid.is_test());
         let mut recipients: Vec<_> = tests.filter_map(|test| self.recipient(test)).collect();
         changes.retain(|change| !change.key.sid.is_test());
-        for (key, summary) in self.unknown(state, &changes, started_at).await? {
+        for (key, summary) in self.unknown(state, &changes, place).await? {
             let digest = state.recent.digest(&key);
             state.recent.insert(digest, summary);
         }
@@ -166,7 +162,10 @@ impl StatisticsReader {
         if !self.store.apply_statistics(from, &step).await? {
             return Ok(Progress::LeftToAnother);
         }
-        state.position = Some(page.next);
+        state.place = Some(Place {
+            position: Some(page.next),
+            ..place
+        });
         Ok(match (page.pruned, page.complete) {
             (true, _) => Progress::Missed,
             (false, true) => Progress::UpToDate,
@@ -205,25 +204,22 @@ impl StatisticsReader {
 
     /// Returns what the store knows of the messages that this reader does not remember.
     ///
-    /// The first report of a message has none before it, so the store is not asked, except about
-    /// reports that were recorded before this reader started, and shortly after it continues where
-    /// another one ended: a later report of the message may have been counted by that one.
+    /// The first report of a message has none before it, so the store is not asked, unless another
+    /// reader may have counted a later report of the message.
     async fn unknown(
         &self,
         state: &State,
         changes: &[StatusChange],
-        started_at: LogPosition,
+        place: Place,
     ) -> Result<Vec<(MessageKey, MessageSummary)>, StoreError> {
         let mut seen = DigestSet::default();
-        let until = state.takes_over_until;
-        let takes_over = until.is_some_and(|until| Instant::now() < until);
         let unknown: Vec<StatusChange> = changes
             .iter()
             .filter(|change| {
                 let digest = state.recent.digest(&change.key);
                 seen.insert(digest) && !state.recent.contains(digest)
             })
-            .filter(|change| takes_over || change.revision > 1 || change.position <= started_at)
+            .filter(|change| change.revision > 1 || change.position <= place.taken_over_at)
             .cloned()
             .collect();
         if unknown.is_empty() {

@@ -70,6 +70,18 @@ pub async fn changes_are_read_once_in_the_order_of_the_log(stores: Counted) {
     }
 }
 
+pub async fn log_does_not_end_before_a_recorded_report(stores: Counted) {
+    let mut all = 0;
+    for n in 0..3_u64 {
+        record(&*stores.one, &twilio_sid(n), "sent", 10).await;
+        all += 1;
+        let end = stores.other.log_end().await.expect("it can be read");
+        let read = changes(&*stores.one, 100, all).await;
+        let last = read.last().map(|change| change.position);
+        assert!(last.is_some_and(|last| last <= end), "{last:?}, {end:?}");
+    }
+}
+
 pub async fn times_of_the_integrator_are_read(stores: Counted) {
     let step = |status: &str, at: i64| report("SM1").status(status).at(at);
     let reports = [

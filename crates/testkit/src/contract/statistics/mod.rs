@@ -28,6 +28,7 @@ macro_rules! __statistics_contract {
     ([$($then:tt)*] $($arguments:tt)*) => {
         $($then)*! { $($arguments)*,
             changes_are_read_once_in_the_order_of_the_log
+            log_does_not_end_before_a_recorded_report
             times_of_the_integrator_are_read
             duplicates_are_no_changes
             changes_after_a_pruned_position_start_at_the_oldest

@@ -43,13 +43,7 @@ impl ScriptedLog {
     }
 
     fn reader(&self) -> StatisticsReader {
-        let store = Arc::new(self.store.clone());
-        StatisticsReader::new(
-            Arc::new(self.clone()),
-            store,
-            Arc::new(UtcDays),
-            server_secret(),
-        )
+        StatisticsReader::new(Arc::new(self.clone()), Arc::new(UtcDays), server_secret())
     }
 }
 
@@ -100,6 +94,12 @@ impl Statistics for ScriptedLog {
 
     async fn statistics_position(&self) -> Result<Option<LogPosition>, StoreError> {
         self.store.statistics_position().await
+    }
+
+    async fn log_end(&self) -> Result<LogPosition, StoreError> {
+        let log = self.log.lock().unwrap();
+        let last = log.last().map(|change| change.position);
+        Ok(last.unwrap_or(LogPosition::START))
     }
 
     async fn statistics_days(&self) -> Result<Option<StatisticsDays>, StoreError> {
@@ -199,6 +199,7 @@ async fn message_whose_second_change_another_reader_counted_is_counted_once() {
     log.push(10, 2, DeliveryStatus::Delivered);
     assert_eq!(one.step().await.unwrap(), Progress::UpToDate);
     log.push(20, 1, DeliveryStatus::Sent);
+    assert_eq!(other.step().await.unwrap(), Progress::LeftToAnother);
     assert_eq!(other.step().await.unwrap(), Progress::UpToDate);
     let range = StatisticsRange {
         interval: Interval::Day,

@@ -30,12 +30,7 @@ impl Calendar for Shifted {
 
 fn reader(store: &MemoryStore) -> StatisticsReader {
     let store = Arc::new(store.clone());
-    StatisticsReader::new(
-        Arc::clone(&store) as _,
-        store,
-        Arc::new(Shifted),
-        server_secret(),
-    )
+    StatisticsReader::new(store, Arc::new(Shifted), server_secret())
 }
 
 async fn catch_up(reader: &StatisticsReader) {
