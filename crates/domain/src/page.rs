@@ -42,8 +42,8 @@ impl Default for PageSize {
     }
 }
 
-/// How many messages are examined for one page at most, so that a filter that few messages pass
-/// need not read all of them. A page that ends there has fewer items than its size, or none.
+/// How many items are examined for one page at most, so that a filter that few items pass need not
+/// read all of them. A page that ends there has fewer items than its size, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanLimit(pub NonZeroU32);
 
@@ -51,7 +51,7 @@ impl ScanLimit {
     /// Without a limit in practice.
     pub const MAX: Self = Self(NonZeroU32::MAX);
 
-    /// Returns the number of messages.
+    /// Returns the number of items.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0.get()
@@ -75,6 +75,13 @@ impl<Item, Cursor> Page<Item, Cursor> {
         items.truncate(size);
         let next = items.last().filter(|_| more).map(cursor);
         Self { items, next }
+    }
+
+    /// Continues after the last item examined, if the page is not full.
+    #[must_use]
+    pub fn or_after(self, scan_end: Option<Cursor>) -> Self {
+        let next = self.next.or(scan_end);
+        Self { next, ..self }
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::delivery::{Attempt, Attempts, DeliveryFilter, DeliveryOrder, PendingDelivery};
-use domain::page::{Page, PageSize};
+use domain::page::{Page, PageSize, ScanLimit};
 use domain::subscription::SubscriptionState;
 use domain::{Delivery, DeliveryKey, LogPosition, Subscription, SubscriptionId, Timestamp};
 
@@ -218,11 +218,15 @@ pub trait DeliveryStore: Send + Sync {
     /// Returns a page of the deliveries that match a filter, those of later reports first; of one
     /// report its last event first. Empty if there is no such subscription. Deliveries of one
     /// message are found while the store has the message.
+    ///
+    /// `scan` deliveries of the state and the message of the filter are examined for one page; if
+    /// that ends it, the next page continues after the last of them.
     async fn deliveries(
         &self,
         filter: &DeliveryFilter,
         after: Option<DeliveryKey>,
         size: PageSize,
+        scan: ScanLimit,
     ) -> Result<Page<Delivery, DeliveryKey>, StoreError>;
 
     /// Returns one delivery.

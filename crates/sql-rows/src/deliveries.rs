@@ -1,6 +1,7 @@
 //! Rows of deliveries.
 
 use domain::delivery::PendingDelivery;
+use domain::page::{Page, PageSize};
 use domain::{Delivery, DeliveryKey, LogPosition, SubscriptionId, Timestamp};
 use ports::StoreError;
 use ports::subscriptions::{MAX_RECENT, RecentAttempts};
@@ -64,6 +65,26 @@ impl<T: StoredTime> TryFrom<DeliveryRow<T>> for Delivery {
             body: row.body,
         })
     }
+}
+
+/// The report id and the event index of a delivery.
+pub type DeliveryPlace = (i64, i64);
+
+/// Returns a page of deliveries of one subscription. `rows` has one more than the page, if there are
+/// as many; `scan_end` is the last delivery examined, if the limit ended the scan before the page
+/// was full.
+pub fn page_of_deliveries<T: StoredTime>(
+    subscription: SubscriptionId,
+    rows: Vec<DeliveryRow<T>>,
+    scan_end: Option<DeliveryPlace>,
+    size: PageSize,
+) -> Result<Page<Delivery, DeliveryKey>, StoreError> {
+    let deliveries = rows.into_iter().map(Delivery::try_from);
+    let deliveries = deliveries.collect::<Result<_, _>>()?;
+    let scan_end =
+        scan_end.map(|(report_id, event_index)| delivery_key(subscription, report_id, event_index));
+    let page = Page::cut(deliveries, size, |delivery: &Delivery| delivery.key);
+    Ok(page.or_after(scan_end.transpose()?))
 }
 
 /// The columns of a pending delivery that choose which is sent next.

@@ -105,11 +105,8 @@ impl<T: StoredTime, L: StoredList<i64>> PageRows<T, L> {
     /// Returns the page.
     pub fn into_page(self, size: PageSize) -> Result<Page<Message, MessageCursor>, StoreError> {
         let messages = self.rows.into_iter().map(Message::try_from);
-        let mut page = Page::of_messages(messages.collect::<Result<_, _>>()?, size);
-        if page.next.is_none() {
-            page.next = self.scan_end.map(MessageCursor::try_from).transpose()?;
-        }
-        Ok(page)
+        let page = Page::of_messages(messages.collect::<Result<_, _>>()?, size);
+        Ok(page.or_after(self.scan_end.map(MessageCursor::try_from).transpose()?))
     }
 }
 

@@ -4,10 +4,11 @@ use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use domain::delivery::DeliveryFilter;
-use domain::page::{Page, PageSize};
+use domain::page::{Page, PageSize, ScanLimit};
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, SubscriptionId, Timestamp};
 use ports::StoreError;
 use ports::subscriptions::{DeliveryStore, MAX_RETRIED, RecentAttempts};
+use sql_rows::deliveries::{DeliveryPlace, page_of_deliveries};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::PostgresStore;
@@ -19,6 +20,8 @@ use crate::runtime::{Operation as _, Query as _};
 const SUBSCRIPTIONS: &str = "subscriptions";
 const DELIVERIES: &str = "deliveries";
 
+const NEWEST_FIRST: &str = " order by report_id desc, event_index desc";
+
 #[async_trait]
 impl DeliveryStore for PostgresStore {
     async fn deliveries(
@@ -26,15 +29,13 @@ impl DeliveryStore for PostgresStore {
         filter: &DeliveryFilter,
         after: Option<DeliveryKey>,
         size: PageSize,
+        scan: ScanLimit,
     ) -> Result<Page<Delivery, DeliveryKey>, StoreError> {
-        let rows: Vec<DeliveryRow> = page_of_deliveries(filter, after, size)
-            .build_query_as()
-            .fetch_all(&self.pool)
+        let read = self.read_deliveries(filter, after, size, scan);
+        let (rows, scan_end) = read
             .run(&self.runtime, "list deliveries", DELIVERIES)
             .await?;
-        let deliveries = rows.into_iter().map(Delivery::try_from);
-        let deliveries = deliveries.collect::<Result<_, _>>()?;
-        Ok(Page::cut(deliveries, size, |delivery| delivery.key))
+        page_of_deliveries(filter.subscription, rows, scan_end, size)
     }
 
     async fn delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
@@ -127,6 +128,32 @@ impl DeliveryStore for PostgresStore {
 }
 
 impl PostgresStore {
+    /// Reads the rows of a page, and the end of its scan if it is not full.
+    async fn read_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<DeliveryKey>,
+        size: PageSize,
+        scan: ScanLimit,
+    ) -> Result<(Vec<DeliveryRow>, Option<DeliveryPlace>), sqlx::Error> {
+        let begin = "begin isolation level repeatable read read only";
+        let mut snapshot = self.pool.begin_with(begin).await?;
+        let rows: Vec<_> = select_page(filter, after, size, scan)
+            .build_query_as()
+            .fetch_all(&mut *snapshot)
+            .await?;
+        let scan_end = if rows.len() > usize::from(size.get()) {
+            None
+        } else {
+            select_scan_end(filter, after, scan)
+                .build_query_as()
+                .fetch_optional(&mut *snapshot)
+                .await?
+        };
+        snapshot.commit().await?;
+        Ok((rows, scan_end))
+    }
+
     /// Moves the position of a subscription into a range, by as little as possible.
     async fn clamp_position(
         &self,
@@ -268,20 +295,60 @@ async fn raise_fence(
     Ok(())
 }
 
-fn page_of_deliveries(
+/// Selects the rows of a page: one more than it has, if there are as many.
+fn select_page(
     filter: &DeliveryFilter,
     after: Option<DeliveryKey>,
     size: PageSize,
+    scan: ScanLimit,
 ) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         "select subscription_id, report_id, position, created_at, retrying_since,
              next_attempt_at, cooldown_until, finished_at, revision::bigint, attempts::bigint,
              event_index::bigint, state, event_type, channel_id, sid,
              last_attempts::text as last_attempts, body
-         from deliveries
-         where exists (select from subscriptions where id = subscription_id and not removed)",
+         from (select * from deliveries where true",
     );
-    push_filter(&mut query, filter);
+    push_examined(&mut query, filter, after);
+    query
+        .push(NEWEST_FIRST)
+        .push(" limit ")
+        .push_bind(i64::from(scan.get()))
+        .push(
+            ") as examined
+             where exists (select from subscriptions where id = subscription_id and not removed)",
+        );
+    push_type_and_times(&mut query, filter);
+    query
+        .push(NEWEST_FIRST)
+        .push(" limit ")
+        .push_bind(i64::from(size.get()) + 1);
+    query
+}
+
+/// Selects the place at which the scan ends, if there are so many deliveries.
+fn select_scan_end(
+    filter: &DeliveryFilter,
+    after: Option<DeliveryKey>,
+    scan: ScanLimit,
+) -> QueryBuilder<Postgres> {
+    let mut query =
+        QueryBuilder::new("select report_id, event_index::bigint from deliveries where true");
+    push_examined(&mut query, filter, after);
+    query
+        .push(NEWEST_FIRST)
+        .push(" limit 1 offset ")
+        .push_bind(i64::from(scan.get()) - 1);
+    query
+}
+
+/// Adds the conditions of the deliveries that are examined for a page.
+fn push_examined(
+    query: &mut QueryBuilder<Postgres>,
+    filter: &DeliveryFilter,
+    after: Option<DeliveryKey>,
+) {
+    push_indexed(query, filter);
     if let Some(after) = after {
         query
             .push(" and (report_id, event_index) < (")
@@ -290,10 +357,6 @@ fn page_of_deliveries(
             .push_bind(i16::from(after.event_index))
             .push(")");
     }
-    query
-        .push(" order by report_id desc, event_index desc limit ")
-        .push_bind(i64::from(size.get()) + 1);
-    query
 }
 
 fn retry_of_deliveries(filter: &DeliveryFilter, now: Timestamp) -> QueryBuilder<Postgres> {
@@ -314,7 +377,8 @@ fn retry_of_deliveries(filter: &DeliveryFilter, now: Timestamp) -> QueryBuilder<
         )
         .push_bind(now)
         .push(", true))");
-    push_filter(&mut query, filter);
+    push_indexed(&mut query, filter);
+    push_type_and_times(&mut query, filter);
     query
         .push(" order by report_id, event_index limit ")
         .push_bind(i64::try_from(MAX_RETRIED).unwrap_or(i64::MAX))
@@ -322,7 +386,8 @@ fn retry_of_deliveries(filter: &DeliveryFilter, now: Timestamp) -> QueryBuilder<
     query
 }
 
-fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &DeliveryFilter) {
+/// Adds the conditions that an index helps with.
+fn push_indexed(query: &mut QueryBuilder<Postgres>, filter: &DeliveryFilter) {
     query
         .push(" and subscription_id = ")
         .push_bind(filter.subscription.0);
@@ -349,6 +414,10 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &DeliveryFilter) {
             .push(" and sid = ")
             .push_bind(sid);
     }
+}
+
+/// Adds the conditions that no index helps with.
+fn push_type_and_times(query: &mut QueryBuilder<Postgres>, filter: &DeliveryFilter) {
     if let Some(event_type) = filter.event_type {
         query
             .push(" and event_type = ")

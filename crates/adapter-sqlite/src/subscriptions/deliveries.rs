@@ -4,10 +4,11 @@ use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use domain::delivery::DeliveryFilter;
-use domain::page::{Page, PageSize};
+use domain::page::{Page, PageSize, ScanLimit};
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, SubscriptionId, Timestamp};
 use ports::StoreError;
 use ports::subscriptions::{DeliveryStore, MAX_RETRIED, RecentAttempts};
+use sql_rows::deliveries::page_of_deliveries;
 use uuid::Uuid;
 
 use crate::SqliteStore;
@@ -27,14 +28,13 @@ impl DeliveryStore for SqliteStore {
         filter: &DeliveryFilter,
         after: Option<DeliveryKey>,
         size: PageSize,
+        scan: ScanLimit,
     ) -> Result<Page<Delivery, DeliveryKey>, StoreError> {
-        let rows = self.page_of_delivery_rows(filter, after, size);
-        let rows = rows
+        let read = self.read_deliveries(filter, after, size, scan);
+        let (rows, scan_end) = read
             .run(&self.runtime, "list deliveries", DELIVERIES)
             .await?;
-        let deliveries = rows.into_iter().map(Delivery::try_from);
-        let deliveries = deliveries.collect::<Result<_, _>>()?;
-        Ok(Page::cut(deliveries, size, |delivery| delivery.key))
+        page_of_deliveries(filter.subscription, rows, scan_end, size)
     }
 
     async fn delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
@@ -127,92 +127,6 @@ impl DeliveryStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Returns one row more than a page has, if there are as many.
-    ///
-    /// Four statements, because there are four access paths: an index of pending deliveries, one
-    /// of dead letters, the reports of a message, and the key for the rest. The engine has to be
-    /// told: it would always use the key.
-    async fn page_of_delivery_rows(
-        &self,
-        filter: &DeliveryFilter,
-        after: Option<DeliveryKey>,
-        size: PageSize,
-    ) -> Result<Vec<DeliveryRow>, sqlx::Error> {
-        let subscription = filter.subscription.0;
-        let state = filter.state.map(DeliveryState::as_str);
-        let channel = filter.message.as_ref().map(|key| key.channel.as_str());
-        let sid = filter.message.as_ref().map(|key| key.sid.to_compact());
-        let event_type = filter.event_type.map(domain::EventType::as_str);
-        let since = filter.since.map_or(i64::MIN, Timestamp::unix_micros);
-        let until = filter.until.map_or(i64::MAX, Timestamp::unix_micros);
-        let (after_report, after_index) = after.map_or((i64::MAX, i64::MAX), |after| {
-            (after.report_id, i64::from(after.event_index))
-        });
-        let limit = i64::from(size.get()) + 1;
-        macro_rules! page {
-            ($deliveries:literal, $narrowed:literal) => {
-                sqlx::query_as!(
-                    DeliveryRow,
-                    r#"select subscription_id as "subscription_id!: Uuid",
-                           report_id as "report_id!", event_index as "event_index!",
-                           position as "position!", created_at as "created_at!",
-                           retrying_since, next_attempt_at, cooldown_until, finished_at,
-                           revision as "revision!",
-                           attempts as "attempts!", state as "state!",
-                           event_type as "event_type!", channel_id as "channel_id!",
-                           sid as "sid!", last_attempts as "last_attempts!", body
-                       from "#
-                        + $deliveries
-                        + " where subscription_id = ?1 and "
-                        + $narrowed
-                        + " and created_at >= ?4 and created_at < ?5
-                         and (?6 is null or event_type = ?6)
-                         and (?7 is null or state = ?7)
-                         and (?8 is null or channel_id = ?8 and sid = ?9)
-                         and exists (select 1 from subscriptions where id = ?1 and not removed)
-                     order by report_id desc, event_index desc
-                     limit ?10",
-                    subscription,
-                    after_report,
-                    after_index,
-                    since,
-                    until,
-                    event_type,
-                    state,
-                    channel,
-                    sid,
-                    limit,
-                )
-                .fetch_all(&self.readers)
-                .await
-            };
-        }
-        if filter.message.is_some() {
-            return page!(
-                "deliveries",
-                "report_id in (
-                     select value from json_each((
-                         select report_ids from messages where channel_id = ?8 and sid = ?9
-                     ))
-                 )
-                 and (+report_id, +event_index) < (?2, ?3)"
-            );
-        }
-        match filter.state {
-            None | Some(DeliveryState::Delivered) => {
-                page!("deliveries", "(report_id, event_index) < (?2, ?3)")
-            }
-            Some(DeliveryState::Retrying | DeliveryState::Waiting) => page!(
-                "deliveries indexed by deliveries_subscription_id_position_idx",
-                "state in ('retrying', 'waiting') and (report_id, event_index) < (?2, ?3)"
-            ),
-            Some(DeliveryState::Dead) => page!(
-                "deliveries indexed by deliveries_subscription_id_report_id_event_index_idx",
-                "state = 'dead' and (report_id, event_index) < (?2, ?3)"
-            ),
-        }
-    }
-
     async fn try_retry(&self, key: DeliveryKey, now: Timestamp) -> Result<bool, sqlx::Error> {
         let mut write = self.begin().await?;
         let retried = sqlx::query!(

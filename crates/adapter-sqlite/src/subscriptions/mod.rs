@@ -3,5 +3,6 @@
 pub(crate) mod attempts;
 pub(crate) mod deliveries;
 pub(crate) mod delivery_queue;
+mod list;
 pub(crate) mod store;
 pub(crate) mod write;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use adapter_webhook::WebhookSettings;
 use domain::crypto::SigningSecret;
 use domain::delivery::DeliveryFilter;
-use domain::page::PageSize;
+use domain::page::{PageSize, ScanLimit};
 use domain::subscription::{SubscriptionSecret, SubscriptionState};
 use domain::webhook::TargetUrl;
 use domain::{Delivery, DeliveryState, LogPosition, Subscription, SubscriptionId};
@@ -109,7 +109,10 @@ impl World {
 
     async fn deliveries(&self) -> Vec<Delivery> {
         let all = DeliveryFilter::of(self.id);
-        let page = self.store.deliveries(&all, None, PageSize::MAX).await;
+        let page = self
+            .store
+            .deliveries(&all, None, PageSize::MAX, ScanLimit::MAX)
+            .await;
         page.unwrap().items
     }
 

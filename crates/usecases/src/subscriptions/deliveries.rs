@@ -1,8 +1,10 @@
 //! Shows the deliveries of a subscription, and sends events again.
 
+use std::num::NonZeroU32;
+
 use domain::delivery::{Attempts, DeliveryFilter};
 use domain::event::events_of;
-use domain::page::{Page, PageSize};
+use domain::page::{Page, PageSize, ScanLimit};
 use domain::{
     Delivery, DeliveryKey, DeliveryState, LogEntry, LogPosition, MessageKey, MessageState,
     SubscriptionId, Timestamp,
@@ -11,6 +13,9 @@ use ports::StoreError;
 
 use crate::events::cloud_event::CloudEvent;
 use crate::subscriptions::manage::{ManageSubscriptions, SubscriptionError};
+
+/// How many deliveries one page examines.
+const SCAN: ScanLimit = ScanLimit(NonZeroU32::new(10_000).unwrap());
 
 /// Which events to send again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +115,8 @@ impl ManageSubscriptions {
             };
             let mut after = None;
             loop {
-                let page = self.0.deliveries.deliveries(&filter, after, PageSize::MAX);
+                let deliveries = &self.0.deliveries;
+                let page = deliveries.deliveries(&filter, after, PageSize::MAX, SCAN);
                 let page = page.await?;
                 let masked = page.items.iter().filter_map(|delivery| {
                     let masked = CloudEvent::mask(delivery.body.as_deref()?)?;
@@ -129,7 +135,10 @@ impl ManageSubscriptions {
         Ok(())
     }
 
-    /// Returns one page of deliveries.
+    /// Returns one page of deliveries, the newest first.
+    ///
+    /// A page ends after 10,000 deliveries that were examined: it may have fewer items than `size`,
+    /// or none, and still have a next page.
     pub async fn deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -137,7 +146,8 @@ impl ManageSubscriptions {
         size: PageSize,
     ) -> Result<Page<Delivery, DeliveryKey>, SubscriptionError> {
         self.find(filter.subscription).await?;
-        Ok(self.0.deliveries.deliveries(filter, after, size).await?)
+        let page = self.0.deliveries.deliveries(filter, after, size, SCAN);
+        Ok(page.await?)
     }
 
     /// Returns one delivery.

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use domain::delivery::DeliveryFilter;
 use domain::erasure::RequestedVia;
-use domain::page::PageSize;
+use domain::page::{PageSize, ScanLimit};
 use domain::{DeliveryState, LogPosition, Recipient};
 use ports::{DeliveryStore as _, EventLog as _};
 use testkit::builders::server_secret;
@@ -189,7 +189,11 @@ async fn killed_workers_lose_no_event_and_keep_the_order() {
         let (filter, mut after) = (DeliveryFilter::of(id), None);
         loop {
             let size = PageSize::new(500).unwrap();
-            let page = world.store.deliveries(&filter, after, size).await.unwrap();
+            let page = world
+                .store
+                .deliveries(&filter, after, size, ScanLimit::MAX)
+                .await
+                .unwrap();
             all += delivered(&page.items);
             after = page.next;
             if after.is_none() {

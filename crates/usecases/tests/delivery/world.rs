@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use domain::crypto::ServerSecret;
 use domain::crypto::SigningSecret;
 use domain::delivery::DeliveryFilter;
-use domain::page::PageSize;
+use domain::page::{PageSize, ScanLimit};
 use domain::subscription::SubscriptionSecret;
 use domain::webhook::AnswerExcerpt;
 use domain::{
@@ -326,7 +326,7 @@ impl World {
         let filter = DeliveryFilter::of(id);
         let page = self
             .store
-            .deliveries(&filter, None, PageSize::new(500).unwrap());
+            .deliveries(&filter, None, PageSize::MAX, ScanLimit::MAX);
         page.await.unwrap().items
     }
 

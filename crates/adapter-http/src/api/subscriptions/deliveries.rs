@@ -17,7 +17,8 @@ use crate::api::query::{encode_cursor, page, time};
 /// A page of deliveries.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeliveryList {
-    /// The deliveries, those of the newest reports first.
+    /// The deliveries, those of the newest reports first. A page ends after 10,000 deliveries that
+    /// were examined: with a filter it may have fewer than `limit`, or none, and still have a `next`.
     pub items: Vec<DeliveryView>,
     /// The `cursor` of the next page; `null` on the last one.
     pub next: Option<String>,

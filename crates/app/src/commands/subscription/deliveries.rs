@@ -59,9 +59,14 @@ pub async fn list(
 ) -> Result<()> {
     let filter = filter(subscription, args)?;
     let (size, after) = page::parse(wanted, wire::next)?;
+    let mut found = manage.deliveries(&filter, after, size).await?;
+    // A page without a match is not the last while it has a next one.
+    while let (true, Some(next)) = (found.items.is_empty(), found.next) {
+        found = manage.deliveries(&filter, Some(next), size).await?;
+    }
     view::list(
         json,
-        &DeliveryList::new(&manage.deliveries(&filter, after, size).await?),
+        &DeliveryList::new(&found),
         &[
             ("ID", "id"),
             ("CREATED", "created"),

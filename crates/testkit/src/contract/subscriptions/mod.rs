@@ -5,6 +5,7 @@ pub mod attempts;
 pub mod entries;
 pub mod history;
 pub mod leases;
+pub mod listing;
 pub mod losses;
 pub mod positions;
 pub mod recording;
@@ -17,6 +18,7 @@ pub use attempts::*;
 pub use entries::*;
 pub use history::*;
 pub use leases::*;
+pub use listing::*;
 pub use losses::*;
 pub use positions::*;
 pub use recording::*;
@@ -57,6 +59,8 @@ macro_rules! __subscriptions_contract {
             deliveries_are_listed_newest_first_in_pages_without_gaps
             every_delivery_filter_selects_matching_deliveries
             deliveries_of_a_known_message_are_found
+            a_page_of_deliveries_ends_where_its_scan_does
+            deliveries_in_short_scans_have_no_gaps_or_repetitions
             an_unknown_delivery_is_none
             a_retried_delivery_is_pending_and_keeps_its_history
             a_retried_delivery_is_retried_as_long_as_a_new_one

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::delivery::{DeliveryFilter, PendingDelivery};
-use domain::page::PageSize;
+use domain::page::{PageSize, ScanLimit};
 use domain::{Delivery, DeliveryKey, DeliveryState, LogPosition, Subscription, SubscriptionId};
 use ports::maintenance::Pruning;
 use ports::subscriptions::{Lease, LeasedSubscription, Progress, Renewal, SubscriptionStatus};
@@ -128,10 +128,20 @@ pub(super) async fn listed(
     filter: &DeliveryFilter,
     size: u16,
 ) -> Vec<Delivery> {
+    listed_in_scans(store, filter, size, ScanLimit::MAX).await
+}
+
+/// Returns all deliveries that match a filter, read in pages of `size` that examine `scan`.
+pub(super) async fn listed_in_scans(
+    store: &dyn EventDeliveryStore,
+    filter: &DeliveryFilter,
+    size: u16,
+    scan: ScanLimit,
+) -> Vec<Delivery> {
     let size = PageSize::new(size).expect("a page size");
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let page = store.deliveries(filter, after, size).await;
+        let page = store.deliveries(filter, after, size, scan).await;
         let page = page.expect("the store is there");
         assert!(page.items.len() <= usize::from(size.get()));
         all.extend(page.items);

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use async_trait::async_trait;
 use domain::delivery::DeliveryFilter;
-use domain::page::{Page, PageSize};
+use domain::page::{Page, PageSize, ScanLimit};
 use domain::{Delivery, DeliveryKey, LogPosition, MessageKey, SubscriptionId, Timestamp};
 use ports::maintenance::Pruning;
 use ports::subscriptions::{MAX_PENDING, MAX_RECENT, MAX_RETRIED, RecentAttempts};
@@ -43,17 +43,30 @@ impl DeliveryStore for MemoryStore {
         filter: &DeliveryFilter,
         after: Option<DeliveryKey>,
         size: PageSize,
+        scan: ScanLimit,
     ) -> Result<Page<Delivery, DeliveryKey>, StoreError> {
         let data = self.open()?;
         let all = &data.subscriptions;
-        let listed = all.of(filter.subscription).rev();
-        let listed = listed
+        let indexed = DeliveryFilter {
+            state: filter.state,
+            message: filter.message.clone(),
+            ..DeliveryFilter::of(filter.subscription)
+        };
+        let limit = usize::try_from(scan.get()).unwrap_or(usize::MAX);
+        let examined = all.of(filter.subscription).rev();
+        let examined: Vec<_> = examined
             .filter(|_| all.has(filter.subscription))
             .filter(|(key, _)| after.is_none_or(|after| **key < after))
+            .filter(|(_, delivery)| indexed.passes(delivery))
+            .take(limit)
+            .collect();
+        let scan_end = examined.get(limit - 1).map(|(key, _)| **key);
+        let listed = examined
+            .into_iter()
             .filter(|(_, delivery)| filter.passes(delivery))
             .take(usize::from(size.get()) + 1);
         let items = listed.map(|(_, delivery)| delivery.clone()).collect();
-        Ok(Page::cut(items, size, |delivery| delivery.key))
+        Ok(Page::cut(items, size, |delivery: &Delivery| delivery.key).or_after(scan_end))
     }
 
     async fn delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
