@@ -20,33 +20,30 @@ use crate::system::System;
 /// certificates are slow to read, and most commands send nothing.
 pub fn create(settings: &Settings) -> Result<Arc<LazyWebhookSender>> {
     let options = options(settings)?;
-    let Some(file) = &settings.delivery.ca_file else {
-        return Ok(Arc::new(LazyWebhookSender {
-            settings: options,
-            sink: OnceLock::new(),
-        }));
-    };
-    let named = || format!("RECEIPTD_PUSH_CA_FILE {}", file.display());
-    let extra_roots = std::fs::read(file).with_context(named)?;
-    // Created at once, so that an invalid file is an error at the start.
-    let options = WebhookSettings {
-        extra_roots: Some(extra_roots),
-        ..options
-    };
-    let sink = WebhookSink::new(options.clone(), Arc::new(System));
-    let sink = sink.with_context(named)?;
+    let mut sink = OnceLock::new();
+    if let Some(file) = &settings.delivery.ca_file {
+        // Created at once, so that an invalid file is an error at the start.
+        let created = WebhookSink::new(options.clone(), Arc::new(System));
+        let created = created.with_context(|| format!("RECEIPTD_PUSH_CA_FILE {}", file.display()));
+        sink = OnceLock::from(Ok(created?));
+    }
     Ok(Arc::new(LazyWebhookSender {
         settings: options,
-        sink: OnceLock::from(Ok(sink)),
+        sink,
     }))
 }
 
 /// Creates the probe of public URLs. It trusts the same certificates as the sender.
 pub fn create_probe(settings: &Settings) -> Result<UrlProber> {
+    Ok(UrlProber::new(extra_roots(settings)?))
+}
+
+/// Reads the certificates that are trusted beside the system's.
+fn extra_roots(settings: &Settings) -> Result<Option<Vec<u8>>> {
     let roots = settings.delivery.ca_file.as_ref().map(|file| {
         std::fs::read(file).with_context(|| format!("RECEIPTD_PUSH_CA_FILE {}", file.display()))
     });
-    Ok(UrlProber::new(roots.transpose()?))
+    roots.transpose()
 }
 
 /// Returns the settings of outgoing requests.
@@ -57,6 +54,7 @@ pub fn options(settings: &Settings) -> Result<WebhookSettings> {
     Ok(WebhookSettings {
         private_targets: settings.delivery.private_targets,
         proxy: proxy.transpose().context("RECEIPTD_PUSH_PROXY")?,
+        extra_roots: extra_roots(settings)?,
         kept_connections: usize::try_from(kept).unwrap_or(usize::MAX),
         ..WebhookSettings::default()
     })

@@ -14,6 +14,7 @@ use testkit::clock::FixedClock;
 use testkit::fake_twilio::{ACCOUNT, API_KEY, API_KEY_SECRET, Failure, FakeMessage, FakeTwilio};
 
 use super::support::{impatient, settings};
+use super::tls::{Authority, named};
 
 fn records(fake: &FakeTwilio, settings: WebhookSettings) -> TwilioMessages {
     TwilioMessages::new(&fake.url(), settings, Arc::new(FixedClock::default())).expect("a URL")
@@ -176,6 +177,29 @@ async fn unreachable_api_is_unavailable() {
     assert!(
         matches!(found, Err(RecordsError::Unavailable(_))),
         "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn certificates_of_the_settings_are_trusted() {
+    let authority = Authority::new("an inspecting proxy");
+    let find = async |settings| {
+        let server = authority.server(&named("127.0.0.1"));
+        let url = format!("https://127.0.0.1:{}", server.port());
+        let clock = Arc::new(FixedClock::default());
+        let records = TwilioMessages::new(&url, settings, clock).expect("a URL");
+        records.find(&access(), &sid(1)).await
+    };
+    let refused = find(settings()).await;
+    assert!(
+        matches!(refused, Err(RecordsError::Unavailable(_))),
+        "{refused:?}"
+    );
+    // It is answered, though with no record.
+    let answered = find(authority.trusted()).await;
+    assert!(
+        matches!(answered, Err(RecordsError::Unexpected(_))),
+        "{answered:?}"
     );
 }
 

@@ -32,7 +32,7 @@ impl Authority {
         self.0.pem().into_bytes()
     }
 
-    fn trusted(&self) -> WebhookSettings {
+    pub(crate) fn trusted(&self) -> WebhookSettings {
         WebhookSettings {
             extra_roots: Some(self.pem()),
             ..settings()

@@ -20,8 +20,8 @@ pub struct DeliveryOptions {
           value_parser = BoolishValueParser::new(), num_args = 0..=1, default_value = "false",
           default_missing_value = "true")]
     pub private_targets: bool,
-    /// File of PEM certificates to trust in addition to the system's for events, forwarded requests
-    /// and tests of channels. Default: none
+    /// File of PEM certificates to trust in addition to the system's for events, forwarded requests,
+    /// tests of channels and reconciliation. Default: none
     #[arg(
         long = "push-ca-file",
         env = "RECEIPTD_PUSH_CA_FILE",

@@ -385,3 +385,13 @@ async fn one_of_two_servers_looks_up_each_message(#[case] engine: Engine) {
     let count = usize::try_from(MESSAGES).unwrap();
     assert_eq!((lookups.len(), unique.len()), (count, count));
 }
+
+#[tokio::test]
+async fn api_is_called_with_the_configured_certificates() {
+    let reconciled = Reconciled::new(Engine::Sqlite).await;
+    let line = format!("reconcile --channel {CHANNEL} --push-ca-file /nope");
+    let output = run(reconciled.command(&line), b"");
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("RECEIPTD_PUSH_CA_FILE /nope"), "{said}");
+}
