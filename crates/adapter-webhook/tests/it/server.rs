@@ -115,7 +115,10 @@ pub(crate) fn read_request(stream: &mut dyn Stream) -> Option<Request> {
         head: String::from_utf8(head).expect("a head in UTF-8"),
         body: Vec::new(),
     };
-    let length = request.header("content-length")?.parse().ok()?;
+    let length = match request.header("content-length") {
+        Some(length) => length.parse().ok()?,
+        None => 0,
+    };
     request.body.resize(length, 0);
     stream.read_exact(&mut request.body).ok()?;
     Some(request)

@@ -82,6 +82,7 @@ fn every_contract_function_is_in_its_list() {
     );
     let subscriptions = [
         include_str!("subscriptions/entries.rs"),
+        include_str!("subscriptions/listing.rs"),
         include_str!("subscriptions/history.rs"),
         include_str!("subscriptions/positions.rs"),
         include_str!("subscriptions/leases.rs"),
