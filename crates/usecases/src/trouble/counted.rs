@@ -36,8 +36,8 @@ pub(super) struct CountedEvidence {
     sent: Vec<(ChannelId, SentMessages, SentMessages)>,
     /// Start of the stuck messages' time.
     sent_since: Option<Timestamp>,
-    /// The first day with reports of each channel, of the last 31.
-    first_days: BTreeMap<ChannelId, Timestamp>,
+    /// End of the first day with reports of each channel, of the last 31.
+    first_day_ends: BTreeMap<ChannelId, Timestamp>,
     /// The last interval with reports of each channel: its start and its end.
     last_reports: BTreeMap<ChannelId, (Timestamp, Timestamp)>,
     usual: UsualHours,
@@ -88,7 +88,7 @@ impl CountedEvidence {
         }
         let channel = KnownChannel {
             id,
-            is_young: self.is_young(id, now),
+            first_day_end: self.first_day_ends.get(id).copied(),
         };
         let usual = &mut self.usual;
         let evidence = Silence {
@@ -97,12 +97,6 @@ impl CountedEvidence {
             expected: usual.expected(source, channel, last_report_at, now).await?,
         };
         Ok(silence(&evidence, thresholds, now))
-    }
-
-    /// Returns whether the first report of a channel is less than a week old.
-    fn is_young(&self, channel: &ChannelId, now: Timestamp) -> bool {
-        let first = self.first_days.get(channel);
-        first.is_none_or(|first| *first > now.plus_micros(-USUAL_DAYS * DAY_MICROS))
     }
 
     /// Returns when the last report of a channel arrived: within the last interval that counts
@@ -152,15 +146,15 @@ impl CountedEvidence {
         let days = rows(source, Interval::Day, days_before(IN_USE_DAYS), now).await?;
         let quarters = rows(source, Interval::QuarterHour, before(96), quarter).await?;
         self.last_reports.clear();
-        self.first_days.clear();
+        self.first_day_ends.clear();
         for row in &days {
             let end = source
                 .calendar
                 .day_start(row.start.plus_micros(DAY_MICROS / 2 * 3));
             self.note_reports(row, end);
             if row.counts.total_reports() > 0 {
-                let first = self.first_days.entry(row.channel.clone());
-                first.or_insert(row.start);
+                let first = self.first_day_ends.entry(row.channel.clone());
+                first.or_insert(end);
             }
         }
         for row in &quarters {

@@ -2,6 +2,7 @@
 //! hour of the week.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use domain::statistics::{Counts, Histogram, Interval, QUARTER_HOUR_MICROS, quarter_hour};
 use domain::{ChannelId, Timestamp};
@@ -21,8 +22,10 @@ const MAX_EXPECTED_MICROS: i64 = DAY_MICROS;
 type EarlierHour = BTreeMap<(ChannelId, i64), Counts>;
 
 /// What is known of an hour: the same hour of the last weeks and of the last days, newest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct KnownHour {
+    /// Start of the same hour of the last week.
+    week_before: Timestamp,
     weeks: Vec<EarlierHour>,
     days: Vec<EarlierHour>,
 }
@@ -35,8 +38,9 @@ pub(super) struct UsualHours(BTreeMap<Timestamp, KnownHour>);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KnownChannel<'a> {
     pub(super) id: &'a ChannelId,
-    /// Whether its first report is less than a week old, so that there is no earlier week.
-    pub(super) is_young: bool,
+    /// End of the day of its first report; `None` if it has no report. Counts of earlier weeks
+    /// are used for hours after it: before the first report they are zero.
+    pub(super) first_day_end: Option<Timestamp>,
 }
 
 /// Where counts are read from.
@@ -118,19 +122,22 @@ impl UsualHours {
         moment: Timestamp,
     ) -> Result<&KnownHour, StoreError> {
         let start = hour_start(moment);
-        if !self.0.contains_key(&start) {
-            let oldest = start.plus_micros(-MAX_EXPECTED_MICROS - HOUR_MICROS);
-            self.0.retain(|hour, _| *hour >= oldest);
-            let known = KnownHour::read(source, start).await?;
-            self.0.insert(start, known);
-        }
-        Ok(self.0.entry(start).or_default())
+        let oldest = start.plus_micros(-MAX_EXPECTED_MICROS - HOUR_MICROS);
+        self.0.retain(|hour, _| *hour >= oldest);
+        Ok(match self.0.entry(start) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(KnownHour::read(source, start).await?),
+        })
     }
 }
 
 impl KnownHour {
     async fn read(source: Source<'_>, start: Timestamp) -> Result<Self, StoreError> {
-        let mut hour = Self::default();
+        let mut hour = Self {
+            week_before: days_before(source.calendar, start, 7),
+            weeks: Vec::new(),
+            days: Vec::new(),
+        };
         for week in 1..=WEEKS {
             let earlier = days_before(source.calendar, start, 7 * week);
             hour.weeks.push(earlier_hour(source, earlier).await?);
@@ -142,14 +149,14 @@ impl KnownHour {
         Ok(hour)
     }
 
-    /// Returns the hours that say what is usual for a channel: those of earlier weeks, or in its
-    /// first week those of earlier days, as far back as it had any report in this hour.
+    /// Returns the hours that say what is usual for a channel: those of earlier weeks, or those of
+    /// earlier days if the last week is not after the day of its first report; as far back as it
+    /// had any report in this hour.
     fn of(&self, channel: KnownChannel<'_>) -> &[EarlierHour] {
-        let hours = if channel.is_young {
-            &self.days
-        } else {
-            &self.weeks
-        };
+        let has_week = channel
+            .first_day_end
+            .is_some_and(|end| self.week_before >= end);
+        let hours = if has_week { &self.weeks } else { &self.days };
         let has_reports = |hour: &EarlierHour| {
             let of_channel = hour.iter().filter(|((id, _), _)| id == channel.id);
             let reports = of_channel.map(|(_, counts)| counts.total_reports());

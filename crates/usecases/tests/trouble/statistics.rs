@@ -129,6 +129,34 @@ async fn days_of_its_first_week_say_what_is_usual_for_a_new_channel() {
 }
 
 #[tokio::test]
+async fn silence_is_found_a_week_after_the_day_of_the_first_report() {
+    let world = World::new().await;
+    // The first report arrived seven days ago at 16:00, six hours later in the day than now.
+    let first = NOW - NOW % DAY - 7 * DAY;
+    world.count(Interval::Day, first, reports(160)).await;
+    for quarter in 0..8 {
+        let start = first + 16 * HOUR + quarter * 15 * MINUTE;
+        world.count(Interval::QuarterHour, start, reports(20)).await;
+    }
+    for day in 1..7 {
+        let start = NOW - NOW % DAY - day * DAY;
+        world.count(Interval::Day, start, reports(800)).await;
+        for quarter in -8..8 {
+            let start = QUARTER - day * DAY + quarter * 15 * MINUTE;
+            world.count(Interval::QuarterHour, start, reports(20)).await;
+        }
+    }
+    let last = QUARTER - HOUR;
+    world.count(Interval::QuarterHour, last, reports(5)).await;
+    let today = NOW - NOW % DAY;
+    world.count(Interval::Day, today, reports(5)).await;
+    world.evaluate(2).await;
+    let open = world.open(TroubleKind::Silence).await;
+    assert_eq!(open.len(), 1);
+    assert!(open[0].finding.seen.contains("about 71 were expected"));
+}
+
+#[tokio::test]
 async fn silence_is_not_judged_while_reports_wait_to_be_counted() {
     let world = World::new().await;
     usual_weeks(&world, 1..=3).await;
