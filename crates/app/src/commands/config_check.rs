@@ -119,8 +119,10 @@ async fn inspect(settings: &Settings, secret: Option<ServerSecret>) -> Result<Da
 }
 
 async fn inspect_stores(stores: &Stores, secret: Option<ServerSecret>) -> Result<DatabaseState> {
+    // First, since its error says why there is no connection.
+    let has_current_schema = stores.has_current_schema().await?;
     let mut warnings = Vec::from_iter(stores.store().durability_warning().await?);
-    if !stores.has_current_schema().await? {
+    if !has_current_schema {
         let schema = "the database has no schema, or that of an earlier release; `receiptd serve` \
              and `receiptd migrate` bring it up to date";
         warnings.push(schema.to_owned());

@@ -63,6 +63,10 @@ async fn config_check_finds_what_would_stop_the_server() {
         ("--log bogus=level=x", "a filter is like"),
         (occupied, "are both 127.0.0.1:8080"),
         ("--database-url postgres://x:p@ss/w@db/receipts", "%2F"),
+        (
+            "--database-url postgres://127.0.0.1:1/d",
+            "Connection refused",
+        ),
     ] {
         home.fails(&format!("config check {flags}"), 1, expected);
     }
