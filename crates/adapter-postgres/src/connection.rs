@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ports::StoreError;
+use ports::error::Source;
 use sql_rows::error::migration_error;
 use sql_rows::schema::MIGRATIONS;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -61,7 +62,7 @@ impl Default for Options {
 /// The text is not the URL of a PostgreSQL database.
 #[derive(Debug, thiserror::Error)]
 #[error("a PostgreSQL URL looks like postgres://user:password@host:5432/database?sslmode=require")]
-pub struct InvalidPostgresUrl(#[source] sqlx::Error);
+pub struct InvalidPostgresUrl(#[source] Source);
 
 /// A connection that was used this recently is not pinged, which saves a round trip: the next
 /// statement shows whether it is alive.
@@ -81,7 +82,7 @@ impl PostgresStore {
     /// an error. Must be called within a Tokio runtime.
     pub fn connect(url: &str, options: &Options) -> Result<Self, InvalidPostgresUrl> {
         let server = PgConnectOptions::from_str(url)
-            .map_err(InvalidPostgresUrl)?
+            .map_err(|error| InvalidPostgresUrl(cause(error)))?
             .application_name("receiptd")
             // sqlx would log the text of each statement.
             .disable_statement_logging();

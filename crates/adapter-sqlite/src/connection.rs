@@ -19,7 +19,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::error::store_error;
+use crate::error::{cause, store_error};
 use crate::schema;
 
 /// All stores on one SQLite file. Clones share their connections.
@@ -124,7 +124,7 @@ impl SqliteStore {
             .await
             .map_err(|error| OpenError::Open {
                 path,
-                source: error.into(),
+                source: cause(error),
             })?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -274,7 +274,7 @@ impl DerefMut for Write<'_> {
 
 fn connect_options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
     let options = if url.starts_with("sqlite:") {
-        SqliteConnectOptions::from_str(url).map_err(|error| OpenError::InvalidUrl(error.into()))?
+        SqliteConnectOptions::from_str(url).map_err(|error| OpenError::InvalidUrl(cause(error)))?
     } else {
         SqliteConnectOptions::new().filename(url)
     };

@@ -12,7 +12,8 @@ pub(crate) fn store_error(table: &'static str) -> impl FnOnce(sqlx::Error) -> St
     }
 }
 
-fn cause(error: sqlx::Error) -> Source {
+/// Returns what the engine said, without what sqlx repeats of it.
+pub(crate) fn cause(error: sqlx::Error) -> Source {
     match error {
         sqlx::Error::Io(error) => error.into(),
         other => sql_rows::error::message(&other, "SQLite code").into(),

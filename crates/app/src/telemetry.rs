@@ -7,7 +7,7 @@ use std::panic;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -112,7 +112,9 @@ pub fn parse(filter: &str) -> Result<EnvFilter> {
             Some(_) => write!(directives, ",{directive}")?,
         }
     }
-    EnvFilter::try_new(format!("{all},{directives}")).context("a filter is like debug,sqlx=warn")
+    EnvFilter::try_new(format!("{all},{directives}"))
+        // The error repeats its source.
+        .map_err(|error| anyhow!("a filter is like debug,sqlx=warn: {error}"))
 }
 
 #[cfg(test)]

@@ -20,7 +20,9 @@ pub fn store_error(
     };
     match error {
         // The message names the column; the field is for constants.
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => corrupt(table, "?")(error),
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+            corrupt(table, "?")(error.to_string())
+        }
         error => match what {
             Some(what) => StoreError::Rejected {
                 what,
@@ -41,6 +43,7 @@ pub fn message(error: &sqlx::Error, code_name: &str) -> String {
             format!("{} ({code_name} {code})", refusal.message())
         }
         sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Configuration(error) => error.to_string(),
         sqlx::Error::PoolTimedOut => "no connection to the database was free in time".to_owned(),
         other => other.to_string(),
     }

@@ -1,12 +1,13 @@
 //! Settings, and commands without an installation.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rstest::rstest;
 use serde_json::Value;
 
-use super::support::{Engine, Installation, USER, bare_command, files_in, run, text};
+use super::support::{Engine, Installation, SECRET_KEY, USER, bare_command, files_in, run, text};
 
 #[rstest]
 #[case("channel list")]
@@ -70,6 +71,29 @@ async fn config_check_finds_what_would_stop_the_server() {
     ] {
         home.fails(&format!("config check {flags}"), 1, expected);
     }
+}
+
+#[rstest]
+#[case("--database-url postgres://127.0.0.1:1/d?sslmode=bogus", "sslmode")]
+#[case("--database-url sqlite:x.db?mod=ro", "mod")]
+#[case("--database-url sqlite:folder", "unable to open")]
+#[case("--log bogus=verbose", "a filter is like")]
+fn error_says_each_cause_once(#[case] flags: &str, #[case] expected: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    let mut command = bare_command(&format!("config check {flags}"));
+    command.current_dir(folder.path());
+    command.env("RECEIPTD_SECRET_KEY", SECRET_KEY);
+    let output = run(command, b"");
+    let stderr = text(&output.stderr);
+    assert!(
+        !output.status.success() && stderr.contains(expected),
+        "{stderr}"
+    );
+    let error = stderr.lines().last().unwrap();
+    let causes: Vec<_> = error.split(": ").collect();
+    let different: BTreeSet<_> = causes.iter().collect();
+    assert_eq!(different.len(), causes.len(), "{error}");
 }
 
 /// Returns all files in a folder and below, with their contents.

@@ -46,7 +46,7 @@ pub struct Replayed {
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The store is unavailable.
-    #[error("the store is unavailable")]
+    #[error("reports of the journal were not recorded")]
     Store(#[source] StoreError),
     /// The store did not answer in time.
     #[error("the store did not answer in time")]
