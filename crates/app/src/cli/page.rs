@@ -1,7 +1,8 @@
 //! Options of long lists.
 
 use clap::Args;
-use clap::builder::RangedI64ValueParser;
+
+use crate::config;
 
 /// The part of a list to show.
 #[derive(Args, Debug)]
@@ -14,7 +15,7 @@ pub struct PageArgs {
     pub cursor: Option<String>,
 }
 
-/// Accepts the length of a list.
-pub fn limit() -> RangedI64ValueParser<u16> {
-    clap::value_parser!(u16).range(1..=500)
+/// Returns the parser of the length of a list.
+pub fn limit() -> impl Fn(&str) -> Result<u16, String> + Clone + Send + Sync + 'static {
+    config::whole(1..=500)
 }

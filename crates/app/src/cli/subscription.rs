@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::event::{ReplayArgs, StartArgs};
 use super::page::PageArgs;
+use crate::config;
 
 #[derive(Args, Debug)]
 pub struct SubscriptionArg {
@@ -38,7 +39,7 @@ pub enum SubscriptionCommand {
         /// The subscription's id
         id: String,
         /// Hours that the old secret continues to sign
-        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(0..=720))]
+        #[arg(long, default_value_t = 24, value_parser = config::whole(0..=720_u16))]
         overlap_hours: u16,
         /// Read the new secret from standard input instead of generating one
         #[arg(long)]

@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::page::PageArgs;
+use super::page::{PageArgs, limit};
+use crate::config;
 
 #[derive(Subcommand, Debug)]
 pub enum TroubleCommand {
@@ -41,10 +42,11 @@ pub enum TroubleCommand {
     /// List operator events, the notices of troubles, oldest first
     Events {
         /// Only events after this sequence
-        #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+        #[arg(long, value_name = "SEQUENCE", default_value_t = 0,
+              value_parser = config::whole(0..=i64::MAX))]
         after: i64,
         /// Events to show, 1 to 500
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 50, value_parser = limit())]
         limit: u16,
     },
 }
@@ -79,13 +81,13 @@ pub struct TroubleSetArgs {
     #[arg(long, value_name = "KIND")]
     pub off: Vec<String>,
     /// Minutes that a channel must be silent, 1 to 10080
-    #[arg(long, value_name = "MINUTES")]
+    #[arg(long, value_name = "MINUTES", value_parser = config::whole(1..=10_080_u16))]
     pub silence_minutes: Option<u16>,
     /// Requests without credentials that are found, in 10 minutes
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = config::whole(1..=1_000_000_u32))]
     pub challenges: Option<u32>,
     /// Share of the messages that an error code must have, 1 to 100
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = config::whole(1..=100_u8))]
     pub code_share_percent: Option<u8>,
     /// Hours of each day without notices, like 22:00-06:30. Default: none
     #[arg(long, value_name = "HOURS")]

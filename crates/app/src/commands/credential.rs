@@ -81,7 +81,7 @@ async fn list(manage: &ManageChannels, json: bool, channel: &str) -> Result<()> 
 
 async fn remove(manage: &ManageChannels, channel: &str, id: &str) -> Result<()> {
     let channel = ChannelId::parse(channel)?;
-    let uuid = id.parse().with_context(|| {
+    let uuid = id.parse().ok().with_context(|| {
         format!("{id:?} is not a credential id; `receiptd credential list {channel}` shows them")
     })?;
     manage

@@ -179,8 +179,10 @@ fn print_changed(json: bool, view: &TroubleView, said: &str) -> Result<()> {
 }
 
 fn trouble_id(text: &str) -> Result<TroubleId> {
-    text.parse()
-        .with_context(|| format!("{text:?} is not the id of a trouble"))
+    let parsed = text.parse().ok();
+    parsed.with_context(|| {
+        format!("{text:?} is not the id of a trouble; `receiptd trouble list` shows them")
+    })
 }
 
 fn channel_id(text: Option<&str>) -> Result<Option<ChannelId>> {

@@ -24,7 +24,7 @@ pub struct IngestOptions {
     #[arg(long, env = "RECEIPTD_COMMIT_DEADLINE", default_value_t = 5, value_parser = range(1..=10))]
     pub commit_deadline: u32,
     /// Capacity of the journal in MiB. The journal stores reports while the database cannot
-    #[arg(long, env = "RECEIPTD_JOURNAL_MIB", default_value_t = 1024, value_parser = range(1..))]
+    #[arg(long, env = "RECEIPTD_JOURNAL_MIB", default_value_t = 1024, value_parser = range(1..=u32::MAX))]
     pub journal_mib: u32,
 }
 

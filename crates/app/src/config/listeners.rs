@@ -34,7 +34,7 @@ pub struct ListenerOptions {
     #[arg(long, env = "RECEIPTD_WORKER_LISTEN", value_name = "ADDRESS", value_parser = listen_address)]
     pub worker_listen: Option<SocketAddr>,
     /// Maximum number of connections to the public listener, 16 or more. Each needs an open file
-    #[arg(long, env = "RECEIPTD_MAX_CONNECTIONS", default_value_t = 8192, value_parser = range(16..))]
+    #[arg(long, env = "RECEIPTD_MAX_CONNECTIONS", default_value_t = 8192, value_parser = range(16..=u32::MAX))]
     pub max_connections: u32,
     /// Maximum size in KiB of a request line with its headers, 4 to 100; a longer one is answered
     /// 431

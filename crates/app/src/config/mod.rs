@@ -21,6 +21,7 @@ mod variables;
 pub use database::DatabaseUrl;
 pub use listeners::reachable;
 pub use logs::LogFormat;
+pub use number::whole;
 pub use secrets::AdminToken;
 pub use settings::{NOT_GLOBAL, ServerSettings, Settings};
 pub use variables::{columns, help, unknown_variables, variable_of};

@@ -16,16 +16,16 @@ use super::number::range;
 #[command(next_help_heading = "Retention")]
 pub struct RetentionOptions {
     /// Days that reports are kept, 1 or more. Their events can be read and replayed as long
-    #[arg(long, env = "RECEIPTD_KEEP_REPORTS_DAYS", default_value_t = 90, value_parser = range(1..))]
+    #[arg(long, env = "RECEIPTD_KEEP_REPORTS_DAYS", default_value_t = 90, value_parser = range(1..=u32::MAX))]
     pub keep_reports_days: u32,
     /// Days that messages are kept after their last report, 1 to 36500. A channel can override it
     #[arg(long, env = "RECEIPTD_KEEP_MESSAGES_DAYS", default_value = "400")]
     pub keep_messages_days: RetentionDays,
     /// Days that completed deliveries and dead letters are kept, 1 or more
-    #[arg(long, env = "RECEIPTD_KEEP_DELIVERIES_DAYS", default_value_t = 14, value_parser = range(1..))]
+    #[arg(long, env = "RECEIPTD_KEEP_DELIVERIES_DAYS", default_value_t = 14, value_parser = range(1..=u32::MAX))]
     pub keep_deliveries_days: u32,
     /// Days that entries of the audit log are kept, 1 or more
-    #[arg(long, env = "RECEIPTD_AUDIT_RETENTION_DAYS", default_value_t = 400, value_parser = range(1..))]
+    #[arg(long, env = "RECEIPTD_AUDIT_RETENTION_DAYS", default_value_t = 400, value_parser = range(1..=u32::MAX))]
     pub audit_retention_days: u32,
 }
 

@@ -90,7 +90,15 @@ async fn invalid_arguments_are_explained() {
             "pass the `next` of the previous page unchanged",
         ),
         ("message list --status gone", "--status must be one of"),
-        ("credential remove 1 x", "is not a credential id"),
+        (
+            "credential remove 1 x",
+            "`receiptd credential list 1` shows them\n",
+        ),
+        (
+            "subscription test x",
+            "`receiptd subscription list` shows them\n",
+        ),
+        ("trouble unsnooze x", "`receiptd trouble list` shows them\n"),
     ] {
         home.fails(line, 1, expected);
     }
@@ -133,8 +141,8 @@ async fn config_check_shows_settings_without_secrets(
 #[case("RECEIPTD_SECRET_KEY", "short", "at least 32 characters")]
 #[case("RECEIPTD_ADMIN_TOKEN", "short", "at least 16")]
 #[case("RECEIPTD_KEEP_MESSAGES_DAYS", "0", "1 to 36500 days")]
-#[case("RECEIPTD_QUEUE", "0", "0 is not in 1..=")]
-#[case("RECEIPTD_BATCH", "many", "invalid digit")]
+#[case("RECEIPTD_QUEUE", "0", "it must be a whole number from 1 to 1000000")]
+#[case("RECEIPTD_BATCH", "many", "it must be a whole number from 1 to 1024")]
 #[case("RECEIPTD_LOG_FORMAT", "xml", "text, json")]
 #[case(
     "RECEIPTD_DATABASE_URL",

@@ -27,7 +27,7 @@ use traffic::integrator::Integrator;
 use traffic::plan::{Plan, RunId};
 
 use super::credential::password_from_stdin;
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::output;
 use crate::system::System;
 use callback::CallbackTarget;
@@ -54,25 +54,26 @@ pub struct SimulateArgs {
     #[arg(long, requires = "user")]
     pub password_stdin: bool,
     /// The number of messages; each has about three reports
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1000, value_parser = config::whole(1..=1_000_000_u32))]
     pub messages: u32,
     /// Reports per second; each of Twilio's takes two requests
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = 200, value_parser = config::whole(1..=100_000_u32))]
     pub rate: u32,
     /// Selects the reports and their order: the same seed sends the same traffic
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = config::whole(0..=u64::MAX))]
     pub seed: u64,
     /// Selects the message ids, as hex digits; without it new ones are generated
     #[arg(long, value_name = "HEX")]
     pub run: Option<RunId>,
     /// The largest number of requests in flight to each URL
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    #[arg(long, default_value_t = 64, value_parser = config::whole(1..=4096_u16))]
     pub connections: u16,
     /// Send credentials with the first request instead of waiting for Twilio's challenge
     #[arg(long)]
     pub credentials_at_once: bool,
     /// How many seconds to wait for messages to be shown as reported
-    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 10, value_name = "SECONDS",
+          value_parser = config::whole(0..=u16::MAX))]
     pub settle: u16,
     /// The URL of the operator's API [default: the operator's listener of these settings]
     #[arg(long, value_name = "URL")]

@@ -30,7 +30,7 @@ pub async fn create(settings: &Settings, stores: &Stores) -> Result<ManageSubscr
 }
 
 pub fn parse_id(id: &str) -> Result<SubscriptionId> {
-    let parsed = id.parse().map(SubscriptionId);
+    let parsed = id.parse().ok().map(SubscriptionId);
     parsed.with_context(|| {
         format!("{id:?} is not a subscription id; `receiptd subscription list` shows them")
     })
