@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use adapter_http::wire::position_text;
 use anyhow::{Result, bail};
-use domain::event::MessageEvent;
+use domain::event::{EventFilter, MessageEvent};
 use domain::{ChannelId, IntegratorName, LogPosition, Provenance};
 use usecases::events::read::{EventSelection, EventsPage, EventsRead};
 use usecases::{CloudEvent, LogTailCache, ReadEvents};
 
-use super::installation::{integrators, with_stores};
+use super::installation::{ensure_exists, integrators, with_stores};
 use super::{event_options, subscription};
 use crate::cli::{EventArgs, EventCommand};
 use crate::composition::Stores;
@@ -56,8 +56,13 @@ async fn list(stores: &Stores, json: bool, args: &EventArgs, wanted: u16) -> Res
         left = left.saturating_sub(count);
         after = Some(page.next);
         if !page.more {
-            if left == wanted && !json {
-                output::line("no events; `receiptd event tail` waits for the next one");
+            if left == wanted {
+                for channel in reader.filter()?.channels.iter().flatten() {
+                    ensure_exists(stores, channel).await?;
+                }
+                if !json {
+                    output::line("no events; `receiptd event tail` waits for the next one");
+                }
             }
             return Ok(());
         }
@@ -116,6 +121,10 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn filter(&self) -> Result<EventFilter> {
+        event_options::filter(&self.args.channels, &self.args.types)
+    }
+
     async fn read(
         &self,
         after: Option<LogPosition>,
@@ -124,7 +133,7 @@ impl<'a> Reader<'a> {
     ) -> Result<EventsPage> {
         let wanted = EventSelection {
             after,
-            filter: event_options::filter(&self.args.channels, &self.args.types)?,
+            filter: self.filter()?,
             limit,
             wait,
         };

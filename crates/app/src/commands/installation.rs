@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use domain::{ChannelId, IntegratorName};
 
 use crate::composition::Stores;
@@ -24,4 +24,15 @@ pub async fn integrators(stores: &Stores) -> Result<BTreeMap<ChannelId, Integrat
     let channels = stores.store().all().await?.into_iter();
     let channels = channels.map(|each| (each.channel.id, each.channel.integrator));
     Ok(channels.collect())
+}
+
+/// Fails if there is no channel `id`. Called where nothing was found of a channel: what a removed
+/// one has left behind can still be shown.
+pub async fn ensure_exists(stores: &Stores, id: &ChannelId) -> Result<()> {
+    let found = stores.store().find(id).await?;
+    ensure!(
+        found.is_some(),
+        "there is no channel {id}; `receiptd channel list` shows all"
+    );
+    Ok(())
 }

@@ -7,7 +7,7 @@ use domain::page::MessageFilter;
 use domain::{ChannelId, DeliveryStatus, ErrorCode, MessageKey, MessageSid, Recipient};
 use usecases::{ListMessages, ShowMessage};
 
-use super::installation::{integrators, with_stores};
+use super::installation::{ensure_exists, integrators, with_stores};
 use super::{event_options, page};
 use crate::cli::{MessageCommand, MessageListArgs};
 use crate::composition::Stores;
@@ -112,6 +112,9 @@ async fn list(
     // A page without a match is not the last while it has a next one.
     while let (true, Some(next)) = (found.items.is_empty(), &found.next) {
         found = list.run(&filter, Some(next), size).await?;
+    }
+    if let (Some(channel), true) = (&filter.channel, found.items.is_empty()) {
+        ensure_exists(stores, channel).await?;
     }
     let integrators = integrators(stores).await?;
     let integrator = |channel: &ChannelId| integrators.get(channel).cloned();

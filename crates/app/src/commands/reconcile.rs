@@ -10,7 +10,7 @@ use ports::metrics::NoMetrics;
 use serde::Serialize;
 use usecases::reconciliation::{ReconcileRun, ReconcileScope, Reconciled};
 
-use super::installation::with_stores;
+use super::installation::{ensure_exists, with_stores};
 use crate::cli::ReconcileArgs;
 use crate::config::Settings;
 use crate::{output, reconciliation};
@@ -48,6 +48,7 @@ pub async fn run(settings: &Settings, json: bool, args: ReconcileArgs) -> Result
     };
     let bar = progress_bar(json);
     let done = with_stores(settings, async |stores| {
+        ensure_exists(stores, &run.channel).await?;
         let (store, secret) = (stores.store(), settings.server_secret()?);
         let reconcile = reconciliation::reconcile(&store, settings, secret, Arc::new(NoMetrics))?;
         let done = reconcile.run(&run, |share, done| show_progress(&bar, share, done));

@@ -5,7 +5,7 @@ use anyhow::Result;
 use domain::ChannelId;
 use usecases::ListRejections;
 
-use super::installation::with_stores;
+use super::installation::{ensure_exists, with_stores};
 use super::page;
 use crate::cli::RejectionsArgs;
 use crate::config::Settings;
@@ -16,7 +16,11 @@ pub async fn run(settings: &Settings, json: bool, args: RejectionsArgs) -> Resul
     let (size, after) = page::parse(&args.page, wire::next)?;
     let page = with_stores(settings, async |stores| {
         let rejections = ListRejections::new(stores.store());
-        Ok(rejections.run(channel.as_ref(), after, size).await?)
+        let page = rejections.run(channel.as_ref(), after, size).await?;
+        if let (Some(channel), true) = (&channel, page.items.is_empty()) {
+            ensure_exists(stores, channel).await?;
+        }
+        Ok(page)
     })
     .await?;
     view::list(

@@ -8,7 +8,7 @@ use domain::{ChannelId, Timestamp};
 use indicatif::ProgressBar;
 use usecases::statistics::{Progress, StatisticsQuery};
 
-use super::installation::with_stores;
+use super::installation::{ensure_exists, with_stores};
 use crate::cli::{StatsArgs, StatsBy, StatsCommand};
 use crate::config::Settings;
 use crate::output;
@@ -38,7 +38,11 @@ pub async fn run(settings: &Settings, json: bool, args: StatsArgs) -> Result<()>
             channel,
         };
         let report = read.read(&query).await?;
-        Ok(StatisticsView::new(&report, read.calendar().zone()))
+        let view = StatisticsView::new(&report, read.calendar().zone());
+        if let (Some(channel), true) = (&query.channel, view.channels.is_empty()) {
+            ensure_exists(stores, channel).await?;
+        }
+        Ok(view)
     })
     .await?;
     if json {

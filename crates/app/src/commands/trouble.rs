@@ -12,9 +12,10 @@ use ports::troubles::TroubleFilter;
 use usecases::ManageTroubles;
 use usecases::trouble::AppliedSettings;
 
-use super::installation::with_stores;
+use super::installation::{ensure_exists, with_stores};
 use super::{audit_trail, page};
 use crate::cli::{TroubleCommand, TroubleListArgs, TroubleSetArgs, TroubleStateArg};
+use crate::composition::Stores;
 use crate::config::Settings;
 use crate::{output, system, trouble, view};
 
@@ -22,7 +23,7 @@ pub async fn run(settings: &Settings, json: bool, command: TroubleCommand) -> Re
     with_stores(settings, async |stores| {
         let troubles = trouble::manage(&stores.store());
         match command {
-            TroubleCommand::List(args) => list(&troubles, json, args).await,
+            TroubleCommand::List(args) => list(stores, &troubles, json, args).await,
             TroubleCommand::Snooze { id, until, reason } => {
                 snooze(&troubles, json, &id, &until, &reason).await
             }
@@ -52,7 +53,12 @@ pub async fn run(settings: &Settings, json: bool, command: TroubleCommand) -> Re
     .await
 }
 
-async fn list(troubles: &ManageTroubles, json: bool, args: TroubleListArgs) -> Result<()> {
+async fn list(
+    stores: &Stores,
+    troubles: &ManageTroubles,
+    json: bool,
+    args: TroubleListArgs,
+) -> Result<()> {
     let filter = TroubleFilter {
         resolved: args.state.map(|state| match state {
             TroubleStateArg::Open => false,
@@ -62,6 +68,9 @@ async fn list(troubles: &ManageTroubles, json: bool, args: TroubleListArgs) -> R
     };
     let (size, after) = page::parse(&args.page, wire::next::<TroubleId>)?;
     let listed = troubles.list(&filter, after, size).await?;
+    if let (Some(channel), true) = (&filter.channel, listed.items.is_empty()) {
+        ensure_exists(stores, channel).await?;
+    }
     view::list(
         json,
         &TroubleList::new(&listed, troubles.now()),

@@ -108,6 +108,24 @@ async fn invalid_arguments_are_explained() {
     assert!(text(&output.stderr).contains("at least 8 characters"));
 }
 
+#[rstest]
+#[case("reconcile")]
+#[case("stats")]
+#[case("rejections")]
+#[case("message list")]
+#[case("event list")]
+#[case("trouble list")]
+#[tokio::test]
+async fn unknown_channel_is_an_error(#[case] command: &str) {
+    let home = Installation::new(Engine::Sqlite).await;
+    home.add_channel();
+    let line = format!("{command} --channel nope");
+    home.fails(&line, 1, "there is no channel nope");
+    let of_known = home.run_with_input(&format!("{command} --channel {CHANNEL}"), "");
+    let error = text(&of_known.stderr);
+    assert!(!error.contains("there is no channel"), "{error}");
+}
+
 #[tokio::test]
 async fn demo_channels_are_added_once_with_a_week_of_traffic() {
     let home = Installation::new(Engine::Sqlite).await;
