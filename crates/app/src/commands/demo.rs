@@ -1,5 +1,6 @@
 //! The demo channel of `serve --demo`.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -13,7 +14,7 @@ use usecases::ManageChannels;
 use usecases::channels::manage::{NewChannel, NewCredential};
 
 use super::demo_data::is_demo_channel;
-use crate::config::{self, Settings};
+use crate::config::{self, DEFAULT_DATA_DIR, DatabaseUrl, Settings};
 use crate::{output, system};
 
 /// Why no demo channel is shown.
@@ -111,6 +112,7 @@ impl Demo {
             fields.map(|(name, value)| format!("--data-urlencode '{name}={value}' \\\n    "));
         let fields = fields.concat();
         let (program, page) = (system::program(), config::reachable(operator));
+        let flags = database_flags(settings);
         let token = if settings.secrets.admin_token.is_some() {
             "RECEIPTD_ADMIN_TOKEN".to_owned()
         } else {
@@ -128,11 +130,56 @@ Send a report; 204 means that it is stored:
     {fields}'{url}'
 
 See the message, in another terminal in this folder:
-  {program} message show {channel} {sid}
+  {program} message show {channel} {sid}{flags}
 
 The operator's API, with the token in {token}:
   http://{page}/docs/
 "
         ));
+    }
+}
+
+/// Returns the flags with which another command finds the database of these settings: another
+/// terminal may not have their variables.
+fn database_flags(settings: &Settings) -> String {
+    let storage = &settings.storage;
+    let data_dir = storage.data_dir.display().to_string();
+    let mut flags = String::new();
+    if data_dir != DEFAULT_DATA_DIR {
+        let _ = write!(flags, " --data-dir {}", quoted(&data_dir));
+    }
+    match (&storage.database_url, storage.database()) {
+        (Some(url), Ok(DatabaseUrl::Sqlite(_))) => {
+            let _ = write!(flags, " --database-url {}", quoted(url));
+        }
+        // It may contain a password.
+        (Some(_), Ok(DatabaseUrl::Postgres(_))) => {
+            flags.push_str("\n  with the same RECEIPTD_DATABASE_URL");
+        }
+        (Some(_), Err(_)) | (None, _) => {}
+    }
+    flags
+}
+
+/// Quotes a text for a shell unless it needs no quotes.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/.:_-=".contains(c);
+    if text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_quoted_for_a_shell_where_it_must_be() {
+        assert_eq!(quoted("sqlite:/var/lib/x.db"), "sqlite:/var/lib/x.db");
+        assert_eq!(quoted("my data"), "'my data'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted("x?mode=ro&a"), "'x?mode=ro&a'");
     }
 }

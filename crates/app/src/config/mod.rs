@@ -24,4 +24,5 @@ pub use logs::LogFormat;
 pub use number::whole;
 pub use secrets::AdminToken;
 pub use settings::{NOT_GLOBAL, ServerSettings, Settings};
+pub use storage::DEFAULT_DATA_DIR;
 pub use variables::{columns, help, unknown_variables, variable_of};

@@ -9,6 +9,9 @@ use clap::Args;
 use super::database::DatabaseUrl;
 use super::number::range;
 
+/// The data folder without a setting, in the current folder.
+pub const DEFAULT_DATA_DIR: &str = "data";
+
 #[expect(clippy::doc_markdown, reason = "the help text is read on a terminal")]
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Storage")]
@@ -22,7 +25,7 @@ pub struct StorageOptions {
     pub database_connections: u32,
     /// Folder for generated secrets, the SQLite database and the journal. Every server needs its
     /// own
-    #[arg(long, env = "RECEIPTD_DATA_DIR", default_value = "data")]
+    #[arg(long, env = "RECEIPTD_DATA_DIR", default_value = DEFAULT_DATA_DIR)]
     pub data_dir: PathBuf,
 }
 

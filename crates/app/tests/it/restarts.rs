@@ -211,6 +211,13 @@ async fn demo_prints_instructions_and_logs_every_report() {
         printed.contains(&format!("{program} message show")),
         "{printed}"
     );
+    let shown = printed.lines();
+    let shown = shown.filter_map(|line| line.trim().strip_prefix(program));
+    for line in shown.filter(|line| line.starts_with(" message show")) {
+        let output = run(bare_command(line), b"");
+        let error = text(&output.stderr);
+        assert!(error.contains("nothing was reported of message"), "{error}");
+    }
     let docs = format!("{}/docs/", server.operator);
     assert!(printed.contains(&docs), "{printed}");
     let link = format!("{}/console/sign-in?link=", server.operator);
