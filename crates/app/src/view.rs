@@ -26,12 +26,30 @@ pub fn list(json: bool, list: &impl Serialize, columns: &[Column], empty: &str) 
 
 /// Prints documents as a table.
 pub fn table(items: &impl Serialize, columns: &[Column], empty: &str) -> Result<()> {
+    print_table(&serde_json::to_value(items)?, columns, empty);
+    Ok(())
+}
+
+/// Prints documents as a table without the columns in which all rows are empty.
+pub fn compact_table(items: &impl Serialize, columns: &[Column], empty: &str) -> Result<()> {
     let items = serde_json::to_value(items)?;
+    print_table(&items, &filled(&items, columns), empty);
+    Ok(())
+}
+
+/// Returns the columns that are not empty in all rows.
+fn filled(items: &Value, columns: &[Column]) -> Vec<Column> {
+    let items = || items.as_array().into_iter().flatten();
+    let is_filled = |path| items().any(|item| !text(item, path).is_empty());
+    let columns = columns.iter().copied();
+    columns.filter(|(_, path)| is_filled(path)).collect()
+}
+
+fn print_table(items: &Value, columns: &[Column], empty: &str) {
     let row = |item| columns.iter().map(|(_, path)| text(item, path)).collect();
     let header = columns.iter().map(|(header, _)| *header);
     let items = items.as_array().into_iter().flatten();
     output::table(header, items.map(row), empty);
-    Ok(())
 }
 
 /// Prints a document: as JSON, or as a title with fields.
@@ -81,6 +99,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn column_that_is_empty_in_all_rows_is_dropped() {
+        let columns = [("A", "a"), ("B", "b"), ("C", "c")];
+        let items = json!([{"a": 1, "b": null}, {"a": 2, "b": "x", "c": ""}]);
+        assert_eq!(filled(&items, &columns), [("A", "a"), ("B", "b")]);
+        assert_eq!(filled(&json!([]), &columns), []);
+    }
 
     #[rstest]
     #[case("name", "Support")]

@@ -62,11 +62,12 @@ async fn show(stores: &Stores, json: bool, channel: &str, sid: &str, reveal: boo
             ],
             "no status yet",
         )?;
-        view::table(
+        view::compact_table(
             &detail.reports,
             &[
                 ("#", "revision"),
                 ("ARRIVED", "arrived_at"),
+                ("HAPPENED", "happened_at"),
                 ("REPORTED", "status"),
                 ("EFFECT", "effect"),
                 ("PROVENANCE", "provenance"),

@@ -126,3 +126,20 @@ async fn lists_fit_the_terminal_and_never_cut_an_id() {
         "one line per message without a terminal: {listed}"
     );
 }
+
+#[tokio::test]
+async fn report_of_a_message_has_one_line_without_empty_columns() {
+    let home = Installation::new(Engine::Sqlite).await;
+    home.add_channel();
+    let server = Server::start(home.command("serve --no-workers"));
+    for status in ["sent", "delivered"] {
+        assert_eq!(server.report("SM1", status).await, 204);
+    }
+    let shown = run_on_terminal(&home, &format!("message show {CHANNEL} SM1"));
+    let reports = shown.lines().skip_while(|row| !row.starts_with('#'));
+    let reports: Vec<_> = reports.collect();
+    assert_eq!(reports.len(), 3, "{shown}");
+    for empty in ["IDEMPOTENCY", "HAPPENED", "ERROR"] {
+        assert!(!reports[0].contains(empty), "{shown}");
+    }
+}
