@@ -94,7 +94,8 @@ async fn execute(settings: &Settings, json: bool, command: Command) -> Result<()
         }
         Command::Demo => demo_data::run(settings).await,
         Command::Simulate(args) => simulate::run(settings, json, args).await,
-        Command::Health => health::run(settings).await,
+        Command::Health => health::run(settings, json).await,
+        Command::Settings if json => output::json(&config::SettingList::new()),
         Command::Settings => {
             output::line(config::help().trim_end());
             Ok(())

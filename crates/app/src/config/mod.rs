@@ -25,4 +25,4 @@ pub use number::whole;
 pub use secrets::AdminToken;
 pub use settings::{NOT_GLOBAL, ServerSettings, Settings};
 pub use storage::DEFAULT_DATA_DIR;
-pub use variables::{columns, help, unknown_variables, variable_of};
+pub use variables::{SettingList, columns, help, unknown_variables, variable_of};

@@ -3,12 +3,52 @@
 use std::fmt::Write as _;
 
 use clap::{Arg, Args as _, Command};
+use serde::Serialize;
 
 use super::settings::Settings;
 use crate::layout::{self, HELP_WIDTH};
 
 /// Variables that Kubernetes sets in every container next to a service called `receiptd`.
 const KUBERNETES: [&str; 2] = ["RECEIPTD_SERVICE_", "RECEIPTD_PORT"];
+
+/// All settings, in the order of their sections.
+#[derive(Serialize)]
+pub struct SettingList {
+    items: Vec<SettingInfo>,
+}
+
+/// A setting.
+#[derive(Serialize)]
+pub struct SettingInfo {
+    section: String,
+    variable: String,
+    flag: String,
+    meaning: String,
+    /// `null` if the meaning says what happens without it.
+    default: Option<String>,
+}
+
+impl SettingList {
+    pub fn new() -> Self {
+        let items = with_variables().into_iter();
+        Self {
+            items: items.map(SettingInfo::new).collect(),
+        }
+    }
+}
+
+impl SettingInfo {
+    fn new((setting, variable): (Arg, String)) -> Self {
+        let default = setting.get_default_values().first();
+        Self {
+            section: setting.get_help_heading().unwrap_or_default().to_owned(),
+            variable,
+            flag: format!("--{}", setting.get_long().unwrap_or_default()),
+            meaning: setting.get_help().cloned().unwrap_or_default().to_string(),
+            default: default.map(|default| default.display().to_string()),
+        }
+    }
+}
 
 /// Returns the text of `receiptd help settings`: each variable with its flag, meaning and
 /// default, by section.
@@ -18,18 +58,16 @@ Settings are environment variables. Each is also a flag of any command, and a
 flag overrides its variable. `receiptd config check` checks them all.
 "
     .to_owned();
-    let mut section = None;
-    for (setting, variable) in with_variables() {
-        let heading = setting.get_help_heading().map(str::to_owned);
-        if heading != section {
-            let _ = write!(text, "\n{}:\n", heading.as_deref().unwrap_or_default());
-            section = heading;
+    let mut heading = String::new();
+    for setting in SettingList::new().items {
+        if setting.section != heading {
+            let _ = write!(text, "\n{}:\n", setting.section);
+            heading = setting.section;
         }
-        let flag = setting.get_long().unwrap_or_default();
-        let _ = writeln!(text, "  {variable} (--{flag})");
-        let mut meaning = setting.get_help().cloned().unwrap_or_default().to_string();
-        if let Some(default) = setting.get_default_values().first() {
-            let _ = write!(meaning, ". Default: {}", default.display());
+        let _ = writeln!(text, "  {} ({})", setting.variable, setting.flag);
+        let mut meaning = setting.meaning;
+        if let Some(default) = setting.default {
+            let _ = write!(meaning, ". Default: {default}");
         }
         for line in layout::wrap(&meaning, HELP_WIDTH - 6) {
             let _ = writeln!(text, "      {line}");

@@ -1,7 +1,7 @@
 //! The command line: channels, credentials, and error messages.
 
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::support::{
     CHANNEL, Engine, Installation, PASSWORD, SECRET_KEY, Server, USER, bare_command, run, text,
@@ -251,6 +251,15 @@ fn help_settings_lists_the_settings() {
     );
     let listed = text(&run(bare_command("settings"), b"").stdout);
     assert_eq!(listed.trim_end(), help.trim_end());
+    let json = text(&run(bare_command("settings --json"), b"").stdout);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let items = json["items"].as_array().unwrap();
+    assert_eq!(items.len(), help.matches(" (--").count(), "{json}");
+    assert!(items.contains(&json!({
+        "section": "Ingest", "variable": "RECEIPTD_WRITERS", "flag": "--writers",
+        "meaning": "Number of batches that are recorded at the same time, 1 to 16",
+        "default": "1",
+    })));
     let serve = text(&run(bare_command("serve --help"), b"").stdout);
     assert!(
         serve.contains("Settings: receiptd help settings"),

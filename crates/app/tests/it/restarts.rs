@@ -261,7 +261,8 @@ async fn health_command_fails_when_the_server_is_not_running() {
     let server = home.serve();
     let listen = server.operator.trim_start_matches("http://").to_owned();
     let line = format!("health --admin-listen {listen}");
-    home.run(&line);
+    assert_eq!(home.run(&line), "");
+    assert_eq!(home.json(&line)["alive"], true);
     drop(server);
     let output = home.run_with_input(&line, "");
     assert!(!output.status.success());
