@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::crypto::ServerSecret;
 use domain::subscription::{PauseReason, SubscriptionState};
 use ports::error::error_chain;
+use ports::maintenance::RetentionKind;
 use ports::{Journal, ReportStore, SubscriptionStore};
 
 use crate::channels::directory::{ChannelDirectory, Origin};
@@ -200,7 +201,7 @@ impl CheckHealth {
         let held = self.retention.as_ref()?.all();
         let wrong = held
             .iter()
-            .map(|(kind, why)| format!("{} are not removed: {why}", kind.as_str()));
+            .map(|(kind, why)| format!("{} are not removed: {why}", plural(*kind)));
         let wrong: Vec<_> = wrong.collect();
         let wrong = (!wrong.is_empty()).then(|| wrong.join("; "));
         Some(ComponentHealth::new(
@@ -332,5 +333,16 @@ impl CheckHealth {
             Condition::Degraded
         };
         Some(ComponentHealth::new("journal", wrong, then))
+    }
+}
+
+/// Returns what people call the data of a kind.
+const fn plural(kind: RetentionKind) -> &'static str {
+    match kind {
+        RetentionKind::Reports => "reports",
+        RetentionKind::Messages => "messages",
+        RetentionKind::Deliveries => "deliveries",
+        RetentionKind::Audit => "entries of the audit log",
+        RetentionKind::ForwardedRequests => "requests to forward",
     }
 }

@@ -35,6 +35,9 @@ use crate::layout::HELP_WIDTH;
 /// The last line of every help text.
 const WHERE_SETTINGS_ARE: &str = "Settings: receiptd help settings";
 
+/// What is missing if a command needs one of many options.
+const ONE_OF_MANY: &str = "at least one option";
+
 /// Receives WhatsApp delivery reports, stores every report, and shows the true state of every
 /// message
 #[derive(Parser, Debug)]
@@ -56,7 +59,7 @@ pub struct Cli {
 
 impl Cli {
     /// Parses the command line and the variables. An error about the value of a variable names
-    /// the variable, not its flag.
+    /// the variable, not its flag. One about a missing option does not list all of many.
     pub fn read() -> Result<Self, clap::Error> {
         let matches = Self::definition().try_get_matches();
         let parsed = matches.and_then(|matches| Self::from_arg_matches(&matches));
@@ -65,6 +68,14 @@ impl Cli {
                 && let Some(variable) = config::variable_of(argument)
             {
                 error.insert(ContextKind::InvalidArg, ContextValue::String(variable));
+            }
+            if let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) {
+                let shortened = missing.iter().cloned().map(|each| {
+                    let fits = each.chars().count() < HELP_WIDTH;
+                    if fits { each } else { ONE_OF_MANY.to_owned() }
+                });
+                let shortened = ContextValue::Strings(shortened.collect());
+                error.insert(ContextKind::InvalidArg, shortened);
             }
             error
         })

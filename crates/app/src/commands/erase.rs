@@ -112,16 +112,14 @@ async fn erase_all(erase: &EraseRecipient, request: &EraseRequest) -> Result<Era
 }
 
 fn print(erasure: &Erasure) {
-    output::table(
-        ["ERASURE", "RECIPIENT", "MESSAGES", "REPORTS", "DELIVERIES"],
-        [vec![
-            erasure.id.to_string(),
-            erasure.masked.clone(),
-            erasure.messages.to_string(),
-            erasure.reports.to_string(),
-            erasure.deliveries.to_string(),
-        ]],
-        "",
+    output::fields(
+        &format!("Erasure {}", erasure.id),
+        [
+            ("recipient", erasure.masked.clone()),
+            ("messages", erasure.messages.to_string()),
+            ("reports", erasure.reports.to_string()),
+            ("deliveries", erasure.deliveries.to_string()),
+        ],
     );
     output::hint(
         "Done. Journals of servers, backups and logs of other programs were not searched; \

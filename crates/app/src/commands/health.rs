@@ -25,7 +25,7 @@ pub async fn run(settings: &Settings, json: bool) -> Result<()> {
     let request = http_client::create(Duration::from_secs(2))?.get(&url);
     let answer = request.send().await;
     let status = answer
-        .with_context(|| format!("{url} does not answer"))?
+        .with_context(|| format!("{url} (RECEIPTD_ADMIN_LISTEN) does not answer"))?
         .status();
     ensure!(status.is_success(), "{url} answers {status}");
     if json {

@@ -23,7 +23,7 @@ pub async fn post<T: DeserializeOwned>(
     let answer = request.send().await;
     let answer = answer
         .ok()
-        .with_context(|| format!("{server} does not answer"))?;
+        .with_context(|| format!("{server} (RECEIPTD_ADMIN_LISTEN) does not answer"))?;
     let status = answer.status();
     if !status.is_success() {
         let problem: Value = answer.json().await.unwrap_or_default();

@@ -221,6 +221,17 @@ fn invalid_flag_is_named_even_if_its_variable_is_set_too() {
     assert!(stderr.contains("'--queue <QUEUE>'"), "{stderr}");
 }
 
+#[rstest]
+#[case("channel update 1", "\n  at least one option\n")]
+#[case("subscription update 1", "\n  at least one option\n")]
+#[case("erase --yes", "<--recipient <NUMBER>|--recipient-stdin>")]
+fn missing_option_is_explained_in_one_line(#[case] line: &str, #[case] expected: &str) {
+    let output = run(bare_command(line), b"");
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains(expected), "{stderr}");
+}
+
 #[tokio::test]
 async fn server_settings_are_valid_after_the_command() {
     let home = Installation::new(Engine::Sqlite).await;

@@ -48,7 +48,10 @@ async fn subscription_test_uses_the_settings_of_the_server_or_says_that_it_does_
     let (success, view, stderr) = test();
     assert!(!success);
     assert_eq!(view["settings"], "command");
-    assert!(stderr.contains("does not answer"), "{stderr}");
+    assert!(
+        stderr.contains("(RECEIPTD_ADMIN_LISTEN) does not answer"),
+        "{stderr}"
+    );
     assert!(stderr.contains("with its own settings"), "{stderr}");
 }
 
