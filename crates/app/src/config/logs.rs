@@ -11,6 +11,16 @@ pub enum LogFormat {
     Json,
 }
 
+impl LogFormat {
+    /// Returns the word of the setting.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Log")]
 pub struct LogOptions {

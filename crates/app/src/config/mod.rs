@@ -16,6 +16,7 @@ mod settings;
 mod statistics;
 mod storage;
 mod trouble;
+mod values;
 mod variables;
 
 pub use database::DatabaseUrl;

@@ -35,6 +35,15 @@ impl SettingList {
             items: items.map(SettingInfo::new).collect(),
         }
     }
+
+    /// Returns the names of the variables.
+    #[cfg(test)]
+    pub fn variables(&self) -> Vec<&str> {
+        self.items
+            .iter()
+            .map(|each| each.variable.as_str())
+            .collect()
+    }
 }
 
 impl SettingInfo {

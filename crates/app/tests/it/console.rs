@@ -77,6 +77,9 @@ async fn console_shows_what_was_reported(
     ] {
         assert_eq!(browser.get(path).await.0, 200, "{path}");
     }
+    let (_, about) = browser.get("/console/about").await;
+    assert!(about.contains("RECEIPTD_TWILIO_API_URL"), "{about}");
+    assert!(!about.contains(ADMIN_TOKEN), "{about}");
     until("the message is counted", async || {
         let (status, page) = browser.get("/console/").await;
         assert_eq!(status, 200, "{page}");
