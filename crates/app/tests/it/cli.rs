@@ -126,20 +126,6 @@ async fn unknown_channel_is_an_error(#[case] command: &str) {
     assert!(!error.contains("there is no channel"), "{error}");
 }
 
-#[tokio::test]
-async fn demo_channels_are_added_once_with_a_week_of_traffic() {
-    let home = Installation::new(Engine::Sqlite).await;
-    let added = home.run("demo");
-    assert!(added.starts_with("Added 4 demo channels"), "{added}");
-    let messages = home.json("message list --limit 500");
-    assert_eq!(messages["items"].as_array().unwrap().len(), 500);
-    assert_eq!(home.run("demo"), "The demo channels exist already.\n");
-    let channels = home.json("channel list");
-    assert_eq!(channels["items"].as_array().unwrap().len(), 4);
-    let shown = home.json("channel show demo-pharmacy");
-    assert!(shown.to_string().contains("412"), "{shown}");
-}
-
 #[rstest]
 #[tokio::test]
 async fn config_check_shows_settings_without_secrets(

@@ -19,6 +19,7 @@ mod cli;
 #[expect(dead_code, reason = "the tests of the listeners use more of it")]
 mod client;
 mod console;
+mod demo;
 mod embedded;
 mod erase;
 mod events;

@@ -2,7 +2,7 @@
 
 mod change;
 pub mod deliveries;
-mod manage;
+pub mod manage;
 pub mod replay;
 mod show;
 mod test_event;
