@@ -54,9 +54,11 @@ impl Bench {
             );
             let left = result.accepted.saturating_sub(at_the_end.reports);
             measured.statistics_lag = Some(at_the_end.lag_seconds.unwrap_or_default());
-            // The last step of a reader that is up to date begins up to a second later.
+            // A reader that is up to date does nothing for up to a second, so the rate of catching
+            // up is seen only if more is left than arrives in that time.
+            let is_behind = at_the_end.lag_seconds.is_some_and(|lag| lag > 1.0);
             measured.statistics_caught_up =
-                (left > 0).then(|| crate::load::per_second(left, ended.elapsed()));
+                is_behind.then(|| crate::load::per_second(left, ended.elapsed()));
         }
         self.check(result.accepted, database.as_ref(), &receiver)?;
         receiver.stop()?;
