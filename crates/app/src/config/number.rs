@@ -11,7 +11,7 @@ pub fn whole<T>(
 where
     T: FromStr + PartialOrd + Display + Clone + Send + Sync + 'static,
 {
-    move |text| {
+    move |text: &str| {
         let number = text.parse().ok().filter(|number| bounds.contains(number));
         let (least, most) = (bounds.start(), bounds.end());
         number.ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
