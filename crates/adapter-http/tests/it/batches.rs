@@ -218,3 +218,27 @@ async fn gupshup_and_koomessage_send_their_key_in_authorization() {
         assert_eq!(message["status"], "read");
     }
 }
+
+#[tokio::test]
+async fn element_that_is_not_valid_json_is_one_rejection_with_its_own_fields() {
+    let (running, _) = on_memory().await;
+    let channel = channel(&running, "infobip", json!({})).await;
+    let batch = r#"{"results":[
+        {"messageId":"a","to":"15550100001","status":{"groupName":"DELIVERED"}},
+        {"messageId":"b c","to":"15550100002","contact":{"name":"A \ud83d"},"price":1e400},
+        {"messageId":"d","to":"15550100003","status":{"groupName":"DELIVERED"}}]}"#;
+    let request = Request::post("/social/on/whatsapp/infobip/report/1")
+        .header("Content-Type", "application/json")
+        .header("AccountKey", &channel.password)
+        .body(batch);
+    assert_eq!(request.send(running.public).await.status, 200);
+    for id in ["a", "d"] {
+        let message = running.shown(&format!("/api/v1/messages/1/{id}")).await;
+        assert_eq!(message["status"], "delivered");
+    }
+    let rejections = running.shown("/api/v1/rejections").await;
+    assert_eq!(rejections["items"].as_array().unwrap().len(), 1);
+    let rejection = rejections["items"][0].to_string();
+    assert!(rejection.contains("element 1: messageId"), "{rejection}");
+    assert!(rejection.contains("***0002"), "{rejection}");
+}

@@ -2,6 +2,7 @@
 //! unusable element costs no other.
 
 mod flatten;
+mod repair;
 
 use std::fmt::Display;
 
@@ -31,10 +32,17 @@ const ADDRESSES: [&str; 10] = [
 /// Fields that hold a word of the integrator's.
 const WORDS: [&str; 6] = ["event", "field", "groupName", "object", "status", "type"];
 
-/// Parses a body. A byte order mark is skipped.
+/// Parses a body. A byte order mark is skipped, and broken values are replaced.
 pub(crate) fn body(body: &[u8]) -> Result<Value, ParseError> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    serde_json::from_slice(body).map_err(|_| ParseError::Invalid(not_an_object("body")))
+    value(body).ok_or_else(|| ParseError::Invalid(not_an_object("body")))
+}
+
+/// Parses a value. If it is not valid JSON, its broken parts are replaced, see [`repair`]; `None`
+/// if it is cut off, or no JSON at all.
+pub(crate) fn value(bytes: &[u8]) -> Option<Value> {
+    let valid = serde_json::from_slice(bytes).ok();
+    valid.or_else(|| serde_json::from_str(&repair::repaired(bytes)?).ok())
 }
 
 /// Returns the error of something that has to be a JSON object.

@@ -28,8 +28,8 @@ pub(super) fn parse(body: &[u8]) -> Result<ParsedBody, ParseError> {
             expected: "Payload is missing".to_owned(),
         }));
     };
-    let payload: Value = serde_json::from_slice(&payload)
-        .map_err(|_| ParseError::Invalid(json::not_an_object("Payload")))?;
+    let payload = json::value(&payload);
+    let payload = payload.ok_or_else(|| ParseError::Invalid(json::not_an_object("Payload")))?;
     let mut parsed = ParsedBody::default();
     match callback_failure(&payload) {
         Some(failure) => parsed.callback_failures.push(failure),

@@ -18,7 +18,9 @@ pub(super) fn check(endpoint: EndpointUnderTest<'_>) {
     other_values_are_no_reports(endpoint);
     encodings(endpoint);
     repeated_keys_and_deep_nesting(endpoint);
+    broken_values_cost_no_report(endpoint);
     if endpoint.batches {
+        broken_elements_cost_no_other(endpoint);
         many_elements_are_parsed(endpoint);
         many_invalid_elements_are_counted(endpoint);
         list_that_is_none_is_refused(endpoint);
@@ -99,10 +101,78 @@ fn repeated_keys_and_deep_nesting(endpoint: EndpointUnderTest<'_>) {
     for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
         let nested = [&open.repeat(DEPTH), "1", &close.repeat(DEPTH)].concat();
         let parsed = with(&nested);
-        assert!(parsed.map_or(0, |parsed| parsed.reports.len()) <= 1);
+        assert_eq!(parsed.map(|parsed| parsed.reports.len()), Ok(1));
         // Not closed, as an attacker would send it.
         assert!(endpoint.parse(open.repeat(DEPTH).as_bytes()).is_err());
     }
+}
+
+/// Values that are not valid JSON, as integrators produce them from texts that are cut off, other
+/// encodings and languages.
+const BROKEN_VALUES: [&[u8]; 10] = [
+    br#""A \ud83d""#,
+    br#""\udc4d A""#,
+    b"\"caf\xe9\"",
+    b"\"two\nlines\"",
+    br#""\x41""#,
+    b"1e400",
+    b"NaN",
+    b"[1,]",
+    br#"{"a" 1}"#,
+    br#"{"a":}"#,
+];
+
+/// Builds a body with these elements, and replaces the text `@` by other bytes.
+fn body_with(endpoint: EndpointUnderTest<'_>, elements: Vec<Value>, bytes: &[u8]) -> Vec<u8> {
+    const PLACE: &str = r#""@""#;
+    let body = String::from_utf8((endpoint.body)(elements)).expect("JSON is UTF-8");
+    let (before, after) = body.split_once(PLACE).expect("an element has the text");
+    [before.as_bytes(), bytes, after.as_bytes()].concat()
+}
+
+fn broken_values_cost_no_report(endpoint: EndpointUnderTest<'_>) {
+    for value in BROKEN_VALUES {
+        let case = String::from_utf8_lossy(value);
+        let mut element = endpoint.valid("b");
+        let fields = element.as_object_mut().expect("an element is an object");
+        fields.insert("zzz".to_owned(), "@".into());
+        let elements = if endpoint.batches {
+            vec![endpoint.valid("a"), element, endpoint.valid("c")]
+        } else {
+            vec![element]
+        };
+        let count = elements.len();
+        let parsed = endpoint.parse(&body_with(endpoint, elements, value));
+        let parsed = parsed.unwrap_or_else(|error| panic!("{case}: {error:?}"));
+        let indexes: Vec<_> = parsed.reports.iter().map(|report| report.index).collect();
+        assert_eq!(indexes, (0..count).collect::<Vec<_>>(), "{case}");
+    }
+}
+
+fn broken_elements_cost_no_other(endpoint: EndpointUnderTest<'_>) {
+    let elements = || vec![endpoint.valid("a"), "@".into(), endpoint.valid("c")];
+    let check = |element: &[u8]| {
+        let case = String::from_utf8_lossy(element);
+        let body = body_with(endpoint, elements(), element);
+        let parsed = endpoint.parse(&body);
+        let parsed = parsed.unwrap_or_else(|error| panic!("{case}: {error:?}"));
+        let indexes: Vec<_> = parsed.reports.iter().map(|report| report.index).collect();
+        assert_eq!(indexes, [0, 2], "{case}");
+        let invalid: Vec<_> = parsed.invalid.iter().map(|each| each.index).collect();
+        assert_eq!(invalid, [1], "{case}");
+        let (integrator, endpoint) = (endpoint.integrator, endpoint.endpoint);
+        let fields = integrator.redacted_fields(endpoint, &body, Some(1));
+        fields.iter().count()
+    };
+    for element in BROKEN_VALUES {
+        check(element);
+    }
+    // A refused element shows its own fields, although the body is not valid JSON.
+    let mut refused = (endpoint.element)(Value::Null, Value::Null);
+    let fields = refused.as_object_mut().expect("an element is an object");
+    fields.insert("zzz".to_owned(), "@".into());
+    let refused = refused.to_string().replace('@', "A \\ud83d");
+    assert!(check(refused.as_bytes()) > 0, "no fields are shown");
 }
 
 fn many_elements_are_parsed(endpoint: EndpointUnderTest<'_>) {
