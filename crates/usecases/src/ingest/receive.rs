@@ -102,6 +102,8 @@ impl ReceiveReport {
     /// whole request if it is to be forwarded. What is refused is stored as rejections, an element
     /// of the body each. If a channel has many rejections per second, the rest is only counted.
     ///
+    /// A body that cannot be parsed is forwarded as well: only the receiver can tell what it is.
+    ///
     /// If the integrator redelivers, reports that can never be recorded are no error: the caller
     /// could do nothing but send them again.
     pub async fn run(&self, request: ReportRequest<'_>) -> Result<(), ReceiveError> {
@@ -109,6 +111,8 @@ impl ReceiveReport {
         let body = match self.parse(&request) {
             Ok(body) => body,
             Err(error) => {
+                let outbox = self.outbox.as_deref().filter(|_| error.is_permanent());
+                forwarding::store(outbox, &request, arrived_at).await?;
                 let refused = [(None, &error)];
                 self.reject(&request, arrived_at, &refused).await;
                 return answer(&request, error);

@@ -4,11 +4,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::forwarding::MAX_WAITING_REQUESTS;
+use domain::page::PageSize;
 use domain::{ForwardedRequest, ForwardedRequestKey};
-use ports::ForwardedRequestStore as _;
 use ports::forwarding::{ClaimableChannel, NewForwardedRequest, RequestClaim, StoredRequest};
 use ports::metrics::ForwardOutcome;
-use ports::{Environment as _, ReportStore as _};
+use ports::{Environment as _, ForwardedRequestStore as _, RejectionStore, ReportStore as _};
 use testkit::builders::{channel_id, key_on, server_secret};
 use tokio::task::LocalSet;
 use usecases::ReceiveError;
@@ -62,10 +62,20 @@ async fn reports_alone_and_other_channels_are_not_stored() {
     let world = World::new(&[("1", Some(URL)), ("2", None)]).await;
     world.receive("1", &status(1, false)).await.unwrap();
     world.receive("2", &message(1)).await.unwrap();
-    world.receive("1", b"no JSON").await.unwrap();
     world.receive_from("1", &message(1), true).await.unwrap();
     assert_eq!(world.waits("1").await + world.waits("2").await, 0);
     assert_eq!(world.counter.of(ForwardOutcome::Stored), 0);
+}
+
+#[tokio::test]
+async fn body_that_cannot_be_parsed_is_stored_and_rejected() {
+    let world = World::new(&[("1", Some(URL)), ("2", None)]).await;
+    world.receive("1", b"no JSON").await.unwrap();
+    world.receive("2", b"no JSON").await.unwrap();
+    world.receive_from("1", b"a test", true).await.unwrap();
+    assert_eq!((world.waits("1").await, world.waits("2").await), (1, 0));
+    let rejections = RejectionStore::list(&world.store, None, None, PageSize::default());
+    assert_eq!(rejections.await.unwrap().items.len(), 2);
 }
 
 #[tokio::test]
