@@ -55,36 +55,25 @@ pub(crate) fn parse(body: &Value, ids: &[&'static str]) -> Result<ParsedBody, Pa
         return Ok(parsed);
     }
     let Some(Value::Array(entries)) = json::at(body, &["entry"]) else {
-        return Err(json::not_an_array("entry"));
+        return Err(ParseError::Invalid(json::not_an_array("entry")));
     };
-    let changes = entries.iter().flat_map(|entry| array(entry, &["changes"]));
     let mut index = 0;
-    for change in changes {
-        if let Some(field) = json::text(change, &["field"]).filter(|field| field != "messages") {
-            let known = OTHER_FIELDS.iter().find(|known| **known == field);
-            parsed.ignored.push(known.unwrap_or(&"other_field"));
-            continue;
-        }
-        let value = json::at(change, &["value"]).unwrap_or(&Value::Null);
-        for kind in ["messages", "errors"] {
-            if json::at(value, &[kind]).is_some() {
-                parsed.ignored.push(kind);
-            }
-        }
-        let sender = json::address(value, &["metadata", "display_phone_number"]);
-        for status in array(value, &["statuses"]) {
-            if json::text(status, &["type"]).as_deref() == Some("set-callback") {
-                parsed.ignored.push("set-callback");
+    visit(entries, &mut |part| {
+        let report = match part {
+            Part::Ignored(kind) => return parsed.ignored.push(kind),
+            Part::Invalid(_, error) => Err(error),
+            Part::Status(status, _) if is_url_check(status) => {
                 index += 1;
-                continue;
+                return parsed.ignored.push("set-callback");
             }
-            match report(status, index, ids, sender.clone()) {
-                Ok(report) => parsed.reports.push(report),
-                Err(error) => parsed.add_invalid(index, error),
-            }
-            index += 1;
+            Part::Status(status, value) => report(status, index, ids, value),
+        };
+        match report {
+            Ok(report) => parsed.reports.push(report),
+            Err(error) => parsed.add_invalid(index, error),
         }
-    }
+        index += 1;
+    });
     Ok(parsed)
 }
 
@@ -112,35 +101,96 @@ pub(crate) fn test_body(report: TestReport<'_>) -> Value {
     }]}]})
 }
 
-/// Returns a status of an envelope by its index.
+/// Returns an element of an envelope by its index: a status, or what stands in its place.
 pub(crate) fn element(body: &Value, index: usize) -> Option<&Value> {
-    let mut left = index;
-    for entry in array(body, &["entry"]) {
-        for change in array(entry, &["changes"]) {
-            if json::text(change, &["field"]).is_some_and(|field| field != "messages") {
-                continue;
-            }
-            let statuses = array(change, &["value", "statuses"]);
-            match statuses.get(left) {
-                Some(status) => return Some(status),
-                None => left -= statuses.len(),
-            }
+    let entries = json::at(body, &["entry"])?.as_array()?;
+    let (mut found, mut next) = (None, 0);
+    visit(entries, &mut |part| {
+        let element = match part {
+            Part::Ignored(_) => return,
+            Part::Invalid(element, _) | Part::Status(element, _) => element,
+        };
+        if next == index {
+            found = Some(element);
         }
-    }
-    None
+        next += 1;
+    });
+    found
 }
 
-/// Returns the elements of an array; none if it is absent or something else.
-fn array<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
-    let array = json::at(value, path).and_then(Value::as_array);
-    array.map(Vec::as_slice).unwrap_or_default()
+/// A part of an envelope. All but those that are ignored are elements and have an index.
+enum Part<'a> {
+    /// Something else than statuses, of this kind.
+    Ignored(&'static str),
+    /// What stands in the place of an entry, a change, or a list of statuses, and is none.
+    Invalid(&'a Value, ValidationError),
+    /// A status, and the value that contains it.
+    Status(&'a Value, &'a Value),
+}
+
+/// Visits the parts of all entries, in their order.
+fn visit<'a>(entries: &'a [Value], visitor: &mut impl FnMut(Part<'a>)) {
+    for entry in entries {
+        if !entry.is_object() {
+            visitor(Part::Invalid(entry, json::not_an_object("entry")));
+            continue;
+        }
+        match json::at(entry, &["changes"]) {
+            Some(Value::Array(changes)) => {
+                for change in changes {
+                    visit_change(change, visitor);
+                }
+            }
+            other => visitor(Part::Invalid(
+                other.unwrap_or(entry),
+                json::not_an_array("changes"),
+            )),
+        }
+    }
+}
+
+fn visit_change<'a>(change: &'a Value, visitor: &mut impl FnMut(Part<'a>)) {
+    if !change.is_object() {
+        return visitor(Part::Invalid(change, json::not_an_object("changes")));
+    }
+    if let Some(field) = json::text(change, &["field"]).filter(|field| field != "messages") {
+        let known = OTHER_FIELDS.iter().find(|known| **known == field);
+        return visitor(Part::Ignored(known.unwrap_or(&"other_field")));
+    }
+    let value = match json::at(change, &["value"]) {
+        Some(value) if value.is_object() => value,
+        other => {
+            let element = other.unwrap_or(change);
+            return visitor(Part::Invalid(element, json::not_an_object("value")));
+        }
+    };
+    let kinds = ["messages", "errors"];
+    let kinds = kinds.map(|kind| json::at(value, &[kind]).map(|_| kind));
+    for kind in kinds.iter().flatten() {
+        visitor(Part::Ignored(kind));
+    }
+    match json::at(value, &["statuses"]) {
+        Some(Value::Array(statuses)) => {
+            for status in statuses {
+                visitor(Part::Status(status, value));
+            }
+        }
+        Some(other) => visitor(Part::Invalid(other, json::not_an_array("statuses"))),
+        None if kinds == [None, None] => visitor(Part::Ignored("other_value")),
+        None => {}
+    }
+}
+
+/// Returns whether a status is the event with which Gupshup checks a URL.
+fn is_url_check(status: &Value) -> bool {
+    json::text(status, &["type"]).as_deref() == Some("set-callback")
 }
 
 fn report(
     status: &Value,
     index: usize,
     ids: &[&'static str],
-    sender: Option<Address>,
+    value: &Value,
 ) -> Result<ParsedReport, ValidationError> {
     if !status.is_object() {
         return Err(json::not_an_object("statuses"));
@@ -160,7 +210,7 @@ fn report(
         error: error(status, &reported),
         status: reported,
         recipient: json::required(status, &[recipient], "recipient_id", Address::parse)?,
-        sender,
+        sender: json::address(value, &["metadata", "display_phone_number"]),
         happened_at: json::unix_time(status, &["timestamp"]),
         fields: json::fields(status, &[id, recipient, "status", "timestamp"]),
         idempotency_token: None,

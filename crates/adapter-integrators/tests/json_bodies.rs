@@ -17,15 +17,17 @@ fn with<T>(name: &str, check: impl FnOnce(&dyn Integrator) -> T) -> T {
     check(found.expect("it is supported").as_ref())
 }
 
-fn infobip(body: &str) -> ParsedBody {
-    let parsed = with("infobip", |infobip| {
-        infobip.parse(
-            infobip.report_endpoint(),
-            &Lines::default(),
-            body.as_bytes(),
-        )
+/// Parses a body that was sent to the endpoint of reports.
+fn parse(name: &str, body: &str) -> ParsedBody {
+    let parsed = with(name, |integrator| {
+        let endpoint = integrator.report_endpoint();
+        integrator.parse(endpoint, &Lines::default(), body.as_bytes())
     });
     parsed.unwrap_or_else(|error| panic!("{error:?}: {body}"))
+}
+
+fn infobip(body: &str) -> ParsedBody {
+    parse("infobip", body)
 }
 
 const GOOD: &str = r#"{"messageId":"a","to":"15550100001","status":{"groupName":"DELIVERED"}}"#;
@@ -71,6 +73,44 @@ fn unusable_element_costs_no_other(#[case] element: &str) {
     assert_eq!(indexes, [0, 2]);
     let invalid: Vec<_> = parsed.invalid.iter().map(|invalid| invalid.index).collect();
     assert_eq!(invalid, [1]);
+}
+
+#[rstest]
+#[case("{\"entry\":[null]}", "entry")]
+#[case(r#"{"entry":[{"changes":{"0":{}}}]}"#, "changes")]
+#[case(r#"{"entry":[{"id":"1"}]}"#, "changes")]
+#[case(r#"{"entry":[{"changes":["x"]}]}"#, "changes")]
+#[case(
+    r#"{"entry":[{"changes":[{"field":"messages","value":[]}]}]}"#,
+    "value"
+)]
+#[case(
+    r#"{"entry":[{"changes":[{"value":{"statuses":{"0":{"id":"1"}}}}]}]}"#,
+    "statuses"
+)]
+fn part_of_an_envelope_that_is_none_is_one_invalid_element(
+    #[case] body: &str,
+    #[case] field: &str,
+    #[values("meta", "360dialog", "gupshup")] name: &str,
+) {
+    let good =
+        r#"{"changes":[{"value":{"statuses":[{"id":"a","status":"sent","recipient_id":"1"}]}}]}"#;
+    let body = body.replace(r#""entry":["#, &format!(r#""entry":[{good},"#));
+    let body = body.strip_suffix("]}").unwrap().to_owned() + "," + good + "]}";
+    let parsed = parse(name, &body);
+    let indexes: Vec<_> = parsed.reports.iter().map(|report| report.index).collect();
+    assert_eq!(indexes, [0, 2]);
+    let invalid = parsed
+        .invalid
+        .iter()
+        .map(|each| (each.index, each.error.field));
+    assert_eq!(invalid.collect::<Vec<_>>(), [(1, field)]);
+}
+
+#[test]
+fn change_without_anything_known_is_ignored() {
+    let body = r#"{"entry":[{"changes":[{"field":"messages","value":{"contacts":[]}}]}]}"#;
+    assert_eq!(parse("meta", body).ignored, ["other_value"]);
 }
 
 #[test]

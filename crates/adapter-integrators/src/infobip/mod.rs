@@ -48,7 +48,7 @@ fn parse(body: &Value) -> Result<ParsedBody, ParseError> {
         return Err(ParseError::Invalid(json::not_an_object("body")));
     }
     let Some(Value::Array(results)) = json::at(body, &["results"]) else {
-        return Err(json::not_an_array("results"));
+        return Err(ParseError::Invalid(json::not_an_array("results")));
     };
     let mut parsed = ParsedBody::default();
     for (index, element) in results.iter().enumerate() {

@@ -55,12 +55,12 @@ pub(crate) fn not_an_object(field: &'static str) -> ValidationError {
 }
 
 /// Returns the error of something that has to be a JSON array.
-pub(crate) fn not_an_array(field: &'static str) -> ParseError {
-    ParseError::Invalid(ValidationError {
+pub(crate) fn not_an_array(field: &'static str) -> ValidationError {
+    ValidationError {
         field,
         kind: ValidationErrorKind::Invalid,
         expected: "a JSON array of reports".to_owned(),
-    })
+    }
 }
 
 /// Returns the value at a path of names; `None` if it is absent or null.

@@ -25,7 +25,7 @@ const TEST_EVENT: &str = "com.twilio.eventstreams.test-event";
 
 pub(super) fn parse(events: &Value) -> Result<ParsedBody, ParseError> {
     let Value::Array(events) = events else {
-        return Err(json::not_an_array("body"));
+        return Err(ParseError::Invalid(json::not_an_array("body")));
     };
     let mut parsed = ParsedBody::default();
     for (index, event) in events.iter().enumerate() {
