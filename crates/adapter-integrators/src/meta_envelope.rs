@@ -195,13 +195,10 @@ fn report(
     if !status.is_object() {
         return Err(json::not_an_object("statuses"));
     }
-    let id = ids.iter().find(|id| json::at(status, &[**id]).is_some());
-    let id = *id.unwrap_or(&"id");
+    let id = json::first_present(status, ids).unwrap_or("id");
     let sid = json::message_id(status, &[id], id)?;
-    let recipient = match json::at(status, &["recipient_id"]) {
-        Some(_) => "recipient_id",
-        None => "recipient_user_id",
-    };
+    let recipient = json::first_present(status, &["recipient_id", "recipient_user_id"]);
+    let recipient = recipient.unwrap_or("recipient_id");
     let reported = json::required(status, &["status"], "status", reported_status)?;
     Ok(ParsedReport {
         index,

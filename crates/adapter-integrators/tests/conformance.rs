@@ -15,6 +15,7 @@ struct Requests {
     body: fn(Vec<Value>) -> Vec<u8>,
     batches: bool,
     set_time: Option<fn(&mut Value, bool)>,
+    alternatives: &'static [&'static str],
 }
 
 fn json_body(body: &Value) -> Vec<u8> {
@@ -69,6 +70,7 @@ const TWILIO: Requests = Requests {
     body: form,
     batches: false,
     set_time: None,
+    alternatives: &["/ErrorCode", "/ErrorMessage"],
 };
 
 const EVENT_STREAMS: Requests = Requests {
@@ -88,6 +90,7 @@ const EVENT_STREAMS: Requests = Requests {
             set(data, "timestamp", iso(far_future));
         }
     }),
+    alternatives: &["/data/errorCode", "/data/dateUpdated"],
 };
 
 const INFOBIP: Requests = Requests {
@@ -95,6 +98,17 @@ const INFOBIP: Requests = Requests {
     body: |elements| json_body(&json!({ "results": elements })),
     batches: true,
     set_time: Some(|element, far_future| set(element, "doneAt", iso(far_future))),
+    alternatives: &[
+        "/destination",
+        "/sender",
+        "/from",
+        "/seenAt",
+        "/deletedAt",
+        "/event",
+        "/message",
+        "/receivedAt",
+        "/error",
+    ],
 };
 
 const GUPSHUP: Requests = Requests {
@@ -107,6 +121,13 @@ const GUPSHUP: Requests = Requests {
     body: single,
     batches: false,
     set_time: Some(|element, far_future| set(element, "timestamp", unix(far_future))),
+    alternatives: &[
+        "/phone",
+        "/payload/id",
+        "/payload/userId",
+        "/payload/payload",
+        "/entry",
+    ],
 };
 
 /// Meta's envelope, which 360dialog and version 3 of Gupshup pass on.
@@ -120,6 +141,7 @@ const META: Requests = Requests {
     },
     batches: true,
     set_time: Some(|element, far_future| set(element, "timestamp", unix(far_future))),
+    alternatives: &["/gs_id", "/recipient_user_id", "/type", "/errors", "/code"],
 };
 
 const KOOMESSAGE: Requests = Requests {
@@ -127,6 +149,7 @@ const KOOMESSAGE: Requests = Requests {
     body: single,
     batches: false,
     set_time: None,
+    alternatives: &["/sender"],
 };
 
 #[rstest]
@@ -149,6 +172,7 @@ fn endpoint_conforms(#[case] name: &str, #[case] path_word: &str, #[case] reques
         body: requests.body,
         batches: requests.batches,
         set_time: requests.set_time,
+        alternatives: requests.alternatives,
     });
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use adapter_integrators::all;
 use domain::Alias;
-use ports::integrator::{Integrator, ParsedBody};
+use ports::integrator::{Integrator, ParsedBody, ParsedReport};
 use proptest::prelude::*;
 use rstest::rstest;
 use testkit::integrators::Lines;
@@ -28,6 +28,24 @@ fn parse(name: &str, body: &str) -> ParsedBody {
 
 fn infobip(body: &str) -> ParsedBody {
     parse("infobip", body)
+}
+
+/// Parses a body with one report.
+fn report(name: &str, body: &str) -> ParsedReport {
+    let mut parsed = parse(name, body);
+    assert_eq!(
+        (parsed.reports.len(), parsed.invalid.len()),
+        (1, 0),
+        "{body}"
+    );
+    parsed.reports.remove(0)
+}
+
+/// Returns the one status in the envelope of Meta.
+fn envelope(status: &str) -> String {
+    format!(
+        r#"{{"object":"whatsapp_business_account","entry":[{{"changes":[{{"field":"messages","value":{{"statuses":[{status}]}}}}]}}]}}"#
+    )
 }
 
 const GOOD: &str = r#"{"messageId":"a","to":"15550100001","status":{"groupName":"DELIVERED"}}"#;
@@ -73,6 +91,41 @@ fn unusable_element_costs_no_other(#[case] element: &str) {
     assert_eq!(indexes, [0, 2]);
     let invalid: Vec<_> = parsed.invalid.iter().map(|invalid| invalid.index).collect();
     assert_eq!(invalid, [1]);
+}
+
+#[rstest]
+#[case(
+    "infobip",
+    r#"{"results":[{"messageId":"a","to":"1","seenAt":"","status":{"groupName":"DELIVERED"}}]}"#,
+    "a",
+    "1"
+)]
+#[case("infobip", r#"{"results":[{"messageId":"a","to":"1","deletedAt":" ","event":"DELIVERY","status":{"groupName":"DELIVERED"}}]}"#, "a", "1")]
+#[case("gupshup", r#"{"type":"message-event","payload":{"type":"delivered","gsId":"","id":"wamid.Q","destination":"","userId":"IN.1"}}"#, "wamid.Q", "IN.1")]
+fn blank_field_is_absent_where_another_may_have_the_value(
+    #[case] name: &str,
+    #[case] body: &str,
+    #[case] sid: &str,
+    #[case] recipient: &str,
+) {
+    let report = report(name, body);
+    assert_eq!(report.sid.as_str(), sid);
+    assert_eq!(report.recipient.reveal(), recipient);
+    assert_eq!(report.status.as_str(), "delivered");
+}
+
+#[rstest]
+#[case("meta", "wamid.A", Alias::None)]
+#[case("gupshup", "wamid.A", Alias::Unknown)]
+fn blank_ids_and_recipients_of_an_envelope_are_absent(
+    #[case] name: &str,
+    #[case] sid: &str,
+    #[case] alias: Alias,
+) {
+    let status = r#"{"gs_id":" ","id":"wamid.A","status":"read","recipient_id":"","recipient_user_id":"US.13"}"#;
+    let report = report(name, &envelope(status));
+    assert_eq!((report.sid.as_str(), report.alias), (sid, alias));
+    assert_eq!(report.recipient.reveal(), "US.13");
 }
 
 #[rstest]

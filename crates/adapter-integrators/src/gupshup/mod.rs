@@ -55,7 +55,7 @@ fn parse(body: &Value) -> Result<ParsedBody, ParseError> {
     if !body.is_object() {
         return Err(ParseError::Invalid(json::not_an_object("body")));
     }
-    if json::at(body, &["entry"]).is_some() {
+    if json::is_present(body, "entry") {
         return meta_envelope::parse(body, &["gs_id", "id"]);
     }
     let Some(kind) = json::text(body, &["type"]) else {
@@ -75,9 +75,10 @@ fn parse(body: &Value) -> Result<ParsedBody, ParseError> {
 }
 
 fn element(body: &Value, index: usize) -> Option<&Value> {
-    match json::at(body, &["entry"]) {
-        Some(_) => meta_envelope::element(body, index),
-        None => Some(body),
+    if json::is_present(body, "entry") {
+        meta_envelope::element(body, index)
+    } else {
+        Some(body)
     }
 }
 
@@ -131,15 +132,11 @@ fn status(word: &str) -> Option<DeliveryStatus> {
 
 fn report(body: &Value, status: DeliveryStatus) -> Result<ParsedReport, ValidationError> {
     const PAYLOAD: &str = "payload";
+    let payload = json::at(body, &[PAYLOAD]).unwrap_or(&Value::Null);
     // Both ids may look alike: only the name of the field tells them apart.
-    let id = match json::at(body, &[PAYLOAD, "gsId"]) {
-        Some(_) => "gsId",
-        None => "id",
-    };
-    let recipient = match json::at(body, &[PAYLOAD, "destination"]) {
-        Some(_) => "destination",
-        None => "userId",
-    };
+    let id = json::first_present(payload, &["gsId", "id"]).unwrap_or("id");
+    let recipient = json::first_present(payload, &["destination", "userId"]);
+    let recipient = recipient.unwrap_or("destination");
     let happened_at = json::unix_time(body, &[PAYLOAD, PAYLOAD, "ts"])
         .or_else(|| json::unix_time(body, &[PAYLOAD, "ts"]))
         .or_else(|| json::unix_time(body, &["timestamp"]));

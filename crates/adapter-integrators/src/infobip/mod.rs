@@ -76,10 +76,8 @@ fn report(element: &Value, index: usize) -> Result<ParsedReport, ValidationError
     }
     let sid = json::message_id(element, &["messageId"], "messageId")?;
     // The Messages API names the recipient `destination`, and the sender `sender`.
-    let (to, from) = match json::at(element, &["destination"]) {
-        Some(_) => ("destination", "sender"),
-        None => ("to", "from"),
-    };
+    let to = json::first_present(element, &["destination", "to"]).unwrap_or("to");
+    let from = json::first_present(element, &["sender", "from"]).unwrap_or("from");
     let recipient = json::required(element, &[to], to, Address::parse)?;
     let (status, time) = status(element)?;
     Ok(ParsedReport {
@@ -99,10 +97,10 @@ fn report(element: &Value, index: usize) -> Result<ParsedReport, ValidationError
 /// Returns the status, and the field that holds its time.
 fn status(element: &Value) -> Result<(ReportedStatus, &'static str), ValidationError> {
     let event = json::text(element, &["event"]);
-    if json::at(element, &["seenAt"]).is_some() || event.as_deref() == Some("SEEN") {
+    if json::is_present(element, "seenAt") || event.as_deref() == Some("SEEN") {
         return Ok((DeliveryStatus::Read.into(), "seenAt"));
     }
-    if json::at(element, &["deletedAt"]).is_some() {
+    if json::is_present(element, "deletedAt") {
         return Ok((word("deleted", "deletedAt")?, "deletedAt"));
     }
     let status = json::at(element, &["status"]).ok_or_else(|| ValidationError {

@@ -84,6 +84,20 @@ pub(crate) fn text(value: &Value, path: &[&str]) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
+/// Returns whether a field has a value that is not a blank text.
+pub(crate) fn is_present(value: &Value, name: &str) -> bool {
+    match at(value, &[name]) {
+        Some(Value::String(text)) => !text.trim().is_empty(),
+        value => value.is_some(),
+    }
+}
+
+/// Returns the first of these fields that is present.
+pub(crate) fn first_present<'a>(value: &Value, names: &[&'a str]) -> Option<&'a str> {
+    let mut names = names.iter().copied();
+    names.find(|name| is_present(value, name))
+}
+
 /// Parses a field that a report needs; `name` is its name in error messages.
 pub(crate) fn required<T, E: Display>(
     value: &Value,

@@ -68,10 +68,7 @@ fn report(data: &Value, index: usize) -> Result<Option<ParsedReport>, Validation
     let status = json::required(data, &["messageStatus"], "messageStatus", |word| {
         ReportedStatus::parse(&word.to_ascii_lowercase())
     })?;
-    let time = match json::at(data, &["timestamp"]) {
-        Some(_) => "timestamp",
-        None => "dateUpdated",
-    };
+    let time = json::iso_time(data, &["timestamp"]);
     Ok(Some(ParsedReport {
         index,
         sid: json::message_id(data, &["messageSid"], "messageSid")?,
@@ -80,7 +77,7 @@ fn report(data: &Value, index: usize) -> Result<Option<ParsedReport>, Validation
         status,
         recipient,
         sender: Some(sender),
-        happened_at: json::iso_time(data, &[time]),
+        happened_at: time.or_else(|| json::iso_time(data, &["dateUpdated"])),
         fields: json::fields(
             data,
             &[

@@ -8,6 +8,7 @@ use super::EndpointUnderTest;
 pub(super) fn check(endpoint: EndpointUnderTest<'_>) {
     numbers_and_texts_are_interchangeable(endpoint);
     values_that_are_no_id_or_recipient_are_refused(endpoint);
+    blank_alternatives_are_absent(endpoint);
     times_do_not_matter(endpoint);
     long_fields_fit_the_stores(endpoint);
     refused_elements_show_no_number(endpoint);
@@ -65,6 +66,34 @@ fn values_that_are_no_id_or_recipient_are_refused(endpoint: EndpointUnderTest<'_
                 (0, 1),
                 "{case}"
             );
+        }
+    }
+}
+
+/// A blank field is absent, also where its presence decides what a report is about.
+fn blank_alternatives_are_absent(endpoint: EndpointUnderTest<'_>) {
+    let element = endpoint.valid("a");
+    let expected = endpoint.parse_elements(vec![element.clone()]);
+    let expected = expected.expect("a valid element").reports;
+    for pointer in endpoint.alternatives {
+        let (parent, name) = pointer.rsplit_once('/').expect("a JSON pointer");
+        for blank in [Value::Null, json!(""), json!(" ")] {
+            let mut element = element.clone();
+            let fields = element.pointer_mut(parent).and_then(Value::as_object_mut);
+            let fields = fields.expect("an element has these objects");
+            fields.insert(name.to_owned(), blank);
+            let parsed = endpoint.parse_elements(vec![element.clone()]);
+            let parsed = parsed.unwrap_or_else(|error| panic!("{element}: {error:?}"));
+            let [report] = parsed.reports.as_slice() else {
+                panic!("{element}: {parsed:?}");
+            };
+            let mut report = report.clone();
+            report.fields = ReportFields::default();
+            let mut expected = expected.clone();
+            for report in &mut expected {
+                report.fields = ReportFields::default();
+            }
+            assert_eq!(expected, [report], "{element}");
         }
     }
 }

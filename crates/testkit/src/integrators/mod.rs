@@ -29,6 +29,9 @@ pub struct EndpointUnderTest<'a> {
     /// Sets the integrator's own time of an element: the first moment of 1970, or the last one of
     /// 9999. `None` if it reports no times.
     pub set_time: Option<fn(element: &mut Value, far_future: bool)>,
+    /// JSON pointers to the fields of an element that other kinds of reports have instead of those
+    /// of `element`, or besides them.
+    pub alternatives: &'a [&'a str],
 }
 
 /// The lines of a request's head.
