@@ -94,6 +94,49 @@ fn unusable_element_costs_no_other(#[case] element: &str) {
 }
 
 #[rstest]
+#[case::typing(
+    r#"{"messageId":"t","event":"TYPING_STARTED","sender":"1","destination":"2"}"#,
+    "event"
+)]
+#[case::no_outcome(r#"{"messageId":"t","event":"DELIVERY","destination":"2"}"#, "event")]
+#[case::blank_status(
+    r#"{"messageId":"t","event":"DELIVERY","to":"2","status":""}"#,
+    "event"
+)]
+#[case::no_time(
+    r#"{"messageId":"t","from":"1","to":"2","message":{"text":"a"}}"#,
+    "message"
+)]
+#[case::messages_api(
+    r#"{"messageId":"t","event":"MO","sender":"1","destination":"2","content":[{"text":"a"}]}"#,
+    "message"
+)]
+#[case::no_content(
+    r#"{"receivedAt":"2026-11-20T09:18:00.000+0000","from":"1"}"#,
+    "message"
+)]
+fn elements_that_are_no_report_are_ignored(#[case] element: &str, #[case] kind: &str) {
+    let parsed = infobip(&format!(r#"{{"results":[{GOOD},{element}]}}"#));
+    assert_eq!((parsed.reports.len(), parsed.invalid.len()), (1, 0));
+    assert_eq!(parsed.ignored, [kind]);
+}
+
+#[rstest]
+#[case::phone_number(
+    r#""contact":{"phoneNumber":"15550100001","userId":"US.1"}"#,
+    "15550100001"
+)]
+#[case::user(r#""to":"","contact":{"phoneNumber":null,"userId":"US.1"}"#, "US.1")]
+#[case::to_first(r#""to":"2","contact":{"phoneNumber":"15550100001"}"#, "2")]
+#[case::destination_first(r#""to":"2","destination":"3""#, "3")]
+#[case::blank_destination(r#""to":"2","destination":" ""#, "2")]
+fn recipient_is_the_first_that_is_present(#[case] fields: &str, #[case] recipient: &str) {
+    let element = format!(r#"{{"messageId":"a","status":{{"groupName":"DELIVERED"}},{fields}}}"#);
+    let report = report("infobip", &format!(r#"{{"results":[{element}]}}"#));
+    assert_eq!(report.recipient.reveal(), recipient);
+}
+
+#[rstest]
 #[case(
     "infobip",
     r#"{"results":[{"messageId":"a","to":"1","seenAt":"","status":{"groupName":"DELIVERED"}}]}"#,

@@ -14,6 +14,9 @@ use crate::json;
 use crate::json_integrator::{BATCHES, JsonIntegrator, SentCredentials};
 use status::Outcome;
 
+/// The event of a seen report of the Messages API.
+const SEEN: &str = "SEEN";
+
 /// Returns the integrator; all settings belong to the channels.
 #[must_use]
 pub fn infobip() -> JsonIntegrator {
@@ -52,8 +55,8 @@ fn parse(body: &Value) -> Result<ParsedBody, ParseError> {
     };
     let mut parsed = ParsedBody::default();
     for (index, element) in results.iter().enumerate() {
-        if is_message(element) {
-            parsed.ignored.push("message");
+        if let Some(kind) = ignored(element) {
+            parsed.ignored.push(kind);
             continue;
         }
         match report(element, index) {
@@ -64,10 +67,19 @@ fn parse(body: &Value) -> Result<ParsedBody, ParseError> {
     Ok(parsed)
 }
 
-/// Returns whether an element is a message of a customer: Infobip advises one URL for all kinds.
-fn is_message(element: &Value) -> bool {
-    let has = |name| json::at(element, &[name]).is_some();
-    has("receivedAt") && (has("message") || has("content")) && !has("status")
+/// Returns the kind of an element that is no report: Infobip advises one URL for all kinds.
+fn ignored(element: &Value) -> Option<&'static str> {
+    let reports = ["status", "seenAt", "deletedAt"];
+    let event = json::text(element, &["event"]);
+    if json::first_present(element, &reports).is_some() || event.as_deref() == Some(SEEN) {
+        return None;
+    }
+    let of_messages = ["message", "content", "receivedAt"];
+    if json::first_present(element, &of_messages).is_some() {
+        return Some("message");
+    }
+    // `DELIVERY` without a status does not say whether the message was delivered.
+    event.map(|_| "event")
 }
 
 fn report(element: &Value, index: usize) -> Result<ParsedReport, ValidationError> {
@@ -76,9 +88,15 @@ fn report(element: &Value, index: usize) -> Result<ParsedReport, ValidationError
     }
     let sid = json::message_id(element, &["messageId"], "messageId")?;
     // The Messages API names the recipient `destination`, and the sender `sender`.
-    let to = json::first_present(element, &["destination", "to"]).unwrap_or("to");
+    let to = json::first_present(element, &["destination", "to"]);
     let from = json::first_present(element, &["sender", "from"]).unwrap_or("from");
-    let recipient = json::required(element, &[to], to, Address::parse)?;
+    let contact = json::at(element, &["contact"]).unwrap_or(&Value::Null);
+    let contact_field = json::first_present(contact, &["phoneNumber", "userId"]);
+    let recipient = match (to, contact_field) {
+        (Some(to), _) => json::required(element, &[to], to, Address::parse)?,
+        (None, Some(field)) => json::required(contact, &[field], "to", Address::parse)?,
+        (None, None) => json::required(element, &["to"], "to", Address::parse)?,
+    };
     let (status, time) = status(element)?;
     Ok(ParsedReport {
         index,
@@ -89,7 +107,7 @@ fn report(element: &Value, index: usize) -> Result<ParsedReport, ValidationError
         sender: json::address(element, &[from]),
         alias: Alias::None,
         happened_at: json::iso_time(element, &[time]),
-        fields: json::fields(element, &["messageId", to, from]),
+        fields: json::fields(element, &["messageId", to.unwrap_or("to"), from]),
         idempotency_token: None,
     })
 }
@@ -97,7 +115,7 @@ fn report(element: &Value, index: usize) -> Result<ParsedReport, ValidationError
 /// Returns the status, and the field that holds its time.
 fn status(element: &Value) -> Result<(ReportedStatus, &'static str), ValidationError> {
     let event = json::text(element, &["event"]);
-    if json::is_present(element, "seenAt") || event.as_deref() == Some("SEEN") {
+    if json::is_present(element, "seenAt") || event.as_deref() == Some(SEEN) {
         return Ok((DeliveryStatus::Read.into(), "seenAt"));
     }
     if json::is_present(element, "deletedAt") {
