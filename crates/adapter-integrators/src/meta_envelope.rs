@@ -2,7 +2,7 @@
 
 use domain::report::ReportError;
 use domain::status::InvalidStatus;
-use domain::{Address, Alias, DeliveryStatus, ErrorCode, ErrorText, MessageSid, ReportedStatus};
+use domain::{Address, Alias, DeliveryStatus, ErrorText, MessageSid, ReportedStatus};
 use ports::integrator::{ParseError, ParsedBody, ParsedReport, TestReport, ValidationError};
 use serde_json::{Value, json};
 
@@ -244,25 +244,29 @@ fn reported_status(word: &str) -> Result<ReportedStatus, InvalidStatus> {
     }
 }
 
-/// Returns the error of a failure: the first of Meta's list, or Gupshup's code beside it.
+/// Returns the error of a failure: the first with a code in Meta's list, or Gupshup's code beside it.
 fn error(status: &Value, reported: &ReportedStatus) -> Option<ReportError> {
     if !reported.delivery().is_some_and(DeliveryStatus::is_failure) {
         return None;
     }
-    let listed = json::at(status, &["errors"]).and_then(|errors| errors.get(0));
-    let (code, text) = match listed {
-        Some(error) => {
-            let details = json::text(error, &["error_data", "details"]);
-            let text = details.or_else(|| json::text(error, &["title"]));
-            (json::text(error, &["code"])?, text)
-        }
-        None => (
-            json::text(status, &["code"])?,
-            json::text(status, &["reason"]),
-        ),
+    let listed = json::at(status, &["errors"]).and_then(Value::as_array);
+    let listed = listed.map(Vec::as_slice).unwrap_or_default();
+    let with_code = |error| Some((json::error_code(error, &["code"])?, error_text(error)));
+    let (code, text) = if let Some(error) = listed.iter().find_map(with_code) {
+        error
+    } else {
+        let code = json::error_code(status, &["code"])?;
+        let reason = json::text(status, &["reason"]);
+        (code, reason.or_else(|| listed.iter().find_map(error_text)))
     };
     Some(ReportError {
-        code: ErrorCode::parse(&code).ok()?,
+        code,
         text: ErrorText::new(&text.unwrap_or_default()),
     })
+}
+
+/// Returns the text of an error in Meta's list.
+fn error_text(error: &Value) -> Option<String> {
+    let details = json::text(error, &["error_data", "details"]);
+    details.or_else(|| json::text(error, &["title"]))
 }

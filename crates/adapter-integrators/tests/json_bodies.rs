@@ -209,6 +209,56 @@ fn change_without_anything_known_is_ignored() {
     assert_eq!(parse("meta", body).ignored, ["other_value"]);
 }
 
+#[rstest]
+#[case::none("0")]
+#[case::text("\"0\"")]
+#[case::null("\"null\"")]
+#[case::upper_case("\" NULL \"")]
+#[case::blank("\" \"")]
+#[case::absent("null")]
+fn zero_null_and_blank_are_no_error_code(#[case] code: &str) {
+    let infobip = format!(
+        r#"{{"results":[{{"messageId":"a","to":"1","status":{{"groupName":"REJECTED","id":{code}}},"error":{{"id":{code}}}}}]}}"#
+    );
+    let gupshup = format!(
+        r#"{{"type":"message-event","payload":{{"type":"failed","id":"a","destination":"1","payload":{{"code":{code},"reason":"x"}}}}}}"#
+    );
+    let meta = envelope(&format!(
+        r#"{{"id":"a","status":"failed","recipient_id":"1","code":{code},"errors":[{{"code":{code}}}]}}"#
+    ));
+    for (name, body) in [
+        ("infobip", &infobip),
+        ("gupshup", &gupshup),
+        ("meta", &meta),
+    ] {
+        let report = report(name, body);
+        assert_eq!(
+            (report.status.as_str(), &report.error),
+            ("failed", &None),
+            "{name}"
+        );
+    }
+}
+
+#[rstest]
+#[case::second(
+    r#""errors":[{"title":"a"},{"code":131026,"title":"b"}]"#,
+    "131026",
+    "b"
+)]
+#[case::beside(r#""errors":[{"title":"a"}],"code":"470""#, "470", "a")]
+#[case::reason(r#""errors":[{"title":"a"}],"code":"470","reason":"c""#, "470", "c")]
+#[case::listed(
+    r#""errors":[{"code":1,"error_data":{"details":"d"}}],"code":"470""#,
+    "1",
+    "d"
+)]
+fn error_is_the_first_with_a_code(#[case] fields: &str, #[case] code: &str, #[case] text: &str) {
+    let status = format!(r#"{{"id":"a","status":"failed","recipient_id":"1",{fields}}}"#);
+    let error = report("gupshup", &envelope(&status)).error.unwrap();
+    assert_eq!((error.code.as_str(), error.text.reveal()), (code, text));
+}
+
 #[test]
 fn setting_the_url_in_version_3_is_ignored() {
     let body = br#"{"object":"whatsapp_business_account","gs_app_id":"x","entry":[{"changes":[

@@ -59,6 +59,8 @@ fn event_of_a_message_is_a_report() {
 #[rstest]
 #[case(json!({ "errorCode": null }), None)]
 #[case(json!({ "errorCode": 0 }), None)]
+#[case(json!({ "errorCode": "null" }), None)]
+#[case(json!({ "errorCode": " " }), None)]
 #[case(json!({ "errorCode": "63016" }), Some("63016"))]
 fn error_code_may_be_number_text_or_absent(#[case] change: Value, #[case] code: Option<&str>) {
     let parsed = events(&json!([message(&change)]));

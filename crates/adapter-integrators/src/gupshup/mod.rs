@@ -5,7 +5,7 @@
 //! after sending.
 
 use domain::report::ReportError;
-use domain::{Address, Alias, DeliveryStatus, ErrorCode, ErrorText, MessageSid};
+use domain::{Address, Alias, DeliveryStatus, ErrorText, MessageSid};
 use ports::integrator::{
     Endpoint, ParseError, ParsedBody, ParsedReport, ValidationError, ValidationErrorKind,
 };
@@ -191,10 +191,10 @@ fn error(body: &Value, status: DeliveryStatus) -> Option<ReportError> {
     if !status.is_failure() {
         return None;
     }
-    let code = json::text(body, &["payload", "payload", "code"])?;
+    let code = json::error_code(body, &["payload", "payload", "code"])?;
     let reason = json::text(body, &["payload", "payload", "reason"]);
     Some(ReportError {
-        code: ErrorCode::parse(&code).ok()?,
+        code,
         text: ErrorText::new(&reason.unwrap_or_default()),
     })
 }

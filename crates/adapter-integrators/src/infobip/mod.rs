@@ -151,18 +151,17 @@ fn word(word: &str, field: &'static str) -> Result<ReportedStatus, ValidationErr
 /// Returns the error. A failure whose error says "OK" has its reason in the id of its status, which
 /// becomes `status-<id>`.
 fn error(element: &Value, status: &ReportedStatus) -> Option<ReportError> {
-    let id = json::text(element, &["error", "id"]).filter(|id| id != "0");
-    let (code, text) = if let Some(id) = id {
-        let text = json::text(element, &["error", "description"]);
-        (id, text)
+    let description = |of| json::text(element, &[of, "description"]);
+    let (code, text) = if let Some(code) = json::error_code(element, &["error", "id"]) {
+        (code, description("error").or_else(|| description("status")))
     } else {
         let failed = status.delivery().is_some_and(DeliveryStatus::is_failure);
-        let id = json::text(element, &["status", "id"]).filter(|_| failed)?;
-        let text = json::text(element, &["status", "description"]);
-        (format!("status-{id}"), text)
+        let id = json::error_code(element, &["status", "id"]).filter(|_| failed)?;
+        let code = ErrorCode::parse(&format!("status-{id}")).ok()?;
+        (code, description("status"))
     };
     Some(ReportError {
-        code: ErrorCode::parse(&code).ok()?,
+        code,
         text: ErrorText::new(&text.unwrap_or_default()),
     })
 }

@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use domain::rejection::MaskedFields;
 use domain::report::ReportFields;
-use domain::{Address, MessageSid, Timestamp};
+use domain::{Address, ErrorCode, MessageSid, Timestamp};
 use ports::integrator::{ParseError, ValidationError, ValidationErrorKind};
 use serde_json::Value;
 
@@ -131,6 +131,18 @@ pub(crate) fn message_id(
     name: &'static str,
 ) -> Result<MessageSid, ValidationError> {
     required(value, path, name, MessageSid::parse)
+}
+
+/// Parses an error code; `None` if it is absent or says that there was no error.
+pub(crate) fn error_code(value: &Value, path: &[&str]) -> Option<ErrorCode> {
+    text(value, path).and_then(|text| error_code_of(&text))
+}
+
+/// Parses the text of an error code. Zero, `null` and blanks mean that there was no error.
+pub(crate) fn error_code_of(text: &str) -> Option<ErrorCode> {
+    let code = text.trim();
+    let is_none = code == "0" || code.eq_ignore_ascii_case("null");
+    ErrorCode::parse(code).ok().filter(|_| !is_none)
 }
 
 /// Parses an address; `None` if it is absent or not one.

@@ -5,7 +5,7 @@
 //! state absorbs the second one, so both ways in can be used together.
 
 use domain::report::ReportError;
-use domain::{Address, Alias, ErrorCode, ErrorText, ReportedStatus};
+use domain::{Address, Alias, ErrorText, ReportedStatus};
 use ports::integrator::{
     ParseError, ParsedBody, ParsedReport, ValidationError, ValidationErrorKind,
 };
@@ -94,10 +94,10 @@ fn report(data: &Value, index: usize) -> Result<Option<ParsedReport>, Validation
 }
 
 fn error(data: &Value) -> Option<ReportError> {
-    let code = json::text(data, &["errorCode"]).filter(|code| code != "0")?;
+    let code = json::error_code(data, &["errorCode"])?;
     let text = json::text(data, &["errorMessage"]);
     Some(ReportError {
-        code: ErrorCode::parse(&code).ok()?,
+        code,
         text: ErrorText::new(&text.unwrap_or_default()),
     })
 }

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::fmt::Display;
 
 use domain::report::{FIELDS_LENGTH_MAX, ReportError, ReportFields};
-use domain::{Address, Alias, ErrorCode, ErrorText, MessageSid, ReportedStatus};
+use domain::{Address, Alias, ErrorText, MessageSid, ReportedStatus};
 use memchr::{memchr, memchr_iter, memchr2};
 use percent_encoding::percent_decode;
 use ports::integrator::{
     ParseError, ParsedBody, ParsedReport, ValidationError, ValidationErrorKind,
 };
+
+use crate::json;
 
 /// The maximum number of fields; real reports have about twenty.
 pub const MAX_FIELDS: usize = 500;
@@ -118,7 +120,7 @@ impl<'a> Form<'a> {
         let sender = self.from.required(address)?;
         let code = self.error_code.lenient()?;
         let words = self.error_message.lenient()?;
-        let parsed = code.as_deref().and_then(error_code);
+        let parsed = code.as_deref().and_then(json::error_code_of);
         let error = if let Some(code) = parsed {
             Some(ReportError {
                 code,
@@ -245,13 +247,6 @@ impl<'a> Slot<'a> {
             expected,
         }
     }
-}
-
-/// Parses a code, trimmed. `0` and `null` mean that there was no error.
-fn error_code(text: &str) -> Option<ErrorCode> {
-    let code = text.trim();
-    let is_none = code == "0" || code.eq_ignore_ascii_case("null");
-    ErrorCode::parse(code).ok().filter(|_| !is_none)
 }
 
 /// Parses an address. A leading space is taken for an unescaped plus sign.
