@@ -92,7 +92,7 @@ impl Webhook {
             return Err(WebhookError::MethodNotAllowed(endpoint.methods));
         }
         let channel = path::channel(path.channel);
-        if request.method() == Method::GET {
+        if [Method::GET, Method::HEAD].contains(request.method()) {
             return self.verify_url(request, integrator, &channel);
         }
         let headers = &HeaderLines(request.headers());

@@ -66,13 +66,25 @@ async fn handshake_is_answered_with_the_challenge_as_text() {
     let nowhere = wrong.path("/social/on/whatsapp/meta/report/2?hub.mode=subscribe");
     let nowhere = nowhere.send(running.public).await;
     assert_eq!(told(nowhere), told(refused));
-    for method in ["HEAD", "PUT", "DELETE"] {
+    for method in ["PUT", "DELETE"] {
         let answer = handshake.clone().method(method).send(running.public).await;
         assert_eq!(
             (answer.status, answer.header("allow")),
-            (405, Some("GET, POST"))
+            (405, Some("GET, HEAD, POST"))
         );
     }
+}
+
+#[tokio::test]
+async fn head_is_answered_like_the_handshake_without_its_body() {
+    let (running, _) = on_memory().await;
+    channel(&running).await;
+    let query = "hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=example-verify-token";
+    let handshake = Request::new("HEAD", &format!("{PATH}?{query}"));
+    let answer = handshake.send(running.public).await;
+    assert_eq!((answer.status, answer.text()), (200, ""));
+    let refused = Request::new("HEAD", PATH).send(running.public).await;
+    assert_eq!((refused.status, refused.text()), (401, ""));
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ impl Meta {
             json: JsonIntegrator {
                 name: crate::name("meta"),
                 endpoint: Endpoint {
-                    methods: &["GET", "POST"],
+                    methods: &["GET", "HEAD", "POST"],
                     ..BATCHES
                 },
                 credentials: SentCredentials::Key(TEST_HEADER),

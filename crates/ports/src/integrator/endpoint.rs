@@ -9,7 +9,8 @@ use super::Integrator;
 pub struct Endpoint {
     /// The word between its name and the channel id in the path, usually `report`.
     pub path_word: &'static str,
-    /// The methods: `POST` for reports, and `GET` if it [verifies](Integrator::verify_url) the URL.
+    /// The methods: `POST` for reports, and `GET` and `HEAD` if it
+    /// [verifies](Integrator::verify_url) the URL.
     pub methods: &'static [&'static str],
     /// The media types of its reports, in lower case, without parameters.
     pub media_types: &'static [&'static str],
