@@ -37,10 +37,18 @@ pub(crate) enum WebhookError {
     Receive(ReceiveError),
 }
 
-/// The body of every 401. It does not say what was wrong.
-const UNAUTHORIZED: &str = concat!(
+/// The body of every 401 to integrators that answer a challenge of Basic authentication. It does
+/// not say what was wrong.
+const SEND_CREDENTIALS: &str = concat!(
     r#"{"type":"about:blank","title":"Unauthorized","status":401,"#,
     r#""detail":"send the webhook user and password of the channel","code":"unauthorized"}"#
+);
+
+/// The body of every 401 to other integrators: those that send credentials or signatures unasked.
+const INVALID_CREDENTIALS: &str = concat!(
+    r#"{"type":"about:blank","title":"Unauthorized","status":401,"#,
+    r#""detail":"the credentials or the signature of the request are missing or not valid","#,
+    r#""code":"unauthorized"}"#
 );
 
 impl WebhookError {
@@ -87,10 +95,16 @@ impl WebhookError {
                 return with_header(&not_allowed, header::ALLOW, &methods.join(", "));
             }
             Self::Unauthenticated { challenge, .. } => {
+                let is_basic = challenge.as_bytes().starts_with(b"Basic ");
+                let body = if is_basic {
+                    SEND_CREDENTIALS
+                } else {
+                    INVALID_CREDENTIALS
+                };
                 return HttpResponse::Unauthorized()
                     .insert_header((header::WWW_AUTHENTICATE, challenge))
                     .insert_header((header::CONTENT_TYPE, MEDIA_TYPE))
-                    .body(UNAUTHORIZED);
+                    .body(body);
             }
             Self::UnsupportedEncoding => problem(
                 unsupported,

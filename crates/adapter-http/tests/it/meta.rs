@@ -132,6 +132,8 @@ async fn wrong_signature_is_refused_before_the_body_is_parsed() {
     assert_eq!(refused.status, 401);
     let challenge = refused.header("www-authenticate");
     assert_eq!(challenge, Some("Key realm=\"receiptd\""));
+    let detail = "the credentials or the signature of the request are missing or not valid";
+    assert_eq!(refused.json()["detail"], detail);
     let path = "/social/on/whatsapp/meta/report/2";
     let nowhere = wrong.clone().path(path).send(running.public).await;
     let malformed = wrong.clone().replaced("X-Hub-Signature-256", "sha1=00");

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use domain::crypto::SigningTokens;
 use domain::webhook::TargetUrl;
 use domain::{Address, Channel, ChannelId, ChannelName, IntegratorName, PublicUrl, RetentionDays};
-use usecases::channels::manage::{ChannelChanges, NewChannel};
+use usecases::channels::manage::{ChannelChanges, ManageError, NewChannel};
 use usecases::{ListRejections, ManageChannels, ManageReconciliation, ShowMessage};
 
 use super::channel_test;
@@ -88,7 +88,7 @@ async fn add(manage: &ManageChannels, json: bool, args: ChannelAddArgs) -> Resul
         credential: new_credential(args.credential)?,
         may_reveal: true,
     };
-    let (channel, issued) = manage.add(new).await?;
+    let (channel, issued) = manage.add(new).await.map_err(with_option)?;
     if json {
         output::json(&ChannelCreatedView::new(&channel, &issued))?;
     } else {
@@ -189,7 +189,7 @@ async fn update(
     };
     let id = ChannelId::parse(id)?;
     let account = AccountChange::read(accounts, &id, args).await?;
-    let channel = manage.update(&id, changes).await?;
+    let channel = manage.update(&id, changes).await.map_err(with_option)?;
     account.make(accounts, &id).await?;
     let said = if args.keep_messages_days.is_some() {
         let kept = kept_for(channel.keep_messages_days);
@@ -198,6 +198,17 @@ async fn update(
         format!("Channel {id} changed.")
     };
     print_changed(manage, json, &id, said).await
+}
+
+/// Names the option that an error is about, where its text is that of the API.
+fn with_option(error: ManageError) -> anyhow::Error {
+    let ManageError::SignatureRequired(integrator) = &error else {
+        return error.into();
+    };
+    anyhow::anyhow!(
+        "{integrator} authenticates its requests by signature only; give a file with its app \
+         secret: --signature-token-file FILE"
+    )
 }
 
 fn senders(texts: &[String]) -> Result<Vec<Address>> {

@@ -29,7 +29,7 @@ pub enum ChannelProblem {
     Disabled,
     /// The sender list does not have the sender.
     SenderNotAllowed,
-    /// An integrator that sends its key unasked sent none.
+    /// An integrator that sends its key or signature unasked sent none.
     MissingCredentials,
 }
 
@@ -69,7 +69,8 @@ impl ChannelProblem {
             }
             Self::SenderNotAllowed => "the sender is not on the channel's list; check the senders",
             Self::MissingCredentials => {
-                "requests came without the header that holds the key; set it at the integrator"
+                "requests came without the header that holds the key or signature; set it at the \
+                 integrator, and check that no proxy removes it"
             }
         }
     }
