@@ -239,6 +239,9 @@ pub(crate) async fn receive(
     response
 }
 
+/// The media type that stands for all of JSON.
+const JSON: &str = "application/json";
+
 /// Compares the media type without parameters and case, and refuses compressed bodies.
 fn check_media_type(
     headers: &HeaderMap,
@@ -253,10 +256,13 @@ fn check_media_type(
     }
     let media_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     let essence = media_type.and_then(|value| value.split(|byte| *byte == b';').next());
-    let is_essence = |expected: &&str| {
-        essence.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(expected.as_bytes()))
+    let essence = essence.map(|it| it.trim_ascii().to_ascii_lowercase());
+    let is_expected = |essence: &[u8]| {
+        let is_json = essence.ends_with(b"/json") || essence.ends_with(b"+json");
+        let mut expected = expected.iter();
+        expected.any(|it| it.as_bytes() == essence || *it == JSON && is_json)
     };
-    if expected.iter().any(is_essence) {
+    if essence.as_deref().is_some_and(is_expected) {
         Ok(())
     } else {
         Err(WebhookError::UnsupportedMediaType(expected))

@@ -220,6 +220,27 @@ async fn gupshup_and_koomessage_send_their_key_in_authorization() {
 }
 
 #[tokio::test]
+async fn any_media_type_of_json_is_accepted() {
+    let (running, _) = on_memory().await;
+    let channel = channel(&running, "infobip", json!({})).await;
+    for (media_type, status) in [
+        ("text/json", 200),
+        ("application/vnd.api+json", 200),
+        ("Application/CloudEvents-Batch+JSON; charset=utf-8", 200),
+        ("application/jsonp", 415),
+        ("json", 415),
+        ("text/plain", 415),
+    ] {
+        let request = Request::post("/social/on/whatsapp/infobip/report/1")
+            .header("Content-Type", media_type)
+            .header("AccountKey", &channel.password)
+            .body(json!({ "results": [element("a", None)] }).to_string());
+        let answer = request.send(running.public).await;
+        assert_eq!(answer.status, status, "{media_type}");
+    }
+}
+
+#[tokio::test]
 async fn element_that_is_not_valid_json_is_one_rejection_with_its_own_fields() {
     let (running, _) = on_memory().await;
     let channel = channel(&running, "infobip", json!({})).await;

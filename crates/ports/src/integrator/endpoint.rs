@@ -12,7 +12,8 @@ pub struct Endpoint {
     /// The methods: `POST` for reports, and `GET` and `HEAD` if it
     /// [verifies](Integrator::verify_url) the URL.
     pub methods: &'static [&'static str],
-    /// The media types of its reports, in lower case, without parameters.
+    /// The media types of its reports, in lower case, without parameters. `application/json` stands
+    /// for all media types of JSON, like `text/json` and `application/vnd.api+json`.
     pub media_types: &'static [&'static str],
     /// How many bytes a body may have. More than 64 KiB are read only after the caller is
     /// authenticated, or for a few callers at a time.
