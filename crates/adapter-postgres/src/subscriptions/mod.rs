@@ -4,4 +4,5 @@ pub(crate) mod attempts;
 pub(crate) mod columns;
 pub(crate) mod deliveries;
 pub(crate) mod delivery_queue;
+mod list;
 pub(crate) mod store;
