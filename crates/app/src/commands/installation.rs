@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use domain::{ChannelId, IntegratorName};
+use ports::ChannelStore;
 
 use crate::composition::Stores;
 use crate::config::Settings;
@@ -29,7 +30,7 @@ pub async fn integrators(stores: &Stores) -> Result<BTreeMap<ChannelId, Integrat
 /// Fails if there is no channel `id`. Called where nothing was found of a channel: what a removed
 /// one has left behind can still be shown.
 pub async fn ensure_exists(stores: &Stores, id: &ChannelId) -> Result<()> {
-    let found = stores.store().find(id).await?;
+    let found = ChannelStore::find(&*stores.store(), id).await?;
     ensure!(
         found.is_some(),
         "there is no channel {id}; `receiptd channel list` shows all"

@@ -17,7 +17,7 @@ use ports::event_log::LogRead;
 use ports::subscriptions::Progress;
 use ports::{DeliveryQueue, Environment as _, EventLog, Store};
 use usecases::CloudEvent;
-use usecases::subscriptions::manage::NewSubscription;
+use usecases::subscriptions::NewSubscription;
 
 use super::{CAMPAIGNS, HOUR_MICROS, TWILIO};
 use crate::commands::subscription::manage;
