@@ -130,6 +130,7 @@ fn elements_that_are_no_report_are_ignored(#[case] element: &str, #[case] kind: 
 #[case::to_first(r#""to":"2","contact":{"phoneNumber":"15550100001"}"#, "2")]
 #[case::destination_first(r#""to":"2","destination":"3""#, "3")]
 #[case::blank_destination(r#""to":"2","destination":" ""#, "2")]
+#[case::none(r#""to":null"#, "unknown")]
 fn recipient_is_the_first_that_is_present(#[case] fields: &str, #[case] recipient: &str) {
     let element = format!(r#"{{"messageId":"a","status":{{"groupName":"DELIVERED"}},{fields}}}"#);
     let report = report("infobip", &format!(r#"{{"results":[{element}]}}"#));

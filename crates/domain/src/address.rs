@@ -34,6 +34,9 @@ const BLANKS: [char; 2] = [' ', '\u{a0}'];
 /// The scheme-less text of [`Address::erased`], which SQL statements search for.
 pub const ERASED: &str = "erased";
 
+/// The text of [`Address::unknown`].
+const UNKNOWN: &str = "unknown";
+
 impl Address {
     /// Parses an address, keeping its case and form.
     pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
@@ -71,6 +74,12 @@ impl Address {
         }
         let address = scheme.map_or_else(|| name.clone(), |scheme| format!("{scheme}:{name}"));
         Self::parse(&address).map_err(|_| InvalidSender)
+    }
+
+    /// Returns what stands for the recipient of a report that names none.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self(UNKNOWN.into())
     }
 
     /// Returns the replacement of an erased address. It is a valid address, so that earlier
@@ -148,8 +157,8 @@ pub(crate) fn digits(number: &str) -> impl Iterator<Item = char> {
 /// depend on the length. An erased address is shown as such.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_erased() {
-            return f.write_str(ERASED);
+        if self.is_erased() || &*self.0 == UNKNOWN {
+            return f.write_str(&self.0);
         }
         let (scheme, name) = self.parts();
         if let Some(scheme) = scheme {
