@@ -11,14 +11,14 @@ const MAX_SEPARATORS: usize = 3;
 /// Returns `text` with every phone number and WhatsApp user id in it masked like an
 /// [`Address`](crate::Address): `'To' number +***0001 is not valid`. A number is a run of at
 /// least seven digits, whatever people put between them. Twilio's ids, two capitals and 32 hex
-/// digits, stay.
+/// digits, UUIDs and times such as `2026-11-27T19:00:00Z` stay.
 #[must_use]
 pub fn mask_numbers(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
     let mut word_begins = true;
     while let Some(character) = rest.chars().next() {
-        let taken = if word_begins && let Some(length) = twilio_id(rest) {
+        let taken = if word_begins && let Some(length) = plain_id(rest) {
             masked.push_str(rest.get(..length).unwrap_or_default());
             length
         } else if word_begins && let Some(length) = user_id(rest) {
@@ -67,6 +67,53 @@ fn number(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
+/// Returns the length of an id or a time at the beginning of a text, which is no number.
+fn plain_id(text: &str) -> Option<usize> {
+    twilio_id(text)
+        .or_else(|| uuid(text))
+        .or_else(|| time(text))
+}
+
+/// Returns whether a text has the form of a pattern, in which `x` is a hex digit and `0` a digit.
+fn has_form(text: &str, pattern: &str) -> bool {
+    let fits = |(byte, form): (u8, u8)| match form {
+        b'x' => byte.is_ascii_hexdigit(),
+        b'0' => byte.is_ascii_digit(),
+        form => byte == form,
+    };
+    text.len() == pattern.len() && text.bytes().zip(pattern.bytes()).all(fits)
+}
+
+/// Returns the length of a UUID at the beginning of a text.
+fn uuid(text: &str) -> Option<usize> {
+    const FORM: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    let is_uuid = has_form(text.get(..FORM.len())?, FORM)
+        && !text.get(FORM.len()..)?.starts_with(char::is_alphanumeric);
+    is_uuid.then_some(FORM.len())
+}
+
+/// Returns the length of a time at the beginning of a text: with minutes, and perhaps seconds,
+/// their fraction and `Z`.
+fn time(text: &str) -> Option<usize> {
+    const FORMS: [&str; 4] = [
+        "0000-00-00T00:00:00.000000Z",
+        "0000-00-00T00:00:00Z",
+        "0000-00-00T00:00:00",
+        "0000-00-00T00:00",
+    ];
+    FORMS
+        .into_iter()
+        .map(str::len)
+        .zip(FORMS)
+        .find_map(|(length, form)| {
+            let is_time = has_form(text.get(..length)?, form)
+                && !text
+                    .get(length..)?
+                    .starts_with(|it: char| it.is_alphanumeric() || it == ':');
+            is_time.then_some(length)
+        })
+}
+
 /// Returns the length of a Twilio id at the beginning of a text.
 fn twilio_id(text: &str) -> Option<usize> {
     let (kind, digits) = text.get(..34)?.split_at_checked(2)?;
@@ -109,6 +156,8 @@ mod tests {
     #[case("US.1349aBcDeFgH is gone", "***eFgH is gone")]
     #[case("%2B15550100001", "%2B***0001")]
     #[case("15550100001 15550100002", "***0002")]
+    #[case("2026-11-27T19:00:15550100001", "***1127T19:00:***0001")]
+    #[case("15550100-0001-0000-0000-0000000000010", "***0010")]
     fn numbers_and_user_ids_are_masked(#[case] text: &str, #[case] masked: &str) {
         assert_eq!(mask_numbers(text), masked);
     }
@@ -119,6 +168,8 @@ mod tests {
     #[case("codes 63016, 63024, 30008")]
     #[case("SM0123456789abcdef0123456789abcdef failed")]
     #[case("see https://www.twilio.com/docs/errors/63016")]
+    #[case("credential 01a2b3c2-7589-7000-8123-456789012345 removed")]
+    #[case("since=2026-11-27T19:00:00.000000Z; until=2026-11-27T20:00")]
     #[case("123456")]
     #[case("näïve 👍")]
     fn other_texts_stay(#[case] text: &str) {
