@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::{ChannelId, DeliveryStatus, ErrorCode, Message, MessageKey, Recipient, Timestamp};
+use crate::{ChannelId, ErrorCode, Message, MessageKey, Recipient, StatusSet, Timestamp};
 
 /// How many items one page holds: 1 to 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +97,8 @@ impl Page<Message, MessageCursor> {
 pub struct MessageFilter {
     /// The channel.
     pub channel: Option<ChannelId>,
-    /// The current status.
-    pub status: Option<DeliveryStatus>,
+    /// The current status is one of these.
+    pub status: Option<StatusSet>,
     /// Whether it is contradicted.
     pub contradicted: Option<bool>,
     /// The recipient, in any form.
@@ -119,7 +119,7 @@ impl MessageFilter {
         self.recipient.is_none()
             && (self.error_code.is_some()
                 || self.contradicted == Some(true)
-                || self.status.is_some_and(DeliveryStatus::is_failure))
+                || self.status.is_some_and(StatusSet::is_failures))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Parts of the statements that list messages, newest first.
 
-use domain::Timestamp;
 use domain::page::{MessageCursor, MessageFilter};
+use domain::{DeliveryStatus, ErrorCode, StatusSet, Timestamp};
 use sqlx::{Database, Encode, QueryBuilder, Type};
 
 /// Adds the conditions that leave of a list what the times of a filter and the cursor select.
@@ -41,25 +41,66 @@ pub fn push_times<DB, T>(
     }
 }
 
-/// Adds the condition that selects entries of `problem_messages` along one index: those of the
-/// filter's code, of its status, or the contradicted ones.
-pub fn push_indexed_problems<DB>(query: &mut QueryBuilder<DB>, filter: &MessageFilter)
+/// A part of an index of `problem_messages` that has all entries of a filter in the order of a
+/// list, or those of one of its statuses.
+#[derive(Clone, Debug)]
+pub enum ProblemIndex {
+    /// Those with a code.
+    Code(ErrorCode),
+    /// Those with a status.
+    Status(DeliveryStatus),
+    /// The contradicted ones.
+    Contradicted,
+}
+
+impl ProblemIndex {
+    /// Returns the parts that have the entries of a filter, each entry in one of them.
+    #[must_use]
+    pub fn of(filter: &MessageFilter) -> Vec<Self> {
+        if let Some(code) = &filter.error_code {
+            return vec![Self::Code(code.clone())];
+        }
+        match filter.status {
+            Some(statuses) if filter.contradicted != Some(true) => {
+                statuses.statuses().map(Self::Status).collect()
+            }
+            _ => vec![Self::Contradicted],
+        }
+    }
+
+    /// Adds the condition that selects the part.
+    pub fn push<DB>(&self, query: &mut QueryBuilder<DB>)
+    where
+        DB: Database,
+        i64: for<'q> Encode<'q, DB> + Type<DB>,
+        String: for<'q> Encode<'q, DB> + Type<DB>,
+    {
+        match self {
+            Self::Code(code) => query
+                .push(" and code = ")
+                .push_bind(code.as_str().to_owned()),
+            Self::Status(status) => query
+                .push(" and rank = ")
+                .push_bind(i64::from(status.rank())),
+            Self::Contradicted => query.push(" and contradicted"),
+        };
+    }
+}
+
+/// Adds the condition that `column`, a rank or null, is of a set of statuses.
+pub fn push_statuses<DB>(query: &mut QueryBuilder<DB>, column: &'static str, statuses: StatusSet)
 where
     DB: Database,
     i64: for<'q> Encode<'q, DB> + Type<DB>,
-    String: for<'q> Encode<'q, DB> + Type<DB>,
 {
-    if let Some(code) = &filter.error_code {
-        query
-            .push(" and code = ")
-            .push_bind(code.as_str().to_owned());
-    } else if let Some(status) = filter.status {
-        query
-            .push(" and rank = ")
-            .push_bind(i64::from(status.rank()));
-    } else {
-        query.push(" and contradicted");
-    }
+    query
+        .push(" and (")
+        .push_bind(i64::from(statuses.bits()))
+        .push(" >> coalesce(")
+        .push(column)
+        .push(", ")
+        .push(StatusSet::UNKNOWN_BIT)
+        .push(")) & 1 = 1");
 }
 
 /// Adds the conditions that select entries of `problem_messages` by anything but their time.
@@ -75,10 +116,8 @@ where
             .push(" and problem.channel_id = ")
             .push_bind(channel.as_str().to_owned());
     }
-    if let Some(status) = filter.status {
-        query
-            .push(" and rank = ")
-            .push_bind(i64::from(status.rank()));
+    if let Some(statuses) = filter.status {
+        push_statuses(query, "rank", statuses);
     }
     if let Some(contradicted) = filter.contradicted {
         query.push(" and contradicted = ").push_bind(contradicted);

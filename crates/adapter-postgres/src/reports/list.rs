@@ -3,7 +3,7 @@
 use domain::Timestamp;
 use domain::crypto::RecipientHash;
 use domain::page::{MessageCursor, MessageFilter, PageSize, ScanLimit};
-use sql_rows::lists::push_times;
+use sql_rows::lists::{push_statuses, push_times};
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::PostgresStore;
@@ -137,10 +137,8 @@ fn push_conditions(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter) {
             .push(" and channel_id = ")
             .push_bind(channel.as_str().to_owned());
     }
-    if let Some(status) = filter.status {
-        query
-            .push(" and status_rank = ")
-            .push_bind(i16::from(status.rank()));
+    if let Some(statuses) = filter.status {
+        push_statuses(query, "status_rank", statuses);
     }
     if let Some(contradicted) = filter.contradicted {
         query

@@ -3,7 +3,7 @@
 use domain::Timestamp;
 use domain::page::{MessageCursor, MessageFilter, PageSize, ScanLimit};
 use ports::statistics::ProblemMessage;
-use sql_rows::lists::{push_indexed_problems, push_problems, push_times};
+use sql_rows::lists::{ProblemIndex, push_problems, push_times};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::PostgresStore;
@@ -95,9 +95,9 @@ fn page_of_problems(
         // With a limit of its own the inner part is read for one entry after the other, in the
         // order of the index, until the page is full. A plain join is read whole.
         "select channel_id, sid, message.*
-         from (select * from problem_messages where true",
+         from (",
     );
-    push_examined(&mut query, filter, after);
+    push_examined(&mut query, filter, after, scan);
     query
         .push(NEWEST_FIRST)
         .push(" limit ")
@@ -134,23 +134,38 @@ fn scan_end(
 ) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         "select reported_at as first_reported_at, channel_id, sid
-         from problem_messages
-         where true",
+         from (",
     );
-    push_examined(&mut query, filter, after);
+    push_examined(&mut query, filter, after, scan);
     query
+        .push(") as entries")
         .push(NEWEST_FIRST)
         .push(" limit 1 offset ")
         .push_bind(i64::from(scan.get()) - 1);
     query
 }
 
-/// Adds the part of one index that is examined.
+/// Adds the entries that are examined: the newest of each part of an index. Each part is read in
+/// the order of its index up to the scan limit, so that nothing is sorted that is not examined.
 fn push_examined(
     query: &mut QueryBuilder<Postgres>,
     filter: &MessageFilter,
     after: Option<&MessageCursor>,
+    scan: ScanLimit,
 ) {
-    push_indexed_problems(query, filter);
-    push_times(query, "reported_at", Timestamp::to_date_time, filter, after);
+    query.push("select * from (");
+    for (place, index) in ProblemIndex::of(filter).iter().enumerate() {
+        if place > 0 {
+            query.push(" union all ");
+        }
+        query.push("select * from (select * from problem_messages where true");
+        index.push(query);
+        push_times(query, "reported_at", Timestamp::to_date_time, filter, after);
+        query
+            .push(NEWEST_FIRST)
+            .push(" limit ")
+            .push_bind(i64::from(scan.get()))
+            .push(") as part");
+    }
+    query.push(") as examined");
 }

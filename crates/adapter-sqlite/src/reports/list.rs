@@ -47,7 +47,8 @@ macro_rules! page_of_rows {
                 + " where first_reported_at between ?1 and ?2
                  and (?4 is null or first_reported_at < ?3 or (channel_id, sid) < (?4, ?5))
                  and (?6 is null or channel_id = ?6)
-                 and (?7 is null or status_rank = ?7)
+                 -- A bit for each rank; the one after the highest for no known status.
+                 and (?7 is null or (?7 >> coalesce(status_rank, 11)) & 1)
                  and (
                      ?8 is null
                      or ?8 = (
@@ -83,7 +84,7 @@ macro_rules! page_of_rows {
             $after.map(|after: &MessageCursor| after.key.channel.as_str()),
             $after.map(|after: &MessageCursor| after.key.sid.to_compact()),
             $filter.channel.as_ref().map(ChannelId::as_str),
-            $filter.status.map(|status| i64::from(status.rank())),
+            $filter.status.map(|statuses| i64::from(statuses.bits())),
             $filter.contradicted,
             $filter.recipient.as_ref().and_then(Recipient::key),
             $filter.recipient.as_ref().and_then(Recipient::exactly),

@@ -3,7 +3,7 @@
 use domain::page::{MessageCursor, MessageFilter, PageSize, ScanLimit};
 use domain::{DeliveryStatus, ErrorCode, Timestamp};
 use ports::statistics::ProblemMessage;
-use sql_rows::lists::{push_indexed_problems, push_problems, push_times};
+use sql_rows::lists::{ProblemIndex, push_problems, push_times};
 use sqlx::{Connection as _, QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::SqliteStore;
@@ -96,9 +96,9 @@ fn page_of_problems(
              last_reported_at, duplicates, seen_mask, accepted_at, scheduled_at, queued_at,
              sending_at, sent_at, partially_delivered_at, canceled_at, failed_at, undelivered_at,
              delivered_at, read_at, report_ids, seen_fingerprints, error_at, error_code, error_text
-         from (select * from problem_messages where true",
+         from (",
     );
-    push_examined(&mut query, filter, after);
+    push_examined(&mut query, filter, after, scan);
     query
         .push(NEWEST_FIRST)
         .push(" limit ")
@@ -125,23 +125,38 @@ fn scan_end(
 ) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(
         "select reported_at as first_reported_at, channel_id, sid
-         from problem_messages
-         where true",
+         from (",
     );
-    push_examined(&mut query, filter, after);
+    push_examined(&mut query, filter, after, scan);
     query
+        .push(") as entries")
         .push(NEWEST_FIRST)
         .push(" limit 1 offset ")
         .push_bind(i64::from(scan.get()) - 1);
     query
 }
 
-/// Adds the part of one index that is examined.
+/// Adds the entries that are examined: the newest of each part of an index. Each part is read in
+/// the order of its index up to the scan limit, so that nothing is sorted that is not examined.
 fn push_examined(
     query: &mut QueryBuilder<Sqlite>,
     filter: &MessageFilter,
     after: Option<&MessageCursor>,
+    scan: ScanLimit,
 ) {
-    push_indexed_problems(query, filter);
-    push_times(query, "reported_at", Timestamp::unix_micros, filter, after);
+    query.push("select * from (");
+    for (place, index) in ProblemIndex::of(filter).iter().enumerate() {
+        if place > 0 {
+            query.push(" union all ");
+        }
+        query.push("select * from (select * from problem_messages where true");
+        index.push(query);
+        push_times(query, "reported_at", Timestamp::unix_micros, filter, after);
+        query
+            .push(NEWEST_FIRST)
+            .push(" limit ")
+            .push_bind(i64::from(scan.get()))
+            .push(") as part");
+    }
+    query.push(") as examined");
 }

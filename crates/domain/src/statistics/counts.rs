@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{DeliveryStatus, ErrorCode, RejectionReason, ReportedStatus};
+use crate::{DeliveryStatus, ErrorCode, RejectionReason, ReportedStatus, StatusSet};
 
 use super::Histogram;
 
@@ -48,6 +48,19 @@ impl Outcome {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+
+    /// Returns the statuses of messages with one of these outcomes that are not contradicted.
+    #[must_use]
+    pub fn statuses(outcomes: &[Self]) -> StatusSet {
+        let cell = |status| MessageCell {
+            status,
+            contradicted: false,
+        };
+        let known = DeliveryStatus::ALL.into_iter().map(Some);
+        let all = known.chain([None]);
+        all.filter(|status| outcomes.contains(&cell(*status).outcome()))
+            .collect()
     }
 }
 
@@ -275,6 +288,19 @@ mod tests {
         assert_eq!(sum.total_reports(), 6);
         sum.add(&counts, -2);
         assert!(sum.is_empty(), "{sum:?}");
+    }
+
+    #[test]
+    fn outcome_is_that_of_its_statuses() {
+        let failed = Outcome::statuses(&[Outcome::Failed]);
+        assert_eq!(failed.to_string(), "failed,undelivered");
+        assert!(!failed.contains_unknown());
+        let open = Outcome::statuses(&[Outcome::Open]);
+        let words = "accepted,scheduled,queued,sending,sent,partially_delivered";
+        assert_eq!(open.to_string(), words);
+        assert!(open.contains_unknown());
+        let arrived = Outcome::statuses(&[Outcome::Delivered, Outcome::Read]);
+        assert_eq!(arrived.to_string(), "delivered,read");
     }
 
     #[test]

@@ -144,7 +144,7 @@ fn passes(message: &Message, filter: &MessageFilter) -> bool {
     channel
         .as_ref()
         .is_none_or(|channel| message.key.channel == *channel)
-        && status.is_none_or(|status| message.state.status() == Some(status))
+        && status.is_none_or(|statuses| statuses.contains(message.state.status()))
         && contradicted.is_none_or(|it| message.state.contradicted() == it)
         && recipient
             .as_ref()

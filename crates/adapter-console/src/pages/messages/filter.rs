@@ -3,9 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::page::{MessageCursor, MessageFilter};
-use domain::{ChannelId, DeliveryStatus, ErrorCode, MessageKey, MessageSid, Recipient, Timestamp};
+use domain::{ChannelId, ErrorCode, MessageKey, MessageSid, Recipient, StatusSet, Timestamp};
 use usecases::RecipientLinks;
 
+use super::outcome::OutcomeFilter;
 use crate::error::PageError;
 use crate::fields::Fields;
 use crate::time::Times;
@@ -80,6 +81,8 @@ impl Range {
 pub(crate) struct Filter {
     /// What the store looks for.
     pub(crate) messages: MessageFilter,
+    /// The outcome that it looks for.
+    pub(crate) outcome: Option<OutcomeFilter>,
     /// How far back; `None` if the URL has times instead.
     pub(crate) range: Option<Range>,
     /// The last message of the page before.
@@ -112,11 +115,8 @@ impl Filter {
         let (since, until) = times.unwrap_or_default();
         let after = query.get("after").map(cursor_from_text);
         let stale = || PageError::Invalid("this page of the list is not valid".to_owned());
-        let status = query.get("status").map(|word| {
-            word.parse::<DeliveryStatus>()
-                .ok()
-                .ok_or("a status is a word like delivered or read")
-        });
+        let status = query.get("status").map(str::parse::<StatusSet>);
+        let outcome = outcome(query)?;
         let channel = query.get("channel").map(ChannelId::parse).transpose();
         let code = query.get("code").map(ErrorCode::parse).transpose();
         let messages = MessageFilter {
@@ -129,7 +129,11 @@ impl Filter {
             until,
         };
         Ok(Self {
-            messages,
+            messages: match outcome {
+                Some(outcome) => outcome.restrict(messages),
+                None => messages,
+            },
+            outcome,
             range,
             after: after.map(|after| after.ok_or_else(stale)).transpose()?,
         })
@@ -156,6 +160,16 @@ impl Filter {
         ];
         chosen.contains(&true)
     }
+}
+
+/// Returns the outcome of a query. It replaces a status.
+fn outcome(query: &Fields) -> Result<Option<OutcomeFilter>, PageError> {
+    let words = OutcomeFilter::ALL.map(OutcomeFilter::as_str).join(", ");
+    let outcome = query.get("outcome").map(|word| {
+        let found = OutcomeFilter::from_word(word);
+        found.ok_or_else(|| format!("an outcome is one of {words}"))
+    });
+    valid(outcome.transpose())
 }
 
 /// Returns a time that was typed or is part of a link.
@@ -243,6 +257,7 @@ mod tests {
     fn values_that_mean_nothing_are_refused() {
         for query in [
             "status=Read",
+            "outcome=lost",
             "range=2h",
             "since=yesterday",
             "code=a%20b",

@@ -10,6 +10,7 @@ use domain::{ChannelId, DeliveryStatus, IntegratorName, Message, Timestamp};
 use ports::{ChannelWithCredentials, StoreError};
 
 use super::filter::{Filter, Range, cursor_text};
+use super::outcome::OutcomeFilter;
 use crate::console::{ChannelNames, Console, names};
 use crate::error::PageError;
 use crate::fields::Fields;
@@ -40,6 +41,8 @@ pub(crate) enum Listed {
     NoMatch,
     /// Nothing was ever reported.
     NothingYet,
+    /// Nothing was ever reported on the channel of the filter.
+    NothingOnChannel { name: String, path: String },
     /// The store failed.
     Failed,
 }
@@ -126,7 +129,7 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
     let time_form = TimeForm::new(
         &visit,
         "/console/messages",
-        &["status", "contradicted", "to", "channel", "code"],
+        &["status", "outcome", "contradicted", "to", "channel", "code"],
         filter.range.is_none().then_some(chosen),
         (
             filter
@@ -139,13 +142,13 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
     let keep = |name| Some((name, unpaged.get(name)?.to_owned()));
     let template = MessagesPage {
         listed: listed(&visit, &filter, &channels, found),
-        pills: pills(&unpaged),
+        pills: pills(&unpaged, filter.outcome),
         channels: channel_choices(&channels, filter.messages.channel.as_ref()),
         ranges: range_choices(filter.range),
         code: unpaged.get("code").unwrap_or_default().to_owned(),
         recipient: filter.messages.recipient.as_ref().map(ToString::to_string),
         without_recipient: list_path(&unpaged.with("to", None)),
-        kept: ["status", "contradicted", "to", "since", "until"]
+        kept: ["status", "outcome", "contradicted", "to", "since", "until"]
             .into_iter()
             .filter_map(keep)
             .collect(),
@@ -188,6 +191,20 @@ fn listed(
         let names = names(channels);
         let row = |message: &Message| row(visit, message, &names, integrator(channels, message));
         return Listed::Rows(found.items.iter().map(row).collect());
+    }
+    let chosen = filter.messages.channel.as_ref();
+    let chosen = chosen.and_then(|id| channels.iter().find(|each| each.channel.id == *id));
+    if let Some(found) = chosen
+        && found
+            .credentials
+            .iter()
+            .all(|each| each.last_used_at.is_none())
+        && filter.after.is_none()
+    {
+        return Listed::NothingOnChannel {
+            name: found.channel.name.to_string(),
+            path: crate::pages::channels::path(&found.channel.id),
+        };
     }
     let used = channels.iter().flat_map(|each| &each.credentials);
     let ever_used = used.filter(|each| each.last_used_at.is_some()).count() > 0;
@@ -237,8 +254,10 @@ fn row(
     }
 }
 
-fn pills(query: &Fields) -> Vec<Pill> {
+/// Returns the filters by status; an outcome that was chosen on another page is one of them.
+fn pills(query: &Fields, outcome: Option<OutcomeFilter>) -> Vec<Pill> {
     let plain = query.with("status", None).with("contradicted", None);
+    let plain = plain.with("outcome", None);
     let contradicted = query.ticked("contradicted");
     let chosen = query.get("status");
     let all = Pill {
@@ -246,7 +265,7 @@ fn pills(query: &Fields) -> Vec<Pill> {
         word: "All",
         tone: "",
         shape: None,
-        chosen: chosen.is_none() && !contradicted,
+        chosen: chosen.is_none() && !contradicted && outcome.is_none(),
     };
     let of_status = OFFERED.into_iter().map(|status| {
         let look = status::look(status);
@@ -255,7 +274,7 @@ fn pills(query: &Fields) -> Vec<Pill> {
             word: look.word,
             tone: look.tone,
             shape: Some(look.shape),
-            chosen: chosen == Some(status.as_str()),
+            chosen: outcome.is_none() && chosen == Some(status.as_str()),
         }
     });
     let look = status::CONTRADICTED;
@@ -264,10 +283,21 @@ fn pills(query: &Fields) -> Vec<Pill> {
         word: look.word,
         tone: look.tone,
         shape: Some(look.shape),
-        chosen: contradicted,
+        chosen: outcome.is_none() && contradicted,
     };
+    let of_outcome = outcome.map(|outcome| {
+        let look = outcome.look();
+        Pill {
+            path: list_path(&plain.with("outcome", Some(outcome.as_str()))),
+            word: look.word,
+            tone: look.tone,
+            shape: Some(look.shape),
+            chosen: true,
+        }
+    });
     [all]
         .into_iter()
+        .chain(of_outcome)
         .chain(of_status)
         .chain([contradicted])
         .collect()

@@ -4,6 +4,7 @@ pub(crate) mod csv;
 pub(crate) mod explain;
 pub(crate) mod filter;
 pub(crate) mod list;
+pub(crate) mod outcome;
 pub(crate) mod reports;
 pub(crate) mod search;
 pub(crate) mod show;

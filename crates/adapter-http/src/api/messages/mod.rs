@@ -7,7 +7,7 @@ use actix_web::web::{Data, Path, Query};
 use domain::page::{MessageCursor, MessageFilter, Page};
 use domain::{
     ChannelId, DeliveryStatus, ErrorCode, IntegratorName, Message, MessageKey, MessageSid,
-    Recipient, Timestamp,
+    Recipient, StatusSet, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -59,7 +59,8 @@ impl MessageList {
 pub struct MessageQuery {
     /// Only those of this channel.
     channel: Option<String>,
-    /// Only those in this status.
+    /// Only those in this status, or in one of several, separated by commas.
+    #[param(example = "failed,undelivered")]
     status: Option<String>,
     /// Only those that are, or are not, contradicted.
     #[param(value_type = Option<bool>)]
@@ -92,7 +93,7 @@ impl MessageQuery {
         let contradicted = self.contradicted.as_deref();
         Ok(MessageFilter {
             channel: valid("channel", channel)?,
-            status: self.status.as_deref().map(status).transpose()?,
+            status: self.status.as_deref().map(statuses).transpose()?,
             contradicted: contradicted
                 .map(|text| flag("contradicted", text))
                 .transpose()?,
@@ -104,13 +105,13 @@ impl MessageQuery {
     }
 }
 
-fn status(word: &str) -> Result<DeliveryStatus, ApiError> {
-    let found = word.parse().ok();
+fn statuses(words: &str) -> Result<StatusSet, ApiError> {
+    let found = words.parse().ok();
     valid(
         "status",
         found.ok_or_else(|| {
             let words = DeliveryStatus::ALL.map(DeliveryStatus::as_str).join(", ");
-            format!("one of {words}")
+            format!("one or several of {words}")
         }),
     )
 }

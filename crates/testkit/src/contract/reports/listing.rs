@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use domain::page::{MessageFilter, PageSize, ScanLimit};
+use domain::statistics::Outcome;
 use domain::{DeliveryStatus, ErrorCode, Message, Report};
 use ports::ReportStore;
 
@@ -123,7 +124,7 @@ pub async fn a_page_ends_where_its_scan_does(stores: Reports) {
     });
     record(&*stores.one, &reports.collect::<Vec<_>>()).await;
     let filter = MessageFilter {
-        status: Some(DeliveryStatus::Read),
+        status: Some(DeliveryStatus::Read.into()),
         ..MessageFilter::default()
     };
     let mut after = None;
@@ -151,7 +152,7 @@ pub async fn pages_of_short_scans_have_no_gaps_or_repetitions(stores: Reports) {
     let all = recorded_traffic(&*stores.one).await;
     for status in [DeliveryStatus::Sent, DeliveryStatus::Delivered] {
         let filter = MessageFilter {
-            status: Some(status),
+            status: Some(status.into()),
             since: Some(time(1_002)),
             ..MessageFilter::default()
         };
@@ -241,7 +242,14 @@ pub async fn every_message_filter_selects_matching_messages(stores: Reports) {
     }
     for status in DeliveryStatus::ALL {
         filters.push(MessageFilter {
-            status: Some(status),
+            status: Some(status.into()),
+            ..none()
+        });
+    }
+    for outcome in Outcome::ALL {
+        filters.push(MessageFilter {
+            status: Some(Outcome::statuses(&[outcome])),
+            contradicted: Some(false),
             ..none()
         });
     }
@@ -312,7 +320,7 @@ pub async fn filters_are_combined_and_apply_to_every_page(stores: Reports) {
     let all = recorded_traffic(&*stores.one).await;
     let filter = MessageFilter {
         channel: Some(channel_id("10")),
-        status: Some(DeliveryStatus::Read),
+        status: Some(DeliveryStatus::Read.into()),
         contradicted: Some(true),
         recipient: Some(recipient("whatsapp:US.a")),
         error_code: Some(ErrorCode::parse("63016").expect("a code")),
@@ -368,7 +376,7 @@ fn passes(message: &Message, filter: &MessageFilter) -> bool {
         .is_none_or(|channel| message.key.channel == *channel)
         && filter
             .status
-            .is_none_or(|status| message.state.status() == Some(status))
+            .is_none_or(|statuses| statuses.contains(message.state.status()))
         && filter
             .contradicted
             .is_none_or(|it| message.state.contradicted() == it)

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use domain::page::{MessageFilter, Page, PageSize, ScanLimit};
-use domain::statistics::MessageSummary;
+use domain::statistics::{MessageSummary, Outcome};
 use domain::{DeliveryStatus, ErrorCode, LogPosition, Message, RetentionDays};
 use ports::statistics::{IntervalCounts, ProblemMessage, StatisticsStep};
 
@@ -69,13 +69,26 @@ fn filters() -> Vec<MessageFilter> {
     }
     for status in [DeliveryStatus::Failed, DeliveryStatus::Undelivered] {
         filters.push(MessageFilter {
-            status: Some(status),
+            status: Some(status.into()),
+            ..none()
+        });
+    }
+    for contradicted in [None, Some(false), Some(true)] {
+        filters.push(MessageFilter {
+            status: Some(Outcome::statuses(&[Outcome::Failed])),
+            contradicted,
             ..none()
         });
     }
     filters.push(MessageFilter {
+        status: Some(Outcome::statuses(&[Outcome::Delivered, Outcome::Read])),
+        contradicted: Some(true),
+        since: Some(time(1_003)),
+        ..none()
+    });
+    filters.push(MessageFilter {
         channel: Some(channel_id("10")),
-        status: Some(DeliveryStatus::Failed),
+        status: Some(DeliveryStatus::Failed.into()),
         contradicted: Some(false),
         error_code: Some(code("63024")),
         since: Some(time(1_002)),
@@ -83,7 +96,7 @@ fn filters() -> Vec<MessageFilter> {
         ..none()
     });
     filters.push(MessageFilter {
-        status: Some(DeliveryStatus::Read),
+        status: Some(DeliveryStatus::Read.into()),
         contradicted: Some(true),
         since: Some(time(1_003)),
         ..none()
