@@ -4,7 +4,7 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 use domain::access::Permission;
 use ports::StoreError;
@@ -15,7 +15,8 @@ use usecases::channels::manage::ManageError;
 use usecases::messages::show::ShowError;
 
 use crate::assets::{self, AssetPaths};
-use crate::visit::Theme;
+use crate::page::{Page, Section};
+use crate::visit::{Theme, Visit};
 
 /// Why a page is not shown or a change not made.
 #[derive(Debug)]
@@ -87,20 +88,34 @@ impl PageError {
         }
     }
 
-    /// Returns the page that says what happened, with the theme of the request.
+    /// Returns the page that says what happened: with the navigation if the request has a session,
+    /// otherwise alone, with the theme of the request.
     pub(crate) fn page(&self, request: &HttpRequest) -> HttpResponse {
         let (title, text) = self.texts();
-        let page = ErrorPage {
-            title,
-            text,
-            theme: Theme::of(request.headers()).as_str(),
-            assets: assets::paths(),
-            signed_out: matches!(self, Self::SignedOut),
+        let visit = request.extensions().get::<Visit>().cloned();
+        // Rendering writes into memory and has no values that can fail.
+        let html = match visit {
+            Some(visit) => {
+                let mut page = visit.page(title, Section::of_path(request.path()));
+                page.notice = None;
+                if !request.method().is_safe() {
+                    // Nothing is at the path of a form.
+                    "/console/".clone_into(&mut page.back);
+                }
+                FramedErrorPage { page, title, text }.render()
+            }
+            None => ErrorPage {
+                title,
+                text,
+                theme: Theme::of(request.headers()).as_str(),
+                assets: assets::paths(),
+                signed_out: matches!(self, Self::SignedOut),
+            }
+            .render(),
         };
         let mut response = HttpResponse::build(self.status_code());
         response.content_type(ContentType::html());
-        // Rendering writes into memory and has no values that can fail.
-        response.body(page.render().unwrap_or_else(|_| title.to_owned()))
+        response.body(html.unwrap_or_else(|_| title.to_owned()))
     }
 
     fn log(&self) {
@@ -141,6 +156,15 @@ struct ErrorPage {
     theme: &'static str,
     assets: &'static AssetPaths,
     signed_out: bool,
+}
+
+/// The same, with the navigation.
+#[derive(Template)]
+#[template(path = "error_framed.html")]
+struct FramedErrorPage {
+    page: Page,
+    title: &'static str,
+    text: String,
 }
 
 impl fmt::Display for PageError {

@@ -104,6 +104,14 @@ impl Section {
         }
     }
 
+    /// Returns the section that a path belongs to; the overview if it is of no other.
+    pub(crate) fn of_path(path: &str) -> Self {
+        let all = NAVIGATION.iter().flat_map(|(_, sections)| sections.iter());
+        let mut others = all.copied().filter(|section| *section != Self::Overview);
+        let found = others.find(|section| path.starts_with(section.link().path));
+        found.unwrap_or(Self::Overview)
+    }
+
     const fn permission(self) -> Permission {
         match self {
             Self::Tokens => Permission::Administer,
