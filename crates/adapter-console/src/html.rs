@@ -40,9 +40,30 @@ impl<T: AsRef<str>> fmt::Display for Escaped<T> {
     }
 }
 
+/// Shows a text in which parts between backticks are code.
+pub(crate) fn with_code(text: &str) -> Html {
+    let mut html = String::new();
+    for (place, part) in text.split('`').enumerate() {
+        let part = Escaped(part);
+        // Writing into a `String` cannot fail.
+        let _ = if place % 2 == 1 {
+            write!(html, "<code>{part}</code>")
+        } else {
+            write!(html, "{part}")
+        };
+    }
+    Html(html)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_between_backticks_is_code() {
+        let shown = with_code("Keep `#rc=5&rp=ct` & more").to_string();
+        assert_eq!(shown, "Keep <code>#rc=5&amp;rp=ct</code> &amp; more");
+    }
 
     #[test]
     fn characters_with_a_meaning_in_html_are_escaped() {

@@ -9,6 +9,7 @@ use usecases::channels::manage::{IssuedCredential, NewCredential};
 
 use crate::console::Console;
 use crate::error::PageError;
+use crate::html::{Html, with_code};
 use crate::page::{self, Page, Section};
 use crate::visit::Visit;
 
@@ -22,7 +23,7 @@ struct IssuedPage {
     user: String,
     password: String,
     callback_url: String,
-    steps: &'static [&'static str],
+    steps: Vec<Html>,
     is_first: bool,
 }
 
@@ -50,7 +51,11 @@ pub(super) fn show_issued(
         user: issued.credential.user.to_string(),
         password: issued.password.reveal().to_owned(),
         callback_url: issued.callback_url.clone(),
-        steps: issued.setup_steps,
+        steps: issued
+            .setup_steps
+            .iter()
+            .map(|step| with_code(step))
+            .collect(),
         is_first,
     })
 }

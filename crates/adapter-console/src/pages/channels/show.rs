@@ -15,7 +15,7 @@ use super::reconciliation::{Alerted, Reconciled};
 use super::state::{Activity, ChannelState};
 use crate::console::Console;
 use crate::error::PageError;
-use crate::html::Html;
+use crate::html::{Html, with_code};
 use crate::number::count;
 use crate::page::{self, Page, Section};
 use crate::status::StatusLook;
@@ -59,7 +59,7 @@ struct ChannelPage {
     /// What the integrator does after a report was refused.
     after_refusal: &'static str,
     /// What to do at the integrator.
-    steps: &'static [&'static str],
+    steps: Vec<Html>,
     credentials: Vec<CredentialRow>,
     rotation: Option<Rotation>,
     can_add: bool,
@@ -122,7 +122,11 @@ pub(crate) async fn show(
         look: state.look(),
         evidence: state.evidence(&found, &activity, &visit.times),
         warnings,
-        steps: setup.as_ref().map_or(&[], |setup| setup.steps),
+        steps: setup
+            .iter()
+            .flat_map(|setup| setup.steps)
+            .map(|step| with_code(step))
+            .collect(),
         after_refusal: if setup.as_ref().is_some_and(|setup| setup.redelivers) {
             "sends them again for some time, so they arrive if the channel is switched on soon"
         } else {
