@@ -198,6 +198,14 @@ async fn viewer_sees_trouble_and_changes_nothing() {
     let page = viewer.get("/console/trouble").await.page();
     assert!(page.contains("1 open trouble"), "{page}");
     assert!(!page.contains("/snooze\""), "{page}");
+    for path in ["/console/trouble/rules", "/console/channels/1/rules"] {
+        let rules = viewer.get(path).await.page();
+        assert!(
+            rules.contains("<fieldset class=\"form\" disabled>"),
+            "{rules}"
+        );
+        assert!(!rules.contains("Save</button>"), "{rules}");
+    }
     let snooze = format!("/console/trouble/{ID}/snooze");
     for (path, fields) in [
         (snooze.as_str(), &[("hours", "1"), ("reason", "x")][..]),

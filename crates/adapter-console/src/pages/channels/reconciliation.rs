@@ -89,6 +89,7 @@ struct AccountPage {
     name: String,
     /// Whether there is an account.
     stored: bool,
+    may_change: bool,
 }
 
 /// Shows the form.
@@ -97,7 +98,6 @@ pub(crate) async fn show(
     visit: Visit,
     path: Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    visit.require(Permission::Change)?;
     let id = super::channel_id(&path)?;
     let found = console.run(console.state.reconciliation.show(&id)).await?;
     let account = found.as_ref().map(|found| &found.account);
@@ -122,6 +122,7 @@ async fn account_page(
         path: super::path(id),
         name: channel.name.to_string(),
         stored: found.is_some(),
+        may_change: visit.viewer.may(Permission::Change),
     })
 }
 

@@ -28,6 +28,7 @@ struct SettingsPage {
     channel: Option<(String, String)>,
     own: bool,
     kinds: Vec<Choice>,
+    may_change: bool,
 }
 
 /// What the form is about.
@@ -85,6 +86,7 @@ impl Scope {
             action: self.action(),
             channel: channel.map(|(id, name)| (name.clone(), channels::path(id))),
             own: self.applied.own && self.id.is_some(),
+            may_change: visit.viewer.may(Permission::Change),
             form,
             page: visit.page(title, section),
         }
@@ -111,7 +113,6 @@ async fn show_form(
     visit: &Visit,
     id: Option<ChannelId>,
 ) -> Result<HttpResponse, PageError> {
-    visit.require(Permission::Change)?;
     let scope = Scope::read(console, id).await?;
     let settings = &scope.applied.settings;
     let thresholds = settings.thresholds;
