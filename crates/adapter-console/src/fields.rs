@@ -39,6 +39,12 @@ impl Fields {
         all.map(|(_, value)| value.as_str())
     }
 
+    /// Returns all fields, as names and values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.0.iter();
+        all.map(|(name, value)| (name.as_str(), value.trim()))
+    }
+
     /// Returns whether a box was ticked.
     pub(crate) fn ticked(&self, name: &str) -> bool {
         self.get(name).is_some()

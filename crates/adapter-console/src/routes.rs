@@ -25,6 +25,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig, console: &Data<Console>) {
         .wrap(from_fn(middleware::require_session))
         .route("/", get().to(overview::show))
         .route("/overview.csv", get().to(overview::export))
+        .route("/codes.csv", get().to(overview::export_codes))
         .configure(messages_routes)
         .configure(channel_routes)
         .configure(subscription_routes)
@@ -32,6 +33,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig, console: &Data<Console>) {
         .configure(access_routes)
         .route("/live", get().to(live::show))
         .route("/live/stream", get().to(live::follow))
+        .route("/rejections.csv", get().to(rejections::export))
         .route("/rejections", get().to(rejections::show))
         .route("/rejections/add-sender", post().to(rejections::add_sender))
         .route("/erasures", get().to(erasures::show))
@@ -71,9 +73,10 @@ fn messages_routes(routes: &mut ServiceConfig) {
 }
 
 fn channel_routes(routes: &mut ServiceConfig) {
-    use channels::{change, create, credentials, list, reconciliation, show, test};
+    use channels::{change, create, credentials, csv, list, reconciliation, show, test};
     routes
         .route("/channels", get().to(list::show))
+        .route("/channels.csv", get().to(csv::export))
         .route("/channels/new", get().to(create::show))
         .route("/channels/new", post().to(create::create))
         .route("/channels/{channel}", get().to(show::show))
@@ -106,13 +109,14 @@ fn channel_routes(routes: &mut ServiceConfig) {
 }
 
 fn subscription_routes(routes: &mut ServiceConfig) {
-    use subscriptions::{actions, create, deliveries, edit, list, secrets, show};
+    use subscriptions::{actions, create, csv, deliveries, edit, list, secrets, show};
     let action = |name: &str| format!("/subscriptions/{{subscription}}/{name}");
     routes
         .route("/subscriptions", get().to(list::show))
         .route("/subscriptions/new", get().to(create::show))
         .route("/subscriptions/new", post().to(create::create))
         .route("/subscriptions/{subscription}", get().to(show::show))
+        .route(&action("deliveries.csv"), get().to(csv::export))
         .route(&action("edit"), get().to(edit::show))
         .route(&action("edit"), post().to(edit::change))
         .route(&action("pause"), post().to(actions::pause))
@@ -126,9 +130,10 @@ fn subscription_routes(routes: &mut ServiceConfig) {
 }
 
 fn trouble_routes(routes: &mut ServiceConfig) {
-    use trouble::{list, settings, snooze};
+    use trouble::{csv, list, settings, snooze};
     routes
         .route("/trouble", get().to(list::show))
+        .route("/trouble.csv", get().to(csv::export))
         .route("/trouble/rules", get().to(settings::show))
         .route("/trouble/rules", post().to(settings::change))
         .route("/trouble/{trouble}/snooze", post().to(snooze::snooze))

@@ -140,6 +140,22 @@ impl Times {
         element(at, "relative", &text, Some(&self.exact_text(at)))
     }
 
+    /// Shows how long something has lasted, after a week since when: "for 14 min", "since 1 Nov".
+    pub(crate) fn lasting(&self, since: Timestamp) -> Html {
+        let text = self.lasting_text(since);
+        element(since, "relative", &text, Some(&self.exact_text(since)))
+    }
+
+    /// Returns the text of [`Times::lasting`].
+    fn lasting_text(&self, since: Timestamp) -> String {
+        let text = self.relative_text(since);
+        match text.strip_suffix(" ago") {
+            Some(amount) => format!("for {amount}"),
+            None if text == "just now" => "since just now".to_owned(),
+            None => format!("since {text}"),
+        }
+    }
+
     /// Returns how long ago it was, or in how long it will be. After a week it is the date.
     pub(crate) fn relative_text(&self, at: Timestamp) -> String {
         let micros = self.now.unix_micros().saturating_sub(at.unix_micros());
@@ -231,6 +247,18 @@ mod tests {
             ("2026-11-27T19:03:00Z", "in 3 min"),
         ] {
             assert_eq!(times.relative_text(at(moment)), text, "{moment}");
+        }
+    }
+
+    #[test]
+    fn lasting_is_a_length_and_later_a_date() {
+        let times = berlin();
+        for (moment, text) in [
+            ("2026-11-27T18:46:00Z", "for 14 min"),
+            ("2026-11-01T18:00:00Z", "since 1 Nov"),
+            ("2026-11-27T18:59:59Z", "since just now"),
+        ] {
+            assert_eq!(times.lasting_text(at(moment)), text, "{moment}");
         }
     }
 

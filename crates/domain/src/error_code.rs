@@ -143,6 +143,14 @@ const UNKNOWN: ErrorExplanation = ErrorExplanation {
     permanence: Permanence::Unknown,
 };
 
+impl ErrorExplanation {
+    /// Returns whether the code is in the dictionary.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        *self != UNKNOWN
+    }
+}
+
 type Dictionary = HashMap<(&'static str, &'static str), ErrorExplanation>;
 
 static DICTIONARY: LazyLock<Dictionary> = LazyLock::new(|| {
@@ -246,6 +254,7 @@ mod tests {
     #[test]
     fn an_unknown_code_is_explained_as_unknown() {
         assert_eq!(twilio("99999"), UNKNOWN);
+        assert!(!twilio("99999").is_known() && twilio("63016").is_known());
         assert_eq!(
             explain(
                 &IntegratorName::parse("other").unwrap(),

@@ -32,6 +32,8 @@ const BOTTOM: f64 = 26.0;
 /// The widest bar and the share of its place that it fills.
 const MAX_BAR: f64 = 44.0;
 const FILLED: f64 = 0.78;
+/// Half of the widest label of the x axis, in the larger type of narrow screens.
+const HALF_LABEL: f64 = 36.0;
 
 /// Draws bars. `finding` says what they show.
 pub(crate) fn bars(id: &str, finding: &str, series: &[Series], bars: &[Bar]) -> Html {
@@ -69,7 +71,12 @@ pub(crate) fn bars(id: &str, finding: &str, series: &[Series], bars: &[Bar]) -> 
         if !bar.label.is_empty() {
             // Narrow screens have room for half of the labels.
             let class = if labels % 2 == 0 { "" } else { "minor" };
-            svg.label((middle, HEIGHT - 8.0), "middle", class, &bar.label);
+            let (x, anchor) = if middle > WIDTH - HALF_LABEL {
+                (WIDTH, "end")
+            } else {
+                (middle, "middle")
+            };
+            svg.label((x, HEIGHT - 8.0), anchor, class, &bar.label);
             labels += 1;
         }
     }
@@ -179,6 +186,15 @@ mod tests {
         assert!(svg.contains(">hatched: so far</text>"));
         assert!(svg.contains(">40</text>") && svg.contains(">20</text>"));
         assert!(!svg.contains("<b>") && !svg.contains("style="));
+    }
+
+    #[test]
+    fn last_label_ends_within_the_plot() {
+        let drawn: Vec<_> = (0..24).map(|_| bar([1, 0], false)).collect();
+        let svg = bars("b", "One", &SERIES, &drawn).to_string();
+        let last = svg.rsplit("<text ").next().unwrap();
+        assert!(last.starts_with("x=\"960\""), "{svg}");
+        assert!(last.contains("text-anchor=\"end\""), "{svg}");
     }
 
     #[test]

@@ -64,6 +64,14 @@ fn place(value: f64, first: u8, step: f64) -> f64 {
     (bucket - f64::from(first)) * step
 }
 
+/// Returns the limits of a bucket as text: "100 ms to 141 ms".
+pub(crate) fn limits(bucket: u8) -> String {
+    match Histogram::limit_seconds(bucket) {
+        Some(limit) => format!("{} to {}", lower(bucket), seconds(limit)),
+        None => upper(bucket),
+    }
+}
+
 fn lower(bucket: u8) -> String {
     let limit = bucket.checked_sub(1).and_then(Histogram::limit_seconds);
     limit.map_or_else(|| "0 s".to_owned(), seconds)

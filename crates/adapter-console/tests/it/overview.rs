@@ -58,6 +58,142 @@ async fn numbers_are_links_to_what_they_count() {
     assert!(page.contains("Half were delivered within"), "{page}");
 }
 
+/// Records messages with every outcome; two of them failed, in the two ways.
+async fn with_every_outcome() -> Site {
+    let site = site::local().await;
+    let outcomes = [
+        ("SMopen", &["queued"][..]),
+        ("SMunknown", &["teleported"]),
+        ("SMpartial", &["partially_delivered"]),
+        ("SMdelivered", &["delivered"]),
+        ("SMread", &["delivered", "read"]),
+        ("SMfailed", &["failed"]),
+        ("SMundelivered", &["sent", "undelivered"]),
+        ("SMboth", &["failed", "delivered"]),
+        ("SMbothread", &["undelivered", "read"]),
+        ("SMcanceled", &["canceled"]),
+    ];
+    let mut reports = Vec::new();
+    for (sid, statuses) in outcomes {
+        for (status, at) in statuses.iter().zip(NOW - HOUR..) {
+            reports.push(report(sid).status(status).at(at).build());
+        }
+    }
+    site.add_channel(&channel(CHANNEL).name("Service desk").build())
+        .await;
+    site.record(&reports).await;
+    site.count().await;
+    site
+}
+
+#[tokio::test]
+async fn list_of_each_number_has_as_many_messages() {
+    let site = with_every_outcome().await;
+    let admin = site.admin().await;
+    let page = admin.get("/console/").await.page();
+    let mut counted = Vec::new();
+    for figure in page.split("<a class=\"figure\" href=\"").skip(1) {
+        let (path, rest) = figure.split_once("\">").unwrap();
+        let number: usize = rest.split_once('<').unwrap().0.parse().unwrap();
+        let path = path.replace("&#38;", "&").replace("&amp;", "&");
+        let list = admin.get(&path).await.page();
+        assert_eq!(list.matches("class=\"sid\"").count(), number, "{path}");
+        counted.push(number);
+    }
+    // Reported, arrived, read, failed, contradicted, open, canceled.
+    assert_eq!(counted, [10, 2, 1, 2, 2, 3, 1]);
+    assert_eq!(counted[0], counted[1] + counted[3..].iter().sum::<usize>());
+}
+
+#[tokio::test]
+async fn figures_name_canceled_messages_only_if_there_are_any() {
+    let site = with_messages().await;
+    let page = site.admin().await.get("/console/").await.page();
+    assert!(!page.contains("</span>Canceled</dt>"), "{page}");
+}
+
+#[tokio::test]
+async fn counts_are_not_compared_with_a_time_that_was_not_counted() {
+    let site = with_messages().await;
+    let admin = site.admin().await;
+    let page = admin.get("/console/?range=7d").await.page();
+    assert!(
+        page.contains("not compared: the time before was not counted"),
+        "{page}"
+    );
+    assert!(!page.contains("class=\"delta\""), "{page}");
+}
+
+#[tokio::test]
+async fn counts_are_compared_with_the_same_elapsed_length() {
+    let site = site::local().await;
+    // Twelve messages at each quarter of an hour for four days.
+    let quarter = HOUR / 4;
+    let mut reports = Vec::new();
+    for place in 1..400_i64 {
+        for number in 0..12 {
+            let at = NOW - place * quarter;
+            let sid = format!("SM{place:04}x{number}");
+            reports.push(report(&sid).status("sent").at(at).build());
+        }
+    }
+    for chunk in reports.chunks(500) {
+        site.record(chunk).await;
+    }
+    for _ in 0..20 {
+        site.count().await;
+    }
+    let page = site.admin().await.get("/console/?range=1h").await.page();
+    let words = "counts compared with the hour before, without the running quarter of an hour";
+    assert!(page.contains(words), "{page}");
+    assert!(page.contains("count = before"), "{page}");
+}
+
+#[tokio::test]
+async fn small_plots_have_few_points() {
+    let site = with_messages().await;
+    let page = site.admin().await.get("/console/?range=7d").await.page();
+    for spark in page.split("<svg class=\"plot spark").skip(1) {
+        let line = site::value_after(spark, "class=\"line\" d=\"");
+        assert!(line.matches('L').count() < 28, "{line}");
+    }
+    assert!(page.contains("1 code</h2>"), "{page}");
+}
+
+#[tokio::test]
+async fn exports_are_audited_with_their_filter() {
+    let site = with_messages().await;
+    let admin = site.admin().await;
+    let to = "to=sealed";
+    for (path, exported) in [
+        ("/console/overview.csv?range=7d", "overview"),
+        ("/console/codes.csv?range=7d", "error codes"),
+        ("/console/messages.csv?status=read&range=7d", "messages"),
+        ("/console/rejections.csv?channel=1", "rejections"),
+        ("/console/channels.csv", "channels"),
+        ("/console/trouble.csv", "troubles"),
+        ("/console/audit.csv?action=view.save", "audit"),
+    ] {
+        let csv = admin.get(path).await;
+        assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+        assert!(csv.page().contains(','), "{path}");
+        let audit = admin.get("/console/audit?action=data.export").await.page();
+        let entry = audit.split("<tr role=\"row\">").nth(2).unwrap();
+        assert!(entry.contains(exported), "{path}: {entry}");
+        let query = path.split_once('?').map_or("", |(_, query)| query);
+        for pair in query.split('&') {
+            assert!(entry.contains(pair), "{pair}: {entry}");
+        }
+    }
+    assert!(
+        admin
+            .get(&format!("/console/messages.csv?{to}"))
+            .await
+            .status
+            == 400
+    );
+}
+
 #[tokio::test]
 async fn message_page_says_how_many_others_have_its_error() {
     let site = with_messages().await;

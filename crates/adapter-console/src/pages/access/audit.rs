@@ -1,7 +1,6 @@
 //! The audit log: who changed and saw what.
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
 use actix_web::web::Data;
 use askama::Template;
 use domain::access::audit::{AuditDetails, AuditObject};
@@ -9,18 +8,14 @@ use domain::access::{
     AuditAction, AuditEntry, AuditEntryId, AuditFilter, OperatorName, Permission,
 };
 use domain::page::PageSize;
-use usecases::access::audit::Action;
 
 use crate::console::Console;
-use crate::csv::CsvRows;
+use crate::csv::{self, CsvRows};
 use crate::error::PageError;
 use crate::fields::Fields;
 use crate::html::Html;
 use crate::page::{self, Choice, Page, Section};
 use crate::visit::Visit;
-
-/// Pages of an export at most, so that it fits into memory.
-const MAX_EXPORTED_PAGES: usize = 100;
 
 struct Row {
     at: Html,
@@ -120,16 +115,11 @@ pub(crate) async fn export(
     visit.require(Permission::Audit)?;
     let filter = filter(&visit.query)?;
     let access = &console.state.access;
-    let action = Action::new(AuditAction::DataExport)
-        .on("audit")
-        .saying("as CSV");
-    console
-        .run(access.audit.before(&visit.viewer.actor(), action))
-        .await?;
+    csv::audit(&console, &visit, "audit").await?;
     let mut rows = CsvRows::new();
     rows.row(["at", "operator", "action", "object", "details", "source"]);
     let mut after = None;
-    for _ in 0..MAX_EXPORTED_PAGES {
+    for _ in 0..csv::MAX_PAGES {
         let found = console
             .run(access.audit_log.run(&filter, after, PageSize::MAX))
             .await?;
@@ -156,11 +146,5 @@ pub(crate) async fn export(
             break;
         }
     }
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8"))
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            "attachment; filename=\"audit.csv\"",
-        ))
-        .body(rows.into_bytes()))
+    Ok(rows.download("audit.csv"))
 }

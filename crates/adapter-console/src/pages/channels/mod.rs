@@ -4,6 +4,7 @@ mod callback_url;
 pub(crate) mod change;
 pub(crate) mod create;
 pub(crate) mod credentials;
+pub(crate) mod csv;
 mod forwarding;
 pub(crate) mod last_day;
 pub(crate) mod list;

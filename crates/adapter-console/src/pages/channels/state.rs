@@ -14,7 +14,7 @@ const RECEIVING_MICROS: i64 = 3_600_000_000;
 
 /// How a channel was called.
 pub(crate) struct Activity {
-    calls: ChannelCalls,
+    pub(super) calls: ChannelCalls,
     /// When it was last called with valid credentials.
     pub(crate) last: Option<Timestamp>,
     /// How many requests of the last 24 hours had no credentials, and since when.

@@ -1,20 +1,17 @@
 //! The list of messages as CSV, masked, written page by page while the browser reads it.
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
-use domain::access::AuditAction;
 use domain::error_code::explain;
 use domain::page::{MessageCursor, MessageFilter, PageSize};
 use domain::{DeliveryStatus, Message};
 use futures_util::stream;
 use ports::{ChannelWithCredentials, StoreError};
-use usecases::access::audit::Action;
 
 use super::filter::Filter;
 use super::list::integrator;
 use crate::console::Console;
-use crate::csv::CsvRows;
+use crate::csv::{self, CsvRows};
 use crate::error::PageError;
 use crate::visit::Visit;
 
@@ -53,12 +50,7 @@ pub(crate) async fn export(
 ) -> Result<HttpResponse, PageError> {
     let filter = Filter::parse(&visit.query, &console.state.recipients, &visit.times)?;
     let channels = console.channels().await?;
-    let action = Action::new(AuditAction::DataExport).on("messages");
-    let action = action.saying("masked, as CSV");
-    let audit = &console.state.access.audit;
-    console
-        .run(audit.before(&visit.viewer.actor(), action))
-        .await?;
+    csv::audit(&console, &visit, "messages").await?;
     let export = Export {
         console,
         filter: filter.messages,
@@ -66,13 +58,7 @@ pub(crate) async fn export(
         next: Position::Start,
     };
     let rows = stream::try_unfold(export, next_rows);
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8"))
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            "attachment; filename=\"messages.csv\"",
-        ))
-        .streaming(rows))
+    Ok(csv::head("messages.csv").streaming(rows))
 }
 
 /// Returns the rows of the next page; the first with the names of the columns.

@@ -68,6 +68,9 @@ pub(crate) fn verdict(
             Some(format!("Last report: {ago}.")),
         ),
         DeliveryStatus::Canceled => ("Canceled before it was sent.".to_owned(), None),
+        DeliveryStatus::Failed if was_sent(state) => {
+            failure("The message failed after it was sent", explanation)
+        }
         DeliveryStatus::Failed => failure("The message was not sent", explanation),
         DeliveryStatus::Undelivered => failure("The message was not delivered", explanation),
     };
@@ -76,6 +79,11 @@ pub(crate) fn verdict(
         sentence,
         more,
     }
+}
+
+/// Returns whether a message was reported as sent.
+fn was_sent(state: &MessageState) -> bool {
+    state.timeline().first(DeliveryStatus::Sent).is_some()
 }
 
 fn read_sentence(state: &MessageState) -> String {
@@ -97,7 +105,7 @@ fn failure(what: &str, explanation: Option<&ErrorExplanation>) -> (String, Optio
             format!("{what}: {}.", explanation.title.trim_end_matches('.')),
             Some(format!(
                 "{} {}",
-                who_must_act(explanation.actor),
+                who_must_act(explanation),
                 will_a_retry_help(explanation.permanence)
             )),
         ),
@@ -109,8 +117,11 @@ fn failure(what: &str, explanation: Option<&ErrorExplanation>) -> (String, Optio
 }
 
 /// Says who must act on an error.
-pub(crate) const fn who_must_act(actor: Actor) -> &'static str {
-    match actor {
+pub(crate) fn who_must_act(explanation: &ErrorExplanation) -> &'static str {
+    if !explanation.is_known() {
+        return "Not known. Ask the integrator what the code means.";
+    }
+    match explanation.actor {
         Actor::Sender => "The sender must act.",
         Actor::Recipient => "Only the recipient can change this.",
         Actor::TemplateOwner => "The owner of the message template must act.",
@@ -204,6 +215,14 @@ mod tests {
         assert_eq!(
             sentence(&[("failed", 0), ("delivered", 1)]),
             "This message was reported both as arrived and as failed. It counts as delivered."
+        );
+        assert_eq!(
+            sentence(&[("queued", 0), ("failed", 1)]),
+            "The message was not sent. No error code was reported."
+        );
+        assert_eq!(
+            sentence(&[("sent", 0), ("failed", 1)]),
+            "The message failed after it was sent. No error code was reported."
         );
         assert_eq!(
             sentence(&[("teleported", 0)]),

@@ -222,7 +222,7 @@ fn error_panel(found: &ShownMessage, revealed: bool, day: &LastDay) -> Option<Er
         code: error.code.to_string(),
         title: explanation.title,
         explanation: explanation.explanation,
-        actor: who_must_act(explanation.actor),
+        actor: who_must_act(&explanation),
         permanence: will_a_retry_help(explanation.permanence),
         text: Some(text).filter(|text| !text.is_empty()),
         path: format!(

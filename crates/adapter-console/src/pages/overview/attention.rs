@@ -97,12 +97,12 @@ pub(super) async fn attention(
 fn of_trouble(visit: &Visit, subjects: &Subjects<'_>, trouble: &Trouble) -> Item {
     let kind = trouble.key.kind;
     let (title, seen) = (kind.title(), Escaped(&trouble.finding.seen));
-    let since = visit.times.relative(trouble.finding.since);
+    let lasting = visit.times.lasting(trouble.finding.since);
     Item {
         chip: crate::status::chip("failed", "failed", "Trouble"),
         name: subjects.name(&trouble.key.subject),
         path: format!("{}#trouble-{}", trouble::PATH, trouble.id),
-        text: Html::trusted(format!("{title}, since {since}. {seen}")),
+        text: Html::trusted(format!("{title} {lasting}. {seen}")),
     }
 }
 

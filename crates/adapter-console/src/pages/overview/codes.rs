@@ -6,9 +6,10 @@ use domain::statistics::Counts;
 use domain::{ErrorCode, IntegratorName};
 use usecases::statistics::StatisticsReport;
 
-use super::funnel::{delta, unsigned};
+use super::compared::Compared;
+use super::funnel::unsigned;
 use super::range::Selection;
-use super::reports::starts;
+use super::reports::coarse_starts;
 use crate::console::Console;
 use crate::html::Html;
 use crate::number::{grouped, percent};
@@ -38,18 +39,17 @@ pub(super) struct CodeRow {
 /// them, if all channels have the same.
 pub(super) fn codes(
     report: &StatisticsReport,
-    before: &Counts,
+    compared: &Compared,
     integrator: Option<&IntegratorName>,
     selection: &Selection,
 ) -> Vec<CodeRow> {
     let total = unsigned(report.total.total_messages());
     let mut counted: Vec<_> = report.total.errors.iter().collect();
     counted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    let starts = starts(report);
+    let starts = coarse_starts(report);
     let row = |(place, (code, count)): (usize, (&ErrorCode, &i64))| {
         let explained: Option<ErrorExplanation> = integrator.map(|name| explain(name, code));
         let count = unsigned(*count);
-        let earlier = before.errors.get(code).copied().unwrap_or_default();
         let of = |counts: &Counts| counts.errors.get(code).copied().unwrap_or_default();
         let values = starts.iter().map(|(start, end)| {
             let counts = report.intervals.range(*start..*end);
@@ -60,10 +60,10 @@ pub(super) fn codes(
         CodeRow {
             code: code.to_string(),
             title: explained.map(|explained| explained.title),
-            actor: explained.map(|explained| who_must_act(explained.actor)),
+            actor: explained.as_ref().map(who_must_act),
             messages: grouped(count),
             share: percent(count, total),
-            delta: delta(count, unsigned(earlier)),
+            delta: compared.signed_delta(of),
             trend: sparkline(&format!("code-{place}"), &title, "failed", &values),
             path: selection.messages(&[("code", code.as_str())]),
             newest: None,

@@ -2,22 +2,21 @@
 
 use domain::statistics::{Counts, Outcome};
 
+use super::compared::Compared;
 use super::range::Selection;
 use crate::html::Html;
 use crate::number::{count, grouped, percent};
+use crate::pages::messages::outcome::OutcomeFilter;
 use crate::plot::shares::{Part, shares};
-
-/// A change since fewer than these would be a large percentage of little.
-const MIN_COMPARED: u64 = 10;
 
 /// A number that leads to its list.
 pub(super) struct Figure {
     pub(super) name: &'static str,
     pub(super) value: String,
     pub(super) share: Option<String>,
-    /// The change since the time before.
+    /// The change of the count since the time before.
     pub(super) delta: Option<String>,
-    pub(super) path: Option<String>,
+    pub(super) path: String,
     pub(super) tone: &'static str,
     pub(super) note: Option<&'static str>,
 }
@@ -35,7 +34,7 @@ pub(super) fn unsigned(count: i64) -> u64 {
 }
 
 /// Returns the funnel of a time, compared with the time before.
-pub(super) fn funnel(now: &Counts, before: &Counts, selection: &Selection) -> Funnel {
+pub(super) fn funnel(now: &Counts, compared: &Compared, selection: &Selection) -> Funnel {
     let total = unsigned(now.total_messages());
     let finding = if total == 0 {
         "No message was reported".to_owned()
@@ -49,7 +48,7 @@ pub(super) fn funnel(now: &Counts, before: &Counts, selection: &Selection) -> Fu
     };
     Funnel {
         plot: shares("funnel", &finding, &parts(now)),
-        figures: figures(now, before, selection),
+        figures: figures(now, compared, selection),
         finding,
     }
 }
@@ -62,49 +61,54 @@ fn arrived(counts: &Counts) -> u64 {
     of(counts, Outcome::Delivered) + of(counts, Outcome::Read)
 }
 
-fn figures(now: &Counts, before: &Counts, selection: &Selection) -> Vec<Figure> {
+fn figures(now: &Counts, compared: &Compared, selection: &Selection) -> Vec<Figure> {
     let total = unsigned(now.total_messages());
     let reported = Figure {
         name: "Reported",
         value: grouped(total),
         share: None,
-        delta: delta(total, unsigned(before.total_messages())),
-        path: Some(selection.messages(&[])),
+        delta: compared.signed_delta(Counts::total_messages),
+        path: selection.messages(&[]),
         tone: "",
         note: None,
     };
-    let figure = |name, value, before, filter: Option<&[(&str, &str)]>, tone, note| Figure {
-        name,
-        value: grouped(value),
-        share: Some(percent(value, total)),
-        delta: delta(value, before),
-        path: filter.map(|filter| selection.messages(filter)),
-        tone,
-        note,
+    let figure = |name, outcome: OutcomeFilter, tone, note| {
+        let of = |counts: &Counts| {
+            outcome
+                .outcomes()
+                .iter()
+                .map(|each| of(counts, *each))
+                .sum()
+        };
+        let value = of(now);
+        Figure {
+            name,
+            value: grouped(value),
+            share: Some(percent(value, total)),
+            delta: compared.delta(of),
+            path: selection.messages(&[("outcome", outcome.as_str())]),
+            tone,
+            note,
+        }
     };
-    let outcome = |name, outcome, filter, tone, note| {
-        let (now, before) = (of(now, outcome), of(before, outcome));
-        figure(name, now, before, filter, tone, note)
-    };
-    let read = Some(&[("status", "read")][..]);
-    let contradicted = Some(&[("contradicted", "1")][..]);
-    let failed = Some(&[("status", "undelivered")][..]);
     let read_note = Some("at least: read receipts can be off");
-    let (arrived, arrived_before) = (arrived(now), arrived(before));
-    vec![
+    let mut figures = vec![
         reported,
-        figure("Arrived", arrived, arrived_before, None, "delivered", None),
-        outcome("Read", Outcome::Read, read, "read", read_note),
-        outcome("Failed", Outcome::Failed, failed, "failed", None),
-        outcome(
+        figure("Arrived", OutcomeFilter::Arrived, "delivered", None),
+        figure("Read", OutcomeFilter::Read, "read", read_note),
+        figure("Failed", OutcomeFilter::Failed, "failed", None),
+        figure(
             "Contradicted",
-            Outcome::Contradicted,
-            contradicted,
+            OutcomeFilter::Contradicted,
             "contradicted",
             None,
         ),
-        outcome("Still open", Outcome::Open, None, "waiting", None),
-    ]
+        figure("Still open", OutcomeFilter::Open, "waiting", None),
+    ];
+    if of(now, Outcome::Canceled) > 0 {
+        figures.push(figure("Canceled", OutcomeFilter::Canceled, "sent", None));
+    }
+    figures
 }
 
 /// Returns the messages by outcome: every message is in one part.
@@ -123,33 +127,4 @@ fn parts(now: &Counts) -> [Part; 6] {
         value: of(now, outcome),
         hatched: outcome == Outcome::Contradicted,
     })
-}
-
-/// Returns the change of a number in percent; `None` if there was too little before to compare.
-pub(super) fn delta(now: u64, before: u64) -> Option<String> {
-    if before < MIN_COMPARED {
-        return None;
-    }
-    let (now, before) = (i128::from(now), i128::from(before));
-    let percent = (now - before) * 100 / before;
-    Some(match percent {
-        0 => "= before".to_owned(),
-        percent if percent < 0 => format!("↓ {}\u{a0}%", -percent),
-        percent if percent > 999 => "↑ over 10-fold".to_owned(),
-        percent => format!("↑ {percent}\u{a0}%"),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn change_is_in_percent_or_a_factor() {
-        assert_eq!(delta(500, 9), None);
-        assert_eq!(delta(110, 100).unwrap(), "↑ 10\u{a0}%");
-        assert_eq!(delta(90, 100).unwrap(), "↓ 10\u{a0}%");
-        assert_eq!(delta(1_000, 1_000).unwrap(), "= before");
-        assert_eq!(delta(5_000, 100).unwrap(), "↑ over 10-fold");
-    }
 }

@@ -2,6 +2,7 @@
 
 mod attention;
 mod codes;
+mod compared;
 mod csv;
 mod durations;
 mod funnel;
@@ -9,5 +10,5 @@ mod range;
 mod reports;
 mod show;
 
-pub(crate) use csv::export;
+pub(crate) use csv::{export, export_codes};
 pub(crate) use show::show;

@@ -73,8 +73,6 @@ pub(super) struct Selection {
     /// `None` if the times were typed.
     pub(super) range: Option<Range>,
     pub(super) query: StatisticsQuery,
-    /// The same length of time before.
-    pub(super) before: StatisticsQuery,
 }
 
 impl Selection {
@@ -91,16 +89,13 @@ impl Selection {
             }
             None => typed(fields, times)?,
         };
-        let length = until.unix_micros() - from.unix_micros();
-        let query = |from, until| StatisticsQuery {
-            from,
-            until,
-            channel: channel.clone(),
-        };
         Ok(Self {
             range,
-            before: query(from.plus_micros(-length), from),
-            query: query(from, until),
+            query: StatisticsQuery {
+                from,
+                until,
+                channel,
+            },
         })
     }
 
@@ -113,7 +108,8 @@ impl Selection {
             },
             |range| {
                 let words = range.words();
-                (format!("in the last {words}"), format!("the {words}"))
+                let last = if range == Range::Hour { "hour" } else { words };
+                (format!("in the last {last}"), format!("the {last}"))
             },
         )
     }
@@ -186,7 +182,6 @@ mod tests {
             selection.query.until.to_string(),
             "2026-11-27T19:15:00.000000Z"
         );
-        assert_eq!(selection.before.until, selection.query.from);
         let wrong = parse("range=2h");
         assert!(matches!(wrong, Err(PageError::Invalid(_))));
     }
@@ -197,8 +192,6 @@ mod tests {
         let StatisticsQuery { from, until, .. } = &selection.query;
         assert_eq!(from.to_string(), "2026-11-01T07:00:00.000000Z");
         assert_eq!(until.to_string(), "2026-11-01T09:15:00.000000Z");
-        let before = selection.before.from.to_string();
-        assert_eq!(before, "2026-11-01T04:45:00.000000Z");
         // A range replaces the times of a link.
         let range = parse("range=7d&since=2026-11-01T08%3A07").unwrap().range;
         assert_eq!(range, Some(Range::Week));

@@ -100,6 +100,18 @@ pub(super) fn starts(report: &StatisticsReport) -> Vec<(Timestamp, Timestamp)> {
     starts
 }
 
+/// The most points of a small plot.
+const MAX_POINTS: usize = 28;
+
+/// Returns [`starts`] joined to at most 28 intervals, for small plots.
+pub(super) fn coarse_starts(report: &StatisticsReport) -> Vec<(Timestamp, Timestamp)> {
+    let starts = starts(report);
+    let joined = starts.chunks(starts.len().div_ceil(MAX_POINTS).max(1));
+    joined
+        .filter_map(|joined| Some((joined.first()?.0, joined.last()?.1)))
+        .collect()
+}
+
 /// Draws the reports of a time.
 pub(super) fn reports(report: &StatisticsReport, times: &Times) -> Reports {
     let starts = starts(report);

@@ -8,6 +8,7 @@ use ports::ChannelWithCredentials;
 
 use super::attention::{self, Attention};
 use super::codes::{self, CodeRow};
+use super::compared::Compared;
 use super::durations::{Durations, Measured, durations};
 use super::funnel::{self, Funnel};
 use super::range::{Range, Selection};
@@ -15,6 +16,7 @@ use super::reports::{self, Reports, SERIES};
 use crate::console::Console;
 use crate::error::PageError;
 use crate::fields::Fields;
+use crate::number::count;
 use crate::page::{self, Choice, Page, Section};
 use crate::pages::messages::list::channel_choices;
 use crate::pages::time_form::TimeForm;
@@ -50,7 +52,7 @@ struct OverviewPage {
     page: Page,
     attention: Attention,
     ranges: Vec<(Choice, String)>,
-    /// The words for the time, and for the one before it.
+    /// The words for the time, and for what it is compared with.
     words: (String, String),
     time_form: TimeForm,
     views: ViewsMenu,
@@ -63,6 +65,9 @@ struct OverviewPage {
     /// The headings, and what they are about if there is any.
     durations: Vec<(&'static str, Option<Durations>)>,
     codes: Vec<CodeRow>,
+    /// How many codes there are: "84 codes".
+    codes_counted: String,
+    codes_csv: String,
     csv: String,
     /// By how much the counts lag the reports.
     lag: Option<String>,
@@ -70,22 +75,23 @@ struct OverviewPage {
 
 /// Shows the overview.
 pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpResponse, PageError> {
-    let selection = Selection::parse(&visit.query, &visit.times)?;
+    let mut selection = Selection::parse(&visit.query, &visit.times)?;
     let statistics = &console.state.statistics;
-    let report = statistics.read(&selection.query);
-    let before = statistics.read_total(&selection.before);
-    let (report, before) = tokio::try_join!(console.run(report), console.run(before))?;
+    let report = console.run(statistics.read(&selection.query)).await?;
+    // Long times begin with a day. The lists of the numbers begin when the counts do.
+    selection.query.from = report.from;
+    let compared = Compared::read(&console, &selection, &report, visit.times.now()).await?;
     let channels = console.channels().await?;
     let attention = attention::attention(&console, &visit, &channels).await?;
     let total = &report.total;
     let lag = report.lag_seconds.filter(|lag| *lag > SMALL_LAG_SECONDS);
     let query = &visit.query;
     let (from, until) = (selection.query.from, selection.query.until);
-    let codes = codes::codes(&report, &before, integrator(&channels), &selection);
+    let codes = codes::codes(&report, &compared, integrator(&channels), &selection);
     let codes = codes::with_newest(&console, &visit, &selection, codes).await;
     let template = OverviewPage {
         ranges: ranges(query, selection.range),
-        words: selection.words(),
+        words: words(&selection, &compared),
         time_form: TimeForm::new(
             &visit,
             "/console/",
@@ -102,7 +108,7 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
             .filter_map(|name| Some((name, query.get(name)?.to_owned())))
             .collect(),
         channels: channel_choices(&channels, selection.query.channel.as_ref()),
-        funnel: funnel::funnel(total, &before, &selection),
+        funnel: funnel::funnel(total, &compared, &selection),
         reports: reports::reports(&report, &visit.times),
         series: SERIES,
         durations: MEASURED
@@ -110,6 +116,12 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
             .map(|(heading, measured)| (*heading, durations(measured, &report, &visit.times)))
             .collect(),
         codes,
+        codes_counted: count(
+            u64::try_from(report.total.errors.len()).unwrap_or(u64::MAX),
+            "code",
+            "codes",
+        ),
+        codes_csv: format!("/console/codes.csv{}", query.query()),
         csv: format!("/console/overview.csv{}", query.query()),
         lag: lag.map(|lag| {
             let seconds = i64::try_from(lag).unwrap_or(i64::MAX);
@@ -121,8 +133,13 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
     page::show(&template)
 }
 
+fn words(selection: &Selection, compared: &Compared) -> (String, String) {
+    let (time, before) = selection.words();
+    (time, compared.words(&before))
+}
+
 /// Returns the integrator that all channels have; `None` if they differ.
-fn integrator(channels: &[ChannelWithCredentials]) -> Option<&IntegratorName> {
+pub(super) fn integrator(channels: &[ChannelWithCredentials]) -> Option<&IntegratorName> {
     let first = &channels.first()?.channel.integrator;
     let same = |each: &ChannelWithCredentials| each.channel.integrator == *first;
     channels.iter().all(same).then_some(first)

@@ -3,6 +3,7 @@
 pub(crate) mod actions;
 pub(crate) mod condition;
 pub(crate) mod create;
+pub(crate) mod csv;
 pub(crate) mod deliveries;
 pub(crate) mod edit;
 pub(crate) mod list;

@@ -51,6 +51,7 @@ struct SubscriptionPage {
     next: Option<String>,
     is_active: bool,
     may_change: bool,
+    csv: String,
 }
 
 /// Shows a subscription.
@@ -126,6 +127,10 @@ pub(crate) async fn show(
         filtered: filter.state.is_some() || filter.event_type.is_some() || after.is_some(),
         next,
         is_active: subscription.state == SubscriptionState::Active,
+        csv: format!(
+            "{path}/deliveries.csv{}",
+            visit.query.with("after", None).query()
+        ),
         may_change,
         path,
     })
@@ -139,9 +144,9 @@ fn waiting_troubles(visit: &Visit, progress: &OperatorEventProgress) -> Html {
     };
     match (progress.failing_since, progress.retry_at) {
         (Some(since), Some(retry_at)) => {
-            let (since, retry_at) = (visit.times.relative(since), visit.times.clock(retry_at));
+            let (since, retry_at) = (visit.times.lasting(since), visit.times.clock(retry_at));
             Html::trusted(format!(
-                "{waiting}; attempts fail since {since}, the next one is at {retry_at}"
+                "{waiting}; attempts have failed {since}, the next one is at {retry_at}"
             ))
         }
         _ => Html::trusted(waiting),

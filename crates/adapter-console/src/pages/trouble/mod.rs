@@ -1,5 +1,6 @@
 //! Troubles: what is open, snoozed and resolved, and the settings of the rules.
 
+pub(crate) mod csv;
 pub(crate) mod list;
 pub(crate) mod settings;
 pub(crate) mod snooze;

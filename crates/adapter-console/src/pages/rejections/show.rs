@@ -11,7 +11,6 @@ use domain::{Address, Channel, ChannelId, RejectionReason, Timestamp};
 use ports::ChannelWithCredentials;
 use ports::rejections::StoredRejection;
 
-use super::messages::list::channel_choices;
 use crate::console::{ChannelNames, Console, names};
 use crate::error::PageError;
 use crate::fields::{Fields, Form};
@@ -19,6 +18,7 @@ use crate::html::Html;
 use crate::notice;
 use crate::number::grouped;
 use crate::page::{self, Choice, Page, Section};
+use crate::pages::messages::list::channel_choices;
 use crate::visit::Visit;
 
 /// Rejections of one channel for one reason.
@@ -70,6 +70,7 @@ struct RejectionsPage {
     /// Whether the groups are of the newest rejections only.
     truncated: bool,
     narrow: bool,
+    csv: String,
 }
 
 /// How many details of a group are shown.
@@ -80,8 +81,7 @@ const MAX_SENDERS: usize = 3;
 
 /// Shows rejections.
 pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpResponse, PageError> {
-    let channel = visit.query.get("channel").map(ChannelId::parse).transpose();
-    let channel = channel.map_err(|error| PageError::Invalid(error.to_string()))?;
+    let channel = channel(&visit.query)?;
     let after = visit.query.get("after").map(str::parse::<i64>).transpose();
     let invalid = |_| PageError::Invalid("this page of the list is not valid".to_owned());
     let after = after.map_err(invalid)?;
@@ -107,10 +107,17 @@ pub(crate) async fn show(console: Data<Console>, visit: Visit) -> Result<HttpRes
         channels: channel_choices(&channels, channel.as_ref()),
         next,
         first: after.is_some().then(|| path(&unpaged)),
+        csv: format!("/console/rejections.csv{}", unpaged.query()),
         truncated: newest.next.is_some(),
         narrow: channel.is_some(),
         page: visit.page("Rejections", Section::Rejections),
     })
+}
+
+/// Returns the channel of a query.
+pub(super) fn channel(query: &Fields) -> Result<Option<ChannelId>, PageError> {
+    let channel = query.get("channel").map(ChannelId::parse).transpose();
+    channel.map_err(|error| PageError::Invalid(error.to_string()))
 }
 
 fn name(id: &ChannelId, names: &ChannelNames) -> String {
@@ -167,7 +174,7 @@ fn groups(
         let fixes = changeable.map(|channel| fixes(console, reason, channel, &counted.rejections));
         Some(Group {
             channel: name(id, &names),
-            channel_path: super::channels::path(id),
+            channel_path: crate::pages::channels::path(id),
             title: title(reason),
             advice: advice(reason),
             count: grouped(counted.count),
@@ -234,7 +241,7 @@ fn row(visit: &Visit, each: &StoredRejection, names: &ChannelNames) -> Row {
     Row {
         arrived: visit.times.clock(rejection.arrived_at),
         channel: name(&rejection.channel, names),
-        channel_path: super::channels::path(&rejection.channel),
+        channel_path: crate::pages::channels::path(&rejection.channel),
         title: title(rejection.reason),
         detail: rejection.detail.clone(),
         fields: fields
@@ -284,7 +291,7 @@ fn fixes(
     channel: &Channel,
     rejections: &[&StoredRejection],
 ) -> Vec<Fix> {
-    let path = super::channels::path(&channel.id);
+    let path = crate::pages::channels::path(&channel.id);
     match reason {
         RejectionReason::SignatureMismatch => vec![
             Fix::Link {
@@ -326,7 +333,7 @@ fn senders(console: &Console, channel: &Channel, rejections: &[&StoredRejection]
     }
     if found.is_empty() && is_unknown {
         return vec![Fix::Link {
-            path: format!("{}/edit#senders", super::channels::path(&channel.id)),
+            path: format!("{}/edit#senders", crate::pages::channels::path(&channel.id)),
             word: "Add the sender",
         }];
     }
