@@ -289,3 +289,27 @@ async fn csv_has_a_row_for_each_interval() {
     );
     assert_eq!(lines.len(), 3, "{csv}");
 }
+
+#[tokio::test]
+async fn errors_are_shown_with_the_navigation() {
+    let site = site::local().await;
+    let answer = site.admin().await.get("/console/messages?range=2h").await;
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.text.contains("aria-current=\"page\" data-key=\"m\""),
+        "{}",
+        answer.text
+    );
+    let stranger = site.stranger().get("/console/assets/none").await;
+    assert!(!stranger.text.contains("data-key"), "{}", stranger.text);
+}
+
+#[tokio::test]
+async fn channel_without_messages_says_what_to_do() {
+    let site = site::local().await;
+    site.add_channel(&channel("1").name("Sales").build()).await;
+    let page = site.admin().await;
+    let page = page.get("/console/messages?channel=1&range=all").await;
+    let page = page.page();
+    assert!(page.contains("Nothing was reported on Sales yet"), "{page}");
+}
