@@ -14,6 +14,7 @@ struct Requests {
     element: fn(Value, Value) -> Value,
     body: fn(Vec<Value>) -> Vec<u8>,
     batches: bool,
+    optional_recipient: bool,
     set_time: Option<fn(&mut Value, bool)>,
     alternatives: &'static [&'static str],
 }
@@ -69,6 +70,7 @@ const TWILIO: Requests = Requests {
     },
     body: form,
     batches: false,
+    optional_recipient: false,
     set_time: None,
     alternatives: &["/ErrorCode", "/ErrorMessage"],
 };
@@ -85,6 +87,7 @@ const EVENT_STREAMS: Requests = Requests {
     },
     body: |elements| json_body(&elements.into()),
     batches: true,
+    optional_recipient: false,
     set_time: Some(|element, far_future| {
         if let Some(data) = element.get_mut("data") {
             set(data, "timestamp", iso(far_future));
@@ -97,6 +100,7 @@ const INFOBIP: Requests = Requests {
     element: |id, to| json!({ "messageId": id, "to": to, "status": { "groupName": "DELIVERED", "id": 5 } }),
     body: |elements| json_body(&json!({ "results": elements })),
     batches: true,
+    optional_recipient: true,
     set_time: Some(|element, far_future| set(element, "doneAt", iso(far_future))),
     alternatives: &[
         "/destination",
@@ -120,6 +124,7 @@ const GUPSHUP: Requests = Requests {
     },
     body: single,
     batches: false,
+    optional_recipient: false,
     set_time: Some(|element, far_future| set(element, "timestamp", unix(far_future))),
     alternatives: &[
         "/phone",
@@ -140,6 +145,7 @@ const META: Requests = Requests {
         }))
     },
     batches: true,
+    optional_recipient: false,
     set_time: Some(|element, far_future| set(element, "timestamp", unix(far_future))),
     alternatives: &["/gs_id", "/recipient_user_id", "/type", "/errors", "/code"],
 };
@@ -148,6 +154,7 @@ const KOOMESSAGE: Requests = Requests {
     element: |id, to| json!({ "message_id": id, "user_number": to, "status": "delivered" }),
     body: single,
     batches: false,
+    optional_recipient: false,
     set_time: None,
     alternatives: &["/sender"],
 };
@@ -171,6 +178,7 @@ fn endpoint_conforms(#[case] name: &str, #[case] path_word: &str, #[case] reques
         element: requests.element,
         body: requests.body,
         batches: requests.batches,
+        optional_recipient: requests.optional_recipient,
         set_time: requests.set_time,
         alternatives: requests.alternatives,
     });

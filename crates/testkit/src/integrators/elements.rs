@@ -59,6 +59,10 @@ fn values_that_are_no_id_or_recipient_are_refused(endpoint: EndpointUnderTest<'_
         (json!("a"), json!("1".repeat(300))),
     ] {
         let case = format!("{id} {recipient}");
+        let is_absent = recipient.is_null() || recipient == "";
+        if is_absent && endpoint.optional_recipient {
+            continue;
+        }
         let element = (endpoint.element)(id, recipient);
         if let Ok(parsed) = endpoint.parse_elements(vec![element]) {
             assert_eq!(

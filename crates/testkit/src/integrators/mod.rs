@@ -26,6 +26,8 @@ pub struct EndpointUnderTest<'a> {
     pub body: fn(Vec<Value>) -> Vec<u8>,
     /// Whether a body has any number of reports.
     pub batches: bool,
+    /// Whether a report need not name its recipient.
+    pub optional_recipient: bool,
     /// Sets the integrator's own time of an element: the first moment of 1970, or the last one of
     /// 9999. `None` if it reports no times.
     pub set_time: Option<fn(element: &mut Value, far_future: bool)>,
