@@ -25,7 +25,7 @@ pub struct MessageListArgs {
     /// Only messages of this channel
     #[arg(long, value_name = "ID")]
     pub channel: Option<String>,
-    /// Only messages with this status
+    /// Only messages with this status, or with one of several, separated by commas
     #[arg(long)]
     pub status: Option<String>,
     /// Only messages that were reported both delivered and failed

@@ -86,10 +86,10 @@ async fn list(
     json: bool,
     args: MessageListArgs,
 ) -> Result<()> {
-    let status = args.status.as_deref().map(|word| {
+    let status = args.status.as_deref().map(|given| {
         let words = DeliveryStatus::ALL.map(DeliveryStatus::as_str).join(", ");
-        let status = word.parse().ok();
-        status.with_context(|| format!("--status must be one of {words}"))
+        let statuses = given.parse().ok();
+        statuses.with_context(|| format!("--status must be one or several of {words}"))
     });
     let time = |name: &str, text: Option<&str>| {
         text.map(|text| event_options::time(name, text)).transpose()

@@ -89,7 +89,10 @@ async fn invalid_arguments_are_explained() {
             "message list --cursor x",
             "pass the `next` of the previous page unchanged",
         ),
-        ("message list --status gone", "--status must be one of"),
+        (
+            "message list --status gone",
+            "--status must be one or several of",
+        ),
         (
             "credential remove 1 x",
             "`receiptd credential list 1` shows them\n",
