@@ -216,7 +216,7 @@ async fn events_are_read_and_replayed_from_a_cursor(
             1,
             "no events after it",
         ),
-        (&format!("event replay {id}"), 2, "--since"),
+        (&format!("event replay {id}"), 2, "at least one option"),
         (
             &format!("event replay {id} --all --cursor here"),
             2,
