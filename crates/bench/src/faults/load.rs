@@ -39,8 +39,9 @@ pub struct RecordedLoad {
     /// Distinguishes the messages of this load from those of others.
     pub stream: u64,
     pub password: &'static str,
-    /// Sends a request that was not answered with success again, until it is. The `n`th time it
-    /// waits for `n` times as long at most; then it closes the connection.
+    /// Sends a request that was not answered with success again, until it is. It closes the
+    /// connection if it is not answered in time, and then waits twice as long the next time, so
+    /// that in the end a slow machine has answered everything.
     pub redelivers_after: Option<Duration>,
     /// The number of a report, and what is appended to its form.
     pub special: Option<(u64, String)>,
@@ -178,6 +179,9 @@ fn run(shared: &Arc<Shared>) -> Result<Ledger> {
     })
 }
 
+/// How often the time that a request waits for its answer is doubled.
+const MAX_DOUBLINGS: u32 = 10;
+
 async fn connection(shared: Arc<Shared>, index: usize) -> Vec<Exchange> {
     let load = &shared.load;
     let mut exchanges = Vec::new();
@@ -207,7 +211,7 @@ async fn connection(shared: Arc<Shared>, index: usize) -> Vec<Exchange> {
         }
         let (first, attempt) = pending.take().unwrap_or_else(|| {
             let first = shared.next.fetch_add(load.batch, Ordering::Relaxed);
-            (first, 1)
+            (first, 0)
         });
         if first >= load.reports {
             break;
@@ -217,7 +221,10 @@ async fn connection(shared: Arc<Shared>, index: usize) -> Vec<Exchange> {
         let sent = Instant::now();
         let response = connection.exchange(&request);
         let response = match load.redelivers_after {
-            Some(limit) => tokio::time::timeout(limit * attempt, response).await.ok(),
+            Some(limit) => {
+                let limit = limit * 2_u32.pow(attempt.min(MAX_DOUBLINGS));
+                tokio::time::timeout(limit, response).await.ok()
+            }
             None => Some(response.await),
         };
         let response = response.and_then(Result::ok);
