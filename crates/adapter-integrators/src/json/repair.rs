@@ -249,7 +249,7 @@ impl Repair<'_> {
         self.at += length;
     }
 
-    /// Returns the UTF-16 code unit of an escape sequence `\uXXXX` at a distance.
+    /// Returns the UTF-16 code unit of an escape sequence, `\u` and four digits, at a distance.
     fn unit(&self, distance: usize) -> Option<u32> {
         let start = self.at + distance;
         let digits = self.text.get(start..start + 6)?.strip_prefix("\\u")?;
